@@ -1,0 +1,120 @@
+"""Every error that a user can cause or meet, as one tree.
+
+::
+
+    MyTalkError
+    ├── InputError                what was given cannot be used
+    │   ├── UnreadableError       no such file, not a video, not a sound
+    │   ├── NoFaceError           no usable face in the picture
+    │   ├── NoSpeechError         no audio in the speech
+    │   └── OptionError           an option outside its range
+    ├── OutputError               the result cannot be written
+    │   ├── OutputExistsError     refused without --force
+    │   └── OutputFullError       no space left
+    ├── PresetError               unknown preset
+    │   └── WeightsError          weights damaged or of another preset
+    ├── EngineError               the engine thread failed
+    └── ServerError               the server cannot start
+
+Each message is one line: what was given, what is needed, what to do. Each class says how it leaves the program:
+``exit_code`` for the command line, ``http_status`` for HTTP, ``close_code`` for a WebSocket.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "EngineError",
+    "InputError",
+    "MyTalkError",
+    "NoFaceError",
+    "NoSpeechError",
+    "OptionError",
+    "OutputError",
+    "OutputExistsError",
+    "OutputFullError",
+    "PresetError",
+    "ServerError",
+    "UnreadableError",
+    "WeightsError",
+]
+
+
+class MyTalkError(Exception):
+    """The root: catch this to catch everything that the project raises on purpose."""
+
+    exit_code = 1
+    http_status = 500
+    close_code = 1011
+
+
+class InputError(MyTalkError):
+    """What was given cannot be used."""
+
+    exit_code = 2
+    http_status = 400
+    close_code = 1008
+
+
+class UnreadableError(InputError):
+    """No such file, not a video, not a sound, or nothing decodable in it."""
+
+
+class NoFaceError(InputError):
+    """No usable face in the picture or clip."""
+
+    http_status = 422
+
+
+class NoSpeechError(InputError):
+    """The speech holds no audio, or its length is zero."""
+
+    http_status = 422
+
+
+class OptionError(InputError):
+    """An option outside its range."""
+
+
+class OutputError(MyTalkError):
+    """The result cannot be written."""
+
+    exit_code = 3
+
+
+class OutputExistsError(OutputError):
+    """The output is there already and may not be replaced."""
+
+    http_status = 409
+
+
+class OutputFullError(OutputError):
+    """The disk is full."""
+
+    http_status = 507
+
+
+class PresetError(MyTalkError):
+    """Neither a known preset nor a checkpoint folder."""
+
+    exit_code = 4
+    http_status = 400
+
+
+class WeightsError(PresetError):
+    """Weights that are damaged, or of another preset: the message names the tensor."""
+
+    http_status = 500
+
+
+class EngineError(MyTalkError):
+    """The engine thread failed."""
+
+    exit_code = 5
+    http_status = 503
+    close_code = 1011
+
+
+class ServerError(MyTalkError):
+    """The server cannot start."""
+
+    exit_code = 6

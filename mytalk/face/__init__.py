@@ -1,0 +1,6 @@
+"""Where the face is: landmarks, tracking, and the canonical face space."""
+
+from mytalk.face.pose import HeadPose, PoseFilter, fit_pose
+from mytalk.face.tracker import Face, FaceTracker
+
+__all__ = ["Face", "FaceTracker", "HeadPose", "PoseFilter", "fit_pose"]

@@ -1,0 +1,130 @@
+"""Finds the face that speaks and follows it: MediaPipe face mesh on a crop around the last place."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mytalk.face.landmarks import POINTS
+from mytalk.picture import Picture
+
+MIN_FACE_PIXELS = 48
+"""A face narrower than this in the picture has too few mouth pixels to work on."""
+
+_SEARCH_SIDE = 960  # longer side of the picture that is searched for faces
+_CROP_SIDE = 384  # longest side of the crop that is tracked; the mesh itself looks at 192 x 192
+_MARGIN = 2.2  # crop side / face size
+_SLACK = 0.22  # how far the face may leave the crop's middle before the crop follows, in crop sides
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One face: 478 landmarks in picture pixels, z on x's scale (MediaPipe's depth)."""
+
+    points: NDArray[np.float32]  # (478, 3)
+
+    @property
+    def width(self) -> float:
+        return float(np.ptp(self.points[:, 0]))
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        low, high = self.points[:, :2].min(axis=0), self.points[:, :2].max(axis=0)
+        return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+
+class FaceTracker:
+    """Follows one face through the pictures of one session; the largest face to begin with.
+
+    The mesh runs on a square crop that stands still until the face moves off its middle: cheaper than the whole
+    picture, finer for a small face, and a second face outside the crop cannot take over.
+    """
+
+    def __init__(self) -> None:
+        self._search = _mesh(static_image_mode=True, max_num_faces=4)
+        self._follow = _mesh(static_image_mode=False, max_num_faces=1)
+        self._crop: tuple[int, int, int] | None = None  # x0, y0, side
+
+    def __call__(self, picture: Picture) -> Face | None:
+        """The face in the next picture, or None where there is none of at least 48 pixels' width."""
+        face = self._track(picture)
+        if face is None:
+            face = self._find(picture)
+        if face is None or face.width < MIN_FACE_PIXELS:
+            self._crop = None
+            return None
+        self._centre(face, picture)
+        return face
+
+    def close(self) -> None:
+        self._search.close()
+        self._follow.close()
+
+    def _find(self, picture: Picture) -> Face | None:
+        rgb = picture.rgb(_SEARCH_SIDE)
+        faces = _detect(self._search, rgb, (0.0, 0.0), picture.width / rgb.shape[1])
+        self._crop = None
+        return max(faces, key=lambda face: face.width, default=None)
+
+    def _track(self, picture: Picture) -> Face | None:
+        if self._crop is None:
+            return None
+        x0, y0, side = self._crop
+        box = picture.even_box((x0, y0, x0 + side, y0 + side))
+        if box[2] - box[0] < MIN_FACE_PIXELS or box[3] - box[1] < MIN_FACE_PIXELS:
+            return None
+        rgb = _crop_rgb(picture, box)
+        shrink = max(rgb.shape[:2]) / _CROP_SIDE
+        if shrink > 1:
+            size = (round(rgb.shape[1] / shrink), round(rgb.shape[0] / shrink))
+            rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+        faces = _detect(self._follow, rgb, (float(box[0]), float(box[1])), (box[2] - box[0]) / rgb.shape[1])
+        return faces[0] if faces else None
+
+    def _centre(self, face: Face, picture: Picture) -> None:
+        """Moves the crop when the face has left its middle or outgrown it."""
+        x0, y0, x1, y1 = face.box
+        middle_x, middle_y, size = (x0 + x1) / 2, (y0 + y1) / 2, max(x1 - x0, y1 - y0)
+        if self._crop is not None:
+            left, top, side = self._crop
+            off = max(abs(middle_x - left - side / 2), abs(middle_y - top - side / 2)) / side
+            if off < _SLACK and 0.7 < size * _MARGIN / side < 1.4:
+                return
+        side = int(size * _MARGIN) & ~1
+        self._crop = (int(middle_x - side / 2) & ~1, int(middle_y - side / 2) & ~1, side)
+        self._follow.reset()
+
+
+def _crop_rgb(picture: Picture, box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    x0, y0, x1, y1 = box
+    part = Picture(
+        picture.y[y0:y1, x0:x1],
+        picture.u[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2],
+        picture.v[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2],
+        picture.matrix,
+        picture.full_range,
+    )
+    return part.rgb()
+
+
+def _mesh(**options: Any) -> Any:
+    os.environ.setdefault("GLOG_minloglevel", "2")  # read when MediaPipe's library is loaded
+    from mediapipe.python.solutions.face_mesh import FaceMesh
+
+    return FaceMesh(refine_landmarks=True, **options)
+
+
+def _detect(mesh: Any, rgb: NDArray[np.uint8], offset: tuple[float, float], scale: float) -> list[Face]:
+    height, width = rgb.shape[:2]
+    found = mesh.process(np.ascontiguousarray(rgb)).multi_face_landmarks or []
+    unit = np.array([width * scale, height * scale, width * scale], np.float32)
+    shift = np.array([*offset, 0.0], np.float32)
+    return [
+        Face(np.fromiter(((p.x, p.y, p.z) for p in one.landmark), np.dtype((np.float32, 3)), POINTS) * unit + shift)
+        for one in found
+    ]

@@ -1,0 +1,180 @@
+"""A video picture as the engine holds it: planar YUV 4:2:0, so that untouched pixels stay untouched to the bit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Literal
+
+import av
+import cv2
+import numpy as np
+from av.video.reformatter import ColorRange, VideoReformatter
+from numpy.typing import NDArray
+
+Matrix = Literal["bt601", "bt709", "bt2020"]
+Box = tuple[int, int, int, int]
+"""``(x0, y0, x1, y1)`` in pixels, half open."""
+
+# (Kr, Kb) of ITU-R BT.601, BT.709 and BT.2020.
+_LUMA: dict[Matrix, tuple[float, float]] = {
+    "bt601": (0.299, 0.114),
+    "bt709": (0.2126, 0.0722),
+    "bt2020": (0.2627, 0.0593),
+}
+
+# AVColorSpace (ITU-T H.273 MatrixCoefficients) <-> matrix. 2 is "unspecified".
+_FROM_H273: dict[int, Matrix] = {1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 9: "bt2020", 10: "bt2020"}
+_TO_H273: dict[Matrix, int] = {"bt601": 6, "bt709": 1, "bt2020": 9}
+_MPEG_RANGE, _JPEG_RANGE = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One upright picture: 8-bit planar YUV 4:2:0 of even width and height. The planes are never written to."""
+
+    y: NDArray[np.uint8]  # (H, W)
+    u: NDArray[np.uint8]  # (H / 2, W / 2)
+    v: NDArray[np.uint8]  # (H / 2, W / 2)
+    matrix: Matrix = "bt601"
+    full_range: bool = False
+
+    @property
+    def width(self) -> int:
+        return int(self.y.shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.y.shape[0])
+
+    @classmethod
+    def from_av(cls, frame: av.VideoFrame) -> Picture:
+        """A decoded frame of any pixel format. Range and matrix are kept; an odd side grows by one repeated row or column."""
+        full = frame.color_range == _JPEG_RANGE or frame.format.name.startswith("yuvj")
+        rgb_source = frame.format.is_rgb or frame.format.name in ("pal8", "gray")
+        matrix: Matrix = _FROM_H273.get(int(frame.colorspace), "bt709" if frame.height >= 720 else "bt601")
+        if rgb_source:
+            return cls.from_rgb(frame.to_ndarray(format="rgb24"))
+        if frame.format.name not in ("yuv420p", "yuvj420p"):
+            span = ColorRange.JPEG if full else ColorRange.MPEG
+            frame = VideoReformatter().reformat(frame, format="yuv420p", src_color_range=span, dst_color_range=span)
+        planes = [_plane(plane) for plane in frame.planes[:3]]
+        return cls(_even(planes[0], 2), *(_even(plane, 1) for plane in planes[1:]), matrix=matrix, full_range=full)
+
+    @classmethod
+    def from_rgb(cls, rgb: NDArray[np.uint8]) -> Picture:
+        """A picture from RGB ``(H, W, 3)``: limited range, BT.709 from 720 lines on and BT.601 below."""
+        rgb = np.pad(rgb, ((0, rgb.shape[0] % 2), (0, rgb.shape[1] % 2), (0, 0)), mode="edge")
+        matrix: Matrix = "bt709" if rgb.shape[0] >= 720 else "bt601"
+        y, u, v = _to_yuv(rgb.astype(np.float32), matrix, full_range=False)
+        return cls(_round(y), _round(_halve(u)), _round(_halve(v)), matrix)
+
+    def to_av(self) -> av.VideoFrame:
+        """The same picture as a yuv420p frame with its range and matrix set. Its pts is the caller's to set."""
+        frame = av.VideoFrame(self.width, self.height, "yuv420p")
+        for plane, samples in zip(frame.planes, (self.y, self.u, self.v), strict=True):
+            rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+            rows[:, : plane.width] = samples
+        frame.color_range = _JPEG_RANGE if self.full_range else _MPEG_RANGE
+        frame.colorspace = _TO_H273[self.matrix]
+        return frame
+
+    def rgb(self, max_side: int | None = None) -> NDArray[np.uint8]:
+        """The picture as RGB ``(h, w, 3)``, made smaller where its longer side is above ``max_side``."""
+        shrink = 1 if max_side is None else -(-max(self.width, self.height) // max_side)
+        return self.to_av().to_ndarray(
+            format="rgb24", width=self.width // shrink, height=self.height // shrink, dst_color_range=ColorRange.JPEG
+        )
+
+    def even_box(self, box: Box) -> Box:
+        """The smallest box with even corners around ``box``, clipped to the picture."""
+        x0, y0, x1, y1 = box
+        return (max(0, x0 & ~1), max(0, y0 & ~1), min(self.width, (x1 + 1) & ~1), min(self.height, (y1 + 1) & ~1))
+
+    def region_rgb(self, box: Box) -> NDArray[np.uint8]:
+        """The pixels of an even, clipped box as RGB ``(h, w, 3)``."""
+        x0, y0, x1, y1 = box
+        size = (x1 - x0, y1 - y0)
+        chroma = (slice(y0 // 2, y1 // 2), slice(x0 // 2, x1 // 2))
+        u, v = (cv2.resize(plane[chroma], size, interpolation=cv2.INTER_LINEAR) for plane in (self.u, self.v))
+        return _round(_to_rgb(self.y[y0:y1, x0:x1], u, v, self.matrix, self.full_range))
+
+    def with_region(
+        self, box: Box, rgb: NDArray[np.float32] | NDArray[np.uint8], alpha: NDArray[np.float32]
+    ) -> Picture:
+        """This picture with ``rgb`` ``(h, w, 3)`` blended into an even box by ``alpha`` ``(h, w)`` in 0..1.
+
+        Blending is done in this picture's own YUV: every sample whose ``alpha`` is 0 stays equal to the bit.
+        A chroma sample takes the mean ``alpha`` of its four pixels, and moves only where that is above 0.
+        """
+        x0, y0, x1, y1 = box
+        new_y, new_u, new_v = _to_yuv(np.asarray(rgb, np.float32), self.matrix, self.full_range)
+        alpha_c = _halve(alpha)
+        weight = _halve(np.maximum(alpha, 1e-6))
+        y, u, v = self.y.copy(), self.u.copy(), self.v.copy()
+        _blend(y[y0:y1, x0:x1], new_y, alpha)
+        chroma = (slice(y0 // 2, y1 // 2), slice(x0 // 2, x1 // 2))
+        for plane, new in ((u, new_u), (v, new_v)):
+            _blend(plane[chroma], _halve(new * np.maximum(alpha, 1e-6)) / weight, alpha_c)
+        return replace(self, y=y, u=u, v=v)
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFrame:
+    """A picture with its place in time: ``at`` in media time, and the timestamp its source gave it."""
+
+    picture: Picture
+    at: int
+    pts: int
+    time_base: Fraction
+
+
+def _plane(plane: av.video.plane.VideoPlane) -> NDArray[np.uint8]:
+    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+    return rows[:, : plane.width].copy()
+
+
+def _even(plane: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
+    short = (-plane.shape[0] % multiple, -plane.shape[1] % multiple)
+    return np.pad(plane, ((0, short[0]), (0, short[1])), mode="edge") if any(short) else plane
+
+
+def _halve(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean of each 2x2 block: chroma sited in the block's middle."""
+    return np.asarray((plane[::2, ::2] + plane[1::2, ::2] + plane[::2, 1::2] + plane[1::2, 1::2]) * 0.25, np.float32)
+
+
+def _round(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def _blend(target: NDArray[np.uint8], new: NDArray[np.float32], alpha: NDArray[np.float32]) -> None:
+    mixed = _round(target + alpha * (new - target))
+    np.copyto(target, mixed, where=alpha > 0)
+
+
+def _to_yuv(
+    rgb: NDArray[np.float32], matrix: Matrix, full_range: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """RGB 0..255 to YUV at full resolution, H.273 equations 38-40."""
+    kr, kb = _LUMA[matrix]
+    luma = rgb @ np.array([kr, 1 - kr - kb, kb], np.float32)
+    u = (rgb[..., 2] - luma) * np.float32(0.5 / (1 - kb))
+    v = (rgb[..., 0] - luma) * np.float32(0.5 / (1 - kr))
+    if full_range:
+        return luma, u + np.float32(128), v + np.float32(128)
+    return luma * np.float32(219 / 255) + 16, u * np.float32(224 / 255) + 128, v * np.float32(224 / 255) + 128
+
+
+def _to_rgb(
+    y: NDArray[np.uint8], u: NDArray[np.uint8], v: NDArray[np.uint8], matrix: Matrix, full_range: bool
+) -> NDArray[np.float32]:
+    kr, kb = _LUMA[matrix]
+    kg = 1 - kr - kb
+    luma = y.astype(np.float32) if full_range else (y.astype(np.float32) - 16) * np.float32(255 / 219)
+    chroma = np.float32(1 if full_range else 255 / 224)
+    cb, cr = (u.astype(np.float32) - 128) * chroma, (v.astype(np.float32) - 128) * chroma
+    red = luma + np.float32(2 * (1 - kr)) * cr
+    blue = luma + np.float32(2 * (1 - kb)) * cb
+    green = luma - np.float32(2 * (1 - kb) * kb / kg) * cb - np.float32(2 * (1 - kr) * kr / kg) * cr
+    return np.stack([red, green, blue], axis=-1)
