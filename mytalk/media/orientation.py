@@ -1,0 +1,111 @@
+"""How a stored picture must be turned to stand upright: a video's display matrix, an image's EXIF orientation."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import cv2
+import numpy as np
+from av.buffer import Buffer
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from mytalk.picture import Picture
+
+_EXIF_ORIENTATION = 0x0112
+_HEAD = 256 * 1024  # bytes of a file within which EXIF stands
+
+
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """One of the eight ways to lay a picture: transpose first, then mirror columns, then rows."""
+
+    transpose: bool = False
+    mirror_columns: bool = False
+    mirror_rows: bool = False
+
+    def upright(self, picture: Picture) -> Picture:
+        """The picture turned: whole samples move, none changes its value."""
+        if self == Orientation():
+            return picture
+        return replace(picture, y=self._turn(picture.y), u=self._turn(picture.u), v=self._turn(picture.v))
+
+    def _turn(self, plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        turned: NDArray[np.uint8] = np.asarray(cv2.transpose(plane), np.uint8) if self.transpose else plane
+        if self.mirror_columns or self.mirror_rows:
+            axes = -1 if self.mirror_columns and self.mirror_rows else int(self.mirror_columns)
+            turned = np.asarray(cv2.flip(turned, axes), np.uint8)
+        return turned
+
+
+# EXIF 2.32, tag 0x0112: values 1 to 8.
+_FROM_EXIF = {
+    1: Orientation(),
+    2: Orientation(mirror_columns=True),
+    3: Orientation(mirror_columns=True, mirror_rows=True),
+    4: Orientation(mirror_rows=True),
+    5: Orientation(transpose=True),
+    6: Orientation(transpose=True, mirror_columns=True),
+    7: Orientation(transpose=True, mirror_columns=True, mirror_rows=True),
+    8: Orientation(transpose=True, mirror_rows=True),
+}
+
+
+def of_frame(frame: VideoFrame) -> Orientation | None:
+    """From the frame's display matrix. None where it asks for an angle that is no quarter turn."""
+    try:
+        data = cast(Buffer | None, frame.side_data.get("DISPLAYMATRIX"))
+    except ValueError:  # side data of a kind that the binding has no name for
+        return _of_angle(frame.rotation)
+    return Orientation() if data is None else _of_matrix(struct.unpack("=9i", bytes(data)))
+
+
+def of_image(path: Path) -> Orientation:
+    """From the EXIF of a JPEG, PNG, WebP or TIFF file; upright where there is none."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    for mark in (b"Exif\0\0", b"eXIf", b"EXIF"):  # JPEG APP1, PNG chunk, WebP chunk (4 bytes of length follow)
+        found = head.find(mark)
+        if found >= 0:
+            after = found + len(mark)
+            value = _orientation_tag(head, after) or _orientation_tag(head, after + 4)
+            break
+    else:
+        value = _orientation_tag(head, 0)  # TIFF
+    return _FROM_EXIF.get(value or 1, Orientation())
+
+
+def _of_matrix(matrix: tuple[int, ...]) -> Orientation | None:
+    """FFmpeg display matrix: x' = a x + c y, y' = b x + d y, in 16.16 numbers a, b, u, c, d, v, x, y, w."""
+    a, b, _, c, d = matrix[:5]
+    if b == c == 0 and a and d:
+        return Orientation(False, a < 0, d < 0)
+    if a == d == 0 and b and c:
+        return Orientation(True, c < 0, b < 0)
+    return None
+
+
+def _of_angle(degrees: int) -> Orientation | None:
+    """Degrees counter-clockwise. Mirrored pictures cannot be told by the angle alone."""
+    turns = {0: _FROM_EXIF[1], 90: _FROM_EXIF[8], 180: _FROM_EXIF[3], 270: _FROM_EXIF[6]}
+    return turns.get(degrees % 360)
+
+
+def _orientation_tag(data: bytes, at: int) -> int | None:
+    """The orientation in the first directory of a TIFF structure that begins at ``at``. None where there is none."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[at : at + 4])
+    if order is None:
+        return None
+    try:
+        (directory,) = struct.unpack_from(f"{order}I", data, at + 4)
+        (entries,) = struct.unpack_from(f"{order}H", data, at + directory)
+        for entry in range(entries):
+            tag, _, _, value = struct.unpack_from(f"{order}HHIH", data, at + directory + 2 + 12 * entry)
+            if tag == _EXIF_ORIENTATION:
+                return int(value)
+    except struct.error:
+        return None
+    return None

@@ -1,0 +1,255 @@
+"""Reading a video or an image: upright pictures with the timestamps, the rate and the colour tags of their source."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from mytalk.errors import UnreadableError
+from mytalk.media import orientation
+from mytalk.media.decoder import MAX_SIDE, Decoder
+from mytalk.media_time import to_samples
+from mytalk.picture import Matrix, Picture, VideoFrame
+
+MAX_IMAGE_SIDE = 1920
+"""A still image is made smaller to this: it becomes a video, which players must be able to show."""
+
+_UNSPECIFIED = 2  # H.273: matrix, primaries and transfer alike
+_FULL_RANGE = 2
+_H273: dict[Matrix, int] = {"bt601": 6, "bt709": 1, "bt2020": 9}
+_JITTER = 1  # seconds by which a stamp may lie behind without meaning that the clock started anew
+
+
+@dataclass(frozen=True, slots=True)
+class Colour:
+    """Colour tags as the file has them: range (0 unknown, 1 limited, 2 full), and H.273 code points (2 unspecified)."""
+
+    range: int = 0
+    matrix: int = _UNSPECIFIED
+    primaries: int = _UNSPECIFIED
+    transfer: int = _UNSPECIFIED
+
+    @classmethod
+    def of(cls, picture: Picture) -> Colour:
+        """The tags of a picture that no file describes."""
+        return cls(range=_FULL_RANGE if picture.full_range else 1, matrix=_H273[picture.matrix])
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What a writer must know to give the video back as it came."""
+
+    width: int  # of the upright picture, even
+    height: int
+    time_base: Fraction  # seconds a tick of pts
+    interval: int  # ticks a frame, on average; at least 1
+    rate: Fraction  # frames a second, on average
+    frames: int | None  # as the header says; None where it does not
+    sample_aspect: Fraction = Fraction(1)
+    colour: Colour = Colour()
+
+
+class VideoReader:
+    """A video file as upright pictures; each call of ``frames`` plays it once, from the start.
+
+    Rotation (a phone's display matrix, an image's EXIF) is applied to the pixels, so that what is displayed, and its
+    size, equal the source in every player; no rotation tag is left for a writer to pass on. Timestamps are the
+    file's own, moved so that the first is 0; where the file has none, frames stand one average interval apart.
+
+    Raises ``UnreadableError``: no such file, not a video, no picture in it, pictures too large.
+    ``warnings`` tells of damage, of a file that ends before its header says, and of anything not kept.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.warnings: list[str] = []
+        self.seekable = True  # every frame seen had a timestamp of its own, in rising order
+        self.stamps = array("q")  # pts of the frames seen so far
+        self._first_stamp = 0  # what the file calls pts 0
+        with Decoder(path, "video") as decoder:
+            stream = _video(decoder)
+            frames = list(islice(decoder.video_frames(), 2))
+            _check_size(path, stream, frames)
+            self.image = decoder.container.format.name == "image2" or decoder.container.format.name.endswith("_pipe")
+            self.single = len(frames) == 1
+            self._size = frames[0].width, frames[0].height
+            self._orientation = self._find_orientation(frames[0])
+            self._length = _stated_length(decoder, stream)
+            self.info = self._describe(stream, frames[0])
+
+    def frames(self) -> Iterator[VideoFrame]:
+        """Play once. The first complete play fills ``stamps`` and ``warnings``."""
+        with Decoder(self.path, "video") as decoder:
+            last: int | None = None
+            for index, frame in enumerate(decoder.video_frames()):
+                pts = self._place(frame, last)
+                if index == len(self.stamps):
+                    self.stamps.append(pts)
+                last = pts
+                yield VideoFrame(self._picture(frame), to_samples(pts, self.info.time_base), pts, self.info.time_base)
+            self._report(decoder, last)
+
+    def span(self, first: int, last: int) -> list[Picture]:
+        """The pictures of frames ``first`` to ``last``, both included, of a video that was played before."""
+        if self.seekable:
+            with Decoder(self.path, "video") as decoder:
+                if decoder.seek(self.stamps[first] + self._first_stamp):
+                    pictures = self._between(decoder, self.stamps[first], self.stamps[last])
+                    if len(pictures) == last - first + 1:
+                        return pictures
+        with Decoder(self.path, "video") as decoder:
+            return [self._picture(frame) for frame in islice(decoder.video_frames(), first, last + 1)]
+
+    def image_picture(self) -> Picture:
+        """The one picture of an image, over white where it is transparent, at most ``MAX_IMAGE_SIDE`` on a side."""
+        with Decoder(self.path, "video") as decoder:
+            frame = next(decoder.video_frames())
+        shrink = min(1.0, MAX_IMAGE_SIDE / max(frame.width, frame.height))
+        if shrink < 1:
+            self._warn(f"a picture of {frame.width} x {frame.height} is made smaller, to {MAX_IMAGE_SIDE} at most")
+        width, height = (max(2, round(side * shrink)) for side in (frame.width, frame.height))
+        rgba = frame.to_ndarray(format="rgba", width=width, height=height, interpolation="AREA").astype(np.float32)
+        alpha = rgba[..., 3:] / 255
+        rgb: NDArray[np.uint8] = np.rint(rgba[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+        return self._orientation.upright(Picture.from_rgb(rgb))
+
+    def _between(self, decoder: Decoder, first: int, last: int) -> list[Picture]:
+        pictures = []
+        for frame in decoder.video_frames():
+            pts = (_stamp(frame) or 0) - self._first_stamp
+            if pts > last:
+                break
+            if pts >= first:
+                pictures.append(self._picture(frame))
+        return pictures
+
+    def _place(self, frame: av.VideoFrame, last: int | None) -> int:
+        """The frame's pts: rising, and 0 at the first frame."""
+        stamp = _stamp(frame)
+        if last is None:
+            self._first_stamp = stamp or 0
+            self.seekable = self.seekable and stamp is not None
+            return 0
+        if stamp is None:
+            self.seekable = False
+            return last + self.info.interval
+        pts = stamp - self._first_stamp
+        if pts > last:
+            return pts
+        self.seekable = False
+        self._warn("some of its frames are stamped no later than the frame before, and were moved to after it")
+        if (last - pts) * self.info.time_base <= _JITTER:
+            return last + 1
+        self._first_stamp = stamp - last - self.info.interval  # its clock started anew
+        return last + self.info.interval
+
+    def _picture(self, frame: av.VideoFrame) -> Picture:
+        if (frame.width, frame.height) != self._size:
+            self._warn("its picture changes size on the way, and is kept at the size it starts with")
+            span = int(frame.color_range)
+            width, height = self._size
+            frame = frame.reformat(width=width, height=height, src_color_range=span, dst_color_range=span)
+        return self._orientation.upright(Picture.from_av(frame))
+
+    def _find_orientation(self, frame: av.VideoFrame) -> orientation.Orientation:
+        if self.image:
+            return orientation.of_image(self.path)
+        found = orientation.of_frame(frame)
+        if found is None:
+            self._warn(f"it asks to be turned by {frame.rotation} degrees; only quarter turns are made")
+        return found or orientation.Orientation()
+
+    def _describe(self, stream: VideoStream, frame: av.VideoFrame) -> VideoInfo:
+        turned = self._orientation.transpose
+        width, height = (side + side % 2 for side in self._size)
+        if (width, height) != self._size:
+            self._warn(f"a picture of {self._size[0]} x {self._size[1]} grows by one row or column to even sides")
+        if any(component.bits > 8 for component in frame.format.components):
+            self._warn("more than 8 bits a sample are written as 8")
+        time_base = stream.time_base or Fraction(1, 25)
+        rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
+        aspect = stream.sample_aspect_ratio or Fraction(1)
+        return VideoInfo(
+            width=height if turned else width,
+            height=width if turned else height,
+            time_base=time_base,
+            interval=max(1, round(1 / (rate * time_base))),
+            rate=rate,
+            frames=stream.frames or (math.ceil(self._length * rate) if self._length else None),
+            sample_aspect=1 / aspect if turned else aspect,
+            colour=_colour(frame),
+        )
+
+    def _report(self, decoder: Decoder, last: int | None) -> None:
+        if decoder.damaged:
+            self._warn(f"damaged in {decoder.damaged} places; what could be read of it is used")
+        read = ((last or 0) + self.info.interval) * self.info.time_base
+        if self._length is not None and read < self._length - max(Fraction(1, 4), 3 / self.info.rate):
+            self._warn(
+                f"it ends after {float(read):.2f} s of the {float(self._length):.2f} s it states; these are used"
+            )
+
+    def _warn(self, text: str) -> None:
+        warning = f"{self.path}: {text}"
+        if warning not in self.warnings:
+            self.warnings.append(warning)
+
+
+def _video(decoder: Decoder) -> VideoStream:
+    assert isinstance(decoder.stream, VideoStream)
+    return decoder.stream
+
+
+def _check_size(path: Path, stream: VideoStream, frames: list[av.VideoFrame]) -> None:
+    width, height = (frames[0].width, frames[0].height) if frames else (stream.width, stream.height)
+    if max(width, height) > MAX_SIDE:
+        raise UnreadableError(f"{path}: a picture of {width} x {height} is too large (at most {MAX_SIDE} on a side)")
+    if not frames:
+        raise UnreadableError(
+            f"{path}: no picture in it could be decoded (it is empty, damaged, or above {MAX_SIDE} pixels on a side)"
+        )
+    if min(width, height) < 2:
+        raise UnreadableError(f"{path}: a picture of {width} x {height} is too small (at least 2 on a side)")
+
+
+def _stamp(frame: av.VideoFrame) -> int | None:
+    return frame.pts if frame.pts is not None else frame.dts
+
+
+def _stated_length(decoder: Decoder, stream: VideoStream) -> Fraction | None:
+    """Seconds that the header promises, where it speaks of this stream and not of the whole file."""
+    if stream.duration and stream.time_base:
+        return stream.duration * stream.time_base
+    parts = stream.metadata.get("DURATION", "").split(":")  # Matroska: hours:minutes:seconds
+    try:
+        hours, minutes, seconds = (Fraction(part) for part in parts)
+        return hours * 3600 + minutes * 60 + seconds
+    except ValueError:
+        pass
+    if len(decoder.container.streams) == 1 and decoder.container.duration:
+        return Fraction(decoder.container.duration, 1_000_000)
+    return None
+
+
+def _colour(frame: av.VideoFrame) -> Colour:
+    """The frame's tags; for RGB sources, those of the conversion that ``Picture`` makes."""
+    if frame.format.is_rgb or frame.format.name in ("pal8", "gray"):
+        matrix = 1 if frame.height >= 720 else 6
+        return Colour(range=1, matrix=matrix, primaries=int(frame.color_primaries), transfer=int(frame.color_trc))
+    full = frame.format.name.startswith("yuvj")
+    return Colour(
+        range=_FULL_RANGE if full else int(frame.color_range),
+        matrix=int(frame.colorspace),
+        primaries=int(frame.color_primaries),
+        transfer=int(frame.color_trc),
+    )
