@@ -9,6 +9,7 @@ from typing import Literal
 import av
 import cv2
 import numpy as np
+from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, VideoReformatter
 from numpy.typing import NDArray
 
@@ -49,17 +50,20 @@ class Picture:
 
     @classmethod
     def from_av(cls, frame: av.VideoFrame) -> Picture:
-        """A decoded frame of any pixel format. Range and matrix are kept; an odd side grows by one repeated row or column."""
+        """A decoded frame of any pixel format.
+
+        Range and matrix are kept; an odd side grows by one repeated row or column.
+        """
         full = frame.color_range == _JPEG_RANGE or frame.format.name.startswith("yuvj")
         rgb_source = frame.format.is_rgb or frame.format.name in ("pal8", "gray")
         matrix: Matrix = _FROM_H273.get(int(frame.colorspace), "bt709" if frame.height >= 720 else "bt601")
         if rgb_source:
-            return cls.from_rgb(frame.to_ndarray(format="rgb24"))
+            return cls.from_rgb(_rgb(frame, frame.width, frame.height))
         if frame.format.name not in ("yuv420p", "yuvj420p"):
             span = ColorRange.JPEG if full else ColorRange.MPEG
             frame = VideoReformatter().reformat(frame, format="yuv420p", src_color_range=span, dst_color_range=span)
-        planes = [_plane(plane) for plane in frame.planes[:3]]
-        return cls(_even(planes[0], 2), *(_even(plane, 1) for plane in planes[1:]), matrix=matrix, full_range=full)
+        y, u, v = (_plane(plane).copy() for plane in frame.planes[:3])
+        return cls(_even(y), u, v, matrix, full)
 
     @classmethod
     def from_rgb(cls, rgb: NDArray[np.uint8]) -> Picture:
@@ -73,8 +77,7 @@ class Picture:
         """The same picture as a yuv420p frame with its range and matrix set. Its pts is the caller's to set."""
         frame = av.VideoFrame(self.width, self.height, "yuv420p")
         for plane, samples in zip(frame.planes, (self.y, self.u, self.v), strict=True):
-            rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
-            rows[:, : plane.width] = samples
+            _plane(plane)[:] = samples
         frame.color_range = _JPEG_RANGE if self.full_range else _MPEG_RANGE
         frame.colorspace = _TO_H273[self.matrix]
         return frame
@@ -82,9 +85,7 @@ class Picture:
     def rgb(self, max_side: int | None = None) -> NDArray[np.uint8]:
         """The picture as RGB ``(h, w, 3)``, made smaller where its longer side is above ``max_side``."""
         shrink = 1 if max_side is None else -(-max(self.width, self.height) // max_side)
-        return self.to_av().to_ndarray(
-            format="rgb24", width=self.width // shrink, height=self.height // shrink, dst_color_range=ColorRange.JPEG
-        )
+        return _rgb(self.to_av(), self.width // shrink, self.height // shrink)
 
     def even_box(self, box: Box) -> Box:
         """The smallest box with even corners around ``box``, clipped to the picture."""
@@ -129,13 +130,19 @@ class VideoFrame:
     time_base: Fraction
 
 
-def _plane(plane: av.video.plane.VideoPlane) -> NDArray[np.uint8]:
-    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
-    return rows[:, : plane.width].copy()
+def _rgb(frame: av.VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
+    rgb = frame.to_ndarray(format="rgb24", width=width, height=height, dst_color_range=ColorRange.JPEG)
+    return np.asarray(rgb, np.uint8)
 
 
-def _even(plane: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
-    short = (-plane.shape[0] % multiple, -plane.shape[1] % multiple)
+def _plane(plane: VideoPlane) -> NDArray[np.uint8]:
+    """The samples of a plane without its row padding: a view."""
+    rows: NDArray[np.uint8] = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    return rows[:, : plane.width]
+
+
+def _even(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    short = (plane.shape[0] % 2, plane.shape[1] % 2)
     return np.pad(plane, ((0, short[0]), (0, short[1])), mode="edge") if any(short) else plane
 
 
@@ -145,11 +152,12 @@ def _halve(plane: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _round(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
 
 
 def _blend(target: NDArray[np.uint8], new: NDArray[np.float32], alpha: NDArray[np.float32]) -> None:
-    mixed = _round(target + alpha * (new - target))
+    old = target.astype(np.float32)
+    mixed = _round(old + alpha * (new - old))
     np.copyto(target, mixed, where=alpha > 0)
 
 

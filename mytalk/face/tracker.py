@@ -125,6 +125,6 @@ def _detect(mesh: Any, rgb: NDArray[np.uint8], offset: tuple[float, float], scal
     unit = np.array([width * scale, height * scale, width * scale], np.float32)
     shift = np.array([*offset, 0.0], np.float32)
     return [
-        Face(np.fromiter(((p.x, p.y, p.z) for p in one.landmark), np.dtype((np.float32, 3)), POINTS) * unit + shift)
+        Face(np.array([(p.x, p.y, p.z) for p in one.landmark], np.float32).reshape(POINTS, 3) * unit + shift)
         for one in found
     ]

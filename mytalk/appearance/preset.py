@@ -1,0 +1,81 @@
+"""What one appearance model is made of. A preset is data: the classes are the same for all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+REFERENCES = 3
+"""Reference mouths that the network sees for each frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppearancePreset:
+    """Sizes of encoders, FusionNet, decoder and discriminator.
+
+    >>> PAPER.latent_side
+    64
+    """
+
+    size: int  # side of the mouth crop that the network sees, in pixels
+    stem: int  # pixels a side that one cell of the first layer covers (pixel-unshuffle)
+    hidden: int  # channels at the highest resolution of the encoders
+    multipliers: tuple[int, ...]  # channels / hidden at each resolution; each step but the first halves the side
+    blocks: int  # ResNet blocks at each resolution of an encoder
+    decoder_hidden: int
+    decoder_blocks: int  # ResNet blocks at each resolution of the decoder
+    middle: bool  # two more blocks with attention between them at the lowest resolution
+    fusion_hidden: int
+    fusion_blocks: int
+    latent: int  # channels of each latent
+    norm_groups: int  # of GroupNorm; 0 leaves normalisation out
+    residual: bool  # mends the mesh-warped references; otherwise paints the picture
+    discriminator_hidden: int  # training only
+    discriminator_layers: int
+
+    @property
+    def latent_side(self) -> int:
+        return self.size // self.stem // 2 ** (len(self.multipliers) - 1)
+
+    @property
+    def outputs(self) -> int:
+        """Channels of the decoder: RGB, and what each further reference adds to the first."""
+        return 3 + (REFERENCES - 1 if self.residual else 0)
+
+
+# MyTalk, table 9: 3 x 237 M, 4.8 M, 280 M and 17.5 M parameters, latents of 3 channels.
+PAPER = AppearancePreset(
+    size=256,
+    stem=1,
+    hidden=256,
+    multipliers=(1, 2, 4),
+    blocks=8,
+    decoder_hidden=256,
+    decoder_blocks=9,
+    middle=True,
+    fusion_hidden=256,
+    fusion_blocks=4,
+    latent=3,
+    norm_groups=32,
+    residual=False,
+    discriminator_hidden=160,
+    discriminator_layers=3,
+)
+
+# Any 2-core CPU: one cell of all features covers 4 x 4 pixels, and detail comes from the references themselves.
+EDGE = AppearancePreset(
+    size=128,
+    stem=4,
+    hidden=32,
+    multipliers=(1,),
+    blocks=1,
+    decoder_hidden=48,
+    decoder_blocks=2,
+    middle=False,
+    fusion_hidden=48,
+    fusion_blocks=1,
+    latent=8,
+    norm_groups=0,
+    residual=True,
+    discriminator_hidden=24,
+    discriminator_layers=3,
+)

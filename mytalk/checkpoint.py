@@ -1,0 +1,128 @@
+"""Checkpoints: a folder of safetensors, ``config.json`` and a model card.
+
+``config.json`` names the preset, its sizes, and each part's SHA-256; loading checks the hash and every tensor's name
+and shape, and says which one is wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_bytes
+from safetensors.torch import save as save_bytes
+from torch import Tensor, nn
+
+from mytalk.errors import PresetError, WeightsError
+from mytalk.presets import PRESETS, Preset
+
+CONFIG = "config.json"
+
+
+def save_tensors(folder: Path, part: str, tensors: Mapping[str, Tensor]) -> None:
+    """Write one part (``motion``, ``identity``, ``appearance``) and record its hash. Each file is replaced at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = save_bytes({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+    _replace(folder / f"{part}.safetensors", data)
+    config = _read_config(folder) if (folder / CONFIG).exists() else {}
+    config.setdefault("parts", {})[part] = {"file": f"{part}.safetensors", "sha256": hashlib.sha256(data).hexdigest()}
+    _replace(folder / CONFIG, (json.dumps(config, indent=2) + "\n").encode())
+
+
+def save_preset(folder: Path, preset: Preset) -> None:
+    """Record which preset a folder's weights belong to, with its sizes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = _read_config(folder) if (folder / CONFIG).exists() else {}
+    _replace(
+        folder / CONFIG,
+        (json.dumps({"preset": preset.name, "sizes": asdict(preset), **config}, indent=2) + "\n").encode(),
+    )
+
+
+def read_preset(folder: Path) -> Preset:
+    """The preset of a checkpoint folder. Raises PresetError where it names none that we know, or other sizes."""
+    config = _read_config(folder)
+    preset = PRESETS.get(str(config.get("preset")))
+    if preset is None:
+        raise PresetError(
+            f"{folder / CONFIG}: preset {config.get('preset')!r} is unknown (known: {', '.join(PRESETS)})"
+        )
+    if "sizes" in config and json.loads(json.dumps(asdict(preset))) != config["sizes"]:
+        raise PresetError(
+            f"{folder / CONFIG}: its sizes are not those of this version's {preset.name!r} preset; train again"
+        )
+    return preset
+
+
+def read_tensors(folder: Path, part: str) -> dict[str, Tensor]:
+    """The tensors of one part, hash checked.
+
+    Raises WeightsError where the part is missing, cut short, or not what was saved.
+    """
+    entry = _read_config(folder).get("parts", {}).get(part)
+    if entry is None:
+        raise WeightsError(f"{folder}: holds no {part} weights (train them, or use the embedded preset)")
+    path = folder / str(entry["file"])
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror}); reinstall or copy the folder again") from error
+    tensors: dict[str, Tensor] = {}
+    try:
+        tensors = load_bytes(data)
+    except SafetensorError as error:
+        raise WeightsError(
+            f"{path}: damaged, no tensor can be read ({error}); reinstall or copy the folder again"
+        ) from error
+    if hashlib.sha256(data).hexdigest() != entry["sha256"]:
+        broken = [
+            name for name, tensor in tensors.items() if tensor.is_floating_point() and not torch.isfinite(tensor).all()
+        ]
+        where = f"tensor {broken[0]} is not finite" if broken else f"its {len(tensors)} tensors are not those saved"
+        raise WeightsError(f"{path}: damaged (SHA-256 differs; {where}); reinstall or copy the folder again")
+    return tensors
+
+
+def load_into(module: nn.Module, folder: Path, part: str) -> None:
+    """Fill a module with one part's tensors.
+
+    Raises WeightsError naming the first tensor that is missing, unknown or of another shape.
+    """
+    tensors = read_tensors(folder, part)
+    wanted = module.state_dict()
+    path = folder / f"{part}.safetensors"
+    for name, tensor in wanted.items():
+        if name not in tensors:
+            raise WeightsError(f"{path}: tensor {name} is missing (are these weights of another preset?)")
+        if tensors[name].shape != tensor.shape:
+            shapes = f"{tuple(tensors[name].shape)}, need {tuple(tensor.shape)}"
+            raise WeightsError(f"{path}: tensor {name} has shape {shapes} (are these weights of another preset?)")
+    unknown = sorted(set(tensors) - set(wanted))
+    if unknown:
+        raise WeightsError(f"{path}: tensor {unknown[0]} is unknown (are these weights of another preset?)")
+    module.load_state_dict(tensors)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    try:
+        config = json.loads(path.read_text())
+    except OSError as error:
+        raise PresetError(f"{path}: cannot be read ({error.strerror}); need a checkpoint folder") from error
+    except json.JSONDecodeError as error:
+        raise PresetError(f"{path}: not JSON ({error})") from error
+    if not isinstance(config, dict):
+        raise PresetError(f"{path}: not a JSON object")
+    return config
+
+
+def _replace(path: Path, data: bytes) -> None:
+    part = path.with_suffix(path.suffix + ".part")
+    part.write_bytes(data)
+    part.replace(path)

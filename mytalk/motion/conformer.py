@@ -1,0 +1,112 @@
+"""The denoiser's backbone: Conformer blocks with speech added and identity attended to in each. Gulati et al. 2020."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mytalk.presets import MotionPreset
+
+
+def rotary(x: Tensor) -> Tensor:
+    """Rotary positions on ``(B, H, T, D)``: attention sees distances only, so a window may start anywhere.
+
+    Su et al. 2021, eq. 34, halves rotated against each other.
+    """
+    half = x.shape[-1] // 2
+    rate = 10_000.0 ** (-torch.arange(half, device=x.device, dtype=torch.float32) / half)
+    angle = torch.arange(x.shape[-2], device=x.device, dtype=torch.float32)[:, None] * rate  # (T, D / 2)
+    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+    a, b = x[..., :half], x[..., half:]
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+
+
+class FeedForward(nn.Module):
+    def __init__(self, width: int, inner: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.up = nn.Linear(width, inner)
+        self.down = nn.Linear(inner, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.dropout(self.down(F.silu(self.up(self.norm(x)))))  # type: ignore[no-any-return]
+
+
+class SelfAttention(nn.Module):
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
+        q, k, v = self.qkv(self.norm(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, H, T, D / H)
+        mask = None if valid is None else valid[:, None, None, :]
+        mixed = F.scaled_dot_product_attention(rotary(q), rotary(k), v, attn_mask=mask)
+        return self.dropout(self.out(mixed.transpose(1, 2).flatten(-2)))  # type: ignore[no-any-return]
+
+
+class CrossAttention(nn.Module):
+    """Frames ask, identity tokens answer."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(width)
+        self.q = nn.Linear(width, width)
+        self.kv = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
+        q = self.q(self.norm(x)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        k, v = self.kv(tokens).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        return self.dropout(self.out(mixed.transpose(1, 2).flatten(-2)))  # type: ignore[no-any-return]
+
+
+class Convolution(nn.Module):
+    """Pointwise, gate, depthwise over time, pointwise. Layer norm where the original has batch norm: windows differ
+    in length and sessions share a batch."""
+
+    def __init__(self, width: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.gate = nn.Linear(width, 2 * width)
+        self.depthwise = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
+        self.inner_norm = nn.LayerNorm(width)
+        self.out = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
+        hidden = F.glu(self.gate(self.norm(x)), dim=-1)
+        if valid is not None:
+            hidden = hidden * valid[..., None]
+        hidden = self.depthwise(hidden.transpose(1, 2)).transpose(1, 2)
+        return self.dropout(self.out(F.silu(self.inner_norm(hidden))))  # type: ignore[no-any-return]
+
+
+class ConformerBlock(nn.Module):
+    def __init__(self, preset: MotionPreset) -> None:
+        super().__init__()
+        width, dropout = preset.width, preset.dropout
+        self.ffn_in = FeedForward(width, preset.ffn, dropout)
+        self.attention = SelfAttention(width, preset.heads, dropout)
+        self.identity = CrossAttention(width, preset.heads, dropout)
+        self.convolution = Convolution(width, preset.kernel, dropout)
+        self.ffn_out = FeedForward(width, preset.ffn, dropout)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, condition: Tensor, identity: Tensor, valid: Tensor | None) -> Tensor:
+        """``x`` and ``condition`` ``(B, T, C)``, ``identity`` ``(B, N, C)``, ``valid`` ``(B, T)``."""
+        x = x + condition
+        x = x + 0.5 * self.ffn_in(x)
+        x = x + self.attention(x, valid)
+        x = x + self.identity(x, identity)
+        x = x + self.convolution(x, valid)
+        x = x + 0.5 * self.ffn_out(x)
+        return self.norm(x)  # type: ignore[no-any-return]

@@ -1,0 +1,52 @@
+"""The identity extractor: one frame's landmarks to an embedding that is close for one person. ArcFace trains it."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mytalk.face.landmarks import LOWER_COUNT, LOWER_FACE, TEMPLATE, UPPER_COUNT, UPPER_FACE
+from mytalk.presets import IdentityPreset
+
+
+class IdentityExtractor(nn.Module):
+    """MLP over canonical landmarks: lower ``(..., 169, 3)`` and upper ``(..., 38, 3)`` to unit vectors ``(..., E)``.
+
+    Only x and y are looked at; depth is too coarse to tell people apart.
+    """
+
+    def __init__(self, preset: IdentityPreset) -> None:
+        super().__init__()
+        points = 2 * (LOWER_COUNT + UPPER_COUNT)
+        self.mean: Tensor
+        self.register_buffer(
+            "mean", torch.from_numpy(TEMPLATE[list(LOWER_FACE + UPPER_FACE), :2].flatten()), persistent=False
+        )
+        widths = [points, *[preset.width] * (preset.layers - 1), preset.embedding]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+
+    def forward(self, lower: Tensor, upper: Tensor) -> Tensor:
+        points = torch.cat([lower[..., :2].flatten(-2), upper[..., :2].flatten(-2)], dim=-1)
+        x = (points - self.mean) * 5.0
+        for index, layer in enumerate(self.layers):
+            x = layer(x if index == 0 else F.gelu(x))
+        return F.normalize(x, dim=-1)
+
+
+class ArcFace(nn.Module):
+    """Additive angular margin loss over ``people`` classes. Deng et al. 2019, eq. 3."""
+
+    def __init__(self, embedding: int, people: int, scale: float = 16.0, margin: float = 0.3) -> None:
+        super().__init__()
+        self.centres = nn.Parameter(torch.randn(people, embedding))
+        self.scale = scale
+        self.margin = margin
+
+    def forward(self, embedding: Tensor, person: Tensor) -> Tensor:
+        cosine = (embedding @ F.normalize(self.centres, dim=-1).T).clamp(-1 + 1e-6, 1 - 1e-6)
+        angle = cosine.acos() + self.margin * F.one_hot(person, cosine.shape[-1])
+        return F.cross_entropy(self.scale * angle.clamp(max=math.pi).cos(), person)

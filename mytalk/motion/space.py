@@ -1,0 +1,87 @@
+"""Motion space: lower-face landmarks as coefficients of a mouth basis around one person's rest shape.
+
+The basis is learned from real clips (principal components of displacement from rest, people weighted alike), so noise
+on the coefficients is noise over mouths and a sum of them is a mouth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mytalk.face.landmarks import LOWER_COUNT, aperture
+
+DIMS = 3
+
+
+class MotionSpace(nn.Module):
+    """Linear map between displacements ``(..., 169, 3)``, canonical, and coefficients ``(..., K)`` of unit variance.
+
+    Buffers, stored with the weights: ``basis (K, 507)`` orthonormal, ``scale (K,)`` standard deviations, and
+    ``opening (507,)``, how the face moves for one unit of lip aperture.
+    """
+
+    def __init__(self, coefficients: int) -> None:
+        super().__init__()
+        self.basis: Tensor
+        self.scale: Tensor
+        self.opening: Tensor
+        self.register_buffer("basis", torch.zeros(coefficients, LOWER_COUNT * DIMS))
+        self.register_buffer("scale", torch.ones(coefficients))
+        self.register_buffer("opening", torch.zeros(LOWER_COUNT * DIMS))
+
+    def encode(self, displacement: Tensor) -> Tensor:
+        return displacement.flatten(-2) @ self.basis.T / self.scale
+
+    def decode(self, coefficients: Tensor) -> Tensor:
+        rows: Tensor = (coefficients * self.scale) @ self.basis
+        return rows.reshape(*rows.shape[:-1], LOWER_COUNT, DIMS)
+
+    def closed(self, lower: NDArray[np.float32]) -> NDArray[np.float32]:
+        """One shape ``(169, 3)`` with its lips brought together along the opening direction."""
+        direction = self.opening.cpu().numpy().reshape(LOWER_COUNT, DIMS)
+        gap = float(aperture(lower))
+        closed = np.asarray(lower - gap * direction, np.float32)
+        return (
+            np.asarray(lower - gap * gap / max(gap - float(aperture(closed)), 1e-6) * direction, np.float32)
+            if gap > 0.02
+            else closed
+        )
+
+
+@dataclass(slots=True)
+class RestShape:
+    """One person's mouth at rest, estimated from the faces seen so far; causal and bounded.
+
+    The quarter of the seen shapes with the smallest aperture, averaged, then closed along the opening direction.
+    It holds at most ``capacity`` shapes: when full, every second one goes and only every second is taken from then on.
+    """
+
+    space: MotionSpace
+    capacity: int = 256
+    _shapes: list[NDArray[np.float32]] | None = None
+    _stride: int = 1
+    _seen: int = 0
+
+    def observe(self, lower: NDArray[np.float32]) -> None:
+        """A canonical lower face ``(169, 3)`` as tracked."""
+        if self._shapes is None:
+            self._shapes = []
+        if self._seen % self._stride == 0:
+            self._shapes.append(lower)
+            if len(self._shapes) >= self.capacity:
+                self._shapes, self._stride = self._shapes[::2], self._stride * 2
+        self._seen += 1
+
+    def estimate(self) -> NDArray[np.float32]:
+        """The rest shape ``(169, 3)``. At least one face must have been seen."""
+        if not self._shapes:
+            raise ValueError("no face seen yet")
+        shapes = np.stack(self._shapes)
+        gaps = aperture(shapes)
+        closest = shapes[np.argsort(gaps, kind="stable")[: max(1, len(gaps) // 4)]]
+        return self.space.closed(np.asarray(closest.mean(axis=0), np.float32))

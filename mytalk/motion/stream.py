@@ -1,0 +1,226 @@
+"""Streaming motion: packets of speech and tracked faces in, one lower-face shape a motion frame out.
+
+It owns the session's state of stage 1: speech features, rest shape and identity, the window plan, the motion so far
+(history), and the tentative tail that is faded into the next window. All of it is bounded by the window's length.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mytalk.errors import EngineError
+from mytalk.face.landmarks import INNER_LOWER, INNER_UPPER, LOWER_COUNT, LOWER_FACE, UPPER_COUNT, UPPER_FACE
+from mytalk.media_time import FRAME_SAMPLES
+from mytalk.motion.model import Conditions, MotionModel
+from mytalk.motion.sampler import DDIM, frame_noise
+from mytalk.motion.silence import SilenceGate
+from mytalk.motion.space import RestShape
+from mytalk.motion.windows import Window, WindowPlanner
+from mytalk.presets import WINDOW_FRAMES, Profile
+from mytalk.speech.stream import SpeechStream
+
+MAX_AHEAD = 60 * 25
+"""Motion frames of speech that may wait for their picture."""
+
+REACH = 3.5  # standard deviations that a coefficient may leave rest by: what mouths do
+_REST_EVERY = 25  # motion frames between two looks at the rest shape
+_REST_PACE = 0.5  # share of the way to the new estimate at each look
+
+
+@dataclass(frozen=True, slots=True)
+class MotionFrame:
+    """The mouth wanted at media time ``640 * index``."""
+
+    index: int
+    lower: NDArray[np.float32]  # (169, 3) canonical
+
+
+@dataclass(slots=True)
+class Person:
+    """What is known of the face so far: rest shapes, and the identity embedding made from them."""
+
+    rest: RestShape
+    lower: NDArray[np.float32] | None = None  # (169, 3) rest shape in use
+    upper: NDArray[np.float32] = field(default_factory=lambda: np.zeros((UPPER_COUNT, 3), np.float32))  # mean so far
+    seen: int = 0
+
+    def observe(self, points: NDArray[np.float32]) -> None:
+        """Canonical landmarks ``(478, 3)`` of one tracked face."""
+        self.rest.observe(points[list(LOWER_FACE)])
+        self.seen += 1
+        self.upper = self.upper + (points[list(UPPER_FACE)] - self.upper) / min(self.seen, 250)
+
+    def settle(self) -> None:
+        """Move the rest shape in use towards what has been seen; the first time, all the way."""
+        estimate = self.rest.estimate()
+        self.lower = estimate if self.lower is None else self.lower + np.float32(_REST_PACE) * (estimate - self.lower)
+
+
+class MotionStream:
+    """Stage 1 of one session. The same seed, speech and faces give the same motion whatever the packet sizes.
+
+    A window runs when both speech and picture have reached its end, so neither can change what the other gave.
+    """
+
+    def __init__(self, model: MotionModel, profile: Profile, *, steps: int, seed: int) -> None:
+        self._model = model
+        self._profile = profile
+        self._sampler = DDIM(steps)
+        self._seed = seed
+        self._speech = SpeechStream(model.speech, model.mel)
+        self._planner = WindowPlanner(profile)
+        self._gate = SilenceGate()
+        self._person = Person(RestShape(model.space))
+        self._faces: deque[tuple[int, NDArray[np.float32]]] = deque()  # not yet reached by a window
+        self._upper: deque[Tensor] = deque(maxlen=WINDOW_FRAMES)  # (38, 2) a motion frame, newest last
+        self._features: deque[Tensor] = deque()  # (D,) a motion frame from _features_first on
+        self._features_first = 0
+        self._history: deque[Tensor] = deque(maxlen=WINDOW_FRAMES)  # (K,) a frame emitted, newest last
+        self._tentative: dict[int, Tensor] = {}
+        self._identity: Tensor | None = None
+        self._video_until = 0  # motion frames whose faces are all here
+        self._last_upper = torch.zeros(UPPER_COUNT, 2)
+
+    @property
+    def heard(self) -> int:
+        """Motion frames of speech heard so far."""
+        return self._features_first + len(self._features)
+
+    @property
+    def emitted(self) -> int:
+        """Motion frames that have left so far."""
+        return self._planner.emitted
+
+    def enrol(self, points: list[NDArray[np.float32]]) -> None:
+        """Canonical faces ``(478, 3)`` of the person, before the first window: a better rest shape from the start."""
+        for one in points:
+            self._person.observe(one)
+
+    def push_speech(self, samples: NDArray[np.float32]) -> None:
+        """Speech at 16 kHz, going on where the last call ended.
+
+        Raises EngineError when a minute of speech already waits for its picture.
+        """
+        if self.heard - self.emitted > MAX_AHEAD:
+            raise EngineError(f"{MAX_AHEAD // 25} s of speech wait for their pictures: push pictures too, or pull")
+        features, levels = self._speech.push(samples)
+        self._features.extend(features)
+        self._gate.hear(levels)
+
+    def push_face(self, at: int, points: NDArray[np.float32] | None) -> None:
+        """The canonical face ``(478, 3)`` in the picture at media time ``at``, or None where there is none."""
+        if points is not None:
+            self._faces.append((at, points))
+        self._video_until = max(self._video_until, at // FRAME_SAMPLES + 1)
+
+    def advance(self) -> Iterator[MotionFrame]:
+        """The motion that speech and pictures so far allow."""
+        for window in self._planner.advance(min(self.heard, self._video_until)):
+            yield from self._run(window)
+
+    def finish(self) -> Iterator[MotionFrame]:
+        """The rest: no more speech comes. Pictures may end before it."""
+        for window in self._planner.finish(self.heard):
+            yield from self._run(window)
+
+    def clear(self) -> int:
+        """Barge-in: forget speech not yet spoken. Gives the media time from which new speech goes on."""
+        self._planner.clear()
+        self._tentative.clear()
+        while self.heard > self.emitted:
+            self._features.pop()
+        self._gate.forget()
+        self._speech = SpeechStream(self._model.speech, self._model.mel)
+        return self.emitted * FRAME_SAMPLES
+
+    def _run(self, window: Window) -> Iterator[MotionFrame]:
+        self._take_faces(window)
+        if self._person.lower is None or self._identity is None:
+            self._history.extend(torch.zeros(self._model.denoiser.coefficients) for _ in window.emit)
+            for _ in window.emit:
+                self._gate.next(self._profile.lookahead)
+            return  # nobody to speak yet: these frames pass through
+        motion = self._sample(window)  # (rows, K)
+        for index in window.emit:
+            row = motion[index - window.first]
+            if index in self._tentative:
+                share = (index - window.emit.start + 1) / (self._profile.lookahead + 1)
+                row = torch.lerp(self._tentative[index], row, share)
+            self._history.append(row)
+            yield MotionFrame(index, self._shape(row, self._gate.next(self._profile.lookahead)))
+        self._tentative = {index: motion[index - window.first] for index in window.tentative}
+        while self._features_first < window.emit.stop - WINDOW_FRAMES:
+            self._features.popleft()
+            self._features_first += 1
+
+    def _take_faces(self, window: Window) -> None:
+        """Bring faces up to the window's end; each motion frame holds the latest face at or before it."""
+        end = window.first + window.rows
+        have = self._upper_until
+        for index in range(have, end):
+            while self._faces and self._faces[0][0] <= index * FRAME_SAMPLES:
+                _, points = self._faces.popleft()
+                self._person.observe(points)
+                if self._person.lower is None:
+                    self._settle()
+                moved = points[list(UPPER_FACE)] - self._person.upper
+                self._last_upper = torch.from_numpy(np.ascontiguousarray(moved[:, :2], np.float32))
+            self._upper.append(self._last_upper)
+            if self._person.seen and index % _REST_EVERY == 0:
+                self._settle()
+        self._upper_until = end
+
+    _upper_until = 0  # motion frames whose upper face is known
+
+    def _settle(self) -> None:
+        self._person.settle()
+        lower, upper = torch.from_numpy(self._person.lower), torch.from_numpy(self._person.upper)
+        device = self._model.mel.window.device
+        with torch.inference_mode():
+            self._identity = self._model.identity(lower.to(device), upper.to(device))[None]
+
+    def _sample(self, window: Window) -> Tensor:
+        assert self._identity is not None
+        device, width = self._model.mel.window.device, self._model.denoiser.coefficients
+        fresh = window.rows - window.history
+        noise = np.zeros((window.rows, width), np.float32)
+        noise[window.history :] = frame_noise(window.first + window.history, fresh, width, self._seed)
+        history = torch.zeros(window.rows, width)
+        if window.history:
+            history[: window.history] = torch.stack(list(self._history)[-window.history :])
+        start = window.first - self._features_first
+        speech = torch.stack([self._features[start + row] for row in range(window.rows)])
+        upper = torch.stack(list(self._upper)[-window.rows :])
+        given = Conditions(
+            speech[None].to(device),
+            upper[None].to(device),
+            self._identity,
+            history[None].to(device),
+            (torch.arange(window.rows) < window.history)[None].to(device),
+        )
+        return self._model.sample(torch.from_numpy(noise)[None].to(device), given, self._sampler)[0].cpu()
+
+    def _shape(self, row: Tensor, share: float) -> NDArray[np.float32]:
+        """Coefficients to landmarks: kept within reach, at rest in silence, lips never through each other."""
+        assert self._person.lower is not None
+        space = self._model.space
+        displacement = space.decode(row.to(space.scale.device).clamp(-REACH, REACH) * share).cpu().numpy()
+        lower = self._person.lower + displacement
+        gap = float((lower[list(INNER_LOWER), 1] - lower[list(INNER_UPPER), 1]).mean())
+        if gap < 0:
+            lower = lower - gap * space.opening.cpu().numpy().reshape(LOWER_COUNT, 3)
+        return np.asarray(lower, np.float32)
+
+
+def open_by(lower: NDArray[np.float32], amount: float, model: MotionModel) -> NDArray[np.float32]:
+    """A shape with its lip aperture multiplied: 0 closes the mouth, 1 leaves it, 2 opens it twice as far."""
+    gap = float((lower[list(INNER_LOWER), 1] - lower[list(INNER_UPPER), 1]).mean())
+    direction = model.space.opening.cpu().numpy().reshape(LOWER_COUNT, 3)
+    return np.asarray(lower + (amount - 1) * max(gap, 0.0) * direction, np.float32)

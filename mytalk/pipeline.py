@@ -1,0 +1,109 @@
+"""Loading the models, and dubbing with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mytalk.appearance.model import AppearanceModel
+from mytalk.checkpoint import load_into, read_preset
+from mytalk.errors import OptionError, PresetError
+from mytalk.media_time import FRAME_SAMPLES
+from mytalk.motion.model import MotionModel
+from mytalk.picture import VideoFrame
+from mytalk.presets import PRESETS, Preset
+from mytalk.stream import LipSyncStream, StreamOptions
+
+EMBEDDED = Path(str(files("mytalk") / "weights"))
+
+
+class Pipeline:
+    """The models of one preset on one device, shared by any number of sessions of one thread."""
+
+    def __init__(self, preset: Preset, motion: MotionModel, appearance: AppearanceModel, device: torch.device) -> None:
+        self.preset = preset
+        self.device = device
+        self.steps = preset.steps
+        self._motion = motion.to(device).eval()
+        self._appearance = appearance.to(device).eval()
+
+    def stream(self, options: StreamOptions | None = None) -> LipSyncStream:
+        """A new session."""
+        return LipSyncStream(self._motion, self._appearance, options or StreamOptions(), self.steps)
+
+    def dub(
+        self, frames: Iterable[VideoFrame], speech: NDArray[np.float32], options: StreamOptions | None = None
+    ) -> Iterator[VideoFrame]:
+        """Frames in, the same frames speaking ``speech`` (16 kHz mono) out; silence after its end.
+
+        Frames without a face come back as they are.
+        """
+        stream = self.stream(options)
+        try:
+            for frame in frames:
+                stream.push_frame(frame, stream.track(frame.picture))
+                heard = stream.speech_samples
+                until = frame.at + stream.latency + FRAME_SAMPLES
+                if until > heard:
+                    part = speech[heard:until]
+                    stream.push_speech(np.pad(part, (0, until - heard - len(part))))
+                yield from stream.pull()
+            stream.finish()
+            yield from stream.pull()
+        finally:
+            stream.close()
+
+
+def load(preset: str | Path = "edge", device: str = "auto") -> Pipeline:
+    """The models of a preset's name or of a checkpoint folder, on ``cpu``, ``cuda``, ``cuda:1``... or ``auto``.
+
+    Raises PresetError for an unknown preset, WeightsError for damaged weights, OptionError for a missing device.
+    """
+    folder = _folder(preset)
+    sizes = read_preset(folder)
+    target = _device(device)
+    motion, appearance = MotionModel(sizes), AppearanceModel(sizes.appearance)
+    load_into(motion.identity, folder, "identity")
+    load_into(_WithoutIdentity(motion), folder, "motion")
+    load_into(appearance, folder, "appearance")
+    return Pipeline(sizes, motion, appearance, target)
+
+
+class _WithoutIdentity(torch.nn.Module):
+    """The motion model's parts that are trained together; the identity extractor is a part of its own."""
+
+    def __init__(self, motion: MotionModel) -> None:
+        super().__init__()
+        self.mel, self.speech, self.space, self.denoiser = motion.mel, motion.speech, motion.space, motion.denoiser
+
+
+def _folder(preset: str | Path) -> Path:
+    embedded = EMBEDDED / preset
+    if str(preset) in PRESETS and embedded.is_dir():
+        return embedded
+    if str(preset) in PRESETS:
+        raise PresetError(
+            f"preset {str(preset)!r} has no weights in the package: train them, and give the folder instead"
+        )
+    if Path(preset).is_dir():
+        return Path(preset)
+    raise PresetError(f"{preset}: neither a preset (known: {', '.join(PRESETS)}) nor a checkpoint folder")
+
+
+def _device(device: str) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        target = torch.device(device)
+    except RuntimeError as error:
+        raise OptionError(f"device {device!r}: need auto, cpu, cuda or cuda:N") from error
+    if target.type not in ("cpu", "cuda"):
+        raise OptionError(f"device {device!r}: need auto, cpu, cuda or cuda:N")
+    if target.type == "cuda" and (target.index or 0) >= torch.cuda.device_count():
+        raise OptionError(f"device {device!r}: this machine has {torch.cuda.device_count()} CUDA devices")
+    return target

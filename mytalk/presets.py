@@ -1,0 +1,88 @@
+"""Presets: the sizes of every model as frozen data. One code path builds them all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mytalk.appearance.preset import EDGE, PAPER, AppearancePreset
+
+WINDOW_FRAMES = 250
+"""Motion frames that the denoiser sees at once: 10 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechPreset:
+    """The speech encoder."""
+
+    width: int
+    kernel: int = 5
+    dilations: tuple[int, ...] = (1, 1, 2)
+    dropout: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityPreset:
+    """The identity extractor: an MLP over one frame's landmarks."""
+
+    width: int
+    layers: int = 4
+    embedding: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class MotionPreset:
+    """The denoiser: a Conformer over windows of motion coefficients."""
+
+    layers: int
+    width: int
+    ffn: int
+    heads: int
+    kernel: int = 5
+    dropout: float = 0.1
+    coefficients: int = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Frames at a time and frames ahead: what a live session pays for latency."""
+
+    hop: int
+    lookahead: int
+
+
+PROFILES = {"low": Profile(2, 2), "balanced": Profile(3, 3), "quality": Profile(6, 6)}
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """Everything that ``mytalk.load`` needs to build the models of one name.
+
+    ``steps`` is the default number of DDIM steps.
+    """
+
+    name: str
+    speech: SpeechPreset
+    identity: IdentityPreset
+    motion: MotionPreset
+    appearance: AppearancePreset
+    steps: int
+
+
+PRESETS = {
+    "edge": Preset(
+        "edge",
+        SpeechPreset(width=128),
+        IdentityPreset(width=128),
+        MotionPreset(layers=3, width=128, ffn=256, heads=4),
+        EDGE,
+        steps=2,
+    ),
+    "paper": Preset(
+        "paper",
+        SpeechPreset(width=768),
+        IdentityPreset(width=768, embedding=768),
+        MotionPreset(layers=12, width=768, ffn=2048, heads=12),
+        PAPER,
+        steps=8,
+    ),
+}

@@ -1,0 +1,86 @@
+"""The edge speech encoder: causal convolutions from 100 mel frames a second to 25 features a second.
+
+It looks back about half a second and never ahead; the look-ahead of a window profile comes from the Conformer, which
+sees the features of the frames after the one that it places. So one encoder serves every profile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mytalk.presets import SpeechPreset
+from mytalk.speech.mel import MEL_PER_MOTION, MELS
+
+
+@dataclass(slots=True)
+class EncoderState:
+    """What the convolutions still need of the past: one tail ``(B, C, k)`` a layer, in the order they run."""
+
+    tails: list[Tensor] = field(default_factory=list)
+
+
+class CausalConv(nn.Module):
+    """1-D convolution whose output never sees past its input's end. ``(B, C, T)`` to ``(B, C', T / stride)``."""
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int = 1, dilation: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(channels_in, channels_out, kernel, stride, dilation=dilation)
+        self.left = (kernel - 1) * dilation + 1 - stride
+        self.channels_in = channels_in
+
+    def forward(self, x: Tensor, tail: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        x = F.pad(x, (self.left, 0)) if tail is None else torch.cat([tail, x], dim=-1)
+        return self.conv(x), x[..., x.shape[-1] - self.left :]
+
+
+class CausalBlock(nn.Module):
+    """Residual block: normalise, dilated causal convolution, GELU, mix."""
+
+    def __init__(self, channels: int, kernel: int, dilation: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.conv = CausalConv(channels, channels, kernel, dilation=dilation)
+        self.mix = nn.Conv1d(channels, channels, 1)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, tail: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        hidden, tail = self.conv(self.norm(x.transpose(1, 2)).transpose(1, 2), tail)
+        return x + self.dropout(self.mix(F.gelu(hidden))), tail
+
+
+class SpeechEncoder(nn.Module):
+    """Log-mel ``(B, 4 T, 80)`` to features ``(B, T, D)``, 25 a second."""
+
+    def __init__(self, preset: SpeechPreset) -> None:
+        super().__init__()
+        width = preset.width
+        self.stem = nn.ModuleList(
+            [CausalConv(MELS, width, 5), CausalConv(width, width, 4, 2), CausalConv(width, width, 4, 2)]
+        )
+        self.blocks = nn.ModuleList(
+            CausalBlock(width, preset.kernel, dilation, preset.dropout) for dilation in preset.dilations
+        )
+        self.out = nn.LayerNorm(width)
+
+    def forward(self, mel: Tensor, state: EncoderState | None = None) -> Tensor:
+        """Pass ``state`` to go on where the last chunk ended; it is brought up to date in place."""
+        if mel.shape[1] % MEL_PER_MOTION:
+            raise ValueError(f"mel frames must come in fours, one motion frame each: got {mel.shape[1]}")
+        tails = iter(state.tails) if state is not None else iter(())
+        kept: list[Tensor] = []
+        x = mel.transpose(1, 2)  # (B, 80, 4 T)
+        for layer in self.stem:
+            x, tail = layer(x, next(tails, None))
+            x = F.gelu(x)
+            kept.append(tail)
+        for block in self.blocks:  # (B, D, T)
+            x, tail = block(x, next(tails, None))
+            kept.append(tail)
+        if state is not None:
+            state.tails = kept
+        out: Tensor = self.out(x.transpose(1, 2))  # (B, T, D)
+        return out

@@ -1,0 +1,237 @@
+"""One session's lip-sync, from pictures and speech to pictures: the whole path without sockets, threads or a clock.
+
+The file path and the live path both run this; a live server adds only a pacer behind it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mytalk.appearance.model import AppearanceModel
+from mytalk.appearance.renderer import MouthRenderer
+from mytalk.errors import EngineError, OptionError
+from mytalk.face import Face, FaceTracker, HeadPose, PoseFilter, fit_pose
+from mytalk.face.landmarks import LOWER_FACE
+from mytalk.media_time import FRAME_SAMPLES
+from mytalk.motion.model import MotionModel
+from mytalk.motion.stream import MotionFrame, MotionStream, open_by
+from mytalk.picture import Picture, VideoFrame
+from mytalk.presets import PROFILES
+
+MAX_PENDING = 512
+"""Pictures that may wait for their speech. Beyond it push_frame raises; nothing is dropped."""
+
+FADE_FRAMES = 3
+MAX_YAW = 0.9
+"""Radians: a face turned further is left untouched."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """What a session may choose. ``steps`` None takes the preset's."""
+
+    seed: int = 0
+    steps: int | None = None
+    profile: str = "balanced"
+    mouth_opening: float = 1.0
+    still: bool = False
+
+    def __post_init__(self) -> None:
+        if self.profile not in PROFILES:
+            raise OptionError(f"profile {self.profile!r} is unknown (known: {', '.join(PROFILES)})")
+        if not 0 <= self.mouth_opening <= 3:
+            raise OptionError(f"mouth opening {self.mouth_opening}: need 0 (closed) to 3 (1 = as generated)")
+        if self.steps is not None and not 1 <= self.steps <= 50:
+            raise OptionError(f"steps {self.steps}: need 1 to 50")
+        if not 0 <= self.seed < 2**64:
+            raise OptionError(f"seed {self.seed}: need 0 to 2^64 - 1")
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A picture on its way through, with where its face is."""
+
+    frame: VideoFrame
+    face: Face | None
+    pose: HeadPose | None
+    since_found: int  # pictures since the face came (back)
+
+
+class LipSyncStream:
+    """One session. Not thread-safe, but one other thread may call ``track``, which shares nothing with the rest.
+
+    Frames leave in order with the timestamps they came with, ``latency`` samples of media time later.
+    """
+
+    def __init__(
+        self, motion: MotionModel, appearance: AppearanceModel | None, options: StreamOptions, steps: int
+    ) -> None:
+        profile = PROFILES[options.profile]
+        self.latency = (profile.hop + profile.lookahead) * FRAME_SAMPLES
+        self.speech_samples = 0
+        self._model = motion
+        self._options = options
+        self._motion = MotionStream(motion, profile, steps=options.steps or steps, seed=options.seed)
+        self._renderer = MouthRenderer(appearance, still=options.still)
+        self._tracker: FaceTracker | None = None
+        self._still_face: tuple[Picture, Face | None] | None = None
+        self._poses = PoseFilter()
+        self._waiting: deque[_Waiting] = deque()
+        self._shapes: deque[MotionFrame] = deque()  # not yet passed by a picture, plus the one before
+        self._found = FADE_FRAMES
+        self._finished = False
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def pending_frames(self) -> int:
+        """Pictures that wait for their speech, or for pull()."""
+        return len(self._waiting)
+
+    @property
+    def spoken(self) -> int:
+        """Media time up to which motion has been made."""
+        return self._motion.emitted * FRAME_SAMPLES
+
+    @property
+    def stats(self) -> dict[str, float]:
+        """Milliseconds spent in each stage so far, and counts of frames."""
+        stages = ("detect", "motion", "render")
+        return {
+            **{f"{name}_ms": self._seconds[name] * 1e3 for name in stages},
+            **{k: float(v) for k, v in self._counts.items()},
+        }
+
+    def track(self, picture: Picture) -> Face | None:
+        """The face in the next picture; pictures in order. A picture that is the last one again costs nothing."""
+        if self._still_face is not None and self._still_face[0] is picture:
+            return self._still_face[1]
+        if self._tracker is None:
+            self._tracker = FaceTracker()
+        with self._timed("detect"):
+            face = self._tracker(picture)
+        self._still_face = (picture, face)
+        return face
+
+    def enrol(self, pictures: list[tuple[Picture, Face]]) -> None:
+        """Pictures of the person, before the first frame: reference mouths, and a better idea of the mouth at rest."""
+        usable = [(picture, face, fit_pose(face)) for picture, face in pictures]
+        self._motion.enrol([pose.to_canonical(face.points) for _, face, pose in usable])
+        for picture, face, pose in usable:
+            self._renderer.observe(picture, pose, _lower(face))
+
+    def push_frame(self, frame: VideoFrame, face: Face | None) -> None:
+        """The next picture, in order of ``at``, and the face that ``track`` found in it.
+
+        Raises EngineError when 512 pictures already wait for speech.
+        """
+        if len(self._waiting) >= MAX_PENDING:
+            raise EngineError(f"{MAX_PENDING} pictures wait for their speech: push speech (or silence) too, and pull")
+        if self._waiting and frame.at < self._waiting[-1].frame.at:
+            raise EngineError(
+                f"picture at {frame.at} comes after one at {self._waiting[-1].frame.at}: need them in order"
+            )
+        pose: HeadPose | None = None
+        if face is not None:
+            raw = fit_pose(face)
+            if abs(raw.yaw) <= MAX_YAW:
+                pose = self._poses(raw, frame.at)
+        if pose is None or face is None:
+            self._poses.reset()
+            face, self._found = None, 0
+        else:
+            self._found += 1
+        self._motion.push_face(frame.at, None if face is None or pose is None else pose.to_canonical(face.points))
+        self._waiting.append(_Waiting(frame, face, pose, self._found))
+
+    def hold_video(self, at: int) -> None:
+        """No picture comes before media time ``at``: speech need not wait for one."""
+        self._motion.push_face(at, None)
+
+    def push_speech(self, samples: NDArray[np.float32]) -> None:
+        """More speech: 16 kHz mono, -1..1, going on where the last call ended; media time 0 to begin with."""
+        with self._timed("motion"):
+            self._motion.push_speech(samples)
+        self.speech_samples += len(samples)
+
+    def finish(self) -> None:
+        """No more input: what waits comes out of ``pull``, the mouth staying as it was last."""
+        self._finished = True
+
+    def clear(self) -> int:
+        """Barge-in: forget speech not yet spoken. Gives the media time from which new speech goes on."""
+        self.speech_samples = self._motion.clear()
+        return self.speech_samples
+
+    def pull(self) -> Iterator[VideoFrame]:
+        """Pictures whose mouths are known by now."""
+        with self._timed("motion"):
+            self._shapes.extend(self._motion.finish() if self._finished else self._motion.advance())
+        while self._waiting:
+            waiting = self._waiting[0]
+            if not self._finished and not self._ready(waiting.frame.at):
+                return
+            self._waiting.popleft()
+            yield self._render(waiting)
+
+    def close(self) -> None:
+        """Frees the tracker. Call it from the thread that tracks, or when that one has ended."""
+        if self._tracker is not None:
+            self._tracker.close()
+            self._tracker = None
+
+    def _ready(self, at: int) -> bool:
+        """Motion on both sides of ``at`` is there, and enough pictures after it to see the face go."""
+        return -(-at // FRAME_SAMPLES) < self._motion.emitted and len(self._waiting) >= FADE_FRAMES
+
+    def _render(self, waiting: _Waiting) -> VideoFrame:
+        self._counts["frames"] += 1
+        lower = self._shape_at(waiting.frame.at)
+        if lower is None or waiting.face is None or waiting.pose is None:
+            self._counts["passthrough"] += 1
+            return waiting.frame
+        with self._timed("render"):
+            source = _lower(waiting.face)
+            self._renderer.observe(waiting.frame.picture, waiting.pose, source)
+            target = waiting.pose.to_frame(lower)[:, :2]
+            picture = self._renderer.render(waiting.frame.picture, waiting.pose, source, target, self._opacity(waiting))
+        return VideoFrame(picture, waiting.frame.at, waiting.frame.pts, waiting.frame.time_base)
+
+    def _opacity(self, waiting: _Waiting) -> float:
+        """Fades in after the face has come back, and out before it goes."""
+        ahead = next((i for i, w in enumerate(self._waiting) if w.face is None), FADE_FRAMES)
+        return min(1.0, waiting.since_found / FADE_FRAMES, (ahead + 1) / FADE_FRAMES)
+
+    def _shape_at(self, at: int) -> NDArray[np.float32] | None:
+        """The lower face wanted at media time ``at``, between the motion frames around it; canonical ``(169, 3)``."""
+        while len(self._shapes) >= 2 and self._shapes[1].index * FRAME_SAMPLES <= at:
+            self._shapes.popleft()
+        if not self._shapes or self._shapes[0].index * FRAME_SAMPLES > at:
+            return None
+        before = self._shapes[0]
+        lower = before.lower
+        if len(self._shapes) >= 2:
+            share = np.float32(
+                (at - before.index * FRAME_SAMPLES) / ((self._shapes[1].index - before.index) * FRAME_SAMPLES)
+            )
+            lower = lower + share * (self._shapes[1].lower - lower)
+        return open_by(lower, self._options.mouth_opening, self._model)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[stage] += time.perf_counter() - start
+
+
+def _lower(face: Face) -> NDArray[np.float32]:
+    return np.ascontiguousarray(face.points[list(LOWER_FACE), :2])

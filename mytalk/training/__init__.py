@@ -1,0 +1,1 @@
+"""Data and trainers. Nothing here is needed to run the engine."""
