@@ -5,9 +5,31 @@
 >>> dubbed = pipeline.dub(frames, speech)           # doctest: +SKIP
 """
 
-from mytalk.errors import MyTalkError
-from mytalk.picture import Picture, VideoFrame
-from mytalk.pipeline import Pipeline, load
-from mytalk.stream import LipSyncStream, StreamOptions
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mytalk.errors import MyTalkError
+    from mytalk.picture import Picture, VideoFrame
+    from mytalk.pipeline import Pipeline, load
+    from mytalk.stream import LipSyncStream, StreamOptions
 
 __all__ = ["LipSyncStream", "MyTalkError", "Picture", "Pipeline", "StreamOptions", "VideoFrame", "load"]
+
+# Read on first use: torch takes seconds to import, and errors, files and servers do without it.
+_HOMES = {
+    "LipSyncStream": "stream",
+    "MyTalkError": "errors",
+    "Picture": "picture",
+    "Pipeline": "pipeline",
+    "StreamOptions": "stream",
+    "VideoFrame": "picture",
+    "load": "pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mytalk' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"mytalk.{_HOMES[name]}"), name)

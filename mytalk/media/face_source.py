@@ -19,9 +19,11 @@ CACHE_BYTES = 128 * 1024 * 1024
 class FaceSource(ABC):
     """Upright pictures in order, from media time 0.
 
-    ``still`` says that every frame shows the same ``Picture`` object. Used by one thread at a time.
+    ``still`` says that every frame shows the same ``Picture`` object; ``name`` is what errors call it. Used by one
+    thread at a time.
     """
 
+    name: str
     info: VideoInfo
     still: bool
     warnings: list[str]
@@ -34,8 +36,9 @@ class FaceSource(ABC):
 class StillSource(FaceSource):
     """One picture, 25 times a second. It has no length of its own: it always plays on."""
 
-    def __init__(self, picture: Picture, warnings: list[str] | None = None) -> None:
+    def __init__(self, picture: Picture, name: str = "portrait", warnings: list[str] | None = None) -> None:
         self.picture = picture
+        self.name = name
         self.still = True
         self.warnings = warnings or []
         self.info = VideoInfo(
@@ -65,6 +68,7 @@ class ClipSource(FaceSource):
 
     def __init__(self, reader: VideoReader, cache_bytes: int = CACHE_BYTES) -> None:
         self.reader = reader
+        self.name = str(reader.path)
         self.still = False
         self.info = reader.info
         self.warnings = reader.warnings
@@ -127,7 +131,7 @@ def open_face(path: Path) -> FaceSource:
     """
     reader = VideoReader(path)
     if reader.image or reader.single:
-        return StillSource(reader.image_picture(), reader.warnings)
+        return StillSource(reader.image_picture(), str(path), reader.warnings)
     return ClipSource(reader)
 
 

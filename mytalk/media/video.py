@@ -111,14 +111,18 @@ class VideoReader:
             return [self._picture(frame) for frame in islice(decoder.video_frames(), first, last + 1)]
 
     def image_picture(self) -> Picture:
-        """The one picture of an image, over white where it is transparent, at most ``MAX_IMAGE_SIDE`` on a side."""
+        """The one picture of an image, over white where it is transparent, at most ``MAX_IMAGE_SIDE`` on a side.
+
+        An odd side loses a row or column.
+        """
         with Decoder(self.path, "video") as decoder:
             frame = next(decoder.video_frames())
         shrink = min(1.0, MAX_IMAGE_SIDE / max(frame.width, frame.height))
         if shrink < 1:
             self._warn(f"a picture of {frame.width} x {frame.height} is made smaller, to {MAX_IMAGE_SIDE} at most")
         width, height = (max(2, round(side * shrink)) for side in (frame.width, frame.height))
-        rgba = frame.to_ndarray(format="rgba", width=width, height=height, interpolation="AREA").astype(np.float32)
+        pixels = frame.to_ndarray(format="rgba", width=width, height=height, interpolation="AREA")
+        rgba = pixels[: height & ~1, : width & ~1].astype(np.float32)
         alpha = rgba[..., 3:] / 255
         rgb: NDArray[np.uint8] = np.rint(rgba[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
         return self._orientation.upright(Picture.from_rgb(rgb))
@@ -172,7 +176,7 @@ class VideoReader:
     def _describe(self, stream: VideoStream, frame: av.VideoFrame) -> VideoInfo:
         turned = self._orientation.transpose
         width, height = (side + side % 2 for side in self._size)
-        if (width, height) != self._size:
+        if (width, height) != self._size and not (self.image or self.single):
             self._warn(f"a picture of {self._size[0]} x {self._size[1]} grows by one row or column to even sides")
         if any(component.bits > 8 for component in frame.format.components):
             self._warn("more than 8 bits a sample are written as 8")

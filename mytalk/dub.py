@@ -1,0 +1,294 @@
+"""Dubbing files: the live path without its pacer, in three threads.
+
+::
+
+    reading thread            this thread            writing thread
+    decode, find the face  -> speech, motion, pixels -> encode
+                     ``tracked``               ``finished``
+
+Both channels are bounded. When one is full the thread before it waits: nothing is dropped, and memory does not grow
+with the length of the film. What fails in any thread stops all three, and is raised once, here.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from mytalk.channel import Channel, ChannelClosed
+from mytalk.errors import NoFaceError, OptionError
+from mytalk.face.tracker import MIN_FACE_PIXELS, Face
+from mytalk.media import FaceSource, FilmWriter, SpeechReader
+from mytalk.media.face_source import CACHE_BYTES, picture_bytes
+from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
+from mytalk.picture import VideoFrame
+
+if TYPE_CHECKING:  # torch is slow to import, and files are checked before it is needed
+    from mytalk.pipeline import Pipeline
+    from mytalk.stream import LipSyncStream, StreamOptions
+
+Length = Literal["video", "speech", "shortest"]
+Progress = Callable[[int, int | None], None]
+"""Called with the frames done and, where it is known, how many there will be."""
+
+ENROL_SAMPLES = 3 * SAMPLE_RATE
+"""How much of a video is read ahead to learn its mouth before the first frame is rendered."""
+
+_SOUND: dict[Length, Literal["fill", "whole", "cut"]] = {"video": "fill", "speech": "whole", "shortest": "cut"}
+_SECONDS_TO_STOP = 30  # a thread that does not end within this is left behind
+
+Tracked = tuple[VideoFrame, Face | None]
+
+
+@dataclass(frozen=True, slots=True)
+class DubReport:
+    """What was made, how long it took, and what ran."""
+
+    path: Path
+    frames: int
+    passthrough: int  # frames left as they were: no usable face
+    seconds: float  # of film
+    took: float  # seconds of work, loading of models not included
+    stage_ms: dict[str, float]  # milliseconds a frame; stages of different threads overlap
+    preset: str
+    device: str
+    steps: int
+    warnings: list[str]
+
+    @property
+    def real_time_factor(self) -> float:
+        """Seconds of work for a second of film."""
+        return self.took / self.seconds
+
+
+def check_length(face: FaceSource, length: Length | None) -> Length:
+    """The length that was asked for; by default a video's own, and for an image the speech's."""
+    if face.still and length == "video":
+        raise OptionError(f"{face.name}: an image has no length of its own (need --length speech)")
+    if face.still:
+        return "speech"
+    return length or "video"
+
+
+def dub(
+    pipeline: Pipeline,
+    face: FaceSource,
+    speech: SpeechReader,
+    output: Path,
+    options: StreamOptions,
+    *,
+    length: Length | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> DubReport:
+    """Write ``face`` speaking ``speech`` to ``output``.
+
+    ``length``: ``video`` makes the film as long as the video, with silence and a mouth at rest where the speech is
+    shorter; ``speech`` as long as the speech, the video going on ping-pong where it is shorter; ``shortest`` as long
+    as the shorter of the two. Frames without a usable face come out as they went in.
+
+    Raises a ``MyTalkError``; nothing is left of an unfinished film.
+    """
+    length = check_length(face, length)
+    stream = pipeline.stream(replace(options, still=face.still))
+    steps = options.steps or pipeline.steps
+    with FilmWriter(output, face.info, speech, force=force, comment=_provenance(pipeline, options, steps)) as writer:
+        job = _Job(stream, face, speech, writer, length, progress)
+        start = time.perf_counter()
+        job.run()
+        took = time.perf_counter() - start
+    stats = stream.stats
+    stages = {name.removesuffix("_ms"): total for name, total in stats.items() if name.endswith("_ms")}
+    totals = {"decode": job.decode_ms, **stages, "encode": job.encode_ms}
+    warnings = [*face.warnings, *speech.warnings, *([writer.sound.warning] if writer.sound.warning else [])]
+    return DubReport(
+        path=output,
+        frames=job.written,
+        passthrough=int(stats.get("passthrough", 0)),
+        seconds=float(job.film_seconds),
+        took=took,
+        stage_ms={name: total / max(1, job.written) for name, total in totals.items()},
+        preset=pipeline.preset.name,
+        device=str(pipeline.device),
+        steps=steps,
+        warnings=warnings,
+    )
+
+
+class _Job:
+    """One film in the making."""
+
+    def __init__(
+        self,
+        stream: LipSyncStream,
+        face: FaceSource,
+        speech: SpeechReader,
+        writer: FilmWriter,
+        length: Length,
+        progress: Progress | None,
+    ) -> None:
+        self._stream, self._face, self._writer, self._length = stream, face, writer, length
+        self._speech = _SpeechFeed(stream, speech)
+        self._progress = progress or (lambda done, total: None)
+        self._expected = _expected_frames(face, speech, length)
+        self._room = max(2, CACHE_BYTES // picture_bytes(face.info))  # pictures read ahead
+        depth = max(2, min(8, self._room // 4))
+        self._tracked: Channel[Tracked] = Channel(depth)  # full: reading waits
+        self._finished: Channel[VideoFrame] = Channel(depth)  # full: rendering waits
+        self._failure: BaseException | None = None
+        self._faces = 0
+        self.written = 0
+        self.film_seconds = Fraction(0)
+        self.decode_ms = self.encode_ms = 0.0
+
+    def run(self) -> None:
+        threads = [
+            Thread(target=self._guard, args=(self._read,), name="dub: read", daemon=True),
+            Thread(target=self._guard, args=(self._write,), name="dub: write", daemon=True),
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            self._guard(self._render)
+            self._tracked.close()  # an endless source would go on
+            threads[1].join()
+        finally:
+            self._stop()
+            for thread in threads:
+                thread.join(_SECONDS_TO_STOP)
+            self._stream.close()
+        if self._failure is not None:
+            raise self._failure
+
+    def _guard(self, work: Callable[[], None]) -> None:
+        """Run one thread's work. The first failure is kept, and stops everybody."""
+        try:
+            work()
+        except ChannelClosed:
+            pass  # another thread is done, or failed
+        except Exception as error:
+            self._failure = self._failure or error
+            self._stop()
+
+    def _stop(self) -> None:
+        self._tracked.close()
+        self._finished.close()
+
+    def _read(self) -> None:
+        """The reading thread: pictures, and where their face is."""
+        frames = self._face.frames(endless=self._length == "speech")
+        while True:
+            start = time.perf_counter()
+            frame = next(frames, None)
+            self.decode_ms += (time.perf_counter() - start) * 1e3
+            if frame is None:
+                break
+            self._tracked.put((frame, self._stream.track(frame.picture)))
+        self._tracked.end()
+
+    def _render(self) -> None:
+        """This thread: the engine."""
+        tracked = iter(self._tracked)
+        last: VideoFrame | None = None
+        for frame, face in chain(self._enrol(tracked), tracked):
+            if self._length != "video" and self._speech.over(frame.at):
+                break
+            self._faces += face is not None
+            self._stream.push_frame(frame, face)
+            self._speech.feed(frame.at + self._stream.latency + FRAME_SAMPLES)
+            self._hand_over()
+            last = frame
+        if last is None or self._faces == 0:
+            raise self._no_face()
+        self._stream.finish()
+        self._hand_over()
+        self._finished.end()
+        self.film_seconds = (last.pts + self._face.info.interval) * last.time_base
+
+    def _enrol(self, tracked: Iterator[Tracked]) -> list[Tracked]:
+        """Read ahead, and show the stream what it sees there of this person."""
+        ahead: list[Tracked] = []
+        for frame, face in tracked:
+            ahead.append((frame, face))
+            if self._face.still or frame.at >= ENROL_SAMPLES or len(ahead) >= self._room:
+                break
+        seen = [(frame.picture, face) for frame, face in ahead if face is not None]
+        if self._face.still and not seen:
+            raise self._no_face()
+        if seen:
+            self._stream.enrol(seen)
+        return ahead
+
+    def _hand_over(self) -> None:
+        for frame in self._stream.pull():
+            self._finished.put(frame)
+            self.written += 1
+            self._progress(self.written, self._expected)
+
+    def _write(self) -> None:
+        """The writing thread."""
+        for frame in self._finished:
+            start = time.perf_counter()
+            self._writer.write(frame)
+            self.encode_ms += (time.perf_counter() - start) * 1e3
+        self._writer.finish(sound=_SOUND[self._length])
+
+    def _no_face(self) -> NoFaceError:
+        where = "in it" if self._face.still else "in any frame"
+        need = f"need one at least {MIN_FACE_PIXELS} px wide, seen from the front"
+        return NoFaceError(f"{self._face.name}: no face found {where} ({need})")
+
+
+class _SpeechFeed:
+    """The speech of a file, given to the stream as far as it is wanted, and silence after its end."""
+
+    def __init__(self, stream: LipSyncStream, speech: SpeechReader) -> None:
+        self._stream = stream
+        self._chunks = speech.samples()
+        self._total: int | None = None  # samples; known when its end was met
+
+    def feed(self, until: int) -> None:
+        """Have the stream know the speech at least up to media time ``until``."""
+        while self._stream.speech_samples < until:
+            chunk = next(self._chunks, None) if self._total is None else None
+            if chunk is None:
+                self._total = self._stream.speech_samples if self._total is None else self._total
+                chunk = np.zeros(until - self._stream.speech_samples, np.float32)
+            self._stream.push_speech(chunk)
+
+    def over(self, at: int) -> bool:
+        """Whether the speech has ended at or before media time ``at``."""
+        if self._total is None:
+            self.feed(at + 1)
+        return self._total is not None and at >= self._total
+
+
+def _expected_frames(face: FaceSource, speech: SpeechReader, length: Length) -> int | None:
+    """How many frames the film will have, as far as headers tell."""
+    video = face.info.frames
+    heard = None if speech.stated_seconds is None else math.ceil(speech.stated_seconds * face.info.rate)
+    if length == "video":
+        return video
+    if length == "speech" or video is None:
+        return heard
+    return video if heard is None else min(video, heard)
+
+
+def _provenance(pipeline: Pipeline, options: StreamOptions, steps: int) -> str:
+    """What the file says of itself."""
+    try:
+        release = version("mytalk-streamer")
+    except PackageNotFoundError:  # run from a source tree
+        release = "unreleased"
+    ran = f"preset {pipeline.preset.name}, seed {options.seed}, steps {steps}"
+    return f"Synthetic: the mouth was made to speak this sound by MyTalk streamer {release} ({ran})"
