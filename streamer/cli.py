@@ -1,0 +1,88 @@
+"""The command ``mytalk``: one line for every error, no traceback for what a user can cause, a clean standard error."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import nullcontext
+from importlib import import_module
+from typing import NoReturn
+
+from mytalk.errors import MyTalkError
+from streamer.native_noise import silenced
+
+COMMANDS = ("demo", "dub", "serve")
+"""Modules of ``streamer.commands``. Only the one that is called is imported."""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
+
+BUG = 70
+"""Exit code of an error that is nobody's but ours (EX_SOFTWARE)."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and gives its exit code; arguments that make no sense end the program with 2."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given[:1]
+    _end_on_signals()
+    with nullcontext() if debug else silenced():
+        args = _parser(given).parse_args(given)
+        try:
+            return int(args.run(args))
+        except MyTalkError as error:
+            _tell(str(error))
+            _trace(debug)
+            return error.exit_code
+        except KeyboardInterrupt:
+            _tell("interrupted; no unfinished file was kept")
+            return INTERRUPTED
+        except Exception as error:
+            _tell(f"unexpected: {type(error).__name__}: {error} (mytalk --debug ... shows where)".replace("\n", " "))
+            _trace(debug)
+            return BUG
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        _tell(f"{message} (see {self.prog} --help)")
+        raise SystemExit(2)
+
+
+def _parser(given: list[str]) -> argparse.ArgumentParser:
+    parser = _Parser(prog="mytalk", description="Make a face speak: live or stored video in, speech in, video out.")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks and what native libraries log")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    named = [word for word in given if word in COMMANDS][:1]
+    for name in named or COMMANDS:
+        import_module(f"streamer.commands.{name}").add_parser(subparsers)
+    return parser
+
+
+def _end_on_signals() -> None:
+    """SIGTERM and SIGHUP unwind like Ctrl-C does, so that nothing half-written stays behind."""
+
+    def unwind(number: int, _: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), unwind)
+
+
+def _tell(text: str) -> None:
+    print(f"mytalk: error: {text}", file=sys.stderr, flush=True)
+
+
+def _trace(debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""The only place that reads monotonic time. Moments are integers in nanoseconds."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import time
+from typing import Protocol
+
+from mytalk.media_time import SAMPLE_RATE
+
+SAMPLE_NS = 1_000_000_000 // SAMPLE_RATE
+"""Nanoseconds a sample of media time: 62 500, exactly."""
+
+MILLISECOND_NS = 1_000_000
+SECOND_NS = 1_000_000_000
+
+
+class Clock(Protocol):
+    """Monotonic time and the way to wait for it."""
+
+    def now(self) -> int:
+        """This moment, in nanoseconds since an arbitrary origin. Callable from any thread."""
+
+    async def sleep_until(self, moment: int) -> None:
+        """Returns at ``moment`` or just after; at once where it has passed, but never without yielding."""
+
+
+class SystemClock:
+    """The machine's monotonic clock."""
+
+    def now(self) -> int:
+        return time.monotonic_ns()
+
+    async def sleep_until(self, moment: int) -> None:
+        await asyncio.sleep(max(0, moment - time.monotonic_ns()) / SECOND_NS)
+
+
+class FakeClock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self, now: int = 0) -> None:
+        self._now = now
+        self._order = itertools.count()
+        self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
+
+    def now(self) -> int:
+        return self._now
+
+    async def sleep_until(self, moment: int) -> None:
+        if moment <= self._now:
+            await asyncio.sleep(0)
+            return
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (moment, next(self._order), woken))
+        await woken
+
+    async def advance(self, nanoseconds: int) -> None:
+        """Moves time on, stopping at every moment somebody waits for, and lets them run."""
+        end = self._now + nanoseconds
+        while self._sleepers and self._sleepers[0][0] <= end:
+            self._now = max(self._now, self._sleepers[0][0])
+            while self._sleepers and self._sleepers[0][0] <= self._now:
+                woken = heapq.heappop(self._sleepers)[2]
+                if not woken.done():
+                    woken.set_result(None)
+            for _ in range(5):  # a woken task may start others
+                await asyncio.sleep(0)
+        self._now = end
+        await asyncio.sleep(0)

@@ -1,0 +1,47 @@
+"""``mytalk serve``: the HTTP and WebRTC server."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from streamer.config import ServerConfig
+from streamer.server import serve
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command and its options."""
+    defaults = ServerConfig()
+    parser = subparsers.add_parser("serve", help="serve live sessions over WebRTC", description=__doc__)
+    parser.add_argument("--host", default=defaults.host, help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=defaults.port, help="port to listen on (default: %(default)s)")
+    parser.add_argument("--preset", default=defaults.preset, help="preset or checkpoint folder (default: %(default)s)")
+    parser.add_argument("--device", default=defaults.device, help="auto, cpu or cuda (default: %(default)s)")
+    parser.add_argument(
+        "--max-sessions", type=int, default=defaults.max_sessions, help="sessions at a time (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--portrait", type=Path, help="picture or clip of portrait sessions (default: the embedded one)"
+    )
+    parser.add_argument(
+        "--ice-server", action="append", default=[], metavar="URL", help="stun: or turn: URL, repeatable"
+    )
+    parser.add_argument("--verbose", action="store_true", help="log every step")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serves until Ctrl-C or SIGTERM; raises ``MyTalkError`` where the server cannot start."""
+    logging.basicConfig(level=logging.DEBUG if args.verbose else logging.WARNING, format="%(levelname)s %(message)s")
+    config = ServerConfig(
+        host=args.host,
+        port=args.port,
+        preset=args.preset,
+        device=args.device,
+        max_sessions=args.max_sessions,
+        portrait=args.portrait,
+        ice_servers=tuple(args.ice_server),
+    )
+    serve(config, lambda url: print(f"Serving at {url} (Ctrl-C to stop)", flush=True))
+    return 0

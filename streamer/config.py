@@ -1,0 +1,44 @@
+"""What an operator decides about a server.
+
+::
+
+    ServerConfig()                                  # this machine only, port 8080, the embedded models
+    ServerConfig(host="0.0.0.0", max_sessions=8)    # for others
+    ServerConfig(portrait=Path("me.png"))           # another face in portrait sessions
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+ASSETS = Path(str(files("mytalk"))) / "assets"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """One server. Ports: 0 takes a free one. ``ice_servers`` are ``stun:`` or ``turn:`` URLs given to WebRTC."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    preset: str = "edge"
+    device: str = "auto"
+    max_sessions: int = 2
+    portrait: Path | None = None  # None: the embedded portrait
+    demo_speech: Path | None = None  # None: the embedded speech
+    ice_servers: tuple[str, ...] = ()
+
+    @property
+    def portrait_path(self) -> Path:
+        return self.portrait or _asset("astronaut")
+
+    @property
+    def demo_speech_path(self) -> Path:
+        return self.demo_speech or _asset("demo_speech")
+
+
+def _asset(stem: str) -> Path:
+    """The embedded file of that name, whatever its format."""
+    found = sorted(path for path in ASSETS.glob(f"{stem}.*") if path.suffix not in (".md", ".txt"))
+    return found[0] if found else ASSETS / stem

@@ -1,0 +1,183 @@
+"""The engine: one thread that runs the models, one that tracks faces, shared by every session of the process.
+
+asyncio hands work over through a seat and gets results back by ``call_soon_threadsafe``; nothing here waits for a
+session, and the loop never waits for a model. The threads go round the seats and do one job at each, so a session that
+is slow or dead keeps nobody waiting for longer than one job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Protocol
+
+from mytalk.errors import EngineError
+from streamer.clock import Clock
+from streamer.seat import Deliver, Fail, LipSync, Seat
+
+if TYPE_CHECKING:
+    from mytalk.stream import StreamOptions
+
+log = logging.getLogger(__name__)
+
+
+class Models(Protocol):
+    """What the engine needs of :class:`mytalk.pipeline.Pipeline`."""
+
+    def stream(self, options: StreamOptions) -> LipSync: ...
+
+
+class Engine:
+    """Owns the models. ``state``: loading -> ready -> closed, or failed with ``failure``."""
+
+    def __init__(self, load: Callable[[], Models], clock: Clock) -> None:
+        self.state = "loading"
+        self.failure: BaseException | None = None
+        self.busy_ns = 0  # time spent in jobs, both threads
+        self.jobs = 0
+        self._load = load
+        self._clock = clock
+        self._models: Models | None = None
+        self._seats: list[Seat] = []
+        self._wake = threading.Condition()
+        self._threads: list[threading.Thread] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loaded: asyncio.Future[None] | None = None
+
+    async def start(self) -> None:
+        """Starts the threads and loads the models; raises what loading raises."""
+        self._loop = asyncio.get_running_loop()
+        self._loaded = self._loop.create_future()
+        for target, name in ((self._run_engine, "engine"), (self._run_tracker, "tracker")):
+            thread = threading.Thread(target=target, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        await asyncio.shield(self._loaded)
+
+    async def close(self) -> None:
+        """Ends every seat and both threads; returns within the job under way, 5 s at most."""
+        with self._wake:
+            self.state = "closed"
+            for seat in self._seats:
+                seat.closing = True
+            self._wake.notify_all()
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join, 5)
+            if thread.is_alive():
+                log.error("the %s thread did not end within 5 s", thread.name)
+
+    def seat(self, options: StreamOptions, deliver: Deliver, fail: Fail) -> Seat:
+        """A place for one session. ``deliver`` and ``fail`` are called on the event loop."""
+        if self.state != "ready" or self._loop is None:
+            raise EngineError(f"the engine is {self.state} (need it ready; see /readyz)")
+        seat = Seat(options, self._notify, self._post, deliver, fail)
+        with self._wake:
+            self._seats.append(seat)
+            self._wake.notify_all()
+        return seat
+
+    @property
+    def seats(self) -> int:
+        """Seats taken, those being freed included."""
+        return len(self._seats)
+
+    def _notify(self) -> None:
+        with self._wake:
+            self._wake.notify_all()
+
+    def _post(self, callback: Callable[[], None]) -> None:
+        """Runs ``callback`` on the event loop, from any thread; does nothing once the loop is gone."""
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(callback)
+        except RuntimeError:
+            log.debug("the event loop is closed; a result is dropped")
+
+    # --- the engine thread
+
+    def _run_engine(self) -> None:
+        try:
+            self._models = self._load()
+        except BaseException as failure:  # reported to whoever started the engine
+            self._fail(failure)
+            return
+        with self._wake:
+            if self.state != "loading":  # closed meanwhile
+                return
+            self.state = "ready"
+        self._post(self._report_loaded)
+        try:
+            for seat in self._jobs(lambda seat: seat.has_job):
+                self._engine_job(seat)
+        except BaseException as failure:
+            log.exception("the engine thread failed")
+            self._fail(failure)
+        finally:
+            for seat in list(self._seats):
+                seat.free()
+
+    def _engine_job(self, seat: Seat) -> None:
+        if seat.closing:
+            seat.free()
+            with self._wake:
+                self._seats.remove(seat)
+            return
+        began = self._clock.now()
+        assert self._models is not None
+        seat.work(self._models.stream)
+        self._count(began)
+
+    # --- the tracker thread
+
+    def _run_tracker(self) -> None:
+        try:
+            for seat in self._jobs(lambda seat: seat.has_untracked):
+                began = self._clock.now()
+                seat.track_one()
+                self._count(began)
+        except BaseException as failure:
+            log.exception("the tracker thread failed")
+            self._fail(failure)
+
+    # --- both
+
+    def _jobs(self, has_job: Callable[[Seat], bool]) -> Iterator[Seat]:
+        """Seats with work, each in its turn, until the engine closes or fails."""
+        turn = 0
+        while True:
+            with self._wake:
+                while True:
+                    if self.state in ("closed", "failed"):
+                        return
+                    ring = self._seats[turn:] + self._seats[:turn]
+                    seat = next((seat for seat in ring if has_job(seat)), None)
+                    if seat is not None:
+                        break
+                    self._wake.wait()
+                turn = (self._seats.index(seat) + 1) % len(self._seats)
+            yield seat
+
+    def _count(self, began: int) -> None:
+        self.busy_ns += self._clock.now() - began
+        self.jobs += 1
+
+    def _report_loaded(self) -> None:
+        assert self._loaded is not None
+        if self._loaded.done():
+            return
+        if self.failure is not None:
+            self._loaded.set_exception(self.failure)
+        else:
+            self._loaded.set_result(None)
+
+    def _fail(self, failure: BaseException) -> None:
+        """Every session learns that the engine is gone; `/readyz` turns 503."""
+        with self._wake:
+            self.state, self.failure = "failed", failure
+            seats = list(self._seats)
+            self._wake.notify_all()
+        self._post(self._report_loaded)
+        for seat in seats:
+            seat.report(EngineError(f"the engine failed: {type(failure).__name__}: {failure}"))

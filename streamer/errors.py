@@ -1,0 +1,104 @@
+"""What a client of the server can do wrong, or meet, as a branch of the tree in :mod:`mytalk.errors`.
+
+::
+
+    InputError
+    └── RequestError              400  the request cannot be understood
+        ├── NotAuthorizedError    401  no token
+        ├── ForbiddenError        403  a token, but not this session's
+        ├── UnknownSessionError   404  no such session (any more)
+        ├── NoUsableTrackError    406  the offer lacks a track that the session needs
+        ├── ConflictError         409  the session has its connection already
+        ├── TooLargeError         413  a body over the limit
+        └── MediaTypeError        415  a content type that the route does not read
+    EngineError
+    └── BusyError                 503  no room, or not ready; ``retry_after`` seconds
+    ServerError
+    └── PortInUseError                 another program listens on the port
+"""
+
+from __future__ import annotations
+
+from mytalk.errors import EngineError, InputError, ServerError
+
+__all__ = [
+    "BusyError",
+    "ConflictError",
+    "ForbiddenError",
+    "MediaTypeError",
+    "NoUsableTrackError",
+    "NotAuthorizedError",
+    "PortInUseError",
+    "RequestError",
+    "TooLargeError",
+    "UnknownSessionError",
+]
+
+
+class RequestError(InputError):
+    """The request cannot be understood."""
+
+    code = "bad_request"
+
+
+class NotAuthorizedError(RequestError):
+    """A call that needs the session's token came without one."""
+
+    http_status = 401
+    code = "not_authorized"
+
+
+class ForbiddenError(RequestError):
+    """The token is not this session's."""
+
+    http_status = 403
+    code = "forbidden"
+
+
+class UnknownSessionError(RequestError):
+    """No session of that id, or it has ended."""
+
+    http_status = 404
+    code = "unknown_session"
+
+
+class NoUsableTrackError(RequestError):
+    """The offer lacks a track that the session needs (RFC 9725, 4.2: 406)."""
+
+    http_status = 406
+    code = "no_usable_track"
+
+
+class ConflictError(RequestError):
+    """The session has its one connection already."""
+
+    http_status = 409
+    code = "conflict"
+
+
+class TooLargeError(RequestError):
+    """A body over the limit."""
+
+    http_status = 413
+    code = "too_large"
+
+
+class MediaTypeError(RequestError):
+    """A content type that the route does not read."""
+
+    http_status = 415
+    code = "media_type"
+
+
+class BusyError(EngineError):
+    """No room for another session, or the models are not loaded yet."""
+
+    code = "busy"
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class PortInUseError(ServerError):
+    """Another program listens on the port."""

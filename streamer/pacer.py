@@ -1,0 +1,141 @@
+"""Releases sound and picture of equal media time together, one constant delay after that time happened. Sans-IO."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import takewhile
+
+from mytalk.media_time import SAMPLE_RATE
+from mytalk.picture import VideoFrame
+from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
+from streamer.speech import CHUNK_TIME, SpeechChunk
+
+MAX_DELAY = 2 * SAMPLE_RATE
+"""Media time (2 s) that the delay never exceeds."""
+
+_SOUND_BOUND = 4 * 50  # chunks: 4 s. Full: the oldest chunk is dropped and counted; only a stopped loop gets there.
+_PICTURE_BOUND = 4 * 60  # pictures: 4 s at 60 fps. Full: the oldest picture is dropped and counted.
+_STALE = SECOND_NS // 10  # a picture overdue by more gives way to a newer one that is due too
+_SILENT = SECOND_NS  # the engine has shown nothing for this long: the untouched pictures leave instead
+_JUDGED = 50  # pictures that are looked at together when the delay is judged
+_SLACK = 80 * MILLISECOND_NS  # to spare: the delay may shrink
+_MOST_GROWTH = SAMPLE_RATE // 5  # of the delay at one judgement
+_CHUNK_NS = CHUNK_TIME * SAMPLE_NS
+
+
+@dataclass(slots=True)
+class PacerCounts:
+    """What happened to the pictures of a session."""
+
+    on_time: int = 0
+    late: int = 0  # left, but after their time
+    overtaken: int = 0  # never left: a newer one had, or was due as well
+    untouched: int = 0  # left as they came, because the engine was silent
+    overflow: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """What leaves now, in order."""
+
+    sounds: list[SpeechChunk] = field(default_factory=list)
+    pictures: list[VideoFrame] = field(default_factory=list)
+
+
+class Pacer:
+    """Holds what is finished until its time: media time ``at`` leaves at ``origin + at + delay``.
+
+    Sound always leaves on time. A picture that is late leaves as soon as it is there, unless a newer one has left.
+    When half of 50 pictures are late, the delay grows to where nine in ten would have been in time, by 200 ms at most;
+    when all of them had 80 ms to spare, it shrinks by 20 ms, down to what it was at first. No sound is lost either way.
+    """
+
+    def __init__(self, origin: int, delay: int) -> None:
+        self.counts = PacerCounts()
+        self._origin = origin
+        self._delay = self._least = delay
+        self._sounds: deque[SpeechChunk] = deque()
+        self._pictures: deque[VideoFrame] = deque()
+        self._expected: deque[VideoFrame] = deque()
+        self._shown = -1  # media time of the last picture that left
+        self._heard_engine = origin  # ns: when the engine last delivered
+        self._lateness: list[int] = []
+
+    @property
+    def delay(self) -> int:
+        """Media time between happening and leaving."""
+        return self._delay
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """Chunks of sound and pictures held."""
+        return len(self._sounds), len(self._pictures)
+
+    def sound(self, chunk: SpeechChunk) -> None:
+        """Takes the next chunk of speech."""
+        self._sounds.append(chunk)
+        self._bound(self._sounds, _SOUND_BOUND)
+
+    def expect(self, frame: VideoFrame) -> None:
+        """Takes a picture as it came, in case the engine does not return it."""
+        self._expected.append(frame)
+        self._bound(self._expected, _PICTURE_BOUND)
+
+    def picture(self, frame: VideoFrame, now: int) -> None:
+        """Takes a finished picture."""
+        self._heard_engine = now
+        lateness = now - self._due(frame.at)
+        self._judge(lateness)
+        if frame.at <= self._shown:
+            self.counts.overtaken += 1
+            return
+        if lateness > 0:
+            self.counts.late += 1
+        else:
+            self.counts.on_time += 1
+        self._pictures.append(frame)
+        self._bound(self._pictures, _PICTURE_BOUND)
+
+    def next_due(self) -> int | None:
+        """When something leaves next, or None while nothing is held."""
+        ats = [queue[0].at for queue in (self._sounds, self._pictures) if queue]
+        return self._due(min(ats)) if ats else None
+
+    def release(self, now: int) -> Released:
+        """Everything whose time has come."""
+        sounds = [self._sounds.popleft() for _ in range(self._count_due(self._sounds, now))]
+        pictures = [self._pictures.popleft() for _ in range(self._count_due(self._pictures, now))]
+        fresh = [frame for frame in pictures[:-1] if now - self._due(frame.at) <= _STALE] + pictures[-1:]
+        self.counts.overtaken += len(pictures) - len(fresh)
+        originals = [self._expected.popleft() for _ in range(self._count_due(self._expected, now))]
+        if not fresh and originals and now - self._heard_engine > _SILENT + self._delay * SAMPLE_NS:
+            fresh = [frame for frame in originals if frame.at > self._shown][-1:]
+            self.counts.untouched += len(fresh)
+        if fresh:
+            self._shown = fresh[-1].at
+        return Released(sounds, fresh)
+
+    def _due(self, at: int) -> int:
+        return self._origin + (at + self._delay) * SAMPLE_NS
+
+    def _count_due(self, queue: Iterable[SpeechChunk | VideoFrame], now: int) -> int:
+        return sum(1 for _ in takewhile(lambda item: self._due(item.at) <= now, queue))
+
+    def _bound(self, queue: deque[SpeechChunk] | deque[VideoFrame], bound: int) -> None:
+        if len(queue) > bound:
+            queue.popleft()
+            self.counts.overflow += 1
+
+    def _judge(self, lateness: int) -> None:
+        self._lateness.append(lateness)
+        if len(self._lateness) < _JUDGED:
+            return
+        ordered = sorted(self._lateness)
+        self._lateness.clear()
+        if ordered[_JUDGED // 2] > 0:
+            more = -(-ordered[_JUDGED * 9 // 10] // _CHUNK_NS) * CHUNK_TIME
+            self._delay = min(MAX_DELAY, self._delay + min(more, _MOST_GROWTH))
+        elif ordered[-1] < -_SLACK:
+            self._delay = max(self._least, self._delay - CHUNK_TIME)

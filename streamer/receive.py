@@ -1,0 +1,199 @@
+"""Bounds what aiortc 1.16.0 leaves unbounded on the receiving side, and reads what it keeps to itself.
+
+- Its audio jitter buffer holds 80 ms, and 280 ms for good after one lost packet: here it holds 40 ms, always.
+- Its video jitter buffer waits for the next frame before it hands one on: here the RTP marker ends a frame.
+- Its decoder and track queues grow without limit: here they are bounded.
+- Its tracks start at pts 0, each at its own first packet: here the sender's reports are read too (RFC 3550, 6.4.1).
+
+Everything that reaches into aiortc's private names is in this file; ``tests/streamer/test_receive.py`` fails when
+another aiortc moves them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from aiortc import MediaStreamTrack, RTCRtpReceiver
+from aiortc.codecs import is_rtx
+from aiortc.jitterbuffer import JitterBuffer, JitterFrame
+from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket, RtpPacket
+from aiortc.utils import uint16_add
+from av.frame import Frame
+
+from streamer.timeline import SenderReport
+
+SPEECH_DEPTH = 2
+"""Packets (20 ms each) that speech is held back to put late ones in order."""
+
+_PREFIX = "_RTCRtpReceiver__"
+_CAPACITY = {"audio": 64, "video": 512}  # packets a jitter buffer has places for
+_DECODER_BOUND = {"audio": 50, "video": 30}  # encoded frames: 1 s each
+_TRACK_BOUND = {"audio": 50, "video": 8}  # decoded frames
+
+
+class SpeechBuffer(JitterBuffer):
+    """Puts audio packets in order at a constant depth: a lost packet costs its own 20 ms and no delay afterwards."""
+
+    def __init__(self) -> None:
+        super().__init__(capacity=_CAPACITY["audio"])
+        self._origin: Any  # int, once a packet has come
+        self._newest: int | None = None
+
+    def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
+        if self._newest is None or uint16_add(packet.sequence_number, -self._newest) < 0x8000:
+            self._newest = packet.sequence_number
+        return super().add(packet)
+
+    def next_frame(self) -> JitterFrame | None:
+        """The next packet's frame once :data:`SPEECH_DEPTH` later places are known; steps over lost packets."""
+        return None if self._newest is None else self._remove_frame(self._newest)
+
+    def _remove_frame(self, sequence_number: int) -> JitterFrame | None:
+        if self._newest is None or uint16_add(self._newest, -self._origin) >= self.capacity:
+            self._newest = sequence_number  # the sender began a new sequence
+        while (behind := uint16_add(self._newest, -self._origin)) >= SPEECH_DEPTH and behind < self.capacity:
+            packet: Any = self._packets[self._origin % self.capacity]
+            self.remove(1)
+            if packet is not None:
+                return JitterFrame(data=packet._data, timestamp=packet.timestamp)
+        return None
+
+
+class PictureBuffer(JitterBuffer):
+    """Puts video packets in order and ends a frame at its marker bit (RFC 7741, 4.1; RFC 6184, 5.1)."""
+
+    def __init__(self) -> None:
+        super().__init__(capacity=_CAPACITY["video"], is_video=True)
+        self._origin: Any  # int, once a packet has come
+
+    def next_frame(self) -> JitterFrame | None:
+        """The next whole frame, if all of its packets are there."""
+        return self._remove_frame(0)
+
+    def _remove_frame(self, sequence_number: int) -> JitterFrame | None:
+        parts: list[Any] = []
+        while len(parts) < self.capacity:
+            packet = self._packets[(self._origin + len(parts)) % self.capacity]
+            if packet is None:
+                return None
+            if parts and packet.timestamp != parts[0].timestamp:  # padding, or a sender that sets no marker
+                frame = self._take(parts)
+                if frame.data:
+                    return frame
+                parts = []
+                continue
+            parts.append(packet)
+            if packet.marker:
+                return self._take(parts)
+        return None
+
+    def _take(self, parts: list[Any]) -> JitterFrame:
+        self.remove(len(parts))
+        return JitterFrame(data=b"".join(part._data for part in parts), timestamp=parts[0].timestamp)
+
+
+class DecoderQueue(queue.Queue[Any]):
+    """Encoded frames on their way to aiortc's decoder thread, 1 s at most.
+
+    Full: speech loses its oldest packet; video loses everything and asks the sender for a keyframe. None (the end)
+    empties the queue, so that the thread ends at once: aiortc joins it on the event loop.
+    """
+
+    def __init__(self, kind: str, ask_for_keyframe: Callable[[], None]) -> None:
+        super().__init__()
+        self.dropped = 0
+        self._kind = kind
+        self._ask_for_keyframe = ask_for_keyframe
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        if item is None or (self._kind == "video" and self.qsize() >= _DECODER_BOUND["video"]):
+            self._drop(keep=0)
+            if item is not None:
+                self._ask_for_keyframe()
+        else:
+            self._drop(keep=_DECODER_BOUND[self._kind] - 1)
+        super().put(item, block, timeout)
+
+    def _drop(self, keep: int) -> None:
+        while self.qsize() > keep:
+            try:
+                self.get_nowait()
+            except queue.Empty:  # the decoder took it
+                return
+            self.dropped += 1
+
+
+class TrackQueue:
+    """Decoded frames on their way to ``track.recv()``. Full: the oldest is dropped and counted."""
+
+    def __init__(self, kind: str) -> None:
+        self.dropped = 0
+        self._bound = _TRACK_BOUND[kind]
+        self._frames: asyncio.Queue[Frame | None] = asyncio.Queue()
+
+    async def put(self, frame: Frame | None) -> None:
+        while self._frames.qsize() >= self._bound:
+            self._frames.get_nowait()
+            self.dropped += 1
+        self._frames.put_nowait(frame)
+
+    async def get(self) -> Frame | None:
+        return await self._frames.get()
+
+
+class Inbound:
+    """A bounded receiver and its sender's newest report. Call it before the first packet, in the ``track`` event."""
+
+    def __init__(self, receiver: RTCRtpReceiver) -> None:
+        self.report: SenderReport | None = None
+        self.track: MediaStreamTrack = receiver.track
+        self._receiver = receiver
+        kind: str = receiver.track.kind
+        self._rate = 48_000 if kind == "audio" else 90_000
+        decode_error: threading.Event = self._private("decoder_error")
+        self.decoder_queue = DecoderQueue(kind, decode_error.set)
+        self.track_queue = TrackQueue(kind)
+        self._buffer = SpeechBuffer() if kind == "audio" else PictureBuffer()
+        self._replace("jitter_buffer", self._buffer)
+        self._replace("decoder_queue", self.decoder_queue)
+        setattr(self.track, "_queue", self.track_queue)  # noqa: B010
+        self._handle_rtp, self._handle_rtcp = receiver._handle_rtp_packet, receiver._handle_rtcp_packet
+        setattr(receiver, "_handle_rtp_packet", self._on_rtp)  # noqa: B010 (mypy: a method)
+        setattr(receiver, "_handle_rtcp_packet", self._on_rtcp)  # noqa: B010
+
+    @property
+    def dropped(self) -> int:
+        """Frames that found a queue full."""
+        return self.decoder_queue.dropped + self.track_queue.dropped
+
+    async def _on_rtp(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+        await self._handle_rtp(packet, arrival_time_ms)
+        codec = self._private("codecs").get(packet.payload_type)
+        if codec is None or self._private("decoder_thread") is None or self._buffer._origin is None:
+            return
+        if is_rtx(codec):
+            codec = self._private("codecs")[codec.parameters["apt"]]
+        while (frame := self._buffer.next_frame()) is not None:  # aiortc takes one; a filled hole may release more
+            frame.timestamp = self._private("timestamp_mapper").map(frame.timestamp)
+            self.decoder_queue.put((codec, frame))
+
+    async def _on_rtcp(self, packet: AnyRtcpPacket) -> None:
+        if isinstance(packet, RtcpSrPacket) and packet.sender_info.ntp_timestamp:
+            mapper = self._private("timestamp_mapper")
+            if mapper._origin is not None:
+                near = mapper._last - mapper._origin
+                ahead = (packet.sender_info.rtp_timestamp - mapper._last + (1 << 31)) % (1 << 32) - (1 << 31)
+                self.report = SenderReport(packet.sender_info.ntp_timestamp, near + ahead, self._rate)
+        await self._handle_rtcp(packet)
+
+    def _private(self, name: str) -> Any:
+        return getattr(self._receiver, _PREFIX + name)
+
+    def _replace(self, name: str, value: object) -> None:
+        if not hasattr(self._receiver, _PREFIX + name):
+            raise AttributeError(f"aiortc's receiver has no {name} any more (need aiortc 1.16.0)")
+        setattr(self._receiver, _PREFIX + name, value)

@@ -1,0 +1,206 @@
+"""One session's place at the engine: what it hands over, its stream, and what it gets back."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mytalk.errors import EngineError, MyTalkError
+from mytalk.face.tracker import Face
+from mytalk.media_time import SAMPLE_RATE
+from mytalk.picture import Picture, VideoFrame
+
+if TYPE_CHECKING:
+    from mytalk.stream import StreamOptions
+
+log = logging.getLogger(__name__)
+
+UNTRACKED_BOUND = 8
+"""Pictures waiting for the tracker. Full: the oldest is dropped and counted, and its place shows the picture before."""
+
+BACKLOG = SAMPLE_RATE * 3 // 10
+"""Media time (300 ms) that the engine may lag behind the latency its stream has by nature. Beyond: a new picture is
+dropped and counted until it has caught up, so an engine that is too slow shows fewer pictures, not later ones."""
+
+SPEECH_BOUND = 4 * SAMPLE_RATE
+"""Speech (4 s) waiting for the engine. Full: the seat fails, and its session shows the untouched pictures."""
+
+_LEAST_INSIDE = 12  # pictures: a stream looks at the next few before it lets one go
+
+Speech = NDArray[np.float32]
+Deliver = Callable[[VideoFrame], None]
+Fail = Callable[[MyTalkError], None]
+
+
+class LipSync(Protocol):
+    """What a seat needs of :class:`mytalk.stream.LipSyncStream`."""
+
+    latency: int
+
+    @property
+    def stats(self) -> dict[str, float]: ...
+    def track(self, picture: Picture) -> Face | None: ...
+    def push_frame(self, frame: VideoFrame, face: Face | None) -> None: ...
+    def hold_video(self, at: int) -> None: ...
+    def push_speech(self, samples: Speech) -> None: ...
+    def pull(self) -> Iterator[VideoFrame]: ...
+    def close(self) -> None: ...
+
+
+class Seat:
+    """Made by :meth:`streamer.engine.Engine.seat`. ``picture``, ``speech`` and ``close`` are for the event loop."""
+
+    def __init__(
+        self,
+        options: StreamOptions,
+        notify: Callable[[], None],
+        post: Callable[[Callable[[], None]], None],
+        deliver: Deliver,
+        fail: Fail,
+    ) -> None:
+        self.closing = False
+        self.freed = False
+        self.failed = False
+        self.dropped = 0  # pictures that found no room
+        self._options = options
+        self._notify, self._post, self._deliver, self._fail = notify, post, deliver, fail
+        self._stream: LipSync | None = None
+        self._untracked: deque[VideoFrame] = deque()
+        self._speech: deque[Speech] = deque()
+        self._speech_samples = 0
+        self._tracked: deque[tuple[VideoFrame, Face | None]] = deque()
+        self._pullable = False
+        self._held_until = 0
+        self._inside: deque[int] = deque()  # media times of the pictures given and not yet finished
+        self._latency = 0
+        self._tracking = threading.Lock()  # held while the tracker thread is inside the stream
+
+    @property
+    def stats(self) -> dict[str, float]:
+        """What the stream says of itself."""
+        stream = self._stream
+        return stream.stats if stream is not None else {}
+
+    # --- the event loop
+
+    def picture(self, frame: VideoFrame) -> None:
+        """Hands over the next picture, in order of ``at``."""
+        inside = self._inside
+        if len(inside) >= _LEAST_INSIDE and frame.at - inside[0] > self._latency + BACKLOG:
+            self.dropped += 1
+            return
+        inside.append(frame.at)
+        self._untracked.append(frame)
+        if len(self._untracked) > UNTRACKED_BOUND:
+            self._untracked.popleft()
+            self.dropped += 1
+        self._notify()
+
+    def speech(self, samples: Speech) -> None:
+        """Hands over the next speech, without holes."""
+        if self._speech_samples + len(samples) > SPEECH_BOUND:
+            if not self.failed:
+                self.failed = True
+                self._fail(EngineError("the engine is 4 s behind (need a faster machine, or fewer sessions)"))
+            return
+        self._speech_samples += len(samples)
+        self._speech.append(samples)
+        self._notify()
+
+    def no_picture_before(self, at: int) -> None:
+        """Says that speech up to ``at`` has no picture to wait for."""
+        self._held_until = at
+        self._notify()
+
+    def close(self) -> None:
+        """Gives the place back; the engine thread frees the stream at its next turn."""
+        self.closing = True
+        self._notify()
+
+    # --- the tracker thread
+
+    @property
+    def has_untracked(self) -> bool:
+        return bool(self._untracked) and self._stream is not None and not (self.closing or self.failed)
+
+    def track_one(self) -> None:
+        """Finds the face of the oldest waiting picture."""
+        with self._tracking:
+            stream = self._stream
+            if stream is None or not self._untracked:
+                return
+            frame = self._untracked.popleft()
+            try:
+                face = stream.track(frame.picture)
+            except Exception as failure:
+                log.exception("a face could not be tracked")
+                self.report(failure)
+                return
+            self._tracked.append((frame, face))
+        self._notify()
+
+    # --- the engine thread
+
+    @property
+    def has_job(self) -> bool:
+        if self.closing:
+            return True
+        return not self.failed and (self._stream is None or self._pullable or bool(self._speech or self._tracked))
+
+    def work(self, open_stream: Callable[[StreamOptions], LipSync]) -> None:
+        """One job: takes in what has come, then finishes at most one picture."""
+        try:
+            if self._stream is None:
+                self._stream = open_stream(self._options)
+                self._latency = self._stream.latency
+                self._notify()
+            self._take_in(self._stream)
+            frame = next(iter(self._stream.pull()), None)
+        except Exception as failure:
+            log.exception("a session's stream failed")
+            self.report(failure)
+            return
+        self._pullable = frame is not None
+        if frame is not None:
+            finished = frame
+            while self._inside and self._inside[0] <= frame.at:
+                self._inside.popleft()
+            self._post(lambda: None if self.closing else self._deliver(finished))
+
+    def _take_in(self, stream: LipSync) -> None:
+        if self._held_until:
+            stream.hold_video(self._held_until)
+            self._held_until = 0
+        while self._tracked:
+            stream.push_frame(*self._tracked.popleft())
+        while self._speech:
+            samples = self._speech.popleft()
+            self._speech_samples -= len(samples)
+            stream.push_speech(samples)
+
+    def free(self) -> None:
+        """Closes the stream; waits for the tracker to leave it."""
+        with self._tracking:
+            stream, self._stream = self._stream, None
+            self._untracked.clear()
+            self._tracked.clear()
+            self._speech.clear()
+            if stream is not None and not self.freed:
+                stream.close()
+            self.freed = True
+
+    # --- any thread
+
+    def report(self, failure: Exception) -> None:
+        """The session learns that its stream is gone."""
+        if self.failed:
+            return
+        self.failed = True
+        error = failure if isinstance(failure, MyTalkError) else EngineError(f"{type(failure).__name__}: {failure}")
+        self._post(lambda: None if self.closing else self._fail(error))

@@ -1,0 +1,143 @@
+"""The server: a socket, the engine, the routes; up until it is told to stop, and then down in bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from aiohttp import web
+
+from mytalk.errors import MyTalkError, ServerError
+from mytalk.media.face_source import open_face
+from streamer.api import Api
+from streamer.clock import Clock, SystemClock
+from streamer.config import ServerConfig
+from streamer.engine import Engine, Models
+from streamer.errors import PortInUseError
+from streamer.sessions import Sessions
+
+log = logging.getLogger(__name__)
+
+STOP_TIMEOUT = 8.0
+"""Seconds that stopping may take in all before the rest is left to the operating system."""
+
+_WARM_UP = 12  # pictures dubbed before the server is ready
+_ENCODERS = 4  # threads that encode what leaves; aiortc uses the loop's default executor
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that listens. ``url`` is where its page is; ``engine`` may still be loading."""
+
+    url: str
+    engine: Engine
+    sessions: Sessions
+    loading: asyncio.Task[None]
+
+
+@asynccontextmanager
+async def running(
+    config: ServerConfig, load: Callable[[], Models] | None = None, clock: Clock | None = None
+) -> AsyncIterator[Running]:
+    """A server inside an event loop, from listening to stopped. Raises ``PortInUseError`` or ``ServerError``."""
+    listener = _listen(config.host, config.port)
+    clock = clock or SystemClock()
+    executor = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="encode")
+    asyncio.get_running_loop().set_default_executor(executor)
+    engine = Engine(load or (lambda: _load(config)), clock)
+    sessions = Sessions(config, engine, clock)
+    runner = web.AppRunner(
+        Api(sessions, engine, config.ice_servers).app(), access_log=None, shutdown_timeout=1, handle_signals=False
+    )
+    await runner.setup()
+    await web.SockSite(runner, listener).start()
+    loading = asyncio.create_task(engine.start(), name="load the models")
+    try:
+        yield Running(_url(listener), engine, sessions, loading)
+    finally:
+        loading.cancel()
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT):
+                await sessions.close()
+                await runner.cleanup()
+                await engine.close()
+        except TimeoutError:
+            log.error("the server did not stop within %s s", STOP_TIMEOUT)
+        await asyncio.gather(loading, return_exceptions=True)
+
+
+async def run_until_stopped(config: ServerConfig, ready: Callable[[str], None]) -> None:
+    """Serves until SIGINT or SIGTERM. ``ready`` is called with the page's URL once sessions can be made."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+    try:
+        async with running(config) as server:
+            stopping = asyncio.create_task(stop.wait(), name="wait for a signal")
+            await asyncio.wait({stopping, server.loading}, return_when=asyncio.FIRST_COMPLETED)
+            if server.loading.done():
+                server.loading.result()
+                ready(server.url)
+            await stopping
+    finally:
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(name)
+
+
+def serve(config: ServerConfig, ready: Callable[[str], None] | None = None) -> None:
+    """Blocks until SIGINT or SIGTERM. Raises what keeps the server from starting, as a ``MyTalkError``."""
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run_until_stopped(config, ready or (lambda url: log.info("serving at %s", url))))
+
+
+def _load(config: ServerConfig) -> Models:
+    """Loads the models and runs them once, so that the first session finds them warm. Called on the engine thread."""
+    import torch
+
+    import mytalk
+
+    torch.set_num_threads(max(1, min(4, (os.cpu_count() or 1) // 2)))  # the others track, decode and encode
+    pipeline = mytalk.load(config.preset, device=config.device)
+    portrait = open_face(config.portrait_path).frames(endless=True)
+    for _ in pipeline.dub(islice(portrait, _WARM_UP), np.zeros(0, np.float32)):
+        pass
+    return pipeline
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setblocking(False)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise _refused(host, port, error) from error
+    return listener
+
+
+def _refused(host: str, port: int, error: Exception) -> MyTalkError:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return PortInUseError(f"port {port} of {host} is in use (stop what listens there, or choose another --port)")
+    return ServerError(f"cannot listen on {host} port {port}: {error} (need one of its addresses and a free port)")
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::1", "::") else host
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"

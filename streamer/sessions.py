@@ -1,0 +1,102 @@
+"""The sessions of one server: who may come in, who is in, and that everybody gets out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+from mytalk.media.face_source import FaceSource, open_face
+from streamer.clock import Clock
+from streamer.config import ServerConfig
+from streamer.engine import Engine
+from streamer.errors import BusyError, UnknownSessionError
+from streamer.options import SessionOptions
+from streamer.session import Session
+from streamer.stored import LoopedSpeech
+
+RETRY_LOADING = 2
+"""Seconds after which a client that came while the models were loading may ask again."""
+
+RETRY_FULL = 10
+"""Seconds after which a client that found no room may ask again."""
+
+
+class Sessions:
+    """Every session that is not closed, by id. Each runs as a task of its own; none can take another down."""
+
+    def __init__(self, config: ServerConfig, engine: Engine, clock: Clock) -> None:
+        self.ended: Counter[str] = Counter()  # reason -> sessions
+        self.draining = False
+        self._past: Counter[str] = Counter()  # pictures of closed sessions
+        self._config = config
+        self._engine = engine
+        self._clock = clock
+        self._sessions: dict[str, tuple[Session, asyncio.Task[None]]] = {}
+        self._portrait: FaceSource | None = None
+        self._speech: LoopedSpeech | None = None
+        self._reading = asyncio.Lock()
+
+    async def create(self, options: SessionOptions) -> Session:
+        """A new session. ``BusyError``: no room for it. ``InputError``: a stored file cannot be read."""
+        self._admit()
+        face = await self._read_portrait() if options.source == "portrait" else None
+        speech = await self._read_speech() if options.speech == "demo" else None
+        self._admit()
+        session = Session(options, self._engine, self._clock, face, speech)
+        task = asyncio.create_task(session.run(), name=f"session {session.id[:6]}")
+        self._sessions[session.id] = (session, task)
+        task.add_done_callback(lambda _: self._forget(session))
+        return session
+
+    def find(self, session_id: str) -> Session:
+        """Raises ``UnknownSessionError``."""
+        if session_id not in self._sessions:
+            raise UnknownSessionError("no such session (it may have ended; make another with POST /v1/sessions)")
+        return self._sessions[session_id][0]
+
+    def all(self) -> list[Session]:
+        """Those that are not closed."""
+        return [session for session, _ in self._sessions.values()]
+
+    async def close(self) -> None:
+        """Refuses new sessions and ends the others."""
+        self.draining = True
+        tasks = [task for _, task in self._sessions.values()]
+        await asyncio.gather(*(session.end("the server is stopping") for session in self.all()))
+        await asyncio.gather(*tasks)
+
+    def pictures(self) -> Counter[str]:
+        """Pictures of all sessions so far, by what became of them."""
+        total = self._past.copy()
+        for session in self.all():
+            total.update(session.pictures())
+        return total
+
+    def _admit(self) -> None:
+        if self.draining:
+            raise BusyError("the server is stopping (ask another)", RETRY_FULL)
+        if self._engine.state == "loading":
+            raise BusyError("the models are being loaded (ask again in a moment)", RETRY_LOADING)
+        if self._engine.state != "ready":
+            raise BusyError(f"the engine is {self._engine.state} (restart the server)", RETRY_FULL)
+        if len(self._sessions) >= self._config.max_sessions:
+            taken = f"all {self._config.max_sessions} sessions are taken"
+            raise BusyError(f"{taken} (wait for one to end, or start with a larger --max-sessions)", RETRY_FULL)
+
+    def _forget(self, session: Session) -> None:
+        self._sessions.pop(session.id, None)
+        self.ended[session.reason] += 1
+        self._past.update(session.pictures())
+
+    async def _read_portrait(self) -> FaceSource:
+        async with self._reading:
+            if self._portrait is None or not self._portrait.still:
+                # A clip has a reader of its own for each session; a still is shared.
+                self._portrait = await asyncio.to_thread(open_face, self._config.portrait_path)
+            return self._portrait
+
+    async def _read_speech(self) -> LoopedSpeech:
+        async with self._reading:
+            if self._speech is None:
+                self._speech = await asyncio.to_thread(LoopedSpeech.read, self._config.demo_speech_path)
+            return self._speech

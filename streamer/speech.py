@@ -1,0 +1,60 @@
+"""Speech on its way through a session: 48 kHz for the ear in 20 ms chunks, 16 kHz for the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from mytalk.media_time import SAMPLE_RATE
+
+OUTPUT_RATE = 48_000
+"""Samples a second of the speech that is heard; Opus knows no other."""
+
+CHUNK = OUTPUT_RATE // 50
+"""Samples (48 kHz) a chunk: 20 ms, one Opus packet."""
+
+CHUNK_TIME = SAMPLE_RATE // 50
+"""The same 20 ms in media time."""
+
+Stereo = NDArray[np.int16]
+"""Interleaved samples ``(n, 2)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechChunk:
+    """20 ms of speech that starts at media time ``at``, a multiple of 320."""
+
+    at: int
+    samples: Stereo  # (960, 2)
+
+    def to_av(self) -> av.AudioFrame:
+        """As the frame that an outbound track hands to its encoder."""
+        frame = av.AudioFrame.from_ndarray(self.samples.reshape(1, -1), format="s16", layout="stereo")
+        frame.sample_rate = OUTPUT_RATE
+        frame.pts = self.at * (OUTPUT_RATE // SAMPLE_RATE)
+        frame.time_base = Fraction(1, OUTPUT_RATE)
+        return frame
+
+
+def stereo_of(frame: av.AudioFrame) -> Stereo:
+    """Samples of a decoded packed 16-bit frame of one or two channels, as ``(n, 2)``."""
+    samples = frame.to_ndarray().reshape(-1, len(frame.layout.channels)).astype(np.int16, copy=False)
+    return np.repeat(samples, 2, axis=1) if samples.shape[1] == 1 else np.ascontiguousarray(samples[:, :2])
+
+
+class Downsampler:
+    """48 kHz stereo to the model's 16 kHz mono, as a stream: its filter holds back the last millisecond."""
+
+    def __init__(self) -> None:
+        self._resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+
+    def __call__(self, samples: Stereo) -> NDArray[np.float32]:
+        mono = samples.mean(axis=1, dtype=np.float32).reshape(1, -1) / np.float32(32768)
+        frame = av.AudioFrame.from_ndarray(mono, format="flt", layout="mono")
+        frame.sample_rate = OUTPUT_RATE
+        parts = [out.to_ndarray().reshape(-1) for out in self._resampler.resample(frame)]
+        return np.concatenate(parts).astype(np.float32, copy=False) if parts else np.zeros(0, np.float32)

@@ -1,0 +1,43 @@
+"""A stored speech for a session that brings none of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+
+from mytalk.media.speech import SpeechReader, to_frame
+from streamer.speech import CHUNK, OUTPUT_RATE, Stereo, stereo_of
+
+PAUSE = 3 * OUTPUT_RATE // 2
+"""Samples (48 kHz, 1.5 s) of silence before a speech is heard again."""
+
+
+class LoopedSpeech:
+    """A speech that begins again after a pause, in 20 ms chunks. Shared by sessions: nothing in it changes."""
+
+    def __init__(self, samples: Stereo) -> None:
+        whole = -(-(len(samples) + PAUSE) // CHUNK) * CHUNK
+        self._samples = np.concatenate([samples, np.zeros((whole - len(samples), 2), np.int16)])
+
+    @classmethod
+    def read(cls, path: Path) -> LoopedSpeech:
+        """Decodes a whole file. Raises ``UnreadableError`` or ``NoSpeechError``."""
+        reader = SpeechReader(path)
+        resampler = av.AudioResampler(format="s16", layout="stereo", rate=OUTPUT_RATE)
+        parts: list[Stereo] = []
+        position = 0
+        for block in reader.blocks():
+            frame = to_frame(block, reader.rate, reader.layout, position)
+            position += block.shape[1]
+            parts += [stereo_of(out) for out in resampler.resample(frame)]
+        parts += [stereo_of(out) for out in resampler.resample(None)]
+        return cls(np.concatenate(parts))
+
+    def chunks(self) -> Iterator[Stereo]:
+        """20 ms at a time, for ever."""
+        while True:
+            for start in range(0, len(self._samples), CHUNK):
+                yield self._samples[start : start + CHUNK]

@@ -1,0 +1,189 @@
+"""Puts the packets of two tracks on one media timeline, whatever the network does to them. Sans-IO.
+
+Each inbound track counts its time from its own first packet. Here both become media time: 0 is the moment the session
+began, and it goes on with the wall clock even where a track stalls. Speech sets the pace: it is a stream of samples
+without holes. Pictures are placed beside it by when they arrived, then by the sender's reports.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from mytalk.media_time import SAMPLE_RATE, to_samples
+from streamer.clock import SAMPLE_NS, SECOND_NS
+from streamer.speech import CHUNK, CHUNK_TIME, OUTPUT_RATE, SpeechChunk, Stereo
+
+STALL = SAMPLE_RATE // 5
+"""Media time (200 ms) that speech may be missing before silence takes its place; less than any pacer's delay."""
+
+HOLD = SAMPLE_RATE // 4
+"""Media time (250 ms) without a new picture before the last one stands in."""
+
+JUMP = 2 * OUTPUT_RATE
+"""Samples (48 kHz, 2 s): a timestamp further ahead than this starts a new reckoning instead of a gap."""
+
+_DRIFT = 2 * CHUNK  # samples that every packet of a window must be early or late by, before the reckoning moves
+_WINDOW = 250  # packets: 5 s
+_SLEW = SAMPLE_RATE // 200  # a picture moves at most 5 ms against the one before it
+
+
+class SpeechTimeline:
+    """Received speech to consecutive 20 ms chunks from media time 0.
+
+    A hole is filled with silence, at once where a later packet shows it and after :data:`STALL` where nothing comes.
+    Speech that arrives after its place was filled is dropped and counted in ``late``.
+    """
+
+    def __init__(self, origin: int) -> None:
+        self.late = 0  # samples (48 kHz) that came too late
+        self.filled = 0  # samples (48 kHz) of silence put in
+        self._origin = origin  # ns: media time 0
+        self._offset: int | None = None  # media position - track position, a multiple of CHUNK
+        self._next = 0  # position of the first sample not yet taken, in 48 kHz samples
+        self._parts: deque[Stereo] = deque()
+        self._held = 0  # samples in _parts
+        self._lateness: deque[int] = deque(maxlen=_WINDOW)
+
+    @property
+    def at(self) -> int:
+        """Media time up to which speech is known."""
+        return self._next // (OUTPUT_RATE // SAMPLE_RATE)
+
+    @property
+    def offset(self) -> int | None:
+        """Media position minus track position, in 48 kHz samples; None before the first packet."""
+        return self._offset
+
+    def accept(self, pts: int, samples: Stereo, now: int) -> list[SpeechChunk]:
+        """Takes one decoded packet, ``pts`` in 48 kHz samples of its track; returns the chunks it completes."""
+        count = len(samples)
+        if self._offset is None or not -JUMP < pts + self._offset - self._next < JUMP:
+            self._offset = _whole(max(self._next, self._position(now) - count) - pts, up=True)
+            self._lateness.clear()
+        self._follow(self._position(now) - (pts + self._offset + count))
+        start = pts + self._offset
+        if start > self._next:
+            self._silence(start - self._next)
+        missed = min(self._next - start, count)
+        self.late += missed
+        self._take(samples[missed:])
+        return self._whole_chunks()
+
+    def advance(self, now: int) -> list[SpeechChunk]:
+        """Puts silence where speech has been missing for :data:`STALL`."""
+        missing = self._position(now) - STALL * OUTPUT_RATE // SAMPLE_RATE - self._next
+        if missing > 0:
+            self._silence(_whole(missing, up=True))
+        return self._whole_chunks()
+
+    def _position(self, now: int) -> int:
+        return (now - self._origin) * OUTPUT_RATE // SECOND_NS
+
+    def _follow(self, lateness: int) -> None:
+        """Moves the reckoning when every packet of the last 5 s was early, or late: two clocks, or a slower path."""
+        self._lateness.append(lateness)
+        least = min(self._lateness)
+        if len(self._lateness) == _WINDOW and abs(least) >= _DRIFT:
+            assert self._offset is not None
+            self._offset += _whole(least, up=False)
+            self._lateness.clear()
+
+    def _silence(self, count: int) -> None:
+        self.filled += count
+        self._take(np.zeros((count, 2), np.int16))
+
+    def _take(self, samples: Stereo) -> None:
+        if len(samples):
+            self._parts.append(samples)
+            self._held += len(samples)
+            self._next += len(samples)
+
+    def _whole_chunks(self) -> list[SpeechChunk]:
+        if self._held < CHUNK:
+            return []
+        samples = self._parts[0] if len(self._parts) == 1 else np.concatenate(self._parts)
+        first = (self._next - self._held) // CHUNK
+        count = self._held // CHUNK
+        self._parts.clear()
+        self._held -= count * CHUNK
+        if self._held:
+            self._parts.append(samples[count * CHUNK :])
+        return [SpeechChunk((first + i) * CHUNK_TIME, samples[i * CHUNK : (i + 1) * CHUNK]) for i in range(count)]
+
+
+class PictureTimeline:
+    """Timestamps of a camera track to media time, always growing."""
+
+    def __init__(self, origin: int) -> None:
+        self.late = 0  # pictures that came after a later one was placed
+        self._origin = origin
+        self._offset: int | None = None  # media time - track time
+        self._wanted: int | None = None  # the offset that the sender's reports ask for
+        self._last = -1
+
+    @property
+    def last(self) -> int:
+        """Media time of the newest picture; -1 before the first."""
+        return self._last
+
+    def align(self, offset: int) -> None:
+        """Takes the offset (media time minus track time) that the sender's reports show, and moves there slowly."""
+        if self._offset is not None and abs(offset - self._offset) <= JUMP * SAMPLE_RATE // OUTPUT_RATE:
+            self._wanted = offset
+
+    def place(self, pts: int, time_base: Fraction, now: int) -> int | None:
+        """Media time of a picture that arrived now; None where its place has been taken already."""
+        track = to_samples(pts, time_base)
+        arrived = (now - self._origin) // SAMPLE_NS
+        if self._offset is None or not -JUMP < track + self._offset - arrived < JUMP:
+            self._offset, self._wanted = max(arrived, self._last + 1) - track, None
+        if self._wanted is not None:
+            self._offset += max(-_SLEW, min(_SLEW, self._wanted - self._offset))
+        return self._put(track + self._offset)
+
+    def hold(self, now: int, step: int) -> int | None:
+        """Media time at which the last picture is to be shown again, or None while the camera keeps up."""
+        if self._last < 0 or (now - self._origin) // SAMPLE_NS - HOLD < self._last + step:
+            return None
+        return self._put(self._last + step)
+
+    def _put(self, at: int) -> int | None:
+        if at <= self._last:
+            self.late += 1
+            return None
+        self._last = at
+        return at
+
+
+@dataclass(frozen=True, slots=True)
+class SenderReport:
+    """One RTCP sender report (RFC 3550, 6.4.1): the same moment on the sender's wall clock and on the track.
+
+    ``ntp`` is a 32.32 fixed-point NTP time, ``pts`` the track's timestamp and ``rate`` its units a second.
+    """
+
+    ntp: int
+    pts: int
+    rate: int
+
+    def pts_at(self, ntp: int) -> Fraction:
+        """The track's timestamp at a moment of the sender's clock."""
+        return self.pts + Fraction((ntp - self.ntp) * self.rate, 1 << 32)
+
+
+def picture_offset(speech: SenderReport, picture: SenderReport, speech_offset: int) -> int:
+    """Media time minus track time of the pictures, from both tracks' reports and the speech's offset (48 kHz)."""
+    speech_position = speech.pts_at(picture.ntp) + speech_offset  # 48 kHz, at the picture report's moment
+    media = speech_position * SAMPLE_RATE / OUTPUT_RATE
+    return round(media - Fraction(picture.pts * SAMPLE_RATE, picture.rate))
+
+
+def _whole(samples: int, *, up: bool) -> int:
+    """A multiple of 20 ms; towards zero, or not below ``samples``."""
+    if up:
+        return -(-samples // CHUNK) * CHUNK
+    return samples // CHUNK * CHUNK if samples >= 0 else -(-samples // CHUNK * CHUNK)

@@ -1,0 +1,57 @@
+"""A server with fake models, and a client for it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import av
+import numpy as np
+import pytest
+from fakes import Client, FakeModels, babble, numbered
+
+from streamer.config import ServerConfig
+from streamer.server import Running, running
+
+
+@pytest.fixture
+def models() -> FakeModels:
+    return FakeModels()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> ServerConfig:
+    """A free port, two sessions, a portrait and a speech of our own making."""
+    portrait = tmp_path / "portrait.png"
+    with av.open(portrait, "w") as container:
+        stream = container.add_stream("png", rate=25)
+        stream.width = stream.height = 256
+        stream.pix_fmt = "rgb24"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(numbered(1), format="rgb24")))
+        container.mux(stream.encode(None))
+    speech = tmp_path / "speech.wav"
+    write_wav(speech, babble(2.0, seed=7))
+    return ServerConfig(port=0, portrait=portrait, demo_speech=speech)
+
+
+@pytest.fixture
+async def server(config: ServerConfig, models: FakeModels) -> AsyncIterator[Running]:
+    async with running(config, lambda: models) as server:
+        await server.loading
+        yield server
+
+
+@pytest.fixture
+async def client(server: Running) -> AsyncIterator[Client]:
+    async with aiohttp.ClientSession() as http:
+        yield Client(http, server.url)
+
+
+def write_wav(path: Path, samples: np.ndarray, rate: int = 48_000) -> None:
+    with av.open(path, "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=rate, layout="mono")
+        frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
+        frame.sample_rate = rate
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
