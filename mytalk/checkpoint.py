@@ -39,10 +39,8 @@ def save_preset(folder: Path, preset: Preset) -> None:
     """Record which preset a folder's weights belong to, with its sizes."""
     folder.mkdir(parents=True, exist_ok=True)
     config = _read_config(folder) if (folder / CONFIG).exists() else {}
-    _replace(
-        folder / CONFIG,
-        (json.dumps({"preset": preset.name, "sizes": asdict(preset), **config}, indent=2) + "\n").encode(),
-    )
+    config = {**config, "preset": preset.name, "sizes": asdict(preset)}
+    _replace(folder / CONFIG, (json.dumps(config, indent=2) + "\n").encode())
 
 
 def read_preset(folder: Path) -> Preset:

@@ -29,12 +29,12 @@ class Pipeline:
         self.preset = preset
         self.device = device
         self.steps = preset.steps
-        self._motion = motion.to(device).eval()
-        self._appearance = appearance.to(device).eval()
+        self.motion = motion.to(device).eval()
+        self.appearance = appearance.to(device).eval()
 
     def stream(self, options: StreamOptions | None = None) -> LipSyncStream:
         """A new session."""
-        return LipSyncStream(self._motion, self._appearance, options or StreamOptions(), self.steps)
+        return LipSyncStream(self.motion, self.appearance, options or StreamOptions(), self.steps)
 
     def dub(
         self, frames: Iterable[VideoFrame], speech: NDArray[np.float32], options: StreamOptions | None = None

@@ -66,6 +66,5 @@ UPPER_MIRROR = tuple(UPPER_FACE.index(int(MIRROR[i])) for i in UPPER_FACE)
 
 
 def aperture(lower: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Lip aperture: mean gap between the inner lips of ``(..., 169, k)`` landmarks, in their unit; negative never."""
-    gap = lower[..., INNER_LOWER, :2] - lower[..., INNER_UPPER, :2]
-    return np.asarray(np.linalg.norm(gap, axis=-1).mean(axis=-1), np.float32)
+    """Lip aperture: mean height between the inner lips of canonical ``(..., 169, k)`` landmarks; below 0 they cross."""
+    return np.asarray((lower[..., INNER_LOWER, 1] - lower[..., INNER_UPPER, 1]).mean(axis=-1), np.float32)

@@ -82,18 +82,18 @@ def fit_pose(face: Face) -> HeadPose:
 
 @dataclass(slots=True)
 class OneEuro:
-    """One-Euro filter of a vector. Casiez et al. 2012. ``beta`` and the values share one unit."""
+    """One-Euro filter of a vector. Casiez et al. 2012."""
 
     min_cutoff: float  # Hz at rest
-    beta: float  # Hz of cutoff per unit a second of speed
+    beta: float  # Hz of cutoff for a speed of one unit a second
     value: NDArray[np.float64] | None = None
     speed: NDArray[np.float64] | None = None
 
-    def __call__(self, value: NDArray[np.float64], seconds: float) -> NDArray[np.float64]:
+    def __call__(self, value: NDArray[np.float64], seconds: float, unit: float = 1.0) -> NDArray[np.float64]:
         if self.value is None or self.speed is None or seconds <= 0:
             self.value, self.speed = value, np.zeros_like(value)
             return value
-        raw_speed = (value - self.value) / seconds
+        raw_speed = (value - self.value) / seconds / unit
         self.speed = self.speed + _weight(1.0, seconds) * (raw_speed - self.speed)
         cutoff = self.min_cutoff + self.beta * float(np.linalg.norm(self.speed))
         self.value = self.value + _weight(cutoff, seconds) * (value - self.value)
@@ -122,12 +122,11 @@ class PoseFilter:
         if seconds > MAX_GAP_SECONDS:
             self.reset()
         self._at = at
-        unit = pose.scale
         turn, _ = cv2.Rodrigues(pose.rotation.astype(np.float64))
-        place = self._place(pose.translation.astype(np.float64) / unit, seconds)
-        size = float(np.exp(self._size(np.array([np.log(unit)]), seconds)[0]))
+        place = self._place(pose.translation.astype(np.float64), seconds, pose.scale)
+        size = float(np.exp(self._size(np.array([np.log(pose.scale)]), seconds)[0]))
         rotation, _ = cv2.Rodrigues(self._turn(turn[:, 0], seconds))
-        return HeadPose(size, rotation.astype(np.float32), (place * unit).astype(np.float32))
+        return HeadPose(size, rotation.astype(np.float32), place.astype(np.float32))
 
     def reset(self) -> None:
         """Forget the past: the face was lost, or another one speaks now."""

@@ -43,14 +43,12 @@ class MotionSpace(nn.Module):
 
     def closed(self, lower: NDArray[np.float32]) -> NDArray[np.float32]:
         """One shape ``(169, 3)`` with its lips brought together along the opening direction."""
+        return self.opened(lower, -float(aperture(lower)))
+
+    def opened(self, lower: NDArray[np.float32], by: float) -> NDArray[np.float32]:
+        """Shapes ``(169, 3)`` with their lip aperture grown by ``by`` canonical units."""
         direction = self.opening.cpu().numpy().reshape(LOWER_COUNT, DIMS)
-        gap = float(aperture(lower))
-        closed = np.asarray(lower - gap * direction, np.float32)
-        return (
-            np.asarray(lower - gap * gap / max(gap - float(aperture(closed)), 1e-6) * direction, np.float32)
-            if gap > 0.02
-            else closed
-        )
+        return np.asarray(lower + by / float(aperture(direction)) * direction, np.float32)
 
 
 @dataclass(slots=True)

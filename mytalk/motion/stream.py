@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mytalk.errors import EngineError
-from mytalk.face.landmarks import INNER_LOWER, INNER_UPPER, LOWER_COUNT, LOWER_FACE, UPPER_COUNT, UPPER_FACE
+from mytalk.face.landmarks import LOWER_FACE, UPPER_COUNT, UPPER_FACE, aperture
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.model import Conditions, MotionModel
 from mytalk.motion.sampler import DDIM, frame_noise
@@ -213,14 +213,9 @@ class MotionStream:
         space = self._model.space
         displacement = space.decode(row.to(space.scale.device).clamp(-REACH, REACH) * share).cpu().numpy()
         lower = self._person.lower + displacement
-        gap = float((lower[list(INNER_LOWER), 1] - lower[list(INNER_UPPER), 1]).mean())
-        if gap < 0:
-            lower = lower - gap * space.opening.cpu().numpy().reshape(LOWER_COUNT, 3)
-        return np.asarray(lower, np.float32)
+        return np.asarray(space.closed(lower) if aperture(lower) < 0 else lower, np.float32)
 
 
 def open_by(lower: NDArray[np.float32], amount: float, model: MotionModel) -> NDArray[np.float32]:
     """A shape with its lip aperture multiplied: 0 closes the mouth, 1 leaves it, 2 opens it twice as far."""
-    gap = float((lower[list(INNER_LOWER), 1] - lower[list(INNER_UPPER), 1]).mean())
-    direction = model.space.opening.cpu().numpy().reshape(LOWER_COUNT, 3)
-    return np.asarray(lower + (amount - 1) * max(gap, 0.0) * direction, np.float32)
+    return lower if amount == 1 else model.space.opened(lower, (amount - 1) * max(float(aperture(lower)), 0.0))

@@ -1,0 +1,49 @@
+"""What every test may use: a real face, real models, and speech-like sound."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from skimage.data import astronaut
+
+import mytalk
+from mytalk import Picture, Pipeline
+from mytalk.face import Face, FaceTracker
+from mytalk.media_time import SAMPLE_RATE
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def portrait() -> Picture:
+    """The astronaut: 512 x 512, a frontal face 92 pixels wide."""
+    return Picture.from_rgb(np.asarray(astronaut(), np.uint8))
+
+
+@pytest.fixture(scope="session")
+def portrait_face(portrait: Picture) -> Face:
+    tracker = FaceTracker()
+    face = tracker(portrait)
+    tracker.close()
+    assert face is not None
+    return face
+
+
+@pytest.fixture(scope="session")
+def pipeline() -> Pipeline:
+    """The models with the weights in the package."""
+    return mytalk.load("edge", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def babble() -> NDArray[np.float32]:
+    """Six seconds that a level gate takes for speech: noise through a syllable-like envelope, from a fixed seed."""
+    time = np.arange(6 * SAMPLE_RATE) / SAMPLE_RATE
+    envelope = np.clip(np.sin(2 * np.pi * 4 * time), 0, 1)
+    buzz = np.sign(np.sin(2 * np.pi * 120 * time)) * np.random.default_rng(7).uniform(0.2, 0.4, len(time))
+    return np.asarray(0.3 * envelope * buzz, np.float32)

@@ -1,0 +1,68 @@
+"""The denoiser: padding changes nothing, history comes back, every condition is listened to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from mytalk.motion.model import Conditions, MotionModel
+from mytalk.motion.sampler import DDIM
+from mytalk.presets import PRESETS
+
+
+@pytest.fixture(scope="module")
+def model() -> MotionModel:
+    torch.manual_seed(2)
+    return MotionModel(PRESETS["edge"]).eval()
+
+
+def conditions(rows: int, history: int) -> Conditions:
+    generator = torch.Generator().manual_seed(4)
+    preset = PRESETS["edge"]
+    return Conditions(
+        torch.randn(1, rows, preset.speech.width, generator=generator),
+        torch.randn(1, rows, 38, 2, generator=generator) * 0.02,
+        torch.randn(1, preset.identity.embedding, generator=generator),
+        torch.randn(1, rows, preset.motion.coefficients, generator=generator),
+        (torch.arange(rows) < history)[None],
+    )
+
+
+def padded(given: Conditions, extra: int) -> Conditions:
+    def pad(rows: torch.Tensor) -> torch.Tensor:
+        return torch.cat([rows, torch.ones(1, extra, *rows.shape[2:], dtype=rows.dtype)], dim=1)
+
+    rows = given.speech.shape[1]
+    valid = (torch.arange(rows + extra) < rows)[None]
+    known = torch.cat([given.known, torch.zeros(1, extra, dtype=torch.bool)], dim=1)
+    return Conditions(pad(given.speech), pad(given.upper), given.identity, pad(given.history), known, valid)
+
+
+def test_padding_does_not_change_a_short_window(model: MotionModel) -> None:
+    given, noise = conditions(40, 30), torch.randn(1, 40, 24)
+    wide = torch.cat([noise, torch.randn(1, 210, 24)], dim=1)
+    with torch.inference_mode():
+        short = model.denoiser(noise, torch.tensor([700]), given)
+        long = model.denoiser(wide, torch.tensor([700]), padded(given, 210))
+    assert_close(long[:, :40], short, rtol=1e-4, atol=1e-5)
+
+
+def test_known_history_comes_back_as_given(model: MotionModel) -> None:
+    given = conditions(40, 30)
+    motion = model.sample(torch.randn(1, 40, 24), given, DDIM(2))
+    assert torch.equal(motion[:, :30], given.history[:, :30])
+
+
+@pytest.mark.parametrize("name", ["speech", "upper", "identity", "history"])
+def test_every_condition_is_listened_to(model: MotionModel, name: str) -> None:
+    given, noise = conditions(40, 30), torch.randn(1, 40, 24)
+    other = replace(given, **{name: getattr(given, name) + 0.5})
+    assert not torch.allclose(model.sample(noise, given, DDIM(1))[:, 30:], model.sample(noise, other, DDIM(1))[:, 30:])
+
+
+def test_the_same_noise_gives_the_same_motion(model: MotionModel) -> None:
+    given, noise = conditions(40, 30), torch.randn(1, 40, 24)
+    assert torch.equal(model.sample(noise, given, DDIM(4)), model.sample(noise, given, DDIM(4)))

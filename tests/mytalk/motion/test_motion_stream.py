@@ -1,0 +1,132 @@
+"""The motion stream: same landmarks whatever the packets, streamed equals offline, rest in silence, clear."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mytalk import Pipeline
+from mytalk.errors import EngineError
+from mytalk.face import Face, fit_pose
+from mytalk.face.landmarks import aperture
+from mytalk.media_time import FRAME_SAMPLES
+from mytalk.motion import MotionModel, MotionStream
+from mytalk.motion.stream import MotionFrame, open_by
+from mytalk.presets import PROFILES
+
+Samples = NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def model(pipeline: Pipeline) -> MotionModel:
+    return pipeline.motion
+
+
+@pytest.fixture(scope="module")
+def canonical(portrait_face: Face) -> NDArray[np.float32]:
+    return fit_pose(portrait_face).to_canonical(portrait_face.points)
+
+
+def speak(
+    model: MotionModel,
+    face: NDArray[np.float32],
+    speech: Samples,
+    packet: int,
+    profile: str = "balanced",
+    seed: int = 1,
+) -> list[MotionFrame]:
+    """Speech in packets, a picture every 40 ms, pulled after every packet."""
+    stream = MotionStream(model, PROFILES[profile], steps=2, seed=seed)
+    out: list[MotionFrame] = []
+    shown = 0
+    for start in range(0, len(speech), packet):
+        stream.push_speech(speech[start : start + packet])
+        while shown * FRAME_SAMPLES <= start + packet:
+            stream.push_face(shown * FRAME_SAMPLES, face)
+            shown += 1
+        out += stream.advance()
+    return out + list(stream.finish())
+
+
+def stack(frames: list[MotionFrame]) -> NDArray[np.float32]:
+    assert [frame.index for frame in frames] == list(range(len(frames)))
+    return np.stack([frame.lower for frame in frames])
+
+
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+def test_packet_size_does_not_change_landmarks(
+    model: MotionModel, canonical: NDArray[np.float32], babble: Samples, profile: str
+) -> None:
+    speech = babble[:40_000]
+    whole = stack(speak(model, canonical, speech, len(speech), profile))
+    for packet in (160, 1001, 6400):
+        np.testing.assert_array_equal(stack(speak(model, canonical, speech, packet, profile)), whole)
+
+
+def test_the_order_of_pictures_and_speech_does_not_matter(
+    model: MotionModel, canonical: NDArray[np.float32], babble: Samples
+) -> None:
+    stream = MotionStream(model, PROFILES["balanced"], steps=2, seed=1)
+    for shown in range(63):
+        stream.push_face(shown * FRAME_SAMPLES, canonical)
+    stream.push_speech(babble[:40_000])
+    np.testing.assert_array_equal(
+        stack([*stream.advance(), *stream.finish()]), stack(speak(model, canonical, babble[:40_000], 640))
+    )
+
+
+def test_the_seed_matters_and_nothing_else(model: MotionModel, canonical: NDArray[np.float32], babble: Samples) -> None:
+    first, again, other = (stack(speak(model, canonical, babble[:20_000], 640, seed=s)) for s in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_the_mouth_rests_in_silence(model: MotionModel, canonical: NDArray[np.float32]) -> None:
+    gaps = aperture(stack(speak(model, canonical, np.zeros(48_000, np.float32), 640)))
+    assert gaps.max() < 0.01
+
+
+def test_memory_is_bounded_by_the_window(model: MotionModel, canonical: NDArray[np.float32], babble: Samples) -> None:
+    stream = MotionStream(model, PROFILES["quality"], steps=1, seed=1)
+    for second in range(16):
+        stream.push_speech(babble[:16_000])
+        for shown in range(25):
+            stream.push_face((25 * second + shown) * FRAME_SAMPLES, canonical)
+        assert len(list(stream.advance())) <= 30
+    assert len(stream._features) <= 250 + 12
+    assert len(stream._history) <= 250
+    assert not stream._faces or len(stream._faces) <= 12
+
+
+def test_speech_that_nobody_takes_is_refused(model: MotionModel, babble: Samples) -> None:
+    stream = MotionStream(model, PROFILES["balanced"], steps=1, seed=1)
+    for _ in range(11):
+        stream.push_speech(babble)
+    with pytest.raises(EngineError, match="wait for their pictures"):
+        stream.push_speech(babble)
+
+
+def test_clear_forgets_what_is_not_spoken_and_starts_clean(
+    model: MotionModel, canonical: NDArray[np.float32], babble: Samples
+) -> None:
+    stream = MotionStream(model, PROFILES["balanced"], steps=1, seed=1)
+    for shown in range(75):
+        stream.push_face(shown * FRAME_SAMPLES, canonical)
+    stream.push_speech(babble[:16_000])
+    before = [frame.index for frame in stream.advance()]
+    position = stream.clear()
+    assert position == (before[-1] + 1) * FRAME_SAMPLES
+    assert not list(stream.advance())
+    stream.push_speech(np.zeros(32_000, np.float32))
+    after = list(stream.advance())
+    assert after[0].index == before[-1] + 1
+    assert aperture(after[-1].lower) < 0.01
+
+
+def test_mouth_opening_scales_the_aperture(model: MotionModel, canonical: NDArray[np.float32], babble: Samples) -> None:
+    shape = max(speak(model, canonical, babble[:32_000], 640), key=lambda frame: float(aperture(frame.lower))).lower
+    gap = float(aperture(shape))
+    assert float(aperture(open_by(shape, 0.0, model))) < 0.35 * gap
+    assert float(aperture(open_by(shape, 2.0, model))) > 1.6 * gap
+    np.testing.assert_allclose(open_by(shape, 1.0, model), shape)

@@ -1,0 +1,91 @@
+"""Checkpoints say what is wrong with them, and which tensor."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+import mytalk
+from mytalk.checkpoint import load_into, read_tensors, save_preset, save_tensors
+from mytalk.errors import OptionError, PresetError, WeightsError
+from mytalk.pipeline import EMBEDDED
+from mytalk.presets import PRESETS
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    shutil.copytree(EMBEDDED / "edge", tmp_path / "edge")
+    return tmp_path / "edge"
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    layer, other = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
+    save_tensors(tmp_path, "motion", layer.state_dict())
+    load_into(other, tmp_path, "motion")
+    assert torch.equal(layer.weight, other.weight)
+
+
+def test_a_wrong_shape_names_the_tensor(tmp_path: Path) -> None:
+    save_tensors(tmp_path, "motion", torch.nn.Linear(3, 2).state_dict())
+    with pytest.raises(WeightsError, match=r"tensor weight has shape \(2, 3\), need \(2, 4\)"):
+        load_into(torch.nn.Linear(4, 2), tmp_path, "motion")
+
+
+def test_missing_and_unknown_tensors_are_named(tmp_path: Path) -> None:
+    save_tensors(tmp_path, "motion", torch.nn.Linear(3, 2, bias=False).state_dict())
+    with pytest.raises(WeightsError, match="tensor bias is missing"):
+        load_into(torch.nn.Linear(3, 2), tmp_path, "motion")
+    save_tensors(tmp_path, "motion", torch.nn.Linear(3, 2).state_dict())
+    with pytest.raises(WeightsError, match="tensor bias is unknown"):
+        load_into(torch.nn.Linear(3, 2, bias=False), tmp_path, "motion")
+
+
+def test_a_cut_file_is_told_from_a_changed_one(folder: Path) -> None:
+    weights = folder / "motion.safetensors"
+    data = weights.read_bytes()
+    weights.write_bytes(data[: len(data) // 2])
+    with pytest.raises(WeightsError, match="no tensor can be read"):
+        mytalk.load(folder)
+    weights.write_bytes(data[:-4] + b"\x00\x00\xc0\x7f")
+    with pytest.raises(WeightsError, match=r"SHA-256 differs; tensor .* is not finite"):
+        mytalk.load(folder)
+
+
+def test_missing_weights_are_named(folder: Path) -> None:
+    (folder / "appearance.safetensors").unlink()
+    with pytest.raises(WeightsError, match=r"appearance\.safetensors"):
+        mytalk.load(folder)
+    with pytest.raises(WeightsError, match="holds no other weights"):
+        read_tensors(folder, "other")
+
+
+def test_a_preset_of_other_sizes_is_refused(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["sizes"]["motion"]["layers"] = 99
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(PresetError, match="train again"):
+        mytalk.load(folder)
+
+
+@pytest.mark.parametrize("name", ["nonsense", "paper"])
+def test_a_preset_without_weights_is_an_error_that_says_what_to_do(name: str) -> None:
+    with pytest.raises(PresetError, match=name):
+        mytalk.load(name)
+
+
+def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PresetError, match=r"config\.json"):
+        mytalk.load(tmp_path)
+    save_preset(tmp_path, PRESETS["edge"])
+    with pytest.raises(WeightsError, match="holds no identity weights"):
+        mytalk.load(tmp_path)
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:77", "mps"])
+def test_a_device_that_is_not_there_is_refused(device: str) -> None:
+    with pytest.raises(OptionError, match=device):
+        mytalk.load("edge", device=device)
