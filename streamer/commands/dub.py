@@ -1,0 +1,79 @@
+"""``mytalk dub``: a video or an image, and a speech, become a film of that face speaking."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from mytalk.dub import DubReport, Length, check_length, dub
+from mytalk.media import SpeechReader, open_face
+from mytalk.media.writer import check_output
+from streamer.progress import Progress
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command and its options."""
+    parser = subparsers.add_parser("dub", help="make a face in a file speak", description=__doc__)
+    parser.add_argument("face", type=Path, metavar="VIDEO_OR_IMAGE", help="any file with a face that PyAV can read")
+    parser.add_argument("speech", type=Path, metavar="SPEECH", help="any file with sound; a film's sound will do")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="OUT.mp4", help="the film: .mp4, .m4v, .mov or .mkv"
+    )
+    parser.add_argument(
+        "--length",
+        choices=("video", "speech", "shortest"),
+        help="how long the film is (default: the speech's length for an image, the video's for a video); a video that "
+        "must go on plays forward and backward, a speech that ends early leaves the mouth at rest",
+    )
+    parser.add_argument("--force", action="store_true", help="replace the output if it is there")
+    add_model_options(parser)
+    parser.set_defaults(run=run)
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """The options of every command that makes a film."""
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same mouth (default: %(default)s)")
+    parser.add_argument("--steps", type=int, help="diffusion steps, 1 to 50 (default: the preset's)")
+    parser.add_argument("--preset", default="edge", help="preset or checkpoint folder (default: %(default)s)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+    parser.add_argument(
+        "--mouth-opening", type=float, default=1.0, help="0 keeps it closed, 1 is as generated (default: %(default)s)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Makes the film and says how it went; raises ``MyTalkError``."""
+    make_film(args, args.face, args.speech, args.output, length=args.length, force=args.force)
+    return 0
+
+
+def make_film(
+    args: argparse.Namespace, face: Path, speech: Path, output: Path, *, length: Length | None, force: bool
+) -> None:
+    """Everything that files can be wrong about is found before the models are loaded."""
+    source, sound = open_face(face), SpeechReader(speech)
+    length = check_length(source, length)
+    check_output(output, force=force)
+    print(f"loading {args.preset}", file=sys.stderr, flush=True)
+    import mytalk
+
+    options = mytalk.StreamOptions(seed=args.seed, steps=args.steps, mouth_opening=args.mouth_opening)
+    pipeline = mytalk.load(args.preset, device=args.device)
+    with Progress("dubbing", "frame") as progress:
+        report = dub(pipeline, source, sound, output, options, length=length, force=force, progress=progress)
+    for warning in report.warnings:
+        print(f"mytalk: warning: {warning}", file=sys.stderr)
+    print(_summary(report), flush=True)
+
+
+def _summary(report: DubReport) -> str:
+    stages = ", ".join(f"{name} {ms:.1f}" for name, ms in report.stage_ms.items())
+    untouched = f", {report.passthrough} of them untouched (no usable face)" if report.passthrough else ""
+    return "\n".join(
+        [
+            f"{report.path}: {report.seconds:.2f} s, {report.frames} frames{untouched}",
+            f"real-time factor {report.real_time_factor:.2f} ({report.took:.1f} s of work; ms a frame: {stages})",
+            f"preset {report.preset} on {report.device}, {report.steps} steps",
+        ]
+    )
