@@ -34,7 +34,7 @@ class AppearancePreset:
 
     @property
     def latent_side(self) -> int:
-        return self.size // self.stem // 2 ** (len(self.multipliers) - 1)
+        return self.size // self.stem >> (len(self.multipliers) - 1)
 
     @property
     def outputs(self) -> int:

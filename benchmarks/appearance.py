@@ -1,0 +1,201 @@
+"""How close rendered mouths come to filmed ones, given the true landmarks: mesh warp alone, and with the network.
+
+    python benchmarks/appearance.py --clips FOLDER [--weights FOLDER] [--json FILE]
+
+Of each clip, the first 3 s (1.5 s where it is no longer than 4 s) fill the reference bank; after that the bank is
+closed, and every frame's mouth region is rendered anew from the bank, at the frame's own landmarks. Compared on the
+256 x 256 canonical face crop (canonical x -1.25..1.25, y -0.5..2), against the same crop of the filmed frame. The
+mouth box is the true lips' bounding box, a quarter wider on each side. Time is one thread's, for ``render`` alone:
+no detection, decoding or encoding.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skimage.metrics import structural_similarity
+
+from mytalk.appearance.model import AppearanceModel
+from mytalk.appearance.preset import EDGE
+from mytalk.appearance.renderer import MouthRenderer
+from mytalk.checkpoint import load_into
+from mytalk.face.landmarks import LIPS_OUTER, LOWER_FACE
+from mytalk.face.pose import HeadPose, fit_pose
+from mytalk.face.tracker import Face, FaceTracker
+from mytalk.picture import Picture
+
+SIDE = 256
+LEFT, TOP, EXTENT = -1.25, -0.5, 2.5
+BANK_SECONDS, SHORT_BANK_SECONDS, SHORT_CLIP = 3.0, 1.5, 4.0
+_LOWER, _OUTER = list(LOWER_FACE), list(LIPS_OUTER)
+
+Crop = NDArray[np.float32]  # (256, 256, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Means over the frames of one clip."""
+
+    clip: str
+    frames: int
+    psnr: float
+    ssim: float
+    mouth_psnr: float
+    sharpness: float  # variance of the mouth box's Laplacian, rendered / filmed, median
+    flicker: float  # frame-to-frame change of the mouth box, rendered / filmed
+    milliseconds: float  # median of one render
+
+
+def main() -> None:
+    """Prints one table for each renderer."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=Path, required=True, help="folder of video files")
+    parser.add_argument("--weights", type=Path, help="folder with appearance.safetensors; the package's by default")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    network = _network(arguments.weights)
+    tables: dict[str, list[Score]] = {"warp": [], "network": []}
+    for path in sorted(p for p in arguments.clips.iterdir() if p.is_file()):
+        pictures, faces, seconds = read(path)
+        for name, model in (("warp", None), ("network", network)):
+            tables[name].append(score(path.stem, pictures, faces, seconds, model))
+            print(name.ljust(8), _row(tables[name][-1]), flush=True)
+    for name, scores in tables.items():
+        print(f"\n{name}\n{_HEAD}")
+        for one in [*scores, mean(scores)]:
+            print(_row(one))
+    if arguments.json:
+        machine = {"processor": platform.processor() or platform.machine(), "threads": 1, "torch": torch.__version__}
+        figures = {name: [asdict(one) for one in scores] for name, scores in tables.items()}
+        arguments.json.write_text(json.dumps({"machine": machine, **figures}, indent=1))
+
+
+def read(path: Path) -> tuple[list[Picture], list[Face | None], list[float]]:
+    """All pictures of a clip, their faces, and their times."""
+    tracker = FaceTracker()
+    pictures: list[Picture] = []
+    seconds: list[float] = []
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            pictures.append(Picture.from_av(frame))
+            seconds.append(float(frame.time))
+    faces = [tracker(picture) for picture in pictures]
+    tracker.close()
+    return pictures, faces, [at - seconds[0] for at in seconds]
+
+
+def score(
+    name: str,
+    pictures: Sequence[Picture],
+    faces: Sequence[Face | None],
+    seconds: Sequence[float],
+    model: AppearanceModel | None,
+) -> Score:
+    """Scores one renderer on one clip."""
+    renderer = MouthRenderer(model)
+    enrolment = BANK_SECONDS if seconds[-1] > SHORT_CLIP else SHORT_BANK_SECONDS
+    rows: list[tuple[float, ...]] = []
+    before: tuple[Crop, Crop] | None = None
+    for picture, face, at in zip(pictures, faces, seconds, strict=True):
+        if face is None:
+            before = None
+            continue
+        pose, points = fit_pose(face), face.points[_LOWER, :2]
+        if at < enrolment:
+            renderer.observe(picture, pose, points)
+            continue
+        start = time.perf_counter()
+        rendered = renderer.render(picture, pose, points, points)
+        spent = time.perf_counter() - start
+        pair = (_face_crop(picture, pose), _face_crop(rendered, pose))
+        rows.append((*_compare(*pair, _mouth_box(face, pose), before), 1000 * spent))
+        before = pair
+    table = np.array(rows)
+    means = table.mean(axis=0)
+    return Score(
+        name, len(rows), *(float(v) for v in means[:3]), float(np.median(table[:, 3])),
+        float(table[:, 4].sum() / max(table[:, 5].sum(), 1e-9)), float(np.median(table[:, 6])),
+    )  # fmt: skip
+
+
+def mean(scores: Sequence[Score]) -> Score:
+    """The mean over clips."""
+    columns = [[getattr(one, field) for one in scores] for field in list(Score.__slots__)[2:]]
+    return Score("mean", sum(one.frames for one in scores), *(float(np.mean(column)) for column in columns))
+
+
+def _compare(
+    filmed: Crop, rendered: Crop, box: tuple[slice, slice], before: tuple[Crop, Crop] | None
+) -> tuple[float, ...]:
+    similarity = structural_similarity(filmed, rendered, channel_axis=2, data_range=255.0)
+    changes: tuple[float, ...] = (0.0, 0.0)
+    if before is not None:
+        pairs = ((rendered, before[1]), (filmed, before[0]))
+        changes = tuple(float(np.abs(now[box] - old[box]).mean()) for now, old in pairs)
+    return (
+        _psnr(filmed, rendered), float(similarity), _psnr(filmed[box], rendered[box]),
+        _sharpness(rendered[box]) / max(_sharpness(filmed[box]), 1e-6), *changes,
+    )  # fmt: skip
+
+
+def _psnr(one: Crop, other: Crop) -> float:
+    return float(10 * np.log10(255.0**2 / max(float(np.square(one - other).mean()), 1e-3)))
+
+
+def _sharpness(crop: Crop) -> float:
+    return float(cv2.Laplacian(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.CV_32F).var())
+
+
+def _matrix(pose: HeadPose) -> NDArray[np.float32]:
+    corners = np.array([[LEFT, TOP, 0], [LEFT + EXTENT, TOP, 0], [LEFT, TOP + EXTENT, 0]], np.float32)
+    crop = np.array([[0, 0], [SIDE, 0], [0, SIDE]], np.float32) - 0.5
+    return np.asarray(cv2.getAffineTransform(pose.to_frame(corners)[:, :2].astype(np.float32), crop), np.float32)
+
+
+def _face_crop(picture: Picture, pose: HeadPose) -> Crop:
+    flags, border = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
+    crop = cv2.warpAffine(picture.rgb(), _matrix(pose), (SIDE, SIDE), flags=flags, borderMode=border)
+    return np.asarray(crop, np.float32)
+
+
+def _mouth_box(face: Face, pose: HeadPose) -> tuple[slice, slice]:
+    matrix = _matrix(pose)
+    lips = face.points[_OUTER, :2] @ matrix[:, :2].T + matrix[:, 2]
+    low, high = lips.min(axis=0), lips.max(axis=0)
+    x0, y0 = np.maximum(low - (high - low) / 4, 0).astype(int)
+    x1, y1 = np.minimum(high + (high - low) / 4, SIDE).astype(int)
+    return slice(int(y0), int(y1)), slice(int(x0), int(x1))
+
+
+def _network(folder: Path | None) -> AppearanceModel:
+    model = AppearanceModel(EDGE)
+    load_into(model, folder or Path(str(files("mytalk") / "weights" / "edge")), "appearance")
+    return model
+
+
+_HEAD = f"{'clip':36} frames   PSNR   SSIM  mouth  sharp  flicker     ms"
+
+
+def _row(one: Score) -> str:
+    return (
+        f"{one.clip:36.36} {one.frames:6d} {one.psnr:6.2f} {one.ssim:6.4f} {one.mouth_psnr:6.2f} "
+        f"{one.sharpness:6.2f} {one.flicker:8.2f} {one.milliseconds:6.1f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

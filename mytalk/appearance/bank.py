@@ -1,0 +1,110 @@
+"""Mouths of this person seen so far. Belongs to one session and grows as it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mytalk.appearance.warp import Points
+from mytalk.face.landmarks import LOWER_COUNT, LOWER_LIPS_INNER, LOWER_LIPS_OUTER
+
+CAPACITY = 32
+FRESH = 250
+"""Sightings after which a like mouth takes the place of an older one: light changes."""
+
+_NEW = 0.7  # a mouth this far from all others is worth keeping, mean crop pixels
+_KEEP = 0.9  # the last choice stays while it is no farther than the best / this
+
+
+def _weights() -> NDArray[np.float32]:
+    """Lips count most, the inner ones double; the rest tells head turns apart."""
+    weights = np.full(LOWER_COUNT, 0.3 / (LOWER_COUNT - 40), np.float32)
+    weights[list(LOWER_LIPS_OUTER)] = 0.3 / 20
+    weights[list(LOWER_LIPS_INNER)] = 0.6 / 20
+    return weights
+
+
+_WEIGHTS = _weights()
+
+
+@dataclass(frozen=True, slots=True)
+class Mouth:
+    """One mouth as it was seen."""
+
+    points: Points  # (169, 2) crop pixels
+    crop: NDArray[np.uint8]  # (128, 128, 3): what the network sees
+    pixels: NDArray[np.uint8]  # (h, w, 3): the same place in the picture's own resolution
+    to_pixels: NDArray[np.float32]  # (2, 3): crop pixels -> pixels
+    dark: NDArray[np.float32]  # (3,) colour of a mouth's unlit inside, 0..255
+
+
+class ReferenceBank:
+    """At most ``capacity`` mouths, kept diverse by lip shape.
+
+    When full, a mouth that differs more than the two most alike of the bank takes the older one's place; any other is
+    dropped.
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self.capacity = capacity
+        self._mouths: list[Mouth] = []
+        self._seen: list[int] = []
+        self._count = 0
+        self._points = np.zeros((capacity, LOWER_COUNT, 2), np.float32)
+        self._between = np.full((capacity, capacity), np.inf, np.float32)
+
+    def __len__(self) -> int:
+        return len(self._mouths)
+
+    def place_for(self, points: Points) -> int | None:
+        """The slot that a mouth with these landmarks would take, or None where it adds nothing. Counts a sighting."""
+        self._count += 1
+        if not self._mouths:
+            return 0
+        distance = self._distance(points)
+        nearest = int(distance.argmin())
+        if distance[nearest] < _NEW:
+            return nearest if self._count - self._seen[nearest] > FRESH else None
+        if len(self) < self.capacity:
+            return len(self)
+        one, other = np.unravel_index(int(self._between.argmin()), self._between.shape)
+        if distance[nearest] <= self._between[one, other]:
+            return None
+        return int(min(one, other, key=lambda slot: self._seen[slot]))
+
+    def put(self, slot: int, mouth: Mouth) -> None:
+        """Keeps a mouth in the slot that ``place_for`` gave."""
+        if slot == len(self):
+            self._mouths.append(mouth)
+            self._seen.append(self._count)
+        else:
+            self._mouths[slot], self._seen[slot] = mouth, self._count
+        self._points[slot] = mouth.points
+        between = self._distance(mouth.points)
+        between[slot] = np.inf
+        self._between[slot, : len(self)] = self._between[: len(self), slot] = between
+
+    def nearest(self, points: Points, count: int, last: Mouth | None = None) -> list[Mouth]:
+        """The ``count`` mouths of nearest lip shape, nearest first; the farthest again where the bank holds fewer.
+
+        ``last``, the first of the frame before, stays first while nothing is clearly nearer.
+        """
+        distance = self._distance(points)
+        order = np.argsort(distance, kind="stable")[:count].tolist()
+        if last is not None:
+            slot = next((i for i, mouth in enumerate(self._mouths) if mouth is last), None)
+            if slot is not None and distance[slot] * _KEEP <= distance[order[0]]:
+                order = [slot, *(i for i in order if i != slot)][:count]
+        chosen = [self._mouths[i] for i in order]
+        return chosen + chosen[-1:] * (count - len(chosen))
+
+    def _distance(self, points: Points) -> NDArray[np.float32]:
+        return distances(self._points[: len(self)], points)
+
+
+def distances(mouths: NDArray[np.float32], points: Points) -> NDArray[np.float32]:
+    """Weighted mean distance of the landmarks of mouths ``(N, 169, 2)`` to wanted ones, crop pixels, ``(N,)``."""
+    apart = np.linalg.norm(mouths - points, axis=2)
+    return np.asarray(apart @ _WEIGHTS / _WEIGHTS.sum(), np.float32)

@@ -1,0 +1,53 @@
+"""Layers that encoders, FusionNet and decoder share: the ResNet block of latent diffusion's autoencoders."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def norm(channels: int, groups: int) -> nn.Module:
+    """GroupNorm, or nothing where ``groups`` is 0."""
+    return nn.GroupNorm(groups, channels, eps=1e-6) if groups else nn.Identity()
+
+
+class ResnetBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut. Esser et al. 2021 (VQGAN), without time embedding."""
+
+    def __init__(self, inputs: int, outputs: int, groups: int) -> None:
+        super().__init__()
+        self.norm1 = norm(inputs, groups)
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.norm2 = norm(outputs, groups)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.shortcut = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, inputs, H, W) -> (B, outputs, H, W)
+        hidden = self.conv1(functional.silu(self.norm1(x)))
+        hidden = self.conv2(functional.silu(self.norm2(hidden)))
+        return torch.add(self.shortcut(x), hidden)
+
+
+class Attention(nn.Module):
+    """Self-attention of one head over all places of a feature map."""
+
+    def __init__(self, channels: int, groups: int) -> None:
+        super().__init__()
+        self.norm = norm(channels, groups)
+        self.query_key_value = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W)
+        batch, channels, height, width = x.shape
+        flat = self.query_key_value(self.norm(x)).flatten(2).transpose(1, 2)  # (B, H W, 3 C)
+        query, key, value = flat.chunk(3, dim=-1)
+        seen = functional.scaled_dot_product_attention(query, key, value)
+        return torch.add(x, self.out(seen.transpose(1, 2).reshape(batch, channels, height, width)))
+
+
+def middle(channels: int, groups: int) -> nn.Sequential:
+    """Block, attention, block: what stands at the lowest resolution."""
+    return nn.Sequential(
+        ResnetBlock(channels, channels, groups), Attention(channels, groups), ResnetBlock(channels, channels, groups)
+    )

@@ -1,0 +1,93 @@
+"""From the mouth crop back to the picture, in the picture's own resolution.
+
+Mouths are sampled once, straight from the pixels they were seen in; only what the network adds, which is smooth
+or small, is enlarged from the crop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mytalk.appearance.bank import Mouth
+from mytalk.appearance.prepare import Matrix, affine_scale
+from mytalk.appearance.tone import Colours
+from mytalk.appearance.warp import Flow
+from mytalk.face.pose import CROP_PIXELS
+from mytalk.picture import Box, Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where (part of) the mouth crop lies in a picture."""
+
+    box: Box
+    to_crop: Matrix  # (2, 3): pixels of the box -> pixels of the 128 crop
+    to_pixels: Matrix  # (2, 3): pixels of the 128 crop -> pixels of the box
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.box[2] - self.box[0], self.box[3] - self.box[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Painting:
+    """The mouth as ``sum_k shares[k] * mouth_k + colours``, in the crop."""
+
+    mouths: list[Mouth]
+    flows: list[Flow]  # (128, 128, 2) into each mouth's crop
+    shares: list[NDArray[np.float32]]  # (S, S) each
+    colours: Colours  # (S, S, 3)
+
+
+def place_of(picture: Picture, to_crop: Matrix, part: NDArray[np.float32] | None = None) -> Place | None:
+    """The box around the whole crop, or around the crop's pixels where ``part`` is above 0. None: not in the picture.
+
+    ``to_crop`` takes picture pixels to crop pixels.
+    """
+    x, y, width, height = (0, 0, CROP_PIXELS, CROP_PIXELS) if part is None else cv2.boundingRect(np.uint8(part > 0))
+    corners = np.array([[x, y], [x + width, y], [x, y + height], [x + width, y + height]], np.float32) - 0.5
+    to_picture = cv2.invertAffineTransform(to_crop)
+    low, high = np.floor(apply(to_picture, corners).min(axis=0)), np.ceil(apply(to_picture, corners).max(axis=0))
+    box = picture.even_box((int(low[0]), int(low[1]), int(high[0]) + 1, int(high[1]) + 1))
+    if box[2] - box[0] < 2 or box[3] - box[1] < 2:
+        return None
+    to_crop, to_picture = to_crop.copy(), to_picture.astype(np.float32)
+    to_crop[:, 2] += to_crop[:, :2] @ np.array(box[:2], np.float32)
+    to_picture[:, 2] -= np.array(box[:2], np.float32)
+    return Place(box, to_crop, to_picture)
+
+
+def paint(painting: Painting, place: Place) -> Colours:
+    """The mouth in a box of the picture, ``(h, w, 3)``."""
+    out = spread(painting.colours, place)
+    for mouth, flow, share in zip(painting.mouths, painting.flows, painting.shares, strict=True):
+        seen = sample_through(mouth.pixels, flow, mouth.to_pixels, place)
+        out += seen * spread(share, place)[..., None]
+    return out
+
+
+def spread(field: NDArray[np.float32], place: Place) -> NDArray[np.float32]:
+    """A field of the crop, at any size, over a box of the picture; 0 outside the crop."""
+    matrix = (affine_scale(field.shape[0] / CROP_PIXELS) @ np.vstack([place.to_crop, [0, 0, 1]]))[:2]
+    return np.asarray(
+        cv2.warpAffine(field, matrix, place.size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP), np.float32
+    )
+
+
+def sample_through(pixels: NDArray[np.uint8], flow: Flow, to_pixels: Matrix, place: Place) -> Colours:
+    """Pixels of another box, bent by ``flow`` of the crop, over a box of the picture."""
+    places = apply(to_pixels, flow)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    over_box = cv2.warpAffine(places, place.to_crop, place.size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    seen = cv2.remap(pixels, over_box, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(seen, np.float32)
+
+
+def apply(matrix: Matrix, points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """An affine ``(2, 3)`` on points ``(..., 2)``."""
+    return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], np.float32)

@@ -1,0 +1,80 @@
+"""The appearance model: what a mouth looks like, given where its landmarks are. MyTalk, section 3.4."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from mytalk.appearance.decoder import Decoder
+from mytalk.appearance.encoder import Encoder
+from mytalk.appearance.fusion import FusionNet
+from mytalk.appearance.preset import AppearancePreset
+
+_LOG_VARIANCE = (-20.0, 10.0)
+_FIRST_LOG_VARIANCE = -6.0  # an untrained latent carries more signal than noise
+
+
+class Rendering(NamedTuple):
+    """How to make the mouth out of the mesh-warped references. Pictures are in -1..1.
+
+    ``mouth = references[0] + sum_k blend[k] * (references[k + 1] - references[0]) + change``
+    """
+
+    blend: Tensor  # (B, 2, S, S)
+    change: Tensor  # (B, 3, S, S)
+    kl: Tensor  # (): divergence of both latents from N(0, 1), per element; 0 outside training
+
+    def mouth(self, references: Tensor) -> Tensor:  # (B, 3, 3, S, S) -> (B, 3, S, S)
+        """The rendered mouth."""
+        first = references[:, 0]
+        others = references[:, 1:] - first.unsqueeze(1)
+        return first + (self.blend.unsqueeze(2) * others).sum(dim=1) + self.change
+
+
+class AppearanceModel(nn.Module):
+    """Three encoders, FusionNet, decoder; a VAE while it trains. Equations 5 to 7."""
+
+    def __init__(self, preset: AppearancePreset) -> None:
+        super().__init__()
+        self.preset = preset
+        self.lip_encoder = Encoder(preset)
+        self.non_lip_encoder = Encoder(preset)
+        self.landmark_encoder = Encoder(preset)
+        self.fusion = FusionNet(preset)
+        self.appearance_quant = nn.Conv2d(2 * preset.latent, 2 * preset.latent, 1)
+        self.landmark_quant = nn.Conv2d(2 * preset.latent, 2 * preset.latent, 1)
+        self.joint_quant = nn.Conv2d(2 * preset.latent, preset.latent, 1)
+        self.post_quant = nn.Conv2d(preset.latent, preset.latent, 1)
+        self.decoder = Decoder(preset)
+        for quant in (self.appearance_quant, self.landmark_quant):
+            assert quant.bias is not None
+            nn.init.constant_(quant.bias[preset.latent :], _FIRST_LOG_VARIANCE)
+
+    def forward(self, references: Tensor, non_lip: Tensor, landmarks: Tensor) -> Rendering:
+        """Renders a batch of mouths.
+
+        ``references`` ``(B, 3, 3, S, S)`` are the nearest mouths, warped, all but the mouth region 0; ``non_lip``
+        ``(B, 3, S, S)`` is the current crop, its mouth region 0; ``landmarks`` ``(B, 3, S, S)`` is drawn by ``raster``.
+        """
+        lips = self.lip_encoder(references.flatten(0, 1)).unflatten(0, references.shape[:2])
+        appearance = self.appearance_quant(self.fusion(lips, self.non_lip_encoder(non_lip)))
+        motion = self.landmark_quant(self.landmark_encoder(landmarks))
+        appearance, appearance_kl = self._latent(appearance)
+        motion, motion_kl = self._latent(motion)
+        latent = self.post_quant(self.joint_quant(torch.cat([appearance, motion], dim=1)))
+        out = self.decoder(latent)
+        if self.preset.residual:
+            return Rendering(out[:, 3:], out[:, :3], appearance_kl + motion_kl)
+        blend = out.new_zeros((out.shape[0], references.shape[1] - 1, *out.shape[2:]))
+        return Rendering(blend, out - references[:, 0], appearance_kl + motion_kl)
+
+    def _latent(self, moments: Tensor) -> tuple[Tensor, Tensor]:
+        """A draw from the latent's distribution while training, its mean otherwise."""
+        mean, log_variance = moments.chunk(2, dim=1)
+        if not self.training:
+            return mean, mean.new_zeros(())
+        log_variance = log_variance.clamp(*_LOG_VARIANCE)
+        kl = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).mean()
+        return mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean), kl

@@ -1,0 +1,104 @@
+"""What the network sees: mouths bent to the wanted landmarks, the frame around them, the landmarks drawn.
+
+The renderer and the training data come through here alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mytalk.appearance.bank import Mouth
+from mytalk.appearance.raster import landmark_picture
+from mytalk.appearance.tone import Colours, Rim
+from mytalk.appearance.warp import Flow, Points, Warp
+from mytalk.face.pose import CROP_PIXELS
+
+Matrix = NDArray[np.float32]  # (2, 3) affine
+
+_DARK = (0.20, 0.12, 0.12)  # colour of a mouth's unlit inside, as a share of the skin's
+
+
+@dataclass(frozen=True, slots=True)
+class Bent:
+    """One mouth bent to the target, in the crop. ``bent + correction`` has the current frame's light."""
+
+    warp: Warp
+    colours: Colours  # the mouth's pixels, its uncovered inside painted dark
+    correction: Colours
+    cavity: NDArray[np.float32] | None  # (S, S)
+
+    @property
+    def matched(self) -> Colours:
+        return np.clip(self.colours + self.correction, 0.0, 255.0)
+
+
+def bend(mouth: Mouth, warp: Warp, rim: Rim) -> Bent:
+    """Bends one mouth, and matches it to the frame around it."""
+    size = mouth.crop.shape[0]
+    colours = sample(mouth.crop, resized_flow(warp.flow, size))
+    cavity = None if warp.cavity is None else resized(warp.cavity, size)
+    if cavity is not None:
+        colours += cavity[..., None] * (mouth.dark - colours)
+    return Bent(warp, colours, rim.correction(colours), cavity)
+
+
+def network_inputs(
+    bent: list[Bent], current: Colours, region: NDArray[np.float32], points: Points
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """References ``(3, S, S, 3)``, non-lip frame and landmarks ``(S, S, 3)`` in -1..1, what is masked out 0."""
+    lips = np.stack([one.matched for one in bent]) * np.float32(1 / 127.5) - 1
+    lips *= region[..., None]
+    non_lip = (current * np.float32(1 / 127.5) - 1) * (1 - region[..., None])
+    drawn = landmark_picture(points, region.shape[0]).astype(np.float32) * np.float32(1 / 127.5) - 1
+    return lips, non_lip, drawn
+
+
+def to_crop(pixels: NDArray[np.uint8], to_pixels: Matrix, size: int) -> NDArray[np.uint8]:
+    """The mouth crop ``(size, size, 3)`` out of ``pixels``. ``to_pixels`` takes pixels of the 128 crop to theirs."""
+    matrix = to_pixels @ affine_scale(CROP_PIXELS / size)
+    shrink = int(np.sqrt(abs(np.linalg.det(matrix[:, :2]))) / 1.2)
+    if shrink > 1:  # bilinear sampling alone would skip pixels
+        side = (pixels.shape[1] // shrink, pixels.shape[0] // shrink)
+        pixels = cv2.resize(pixels, side, interpolation=cv2.INTER_AREA)
+        matrix = affine_scale(1 / shrink)[:2] @ np.vstack([matrix, [0, 0, 1]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(pixels, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE))
+
+
+def dark_of(crop: NDArray[np.uint8], points: Points) -> NDArray[np.float32]:
+    """Colour of the unlit inside of this person's mouth, from the skin of the crop between nose base and chin."""
+    scaled = (points + 0.5) * (crop.shape[0] / CROP_PIXELS) - 0.5
+    x0, y0 = np.maximum(scaled.min(axis=0).astype(int), 0)
+    x1, y1 = np.maximum(scaled.max(axis=0).astype(int), 1)
+    skin = np.median(crop[y0:y1, x0:x1].reshape(-1, 3), axis=0)
+    return np.asarray(skin * np.array(_DARK), np.float32)
+
+
+def sample(pixels: NDArray[np.uint8], places: Flow, interpolation: int = cv2.INTER_LINEAR) -> Colours:
+    """Colours at ``places`` ``(H, W, 2)``, the border repeated outside."""
+    drawn = cv2.remap(pixels, places, None, interpolation, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(drawn, np.float32)
+
+
+def resized_flow(flow: Flow, size: int) -> Flow:
+    """A flow of the 128 crop as one of the same crop at ``size``."""
+    if size == CROP_PIXELS:
+        return flow
+    return (resized(flow, size) + np.float32(0.5)) * np.float32(size / CROP_PIXELS) - np.float32(0.5)
+
+
+def resized(values: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """A field of the crop at another size."""
+    if values.shape[0] == size:
+        return values
+    return np.asarray(cv2.resize(values, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def affine_scale(scale: float) -> Matrix:
+    """``(3, 3)`` that scales pixel coordinates, pixel centres at integers."""
+    shift = 0.5 * scale - 0.5
+    return np.array([[scale, 0, shift], [0, scale, shift], [0, 0, 1]], np.float32)

@@ -1,0 +1,47 @@
+"""Colour: light and skin tone of an earlier mouth brought to the current frame's, from the skin around it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+_CELLS = 32  # the correction is made on a 32 x 32 grid: shading, not detail
+_NEAR, _FAR = 2.5, 6.0  # Gaussian sigmas, cells
+_FAR_SHARE = 0.02  # weight of the far kernel where the near one reaches the rim
+_LIMIT = 0.1  # a larger difference of logarithms is no shading but other content
+_BLACK = 20.0  # keeps logarithms of dark pixels calm
+
+Colours = NDArray[np.float32]  # (S, S, 3), 0..255
+
+
+class Rim:
+    """The current frame around one mouth region, against which any number of bent mouths is matched."""
+
+    def __init__(self, current: Colours, region: NDArray[np.float32]) -> None:
+        self._current = _log_cells(current)
+        self._known = np.clip(1.0 - 2.0 * _shrink(region), 0.0, 1.0)
+        self._known[:1], self._known[-1:], self._known[:, :1], self._known[:, -1:] = 0, 0, 0, 0
+        self._weight = _spread(self._known)
+
+    def correction(self, bent: Colours) -> Colours:
+        """What to add to ``bent`` so that its light meets the current frame's around the region, smoothly inside."""
+        difference = np.clip(self._current - _log_cells(bent), -_LIMIT, _LIMIT)
+        smooth = _spread(difference * self._known[..., None]) / (self._weight[..., None] + 1e-6)
+        gain = cv2.resize(np.expm1(smooth), bent.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        return np.asarray(gain * (bent + _BLACK), np.float32)
+
+
+def _log_cells(colours: Colours) -> NDArray[np.float32]:
+    return np.asarray(np.log(np.maximum(_shrink(colours), 0.0) + _BLACK), np.float32)
+
+
+def _shrink(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(cv2.resize(values, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _spread(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A narrow Gaussian, and a wide one that takes over where the narrow one finds nothing."""
+    near = cv2.GaussianBlur(values, (0, 0), _NEAR, borderType=cv2.BORDER_CONSTANT)
+    far = cv2.GaussianBlur(values, (0, 0), _FAR, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(near + _FAR_SHARE * far, np.float32)

@@ -1,0 +1,232 @@
+"""Trains the appearance model of a preset on mouth crops. Runs on one CPU thread, or on a GPU.
+
+    python -m mytalk.training.crops VIDEO... -o DATA
+    python -m mytalk.training.appearance --data DATA --out RUN --minutes 60 --seed 1
+
+Loss: L1 (lips and the inside of the mouth count five times), L1 of the gradients there, KL on both latents and a
+patch discriminator that joins in the second half. ``RUN/curve.jsonl`` holds the curve; ``RUN/last.pt`` everything
+needed to go on exactly where a run stopped, which the same command does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from tqdm import tqdm
+
+from mytalk.appearance.discriminator import Discriminator
+from mytalk.appearance.model import AppearanceModel
+from mytalk.checkpoint import save_tensors
+from mytalk.presets import PRESETS
+from mytalk.training.appearance_data import Example, Examples
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a run goes. ``minutes`` is net training time, over all resumptions."""
+
+    minutes: float
+    seed: int
+    batch: int = 8
+    learning_rate: float = 1e-3
+    warm_up: int = 200  # steps
+    average: float = 0.999  # decay of the weights' moving average, which is what is shipped
+    kl_weight: float = 1e-6
+    gradient_weight: float = 0.5
+    mouth_weight: float = 4.0  # on top of 1
+    patch_weight: float = 0.02
+    patch_from: float = 0.5  # share of the run
+    log_every: int = 50
+    save_every: int = 500
+
+
+class Run:
+    """Everything that a training run is, in one place, so that it can be saved and gone on with exactly."""
+
+    def __init__(self, preset: str, recipe: Recipe, data: Path, device: torch.device) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe, self.device = recipe, device
+        sizes = PRESETS[preset].appearance
+        self.model = AppearanceModel(sizes).to(device).train()
+        self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        self.discriminator = Discriminator(sizes).to(device)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.99))
+        self.patch_optimiser = torch.optim.Adam(
+            self.discriminator.parameters(), lr=recipe.learning_rate / 3, betas=(0.5, 0.9)
+        )
+        self.examples = Examples(data, recipe.seed)
+        self.steps = 0
+        self.seconds = 0.0
+
+    @property
+    def share(self) -> float:
+        """How much of the run is behind us, 0..1."""
+        return min(1.0, self.seconds / 60 / self.recipe.minutes)
+
+    def step(self) -> dict[str, float]:
+        """One batch. Returns the losses, and the L1 of the bent first reference alone, to compare with."""
+        start = time.monotonic()
+        recipe = self.recipe
+        rate = recipe.learning_rate * min(1.0, (self.steps + 1) / recipe.warm_up)
+        rate *= 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * self.share))
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        batch = _Batch([self.examples.draw() for _ in range(recipe.batch)], self._window(), self.device)
+        rendering = self.model(batch.references, batch.non_lip, batch.landmarks)
+        picture = batch.composed(rendering.mouth(batch.references) - rendering.change, rendering.change)
+        losses = batch.losses(picture, recipe)
+        loss = losses["l1"] + recipe.gradient_weight * losses["gradient"] + recipe.kl_weight * rendering.kl
+        adversarial = self.share >= recipe.patch_from
+        if adversarial:
+            loss = loss + recipe.patch_weight * functional.softplus(-self.discriminator(picture)).mean()
+        self.optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        if adversarial:
+            losses["patch"] = self._step_discriminator(batch.truth, picture.detach())
+        self._take_average()
+        self.steps += 1
+        self.seconds += time.monotonic() - start
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    def _window(self) -> tuple[slice, slice]:
+        """Rows and columns of the crop to train on: most of the mouth region, not always the same, whole cells."""
+        size, cell = self.model.preset.size, 8
+        side, slack = size * 3 // 4 // cell * cell, size // 16
+        y = (size - side) // 2 - size // 16 + int(self.examples.random.integers(-slack, slack + 1))
+        x = (size - side) // 2 + int(self.examples.random.integers(-slack, slack + 1))
+        y, x = max(0, y // cell * cell), max(0, x // cell * cell)
+        return slice(y, y + side), slice(x, x + side)
+
+    def _step_discriminator(self, truth: Tensor, picture: Tensor) -> Tensor:
+        """Equation 8, as the discriminator sees it."""
+        real, painted = self.discriminator(truth), self.discriminator(picture)
+        loss = functional.softplus(-real).mean() + functional.softplus(painted).mean()
+        self.patch_optimiser.zero_grad()
+        loss.backward()
+        self.patch_optimiser.step()
+        result: Tensor = loss.detach()
+        return result
+
+    def _take_average(self) -> None:
+        decay = min(self.recipe.average, (self.steps + 1) / (self.steps + 10))
+        for name, value in self.model.state_dict().items():
+            self.average[name].lerp_(value, 1 - decay)
+
+    def save(self, path: Path) -> None:
+        """Writes everything; the file is replaced at once."""
+        state = {
+            "preset": self.model.preset, "model": self.model.state_dict(), "average": self.average,
+            "discriminator": self.discriminator.state_dict(), "optimiser": self.optimiser.state_dict(),
+            "patch_optimiser": self.patch_optimiser.state_dict(), "steps": self.steps, "seconds": self.seconds,
+            "torch": torch.get_rng_state(), "numpy": self.examples.random.bit_generator.state,
+        }  # fmt: skip
+        torch.save(state, path.with_suffix(".part"))
+        path.with_suffix(".part").replace(path)
+
+    def resume(self, path: Path) -> None:
+        """Goes on where ``save`` left off."""
+        state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=False)
+        self.model.load_state_dict(state["model"])
+        self.average = state["average"]
+        self.discriminator.load_state_dict(state["discriminator"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.patch_optimiser.load_state_dict(state["patch_optimiser"])
+        self.steps, self.seconds = state["steps"], state["seconds"]
+        torch.set_rng_state(state["torch"].cpu())
+        self.examples.random.bit_generator.state = state["numpy"]
+
+
+class _Batch:
+    """A batch of examples as tensors, channels first."""
+
+    def __init__(self, examples: list[Example], window: tuple[slice, slice], device: torch.device) -> None:
+        def stack(name: str) -> Tensor:
+            arrays = [getattr(one, name) for one in examples]
+            cut = [array[:, *window] if name == "references" else array[window] for array in arrays]
+            return torch.from_numpy(np.stack(cut)).to(device)
+
+        self.references = stack("references").movedim(-1, -3).contiguous()  # (B, 3, 3, S, S)
+        self.non_lip, self.landmarks, self.around, self.truth = (
+            stack(name).movedim(-1, -3).contiguous() for name in ("non_lip", "landmarks", "around", "truth")
+        )
+        self.region, self.mouth = stack("region").unsqueeze(1), stack("mouth").unsqueeze(1)  # (B, 1, S, S)
+
+    def composed(self, blended: Tensor, change: Tensor) -> Tensor:
+        """The whole crop. ``blended`` comes from masked references, so it carries the region's weight already."""
+        return blended + self.region * change + (1 - self.region) * self.around
+
+    def losses(self, picture: Tensor, recipe: Recipe) -> dict[str, Tensor]:
+        weight = self.region * (1 + recipe.mouth_weight * self.mouth)
+        total = weight.sum() * 3
+        base = self.composed(self.references[:, 0], torch.zeros_like(picture))
+        slopes = sum(
+            (weight[..., : d.shape[-2], : d.shape[-1]] * d.abs()).sum() / total for d in _slopes(picture - self.truth)
+        )
+        return {
+            "l1": (weight * (picture - self.truth).abs()).sum() / total,
+            "warp_l1": (weight * (base - self.truth).abs()).sum() / total,
+            "gradient": torch.as_tensor(slopes),
+        }
+
+
+def _slopes(x: Tensor) -> tuple[Tensor, Tensor]:
+    return x[..., 1:, :] - x[..., :-1, :], x[..., 1:] - x[..., :-1]
+
+
+def train(run: Run, out: Path) -> None:
+    """Runs to the end of the recipe's minutes, saving now and then."""
+    recipe = run.recipe
+    sums: dict[str, float] = {}
+    with tqdm(total=round(recipe.minutes, 1), unit="min", initial=round(run.seconds / 60, 2)) as bar:
+        while run.share < 1:
+            for name, value in run.step().items():
+                sums[name] = sums.get(name, 0.0) + value / recipe.log_every
+            if run.steps % recipe.log_every == 0:
+                means = {name: round(value, 5) for name, value in sums.items()}
+                row = {"step": run.steps, "minutes": round(run.seconds / 60, 2), **means}
+                with (out / "curve.jsonl").open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+                bar.set_postfix(step=run.steps, l1=row["l1"], warp=row["warp_l1"])
+                bar.update(run.seconds / 60 - bar.n)
+                sums = {}
+            if run.steps % recipe.save_every == 0:
+                run.save(out / "last.pt")
+    run.save(out / "last.pt")
+    save_tensors(out, "appearance", run.average)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder that mytalk.training.crops made")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="edge")
+    parser.add_argument("--device", default="cpu")
+    arguments = parser.parse_args()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    recipe = Recipe(arguments.minutes, arguments.seed)
+    run = Run(arguments.preset, recipe, arguments.data, torch.device(arguments.device))
+    last = arguments.out / "last.pt"
+    if last.exists():
+        run.resume(last)
+    print(f"{run.examples.people} people; {recipe}; step {run.steps}, {run.seconds / 60:.1f} minutes behind us")
+    train(run, arguments.out)
+
+
+if __name__ == "__main__":
+    main()
