@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from mytalk.errors import MyTalkError
+from streamer.cores import sleep_when_idle
 from streamer.native_noise import silenced
 
 COMMANDS = ("demo", "dub", "serve")
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given[:1]
     _end_on_signals()
+    sleep_when_idle()
     with nullcontext() if debug else silenced():
         args = _parser(given).parse_args(given)
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -22,6 +21,7 @@ from mytalk.media.face_source import open_face
 from streamer.api import Api
 from streamer.clock import Clock, SystemClock
 from streamer.config import ServerConfig
+from streamer.cores import leave_some_to_others
 from streamer.engine import Engine, Models
 from streamer.errors import PortInUseError
 from streamer.sessions import Sessions
@@ -105,11 +105,9 @@ def serve(config: ServerConfig, ready: Callable[[str], None] | None = None) -> N
 
 def _load(config: ServerConfig) -> Models:
     """Loads the models and runs them once, so that the first session finds them warm. Called on the engine thread."""
-    import torch
-
     import mytalk
 
-    torch.set_num_threads(max(1, min(4, (os.cpu_count() or 1) // 2)))  # the others track, decode and encode
+    leave_some_to_others()
     pipeline = mytalk.load(config.preset, device=config.device)
     portrait = open_face(config.portrait_path).frames(endless=True)
     for _ in pipeline.dub(islice(portrait, _WARM_UP), np.zeros(0, np.float32)):

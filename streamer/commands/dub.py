@@ -9,6 +9,7 @@ from pathlib import Path
 from mytalk.dub import DubReport, Length, check_length, dub
 from mytalk.media import SpeechReader, open_face
 from mytalk.media.writer import check_output
+from streamer.cores import leave_some_to_others
 from streamer.progress import Progress
 
 
@@ -58,6 +59,7 @@ def make_film(
     print(f"loading {args.preset}", file=sys.stderr, flush=True)
     import mytalk
 
+    leave_some_to_others()
     options = mytalk.StreamOptions(seed=args.seed, steps=args.steps, mouth_opening=args.mouth_opening)
     pipeline = mytalk.load(args.preset, device=args.device)
     with Progress("dubbing", "frame") as progress:
