@@ -18,6 +18,7 @@ from mytalk.appearance.warp import Flow, Points, Warp
 from mytalk.face.pose import CROP_PIXELS
 
 Matrix = NDArray[np.float32]  # (2, 3) affine
+Window = tuple[slice, slice]  # rows and columns of a crop
 
 _DARK = (0.20, 0.12, 0.12)  # colour of a mouth's unlit inside, as a share of the skin's
 
@@ -31,10 +32,6 @@ class Bent:
     correction: Colours
     cavity: NDArray[np.float32] | None  # (S, S)
 
-    @property
-    def matched(self) -> Colours:
-        return np.clip(self.colours + self.correction, 0.0, 255.0)
-
 
 def bend(mouth: Mouth, warp: Warp, rim: Rim) -> Bent:
     """Bends one mouth, and matches it to the frame around it."""
@@ -47,14 +44,26 @@ def bend(mouth: Mouth, warp: Warp, rim: Rim) -> Bent:
 
 
 def network_inputs(
-    bent: list[Bent], current: Colours, region: NDArray[np.float32], points: Points
+    bent: list[Bent], current: Colours, region: NDArray[np.float32], points: Points, window: Window
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """References ``(3, S, S, 3)``, non-lip frame and landmarks ``(S, S, 3)`` in -1..1, what is masked out 0."""
-    lips = np.stack([one.matched for one in bent]) * np.float32(1 / 127.5) - 1
-    lips *= region[..., None]
-    non_lip = (current * np.float32(1 / 127.5) - 1) * (1 - region[..., None])
-    drawn = landmark_picture(points, region.shape[0]).astype(np.float32) * np.float32(1 / 127.5) - 1
+    """References ``(3, W, W, 3)``, non-lip frame and landmarks ``(W, W, 3)`` in -1..1, what is masked out 0."""
+    scale = np.float32(1 / 127.5)
+    inside = region[window][..., None]
+    lips = np.stack([(one.colours[window] + one.correction[window]) for one in bent])
+    lips = (np.clip(lips, 0, 255, out=lips) * scale - 1) * inside
+    non_lip = (current[window] * scale - 1) * (1 - inside)
+    drawn = landmark_picture(points, region.shape[0])[window].astype(np.float32) * scale - 1
     return lips, non_lip, drawn
+
+
+def window_of(region: NDArray[np.float32], side: int, cell: int) -> Window:
+    """Rows and columns, ``side`` each, in the middle of the mouth region; whole cells."""
+    corners = cv2.boundingRect(np.uint8(region > 0))
+    starts = []
+    for first, length in ((corners[1], corners[3]), (corners[0], corners[2])):
+        start = round((first + (length - side) / 2) / cell) * cell
+        starts.append(int(np.clip(start, 0, region.shape[0] - side)))
+    return slice(starts[0], starts[0] + side), slice(starts[1], starts[1] + side)
 
 
 def to_crop(pixels: NDArray[np.uint8], to_pixels: Matrix, size: int) -> NDArray[np.uint8]:

@@ -16,7 +16,8 @@ class AppearancePreset:
     64
     """
 
-    size: int  # side of the mouth crop that the network sees, in pixels
+    size: int  # side of the mouth crop, in pixels
+    window: int  # side of the part around the mouth region that the network sees, in pixels
     stem: int  # pixels a side that one cell of the first layer covers (pixel-unshuffle)
     hidden: int  # channels at the highest resolution of the encoders
     multipliers: tuple[int, ...]  # channels / hidden at each resolution; each step but the first halves the side
@@ -34,7 +35,7 @@ class AppearancePreset:
 
     @property
     def latent_side(self) -> int:
-        return self.size // self.stem >> (len(self.multipliers) - 1)
+        return self.window // self.stem >> (len(self.multipliers) - 1)
 
     @property
     def outputs(self) -> int:
@@ -45,6 +46,7 @@ class AppearancePreset:
 # MyTalk, table 9: 3 x 237 M, 4.8 M, 280 M and 17.5 M parameters, latents of 3 channels.
 PAPER = AppearancePreset(
     size=256,
+    window=256,
     stem=1,
     hidden=256,
     multipliers=(1, 2, 4),
@@ -64,6 +66,7 @@ PAPER = AppearancePreset(
 # Any 2-core CPU: one cell of all features covers 4 x 4 pixels, and detail comes from the references themselves.
 EDGE = AppearancePreset(
     size=128,
+    window=96,
     stem=4,
     hidden=32,
     multipliers=(1,),

@@ -10,7 +10,17 @@ from mytalk.appearance.bank import Mouth, ReferenceBank
 from mytalk.appearance.compose import Painting, apply, paint, place_of, sample_through, spread
 from mytalk.appearance.mask import Mask, mouth_mask, moving_mask
 from mytalk.appearance.model import AppearanceModel
-from mytalk.appearance.prepare import Bent, bend, dark_of, network_inputs, resized, resized_flow, sample, to_crop
+from mytalk.appearance.prepare import (
+    Bent,
+    bend,
+    dark_of,
+    network_inputs,
+    resized,
+    resized_flow,
+    sample,
+    to_crop,
+    window_of,
+)
 from mytalk.appearance.preset import EDGE, REFERENCES
 from mytalk.appearance.tone import Colours, Rim
 from mytalk.appearance.warp import GRID, Flow, Points, Target, displacement
@@ -99,14 +109,20 @@ class MouthRenderer:
         """Blend ``(2, S, S)`` of the further references, and change ``(S, S, 3)`` in 0..255."""
         if self._model is None:
             return np.zeros((0, self._size, self._size), np.float32), np.zeros_like(current)
-        weight = next(self._model.parameters())
-        lips, non_lip, drawn = (
-            torch.from_numpy(array).to(weight.device).movedim(-1, -3).unsqueeze(0)
-            for array in network_inputs(bent, current, region, points)
+        preset = self._model.preset
+        window = window_of(region, preset.window, preset.stem)
+        device = next(self._model.parameters()).device
+        inputs = (
+            torch.from_numpy(array).to(device).movedim(-1, -3).unsqueeze(0)
+            for array in network_inputs(bent, current, region, points, window)
         )
         with torch.inference_mode():
-            blend, change, _ = self._model(lips, non_lip, drawn)
-        return blend[0].float().cpu().numpy(), change[0].movedim(0, -1).float().cpu().numpy() * np.float32(127.5)
+            painted = self._model(*inputs)
+        blend = np.zeros((REFERENCES - 1, self._size, self._size), np.float32)
+        change = np.zeros_like(current)
+        blend[:, *window] = painted.blend[0].float().cpu().numpy()
+        change[window] = painted.change[0].movedim(0, -1).float().cpu().numpy() * np.float32(127.5)
+        return blend, change
 
 
 def _follow(goal: Target, seen: Points) -> tuple[Flow, Mask | None]:

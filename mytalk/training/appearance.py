@@ -4,7 +4,7 @@
     python -m mytalk.training.appearance --data DATA --out RUN --minutes 60 --seed 1
 
 Loss: L1 (lips and the inside of the mouth count five times), L1 of the gradients there, KL on both latents and a
-patch discriminator that joins in the second half. ``RUN/curve.jsonl`` holds the curve; ``RUN/last.pt`` everything
+patch discriminator that joins later. ``RUN/curve.jsonl`` holds the curve; ``RUN/last.pt`` everything
 needed to go on exactly where a run stopped, which the same command does.
 """
 
@@ -45,8 +45,8 @@ class Recipe:
     kl_weight: float = 1e-6
     gradient_weight: float = 0.5
     mouth_weight: float = 4.0  # on top of 1
-    patch_weight: float = 0.02
-    patch_from: float = 0.5  # share of the run
+    patch_weight: float = 0.5  # of the reconstruction's pull on the last layer
+    patch_from: float = 0.3  # share of the run
     log_every: int = 50
     save_every: int = 500
 
@@ -82,14 +82,15 @@ class Run:
         rate *= 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * self.share))
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        batch = _Batch([self.examples.draw() for _ in range(recipe.batch)], self._window(), self.device)
+        batch = _Batch([self.examples.draw() for _ in range(recipe.batch)], self.device)
         rendering = self.model(batch.references, batch.non_lip, batch.landmarks)
         picture = batch.composed(rendering.mouth(batch.references) - rendering.change, rendering.change)
         losses = batch.losses(picture, recipe)
         loss = losses["l1"] + recipe.gradient_weight * losses["gradient"] + recipe.kl_weight * rendering.kl
         adversarial = self.share >= recipe.patch_from
         if adversarial:
-            loss = loss + recipe.patch_weight * functional.softplus(-self.discriminator(picture)).mean()
+            fooled = functional.softplus(-self.discriminator(picture)).mean()
+            loss = loss + recipe.patch_weight * self._balance(loss, fooled) * fooled
         self.optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -101,14 +102,12 @@ class Run:
         self.seconds += time.monotonic() - start
         return {name: float(value.detach()) for name, value in losses.items()}
 
-    def _window(self) -> tuple[slice, slice]:
-        """Rows and columns of the crop to train on: most of the mouth region, not always the same, whole cells."""
-        size, cell = self.model.preset.size, 8
-        side, slack = size * 3 // 4 // cell * cell, size // 16
-        y = (size - side) // 2 - size // 16 + int(self.examples.random.integers(-slack, slack + 1))
-        x = (size - side) // 2 + int(self.examples.random.integers(-slack, slack + 1))
-        y, x = max(0, y // cell * cell), max(0, x // cell * cell)
-        return slice(y, y + side), slice(x, x + side)
+    def _balance(self, rest: Tensor, patch: Tensor) -> Tensor:
+        """Scales the patch loss so that both pull equally on the last layer. Esser et al. 2021, equation 7."""
+        last = self.model.decoder.conv_out.weight
+        of_rest, of_patch = (torch.autograd.grad(one, last, retain_graph=True)[0].norm() for one in (rest, patch))
+        balance: Tensor = (of_rest / (of_patch + 1e-6)).clamp(max=10.0).detach()
+        return balance
 
     def _step_discriminator(self, truth: Tensor, picture: Tensor) -> Tensor:
         """Equation 8, as the discriminator sees it."""
@@ -128,7 +127,7 @@ class Run:
     def save(self, path: Path) -> None:
         """Writes everything; the file is replaced at once."""
         state = {
-            "preset": self.model.preset, "model": self.model.state_dict(), "average": self.average,
+            "model": self.model.state_dict(), "average": self.average,
             "discriminator": self.discriminator.state_dict(), "optimiser": self.optimiser.state_dict(),
             "patch_optimiser": self.patch_optimiser.state_dict(), "steps": self.steps, "seconds": self.seconds,
             "torch": torch.get_rng_state(), "numpy": self.examples.random.bit_generator.state,
@@ -152,17 +151,15 @@ class Run:
 class _Batch:
     """A batch of examples as tensors, channels first."""
 
-    def __init__(self, examples: list[Example], window: tuple[slice, slice], device: torch.device) -> None:
+    def __init__(self, examples: list[Example], device: torch.device) -> None:
         def stack(name: str) -> Tensor:
-            arrays = [getattr(one, name) for one in examples]
-            cut = [array[:, *window] if name == "references" else array[window] for array in arrays]
-            return torch.from_numpy(np.stack(cut)).to(device)
+            return torch.from_numpy(np.stack([getattr(one, name) for one in examples])).to(device)
 
-        self.references = stack("references").movedim(-1, -3).contiguous()  # (B, 3, 3, S, S)
+        self.references = stack("references").movedim(-1, -3).contiguous()  # (B, 3, 3, W, W)
         self.non_lip, self.landmarks, self.around, self.truth = (
             stack(name).movedim(-1, -3).contiguous() for name in ("non_lip", "landmarks", "around", "truth")
         )
-        self.region, self.mouth = stack("region").unsqueeze(1), stack("mouth").unsqueeze(1)  # (B, 1, S, S)
+        self.region, self.mouth = stack("region").unsqueeze(1), stack("mouth").unsqueeze(1)  # (B, 1, W, W)
 
     def composed(self, blended: Tensor, change: Tensor) -> Tensor:
         """The whole crop. ``blended`` comes from masked references, so it carries the region's weight already."""

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from mytalk.appearance.bank import Mouth, distances
 from mytalk.appearance.mask import mouth_mask, moving_mask
-from mytalk.appearance.prepare import bend, dark_of, network_inputs, sample
-from mytalk.appearance.preset import REFERENCES
+from mytalk.appearance.prepare import bend, dark_of, network_inputs, sample, window_of
+from mytalk.appearance.preset import EDGE, REFERENCES
 from mytalk.appearance.tone import Rim
 from mytalk.appearance.warp import GRID, Points, Target, displacement
 from mytalk.face.landmarks import LOWER_LIPS_OUTER, LOWER_MIRROR, aperture
@@ -31,15 +31,15 @@ _IDENTITY = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One training example. Pictures are HWC in -1..1."""
+    """One training example: a window of the crop. Pictures are ``(W, W, 3)`` in -1..1."""
 
-    references: NDArray[np.float32]  # (3, 128, 128, 3), masked as the network sees them
+    references: NDArray[np.float32]  # (3, W, W, 3), masked as the network sees them
     non_lip: NDArray[np.float32]
     landmarks: NDArray[np.float32]
     around: NDArray[np.float32]  # current frame with its skin moved: what stays outside the region
     truth: NDArray[np.float32]
-    region: NDArray[np.float32]  # (128, 128) in 0..1
-    mouth: NDArray[np.float32]  # (128, 128) in 0..1: lips and the inside of the mouth
+    region: NDArray[np.float32]  # (W, W) in 0..1
+    mouth: NDArray[np.float32]  # (W, W) in 0..1: lips and the inside of the mouth
 
 
 class Examples:
@@ -77,6 +77,7 @@ class Examples:
         return _example(
             pictures, shapes, look.shot(clip.crops[current]), clip.points[current],
             look.shot(clip.crops[target]), wanted, mirrored=bool(random.random() < 0.5),
+            place=(int(random.integers(-4, 5)), int(random.integers(-4, 5))),
         )  # fmt: skip
 
     def _references(self, clip: Crops, target: int) -> list[int]:
@@ -157,11 +158,14 @@ def _example(
     truth: NDArray[np.uint8],
     wanted: Points,
     mirrored: bool,
+    place: tuple[int, int],
 ) -> Example:
     if mirrored:
         pictures, shapes = [p[:, ::-1] for p in pictures], [_mirror(s) for s in shapes]
         current, truth, seen, wanted = current[:, ::-1], truth[:, ::-1], _mirror(seen), _mirror(wanted)
     goal, region = Target(wanted), mouth_mask(wanted)
+    rows, columns = window_of(region, EDGE.window, EDGE.stem)
+    window = _moved(rows, place[0]), _moved(columns, place[1])
     around = np.ascontiguousarray(current)
     if displacement(wanted, seen) > 1.0:
         reach = moving_mask(seen, wanted)
@@ -173,11 +177,19 @@ def _example(
         for picture, points in zip(pictures, shapes, strict=True)
     ]
     bent += bent[-1:] * (REFERENCES - len(bent))
-    references, non_lip, drawn = network_inputs(bent, around.astype(np.float32), region, wanted)
+    references, non_lip, drawn = network_inputs(bent, around.astype(np.float32), region, wanted, window)
     return Example(
         references, non_lip, drawn,
-        around.astype(np.float32) / 127.5 - 1, truth.astype(np.float32) / 127.5 - 1, region, _lips(wanted),
+        around[window].astype(np.float32) / 127.5 - 1, truth[window].astype(np.float32) / 127.5 - 1,
+        region[window], _lips(wanted)[window],
     )  # fmt: skip
+
+
+def _moved(span: slice, by: int) -> slice:
+    """A window's side moved within the crop."""
+    side = span.stop - span.start
+    start = min(max(span.start + by, 0), CROP_PIXELS - side)
+    return slice(start, start + side)
 
 
 def _lips(points: Points) -> NDArray[np.float32]:
