@@ -31,7 +31,7 @@ dropped and counted until it has caught up, so an engine that is too slow shows 
 SPEECH_BOUND = 4 * SAMPLE_RATE
 """Speech (4 s) waiting for the engine. Full: the seat fails, and its session shows the untouched pictures."""
 
-_LEAST_INSIDE = 12  # pictures: a stream looks at the next few before it lets one go
+_LEAST_INSIDE = 4  # pictures: a stream looks at the next two before it lets one go
 
 Speech = NDArray[np.float32]
 Deliver = Callable[[VideoFrame], None]

@@ -1,0 +1,170 @@
+"""One engine for many sessions: nobody waits for a neighbour, and every failure is noticed."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes import FakeModels, eventually
+
+from mytalk.errors import EngineError, MyTalkError, WeightsError
+from mytalk.picture import Picture, VideoFrame
+from streamer.clock import SystemClock
+from streamer.engine import Engine
+from streamer.seat import Seat
+
+PICTURE = Picture.from_rgb(np.full((128, 128, 3), 60, np.uint8))
+SPEECH = np.zeros(640, np.float32)
+
+
+@asynccontextmanager
+async def engine_of(models: FakeModels) -> AsyncIterator[Engine]:
+    engine = Engine(lambda: models, SystemClock())
+    await engine.start()
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+class Customer:
+    """A session as the engine sees it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.frames: list[VideoFrame] = []
+        self.failures: list[MyTalkError] = []
+        self.threads: set[str] = set()
+        options: Any = None
+        self.seat: Seat = engine.seat(options, self._deliver, self.failures.append)
+
+    def _deliver(self, frame: VideoFrame) -> None:
+        self.threads.add(threading.current_thread().name)
+        self.frames.append(frame)
+
+    def feed(self, first: int, count: int) -> None:
+        for n in range(first, first + count):
+            self.seat.picture(VideoFrame(PICTURE, n * 640, n, Fraction(1, 25)))
+            self.seat.speech(SPEECH)
+
+
+async def feed_in_real_time(customer: Customer, count: int) -> None:
+    for n in range(count):
+        customer.feed(n, 1)
+        await asyncio.sleep(0.01)
+
+
+async def test_models_run_on_their_own_threads_only_and_results_come_to_the_loop() -> None:
+    models = FakeModels()
+    async with engine_of(models) as engine:
+        customer = Customer(engine)
+        await feed_in_real_time(customer, 30)
+        await eventually(lambda: len(customer.frames) == 25, seconds=5)
+        customer.seat.close()
+        await eventually(lambda: engine.seats == 0, seconds=5)
+    threads = models.streams[0].threads
+    assert threads == {"track": {"tracker"}, "push": {"engine"}, "pull": {"engine"}, "close": {"engine"}}
+    assert customer.threads == {threading.main_thread().name}
+    assert [frame.pts for frame in customer.frames] == list(range(25))
+    assert models.streams[0].closed
+
+
+async def test_a_slow_session_delays_its_neighbour_by_one_job_at_most() -> None:
+    models = FakeModels()
+    async with engine_of(models) as engine:
+        slow, quick = Customer(engine), Customer(engine)
+        await eventually(lambda: len(models.streams) == 2, seconds=5)
+        models.streams[0].cost = 0.05
+        for n in range(60):
+            slow.feed(n, 1)
+            quick.feed(n, 1)
+            await asyncio.sleep(0.06)
+        assert len(quick.frames) >= 50
+        assert slow.seat.dropped + len(slow.frames) > 0
+
+
+async def test_an_engine_that_is_too_slow_shows_fewer_pictures_not_later_ones() -> None:
+    models = FakeModels(cost=0.1)
+    async with engine_of(models) as engine:
+        customer = Customer(engine)
+        behind = []
+        for n in range(120):
+            customer.feed(n, 1)
+            await asyncio.sleep(0.04)
+            if customer.frames:
+                behind.append(n - customer.frames[-1].pts)
+        assert customer.seat.dropped > 20
+        assert max(behind[-20:]) < 40  # 72 where nothing is dropped
+
+
+async def test_a_failing_stream_fails_its_own_session_only() -> None:
+    models = FakeModels()
+    async with engine_of(models) as engine:
+        broken, whole = Customer(engine), Customer(engine)
+        await eventually(lambda: len(models.streams) == 2, seconds=5)
+        models.streams[0].fail_at = 0
+        await asyncio.gather(feed_in_real_time(broken, 40), feed_in_real_time(whole, 40))
+        await eventually(lambda: len(whole.frames) == 35, seconds=5)
+        assert engine.state == "ready"
+        assert not whole.failures
+    assert len(broken.failures) == 1
+    assert isinstance(broken.failures[0], EngineError)
+    assert "NaN" in str(broken.failures[0])
+
+
+async def test_a_dead_engine_thread_is_reported_to_every_session() -> None:
+    models = FakeModels()
+    async with engine_of(models) as engine:
+        customers = [Customer(engine), Customer(engine)]
+        await eventually(lambda: len(models.streams) == 2, seconds=5)
+
+        def die() -> None:
+            raise SystemExit("the driver is gone")
+
+        models.streams[0].pull = die  # type: ignore[assignment,method-assign]
+        customers[0].feed(0, 1)
+        await eventually(lambda: all(customer.failures for customer in customers), seconds=5)
+        assert engine.state == "failed"
+        with pytest.raises(EngineError, match="failed"):
+            Customer(engine)
+    assert all(stream.closed for stream in models.streams)
+
+
+async def test_damaged_weights_reach_whoever_starts_the_engine() -> None:
+    def load() -> FakeModels:
+        raise WeightsError("motion.safetensors: block.3.weight is damaged")
+
+    engine = Engine(load, SystemClock())
+    with pytest.raises(WeightsError, match=r"block\.3"):
+        await engine.start()
+    assert engine.state == "failed"
+    await engine.close()
+
+
+async def test_closing_leaves_no_thread_and_no_open_stream() -> None:
+    before = threading.active_count()
+    models = FakeModels()
+    async with engine_of(models) as engine:
+        customers = [Customer(engine) for _ in range(4)]
+        for customer in customers:
+            customer.feed(0, 20)
+        await eventually(lambda: len(models.streams) == 4, seconds=5)
+    names = {thread.name for thread in threading.enumerate()}
+    assert not names & {"engine", "tracker"}
+    assert all(stream.closed for stream in models.streams)
+    assert threading.active_count() <= before + 5  # the loop's own executor
+
+
+async def test_speech_that_nobody_takes_fails_the_seat_instead_of_growing() -> None:
+    models = FakeModels(cost=0.5)
+    async with engine_of(models) as engine:
+        customer = Customer(engine)
+        for _ in range(2000):
+            customer.seat.speech(SPEECH)
+        await eventually(lambda: bool(customer.failures), seconds=5)
+        assert len(customer.failures) == 1

@@ -1,0 +1,129 @@
+"""Two tracks on one media timeline."""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.clock import MILLISECOND_NS, SECOND_NS
+from streamer.speech import CHUNK, CHUNK_TIME, SpeechChunk
+from streamer.timeline import PictureTimeline, SenderReport, SpeechTimeline, picture_offset
+
+PACKET_NS = 20 * MILLISECOND_NS
+TICKS = Fraction(1, 90_000)
+
+
+def packet(index: int, count: int = CHUNK) -> np.ndarray:
+    """Samples that say where they belong."""
+    return np.repeat((np.arange(index, index + count) % 30_000).astype(np.int16)[:, None], 2, axis=1)
+
+
+def joined(chunks: list[SpeechChunk]) -> np.ndarray:
+    assert [chunk.at for chunk in chunks] == [i * CHUNK_TIME for i in range(len(chunks))]
+    return np.concatenate([chunk.samples for chunk in chunks])[:, 0]
+
+
+def test_steady_speech_passes_as_it_is() -> None:
+    timeline = SpeechTimeline(origin=0)
+    chunks = [c for i in range(100) for c in timeline.accept(i * CHUNK, packet(i * CHUNK), (i + 1) * PACKET_NS)]
+    assert np.array_equal(joined(chunks), packet(0, 100 * CHUNK)[:, 0])
+    assert (timeline.late, timeline.filled) == (0, 0)
+
+
+@given(st.lists(st.integers(1, 4000), min_size=1, max_size=60))
+def test_packet_sizes_do_not_change_speech(sizes: list[int]) -> None:
+    timeline = SpeechTimeline(origin=0)
+    position, chunks = 0, []
+    for size in sizes:
+        now = (position + size) * SECOND_NS // 48_000
+        chunks += timeline.accept(position, packet(position, size), now)
+        position += size
+    whole = position // CHUNK * CHUNK
+    assert np.array_equal(joined(chunks) if chunks else np.zeros(0), packet(0, position)[:whole, 0])
+
+
+def test_a_lost_packet_is_silence_of_its_own_length() -> None:
+    timeline = SpeechTimeline(origin=0)
+    chunks = []
+    for i in [0, 1, 2, 4, 5]:
+        chunks += timeline.accept(i * CHUNK, packet(i * CHUNK), (i + 1) * PACKET_NS)
+    heard = joined(chunks)
+    assert not heard[3 * CHUNK : 4 * CHUNK].any()
+    assert np.array_equal(heard[4 * CHUNK :], packet(4 * CHUNK, 2 * CHUNK)[:, 0])
+    assert timeline.filled == CHUNK
+
+
+def test_media_time_goes_on_where_speech_stalls_and_late_speech_is_counted() -> None:
+    timeline = SpeechTimeline(origin=0)
+    chunks = timeline.accept(0, packet(0), PACKET_NS)
+    for i in range(1, 50):
+        chunks += timeline.advance((i + 1) * PACKET_NS)
+    assert 38 * CHUNK_TIME <= timeline.at <= 42 * CHUNK_TIME
+    now = 51 * PACKET_NS
+    for i in range(1, 51):  # everything that was stuck comes at once
+        chunks += timeline.accept(i * CHUNK, packet(i * CHUNK), now)
+    heard = joined(chunks)
+    assert timeline.late > 0
+    filled = timeline.filled
+    assert not heard[CHUNK : CHUNK + filled].any()
+    assert np.array_equal(heard[CHUNK + filled :], packet(CHUNK + filled, len(heard) - CHUNK - filled)[:, 0])
+
+
+@pytest.mark.parametrize("ppm", [-400, 400])
+def test_a_sender_whose_clock_runs_differently_stays_within_60_ms(ppm: int) -> None:
+    timeline = SpeechTimeline(origin=0)
+    for i in range(50 * 600):  # ten minutes
+        now = (i + 1) * PACKET_NS * 1_000_000 // (1_000_000 + ppm)
+        timeline.advance(now)
+        timeline.accept(i * CHUNK, packet(0), now)
+        if i % 50 == 0:
+            assert abs(now * 16 // MILLISECOND_NS - timeline.at) < 70 * 16
+    drifted = 600 * 48_000 * abs(ppm) // 1_000_000
+    assert timeline.late + timeline.filled < 2 * drifted + 4 * CHUNK
+
+
+def test_a_jump_of_the_senders_timestamps_starts_a_new_reckoning() -> None:
+    timeline = SpeechTimeline(origin=0)
+    chunks = timeline.accept(0, packet(0), PACKET_NS)
+    chunks += timeline.accept(900 * 48_000, packet(7), 2 * PACKET_NS)
+    assert np.array_equal(joined(chunks)[CHUNK : 2 * CHUNK], packet(7)[:, 0])
+
+
+def test_pictures_keep_their_intervals_and_always_grow() -> None:
+    timeline = PictureTimeline(origin=0)
+    late = [3, 8, 1, 15, 2, 9]  # ms of network jitter
+    ats = [timeline.place(i * 3003, TICKS, i * 3003 * 100_000 // 9 + late[i % 6] * MILLISECOND_NS) for i in range(90)]
+    steps = {b - a for a, b in itertools.pairwise(ats) if a is not None and b is not None}
+    assert steps <= {533, 534}
+    assert timeline.place(0, TICKS, 90 * PACKET_NS) is None
+    assert timeline.late == 1
+
+
+def test_a_frozen_camera_is_held_until_it_returns() -> None:
+    timeline = PictureTimeline(origin=0)
+    assert timeline.place(0, TICKS, 0) == 0
+    assert timeline.hold(200 * MILLISECOND_NS, 640) is None
+    held = [timeline.hold(1000 * MILLISECOND_NS, 640) for _ in range(30)]
+    assert [at for at in held if at is not None] == list(range(640, 750 * 16 + 1, 640))
+    assert timeline.place(90_000, TICKS, 1000 * MILLISECOND_NS) == 16_000
+
+
+def test_sender_reports_move_pictures_to_their_speech_without_a_jump() -> None:
+    # The camera's first frame was taken 300 ms after the microphone's first packet, but arrived with it.
+    speech = SenderReport(ntp=100 << 32, pts=0, rate=48_000)
+    picture = SenderReport(ntp=(100 << 32) + (3 << 32) // 10, pts=0, rate=90_000)
+    offset = picture_offset(speech, picture, speech_offset=0)
+    assert abs(offset - 4800) <= 1
+    timeline = PictureTimeline(origin=0)
+    ats = []
+    for i in range(100):
+        ats.append(timeline.place(i * 3600, TICKS, i * 40 * MILLISECOND_NS))
+        timeline.align(offset)
+    assert ats[-1] == 99 * 640 + offset
+    steps = [b - a for a, b in itertools.pairwise(ats)]
+    assert max(steps) <= 640 + 80
