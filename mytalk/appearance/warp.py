@@ -63,7 +63,9 @@ class Target:
             # Plane by plane: gathering rows of six is several times slower.
             by_x, by_y, shift = (np.take(affine[:, k, axis], self._index, mode="clip") for k in range(3))
             flow[:, axis] = by_x * _X + by_y * _Y + shift
-        return Warp(flow.reshape(CROP_PIXELS, CROP_PIXELS, 2), self._cavity(seen))
+        flow = flow.reshape(CROP_PIXELS, CROP_PIXELS, 2)
+        flow[[0, -1]], flow[:, [0, -1]] = GRID[[0, -1]], GRID[:, [0, -1]]  # drawing rounds; the rim stands
+        return Warp(flow, self._cavity(seen))
 
     def _cavity(self, seen: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """The inside of the mouth below ``seen``, the share of the gap that the source fills at each place."""

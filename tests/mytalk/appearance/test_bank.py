@@ -1,0 +1,72 @@
+"""Promises of the reference bank."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mytalk.appearance.bank import FRESH, Mouth, ReferenceBank, distances
+from mytalk.face.landmarks import LOWER_COUNT, LOWER_LIPS_INNER
+
+_NOTHING = np.zeros((2, 2, 3), np.uint8)
+
+
+def mouth(opening: float) -> Mouth:
+    points = np.full((LOWER_COUNT, 2), 64, np.float32)
+    points[list(LOWER_LIPS_INNER[1:10]), 1] += opening
+    return Mouth(points, _NOTHING, _NOTHING, np.zeros((2, 3), np.float32), np.zeros(3, np.float32))
+
+
+def show(bank: ReferenceBank, opening: float) -> bool:
+    one = mouth(opening)
+    slot = bank.place_for(one.points)
+    if slot is not None:
+        bank.put(slot, one)
+    return slot is not None
+
+
+def test_bank_never_grows_past_its_capacity() -> None:
+    bank = ReferenceBank(capacity=5)
+    for opening in np.random.default_rng(1).uniform(0, 80, 300):
+        show(bank, float(opening))
+    assert len(bank) == 5
+
+
+def test_full_bank_keeps_what_it_saw_least_of() -> None:
+    bank = ReferenceBank(capacity=4)
+    for opening in (0, 4, 8, 12, 80):
+        show(bank, opening)
+    far = mouth(80)
+    assert bank.nearest(far.points, 1)[0].points == pytest.approx(far.points)
+    kept = np.stack([one.points for one in bank.nearest(mouth(0).points, 4)])
+    between = np.stack([distances(kept, points) for points in kept])
+    assert between[~np.eye(4, dtype=bool)].min() > 0.7
+
+
+def test_a_mouth_like_one_that_is_kept_is_dropped_until_that_one_is_old() -> None:
+    bank = ReferenceBank()
+    assert show(bank, 10)
+    assert not show(bank, 10.1)
+    for _ in range(FRESH):
+        bank.place_for(mouth(10).points)
+    assert show(bank, 10.1)
+    assert len(bank) == 1
+
+
+def test_nearest_are_in_order_and_repeat_where_the_bank_is_small() -> None:
+    bank = ReferenceBank()
+    show(bank, 0)
+    show(bank, 30)
+    first, second, third = bank.nearest(mouth(25).points, 3)
+    assert first.points == pytest.approx(mouth(30).points)
+    assert second.points == pytest.approx(mouth(0).points)
+    assert third is second
+
+
+def test_last_choice_stays_while_nothing_is_clearly_nearer() -> None:
+    bank = ReferenceBank()
+    show(bank, 0)
+    show(bank, 20)
+    low = bank.nearest(mouth(0).points, 1)[0]
+    assert bank.nearest(mouth(10.2).points, 1, last=low)[0] is low
+    assert bank.nearest(mouth(15).points, 1, last=low)[0] is not low

@@ -1,0 +1,111 @@
+"""Promises of the mesh warp and of the masks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mytalk.appearance.compose import apply
+from mytalk.appearance.mask import mouth_mask, moving_mask
+from mytalk.appearance.raster import landmark_picture
+from mytalk.appearance.warp import GRID, Target
+from mytalk.face import Face, fit_pose
+from mytalk.face.landmarks import INNER_LOWER, INNER_UPPER, LOWER_FACE, LOWER_LIPS_INNER
+
+Points = NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def smile(portrait_face: Face) -> Points:
+    """The astronaut's lower face in crop pixels."""
+    return apply(fit_pose(portrait_face).crop_matrix(), portrait_face.points[list(LOWER_FACE), :2])
+
+
+def opened(points: Points, by: float) -> Points:
+    """The lower inner lip moved down by so many pixels."""
+    moved = points.copy()
+    moved[list(LOWER_LIPS_INNER[1:10]), 1] += by
+    return moved
+
+
+def closed(points: Points) -> Points:
+    """Upper and lower inner lip on one line."""
+    shut = points.copy()
+    shut[list(LOWER_LIPS_INNER[1:10])] = shut[list(LOWER_LIPS_INNER[:10:-1])]
+    return shut
+
+
+def test_warp_to_its_own_landmarks_moves_nothing(smile: Points) -> None:
+    warp = Target(smile).warp_from(smile)
+    assert np.abs(warp.flow - GRID).max() < 1e-2
+    assert warp.cavity is None
+
+
+def test_rim_of_the_crop_never_moves(smile: Points) -> None:
+    flow = Target(opened(smile, 12) + np.float32(3)).warp_from(smile).flow
+    for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
+        assert np.abs(flow[edge] - GRID[edge]).max() < 0.3
+
+
+def test_warp_takes_each_landmark_where_it_was(smile: Points) -> None:
+    wanted = opened(smile, 5)
+    flow = Target(wanted).warp_from(smile).flow
+    for row in (*LOWER_LIPS_INNER[12:19], LOWER_FACE.index(17), LOWER_FACE.index(199)):
+        x, y = np.rint(wanted[row]).astype(int)
+        # Half a pixel of rounding, stretched by the warp.
+        assert np.linalg.norm(flow[y, x] - smile[row]) < 2.0
+
+
+def test_closed_mouth_opens_into_the_dark_and_not_into_smeared_lips(smile: Points) -> None:
+    shut = closed(smile)
+    warp = Target(opened(shut, 14)).warp_from(shut)
+    assert warp.cavity is not None
+    x, y = opened(shut, 7)[LOWER_FACE.index(14)].astype(int)
+    assert warp.cavity[y, x] > 0.95
+    assert np.isfinite(warp.flow).all()
+
+
+def test_open_mouth_closes_without_a_trace_of_its_inside(smile: Points) -> None:
+    warp = Target(closed(smile)).warp_from(smile)
+    assert np.isfinite(warp.flow).all()
+    assert warp.cavity is None
+
+
+def test_teeth_hang_on_the_upper_lip_when_the_mouth_opens_wider(smile: Points) -> None:
+    goal = Target(opened(smile, 20))
+    warp = goal.warp_from(smile)
+    assert warp.cavity is not None
+    upper, lower = goal.points[INNER_UPPER[2]], goal.points[INNER_LOWER[2]]
+    near_teeth, near_lip = upper * 0.85 + lower * 0.15, upper * 0.1 + lower * 0.9
+    assert warp.cavity[int(near_teeth[1]), int(near_teeth[0])] < 0.1
+    assert warp.cavity[int(near_lip[1]), int(near_lip[0])] > 0.9
+
+
+def test_landmarks_outside_the_crop_do_not_tear_it(smile: Points) -> None:
+    flow = Target(smile * np.float32(1.6) - 30).warp_from(smile).flow
+    assert np.isfinite(flow).all()
+    assert flow.min() > -40
+    assert flow.max() < 168
+
+
+def test_mouth_mask_covers_the_lips_and_ends_before_the_rim(smile: Points) -> None:
+    mask = mouth_mask(smile)
+    rows = np.rint(smile[:40]).astype(int)
+    assert mask[rows[:, 1], rows[:, 0]].min() > 0.9
+    assert not mask[[0, -1]].any()
+    assert not mask[:, [0, -1]].any()
+
+
+def test_moving_mask_is_zero_at_the_rim(smile: Points) -> None:
+    reach = moving_mask(smile, opened(smile, 10))
+    assert reach.max() == 1
+    assert not reach[[0, -1]].any()
+    assert not reach[:, [0, -1]].any()
+
+
+def test_a_closed_mouth_is_still_drawn(smile: Points) -> None:
+    drawn = landmark_picture(closed(smile))
+    assert drawn.shape == (128, 128, 3)
+    assert (drawn[..., 1] > 127).sum() > 20
+    assert landmark_picture(smile, 256).shape == (256, 256, 3)
