@@ -165,7 +165,7 @@ def test_a_cut_off_tail_is_a_warning_and_what_was_read_is_used(tmp_path: Path, e
 
 
 def test_damage_in_the_middle_is_a_warning(tmp_path: Path) -> None:
-    path = write_film(tmp_path / "film.mkv", map(_noisy, range(60)))
+    path = write_film(tmp_path / "film.mp4", map(_noisy, range(60)))
     data = bytearray(path.read_bytes())
     for index in range(len(data) // 2, len(data) // 2 + 2000):
         data[index] ^= 0x5A
