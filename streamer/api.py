@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from mytalk.errors import MyTalkError
+from streamer.config import ServerConfig
 from streamer.engine import Engine
 from streamer.errors import (
     BusyError,
@@ -45,10 +46,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Api:
     """The routes of one server."""
 
-    def __init__(self, sessions: Sessions, engine: Engine, ice_servers: tuple[str, ...]) -> None:
+    def __init__(self, sessions: Sessions, engine: Engine, config: ServerConfig) -> None:
         self._sessions = sessions
         self._engine = engine
-        self._ice_servers = ice_servers
+        self._config = config
 
     def app(self) -> web.Application:
         """The aiohttp application."""
@@ -60,8 +61,10 @@ class Api:
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
-        for name, path in {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js"}.items():
-            app.router.add_get(name, _file(PAGE / path))
+        app.router.add_get("/", _file(PAGE / "index.html"))
+        for name in ("page.css", "page.js", "icon.svg"):
+            app.router.add_get(f"/{name}", _file(PAGE / name))
+        app.router.add_get("/portrait", _file(self._config.portrait_path))
         return app
 
     # --- sessions
@@ -75,7 +78,7 @@ class Api:
             "state": session.state,
             "token": session.token,
             "urls": {"session": base, "webrtc": f"{base}/webrtc"},
-            "ice_servers": list(self._ice_servers),
+            "ice_servers": list(self._config.ice_servers),
             "disclosure": DISCLOSURE,
         }
         return web.json_response(body, status=201, headers={"Location": base, "Cache-Control": "no-store"})
@@ -108,7 +111,7 @@ class Api:
         return web.Response(text=answer, status=201, content_type="application/sdp", headers=headers)
 
     async def _answer(self, session: Session, offer: Offer) -> str:
-        peer = Peer(self._ice_servers)
+        peer = Peer(self._config.ice_servers)
         try:
             answer = await peer.answer(offer)
             session.attach(peer)
@@ -176,6 +179,8 @@ async def _offer_text(request: web.Request) -> tuple[bool, str]:
 
 def _file(path: Path) -> Handler:
     async def serve(request: web.Request) -> web.StreamResponse:
+        if not path.is_file():
+            raise web.HTTPNotFound
         return web.FileResponse(path)
 
     return serve

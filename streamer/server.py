@@ -57,7 +57,7 @@ async def running(
     engine = Engine(load or (lambda: _load(config)), clock)
     sessions = Sessions(config, engine, clock)
     runner = web.AppRunner(
-        Api(sessions, engine, config.ice_servers).app(), access_log=None, shutdown_timeout=1, handle_signals=False
+        Api(sessions, engine, config).app(), access_log=None, shutdown_timeout=1, handle_signals=False
     )
     await runner.setup()
     await web.SockSite(runner, listener).start()

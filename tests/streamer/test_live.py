@@ -153,7 +153,7 @@ async def test_a_failing_stream_lets_the_untouched_pictures_through(client: Clie
         count = len(viewer.pictures)
         await viewer.until(pictures=count + 25)
         assert "NaN" in (await client.state(session))["untouched_because"]
-    assert lag_and_likeness(speech[:48_000], viewer.heard())[1] > 0.95
+    assert lag_and_likeness(speech[:48_000], viewer.heard())[1] > 0.85
 
 
 def pictures_of_last(viewer: Viewer) -> Rgb:

@@ -1,0 +1,142 @@
+"""The page at ``/``, in a real Chromium."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from browser import CHROMIUM, chromium
+from conftest import write_wav
+from fakes import FakeModels, babble, numbered
+
+from streamer.server import Running
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (install the package chromium)"),
+]
+
+PLAYING = "document.getElementById('result').currentTime > 1.5 && document.getElementById('result').videoWidth > 0"
+
+# Mean brightness of a box of the result, given in shares of its width and height.
+LOOK = """(() => {
+  const video = document.getElementById('result');
+  const canvas = document.createElement('canvas');
+  canvas.width = video.videoWidth; canvas.height = video.videoHeight;
+  const brush = canvas.getContext('2d');
+  brush.drawImage(video, 0, 0);
+  const box = [%s].map((share, i) => Math.round(share * (i %% 2 ? canvas.height : canvas.width)));
+  const data = brush.getImageData(...box).data;
+  let sum = 0;
+  for (let i = 0; i < data.length; i += 4) sum += data[i + 1];
+  return sum / (data.length / 4);
+})()"""
+
+LOUDNESS = """new Promise((resolve) => {
+  const context = new AudioContext();
+  const analyser = context.createAnalyser();
+  context.createMediaStreamSource(document.getElementById('result').srcObject).connect(analyser);
+  const samples = new Float32Array(analyser.fftSize);
+  let most = 0, looks = 0;
+  const timer = setInterval(() => {
+    analyser.getFloatTimeDomainData(samples);
+    most = Math.max(most, ...samples.map(Math.abs));
+    if (++looks > 40) { clearInterval(timer); context.close(); resolve(most); }
+  }, 50);
+})"""
+
+
+async def test_the_portrait_speaks_by_keyboard_alone(server: Running, tmp_path: Path) -> None:
+    async with chromium(tmp_path) as page:
+        await page.open(server.url)
+        for _ in range(5):
+            await page.press("Tab")
+        assert await page.run("document.activeElement.id") == "start"
+        await page.press("Enter")
+        await page.until(PLAYING)
+        assert await page.run(LOOK % "0.2, 0.2, 0.1, 0.1") > 220  # the fake models' white mouth
+        assert await page.run(LOUDNESS) > 0.02
+        await page.until("document.getElementById('latency').textContent.includes('ms')")
+        assert await page.run("document.getElementById('state').textContent") == "Live."
+        await page.screenshot(tmp_path / "speaking.png")
+        await page.press("Tab")
+        assert await page.run("document.activeElement.id") == "stop"
+        await page.press("Enter")
+        await page.until("document.getElementById('session').textContent === 'none'")
+        await page.until("document.activeElement.id === 'start'")
+        assert page.complaints == []
+
+
+async def test_camera_and_microphone_come_back_dubbed(server: Running, tmp_path: Path, models: FakeModels) -> None:
+    film, sound = tmp_path / "camera.mjpeg", tmp_path / "microphone.wav"
+    write_film(film)
+    write_wav(sound, babble(4.0))
+    flags = (f"--use-file-for-fake-video-capture={film}", f"--use-file-for-fake-audio-capture={sound}")
+    async with chromium(tmp_path, *flags) as page:
+        await page.open(server.url)
+        await page.run("document.querySelector('[name=source][value=live]').click()")
+        await page.run("document.querySelector('[name=speech][value=live]').click()")
+        await page.run("document.getElementById('start').click()")
+        await page.until(PLAYING)
+        assert await page.run(LOOK % "0.07, 0.1, 0.05, 0.05") > 220
+        assert await page.run(LOUDNESS) > 0.02
+        assert await page.run("document.getElementById('camera').videoWidth") > 0
+        await page.screenshot(tmp_path / "camera.png")
+        assert page.complaints == []
+        assert models.streams[0].tracked > 10
+        await page.call("Page.navigate", url="about:blank")  # the tab goes elsewhere: its session ends at once
+        await ended(server)
+
+
+async def test_a_full_server_is_told_to_the_person(server: Running, tmp_path: Path) -> None:
+    import aiohttp
+
+    async with aiohttp.ClientSession() as http:
+        for _ in range(2):
+            await (await http.post(f"{server.url}v1/sessions", json={})).read()
+    async with chromium(tmp_path) as page:
+        await page.open(server.url)
+        await page.run("document.getElementById('start').click()")
+        await page.until("document.getElementById('state').classList.contains('bad')")
+        assert "sessions are taken" in await page.run("document.getElementById('state').textContent")
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+async def test_the_page_fits_a_phone_dark_and_light(server: Running, tmp_path: Path, scheme: str) -> None:
+    async with chromium(tmp_path) as page:
+        await page.call("Emulation.setDeviceMetricsOverride", width=360, height=740, deviceScaleFactor=2, mobile=True)
+        await page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        await page.open(server.url)
+        assert await page.run("document.documentElement.scrollWidth") <= 360
+        back, ink = [
+            np.mean([int(value) for value in (await page.run(script))[4:-1].split(",")])
+            for script in ("getComputedStyle(document.body).backgroundColor", "getComputedStyle(document.body).color")
+        ]
+        assert (back < ink) == (scheme == "dark")
+        assert abs(back - ink) > 150
+        await page.screenshot(tmp_path / f"phone-{scheme}.png")
+        assert page.complaints == []
+
+
+async def ended(server: Running) -> None:
+    import asyncio
+
+    async with asyncio.timeout(5):
+        while server.sessions.all():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+def write_film(path: Path) -> None:
+    """Two seconds of numbered pictures, as Chromium's fake camera reads them."""
+    with av.open(path, "w", format="mjpeg") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 640, 480, "yuvj420p"
+        for index in range(50):
+            picture = np.full((480, 640, 3), 70, np.uint8)
+            picture[:256, -256:] = numbered(index)
+            container.mux(
+                stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuvj420p"))
+            )
+        container.mux(stream.encode(None))
