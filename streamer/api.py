@@ -179,8 +179,6 @@ async def _offer_text(request: web.Request) -> tuple[bool, str]:
 
 def _file(path: Path) -> Handler:
     async def serve(request: web.Request) -> web.StreamResponse:
-        if not path.is_file():
-            raise web.HTTPNotFound
         return web.FileResponse(path)
 
     return serve

@@ -69,9 +69,10 @@ class Call {
 
   end() {
     clearInterval(this.timer);
-    this.connection?.close();
     for (const track of this.camera?.getTracks() ?? []) track.stop();
-    fetch(this.session.urls.session, { method: "DELETE", headers: this.headers, keepalive: true }).catch(() => {});
+    // The session first: closing the connection ends it too, and then there would be nothing to delete.
+    const deleted = fetch(this.session.urls.session, { method: "DELETE", headers: this.headers, keepalive: true });
+    deleted.catch(() => {}).finally(() => this.connection?.close());
   }
 }
 
