@@ -32,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _end_on_signals()
     sleep_when_idle()
     with nullcontext() if debug else silenced():
-        args = _parser(given).parse_args(given)
         try:
+            args = _parser(given).parse_args(given)
             return int(args.run(args))
         except MyTalkError as error:
             _tell(str(error))

@@ -185,7 +185,7 @@ def _as_output_error(path: Path) -> Iterator[None]:
 
 def _make_beside(path: Path) -> Path:
     """A new, empty file in the folder of ``path``."""
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    part = path.with_name(f".{path.stem[:40]}.{os.getpid()}.part{path.suffix}")
     with _as_output_error(path):
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     return part

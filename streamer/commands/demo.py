@@ -37,5 +37,8 @@ def run(args: argparse.Namespace) -> int:
     if not args.no_serve:
         from streamer.server import serve
 
-        serve(config, lambda url: print(f"The avatar speaks live at {url} (Ctrl-C to stop)", flush=True))
+        serve(
+            config,
+            lambda url: print(f"Open {url} and press Start: the avatar speaks live (Ctrl-C to stop)", flush=True),
+        )
     return 0

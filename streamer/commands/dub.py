@@ -76,6 +76,6 @@ def _summary(report: DubReport) -> str:
         [
             f"{report.path}: {report.seconds:.2f} s, {report.frames} frames{untouched}",
             f"real-time factor {report.real_time_factor:.2f} ({report.took:.1f} s of work; ms a frame: {stages})",
-            f"preset {report.preset} on {report.device}, {report.steps} steps",
+            f"preset {report.preset} on {report.device}, {report.steps} step{'s' if report.steps > 1 else ''}",
         ]
     )

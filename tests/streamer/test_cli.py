@@ -52,7 +52,7 @@ def test_a_film_is_made_with_a_clean_standard_error(tmp_path: Path, portrait_pat
     assert process.returncode == 0, err
     assert len(read_film(tmp_path / "out.mp4").times) == 15
     assert "real-time factor" in out
-    assert "preset edge on cpu, 1 steps" in out
+    assert "preset edge on cpu, 1 step" in out
     for line in err.splitlines():
         assert line.startswith(("loading edge", "dubbing: ")), err
 
