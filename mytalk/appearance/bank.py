@@ -37,7 +37,7 @@ class Mouth:
     crop: NDArray[np.uint8]  # (128, 128, 3): what the network sees
     pixels: NDArray[np.uint8]  # (h, w, 3): the same place in the picture's own resolution
     to_pixels: NDArray[np.float32]  # (2, 3): crop pixels -> pixels
-    dark: NDArray[np.float32]  # (3,) colour of a mouth's unlit inside, 0..255
+    skin: NDArray[np.float32]  # (3,) colour of the skin around it, 0..255
 
 
 class ReferenceBank:

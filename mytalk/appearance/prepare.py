@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytalk.appearance.bank import Mouth
+from mytalk.appearance.cavity import Inside
 from mytalk.appearance.raster import landmark_picture
 from mytalk.appearance.tone import Colours, Rim
 from mytalk.appearance.warp import Flow, Points, Warp
@@ -20,27 +21,27 @@ from mytalk.face.pose import CROP_PIXELS
 Matrix = NDArray[np.float32]  # (2, 3) affine
 Window = tuple[slice, slice]  # rows and columns of a crop
 
-_DARK = (0.20, 0.12, 0.12)  # colour of a mouth's unlit inside, as a share of the skin's
-
 
 @dataclass(frozen=True, slots=True)
 class Bent:
     """One mouth bent to the target, in the crop. ``bent + correction`` has the current frame's light."""
 
     warp: Warp
-    colours: Colours  # the mouth's pixels, its uncovered inside painted dark
+    colours: Colours  # the mouth's pixels, its uncovered inside drawn
     correction: Colours
-    cavity: NDArray[np.float32] | None  # (S, S)
+    cavity: NDArray[np.float32] | None  # (S, S): what of it is drawn
+    drawn: Colours | None
 
 
-def bend(mouth: Mouth, warp: Warp, rim: Rim) -> Bent:
+def bend(mouth: Mouth, warp: Warp, rim: Rim, inside: Inside) -> Bent:
     """Bends one mouth, and matches it to the frame around it."""
     size = mouth.crop.shape[0]
     colours = sample(mouth.crop, resized_flow(warp.flow, size))
-    cavity = None if warp.cavity is None else resized(warp.cavity, size)
-    if cavity is not None:
-        colours += cavity[..., None] * (mouth.dark - colours)
-    return Bent(warp, colours, rim.correction(colours), cavity)
+    if warp.cavity is None:
+        return Bent(warp, colours, rim.correction(colours), None, None)
+    cavity, drawn = resized(warp.cavity, size), inside.colours(mouth.skin)
+    colours += cavity[..., None] * (drawn - colours)
+    return Bent(warp, colours, rim.correction(colours), cavity, drawn)
 
 
 def network_inputs(
@@ -78,13 +79,12 @@ def to_crop(pixels: NDArray[np.uint8], to_pixels: Matrix, size: int) -> NDArray[
     return np.asarray(cv2.warpAffine(pixels, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE))
 
 
-def dark_of(crop: NDArray[np.uint8], points: Points) -> NDArray[np.float32]:
-    """Colour of the unlit inside of this person's mouth, from the skin of the crop between nose base and chin."""
+def skin_of(crop: NDArray[np.uint8], points: Points) -> NDArray[np.float32]:
+    """Median colour of the lower face in a crop, ``(3,)``."""
     scaled = (points + 0.5) * (crop.shape[0] / CROP_PIXELS) - 0.5
     x0, y0 = np.maximum(scaled.min(axis=0).astype(int), 0)
     x1, y1 = np.maximum(scaled.max(axis=0).astype(int), 1)
-    skin = np.median(crop[y0:y1, x0:x1].reshape(-1, 3), axis=0)
-    return np.asarray(skin * np.array(_DARK), np.float32)
+    return np.asarray(np.median(crop[y0:y1:2, x0:x1:2].reshape(-1, 3), axis=0), np.float32)
 
 
 def sample(pixels: NDArray[np.uint8], places: Flow, interpolation: int = cv2.INTER_LINEAR) -> Colours:

@@ -7,17 +7,18 @@ import torch
 from numpy.typing import NDArray
 
 from mytalk.appearance.bank import Mouth, ReferenceBank
+from mytalk.appearance.cavity import Inside
 from mytalk.appearance.compose import Painting, apply, paint, place_of, sample_through, spread
 from mytalk.appearance.mask import Mask, mouth_mask, moving_mask
 from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.prepare import (
     Bent,
     bend,
-    dark_of,
     network_inputs,
     resized,
     resized_flow,
     sample,
+    skin_of,
     to_crop,
     window_of,
 )
@@ -53,7 +54,7 @@ class MouthRenderer:
             return
         pixels = picture.region_rgb(place.box)
         crop = to_crop(pixels, place.to_pixels, self._size)
-        self._bank.put(slot, Mouth(in_crop, crop, pixels, place.to_pixels, dark_of(crop, in_crop)))
+        self._bank.put(slot, Mouth(in_crop, crop, pixels, place.to_pixels, skin_of(crop, in_crop)))
 
     def render(self, picture: Picture, pose: HeadPose, source: Points, target: Points, opacity: float = 1.0) -> Picture:
         """The picture with its mouth moved from ``source`` to ``target``, ``(169, 2)`` picture pixels each.
@@ -94,11 +95,11 @@ class MouthRenderer:
         mouths = self._bank.nearest(goal.points, count, self._last)
         self._last = mouths[0]
         region = resized(region, self._size)
-        rim = Rim(current, region)
+        rim, inside = Rim(current, region), Inside(goal.points, self._size)
         bent: list[Bent] = []
         for mouth in mouths:
             again = next((i for i, other in enumerate(mouths[: len(bent)]) if other is mouth), None)
-            bent.append(bend(mouth, goal.warp_from(mouth.points), rim) if again is None else bent[again])
+            bent.append(bend(mouth, goal.warp_from(mouth.points), rim, inside) if again is None else bent[again])
         blend, change = self._ask(bent, current, region, goal.points)
         shares = [1 - blend.sum(axis=0), *blend]
         return _mixed(mouths, bent, shares, change)
@@ -139,8 +140,8 @@ def _mixed(mouths: list[Mouth], bent: list[Bent], shares: list[NDArray[np.float3
     pure: dict[int, tuple[Mouth, Flow, NDArray[np.float32]]] = {}
     for mouth, one, share in zip(mouths, bent, shares, strict=True):
         colours += share[..., None] * one.correction
-        if one.cavity is not None:
-            colours += (share * one.cavity)[..., None] * mouth.dark
+        if one.cavity is not None and one.drawn is not None:
+            colours += (share * one.cavity)[..., None] * one.drawn
             share = share * (1 - one.cavity)
         before = pure.get(id(mouth))
         pure[id(mouth)] = (mouth, one.warp.flow, share if before is None else before[2] + share)

@@ -30,8 +30,8 @@ SUBPIXEL = 4  # fractional bits of polygon corners
 
 # The inner lip loop from the picture's left corner: lower lip 1..9, right corner 10, upper lip 11..19.
 _LOOP = np.array(LOWER_LIPS_INNER)
-_LOWER_LIP = _LOOP[0:11]
-_UPPER_LIP = np.concatenate([_LOOP[:1], _LOOP[:9:-1]])  # the same 11 places, corner to corner
+LOWER_LIP = _LOOP[0:11]
+UPPER_LIP = np.concatenate([_LOOP[:1], _LOOP[:9:-1]])  # the same 11 places, corner to corner
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Target:
 
     def _cavity(self, seen: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """The inside of the mouth below ``seen``, the share of the gap that the source fills at each place."""
-        upper, lower = self.points[_UPPER_LIP], self.points[_LOWER_LIP]
+        upper, lower = self.points[UPPER_LIP], self.points[LOWER_LIP]
         edge = upper + seen[:, None] * (lower - upper)
         if float(np.linalg.norm(lower - edge, axis=1).max()) < 0.5:
             return None
@@ -98,13 +98,13 @@ def _hang(source: Points, target: Points) -> tuple[Points, NDArray[np.float32]]:
 
     The lower lip's places are moved along the source's mouth axis so that the inside is stretched by 0.8 to 1.3.
     """
-    across = source[_UPPER_LIP[-1]] - source[_UPPER_LIP[0]]
+    across = source[UPPER_LIP[-1]] - source[UPPER_LIP[0]]
     down = np.array([-across[1], across[0]]) / max(float(np.linalg.norm(across)), 1e-3)
-    gap = np.maximum((source[_LOWER_LIP] - source[_UPPER_LIP]) @ down, 0.0)
-    wanted = np.linalg.norm(target[_LOWER_LIP] - target[_UPPER_LIP], axis=1)
+    gap = np.maximum((source[LOWER_LIP] - source[UPPER_LIP]) @ down, 0.0)
+    wanted = np.linalg.norm(target[LOWER_LIP] - target[UPPER_LIP], axis=1)
     hung_gap = np.clip(gap, wanted / MAX_STRETCH, wanted / MIN_STRETCH)
     hung = source.copy()
-    hung[_LOWER_LIP] += (hung_gap - gap)[:, None] * down
+    hung[LOWER_LIP] += (hung_gap - gap)[:, None] * down
     return hung, np.clip(gap / np.maximum(hung_gap, 1e-3), 0.0, 1.0).astype(np.float32)
 
 
@@ -159,7 +159,7 @@ def _triangulate(points: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArra
     skin = [t for t in found if not np.isin(t, inner).all()]
     first = len(points)
     place = {int(row): first + i for i, row in enumerate(_LOOP)}
-    upper, lower = [place[int(r)] for r in _UPPER_LIP], [place[int(r)] for r in _LOWER_LIP]
+    upper, lower = [place[int(r)] for r in UPPER_LIP], [place[int(r)] for r in LOWER_LIP]
     inside = [[upper[i], upper[i + 1], lower[i]] for i in range(10)]
     inside += [[lower[i], upper[i + 1], lower[i + 1]] for i in range(10)]
     everything = np.array([t for t in skin + inside if len(set(t)) == 3])

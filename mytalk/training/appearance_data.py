@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytalk.appearance.bank import Mouth, distances
+from mytalk.appearance.cavity import Inside
 from mytalk.appearance.mask import mouth_mask, moving_mask
-from mytalk.appearance.prepare import bend, dark_of, network_inputs, sample, window_of
-from mytalk.appearance.preset import EDGE, REFERENCES
+from mytalk.appearance.prepare import bend, network_inputs, resized, resized_flow, sample, skin_of, window_of
+from mytalk.appearance.preset import REFERENCES, AppearancePreset
 from mytalk.appearance.tone import Rim
 from mytalk.appearance.warp import GRID, Points, Target, displacement
+from mytalk.errors import InputError
 from mytalk.face.landmarks import LOWER_LIPS_OUTER, LOWER_MIRROR, aperture
 from mytalk.face.pose import CROP_PIXELS
 from mytalk.training.crops import Crops, load_crops
@@ -45,14 +47,18 @@ class Example:
 class Examples:
     """An endless, seeded stream of examples, every person equally often."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
-        clips = [load_crops(path) for path in sorted(folder.glob("*.npz"))]
+    def __init__(self, folder: Path, preset: AppearancePreset, seed: int) -> None:
+        self._preset = preset
         self._people: dict[str, list[Crops]] = {}
-        for clip in clips:
+        for path in sorted(folder.glob("*.npz")):
+            clip = load_crops(path)
+            if clip.crops.shape[1] != preset.size:
+                sizes = f"crops of {clip.crops.shape[1]} pixels, need {preset.size}"
+                raise InputError(f"{path}: {sizes} (cut them with --size {preset.size})")
             if len(clip.frame) > 2:
                 self._people.setdefault(clip.person, []).append(clip)
         if not self._people:
-            raise ValueError(f"{folder}: no crops (make them with python -m mytalk.training.crops)")
+            raise InputError(f"{folder}: no mouth crops (make them with python -m mytalk.training.crops)")
         self._names = sorted(self._people)
         self.random = np.random.default_rng(seed)
 
@@ -75,7 +81,7 @@ class Examples:
         shapes = [clip.points[i] + _jitter(random, 0.2) for i in references]
         wanted = clip.points[target] + _jitter(random, 0.35)
         return _example(
-            pictures, shapes, look.shot(clip.crops[current]), clip.points[current],
+            self._preset, pictures, shapes, look.shot(clip.crops[current]), clip.points[current],
             look.shot(clip.crops[target]), wanted, mirrored=bool(random.random() < 0.5),
             place=(int(random.integers(-4, 5)), int(random.integers(-4, 5))),
         )  # fmt: skip
@@ -116,7 +122,8 @@ class _Look:
         if other_time:
             gain = gain * np.exp(self._random.normal(0, 0.05)).astype(np.float32)
             slope = self._random.normal(0, 0.08, 2).astype(np.float32)
-        shade = 1 + slope[0] * _RAMP[:, None] + slope[1] * _RAMP[None, :]
+        ramp = np.linspace(-1, 1, len(crop), dtype=np.float32)
+        shade = 1 + slope[0] * ramp[:, None] + slope[1] * ramp[None, :]
         curve = 255 * _LEVELS**self._gamma * gain  # (256, 3)
         values = cv2.LUT(crop, curve[None].astype(np.float32)) * shade[..., None]
         if self._grey:
@@ -131,7 +138,6 @@ class _Look:
 
 
 _LEVELS = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
-_RAMP = np.linspace(-1, 1, CROP_PIXELS, dtype=np.float32)
 
 
 def _closed(clip: Crops, among: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -147,10 +153,11 @@ def _jitter(random: np.random.Generator, scale: float) -> NDArray[np.float32]:
 
 
 def _mouth(crop: NDArray[np.uint8], points: Points) -> Mouth:
-    return Mouth(points, crop, crop, _IDENTITY, dark_of(crop, points))
+    return Mouth(points, crop, crop, _IDENTITY, skin_of(crop, points))
 
 
 def _example(
+    preset: AppearancePreset,
     pictures: list[NDArray[np.uint8]],
     shapes: list[Points],
     current: NDArray[np.uint8],
@@ -163,17 +170,17 @@ def _example(
     if mirrored:
         pictures, shapes = [p[:, ::-1] for p in pictures], [_mirror(s) for s in shapes]
         current, truth, seen, wanted = current[:, ::-1], truth[:, ::-1], _mirror(seen), _mirror(wanted)
-    goal, region = Target(wanted), mouth_mask(wanted)
-    rows, columns = window_of(region, EDGE.window, EDGE.stem)
-    window = _moved(rows, place[0]), _moved(columns, place[1])
+    goal, region = Target(wanted), resized(mouth_mask(wanted), preset.size)
+    rows, columns = window_of(region, preset.window, preset.stem)
+    window = _moved(rows, place[0], preset.size), _moved(columns, place[1], preset.size)
     around = np.ascontiguousarray(current)
     if displacement(wanted, seen) > 1.0:
         reach = moving_mask(seen, wanted)
         flow = GRID + reach[..., None] * (goal.warp_from(seen).flow - GRID)
-        around = sample(around, flow).astype(np.uint8)
-    rim = Rim(around.astype(np.float32), region)
+        around = sample(around, resized_flow(flow, preset.size)).astype(np.uint8)
+    rim, inside = Rim(around.astype(np.float32), region), Inside(wanted, preset.size)
     bent = [
-        bend(_mouth(np.ascontiguousarray(picture), points), goal.warp_from(points), rim)
+        bend(_mouth(np.ascontiguousarray(picture), points), goal.warp_from(points), rim, inside)
         for picture, points in zip(pictures, shapes, strict=True)
     ]
     bent += bent[-1:] * (REFERENCES - len(bent))
@@ -181,14 +188,14 @@ def _example(
     return Example(
         references, non_lip, drawn,
         around[window].astype(np.float32) / 127.5 - 1, truth[window].astype(np.float32) / 127.5 - 1,
-        region[window], _lips(wanted)[window],
+        region[window], resized(_lips(wanted), preset.size)[window],
     )  # fmt: skip
 
 
-def _moved(span: slice, by: int) -> slice:
+def _moved(span: slice, by: int, size: int) -> slice:
     """A window's side moved within the crop."""
     side = span.stop - span.start
-    start = min(max(span.start + by, 0), CROP_PIXELS - side)
+    start = min(max(span.start + by, 0), size - side)
     return slice(start, start + side)
 
 

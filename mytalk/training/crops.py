@@ -1,6 +1,6 @@
 """Mouth crops of talking people as training data for the appearance model, one ``.npz`` a clip.
 
-    python -m mytalk.training.crops VIDEO... -o DATA [--every N]
+    python -m mytalk.training.crops VIDEO... -o DATA [--every N] [--size 256]
 
 Clips that are in DATA already are left alone.
 """
@@ -31,13 +31,13 @@ class Crops:
     """Mouth crops of one clip, in order of time."""
 
     person: str
-    crops: NDArray[np.uint8]  # (N, 128, 128, 3)
-    points: NDArray[np.float32]  # (N, 169, 2) crop pixels
+    crops: NDArray[np.uint8]  # (N, S, S, 3)
+    points: NDArray[np.float32]  # (N, 169, 2) pixels of the 128 crop, whatever S is
     frame: NDArray[np.int64]  # (N,) which frame of the clip
 
 
-def cut_clip(path: Path, person: str, every: int = 1) -> Crops:
-    """The mouth crop of every ``every``-th frame that shows a face."""
+def cut_clip(path: Path, person: str, every: int = 1, size: int = CROP_PIXELS) -> Crops:
+    """The mouth crop, ``size`` pixels a side, of every ``every``-th frame that shows a face."""
     tracker = FaceTracker()
     crops: list[NDArray[np.uint8]] = []
     points: list[NDArray[np.float32]] = []
@@ -54,11 +54,11 @@ def cut_clip(path: Path, person: str, every: int = 1) -> Crops:
             place = place_of(picture, matrix)
             if place is None:
                 continue
-            crops.append(to_crop(picture.region_rgb(place.box), place.to_pixels, CROP_PIXELS))
+            crops.append(to_crop(picture.region_rgb(place.box), place.to_pixels, size))
             points.append(apply(matrix, face.points[_LOWER, :2]))
             numbers.append(number)
     tracker.close()
-    shape = (0, CROP_PIXELS, CROP_PIXELS, 3)
+    shape = (0, size, size, 3)
     return Crops(
         person,
         np.stack(crops) if crops else np.zeros(shape, np.uint8),
@@ -83,12 +83,13 @@ def main() -> None:
     parser.add_argument("videos", nargs="+", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--every", type=int, default=1, help="keep one frame in this many (default: 1)")
+    parser.add_argument("--size", type=int, default=CROP_PIXELS, help="side of a crop (default: 128; paper: 256)")
     parser.add_argument("--person", help="who is seen in these videos (default: one person a video)")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     for path in tqdm(arguments.videos, unit="clip"):
         if not (arguments.output / f"{path.stem}.npz").exists():
-            crops = cut_clip(path, arguments.person or path.stem, arguments.every)
+            crops = cut_clip(path, arguments.person or path.stem, arguments.every, arguments.size)
             save_crops(crops, arguments.output, path.stem)
 
 
