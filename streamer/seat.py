@@ -92,13 +92,14 @@ class Seat:
     def picture(self, frame: VideoFrame) -> None:
         """Hands over the next picture, in order of ``at``."""
         inside = self._inside
-        if len(inside) >= _LEAST_INSIDE and frame.at - inside[0] > self._latency + BACKLOG:
+        lagging = self._pullable or self._tracked or self._untracked  # otherwise it is the engine that waits
+        if lagging and len(inside) >= _LEAST_INSIDE and frame.at - inside[0] > self._latency + BACKLOG:
             self.dropped += 1
             return
         inside.append(frame.at)
         self._untracked.append(frame)
         if len(self._untracked) > UNTRACKED_BOUND:
-            self._untracked.popleft()
+            inside.remove(self._untracked.popleft().at)
             self.dropped += 1
         self._notify()
 
