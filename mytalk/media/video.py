@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -19,14 +19,13 @@ from mytalk.errors import UnreadableError
 from mytalk.media import orientation
 from mytalk.media.decoder import MAX_SIDE, Decoder
 from mytalk.media_time import to_samples
-from mytalk.picture import Matrix, Picture, VideoFrame
+from mytalk.picture import Picture, VideoFrame
 
 MAX_IMAGE_SIDE = 1920
 """A still image is made smaller to this: it becomes a video, which players must be able to show."""
 
 _UNSPECIFIED = 2  # H.273: matrix, primaries and transfer alike
 _FULL_RANGE = 2
-_H273: dict[Matrix, int] = {"bt601": 6, "bt709": 1, "bt2020": 9}
 _JITTER = 1  # seconds by which a stamp may lie behind without meaning that the clock started anew
 
 
@@ -42,7 +41,8 @@ class Colour:
     @classmethod
     def of(cls, picture: Picture) -> Colour:
         """The tags of a picture that no file describes."""
-        return cls(range=_FULL_RANGE if picture.full_range else 1, matrix=_H273[picture.matrix])
+        frame = picture.to_av()
+        return cls(range=int(frame.color_range), matrix=int(frame.colorspace))
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,14 +246,9 @@ def _stated_length(decoder: Decoder, stream: VideoStream) -> Fraction | None:
 
 
 def _colour(frame: av.VideoFrame) -> Colour:
-    """The frame's tags; for RGB sources, those of the conversion that ``Picture`` makes."""
+    """The frame's tags; where ``Picture`` converts (RGB, grey), range and matrix are those of the conversion."""
+    light = {"primaries": int(frame.color_primaries), "transfer": int(frame.color_trc)}
     if frame.format.is_rgb or frame.format.name in ("pal8", "gray"):
-        matrix = 1 if frame.height >= 720 else 6
-        return Colour(range=1, matrix=matrix, primaries=int(frame.color_primaries), transfer=int(frame.color_trc))
+        return replace(Colour.of(Picture.from_av(frame)), **light)
     full = frame.format.name.startswith("yuvj")
-    return Colour(
-        range=_FULL_RANGE if full else int(frame.color_range),
-        matrix=int(frame.colorspace),
-        primaries=int(frame.color_primaries),
-        transfer=int(frame.color_trc),
-    )
+    return Colour(range=_FULL_RANGE if full else int(frame.color_range), matrix=int(frame.colorspace), **light)
