@@ -1,0 +1,149 @@
+"""One session from pictures and speech to pictures: what a user would notice."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mytalk import Picture, Pipeline, StreamOptions, VideoFrame
+from mytalk.errors import EngineError, OptionError
+from mytalk.face import Face, FaceTracker, fit_pose
+from mytalk.face.landmarks import LOWER_FACE, aperture
+from mytalk.media_time import to_samples
+from mytalk.stream import FADE_FRAMES, MAX_PENDING, LipSyncStream
+
+Samples = NDArray[np.float32]
+
+
+def film(picture: Picture, count: int, rate: Fraction = Fraction(25)) -> list[VideoFrame]:
+    base = 1 / rate
+    return [VideoFrame(picture, to_samples(n, base), n, base) for n in range(count)]
+
+
+def run(
+    stream: LipSyncStream, frames: list[tuple[VideoFrame, Face | None]], speech: Samples, packet: int
+) -> list[VideoFrame]:
+    """Pictures and speech side by side in packets, pulled after each."""
+    out: list[VideoFrame] = []
+    waiting = list(frames)
+    for start in range(0, len(speech), packet):
+        stream.push_speech(speech[start : start + packet])
+        while waiting and waiting[0][0].at <= start + packet:
+            stream.push_frame(*waiting.pop(0))
+        out += stream.pull()
+    for frame, face in waiting:
+        stream.push_frame(frame, face)
+    stream.finish()
+    out += stream.pull()
+    stream.close()
+    return out
+
+
+def gap(tracker: FaceTracker, frame: VideoFrame) -> float:
+    face = tracker(frame.picture)
+    assert face is not None
+    return float(aperture(fit_pose(face).to_canonical(face.points)[list(LOWER_FACE)]))
+
+
+@pytest.mark.parametrize("rate", [Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(50)])
+def test_every_frame_comes_back_at_its_own_time(
+    pipeline: Pipeline, portrait: Picture, portrait_face: Face, babble: Samples, rate: Fraction
+) -> None:
+    frames = film(portrait, int(1.5 * rate), rate)
+    out = run(pipeline.stream(), [(frame, portrait_face) for frame in frames], babble[:24_000], 640)
+    assert [(f.at, f.pts, f.time_base) for f in out] == [(f.at, f.pts, f.time_base) for f in frames]
+
+
+def test_packet_sizes_do_not_change_a_pixel(
+    pipeline: Pipeline, portrait: Picture, portrait_face: Face, babble: Samples
+) -> None:
+    frames = [(frame, portrait_face) for frame in film(portrait, 25)]
+    one, other = (run(pipeline.stream(), frames, babble[:16_000], packet) for packet in (160, 5000))
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a.picture.y, b.picture.y)
+
+
+def test_frames_leave_after_the_stated_latency(
+    pipeline: Pipeline, portrait: Picture, portrait_face: Face, babble: Samples
+) -> None:
+    for name, frames in (("low", 4), ("balanced", 6), ("quality", 12)):
+        stream = pipeline.stream(StreamOptions(profile=name))
+        assert stream.latency == frames * 640
+        for frame in film(portrait, frames):
+            stream.push_frame(frame, portrait_face)
+        stream.push_speech(babble[: stream.latency - 1])
+        assert not list(stream.pull())
+        stream.push_speech(babble[stream.latency - 1 : stream.latency])
+        assert [frame.pts for frame in stream.pull()][:1] == [0]
+
+
+def test_pictures_without_a_face_are_the_same_objects(pipeline: Pipeline, portrait: Picture, babble: Samples) -> None:
+    frames = film(portrait, 25)
+    out = run(pipeline.stream(), [(frame, None) for frame in frames], babble[:16_000], 640)
+    assert all(a.picture is b.picture for a, b in zip(out, frames, strict=True))
+
+
+def test_a_lost_face_fades_out_and_back_in(
+    pipeline: Pipeline, portrait: Picture, portrait_face: Face, babble: Samples
+) -> None:
+    frames = film(portrait, 60)
+    faces = [None if 25 <= n < 35 else portrait_face for n in range(60)]
+    stream = pipeline.stream(StreamOptions(mouth_opening=0.0))
+    out = run(stream, list(zip(frames, faces, strict=True)), babble[:40_000], 640)
+    change = [float(np.abs(f.picture.y.astype(int) - portrait.y).sum()) for f in out]
+    assert max(change[25:35]) == 0
+    steady = np.median(change[10:20])
+    assert change[24] < 0.6 * steady
+    assert change[24] < change[23] < change[22] * 1.05
+    assert change[35] < 0.6 * steady
+    assert change[35 + FADE_FRAMES] > 0.7 * steady
+
+
+def test_the_mouth_closes_when_told_to(
+    pipeline: Pipeline, portrait: Picture, portrait_face: Face, babble: Samples
+) -> None:
+    frames = [(frame, portrait_face) for frame in film(portrait, 30)]
+    tracker = FaceTracker()
+    closed, open_wide = (
+        np.mean(
+            [
+                gap(tracker, f)
+                for f in run(pipeline.stream(StreamOptions(mouth_opening=m)), frames, babble[:19_200], 640)
+            ]
+        )
+        for m in (0.0, 2.0)
+    )
+    tracker.close()
+    assert closed < open_wide
+
+
+def test_pictures_must_come_in_order_and_may_not_pile_up(pipeline: Pipeline, portrait: Picture) -> None:
+    stream = pipeline.stream()
+    late, early = film(portrait, 2)[::-1]
+    stream.push_frame(late, None)
+    with pytest.raises(EngineError, match="in order"):
+        stream.push_frame(early, None)
+    for frame in film(portrait, MAX_PENDING + 1)[2:]:
+        stream.push_frame(frame, None)
+    with pytest.raises(EngineError, match="push speech"):
+        stream.push_frame(film(portrait, MAX_PENDING + 2)[-1], None)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"profile": "fast"}, {"mouth_opening": -1.0}, {"mouth_opening": float("nan")}, {"steps": 0}, {"seed": -1}],
+)
+def test_options_out_of_range_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(OptionError):
+        StreamOptions(**options)  # type: ignore[arg-type]
+
+
+def test_the_offline_call_gives_as_many_frames_as_it_took(
+    pipeline: Pipeline, portrait: Picture, babble: Samples
+) -> None:
+    frames = film(portrait, 20)
+    out = list(pipeline.dub(frames, babble[:8000]))
+    assert [frame.pts for frame in out] == [frame.pts for frame in frames]
