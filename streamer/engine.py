@@ -11,22 +11,12 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Protocol
 
 from mytalk.errors import EngineError
 from streamer.clock import Clock
-from streamer.seat import Deliver, Fail, LipSync, Seat
-
-if TYPE_CHECKING:
-    from mytalk.stream import StreamOptions
+from streamer.seat import Deliver, Fail, Models, OpenStream, Seat
 
 log = logging.getLogger(__name__)
-
-
-class Models(Protocol):
-    """What the engine needs of :class:`mytalk.pipeline.Pipeline`."""
-
-    def stream(self, options: StreamOptions) -> LipSync: ...
 
 
 class Engine:
@@ -68,11 +58,11 @@ class Engine:
             if thread.is_alive():
                 log.error("the %s thread did not end within 5 s", thread.name)
 
-    def seat(self, options: StreamOptions, deliver: Deliver, fail: Fail) -> Seat:
-        """A place for one session. ``deliver`` and ``fail`` are called on the event loop."""
+    def seat(self, open_stream: OpenStream, deliver: Deliver, fail: Fail) -> Seat:
+        """A place for one session. ``deliver`` and ``fail`` are called on the loop, ``open_stream`` on the thread."""
         if self.state != "ready" or self._loop is None:
             raise EngineError(f"the engine is {self.state} (need it ready; see /readyz)")
-        seat = Seat(options, self._notify, self._post, deliver, fail)
+        seat = Seat(open_stream, self._notify, self._post, deliver, fail)
         with self._wake:
             self._seats.append(seat)
             self._wake.notify_all()
@@ -126,7 +116,7 @@ class Engine:
             return
         began = self._clock.now()
         assert self._models is not None
-        seat.work(self._models.stream)
+        seat.work(self._models)
         self._count(began)
 
     # --- the tracker thread

@@ -44,7 +44,7 @@ class SessionOptions:
         return cls(**body)
 
     def for_stream(self) -> StreamOptions:
-        """The part that the models see."""
+        """The part that the models see. Imports torch: for the engine thread."""
         from mytalk.stream import StreamOptions
 
         return StreamOptions(

@@ -34,6 +34,7 @@ SPEECH_BOUND = 4 * SAMPLE_RATE
 _LEAST_INSIDE = 4  # pictures: a stream looks at the next two before it lets one go
 
 Speech = NDArray[np.float32]
+OpenStream = Callable[["Models"], "LipSync"]
 Deliver = Callable[[VideoFrame], None]
 Fail = Callable[[MyTalkError], None]
 
@@ -53,12 +54,18 @@ class LipSync(Protocol):
     def close(self) -> None: ...
 
 
+class Models(Protocol):
+    """What a seat needs of :class:`mytalk.pipeline.Pipeline`."""
+
+    def stream(self, options: StreamOptions) -> LipSync: ...
+
+
 class Seat:
     """Made by :meth:`streamer.engine.Engine.seat`. ``picture``, ``speech`` and ``close`` are for the event loop."""
 
     def __init__(
         self,
-        options: StreamOptions,
+        open_stream: OpenStream,
         notify: Callable[[], None],
         post: Callable[[Callable[[], None]], None],
         deliver: Deliver,
@@ -68,7 +75,7 @@ class Seat:
         self.freed = False
         self.failed = False
         self.dropped = 0  # pictures that found no room
-        self._options = options
+        self._open_stream = open_stream
         self._notify, self._post, self._deliver, self._fail = notify, post, deliver, fail
         self._stream: LipSync | None = None
         self._untracked: deque[VideoFrame] = deque()
@@ -154,11 +161,11 @@ class Seat:
             return True
         return not self.failed and (self._stream is None or self._pullable or bool(self._speech or self._tracked))
 
-    def work(self, open_stream: Callable[[StreamOptions], LipSync]) -> None:
+    def work(self, models: Models) -> None:
         """One job: takes in what has come, then finishes at most one picture."""
         try:
             if self._stream is None:
-                self._stream = open_stream(self._options)
+                self._stream = self._open_stream(models)
                 self._latency = self._stream.latency
                 self._notify()
             self._take_in(self._stream)

@@ -22,8 +22,9 @@ from streamer.api import Api
 from streamer.clock import Clock, SystemClock
 from streamer.config import ServerConfig
 from streamer.cores import leave_some_to_others
-from streamer.engine import Engine, Models
+from streamer.engine import Engine
 from streamer.errors import PortInUseError
+from streamer.seat import Models
 from streamer.sessions import Sessions
 
 log = logging.getLogger(__name__)

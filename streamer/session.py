@@ -24,7 +24,7 @@ from streamer.errors import ConflictError, UnknownSessionError
 from streamer.options import SessionOptions
 from streamer.pacer import Pacer
 from streamer.receive import Inbound
-from streamer.seat import Seat
+from streamer.seat import LipSync, Models, Seat
 from streamer.speech import CHUNK_TIME, Downsampler, SpeechChunk, stereo_of
 from streamer.stored import LoopedSpeech
 from streamer.timeline import HOLD, PictureTimeline, SpeechTimeline, picture_offset
@@ -98,6 +98,7 @@ class Session:
         if self._ended.is_set():
             raise UnknownSessionError("the session ended while its offer was answered (make another)")
         self._peer = peer
+        self.state = "live"
         self._attached.set()
 
     async def end(self, reason: str) -> None:
@@ -185,7 +186,6 @@ class Session:
         await self._attached.wait()
         assert self._peer is not None
         peer = self._peer
-        self.state = "live"
         async with asyncio.TaskGroup() as group:
             group.create_task(self._end_with(peer))
             if self._stored_speech is not None:
@@ -214,8 +214,11 @@ class Session:
         self._pacer = Pacer(origin, self._delay)
         self._downsample = Downsampler()
         self._last: Picture | None = None
-        self._seat: Seat = self._engine.seat(self.options.for_stream(), self._finished, self._failed)
+        self._seat: Seat = self._engine.seat(self._open_stream, self._finished, self._failed)
         self._began.set()
+
+    def _open_stream(self, models: Models) -> LipSync:
+        return models.stream(self.options.for_stream())
 
     # --- in
 

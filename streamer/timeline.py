@@ -14,7 +14,7 @@ from fractions import Fraction
 import numpy as np
 
 from mytalk.media_time import SAMPLE_RATE, to_samples
-from streamer.clock import SAMPLE_NS, SECOND_NS
+from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
 from streamer.speech import CHUNK, CHUNK_TIME, OUTPUT_RATE, SpeechChunk, Stereo
 
 STALL = SAMPLE_RATE // 5
@@ -23,12 +23,39 @@ STALL = SAMPLE_RATE // 5
 HOLD = SAMPLE_RATE // 4
 """Media time (250 ms) without a new picture before the last one stands in."""
 
-JUMP = 2 * OUTPUT_RATE
-"""Samples (48 kHz, 2 s): a timestamp further ahead than this starts a new reckoning instead of a gap."""
+JUMP = 2 * SECOND_NS
+"""A packet that is early by more than this, or late by more for a second, says that the sender's timestamps jumped."""
 
-_DRIFT = 2 * CHUNK  # samples that every packet of a window must be early or late by, before the reckoning moves
-_WINDOW = 250  # packets: 5 s
+_DRIFT = 40 * MILLISECOND_NS  # that every packet of a window must be early or late by, before its track moves
+_WINDOW = 150  # packets: 3 s of speech, 6 s of a 25 fps camera
+_PATIENCE = SECOND_NS  # of packets late by JUMP: a queue that empties after a stall is shorter
 _SLEW = SAMPLE_RATE // 200  # a picture moves at most 5 ms against the one before it
+
+
+class Reckoning:
+    """Says when a track's place on the timeline is wrong: two clocks drift, a path grew slower, timestamps jumped."""
+
+    def __init__(self) -> None:
+        self._window: deque[int] = deque(maxlen=_WINDOW)
+        self._late_since: int | None = None
+
+    def shift(self, lateness: int, now: int) -> int:
+        """Nanoseconds to move the track by, from how late each packet is against its place; mostly 0."""
+        self._window.append(lateness)
+        if lateness <= JUMP:
+            self._late_since = None
+        elif self._late_since is None:
+            self._late_since = now
+        least = min(self._window)
+        if lateness < -JUMP or (self._late_since is not None and now - self._late_since > _PATIENCE):
+            moved = lateness
+        elif len(self._window) == _WINDOW and abs(least) >= _DRIFT:
+            moved = least
+        else:
+            return 0
+        self._window.clear()
+        self._late_since = None
+        return moved
 
 
 class SpeechTimeline:
@@ -46,7 +73,7 @@ class SpeechTimeline:
         self._next = 0  # position of the first sample not yet taken, in 48 kHz samples
         self._parts: deque[Stereo] = deque()
         self._held = 0  # samples in _parts
-        self._lateness: deque[int] = deque(maxlen=_WINDOW)
+        self._reckoning = Reckoning()
 
     @property
     def at(self) -> int:
@@ -61,10 +88,10 @@ class SpeechTimeline:
     def accept(self, pts: int, samples: Stereo, now: int) -> list[SpeechChunk]:
         """Takes one decoded packet, ``pts`` in 48 kHz samples of its track; returns the chunks it completes."""
         count = len(samples)
-        if self._offset is None or not -JUMP < pts + self._offset - self._next < JUMP:
+        if self._offset is None:
             self._offset = _whole(max(self._next, self._position(now) - count) - pts, up=True)
-            self._lateness.clear()
-        self._follow(self._position(now) - (pts + self._offset + count))
+        late = self._position(now) - (pts + self._offset + count)
+        self._offset += _whole(self._reckoning.shift(late * SECOND_NS // OUTPUT_RATE, now) * OUTPUT_RATE // SECOND_NS)
         start = pts + self._offset
         if start > self._next:
             self._silence(start - self._next)
@@ -82,15 +109,6 @@ class SpeechTimeline:
 
     def _position(self, now: int) -> int:
         return (now - self._origin) * OUTPUT_RATE // SECOND_NS
-
-    def _follow(self, lateness: int) -> None:
-        """Moves the reckoning when every packet of the last 5 s was early, or late: two clocks, or a slower path."""
-        self._lateness.append(lateness)
-        least = min(self._lateness)
-        if len(self._lateness) == _WINDOW and abs(least) >= _DRIFT:
-            assert self._offset is not None
-            self._offset += _whole(least, up=False)
-            self._lateness.clear()
 
     def _silence(self, count: int) -> None:
         self.filled += count
@@ -124,25 +142,24 @@ class PictureTimeline:
         self._offset: int | None = None  # media time - track time
         self._wanted: int | None = None  # the offset that the sender's reports ask for
         self._last = -1
-
-    @property
-    def last(self) -> int:
-        """Media time of the newest picture; -1 before the first."""
-        return self._last
+        self._reckoning = Reckoning()
 
     def align(self, offset: int) -> None:
         """Takes the offset (media time minus track time) that the sender's reports show, and moves there slowly."""
-        if self._offset is not None and abs(offset - self._offset) <= JUMP * SAMPLE_RATE // OUTPUT_RATE:
+        if self._offset is not None and abs(offset - self._offset) * SAMPLE_NS <= JUMP:
             self._wanted = offset
 
     def place(self, pts: int, time_base: Fraction, now: int) -> int | None:
         """Media time of a picture that arrived now; None where its place has been taken already."""
         track = to_samples(pts, time_base)
         arrived = (now - self._origin) // SAMPLE_NS
-        if self._offset is None or not -JUMP < track + self._offset - arrived < JUMP:
-            self._offset, self._wanted = max(arrived, self._last + 1) - track, None
-        if self._wanted is not None:
+        if self._offset is None:
+            self._offset = arrived - track
+        shift = self._reckoning.shift((arrived - track - self._offset) * SAMPLE_NS, now)
+        if self._wanted is not None and abs(shift) <= JUMP:
             self._offset += max(-_SLEW, min(_SLEW, self._wanted - self._offset))
+        elif shift:
+            self._offset, self._wanted = self._offset + shift // SAMPLE_NS, None
         return self._put(track + self._offset)
 
     def hold(self, now: int, step: int) -> int | None:
@@ -182,7 +199,7 @@ def picture_offset(speech: SenderReport, picture: SenderReport, speech_offset: i
     return round(media - Fraction(picture.pts * SAMPLE_RATE, picture.rate))
 
 
-def _whole(samples: int, *, up: bool) -> int:
+def _whole(samples: int, *, up: bool = False) -> int:
     """A multiple of 20 ms; towards zero, or not below ``samples``."""
     if up:
         return -(-samples // CHUNK) * CHUNK

@@ -20,6 +20,7 @@ from streamer.engine import Engine
 from streamer.seat import Seat
 
 PICTURE = Picture.from_rgb(np.full((128, 128, 3), 60, np.uint8))
+OPTIONS: Any = None
 SPEECH = np.zeros(640, np.float32)
 
 
@@ -40,8 +41,7 @@ class Customer:
         self.frames: list[VideoFrame] = []
         self.failures: list[MyTalkError] = []
         self.threads: set[str] = set()
-        options: Any = None
-        self.seat: Seat = engine.seat(options, self._deliver, self.failures.append)
+        self.seat: Seat = engine.seat(lambda models: models.stream(OPTIONS), self._deliver, self.failures.append)
 
     def _deliver(self, frame: VideoFrame) -> None:
         self.threads.add(threading.current_thread().name)

@@ -87,6 +87,37 @@ def test_a_sender_whose_clock_runs_differently_stays_within_60_ms(ppm: int) -> N
     assert timeline.late + timeline.filled < 2 * drifted + 4 * CHUNK
 
 
+@pytest.mark.parametrize("stall", [1, 3, 10])
+def test_after_a_stall_of_the_server_speech_is_back_in_its_place_at_once(stall: int) -> None:
+    """Nothing is taken in for seconds; then 50 packets, all that the queue held, come at once."""
+    timeline = SpeechTimeline(origin=0)
+    missed = stall * 50
+    for i in range(100):
+        timeline.accept(i * CHUNK, packet(0), (i + 1) * PACKET_NS)
+    now = (100 + missed) * PACKET_NS
+    timeline.advance(now)
+    for i in range(100 + missed - 50, 100 + missed):
+        timeline.accept(i * CHUNK, packet(0), now)
+    for i in range(100 + missed, 600 + missed):
+        timeline.accept(i * CHUNK, packet(0), (i + 1) * PACKET_NS)
+        assert timeline.at == (i + 1) * CHUNK_TIME
+
+
+@pytest.mark.parametrize("jump", [-50_000, 50_000])
+def test_a_track_whose_timestamps_jumped_is_heard_again_within_two_seconds(jump: int) -> None:
+    timeline = SpeechTimeline(origin=0)
+    for i in range(100):
+        timeline.accept(5_000 * CHUNK + i * CHUNK, packet(1), (i + 1) * PACKET_NS)
+    heard = []
+    for i in range(100, 300):
+        now = (i + 1) * PACKET_NS
+        chunks = timeline.accept((5_000 + i) * CHUNK + jump * 10, packet(1), now) + timeline.advance(now)
+        heard += [i] * any(chunk.samples.any() for chunk in chunks)
+        assert timeline.at <= (i + 2) * CHUNK_TIME
+    assert heard[0] < 200
+    assert heard[-50:] == list(range(250, 300))
+
+
 def test_a_jump_of_the_senders_timestamps_starts_a_new_reckoning() -> None:
     timeline = SpeechTimeline(origin=0)
     chunks = timeline.accept(0, packet(0), PACKET_NS)

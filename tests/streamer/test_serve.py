@@ -1,0 +1,71 @@
+"""``mytalk serve`` as a user runs it."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "streamer.cli", "serve"]
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server with the embedded models, and the page's address that it printed."""
+    process = subprocess.Popen(
+        [*COMMAND, "--port", "0", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("Serving at http://localhost:"), process.communicate()[1]
+        yield process, line.split()[2]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it_cleanly_in_bounded_time(number: signal.Signals) -> None:
+    with serving() as (process, url):
+        with urllib.request.urlopen(f"{url}readyz") as answer:
+            assert answer.status == 200
+        began = time.monotonic()
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=10)
+        assert (process.returncode, errors) == (0, "")
+        assert time.monotonic() - began < 8
+
+
+def test_a_port_in_use_is_one_line_and_a_non_zero_exit() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run([*COMMAND, "--port", port], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 6
+    assert done.stderr.count("\n") == 1
+    assert f"port {port} of 127.0.0.1 is in use" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--preset", "nonesuch"], "nonesuch"),
+        (["--host", "192.0.2.1"], "cannot listen on 192.0.2.1"),
+        (["--port", "99999"], "cannot listen"),
+        (["--device", "abacus"], "abacus"),
+        (["--portrait", "missing.png"], "missing.png"),
+    ],
+)
+def test_a_server_that_cannot_start_says_why_in_one_line(arguments: list[str], words: str) -> None:
+    given = arguments if "--port" in arguments else ["--port", "0", *arguments]
+    done = subprocess.run([*COMMAND, *given], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert words in done.stderr
