@@ -11,7 +11,11 @@ from browser import CHROMIUM, chromium
 from conftest import write_wav
 from fakes import FakeModels, babble, numbered
 
-from streamer.server import Running
+from mytalk.face import FaceTracker
+from mytalk.face.landmarks import LIPS
+from mytalk.media import open_face
+from streamer.config import ServerConfig
+from streamer.server import Running, running
 
 pytestmark = [
     pytest.mark.browser,
@@ -140,3 +144,45 @@ def write_film(path: Path) -> None:
                 stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuvj420p"))
             )
         container.mux(stream.encode(None))
+
+
+# How much a box of the result changes over 2 s: mean absolute difference of its grey values between looks.
+CHANGE = """new Promise((resolve) => {
+  const video = document.getElementById('result');
+  const canvas = document.createElement('canvas');
+  canvas.width = video.videoWidth; canvas.height = video.videoHeight;
+  const brush = canvas.getContext('2d', { willReadFrequently: true });
+  let before = null, sum = 0, looks = 0;
+  const timer = setInterval(() => {
+    brush.drawImage(video, 0, 0);
+    const data = brush.getImageData(%s).data;
+    if (before) {
+      let change = 0;
+      for (let i = 0; i < data.length; i += 4) change += Math.abs(data[i + 1] - before[i + 1]);
+      sum += change / (data.length / 4);
+      looks += 1;
+    }
+    before = data;
+    if (looks === 25) { clearInterval(timer); resolve(sum / looks); }
+  }, 80);
+})"""
+
+
+@pytest.mark.slow
+async def test_the_portraits_mouth_moves_and_the_rest_stays_with_the_real_models(tmp_path: Path) -> None:
+    config = ServerConfig(port=0)
+    face = FaceTracker()(next(open_face(config.portrait_path).frames(endless=True)).picture)
+    assert face is not None
+    x0, y0 = (int(side) for side in face.points[list(LIPS), :2].min(axis=0))
+    x1, y1 = (int(side) for side in face.points[list(LIPS), :2].max(axis=0))
+    async with running(config) as server:
+        await server.loading
+        async with chromium(tmp_path) as page:
+            await page.open(server.url)
+            await page.run("document.getElementById('start').click()")
+            await page.until(PLAYING)
+            mouth = await page.run(CHANGE % f"{x0}, {y0}, {x1 - x0}, {y1 - y0}")
+            corner = await page.run(CHANGE % "0, 0, 100, 60")
+            await page.screenshot(tmp_path / "real.png")
+            assert page.complaints == []
+    assert mouth > 2 * corner + 0.5
