@@ -4,7 +4,7 @@
 
 Of each clip, the first 3 s (1.5 s where it is no longer than 4 s) fill the reference bank; after that the bank is
 closed, and every frame's mouth region is rendered anew from the bank, at the frame's own landmarks. Compared on the
-256 x 256 canonical face crop (canonical x -1.25..1.25, y -0.5..2), against the same crop of the filmed frame. The
+256 x 256 canonical face crop (the whole face: canonical x -1.6..1.6, y -1.15..2.05), against the same crop of the filmed frame. The
 mouth box is the true lips' bounding box, a quarter wider on each side. Time is one thread's, for ``render`` alone:
 no detection, decoding or encoding.
 """
@@ -37,7 +37,7 @@ from mytalk.face.tracker import Face, FaceTracker
 from mytalk.picture import Picture
 
 SIDE = 256
-LEFT, TOP, EXTENT = -1.25, -0.5, 2.5
+LEFT, TOP, EXTENT = -1.6, -1.15, 3.2
 BANK_SECONDS, SHORT_BANK_SECONDS, SHORT_CLIP = 3.0, 1.5, 4.0
 _LOWER, _OUTER = list(LOWER_FACE), list(LIPS_OUTER)
 

@@ -17,7 +17,7 @@ _FIRST_LOG_VARIANCE = -6.0  # an untrained latent carries more signal than noise
 
 
 class Rendering(NamedTuple):
-    """How to make the mouth out of the mesh-warped references. Pictures are in -1..1.
+    """How to make the mouth out of the mesh-warped references. Pictures are in units of ``Exposure``.
 
     ``mouth = references[0] + sum_k blend[k] * (references[k + 1] - references[0]) + change``
     """

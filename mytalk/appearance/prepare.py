@@ -21,6 +21,9 @@ from mytalk.face.pose import CROP_PIXELS
 Matrix = NDArray[np.float32]  # (2, 3) affine
 Window = tuple[slice, slice]  # rows and columns of a crop
 
+_DEVIATIONS = 4.0  # standard deviations of the mouth region that make one unit of the network
+_FLAT = 6.0  # a region flatter than this is not blown up, 0..255
+
 
 @dataclass(frozen=True, slots=True)
 class Bent:
@@ -44,17 +47,45 @@ def bend(mouth: Mouth, warp: Warp, rim: Rim, inside: Inside) -> Bent:
     return Bent(warp, colours, rim.correction(colours), cavity, drawn)
 
 
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """The network works on ``(colour - mean) / unit``: a dark, tinted or painted face is to it as any other."""
+
+    mean: NDArray[np.float32]  # (3,), 0..255
+    unit: np.float32
+
+    def normal(self, colours: Colours) -> Colours:
+        return np.asarray((colours - self.mean) / self.unit, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkInputs:
+    """One window of the crop in units of ``exposure``; what is masked out is 0."""
+
+    references: NDArray[np.float32]  # (3, W, W, 3)
+    non_lip: NDArray[np.float32]  # (W, W, 3)
+    landmarks: NDArray[np.float32]  # (W, W, 3), in -1..1
+    exposure: Exposure
+
+
 def network_inputs(
     bent: list[Bent], current: Colours, region: NDArray[np.float32], points: Points, window: Window
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """References ``(3, W, W, 3)``, non-lip frame and landmarks ``(W, W, 3)`` in -1..1, what is masked out 0."""
-    scale = np.float32(1 / 127.5)
+) -> NetworkInputs:
+    """What the network sees, for references nearest first."""
     inside = region[window][..., None]
-    lips = np.stack([(one.colours[window] + one.correction[window]) for one in bent])
-    lips = (np.clip(lips, 0, 255, out=lips) * scale - 1) * inside
-    non_lip = (current[window] * scale - 1) * (1 - inside)
-    drawn = landmark_picture(points, region.shape[0])[window].astype(np.float32) * scale - 1
-    return lips, non_lip, drawn
+    lips = np.stack([one.colours[window] + one.correction[window] for one in bent])
+    exposure = _exposure_of(lips[0], inside)
+    drawn = landmark_picture(points, region.shape[0])[window].astype(np.float32) * np.float32(1 / 127.5) - 1
+    return NetworkInputs(
+        exposure.normal(lips) * inside, exposure.normal(current[window]) * (1 - inside), drawn, exposure
+    )
+
+
+def _exposure_of(lips: Colours, inside: NDArray[np.float32]) -> Exposure:
+    weight = inside / max(float(inside.sum()), 1.0)
+    mean = (lips * weight).sum(axis=(0, 1))
+    deviation = float(np.sqrt((np.square(lips - mean) * weight).sum() / 3))
+    return Exposure(mean, np.float32(_DEVIATIONS * max(deviation, _FLAT)))
 
 
 def window_of(region: NDArray[np.float32], side: int, cell: int) -> Window:

@@ -113,16 +113,17 @@ class MouthRenderer:
         preset = self._model.preset
         window = window_of(region, preset.window, preset.stem)
         device = next(self._model.parameters()).device
+        seen = network_inputs(bent, current, region, points, window)
         inputs = (
             torch.from_numpy(array).to(device).movedim(-1, -3).unsqueeze(0)
-            for array in network_inputs(bent, current, region, points, window)
+            for array in (seen.references, seen.non_lip, seen.landmarks)
         )
         with torch.inference_mode():
             painted = self._model(*inputs)
         blend = np.zeros((REFERENCES - 1, self._size, self._size), np.float32)
         change = np.zeros_like(current)
         blend[:, *window] = painted.blend[0].float().cpu().numpy()
-        change[window] = painted.change[0].movedim(0, -1).float().cpu().numpy() * np.float32(127.5)
+        change[window] = painted.change[0].movedim(0, -1).float().cpu().numpy() * seen.exposure.unit
         return blend, change
 
 

@@ -45,12 +45,16 @@ class Recipe:
     average: float = 0.999  # decay of the weights' moving average, which is what is shipped
     kl_weight: float = 1e-6
     gradient_weight: float = 0.25
-    texture_weight: float = 1.0
+    texture_weight: float = 2.0
     mouth_weight: float = 4.0  # on top of 1
     patch_weight: float = 0.5  # of the reconstruction's pull on the last layer
-    patch_from: float = 0.3  # share of the run
+    patch_learning_rate: float = 1e-3
+    patch_from: float = 0.25  # share of the run
     log_every: int = 50
     save_every: int = 500
+
+
+_CLUELESS = 2 * math.log(2)  # loss of a discriminator that guesses
 
 
 class Run:
@@ -65,9 +69,10 @@ class Run:
         self.discriminator = Discriminator(sizes).to(device)
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.99))
         self.patch_optimiser = torch.optim.Adam(
-            self.discriminator.parameters(), lr=recipe.learning_rate / 3, betas=(0.5, 0.9)
+            self.discriminator.parameters(), lr=recipe.patch_learning_rate, betas=(0.5, 0.9)
         )
         self.examples = Examples(data, sizes, recipe.seed)
+        self.patch_loss = _CLUELESS
         self.steps = 0
         self.seconds = 0.0
 
@@ -75,6 +80,11 @@ class Run:
     def share(self) -> float:
         """How much of the run is behind us, 0..1."""
         return min(1.0, self.seconds / 60 / self.recipe.minutes)
+
+    @property
+    def _trust(self) -> float:
+        """0 while the discriminator guesses, 1 once it clearly sees a difference."""
+        return min(1.0, max(0.0, (_CLUELESS - self.patch_loss) / 0.4))
 
     def step(self) -> dict[str, float]:
         """One batch. Returns the losses, and the L1 of the bent first reference alone, to compare with."""
@@ -84,6 +94,8 @@ class Run:
         rate *= 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * self.share))
         for group in self.optimiser.param_groups:
             group["lr"] = rate
+        for group in self.patch_optimiser.param_groups:
+            group["lr"] = recipe.patch_learning_rate
         batch = _Batch([self.examples.draw() for _ in range(recipe.batch)], self.device)
         rendering = self.model(batch.references, batch.non_lip, batch.landmarks)
         picture = batch.composed(rendering.mouth(batch.references) - rendering.change, rendering.change)
@@ -92,14 +104,15 @@ class Run:
         loss = loss + recipe.kl_weight * rendering.kl
         adversarial = self.share >= recipe.patch_from
         if adversarial:
-            fooled = functional.softplus(-self.discriminator(picture)).mean()
-            loss = loss + recipe.patch_weight * self._balance(loss, fooled) * fooled
+            fooled = functional.softplus(-self.discriminator(_detail(picture))).mean()
+            loss = loss + recipe.patch_weight * self._trust * self._balance(loss, fooled) * fooled
         self.optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimiser.step()
         if adversarial:
             losses["patch"] = self._step_discriminator(batch.truth, picture.detach())
+            self.patch_loss += 0.02 * (float(losses["patch"]) - self.patch_loss)
         self._take_average()
         self.steps += 1
         self.seconds += time.monotonic() - start
@@ -114,7 +127,7 @@ class Run:
 
     def _step_discriminator(self, truth: Tensor, picture: Tensor) -> Tensor:
         """Equation 8, as the discriminator sees it."""
-        real, painted = self.discriminator(truth), self.discriminator(picture)
+        real, painted = self.discriminator(_detail(truth)), self.discriminator(_detail(picture))
         loss = functional.softplus(-real).mean() + functional.softplus(painted).mean()
         self.patch_optimiser.zero_grad()
         loss.backward()
@@ -130,11 +143,17 @@ class Run:
     def save(self, path: Path) -> None:
         """Writes everything; the file is replaced at once."""
         state = {
-            "model": self.model.state_dict(), "average": self.average,
-            "discriminator": self.discriminator.state_dict(), "optimiser": self.optimiser.state_dict(),
-            "patch_optimiser": self.patch_optimiser.state_dict(), "steps": self.steps, "seconds": self.seconds,
-            "torch": torch.get_rng_state(), "numpy": self.examples.random.bit_generator.state,
-        }  # fmt: skip
+            "model": self.model.state_dict(),
+            "average": self.average,
+            "discriminator": self.discriminator.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "patch_optimiser": self.patch_optimiser.state_dict(),
+            "patch_loss": self.patch_loss,
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "torch": torch.get_rng_state(),
+            "numpy": self.examples.random.bit_generator.state,
+        }
         torch.save(state, path.with_suffix(".part"))
         path.with_suffix(".part").replace(path)
 
@@ -147,6 +166,7 @@ class Run:
         self.optimiser.load_state_dict(state["optimiser"])
         self.patch_optimiser.load_state_dict(state["patch_optimiser"])
         self.steps, self.seconds = state["steps"], state["seconds"]
+        self.patch_loss = state["patch_loss"]
         torch.set_rng_state(state["torch"].cpu())
         self.examples.random.bit_generator.state = state["numpy"]
 
@@ -181,6 +201,17 @@ class _Batch:
             "gradient": slopes,
             "texture": texture,
         }
+
+
+def _detail(picture: Tensor) -> Tensor:
+    """What the discriminator looks at: the window's middle without its low frequencies, which drown the detail.
+
+    Noise hides that filmed pixels are whole numbers.
+    """
+    side = picture.shape[-1]
+    part = picture[..., side // 6 : side * 5 // 6, side // 8 : side * 7 // 8]
+    smooth = functional.avg_pool2d(functional.pad(part, (3, 3, 3, 3), mode="reflect"), 7, 1)
+    return 6 * (part - smooth) + 0.05 * torch.randn_like(part)
 
 
 def _slopes(x: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ _IDENTITY = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One training example: a window of the crop. Pictures are ``(W, W, 3)`` in -1..1."""
+    """One training example: a window of the crop. Pictures are ``(W, W, 3)``, in the network's units."""
 
     references: NDArray[np.float32]  # (3, W, W, 3), masked as the network sees them
     non_lip: NDArray[np.float32]
@@ -79,7 +79,7 @@ class Examples:
         look = _Look(random)
         pictures = [look.shot(clip.crops[i], other_time=True) for i in references]
         shapes = [clip.points[i] + _jitter(random, 0.2) for i in references]
-        wanted = clip.points[target] + _jitter(random, 0.35)
+        wanted = clip.points[target] + _jitter(random, 0.25)
         return _example(
             self._preset, pictures, shapes, look.shot(clip.crops[current]), clip.points[current],
             look.shot(clip.crops[target]), wanted, mirrored=bool(random.random() < 0.5),
@@ -173,21 +173,21 @@ def _example(
     goal, region = Target(wanted), resized(mouth_mask(wanted), preset.size)
     rows, columns = window_of(region, preset.window, preset.stem)
     window = _moved(rows, place[0], preset.size), _moved(columns, place[1], preset.size)
-    around = np.ascontiguousarray(current)
+    around = current.astype(np.float32)
     if displacement(wanted, seen) > 1.0:
         reach = moving_mask(seen, wanted)
         flow = GRID + reach[..., None] * (goal.warp_from(seen).flow - GRID)
-        around = sample(around, resized_flow(flow, preset.size)).astype(np.uint8)
-    rim, inside = Rim(around.astype(np.float32), region), Inside(wanted, preset.size)
+        around = sample(np.ascontiguousarray(current), resized_flow(flow, preset.size))
+    rim, inside = Rim(around, region), Inside(wanted, preset.size)
     bent = [
         bend(_mouth(np.ascontiguousarray(picture), points), goal.warp_from(points), rim, inside)
         for picture, points in zip(pictures, shapes, strict=True)
     ]
     bent += bent[-1:] * (REFERENCES - len(bent))
-    references, non_lip, drawn = network_inputs(bent, around.astype(np.float32), region, wanted, window)
+    seen_by = network_inputs(bent, around, region, wanted, window)
     return Example(
-        references, non_lip, drawn,
-        around[window].astype(np.float32) / 127.5 - 1, truth[window].astype(np.float32) / 127.5 - 1,
+        seen_by.references, seen_by.non_lip, seen_by.landmarks,
+        seen_by.exposure.normal(around[window]), seen_by.exposure.normal(truth[window].astype(np.float32)),
         region[window], resized(_lips(wanted), preset.size)[window],
     )  # fmt: skip
 
