@@ -1,0 +1,74 @@
+"""Promises of colour matching, exposure and the drawn inside of the mouth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mytalk.appearance.cavity import Inside
+from mytalk.appearance.compose import apply
+from mytalk.appearance.mask import mouth_mask
+from mytalk.appearance.prepare import Bent, network_inputs
+from mytalk.appearance.tone import Rim
+from mytalk.appearance.warp import GRID, Warp
+from mytalk.face import Face, fit_pose
+from mytalk.face.landmarks import INNER_LOWER, INNER_UPPER, LOWER_FACE, LOWER_LIPS_INNER
+
+Points = NDArray[np.float32]
+SKIN = np.array([200, 150, 120], np.float32)
+
+
+@pytest.fixture(scope="module")
+def points(portrait_face: Face) -> Points:
+    return apply(fit_pose(portrait_face).crop_matrix(), portrait_face.points[list(LOWER_FACE), :2])
+
+
+@pytest.fixture(scope="module")
+def face() -> NDArray[np.float32]:
+    """Skin with some texture."""
+    texture = np.random.default_rng(2).normal(0, 6, (128, 128, 1))
+    return np.asarray(SKIN + texture, np.float32)
+
+
+def test_a_mouth_in_the_same_light_is_left_as_it_is(points: Points, face: NDArray[np.float32]) -> None:
+    assert np.abs(Rim(face, mouth_mask(points)).correction(face)).max() < 0.01
+
+
+def test_a_mouth_seen_in_less_light_is_brought_to_the_frames(points: Points, face: NDArray[np.float32]) -> None:
+    region, darker = mouth_mask(points), face * np.float32(0.94)
+    matched = darker + Rim(face, region).correction(darker)
+    assert np.abs(matched - face)[region > 0.5].mean() < 1.5
+
+
+def test_other_content_around_the_mouth_does_not_recolour_it(points: Points, face: NDArray[np.float32]) -> None:
+    region, current = mouth_mask(points), face.copy()
+    current[region == 0] = 20.0
+    change = Rim(current, region).correction(face)
+    assert np.abs(change / face).max() < 0.15
+
+
+def test_network_sees_the_same_whatever_the_exposure(points: Points, face: NDArray[np.float32]) -> None:
+    region, window = mouth_mask(points), (slice(8, 104), slice(16, 112))
+
+    def seen(colours: NDArray[np.float32]) -> NDArray[np.float32]:
+        bent = Bent(Warp(GRID, None), colours, np.zeros_like(colours), None, None)
+        return network_inputs([bent] * 3, colours, region, points, window).references
+
+    striped = face + 40 * np.sin(GRID[..., :1] / 5)
+    assert seen(striped) == pytest.approx(seen(0.5 * striped + 20), abs=1e-3)
+
+
+def test_drawn_inside_is_dark_with_lighter_teeth_on_top(points: Points) -> None:
+    wide = points.copy()
+    wide[list(LOWER_LIPS_INNER[1:10]), 1] += 12
+    inside = Inside(wide).colours(SKIN).mean(axis=2)
+    upper, lower = wide[INNER_UPPER[2]], wide[INNER_LOWER[2]]
+
+    def at(share: float) -> float:
+        x, y = np.rint(upper + share * (lower - upper)).astype(int)
+        return float(inside[y, x - 3 : x + 4].max())
+
+    assert at(0.2) > 2.5 * at(0.5)
+    assert at(0.5) < 0.35 * SKIN.mean()
+    assert at(0.5) < at(0.85) < at(0.2)
