@@ -21,6 +21,7 @@ from mytalk.face.pose import CROP_PIXELS
 Matrix = NDArray[np.float32]  # (2, 3) affine
 Window = tuple[slice, slice]  # rows and columns of a crop
 
+_SHADE = np.float32(0.65)  # how dark nearly closed lips leave what is between them
 _DEVIATIONS = 4.0  # standard deviations of the mouth region that make one unit of the network
 _FLAT = 6.0  # a region flatter than this is not blown up, 0..255
 
@@ -30,21 +31,29 @@ class Bent:
     """One mouth bent to the target, in the crop. ``bent + correction`` has the current frame's light."""
 
     warp: Warp
-    colours: Colours  # the mouth's pixels, its uncovered inside drawn
+    colours: Colours  # kept * the mouth's own pixels + drawn
     correction: Colours
-    cavity: NDArray[np.float32] | None  # (S, S): what of it is drawn
-    drawn: Colours | None
+    kept: NDArray[np.float32] | None = None  # (S, S); None: all
+    drawn: Colours | None = None  # None: nothing
 
 
 def bend(mouth: Mouth, warp: Warp, rim: Rim, inside: Inside) -> Bent:
     """Bends one mouth, and matches it to the frame around it."""
     size = mouth.crop.shape[0]
     colours = sample(mouth.crop, resized_flow(warp.flow, size))
-    if warp.cavity is None:
-        return Bent(warp, colours, rim.correction(colours), None, None)
-    cavity, drawn = resized(warp.cavity, size), inside.colours(mouth.skin)
-    colours += cavity[..., None] * (drawn - colours)
-    return Bent(warp, colours, rim.correction(colours), cavity, drawn)
+    kept: NDArray[np.float32] | None = None
+    drawn: Colours | None = None
+    if warp.shade is not None:
+        kept = 1 - _SHADE * resized(warp.shade, size)
+    if warp.cavity is not None:
+        cavity = resized(warp.cavity, size)
+        kept = 1 - cavity if kept is None else kept * (1 - cavity)
+        drawn = cavity[..., None] * inside.colours(mouth.skin)
+    if kept is not None:
+        colours *= kept[..., None]
+    if drawn is not None:
+        colours += drawn
+    return Bent(warp, colours, rim.correction(colours), kept, drawn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,9 @@ class Exposure:
     unit: np.float32
 
     def normal(self, colours: Colours) -> Colours:
-        return np.asarray((colours - self.mean) / self.unit, np.float32)
+        shifted = colours - self.mean
+        shifted *= 1 / self.unit
+        return shifted
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +87,14 @@ def network_inputs(
     lips = np.stack([one.colours[window] + one.correction[window] for one in bent])
     exposure = _exposure_of(lips[0], inside)
     drawn = landmark_picture(points, region.shape[0])[window].astype(np.float32) * np.float32(1 / 127.5) - 1
-    return NetworkInputs(
-        exposure.normal(lips) * inside, exposure.normal(current[window]) * (1 - inside), drawn, exposure
-    )
+    references, non_lip = exposure.normal(lips), exposure.normal(current[window])
+    references *= inside
+    non_lip *= 1 - inside
+    return NetworkInputs(references, non_lip, drawn, exposure)
 
 
 def _exposure_of(lips: Colours, inside: NDArray[np.float32]) -> Exposure:
+    lips, inside = lips[::2, ::2], inside[::2, ::2]
     weight = inside / max(float(inside.sum()), 1.0)
     mean = (lips * weight).sum(axis=(0, 1))
     deviation = float(np.sqrt((np.square(lips - mean) * weight).sum() / 3))

@@ -141,9 +141,10 @@ def _mixed(mouths: list[Mouth], bent: list[Bent], shares: list[NDArray[np.float3
     pure: dict[int, tuple[Mouth, Flow, NDArray[np.float32]]] = {}
     for mouth, one, share in zip(mouths, bent, shares, strict=True):
         colours += share[..., None] * one.correction
-        if one.cavity is not None and one.drawn is not None:
-            colours += (share * one.cavity)[..., None] * one.drawn
-            share = share * (1 - one.cavity)
+        if one.drawn is not None:
+            colours += share[..., None] * one.drawn
+        if one.kept is not None:
+            share = share * one.kept
         before = pure.get(id(mouth))
         pure[id(mouth)] = (mouth, one.warp.flow, share if before is None else before[2] + share)
     kept = list(pure.values())

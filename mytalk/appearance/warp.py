@@ -24,6 +24,7 @@ MAX_STRETCH = 1.3  # of the mouth's inside, before the dark below the teeth is u
 MIN_STRETCH = 0.8  # before the lower lip covers it
 
 _RIM_SIDE = 8  # rim points a side
+_NARROW, _WIDE = 1.0, 5.0  # gaps, crop pixels, at which covered teeth are all dark and not dark at all
 _FLAT = 1e-2  # a triangle of no more than half this area is not drawn
 _MARGIN = 1.0  # landmarks are held this far inside the rim
 SUBPIXEL = 4  # fractional bits of polygon corners
@@ -40,6 +41,7 @@ class Warp:
 
     flow: Flow
     cavity: NDArray[np.float32] | None  # (128, 128) in 0..1: inside of the mouth that the source does not show
+    shade: NDArray[np.float32] | None = None  # (128, 128) in 0..1: inside that nearly closed lips leave in the dark
 
 
 class Target:
@@ -56,7 +58,7 @@ class Target:
 
     def warp_from(self, source: Points) -> Warp:
         """Where each pixel of the target lies in a crop with landmarks ``source``."""
-        hung, seen = _hang(source, self.points)
+        hung, seen, covered = _hang(source, self.points)
         affine = (self._inverse @ _vertices(source, hung)[_TRIANGLES]).astype(np.float32)  # (T, 3, 2)
         flow = np.empty((CROP_PIXELS**2, 2), np.float32)
         for axis in (0, 1):
@@ -65,7 +67,7 @@ class Target:
             flow[:, axis] = by_x * _X + by_y * _Y + shift
         flow = flow.reshape(CROP_PIXELS, CROP_PIXELS, 2)
         flow[[0, -1]], flow[:, [0, -1]] = GRID[[0, -1]], GRID[:, [0, -1]]  # drawing rounds; the rim stands
-        return Warp(flow, self._cavity(seen))
+        return Warp(flow, self._cavity(seen), self._shade(covered))
 
     def _cavity(self, seen: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """The inside of the mouth below ``seen``, the share of the gap that the source fills at each place."""
@@ -74,6 +76,19 @@ class Target:
         if float(np.linalg.norm(lower - edge, axis=1).max()) < 0.5:
             return None
         return fill(np.concatenate([edge, lower[::-1]]), blur=1.0)
+
+    def _shade(self, covered: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Narrow slits of a mouth that the source shows wide open: its teeth must not glitter between the lips."""
+        upper, lower = self.points[UPPER_LIP], self.points[LOWER_LIP]
+        narrow = np.clip((_WIDE - np.linalg.norm(lower - upper, axis=1)) / (_WIDE - _NARROW), 0.0, 1.0)
+        depth = covered * narrow
+        if float(depth.max()) < 0.05:
+            return None
+        canvas = np.zeros((CROP_PIXELS, CROP_PIXELS), np.float32)
+        for i in range(len(upper) - 1):
+            quad = fixed(np.stack([upper[i], upper[i + 1], lower[i + 1], lower[i]]))
+            cv2.fillConvexPoly(canvas, quad, float(depth[i : i + 2].mean()), cv2.LINE_8, SUBPIXEL)
+        return np.asarray(cv2.GaussianBlur(canvas, (0, 0), 0.8), np.float32)
 
 
 def fill(polygon: NDArray[np.float32], blur: float) -> NDArray[np.float32]:
@@ -93,8 +108,9 @@ def displacement(target: Points, source: Points) -> float:
     return float(np.abs(target[_MESH_ROWS] - source[_MESH_ROWS]).max())
 
 
-def _hang(source: Points, target: Points) -> tuple[Points, NDArray[np.float32]]:
-    """Source places of the target's inner lip, and the share of each gap that the source fills.
+def _hang(source: Points, target: Points) -> tuple[Points, NDArray[np.float32], NDArray[np.float32]]:
+    """Source places of the target's inner lip, the share of each gap that the source fills, and the share of the
+    source's gap that the target's lips cover.
 
     The lower lip's places are moved along the source's mouth axis so that the inside is stretched by 0.8 to 1.3.
     """
@@ -105,7 +121,9 @@ def _hang(source: Points, target: Points) -> tuple[Points, NDArray[np.float32]]:
     hung_gap = np.clip(gap, wanted / MAX_STRETCH, wanted / MIN_STRETCH)
     hung = source.copy()
     hung[LOWER_LIP] += (hung_gap - gap)[:, None] * down
-    return hung, np.clip(gap / np.maximum(hung_gap, 1e-3), 0.0, 1.0).astype(np.float32)
+    seen = np.clip(gap / np.maximum(hung_gap, 1e-3), 0.0, 1.0)
+    covered = np.clip(1 - hung_gap / np.maximum(gap, 1e-3), 0.0, 1.0)
+    return hung, seen.astype(np.float32), covered.astype(np.float32)
 
 
 def _vertices(points: Points, inside: Points) -> NDArray[np.float64]:

@@ -52,7 +52,7 @@ def test_network_sees_the_same_whatever_the_exposure(points: Points, face: NDArr
     region, window = mouth_mask(points), (slice(8, 104), slice(16, 112))
 
     def seen(colours: NDArray[np.float32]) -> NDArray[np.float32]:
-        bent = Bent(Warp(GRID, None), colours, np.zeros_like(colours), None, None)
+        bent = Bent(Warp(GRID, None), colours, np.zeros_like(colours))
         return network_inputs([bent] * 3, colours, region, points, window).references
 
     striped = face + 40 * np.sin(GRID[..., :1] / 5)
