@@ -103,7 +103,9 @@ class Microphone(Sender):
     def frame(self, index: int) -> av.AudioFrame:
         samples = next(self._chunks)
         self.said.append(samples[:, 0])
-        return SpeechChunk(index * 320, samples).to_av()
+        frame = SpeechChunk(index * 320, samples).to_av()
+        assert isinstance(frame, av.AudioFrame)
+        return frame
 
 
 class Peer:

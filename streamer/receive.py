@@ -3,6 +3,7 @@
 - Its audio jitter buffer holds 80 ms, and 280 ms for good after one lost packet: here it holds 40 ms, always.
 - Its video jitter buffer waits for the next frame before it hands one on: here the RTP marker ends a frame.
 - Its decoder and track queues grow without limit: here they are bounded.
+- It keeps the packets that it decodes to itself: here speech can go out again as the very packets that came in.
 - Its tracks start at pts 0, each at its own first packet: here the sender's reports are read too (RFC 3550, 6.4.1).
 
 Everything that reaches into aiortc's private names is in this file; ``tests/streamer/test_receive.py`` fails when
@@ -14,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +34,7 @@ SPEECH_DEPTH = 2
 _PREFIX = "_RTCRtpReceiver__"
 _CAPACITY = {"audio": 64, "video": 512}  # packets a jitter buffer has places for
 _DECODER_BOUND = {"audio": 50, "video": 30}  # encoded frames: 1 s each
+_PACKETS_BOUND = 200  # packets of speech that wait to be asked for; beyond, the oldest is forgotten
 _TRACK_BOUND = {"audio": 50, "video": 8}  # decoded frames
 
 
@@ -106,6 +109,7 @@ class DecoderQueue(queue.Queue[Any]):
     def __init__(self, kind: str, ask_for_keyframe: Callable[[], None]) -> None:
         super().__init__()
         self.dropped = 0
+        self.packets: OrderedDict[int, bytes] = OrderedDict()  # pts -> speech on its way through the decoder
         self._kind = kind
         self._ask_for_keyframe = ask_for_keyframe
 
@@ -116,6 +120,10 @@ class DecoderQueue(queue.Queue[Any]):
                 self._ask_for_keyframe()
         else:
             self._drop(keep=_DECODER_BOUND[self._kind] - 1)
+        if item is not None and self._kind == "audio":
+            self.packets[item[1].timestamp] = item[1].data
+            if len(self.packets) > _PACKETS_BOUND:
+                self.packets.popitem(last=False)
         super().put(item, block, timeout)
 
     def _drop(self, keep: int) -> None:
@@ -169,6 +177,10 @@ class Inbound:
     def dropped(self) -> int:
         """Frames that found a queue full."""
         return self.decoder_queue.dropped + self.track_queue.dropped
+
+    def packet(self, pts: int) -> bytes | None:
+        """The packet that the speech at ``pts`` was decoded from; it can be asked for once."""
+        return self.decoder_queue.packets.pop(pts, None)
 
     async def _on_rtp(self, packet: RtpPacket, arrival_time_ms: int) -> None:
         await self._handle_rtp(packet, arrival_time_ms)

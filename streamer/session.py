@@ -230,7 +230,7 @@ class Session:
             now = self._clock.now()
             samples = stereo_of(frame)
             self._begin(now - len(samples) * SECOND_NS // frame.sample_rate)
-            self._say(self._speech.accept(frame.pts, samples, now))
+            self._say(self._speech.accept(frame.pts, samples, now, inbound.packet(frame.pts)))
 
     async def _speak(self, peer: Peer, speech: LoopedSpeech) -> None:
         """A stored speech, as it would come from a microphone."""

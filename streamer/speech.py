@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -26,17 +27,25 @@ Stereo = NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True)
 class SpeechChunk:
-    """20 ms of speech that starts at media time ``at``, a multiple of 320."""
+    """20 ms of speech that starts at media time ``at``, a multiple of 320.
+
+    ``packet`` is the Opus packet that ``samples`` were decoded from, where it holds just them.
+    """
 
     at: int
     samples: Stereo  # (960, 2)
+    packet: bytes | None = None
 
-    def to_av(self) -> av.AudioFrame:
-        """As the frame that an outbound track hands to its encoder."""
+    def to_av(self) -> av.AudioFrame | av.Packet[Any]:
+        """As an outbound track sends it: the packet as it came, or a frame to be encoded."""
+        pts, time_base = self.at * (OUTPUT_RATE // SAMPLE_RATE), Fraction(1, OUTPUT_RATE)
+        if self.packet is not None:
+            packet = av.Packet(self.packet)
+            packet.pts, packet.time_base = pts, time_base
+            return packet
         frame = av.AudioFrame.from_ndarray(self.samples.reshape(1, -1), format="s16", layout="stereo")
         frame.sample_rate = OUTPUT_RATE
-        frame.pts = self.at * (OUTPUT_RATE // SAMPLE_RATE)
-        frame.time_base = Fraction(1, OUTPUT_RATE)
+        frame.pts, frame.time_base = pts, time_base
         return frame
 
 

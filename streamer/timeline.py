@@ -85,8 +85,11 @@ class SpeechTimeline:
         """Media position minus track position, in 48 kHz samples; None before the first packet."""
         return self._offset
 
-    def accept(self, pts: int, samples: Stereo, now: int) -> list[SpeechChunk]:
-        """Takes one decoded packet, ``pts`` in 48 kHz samples of its track; returns the chunks it completes."""
+    def accept(self, pts: int, samples: Stereo, now: int, packet: bytes | None = None) -> list[SpeechChunk]:
+        """Takes one decoded packet, ``pts`` in 48 kHz samples of its track; returns the chunks it completes.
+
+        ``packet`` is what it was decoded from: it stays with a chunk that holds just its samples.
+        """
         count = len(samples)
         if self._offset is None:
             self._offset = _whole(max(self._next, self._position(now) - count) - pts, up=True)
@@ -97,8 +100,12 @@ class SpeechTimeline:
             self._silence(start - self._next)
         missed = min(self._next - start, count)
         self.late += missed
+        chunks = self._whole_chunks()
+        if count == CHUNK and not missed and not self._held:
+            self._next += CHUNK
+            return [*chunks, SpeechChunk((self._next - CHUNK) // CHUNK * CHUNK_TIME, samples, packet)]
         self._take(samples[missed:])
-        return self._whole_chunks()
+        return chunks + self._whole_chunks()
 
     def advance(self, now: int) -> list[SpeechChunk]:
         """Puts silence where speech has been missing for :data:`STALL`."""

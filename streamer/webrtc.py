@@ -7,6 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import av
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpSender
@@ -53,7 +54,7 @@ class OutboundTrack(MediaStreamTrack):
             self.dropped += 1
         self._filled.set()
 
-    async def recv(self) -> av.AudioFrame | av.VideoFrame:
+    async def recv(self) -> av.AudioFrame | av.VideoFrame | av.Packet[Any]:
         while not self._items:
             if self.readyState != "live":
                 raise MediaStreamError
@@ -108,7 +109,7 @@ class Peer:
         except (ValueError, InternalError, InvalidAccessError, InvalidStateError) as error:
             raise RequestError(f"the offer cannot be answered: {error}") from error
         for transceiver in connection.getTransceivers():
-            if transceiver.kind == "video":
+            if transceiver._codecs:
                 encoders.install(transceiver.sender, transceiver._codecs[0])
         return connection.localDescription.sdp
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import aiohttp
 import av
-import numpy as np
 import pytest
-from fakes import Client, FakeModels, babble, numbered
+from fakes import Client, FakeModels, babble, numbered, write_wav
 
 from streamer.config import ServerConfig
 from streamer.server import Running, running
@@ -46,12 +45,3 @@ async def server(config: ServerConfig, models: FakeModels) -> AsyncIterator[Runn
 async def client(server: Running) -> AsyncIterator[Client]:
     async with aiohttp.ClientSession() as http:
         yield Client(http, server.url)
-
-
-def write_wav(path: Path, samples: np.ndarray, rate: int = 48_000) -> None:
-    with av.open(path, "w") as container:
-        stream = container.add_stream("pcm_s16le", rate=rate, layout="mono")
-        frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
-        frame.sample_rate = rate
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))

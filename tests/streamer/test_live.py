@@ -63,7 +63,7 @@ async def test_camera_and_speech_come_back_dubbed(client: Client, models: FakeMo
     assert numbers == sorted(numbers)
     assert len(set(numbers)) > 40
     _, likeness = lag_and_likeness(speech, viewer.heard())
-    assert likeness > 0.95
+    assert likeness > 0.99  # encoded once, by the peer; a second time would leave 0.98
     heard_by_model = np.concatenate(models.streams[0].speech)
     _, likeness = lag_and_likeness((speech[::3]), (heard_by_model * 32767).astype(np.int16))
     assert likeness > 0.95

@@ -8,8 +8,7 @@ import av
 import numpy as np
 import pytest
 from browser import CHROMIUM, chromium
-from conftest import write_wav
-from fakes import FakeModels, babble, numbered
+from fakes import FakeModels, babble, numbered, write_wav
 
 from mytalk.face import FaceTracker
 from mytalk.face.landmarks import LIPS

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from aiortc import RTCPeerConnection
+from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RtpPacket
 from fakes import Camera, Microphone, Viewer, babble
 
@@ -78,9 +79,9 @@ def test_a_full_decoder_queue_loses_old_speech_and_asks_for_a_keyframe_of_video(
     asked: list[int] = []
     audio, video = DecoderQueue("audio", lambda: asked.append(1)), DecoderQueue("video", lambda: asked.append(2))
     for n in range(200):
-        audio.put(n)
-        video.put(n)
-    assert audio.get_nowait() == 150
+        audio.put(("opus", JitterFrame(b"packet", n)))
+        video.put(("vp8", JitterFrame(b"picture", n)))
+    assert audio.get_nowait()[1].timestamp == 150
     assert video.qsize() <= 30
     assert set(asked) == {2}
     audio.put(None)

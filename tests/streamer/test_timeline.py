@@ -47,6 +47,18 @@ def test_packet_sizes_do_not_change_speech(sizes: list[int]) -> None:
     assert np.array_equal(joined(chunks) if chunks else np.zeros(0), packet(0, position)[:whole, 0])
 
 
+def test_a_packet_stays_with_just_its_own_samples() -> None:
+    timeline = SpeechTimeline(origin=0)
+    chunks = []
+    for i in [0, 1, 3, 4]:
+        chunks += timeline.accept(i * CHUNK, packet(i * CHUNK), (i + 1) * PACKET_NS, b"%d" % i)
+    assert [chunk.packet for chunk in chunks] == [b"0", b"1", None, b"3", b"4"]
+    shifted = timeline.accept(4 * CHUNK + 480, packet(4 * CHUNK + 480), 6 * PACKET_NS, b"half late")
+    assert [chunk.packet for chunk in shifted] == []
+    shifted = timeline.accept(5 * CHUNK + 480, packet(5 * CHUNK + 480), 7 * PACKET_NS, b"across two chunks")
+    assert [chunk.packet for chunk in shifted] == [None]
+
+
 def test_a_lost_packet_is_silence_of_its_own_length() -> None:
     timeline = SpeechTimeline(origin=0)
     chunks = []

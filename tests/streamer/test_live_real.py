@@ -1,0 +1,61 @@
+"""The live path with the embedded models: a real face, a real speech, a real peer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import numpy as np
+import pytest
+from fakes import Camera, Client, Microphone, call
+from numpy.typing import NDArray
+from test_live import lag_and_likeness
+
+from mytalk.face import FaceTracker
+from mytalk.face.landmarks import LIPS
+from mytalk.media import open_face
+from streamer.config import ServerConfig
+from streamer.server import running
+from streamer.stored import LoopedSpeech
+
+pytestmark = pytest.mark.slow
+
+CONFIG = ServerConfig(port=0)
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    async with running(CONFIG) as server, aiohttp.ClientSession() as http:
+        await server.loading
+        yield Client(http, server.url)
+
+
+def speech() -> NDArray[np.int16]:
+    chunks = LoopedSpeech.read(CONFIG.demo_speech_path).chunks()
+    return np.concatenate([next(chunks)[:, 0] for _ in range(50 * 4)])
+
+
+def movement(pictures: list[NDArray[np.uint8]], box: tuple[int, int, int, int]) -> float:
+    """How far the grey values in a box lie from their mean over time."""
+    x0, y0, x1, y1 = box
+    return float(np.std([picture[y0:y1, x0:x1].mean(axis=2) for picture in pictures], axis=0).mean())
+
+
+@pytest.mark.parametrize("source", ["live", "portrait"])
+async def test_the_mouth_speaks_and_the_rest_of_the_picture_stays(client: Client, source: str) -> None:
+    picture = next(open_face(CONFIG.portrait_path).frames(endless=True)).picture
+    face = FaceTracker()(picture)
+    assert face is not None
+    lips = face.points[list(LIPS), :2]
+    (x0, y0), (x1, y1) = lips.min(axis=0).astype(int), lips.max(axis=0).astype(int)
+    said = speech()
+    tracks = (Microphone(said), Camera([picture.rgb()])) if source == "live" else (Microphone(said),)
+    receive = () if source == "live" else ("video",)
+    async with call(client, *tracks, receive=receive, source=source) as (session, viewer):
+        await viewer.until(pictures=60, sounds=150)
+        state = await client.state(session)
+    assert state["untouched_because"] is None
+    pictures = [frame.to_ndarray(format="rgb24") for _, frame in viewer.pictures[20:]]
+    mouth, corner = movement(pictures, (x0, y0, x1, y1)), movement(pictures, (0, 0, 120, 80))
+    assert mouth > 3 * corner + 1
+    assert lag_and_likeness(said[48_000:96_000], viewer.heard())[1] > 0.8
