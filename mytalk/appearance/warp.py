@@ -24,7 +24,9 @@ MAX_STRETCH = 1.3  # of the mouth's inside, before the dark below the teeth is u
 MIN_STRETCH = 0.8  # before the lower lip covers it
 
 _RIM_SIDE = 8  # rim points a side
+_SLIT, _OPEN = 3.0, 8.0  # a source's widest gap, crop pixels, at which its inside is not and is fully trusted
 _NARROW, _WIDE = 1.0, 5.0  # gaps, crop pixels, at which covered teeth are all dark and not dark at all
+_INSIDE = 18  # the last triangles of the mesh
 _FLAT = 1e-2  # a triangle of no more than half this area is not drawn
 _MARGIN = 1.0  # landmarks are held this far inside the rim
 SUBPIXEL = 4  # fractional bits of polygon corners
@@ -75,7 +77,8 @@ class Target:
         edge = upper + seen[:, None] * (lower - upper)
         if float(np.linalg.norm(lower - edge, axis=1).max()) < 0.5:
             return None
-        return fill(np.concatenate([edge, lower[::-1]]), blur=1.0)
+        # A little beyond the lower lip's edge, where neighbouring pixels come from places far apart.
+        return fill(np.concatenate([edge, lower[::-1] + np.array([0, 0.6], np.float32)]), blur=1.0)
 
     def _shade(self, covered: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """Narrow slits of a mouth that the source shows wide open: its teeth must not glitter between the lips."""
@@ -122,7 +125,10 @@ def _hang(source: Points, target: Points) -> tuple[Points, NDArray[np.float32], 
     hung = source.copy()
     hung[LOWER_LIP] += (hung_gap - gap)[:, None] * down
     seen = np.clip(gap / np.maximum(hung_gap, 1e-3), 0.0, 1.0)
-    covered = np.clip(1 - hung_gap / np.maximum(gap, 1e-3), 0.0, 1.0)
+    # Between lips that are hardly open there is more lip than teeth: nothing to hang into a wide mouth.
+    trust = np.clip((gap.max() - _SLIT) / (_OPEN - _SLIT), 0.0, 1.0)
+    seen *= trust + (1 - trust) * seen**2
+    covered = np.clip((gap - hung_gap) / np.maximum(gap, 1e-3), 0.0, 1.0)
     return hung, seen.astype(np.float32), covered.astype(np.float32)
 
 
@@ -133,11 +139,12 @@ def _vertices(points: Points, inside: Points) -> NDArray[np.float64]:
 
 
 def _triangle_index(corners: NDArray[np.float64], area: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Which triangle each pixel lies in. Where the mesh folds over, a triangle seen from the front wins."""
+    """Which triangle each pixel lies in. Where they overlap, skin wins over the mouth's inside, and front over back."""
     index = np.zeros((CROP_PIXELS, CROP_PIXELS), np.int32)
     polygons = fixed(corners)
     drawn = np.flatnonzero(np.abs(area) > _FLAT)
-    for triangle in drawn[np.argsort(area[drawn] > 0, kind="stable")].tolist():
+    order = 2 * (drawn < len(area) - _INSIDE) + (area[drawn] > 0)
+    for triangle in drawn[np.argsort(order, kind="stable")].tolist():
         cv2.fillConvexPoly(index, polygons[triangle], triangle, cv2.LINE_8, SUBPIXEL)
     return index
 
@@ -178,9 +185,9 @@ def _triangulate(points: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArra
     first = len(points)
     place = {int(row): first + i for i, row in enumerate(_LOOP)}
     upper, lower = [place[int(r)] for r in UPPER_LIP], [place[int(r)] for r in LOWER_LIP]
-    inside = [[upper[i], upper[i + 1], lower[i]] for i in range(10)]
-    inside += [[lower[i], upper[i + 1], lower[i + 1]] for i in range(10)]
-    everything = np.array([t for t in skin + inside if len(set(t)) == 3])
+    inside = [[upper[i], upper[i + 1], lower[i]] for i in range(1, 10)]
+    inside += [[lower[i], upper[i + 1], lower[i + 1]] for i in range(9)]
+    everything = np.array(skin + inside)
     return _clockwise(everything, np.concatenate([points, _template_points()[_LOOP]]))
 
 

@@ -109,3 +109,12 @@ def test_a_closed_mouth_is_still_drawn(smile: Points) -> None:
     assert drawn.shape == (128, 128, 3)
     assert (drawn[..., 1] > 127).sum() > 20
     assert landmark_picture(smile, 256).shape == (256, 256, 3)
+
+
+def test_a_shut_mouth_keeps_what_its_source_showed_in_the_dark(smile: Points) -> None:
+    almost = opened(closed(smile), 1)
+    shade = Target(almost).warp_from(smile).shade
+    assert shade is not None
+    x, y = np.rint(almost[LOWER_FACE.index(13)]).astype(int)
+    assert shade[y : y + 2, x].max() > 0.3
+    assert Target(smile).warp_from(smile).shade is None
