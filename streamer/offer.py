@@ -11,6 +11,8 @@ from streamer.errors import NoUsableTrackError, RequestError
 MAX_SECTIONS = 3
 """Media sections an offer may hold: one of audio, one of video, one of data."""
 
+KINDS = {"audio", "video", "application"}
+
 MAX_CANDIDATES = 64
 """ICE candidates an offer may hold; each one makes the server send checks to an address of the peer's choice."""
 
@@ -35,11 +37,17 @@ def read_offer(sdp: str) -> Offer:
     if not sections:
         raise RequestError("the offer holds no media section (need at least one of audio)")
     kinds = [section.kind for section in sections]
-    if len(kinds) > MAX_SECTIONS or len(set(kinds)) < len(kinds):
+    if len(kinds) > MAX_SECTIONS or len(set(kinds)) < len(kinds) or not set(kinds) <= KINDS:
         raise RequestError(f"the offer holds {', '.join(kinds)} (need at most one each of audio, video and data)")
     if sum(len(section.ice_candidates) for section in sections) > MAX_CANDIDATES:
         raise RequestError(f"the offer holds more than {MAX_CANDIDATES} candidates (send fewer)")
     _check_security(sections)
+    mids = [section.rtp.muxId for section in sections]
+    bundled = [mid for group in description.group if group.semantic == "BUNDLE" for mid in group.items]
+    if len(set(mids)) < len(mids) or not set(map(str, bundled)) <= set(mids):
+        raise RequestError(
+            "the offer's BUNDLE group names other sections than it holds (need each a=mid once, RFC 9143)"
+        )
     audio = _section(sections, "audio")
     if audio is None:
         raise NoUsableTrackError("the offer has no audio (need an audio section, Opus)")

@@ -12,7 +12,7 @@ from typing import Any
 import av
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpSender
 from aiortc import RTCSessionDescription as Description
-from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
+from aiortc.exceptions import OperationError
 from aiortc.mediastreams import MediaStreamError
 
 from mytalk.media_time import SAMPLE_RATE
@@ -106,8 +106,10 @@ class Peer:
             await connection.setLocalDescription(await connection.createAnswer())
         except OperationError as error:
             raise NoUsableTrackError("the offer has no codec in common (need Opus, and VP8 or H264)") from error
-        except (ValueError, InternalError, InvalidAccessError, InvalidStateError) as error:
-            raise RequestError(f"the offer cannot be answered: {error}") from error
+        except (
+            Exception
+        ) as error:  # aiortc trips over an offer in whatever way; the server's own faults are not in here
+            raise RequestError(f"the offer cannot be answered: {str(error) or type(error).__name__}") from error
         for transceiver in connection.getTransceivers():
             if transceiver._codecs:
                 encoders.install(transceiver.sender, transceiver._codecs[0])
@@ -126,6 +128,8 @@ class Peer:
                 await self._connection.close()
         except TimeoutError:
             log.error("a connection did not close within %s s", CLOSE_TIMEOUT)
+        except Exception:
+            log.exception("a connection did not close")
         self.sound_out.stop()
         self.pictures_out.stop()
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from contextlib import suppress
 from typing import Any
 
 import pytest
-from fakes import Camera, Client, FakeModels, Microphone, Viewer, babble, bearer, call
+from fakes import Camera, Client, FakeModels, Microphone, Viewer, babble, bearer, call, eventually
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from streamer.errors import RequestError
 from streamer.offer import read_offer
 from streamer.options import SessionOptions
 from streamer.server import Running, running
+from streamer.webrtc import Peer
 
 Answer = tuple[int, dict[str, Any], dict[str, str]]
 
@@ -264,6 +266,39 @@ def test_no_text_trips_the_offer_reader(noise: str, line: int) -> None:
     lines[line % len(lines)] = noise
     with suppress(RequestError):
         read_offer("\r\n".join(lines))
+
+
+def damaged(lines: list[str], rng: random.Random) -> str:
+    """An offer with one to three faults: a line gone, doubled, cut, moved, shuffled, or with other figures."""
+    lines = list(lines)
+    for _ in range(rng.randint(1, 3)):
+        at, line = rng.randrange(len(lines)), rng.choice(lines)
+        words = line.split(" ")
+        rng.shuffle(words)
+        cut = rng.randrange(len(line) + 1)
+        faults = [
+            [],
+            [line, line],
+            [line[:cut]],
+            [line[:cut] + rng.choice(["-1", "99999999999", " ", "é", "\0"]) + line[cut:]],
+        ]
+        faults += [[" ".join(words)], ["".join(rng.choice("0123456789") if c.isdigit() else c for c in line)]]
+        lines[at : at + 1] = rng.choice(faults)
+    return "\r\n".join(lines) + "\r\n"
+
+
+async def test_no_damaged_offer_trips_the_answer_or_leaves_anything() -> None:
+    rng = random.Random(7)
+    before = len(asyncio.all_tasks())
+    answered = 0
+    for _ in range(60):
+        peer = Peer()
+        with suppress(RequestError):
+            await peer.answer(read_offer(damaged(GOOD.splitlines(), rng)))
+            answered += 1
+        await peer.close()
+    assert answered > 10
+    await eventually(lambda: len(asyncio.all_tasks()) <= before, seconds=5)
 
 
 @given(
