@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 ABOVE_FLOOR = 9.0  # dB over the noise floor that count as speech
+BELOW_PEAK = 32.0  # dB under the loudest speech of late that no longer do
 QUIETEST, LOUDEST_FLOOR = -75.0, -42.0  # dB of full scale between which the floor may lie
 RISE = 0.06  # dB a frame by which the floor climbs towards steady noise
-HOLD = 6  # frames after the last loud one in which the mouth may still move
-OPENING, CLOSING = 0.5, 0.25  # of the way a frame
+FALL = 0.08  # dB a frame by which the peak is forgotten
+QUIETEST_PEAK = -38.0
+ANTICIPATION = 2  # frames before speech from which the mouth may move: lips lead the sound
+HOLD = 4  # frames after the last loud one in which the mouth may still move
+OPENING, CLOSING = 0.5, 0.34  # of the way a frame
 
 
 @dataclass(slots=True)
@@ -19,30 +24,29 @@ class SilenceGate:
     """Turns levels in dB into a share 0..1 of motion to keep, one a motion frame, in order."""
 
     floor: float = -60.0
+    peak: float = QUIETEST_PEAK
     share: float = 0.0
-    _loud: list[bool] = field(default_factory=list)
+    _loud: deque[bool] = field(default_factory=deque)  # HOLD frames before the next one at most, and all after it
+    _behind: int = 0  # of these, frames before the next one
 
     def hear(self, levels: NDArray[np.float32]) -> None:
         """Levels of the next frames."""
-        for level in levels:
-            floor = self.floor + RISE if level > self.floor else float(level)
-            self.floor = float(np.clip(floor, QUIETEST, LOUDEST_FLOOR))
-            self._loud.append(bool(level > self.floor + ABOVE_FLOOR))
+        for level in levels.tolist():
+            self.floor = float(np.clip(min(self.floor + RISE, level), QUIETEST, LOUDEST_FLOOR))
+            self.peak = max(self.peak - FALL, level, QUIETEST_PEAK)
+            self._loud.append(level > max(self.floor + ABOVE_FLOOR, self.peak - BELOW_PEAK))
 
     def next(self, lookahead: int) -> float:
         """The share of the next frame; speech within ``lookahead`` frames opens already."""
-        if not self._loud:
-            return self.share
-        target = 1.0 if any(self._loud[: self._behind + 1 + lookahead]) else 0.0
-        self.share += float(np.clip(target - self.share, -CLOSING, OPENING))
+        loud = any(one for one, _ in zip(self._loud, range(self._behind + 1 + lookahead), strict=False))
+        self.share += float(np.clip((1.0 if loud else 0.0) - self.share, -CLOSING, OPENING))
         if self._behind == HOLD:
-            self._loud.pop(0)
+            self._loud.popleft()
         else:
             self._behind += 1
         return self.share
 
-    _behind: int = 0  # frames kept before the next one
-
     def forget(self) -> None:
         """Barge-in: what has been heard but not shown is gone."""
-        del self._loud[self._behind :]
+        while len(self._loud) > self._behind:
+            self._loud.pop()

@@ -17,6 +17,9 @@ from mytalk.face.landmarks import LOWER_COUNT, aperture
 
 DIMS = 3
 
+_USUAL_SPREAD = 0.064  # standard deviation of aperture, mean over the training people, canonical units
+_ENOUGH = 50  # faces from which a spread says something
+
 
 class MotionSpace(nn.Module):
     """Linear map between displacements ``(..., 169, 3)``, canonical, and coefficients ``(..., K)`` of unit variance.
@@ -74,6 +77,12 @@ class RestShape:
             if len(self._shapes) >= self.capacity:
                 self._shapes, self._stride = self._shapes[::2], self._stride * 2
         self._seen += 1
+
+    def openness(self) -> float:
+        """Spread of the apertures seen against that of the people trained on; 1 while too little is seen."""
+        if not self._shapes or self._seen < _ENOUGH:
+            return 1.0
+        return float(aperture(np.stack(self._shapes)).std()) / _USUAL_SPREAD
 
     def estimate(self) -> NDArray[np.float32]:
         """The rest shape ``(169, 3)``. At least one face must have been seen."""

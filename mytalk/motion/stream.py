@@ -20,7 +20,7 @@ from mytalk.face.landmarks import LOWER_FACE, UPPER_COUNT, UPPER_FACE, aperture
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.model import Conditions, MotionModel
 from mytalk.motion.sampler import DDIM, frame_noise
-from mytalk.motion.silence import SilenceGate
+from mytalk.motion.silence import ANTICIPATION, SilenceGate
 from mytalk.motion.space import RestShape
 from mytalk.motion.windows import Window, WindowPlanner
 from mytalk.presets import WINDOW_FRAMES, Profile
@@ -30,6 +30,11 @@ MAX_AHEAD = 60 * 25
 """Motion frames of speech that may wait for their picture."""
 
 REACH = 3.5  # standard deviations that a coefficient may leave rest by: what mouths do
+GAIN = (0.8, 1.6)
+"""How far motion is scaled towards the range of a person who opens less or more than most."""
+
+LIVELINESS = 1.2  # few-step sampling gives the mean of what mouths might do, and a mean moves less than a mouth
+
 _REST_EVERY = 25  # motion frames between two looks at the rest shape
 _REST_PACE = 0.5  # share of the way to the new estimate at each look
 
@@ -50,6 +55,7 @@ class Person:
     lower: NDArray[np.float32] | None = None  # (169, 3) rest shape in use
     upper: NDArray[np.float32] = field(default_factory=lambda: np.zeros((UPPER_COUNT, 3), np.float32))  # mean so far
     seen: int = 0
+    gain: float = LIVELINESS  # of motion, towards this person's own range
 
     def observe(self, points: NDArray[np.float32]) -> None:
         """Canonical landmarks ``(478, 3)`` of one tracked face."""
@@ -58,9 +64,14 @@ class Person:
         self.upper = self.upper + (points[list(UPPER_FACE)] - self.upper) / min(self.seen, 250)
 
     def settle(self) -> None:
-        """Move the rest shape in use towards what has been seen; the first time, all the way."""
+        """Move the rest shape and the gain in use towards what has been seen; the first time, all the way."""
         estimate = self.rest.estimate()
-        self.lower = estimate if self.lower is None else self.lower + np.float32(_REST_PACE) * (estimate - self.lower)
+        gain = LIVELINESS * float(np.clip(self.rest.openness(), *GAIN))
+        if self.lower is None:
+            self.lower, self.gain = estimate, gain
+        else:
+            self.lower = self.lower + np.float32(_REST_PACE) * (estimate - self.lower)
+            self.gain += _REST_PACE * (gain - self.gain)
 
 
 class MotionStream:
@@ -77,6 +88,7 @@ class MotionStream:
         self._speech = SpeechStream(model.speech, model.mel)
         self._planner = WindowPlanner(profile)
         self._gate = SilenceGate()
+        self._ahead = min(profile.lookahead, ANTICIPATION)
         self._person = Person(RestShape(model.space))
         self._faces: deque[tuple[int, NDArray[np.float32]]] = deque()  # not yet reached by a window
         self._upper: deque[Tensor] = deque(maxlen=WINDOW_FRAMES)  # (38, 2) a motion frame, newest last
@@ -145,7 +157,7 @@ class MotionStream:
         if self._person.lower is None or self._identity is None:
             self._history.extend(torch.zeros(self._model.denoiser.coefficients) for _ in window.emit)
             for _ in window.emit:
-                self._gate.next(self._profile.lookahead)
+                self._gate.next(self._ahead)
             return  # nobody to speak yet: these frames pass through
         motion = self._sample(window)  # (rows, K)
         for index in window.emit:
@@ -154,7 +166,7 @@ class MotionStream:
                 share = (index - window.emit.start + 1) / (self._profile.lookahead + 1)
                 row = torch.lerp(self._tentative[index], row, share)
             self._history.append(row)
-            yield MotionFrame(index, self._shape(row, self._gate.next(self._profile.lookahead)))
+            yield MotionFrame(index, self._shape(row, self._gate.next(self._ahead)))
         self._tentative = {index: motion[index - window.first] for index in window.tentative}
         while self._features_first < window.emit.stop - WINDOW_FRAMES:
             self._features.popleft()
@@ -211,8 +223,8 @@ class MotionStream:
         """Coefficients to landmarks: kept within reach, at rest in silence, lips never through each other."""
         assert self._person.lower is not None
         space = self._model.space
-        displacement = space.decode(row.to(space.scale.device).clamp(-REACH, REACH) * share).cpu().numpy()
-        lower = self._person.lower + displacement
+        motion = (row.to(space.scale.device) * self._person.gain).clamp(-REACH, REACH) * share
+        lower = self._person.lower + space.decode(motion).cpu().numpy()
         return np.asarray(space.closed(lower) if aperture(lower) < 0 else lower, np.float32)
 
 
