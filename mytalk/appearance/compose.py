@@ -1,6 +1,6 @@
 """From the mouth crop back to the picture, in the picture's own resolution.
 
-Mouths are sampled once, straight from the pixels they were seen in; only what the network adds, which is smooth
+The nearest mouth is sampled once, straight from the pixels it was seen in; only what is added to it, which is smooth
 or small, is enlarged from the crop.
 """
 
@@ -36,11 +36,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Painting:
-    """The mouth as ``sum_k shares[k] * mouth_k + colours``, in the crop."""
+    """The mouth as ``kept * mouth + colours``, in the crop."""
 
-    mouths: list[Mouth]
-    flows: list[Flow]  # (128, 128, 2) into each mouth's crop
-    shares: list[NDArray[np.float32]]  # (S, S) each
+    mouth: Mouth
+    flow: Flow  # (128, 128, 2) into the mouth's crop
+    kept: NDArray[np.float32] | None  # (S, S); None: all
     colours: Colours  # (S, S, 3)
 
 
@@ -64,10 +64,10 @@ def place_of(picture: Picture, to_crop: Matrix, part: NDArray[np.float32] | None
 
 def paint(painting: Painting, place: Place) -> Colours:
     """The mouth in a box of the picture, ``(h, w, 3)``."""
-    out = spread(painting.colours, place)
-    for mouth, flow, share in zip(painting.mouths, painting.flows, painting.shares, strict=True):
-        seen = sample_through(mouth.pixels, flow, mouth.to_pixels, place)
-        out += seen * spread(share, place)[..., None]
+    out = sample_through(painting.mouth.pixels, painting.flow, painting.mouth.to_pixels, place)
+    if painting.kept is not None:
+        out *= spread(painting.kept, place)[..., None]
+    out += spread(painting.colours, place)
     return out
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from mytalk.appearance.bank import Mouth, ReferenceBank
+from mytalk.appearance.bank import Mouth, ReferenceBank, distances
 from mytalk.appearance.cavity import Inside
 from mytalk.appearance.compose import Painting, apply, paint, place_of, sample_through, spread
 from mytalk.appearance.mask import Mask, mouth_mask, moving_mask
 from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.prepare import (
     Bent,
+    Window,
     bend,
     network_inputs,
     resized,
@@ -28,6 +29,8 @@ from mytalk.appearance.warp import GRID, Flow, Points, Target, displacement
 from mytalk.face.pose import HeadPose
 from mytalk.picture import Picture
 
+_SAME_SHAPE, _OTHER_SHAPE = 0.2, 1.0  # distances of mouths, crop pixels, between which the network fades in
+_MENDING_BLUR = 1.2  # Gaussian sigma, crop pixels: pores and lip lines stay those of the nearest mouth
 _AT_REST = 0.1  # landmarks that move less than this are where they were, crop pixels
 
 
@@ -90,7 +93,7 @@ class MouthRenderer:
         return picture.with_region(inner.box, mouth, alpha * np.float32(opacity))
 
     def _painting(self, goal: Target, current: Colours, region: Mask) -> Painting:
-        """Chooses the references, bends them, and asks the network how to make one mouth of them."""
+        """Chooses the references, bends them, and has the network mend the nearest with the others' help."""
         count = 1 if self._model is None else REFERENCES
         mouths = self._bank.nearest(goal.points, count, self._last)
         self._last = mouths[0]
@@ -100,31 +103,39 @@ class MouthRenderer:
         for mouth in mouths:
             again = next((i for i, other in enumerate(mouths[: len(bent)]) if other is mouth), None)
             bent.append(bend(mouth, goal.warp_from(mouth.points), rim, inside) if again is None else bent[again])
-        blend, change = self._ask(bent, current, region, goal.points)
-        shares = [1 - blend.sum(axis=0), *blend]
-        return _mixed(mouths, bent, shares, change)
+        colours = bent[0].correction.copy()
+        if bent[0].drawn is not None:
+            colours += bent[0].drawn
+        if self._model is not None:
+            trust = _trust_in(mouths[0], goal.points)
+            if trust < 1:
+                window, mending = self._mend(self._model, bent, current, region, goal.points)
+                colours[window] += (1 - trust) * mending
+        return Painting(mouths[0], bent[0].warp.flow, bent[0].kept, colours)
 
-    def _ask(
-        self, bent: list[Bent], current: Colours, region: Mask, points: Points
-    ) -> tuple[NDArray[np.float32], Colours]:
-        """Blend ``(2, S, S)`` of the further references, and change ``(S, S, 3)`` in 0..255."""
-        if self._model is None:
-            return np.zeros((0, self._size, self._size), np.float32), np.zeros_like(current)
-        preset = self._model.preset
-        window = window_of(region, preset.window, preset.stem)
-        device = next(self._model.parameters()).device
+    def _mend(
+        self, model: AppearanceModel, bent: list[Bent], current: Colours, region: Mask, points: Points
+    ) -> tuple[Window, Colours]:
+        """What to add to the nearest mouth, ``(W, W, 3)`` in 0..255, and where."""
+        window = window_of(region, model.preset.window, model.preset.stem)
+        device = next(model.parameters()).device
         seen = network_inputs(bent, current, region, points, window)
-        inputs = (
+        references, non_lip, landmarks = (
             torch.from_numpy(array).to(device).movedim(-1, -3).unsqueeze(0)
             for array in (seen.references, seen.non_lip, seen.landmarks)
         )
         with torch.inference_mode():
-            painted = self._model(*inputs)
-        blend = np.zeros((REFERENCES - 1, self._size, self._size), np.float32)
-        change = np.zeros_like(current)
-        blend[:, *window] = painted.blend[0].float().cpu().numpy()
-        change[window] = painted.change[0].movedim(0, -1).float().cpu().numpy() * seen.exposure.unit
-        return blend, change
+            mouth = model(references, non_lip, landmarks).mouth(references)
+            mending = (mouth - references[:, 0])[0].movedim(0, -1).float().cpu().numpy() * seen.exposure.unit
+        if model.preset.residual:
+            mending = cv2.GaussianBlur(mending, (0, 0), _MENDING_BLUR)
+        return window, mending
+
+
+def _trust_in(mouth: Mouth, wanted: Points) -> float:
+    """1 for a mouth seen in just this shape, which wants no mending; 0 for any other."""
+    apart = float(distances(mouth.points[None], wanted)[0])
+    return min(1.0, max(0.0, (_OTHER_SHAPE - apart) / (_OTHER_SHAPE - _SAME_SHAPE)))
 
 
 def _follow(goal: Target, seen: Points) -> tuple[Flow, Mask | None]:
@@ -133,19 +144,3 @@ def _follow(goal: Target, seen: Points) -> tuple[Flow, Mask | None]:
         return GRID, None
     reach = moving_mask(seen, goal.points)
     return GRID + reach[..., None] * (goal.warp_from(seen).flow - GRID), reach
-
-
-def _mixed(mouths: list[Mouth], bent: list[Bent], shares: list[NDArray[np.float32]], change: Colours) -> Painting:
-    """Shares of the mouths' own pixels, and all the rest as colours of the crop."""
-    colours = change.copy()
-    pure: dict[int, tuple[Mouth, Flow, NDArray[np.float32]]] = {}
-    for mouth, one, share in zip(mouths, bent, shares, strict=True):
-        colours += share[..., None] * one.correction
-        if one.drawn is not None:
-            colours += share[..., None] * one.drawn
-        if one.kept is not None:
-            share = share * one.kept
-        before = pure.get(id(mouth))
-        pure[id(mouth)] = (mouth, one.warp.flow, share if before is None else before[2] + share)
-    kept = list(pure.values())
-    return Painting([m for m, _, _ in kept], [f for _, f, _ in kept], [s for _, _, s in kept], colours)
