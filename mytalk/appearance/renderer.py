@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mytalk.appearance.bank import Mouth, ReferenceBank, distances
 from mytalk.appearance.cavity import Inside
@@ -110,8 +111,17 @@ class MouthRenderer:
             trust = _trust_in(mouths[0], goal.points)
             if trust < 1:
                 window, mending = self._mend(self._model, bent, current, region, goal.points)
-                colours[window] += (1 - trust) * mending
+                share = self._mended_share(bent, goal, len({id(mouth) for mouth in mouths}))[window]
+                colours[window] += (1 - trust) * share[..., None] * mending
         return Painting(mouths[0], bent[0].warp.flow, bent[0].kept, colours)
+
+    def _mended_share(self, bent: list[Bent], goal: Target, different: int) -> NDArray[np.float32]:
+        """How far the network is followed: not where the inside was drawn, nor inside at all from one mouth alone."""
+        share = np.ones_like(bent[0].colours[..., 0]) if bent[0].kept is None else bent[0].kept
+        if different == REFERENCES:
+            return share
+        inside = resized(goal.inside(), self._size)
+        return share * (1 - inside * (REFERENCES - different) / (REFERENCES - 1))
 
     def _mend(
         self, model: AppearanceModel, bent: list[Bent], current: Colours, region: Mask, points: Points

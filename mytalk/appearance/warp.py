@@ -71,6 +71,10 @@ class Target:
         flow[[0, -1]], flow[:, [0, -1]] = GRID[[0, -1]], GRID[:, [0, -1]]  # drawing rounds; the rim stands
         return Warp(flow, self._cavity(seen), self._shade(covered))
 
+    def inside(self) -> NDArray[np.float32]:
+        """The inside of the wanted mouth, ``(128, 128)`` in 0..1."""
+        return fill(self.points[_LOOP], blur=1.0)
+
     def _cavity(self, seen: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """The inside of the mouth below ``seen``, the share of the gap that the source fills at each place."""
         upper, lower = self.points[UPPER_LIP], self.points[LOWER_LIP]
