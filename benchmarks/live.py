@@ -166,7 +166,7 @@ async def converse(url: str, options: argparse.Namespace, pid: int) -> dict[str,
         took = time.monotonic() - began
         server, own = processor_seconds(pid) - server_began, time.process_time() - peer_began
     await peer.close()
-    figures = {"server_cpu_cores": server / took, "peer_cpu_cores": own / took}
+    figures = {"server_cpu_cores": server / took, "peer_cpu_cores": own / took, "server_peak_mb": peak_megabytes(pid)}
     return figures | judge(camera, microphone, peer, began, took) | growth(looks)
 
 
@@ -260,6 +260,11 @@ def film_of(clip: Path) -> list[NDArray[np.uint8]]:
 def processor_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def peak_megabytes(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def table(figures: dict[str, Any]) -> str:

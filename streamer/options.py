@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mytalk.stream import StreamOptions
 
 MAX_STEPS = 50
-MAX_MOUTH_OPENING = 2.0
+MAX_MOUTH_OPENING = 3.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,14 +56,32 @@ def stereo_of(frame: av.AudioFrame) -> Stereo:
 
 
 class Downsampler:
-    """48 kHz stereo to the model's 16 kHz mono, as a stream: its filter holds back the last millisecond."""
+    """48 kHz stereo to the model's 16 kHz mono, as a stream that keeps its time: the last millisecond is held back.
+
+    A windowed sinc of our own: FFmpeg's resampler would keep two threads a session.
+    """
 
     def __init__(self) -> None:
-        self._resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+        self._tail = np.zeros(len(_TAPS) - 1, np.float32)
+        self._ahead = len(_TAPS) // 2 // _STEP  # outputs before media time 0: the filter's own delay
 
     def __call__(self, samples: Stereo) -> NDArray[np.float32]:
-        mono = samples.mean(axis=1, dtype=np.float32).reshape(1, -1) / np.float32(32768)
-        frame = av.AudioFrame.from_ndarray(mono, format="flt", layout="mono")
-        frame.sample_rate = OUTPUT_RATE
-        parts = [out.to_ndarray().reshape(-1) for out in self._resampler.resample(frame)]
-        return np.concatenate(parts).astype(np.float32, copy=False) if parts else np.zeros(0, np.float32)
+        """``samples`` ``(3 n, 2)`` to ``(n,)``, in -1..1."""
+        mono = samples.mean(axis=1, dtype=np.float32) / np.float32(32768)
+        heard = np.concatenate([self._tail, mono])
+        self._tail = heard[-(len(_TAPS) - 1) :]
+        out = np.convolve(heard, _TAPS, "valid")[::_STEP]
+        skipped = min(self._ahead, len(out))
+        self._ahead -= skipped
+        return out[skipped:]
+
+
+def _low_pass(taps: int, cutoff: float) -> NDArray[np.float32]:
+    """A Blackman-windowed sinc; ``cutoff`` as a share of the sample rate. Sums to 1."""
+    places = np.arange(taps) - taps // 2
+    kernel = np.sinc(2 * cutoff * places) * np.blackman(taps)
+    return np.asarray(kernel / kernel.sum(), np.float32)
+
+
+_STEP = OUTPUT_RATE // SAMPLE_RATE
+_TAPS = _low_pass(97, 7_000 / OUTPUT_RATE)
