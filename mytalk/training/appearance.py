@@ -54,6 +54,7 @@ class Recipe:
     save_every: int = 500
 
 
+_WIDE = 9  # pixels: low frequencies are those beyond a mean over 19 x 19
 _CLUELESS = 2 * math.log(2)  # loss of a discriminator that guesses
 
 
@@ -210,8 +211,8 @@ def _detail(picture: Tensor) -> Tensor:
     """
     side = picture.shape[-1]
     part = picture[..., side // 6 : side * 5 // 6, side // 8 : side * 7 // 8]
-    smooth = functional.avg_pool2d(functional.pad(part, (3, 3, 3, 3), mode="reflect"), 7, 1)
-    return 6 * (part - smooth) + 0.05 * torch.randn_like(part)
+    smooth = functional.avg_pool2d(functional.pad(part, (_WIDE,) * 4, mode="reflect"), 2 * _WIDE + 1, 1)
+    return 4 * (part - smooth) + 0.05 * torch.randn_like(part)
 
 
 def _slopes(x: Tensor) -> Tensor:
