@@ -111,8 +111,10 @@ class MouthRenderer:
             trust = _trust_in(mouths[0], goal.points)
             if trust < 1:
                 window, mending = self._mend(self._model, bent, current, region, goal.points)
-                share = self._mended_share(bent, goal, len({id(mouth) for mouth in mouths}))[window]
-                colours[window] += (1 - trust) * share[..., None] * mending
+                if self._model.preset.residual:
+                    share = self._mended_share(bent, goal, len({id(mouth) for mouth in mouths}))
+                    mending *= share[window][..., None]
+                colours[window] += (1 - trust) * mending
         return Painting(mouths[0], bent[0].warp.flow, bent[0].kept, colours)
 
     def _mended_share(self, bent: list[Bent], goal: Target, different: int) -> NDArray[np.float32]:
