@@ -31,6 +31,7 @@ from mytalk.face.pose import HeadPose
 from mytalk.picture import Picture
 
 _SAME_SHAPE, _OTHER_SHAPE = 0.2, 1.0  # distances of mouths, crop pixels, between which the network fades in
+_INSIDE = 0.5  # how far the network is followed inside the mouth, from as many mouths as it takes
 _MENDING_BLUR = 1.2  # Gaussian sigma, crop pixels: pores and lip lines stay those of the nearest mouth
 _AT_REST = 0.1  # landmarks that move less than this are where they were, crop pixels
 
@@ -118,12 +119,12 @@ class MouthRenderer:
         return Painting(mouths[0], bent[0].warp.flow, bent[0].kept, colours)
 
     def _mended_share(self, bent: list[Bent], goal: Target, different: int) -> NDArray[np.float32]:
-        """How far the network is followed: not where the inside was drawn, nor inside at all from one mouth alone."""
+        """How far the network is followed: less inside the mouth, where it averages what it cannot know, and not at
+        all where the inside was drawn or comes from one mouth alone.
+        """
         share = np.ones_like(bent[0].colours[..., 0]) if bent[0].kept is None else bent[0].kept
-        if different == REFERENCES:
-            return share
-        inside = resized(goal.inside(), self._size)
-        return share * (1 - inside * (REFERENCES - different) / (REFERENCES - 1))
+        inside = np.float32(_INSIDE * (different - 1) / (REFERENCES - 1))
+        return share * (1 - (1 - inside) * resized(goal.inside(), self._size))
 
     def _mend(
         self, model: AppearanceModel, bent: list[Bent], current: Colours, region: Mask, points: Points
