@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import logging
 import signal
 import socket
@@ -113,6 +114,8 @@ def _load(config: ServerConfig) -> Models:
     portrait = open_face(config.portrait_path).frames(endless=True)
     for _ in pipeline.dub(islice(portrait, _WARM_UP), np.zeros(0, np.float32)):
         pass
+    gc.collect()
+    gc.freeze()  # else a full collection walks all of torch every minute or so, and every session stands still for it
     return pipeline
 
 
