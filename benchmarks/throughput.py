@@ -31,12 +31,13 @@ from mytalk.media import SpeechReader, open_face  # noqa: E402
 
 ASSETS = Path(str(files("mytalk") / "assets"))
 FRAME_MS = 40.0
+OPTIONS = StreamOptions(profile="quality")  # as mytalk dub has it
 
 
 def animated(folder: Path, pipeline: mytalk.Pipeline) -> Path:
     """The embedded portrait speaking the embedded speech: a real 512 x 512 clip at 25 fps."""
     path = folder / "clip.mp4"
-    dub(pipeline, open_face(ASSETS / "astronaut.png"), SpeechReader(ASSETS / "demo_speech.flac"), path, StreamOptions())
+    dub(pipeline, open_face(ASSETS / "astronaut.png"), SpeechReader(ASSETS / "demo_speech.flac"), path, OPTIONS)
     return path
 
 
@@ -67,7 +68,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         clip = arguments.clip or animated(Path(folder), pipeline)
         output = Path(folder) / "dubbed.mp4"
-        report = dub(pipeline, open_face(clip), SpeechReader(arguments.speech), output, StreamOptions())
+        report = dub(pipeline, open_face(clip), SpeechReader(arguments.speech), output, OPTIONS)
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, preset {report.preset}, {report.device}, {report.steps} steps"
     )

@@ -75,7 +75,7 @@ PRESETS = {
         IdentityPreset(width=128),
         MotionPreset(layers=3, width=128, ffn=256, heads=4),
         EDGE,
-        steps=2,
+        steps=1,
     ),
     "paper": Preset(
         "paper",

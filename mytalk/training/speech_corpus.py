@@ -40,7 +40,8 @@ _OBJECTS = (
     "the first chapter", "a warm blanket", "the empty house", "some fresh bread and butter", "a beautiful piano",
     "the map of Africa", "a purple umbrella", "the final score", "a fever", "the heavy box", "several good reasons",
     "a cup of coffee", "the mobile phone", "a bag of frozen vegetables", "the bridge", "an orange fish",
-    "the usual joke", "a number of pictures", "the moon and the stars", "your favourite movie", "the garage", "a visible improvement",
+    "the usual joke", "a number of pictures", "the moon and the stars", "your favourite movie", "the garage",
+    "a visible improvement",
 )
 _ENDINGS = (
     "before breakfast", "in the middle of the night", "on Wednesday", "without a word", "for the very first time",

@@ -60,7 +60,12 @@ def make_film(
     import mytalk
 
     leave_some_to_others()
-    options = mytalk.StreamOptions(seed=args.seed, steps=args.steps, mouth_opening=args.mouth_opening)
+    options = mytalk.StreamOptions(
+        seed=args.seed,
+        steps=args.steps,
+        mouth_opening=args.mouth_opening,
+        profile="quality",  # a file is in no hurry
+    )
     pipeline = mytalk.load(args.preset, device=args.device)
     with Progress("dubbing", "frame") as progress:
         report = dub(pipeline, source, sound, output, options, length=length, force=force, progress=progress)
