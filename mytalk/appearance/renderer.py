@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mytalk.appearance.bank import Mouth, ReferenceBank, distances
 from mytalk.appearance.cavity import Inside
 from mytalk.appearance.compose import Painting, apply, paint, place_of, sample_through, spread
+from mytalk.appearance.jaw import held_back
 from mytalk.appearance.mask import Mask, mouth_mask, moving_mask
 from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.prepare import (
@@ -75,7 +76,8 @@ class MouthRenderer:
         place = place_of(picture, matrix)
         if place is None or not len(self._bank):
             return picture
-        seen, wanted = apply(matrix, source), apply(matrix, target)
+        seen = apply(matrix, source)
+        wanted = held_back(apply(matrix, target), seen)
         goal, region = Target(wanted), mouth_mask(wanted)
         flow, reach = _follow(goal, seen)
         pixels = picture.region_rgb(place.box)
