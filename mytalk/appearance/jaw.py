@@ -1,4 +1,4 @@
-"""How far the jaw may follow: the crop ends a little below an open chin, so a jaw that moves far would smear the neck."""
+"""How far the jaw may follow: the crop ends just below an open chin, so a jaw that moves far would smear the neck."""
 
 from __future__ import annotations
 
