@@ -49,9 +49,10 @@ class MotionSpace(nn.Module):
         return self.opened(lower, -float(aperture(lower)))
 
     def opened(self, lower: NDArray[np.float32], by: float) -> NDArray[np.float32]:
-        """Shapes ``(169, 3)`` with their lip aperture grown by ``by`` canonical units."""
+        """A shape ``(169, 3)`` with its aperture grown by ``by`` canonical units; a space not fitted yet moves none."""
         direction = self.opening.cpu().numpy().reshape(LOWER_COUNT, DIMS)
-        return np.asarray(lower + by / float(aperture(direction)) * direction, np.float32)
+        unit = float(aperture(direction))
+        return lower if unit == 0 else np.asarray(lower + by / unit * direction, np.float32)
 
 
 @dataclass(slots=True)
