@@ -18,6 +18,7 @@ from mytalk.face.landmarks import LOWER_COUNT, aperture
 DIMS = 3
 
 _USUAL_SPREAD = 0.064  # standard deviation of aperture, mean over the training people, canonical units
+_SPEAKING = 0.02  # below this spread a mouth is a still picture or a listener
 _ENOUGH = 50  # faces from which a spread says something
 
 
@@ -80,10 +81,11 @@ class RestShape:
         self._seen += 1
 
     def openness(self) -> float:
-        """Spread of the apertures seen against that of the people trained on; 1 while too little is seen."""
+        """Spread of the apertures seen against that of the people trained on; 1 while nobody was seen to speak."""
         if not self._shapes or self._seen < _ENOUGH:
             return 1.0
-        return float(aperture(np.stack(self._shapes)).std()) / _USUAL_SPREAD
+        spread = float(aperture(np.stack(self._shapes)).std())
+        return spread / _USUAL_SPREAD if spread > _SPEAKING else 1.0
 
     def estimate(self) -> NDArray[np.float32]:
         """The rest shape ``(169, 3)``. At least one face must have been seen."""

@@ -1,0 +1,51 @@
+"""Rest shape and range of one person, from the faces seen so far."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mytalk import Pipeline
+from mytalk.face.landmarks import LOWER_FACE, TEMPLATE, aperture
+from mytalk.motion.space import MotionSpace, RestShape
+
+CLOSED = TEMPLATE[list(LOWER_FACE)]
+
+
+@pytest.fixture(scope="module")
+def space(pipeline: Pipeline) -> MotionSpace:
+    return pipeline.motion.space
+
+
+def seen(space: MotionSpace, gaps: list[float]) -> RestShape:
+    rest = RestShape(space)
+    for gap in gaps:
+        rest.observe(space.opened(space.closed(CLOSED), gap))
+    return rest
+
+
+def test_rest_is_closed_even_when_only_an_open_mouth_was_seen(space: MotionSpace) -> None:
+    assert float(aperture(seen(space, [0.2]).estimate())) == pytest.approx(0, abs=1e-4)
+
+
+def test_a_still_picture_and_a_listener_say_nothing_of_the_range(space: MotionSpace) -> None:
+    assert seen(space, [0.1] * 200).openness() == 1
+    assert seen(space, list(np.abs(np.sin(np.arange(200))) * 0.02)).openness() == 1
+
+
+def test_who_opens_far_has_a_wide_range(space: MotionSpace) -> None:
+    wave = np.abs(np.sin(np.arange(200) / 3))
+    narrow, wide = (seen(space, list(wave * top)).openness() for top in (0.12, 0.4))
+    assert narrow < 1 < wide
+
+
+def test_memory_is_bounded_however_long_the_session(space: MotionSpace) -> None:
+    rest = seen(space, [0.1] * 3000)
+    assert rest._shapes is not None
+    assert len(rest._shapes) <= rest.capacity
+
+
+def test_coefficients_and_landmarks_go_there_and_back(space: MotionSpace) -> None:
+    motion = torch.randn(5, space.scale.shape[0])
+    torch.testing.assert_close(space.encode(space.decode(motion)), motion, rtol=1e-3, atol=1e-3)
