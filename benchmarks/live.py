@@ -19,6 +19,7 @@ import platform
 import subprocess
 import sys
 import time
+from abc import abstractmethod
 from fractions import Fraction
 from importlib.resources import files
 from itertools import islice, pairwise
@@ -65,8 +66,8 @@ class Sender(MediaStreamTrack):
         self.sent.append(time.monotonic())
         return self.frame(index)
 
-    def frame(self, index: int) -> av.AudioFrame | av.VideoFrame:
-        raise NotImplementedError
+    @abstractmethod
+    def frame(self, index: int) -> av.AudioFrame | av.VideoFrame: ...
 
 
 class Camera(Sender):

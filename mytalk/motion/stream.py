@@ -98,6 +98,7 @@ class MotionStream:
         self._tentative: dict[int, Tensor] = {}
         self._identity: Tensor | None = None
         self._video_until = 0  # motion frames whose faces are all here
+        self._upper_until = 0  # motion frames whose upper face is known
         self._last_upper = torch.zeros(UPPER_COUNT, 2)
 
     @property
@@ -188,8 +189,6 @@ class MotionStream:
             if self._person.seen and index % _REST_EVERY == 0:
                 self._settle()
         self._upper_until = end
-
-    _upper_until = 0  # motion frames whose upper face is known
 
     def _settle(self) -> None:
         self._person.settle()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from abc import abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -143,8 +144,8 @@ class _Paced(MediaStreamTrack):
         self.index += 1
         return self.frame(self.index - 1)
 
-    def frame(self, index: int) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def frame(self, index: int) -> Any: ...
 
 
 class Camera(_Paced):
