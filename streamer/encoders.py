@@ -64,16 +64,15 @@ class Bitrate:
             self.value = wanted
 
 
-class FaceVp8Encoder(Vp8Encoder):
-    """aiortc's VP8 encoder with :class:`Bitrate`."""
+class _FaceBitrate:
+    """Put before an encoder of aiortc: its target is :class:`Bitrate`'s."""
 
     def __init__(self) -> None:
         super().__init__()
         self._bitrate = Bitrate()
-        self._Vp8Encoder__target_bitrate = START_BITRATE  # read there beside the property
 
     def encode(self, frame: Frame, force_keyframe: bool = False) -> tuple[list[bytes], int]:
-        payloads, timestamp = super().encode(frame, force_keyframe)
+        payloads, timestamp = super().encode(frame, force_keyframe)  # type: ignore[misc]
         self._bitrate.sent(sum(map(len, payloads)), timestamp)
         return payloads, timestamp
 
@@ -84,28 +83,18 @@ class FaceVp8Encoder(Vp8Encoder):
     @target_bitrate.setter
     def target_bitrate(self, bitrate: int) -> None:
         self._bitrate.follow(bitrate)
-        self._Vp8Encoder__target_bitrate = self._bitrate.value
 
 
-class FaceH264Encoder(H264Encoder):
+class FaceH264Encoder(_FaceBitrate, H264Encoder):
     """aiortc's H264 encoder with :class:`Bitrate`."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._bitrate = Bitrate()
+
+class FaceVp8Encoder(_FaceBitrate, Vp8Encoder):
+    """aiortc's VP8 encoder with :class:`Bitrate`."""
 
     def encode(self, frame: Frame, force_keyframe: bool = False) -> tuple[list[bytes], int]:
-        payloads, timestamp = super().encode(frame, force_keyframe)
-        self._bitrate.sent(sum(map(len, payloads)), timestamp)
-        return payloads, timestamp
-
-    @property
-    def target_bitrate(self) -> int:
-        return self._bitrate.value
-
-    @target_bitrate.setter
-    def target_bitrate(self, bitrate: int) -> None:
-        self._bitrate.follow(bitrate)
+        self._Vp8Encoder__target_bitrate = self._bitrate.value  # read there beside the property
+        return super().encode(frame, force_keyframe)
 
 
 class SpeechEncoder(OpusEncoder):
