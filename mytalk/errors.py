@@ -7,12 +7,14 @@
     │   ├── UnreadableError       no such file, not a video, not a sound
     │   ├── NoFaceError           no usable face in the picture
     │   ├── NoSpeechError         no audio in the speech
+    │   ├── DataError             training data that holds nothing usable, or is damaged
     │   └── OptionError           an option outside its range
     ├── OutputError               the result cannot be written
     │   ├── OutputExistsError     refused without --force
     │   └── OutputFullError       no space left
     ├── PresetError               unknown preset
     │   └── WeightsError          weights damaged or of another preset
+    ├── TrainingError             a run cannot go on: loss not finite, out of memory, a worker killed
     ├── EngineError               the engine thread failed
     └── ServerError               the server cannot start
 
@@ -23,6 +25,7 @@ Each message is one line: what was given, what is needed, what to do. Each class
 from __future__ import annotations
 
 __all__ = [
+    "DataError",
     "EngineError",
     "InputError",
     "MyTalkError",
@@ -34,6 +37,7 @@ __all__ = [
     "OutputFullError",
     "PresetError",
     "ServerError",
+    "TrainingError",
     "UnreadableError",
     "WeightsError",
 ]
@@ -71,6 +75,10 @@ class NoSpeechError(InputError):
     http_status = 422
 
 
+class DataError(InputError):
+    """Training data that holds nothing usable, or is damaged: the message names what is wrong and where."""
+
+
 class OptionError(InputError):
     """An option outside its range."""
 
@@ -104,6 +112,12 @@ class WeightsError(PresetError):
     """Weights that are damaged, or of another preset: the message names the tensor."""
 
     http_status = 500
+
+
+class TrainingError(MyTalkError):
+    """A training run cannot go on; its last good checkpoint is kept."""
+
+    exit_code = 7
 
 
 class EngineError(MyTalkError):
