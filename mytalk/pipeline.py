@@ -79,7 +79,7 @@ class _WithoutIdentity(torch.nn.Module):
 
     def __init__(self, motion: MotionModel) -> None:
         super().__init__()
-        self.mel, self.speech, self.space, self.denoiser = motion.mel, motion.speech, motion.space, motion.denoiser
+        self.speech, self.space, self.denoiser = motion.speech, motion.space, motion.denoiser
 
 
 def _folder(preset: str | Path) -> Path:

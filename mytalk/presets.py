@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from mytalk.appearance.preset import EDGE, PAPER, AppearancePreset
 
@@ -12,12 +13,24 @@ WINDOW_FRAMES = 250
 
 @dataclass(frozen=True, slots=True)
 class SpeechPreset:
-    """The speech encoder."""
+    """The speech front and encoder; ``width`` is that of what they give the denoiser.
+
+    ``mel`` goes with causal convolutions (``dilations``). ``wav2vec2`` goes with a Conformer: ``features`` wide coming
+    in, ``layers`` of ``hidden``, ``heads`` and ``ffn`` within; its attention, and wav2vec's, look back over
+    ``lookback`` motion frames a layer.
+    """
 
     width: int
     kernel: int = 5
     dilations: tuple[int, ...] = (1, 1, 2)
     dropout: float = 0.1
+    front: Literal["mel", "wav2vec2"] = "mel"
+    features: int = 80
+    hidden: int = 0
+    layers: int = 0
+    heads: int = 0
+    ffn: int = 0
+    lookback: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +15,8 @@ from mytalk.motion.identity import IdentityExtractor
 from mytalk.motion.sampler import DDIM, TIMESTEPS
 from mytalk.motion.space import MotionSpace
 from mytalk.presets import Preset
-from mytalk.speech.encoder import SpeechEncoder
-from mytalk.speech.mel import LogMel
+from mytalk.speech.build import build_encoder, build_front
+from mytalk.speech.seam import Front
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +69,15 @@ class Denoiser(nn.Module):
 
 
 class MotionModel(nn.Module):
-    """Everything of stage 1 that has weights: speech encoder, identity extractor, motion space and denoiser."""
+    """Everything of stage 1 that has weights: speech encoder, identity extractor, motion space and denoiser.
 
-    def __init__(self, preset: Preset) -> None:
+    ``front`` is given where the preset's has weights of its own, which are not the model's; see `load_wav2vec`.
+    """
+
+    def __init__(self, preset: Preset, front: Front[Any] | None = None) -> None:
         super().__init__()
-        self.mel = LogMel()
-        self.speech = SpeechEncoder(preset.speech)
+        self.front = front or build_front(preset.speech)
+        self.speech = build_encoder(preset.speech)
         self.identity = IdentityExtractor(preset.identity)
         self.space = MotionSpace(preset.motion.coefficients)
         self.denoiser = Denoiser(preset)

@@ -6,6 +6,7 @@ It owns the session's state of stage 1: speech features, rest shape and identity
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -85,7 +86,7 @@ class MotionStream:
         self._profile = profile
         self._sampler = DDIM(steps)
         self._seed = seed
-        self._speech = SpeechStream(model.speech, model.mel)
+        self._speech = self._new_speech()
         self._planner = WindowPlanner(profile)
         self._gate = SilenceGate()
         self._ahead = min(profile.lookahead, ANTICIPATION)
@@ -123,9 +124,7 @@ class MotionStream:
         """
         if self.heard - self.emitted > MAX_AHEAD:
             raise EngineError(f"{MAX_AHEAD // 25} s of speech wait for their pictures: push pictures too, or pull")
-        features, levels = self._speech.push(samples)
-        self._features.extend(features)
-        self._gate.hear(levels)
+        self._hear(*self._speech.push(samples))
 
     def push_face(self, at: int, points: NDArray[np.float32] | None) -> None:
         """The canonical face ``(478, 3)`` in the picture at media time ``at``, or None where there is none."""
@@ -140,6 +139,7 @@ class MotionStream:
 
     def finish(self) -> Iterator[MotionFrame]:
         """The rest: no more speech comes. Pictures may end before it."""
+        self._hear(*self._speech.finish())
         for window in self._planner.finish(self.heard):
             yield from self._run(window)
 
@@ -150,8 +150,17 @@ class MotionStream:
         while self.heard > self.emitted:
             self._features.pop()
         self._gate.forget()
-        self._speech = SpeechStream(self._model.speech, self._model.mel)
+        self._speech = self._new_speech()
         return self.emitted * FRAME_SAMPLES
+
+    def _new_speech(self) -> SpeechStream:
+        """Whole hops of speech at a time where that is cheaper; no window ever waits for the end of one."""
+        at_once = math.gcd(self._profile.hop, self._profile.lookahead) if self._model.front.at_once else 1
+        return SpeechStream(self._model.speech, self._model.front, at_once)
+
+    def _hear(self, features: Tensor, levels: NDArray[np.float32]) -> None:
+        self._features.extend(features)
+        self._gate.hear(levels)
 
     def _run(self, window: Window) -> Iterator[MotionFrame]:
         self._take_faces(window)
@@ -193,13 +202,13 @@ class MotionStream:
     def _settle(self) -> None:
         self._person.settle()
         lower, upper = torch.from_numpy(self._person.lower), torch.from_numpy(self._person.upper)
-        device = self._model.mel.window.device
+        device = self._model.space.scale.device
         with torch.inference_mode():
             self._identity = self._model.identity(lower.to(device), upper.to(device))[None]
 
     def _sample(self, window: Window) -> Tensor:
         assert self._identity is not None
-        device, width = self._model.mel.window.device, self._model.denoiser.coefficients
+        device, width = self._model.space.scale.device, self._model.denoiser.coefficients
         fresh = window.rows - window.history
         noise = np.zeros((window.rows, width), np.float32)
         noise[window.history :] = frame_noise(window.first + window.history, fresh, width, self._seed)

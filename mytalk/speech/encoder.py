@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from mytalk.presets import SpeechPreset
 from mytalk.speech.mel import MEL_PER_MOTION, MELS
+from mytalk.speech.seam import Encoder
 
 
 @dataclass(slots=True)
@@ -52,12 +53,12 @@ class CausalBlock(nn.Module):
         return x + self.dropout(self.mix(F.gelu(hidden))), tail
 
 
-class SpeechEncoder(nn.Module):
+class SpeechEncoder(Encoder[EncoderState]):
     """Log-mel ``(B, 4 T, 80)`` to features ``(B, T, D)``, 25 a second."""
 
     def __init__(self, preset: SpeechPreset) -> None:
         super().__init__()
-        width = preset.width
+        self.width = width = preset.width
         self.stem = nn.ModuleList(
             [CausalConv(MELS, width, 5), CausalConv(width, width, 4, 2), CausalConv(width, width, 4, 2)]
         )
@@ -66,8 +67,10 @@ class SpeechEncoder(nn.Module):
         )
         self.out = nn.LayerNorm(width)
 
+    def start(self, rows: int = 1) -> EncoderState:
+        return EncoderState()
+
     def forward(self, mel: Tensor, state: EncoderState | None = None) -> Tensor:
-        """Pass ``state`` to go on where the last chunk ended; it is brought up to date in place."""
         if mel.shape[1] % MEL_PER_MOTION:
             raise ValueError(f"mel frames must come in fours, one motion frame each: got {mel.shape[1]}")
         tails = iter(state.tails) if state is not None else iter(())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
+from mytalk.speech.seam import Front
 
 WINDOW = 400  # 25 ms
 HOP = 160  # 10 ms
@@ -19,11 +22,22 @@ LEFT = WINDOW - HOP
 """Samples before a chunk that its first frame still looks at."""
 
 
-class LogMel(nn.Module):
+@dataclass(slots=True)
+class MelState:
+    """What the next chunk's first frame still looks at."""
+
+    tail: Tensor  # (B, LEFT) samples
+
+
+class LogMel(Front[MelState]):
     """Natural log of mel power, shifted and scaled to about unit range. No learned parameters.
 
     Mel filters: triangular, Slaney scale, 50 Hz to 7.6 kHz.
     """
+
+    rate = MEL_PER_MOTION
+    width = MELS
+    at_once = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,6 +51,14 @@ class LogMel(nn.Module):
         frames = samples.unfold(-1, WINDOW, HOP) * self.window  # (B, N, 400)
         power = torch.fft.rfft(frames, FFT).abs().square()  # (B, N, 257)
         return torch.log(power @ self.filters + FLOOR) * 0.25 + 1.0
+
+    def start(self, rows: int = 1) -> MelState:
+        return MelState(self.window.new_zeros(rows, LEFT))
+
+    def stream(self, samples: Tensor, state: MelState) -> Tensor:
+        samples = torch.cat([state.tail, samples], dim=-1)
+        state.tail = samples[:, -LEFT:]
+        return self.forward(samples)
 
     def offline(self, samples: Tensor) -> Tensor:
         """A whole recording ``(B, S)`` from its start to ``(B, S // 160, 80)``."""
