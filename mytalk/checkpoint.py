@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from mytalk.errors import PresetError, WeightsError
 from mytalk.presets import PRESETS, Preset
+from mytalk.sizes import build_sizes
 
 CONFIG = "config.json"
 
@@ -44,16 +45,18 @@ def save_preset(folder: Path, preset: Preset) -> None:
 
 
 def read_preset(folder: Path) -> Preset:
-    """The preset of a checkpoint folder. Raises PresetError where it names none that we know, or other sizes."""
+    """The preset of a checkpoint folder, built from the sizes in its config; its name is a label.
+
+    A config without sizes names one of ``PRESETS``. Raises PresetError naming what is unknown, missing or impossible.
+    """
     config = _read_config(folder)
+    if "sizes" in config:
+        return build_sizes(Preset, config["sizes"], f"{folder / CONFIG}: sizes")
     preset = PRESETS.get(str(config.get("preset")))
     if preset is None:
         raise PresetError(
             f"{folder / CONFIG}: preset {config.get('preset')!r} is unknown (known: {', '.join(PRESETS)})"
-        )
-    if "sizes" in config and json.loads(json.dumps(asdict(preset))) != config["sizes"]:
-        raise PresetError(
-            f"{folder / CONFIG}: its sizes are not those of this version's {preset.name!r} preset; train again"
+            " and it holds no sizes"
         )
     return preset
 

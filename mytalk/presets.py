@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mytalk.appearance.preset import EDGE, PAPER, AppearancePreset
+from mytalk.errors import PresetError
 
 WINDOW_FRAMES = 250
 """Motion frames that the denoiser sees at once: 10 s."""
@@ -35,16 +36,25 @@ class SpeechPreset:
 
 @dataclass(frozen=True, slots=True)
 class IdentityPreset:
-    """The identity extractor: an MLP over one frame's landmarks."""
+    """The identity extractor: an MLP over one frame's landmarks.
+
+    ``inner`` is the inner width of residual layers; 0 stacks plain ones.
+    """
 
     width: int
     layers: int = 4
     embedding: int = 64
+    inner: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class MotionPreset:
-    """The denoiser: a Conformer over windows of motion coefficients."""
+    """The denoiser: a Conformer over windows of motion coefficients.
+
+    ``identity_as`` says what the person is given as: the extractor's embedding, or the landmarks of one frame;
+    ``conditioning`` how: attended to in each block, or concatenated with or added to the input (MyTalk, table 5).
+    With ``own_conditions`` each block projects time, speech and identity for itself; without, all share one projection.
+    """
 
     layers: int
     width: int
@@ -53,6 +63,13 @@ class MotionPreset:
     kernel: int = 5
     dropout: float = 0.1
     coefficients: int = 24
+    own_conditions: bool = False
+    identity_as: Literal["embedding", "landmarks"] = "embedding"
+    conditioning: Literal["cross", "concat", "add"] = "cross"
+
+    def __post_init__(self) -> None:
+        if self.width % (2 * self.heads):
+            raise PresetError(f"motion width {self.width} must be a multiple of twice the heads, {self.heads}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mytalk.appearance.blocks import ResnetBlock, norm
-from mytalk.appearance.preset import REFERENCES, AppearancePreset
+from mytalk.appearance.preset import AppearancePreset
 
 
 class FusionNet(nn.Module):
@@ -16,7 +16,7 @@ class FusionNet(nn.Module):
     def __init__(self, preset: AppearancePreset) -> None:
         super().__init__()
         width, groups = preset.fusion_hidden, preset.norm_groups
-        self.conv_in = nn.Conv2d((REFERENCES + 1) * 2 * preset.latent, width, 3, padding=1)
+        self.conv_in = nn.Conv2d((preset.references + 1) * 2 * preset.latent, width, 3, padding=1)
         self.blocks = nn.Sequential(*(ResnetBlock(width, width, groups) for _ in range(preset.fusion_blocks)))
         self.norm_out = norm(width, groups)
         self.conv_out = nn.Conv2d(width, 2 * preset.latent, 3, padding=1)

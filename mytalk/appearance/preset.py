@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+from mytalk.errors import PresetError
 
 REFERENCES = 3
-"""Reference mouths that the network sees for each frame."""
+"""Reference mouths that the network sees for each frame, unless a preset says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,7 @@ class AppearancePreset:
     """
 
     size: int  # side of the mouth crop, in pixels
-    window: int  # side of the part around the mouth region that the network sees, in pixels
+    window: int  # side of what the network sees, in pixels: a part of the mouth crop, or the face (twice the crop)
     stem: int  # pixels a side that one cell of the first layer covers (pixel-unshuffle)
     hidden: int  # channels at the highest resolution of the encoders
     multipliers: tuple[int, ...]  # channels / hidden at each resolution; each step but the first halves the side
@@ -32,6 +35,19 @@ class AppearancePreset:
     residual: bool  # mends the mesh-warped references; otherwise paints the picture
     discriminator_hidden: int  # training only
     discriminator_layers: int
+    framing: Literal["mouth", "face"] = "mouth"  # a window of the mouth crop, mouths bent; or the whole face, unbent
+    references: int = REFERENCES  # pictures of other frames that the network sees
+    masked: bool = True  # of which it sees the mouth region alone
+
+    def __post_init__(self) -> None:
+        cell = self.stem << (len(self.multipliers) - 1)
+        if self.window % cell:
+            raise PresetError(f"appearance window {self.window} must be a multiple of one latent cell, {cell} pixels")
+        widths = [self.hidden, self.decoder_hidden, self.fusion_hidden]
+        if self.norm_groups and any(width % self.norm_groups for width in widths):
+            raise PresetError(f"appearance widths {widths} must be multiples of norm_groups, {self.norm_groups}")
+        if self.references < 1:
+            raise PresetError(f"appearance needs one reference or more: got {self.references}")
 
     @property
     def latent_side(self) -> int:
@@ -40,12 +56,12 @@ class AppearancePreset:
     @property
     def outputs(self) -> int:
         """Channels of the decoder: RGB, and what each further reference adds to the first."""
-        return 3 + (REFERENCES - 1 if self.residual else 0)
+        return 3 + (self.references - 1 if self.residual else 0)
 
 
 # MyTalk, table 9: 3 x 237 M, 4.8 M, 280 M and 17.5 M parameters, latents of 3 channels.
 PAPER = AppearancePreset(
-    size=256,
+    size=128,
     window=256,
     stem=1,
     hidden=256,
@@ -61,6 +77,7 @@ PAPER = AppearancePreset(
     residual=False,
     discriminator_hidden=160,
     discriminator_layers=3,
+    framing="face",
 )
 
 # Any 2-core CPU: one cell of all features covers 4 x 4 pixels, and detail comes from the references themselves.

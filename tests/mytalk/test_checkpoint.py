@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import mytalk
-from mytalk.checkpoint import load_into, read_tensors, save_preset, save_tensors
+from mytalk.appearance.model import AppearanceModel
+from mytalk.checkpoint import load_into, read_preset, read_tensors, save_preset, save_tensors
 from mytalk.errors import OptionError, PresetError, WeightsError
+from mytalk.motion.model import MotionModel
 from mytalk.pipeline import EMBEDDED
 from mytalk.presets import PRESETS
 
@@ -63,11 +68,72 @@ def test_missing_weights_are_named(folder: Path) -> None:
         read_tensors(folder, "other")
 
 
-def test_a_preset_of_other_sizes_is_refused(folder: Path) -> None:
+def rewrite(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     config = json.loads((folder / "config.json").read_text())
-    config["sizes"]["motion"]["layers"] = 99
+    change(config)
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(PresetError, match="train again"):
+
+
+def test_a_checkpoint_of_another_preset_names_the_tensor(folder: Path) -> None:
+    rewrite(folder, lambda config: config["sizes"]["identity"].update(width=96))
+    with pytest.raises(WeightsError, match=r"tensor layers\.0\.weight has shape \(128, 414\), need \(96, 414\)"):
+        mytalk.load(folder)
+    rewrite(folder, lambda config: config["sizes"]["identity"].update(width=128))
+    rewrite(folder, lambda config: config["sizes"]["motion"].update(layers=4))
+    with pytest.raises(WeightsError, match=r"tensor denoiser\.blocks\.3\..* is missing .*another preset"):
+        mytalk.load(folder)
+    rewrite(folder, lambda config: config["sizes"]["motion"].update(layers=2))
+    with pytest.raises(WeightsError, match=r"tensor denoiser\.blocks\.2\..* is unknown .*another preset"):
+        mytalk.load(folder)
+
+
+def test_a_preset_of_other_sizes_is_built_from_its_config(tmp_path: Path) -> None:
+    edge = PRESETS["edge"]
+    smaller = replace(edge, motion=replace(edge.motion, layers=2), appearance=replace(edge.appearance, hidden=16))
+    save_preset(tmp_path, smaller)
+    assert read_preset(tmp_path) == smaller
+    motion, appearance = MotionModel(smaller), AppearanceModel(smaller.appearance)
+    save_tensors(tmp_path, "identity", motion.identity.state_dict())
+    save_tensors(tmp_path, "motion", without_identity(motion))
+    save_tensors(tmp_path, "appearance", appearance.state_dict())
+    loaded = mytalk.load(tmp_path, device="cpu")
+    assert loaded.preset == smaller
+    assert all(torch.equal(a, b) for a, b in zip(loaded.motion.parameters(), motion.parameters(), strict=True))
+
+
+def without_identity(motion: MotionModel) -> dict[str, torch.Tensor]:
+    return {name: tensor for name, tensor in motion.state_dict().items() if not name.startswith("identity.")}
+
+
+def test_a_config_of_an_older_version_gets_defaults(folder: Path) -> None:
+    rewrite(folder, lambda config: config["sizes"]["motion"].pop("conditioning", None))
+    assert read_preset(folder) == PRESETS["edge"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"layers": None}, r"sizes\.motion\.layers: need int, got None"),
+        ({"layers": "3"}, r"sizes\.motion\.layers: need int, got '3'"),
+        ({"bias": 1}, r"sizes\.motion: bias is unknown"),
+        ({"conditioning": "gate"}, r"sizes\.motion\.conditioning: need one of 'cross', 'concat', 'add', got 'gate'"),
+        ({"heads": 3}, r"sizes\.motion: motion width 128 must be a multiple"),
+    ],
+)
+def test_impossible_sizes_are_named(folder: Path, change: dict[str, object], message: str) -> None:
+    rewrite(folder, lambda config: config["sizes"]["motion"].update(change))
+    with pytest.raises(PresetError, match=message):
+        mytalk.load(folder)
+
+
+def test_missing_sizes_are_named(folder: Path) -> None:
+    rewrite(folder, lambda config: config["sizes"]["motion"].pop("layers"))
+    with pytest.raises(PresetError, match=r"sizes\.motion: layers is missing"):
+        mytalk.load(folder)
+    rewrite(folder, lambda config: config.pop("sizes"))
+    assert read_preset(folder) == PRESETS["edge"]
+    rewrite(folder, lambda config: config.update(preset="mine"))
+    with pytest.raises(PresetError, match=r"preset 'mine' is unknown .* holds no sizes"):
         mytalk.load(folder)
 
 
