@@ -35,13 +35,17 @@ MAX_YAW = 0.9
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """What a session may choose. ``steps`` None takes the preset's."""
+    """What a session may choose. ``steps`` None takes the preset's.
+
+    ``learn`` False keeps no mouths but those of ``enrol``: measuring asks for it.
+    """
 
     seed: int = 0
     steps: int | None = None
     profile: str = "balanced"
     mouth_opening: float = 1.0
     still: bool = False
+    learn: bool = True
 
     def __post_init__(self) -> None:
         if self.profile not in PROFILES:
@@ -198,10 +202,13 @@ class LipSyncStream:
             self._counts["passthrough"] += 1
             return waiting.frame
         with self._timed("render"):
-            source = _lower(waiting.face)
-            self._renderer.observe(waiting.frame.picture, waiting.pose, source)
+            source, tracked = _lower(waiting.face), waiting.face.points[:, :2]
+            if self._options.learn:
+                self._renderer.observe(waiting.frame.picture, waiting.pose, source)
             target = waiting.pose.to_frame(lower)[:, :2]
-            picture = self._renderer.render(waiting.frame.picture, waiting.pose, source, target, self._opacity(waiting))
+            picture = self._renderer.render(
+                waiting.frame.picture, waiting.pose, source, target, self._opacity(waiting), face=tracked
+            )
         return VideoFrame(picture, waiting.frame.at, waiting.frame.pts, waiting.frame.time_base)
 
     def _opacity(self, waiting: _Waiting) -> float:

@@ -34,7 +34,7 @@ class Mouth:
     """One mouth as it was seen."""
 
     points: Points  # (169, 2) crop pixels
-    crop: NDArray[np.uint8]  # (128, 128, 3): what the network sees
+    crop: NDArray[np.uint8]  # (F, F, 3): what the network sees, the mouth crop or the whole face
     pixels: NDArray[np.uint8]  # (h, w, 3): the same place in the picture's own resolution
     to_pixels: NDArray[np.float32]  # (2, 3): crop pixels -> pixels
     skin: NDArray[np.float32]  # (3,) colour of the skin around it, 0..255
@@ -57,6 +57,10 @@ class ReferenceBank:
 
     def __len__(self) -> int:
         return len(self._mouths)
+
+    @property
+    def mouths(self) -> list[Mouth]:
+        return list(self._mouths)
 
     def place_for(self, points: Points) -> int | None:
         """The slot that a mouth with these landmarks would take, or None where it adds nothing. Counts a sighting."""

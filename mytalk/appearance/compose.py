@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytalk.appearance.bank import Mouth
+from mytalk.appearance.framing import MOUTH, Frame
 from mytalk.appearance.prepare import Matrix, affine_scale
 from mytalk.appearance.tone import Colours
 from mytalk.appearance.warp import Flow
@@ -36,20 +37,24 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Painting:
-    """The mouth as ``kept * mouth + colours``, in the crop."""
+    """The mouth as ``kept * mouth + colours``, in the crop; as ``colours`` alone where there is no ``mouth``."""
 
-    mouth: Mouth
+    mouth: Mouth | None
     flow: Flow  # (128, 128, 2) into the mouth's crop
     kept: NDArray[np.float32] | None  # (S, S); None: all
     colours: Colours  # (S, S, 3)
 
 
-def place_of(picture: Picture, to_crop: Matrix, part: NDArray[np.float32] | None = None) -> Place | None:
-    """The box around the whole crop, or around the crop's pixels where ``part`` is above 0. None: not in the picture.
+def place_of(
+    picture: Picture, to_crop: Matrix, part: NDArray[np.float32] | None = None, frame: Frame = MOUTH
+) -> Place | None:
+    """The box around ``frame``, or around the crop's pixels where ``part`` is above 0. None: not in the picture.
 
     ``to_crop`` takes picture pixels to crop pixels.
     """
-    x, y, width, height = (0, 0, CROP_PIXELS, CROP_PIXELS) if part is None else cv2.boundingRect(np.uint8(part > 0))
+    x, y, width, height = frame.left, frame.top, frame.side, frame.side
+    if part is not None:
+        x, y, width, height = cv2.boundingRect(np.uint8(part > 0))
     corners = np.array([[x, y], [x + width, y], [x, y + height], [x + width, y + height]], np.float32) - 0.5
     to_picture = cv2.invertAffineTransform(to_crop)
     low, high = np.floor(apply(to_picture, corners).min(axis=0)), np.ceil(apply(to_picture, corners).max(axis=0))
@@ -64,6 +69,8 @@ def place_of(picture: Picture, to_crop: Matrix, part: NDArray[np.float32] | None
 
 def paint(painting: Painting, place: Place) -> Colours:
     """The mouth in a box of the picture, ``(h, w, 3)``."""
+    if painting.mouth is None:
+        return spread(painting.colours, place)
     out = sample_through(painting.mouth.pixels, painting.flow, painting.mouth.to_pixels, place)
     if painting.kept is not None:
         out *= spread(painting.kept, place)[..., None]

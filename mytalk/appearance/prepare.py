@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from mytalk.appearance.bank import Mouth
 from mytalk.appearance.cavity import Inside
-from mytalk.appearance.raster import landmark_picture
+from mytalk.appearance.framing import FACE, MOUTH, Frame, Window
+from mytalk.appearance.mask import mouth_mask
+from mytalk.appearance.raster import face_picture, landmark_picture
 from mytalk.appearance.tone import Colours, Rim
 from mytalk.appearance.warp import Flow, Points, Warp
 from mytalk.face.pose import CROP_PIXELS
 
 Matrix = NDArray[np.float32]  # (2, 3) affine
-Window = tuple[slice, slice]  # rows and columns of a crop
 
 _SHADE = np.float32(0.65)  # how dark nearly closed lips leave what is between them
 _DEVIATIONS = 4.0  # standard deviations of the mouth region that make one unit of the network
@@ -68,29 +69,63 @@ class Exposure:
         shifted *= 1 / self.unit
         return shifted
 
+    def colours(self, normal: NDArray[np.float32]) -> Colours:
+        """Back to 0..255, not clipped."""
+        return np.asarray(normal * self.unit + self.mean, np.float32)
+
+
+WHOLE_FACE = Exposure(np.full(3, 127.5, np.float32), np.float32(127.5))
+"""A whole face in -1..1: references that are encoded once cannot follow the light of each frame."""
+
 
 @dataclass(frozen=True, slots=True)
 class NetworkInputs:
-    """One window of the crop in units of ``exposure``; what is masked out is 0."""
+    """What the network sees, in units of ``exposure``; what is masked out is 0."""
 
-    references: NDArray[np.float32]  # (3, W, W, 3)
+    references: NDArray[np.float32]  # (R, W, W, 3)
     non_lip: NDArray[np.float32]  # (W, W, 3)
     landmarks: NDArray[np.float32]  # (W, W, 3), in -1..1
     exposure: Exposure
 
 
-def network_inputs(
+def mouth_inputs(
     bent: list[Bent], current: Colours, region: NDArray[np.float32], points: Points, window: Window
 ) -> NetworkInputs:
-    """What the network sees, for references nearest first."""
+    """A window of the mouth crop. References come bent, nearest first; ``points`` are the ``(169, 2)`` wanted."""
     inside = region[window][..., None]
     lips = np.stack([one.colours[window] + one.correction[window] for one in bent])
     exposure = _exposure_of(lips[0], inside)
-    drawn = landmark_picture(points, region.shape[0])[window].astype(np.float32) * np.float32(1 / 127.5) - 1
+    drawn = _signed(landmark_picture(points, region.shape[0])[window])
     references, non_lip = exposure.normal(lips), exposure.normal(current[window])
     references *= inside
     non_lip *= 1 - inside
     return NetworkInputs(references, non_lip, drawn, exposure)
+
+
+def face_inputs(
+    references: NDArray[np.float32], current: Colours, region: NDArray[np.float32], points: Points
+) -> NetworkInputs:
+    """The whole face ``current`` ``(F, F, 3)``, the mouth ``region`` ``(S, S)`` of it masked; ``references`` are
+    ``lip_picture`` s. ``points`` are all ``(478, 2)`` in crop pixels, the lower face as wanted.
+    """
+    non_lip = WHOLE_FACE.normal(current)
+    non_lip[FACE.mouth(len(region))] *= 1 - region[..., None]
+    return NetworkInputs(references, non_lip, _signed(face_picture(points, len(region))), WHOLE_FACE)
+
+
+def lip_picture(face: NDArray[np.uint8], points: Points, masked: bool) -> NDArray[np.float32]:
+    """One reference as a whole-face network sees it, ``(F, F, 3)``: its own mouth region alone where ``masked``.
+
+    ``points`` are its ``(169, 2)`` landmarks in crop pixels.
+    """
+    picture = WHOLE_FACE.normal(face.astype(np.float32))
+    if masked:
+        picture *= FACE.around(resized(mouth_mask(points), len(face) * CROP_PIXELS // FACE.side))[..., None]
+    return picture
+
+
+def _signed(drawn: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return drawn.astype(np.float32) * np.float32(1 / 127.5) - 1
 
 
 def _exposure_of(lips: Colours, inside: NDArray[np.float32]) -> Exposure:
@@ -111,16 +146,21 @@ def window_of(region: NDArray[np.float32], side: int, cell: int) -> Window:
     return slice(starts[0], starts[0] + side), slice(starts[1], starts[1] + side)
 
 
-def to_crop(pixels: NDArray[np.uint8], to_pixels: Matrix, size: int) -> NDArray[np.uint8]:
-    """The mouth crop ``(size, size, 3)`` out of ``pixels``. ``to_pixels`` takes pixels of the 128 crop to theirs."""
-    matrix = to_pixels @ affine_scale(CROP_PIXELS / size)
+def to_crop(pixels: NDArray[np.uint8], to_pixels: Matrix, size: int, frame: Frame = MOUTH) -> NDArray[np.uint8]:
+    """The picture of ``frame``, ``(F, F, 3)``, out of ``pixels``, the mouth crop being ``size`` pixels a side.
+
+    ``to_pixels`` takes pixels of the 128 crop to theirs.
+    """
+    scaled = affine_scale(CROP_PIXELS / size)
+    scaled[:2, 2] += frame.left, frame.top
+    matrix, side = to_pixels @ scaled, frame.pixels(size)
     shrink = int(np.sqrt(abs(np.linalg.det(matrix[:, :2]))) / 1.2)
     if shrink > 1:  # bilinear sampling alone would skip pixels
-        side = (pixels.shape[1] // shrink, pixels.shape[0] // shrink)
-        pixels = cv2.resize(pixels, side, interpolation=cv2.INTER_AREA)
+        smaller = (pixels.shape[1] // shrink, pixels.shape[0] // shrink)
+        pixels = cv2.resize(pixels, smaller, interpolation=cv2.INTER_AREA)
         matrix = affine_scale(1 / shrink)[:2] @ np.vstack([matrix, [0, 0, 1]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(pixels, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE))
+    return np.asarray(cv2.warpAffine(pixels, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE))
 
 
 def skin_of(crop: NDArray[np.uint8], points: Points) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mytalk.appearance.bank import Mouth, distances
 from mytalk.appearance.cavity import Inside
 from mytalk.appearance.mask import mouth_mask, moving_mask
-from mytalk.appearance.prepare import bend, network_inputs, resized, resized_flow, sample, skin_of, window_of
+from mytalk.appearance.prepare import bend, mouth_inputs, resized, resized_flow, sample, skin_of, window_of
 from mytalk.appearance.preset import REFERENCES, AppearancePreset
 from mytalk.appearance.tone import Rim
 from mytalk.appearance.warp import GRID, Points, Target, displacement
@@ -184,7 +184,7 @@ def _example(
         for picture, points in zip(pictures, shapes, strict=True)
     ]
     bent += bent[-1:] * (REFERENCES - len(bent))
-    seen_by = network_inputs(bent, around, region, wanted, window)
+    seen_by = mouth_inputs(bent, around, region, wanted, window)
     return Example(
         seen_by.references, seen_by.non_lip, seen_by.landmarks,
         seen_by.exposure.normal(around[window]), seen_by.exposure.normal(truth[window].astype(np.float32)),

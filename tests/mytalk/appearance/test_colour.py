@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mytalk.appearance.cavity import Inside
 from mytalk.appearance.compose import apply
 from mytalk.appearance.mask import mouth_mask
-from mytalk.appearance.prepare import Bent, network_inputs
+from mytalk.appearance.prepare import Bent, mouth_inputs
 from mytalk.appearance.tone import Rim
 from mytalk.appearance.warp import GRID, Warp
 from mytalk.face import Face, fit_pose
@@ -53,7 +53,7 @@ def test_network_sees_the_same_whatever_the_exposure(points: Points, face: NDArr
 
     def seen(colours: NDArray[np.float32]) -> NDArray[np.float32]:
         bent = Bent(Warp(GRID, None), colours, np.zeros_like(colours))
-        return network_inputs([bent] * 3, colours, region, points, window).references
+        return mouth_inputs([bent] * 3, colours, region, points, window).references
 
     striped = face + 40 * np.sin(GRID[..., :1] / 5)
     assert seen(striped) == pytest.approx(seen(0.5 * striped + 20), abs=1e-3)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -13,7 +11,7 @@ from mytalk import Picture
 from mytalk.appearance.compose import apply, place_of, spread
 from mytalk.appearance.mask import mouth_mask, moving_mask
 from mytalk.appearance.model import AppearanceModel
-from mytalk.appearance.preset import EDGE, PAPER
+from mytalk.appearance.preset import EDGE
 from mytalk.appearance.renderer import MouthRenderer
 from mytalk.face import Face, HeadPose, fit_pose
 from mytalk.face.landmarks import LOWER_FACE, LOWER_LIPS_INNER, LOWER_LIPS_OUTER
@@ -138,17 +136,6 @@ def test_a_still_keeps_its_one_picture(portrait: Picture, pose: HeadPose, smile:
     renderer.observe(portrait, pose, smile)
     renderer.observe(portrait, pose, open_mouth)
     assert renderer.bank_size == 1
-
-
-def test_a_preset_that_paints_at_256_pixels_renders_too(
-    portrait: Picture, pose: HeadPose, smile: Points, open_mouth: Points
-) -> None:
-    torch.manual_seed(0)
-    sizes = {"hidden": 8, "decoder_hidden": 8, "fusion_hidden": 8, "blocks": 1, "decoder_blocks": 1, "fusion_blocks": 1}
-    model = AppearanceModel(replace(PAPER, **sizes, norm_groups=8))  # type: ignore[arg-type]
-    rendered = MouthRenderer(model, still=True).render(portrait, pose, smile, open_mouth)
-    assert not same(rendered, portrait)
-    assert np.array_equal(rendered.y[:100], portrait.y[:100])
 
 
 def test_further_mouths_change_what_the_network_paints(

@@ -11,7 +11,7 @@ import torch
 from mytalk import Picture
 from mytalk.appearance.compose import apply, place_of
 from mytalk.appearance.prepare import to_crop
-from mytalk.appearance.preset import EDGE, PAPER
+from mytalk.appearance.preset import EDGE
 from mytalk.appearance.renderer import MouthRenderer
 from mytalk.errors import InputError
 from mytalk.face import Face, fit_pose
@@ -81,11 +81,6 @@ def test_examples_are_the_same_for_the_same_seed_and_finite(data: Path) -> None:
         assert np.isfinite(a.references).all()
         assert np.isfinite(a.truth).all()
         assert a.truth.shape == (EDGE.window, EDGE.window, 3)
-
-
-def test_crops_of_another_size_are_refused_with_what_to_do(data: Path) -> None:
-    with pytest.raises(InputError, match=r"crops of 128 pixels, need 256 \(cut them with --size 256\)"):
-        Examples(data, PAPER, seed=1)
 
 
 def test_an_empty_folder_says_how_to_fill_it(tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""Which square of the face the network sees: the mouth crop, or the whole face around it.
+
+Both are in the plane of ``HeadPose.crop_matrix`` and at its scale, so the mouth crop is a slice of the face.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mytalk.appearance.preset import AppearancePreset
+from mytalk.face.pose import CROP_PIXELS
+
+Window = tuple[slice, slice]
+"""Rows and columns of a picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A square that holds the mouth crop. Numbers are pixels of the 128 crop, where the crop's corner is (0, 0)."""
+
+    left: int
+    top: int
+    side: int
+
+    def pixels(self, size: int) -> int:
+        """Side of its picture where the mouth crop has ``size`` pixels a side."""
+        return self.side * size // CROP_PIXELS
+
+    def mouth(self, size: int) -> Window:
+        """Where the mouth crop, ``size`` pixels a side, lies in its picture."""
+        top, left = -self.top * size // CROP_PIXELS, -self.left * size // CROP_PIXELS
+        return slice(top, top + size), slice(left, left + size)
+
+    def around(self, field: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A field ``(S, S, ...)`` of the mouth crop in this square, 0 outside it."""
+        size = len(field)
+        side = self.pixels(size)
+        if side == size:
+            return field
+        out = np.zeros((side, side, *field.shape[2:]), np.float32)
+        out[self.mouth(size)] = field
+        return out
+
+
+MOUTH = Frame(0, 0, CROP_PIXELS)
+FACE = Frame(-CROP_PIXELS // 2, -CROP_PIXELS, 2 * CROP_PIXELS)
+"""Canonical x -1.6 to 1.6, y -1.05 to 2.15: the 256 x 256 face of MyTalk, section 4, where the crop has 128 pixels."""
+
+
+def frame_of(preset: AppearancePreset) -> Frame:
+    return FACE if preset.framing == "face" else MOUTH

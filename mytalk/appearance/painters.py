@@ -1,0 +1,154 @@
+"""Where the pixels of a wanted mouth come from: a mouth of the bank, bent and mended, or the network alone."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mytalk.appearance.bank import Mouth, ReferenceBank, distances
+from mytalk.appearance.cavity import Inside
+from mytalk.appearance.compose import Painting
+from mytalk.appearance.framing import FACE, Window
+from mytalk.appearance.mask import Mask
+from mytalk.appearance.model import AppearanceModel
+from mytalk.appearance.prepare import Bent, bend, face_inputs, lip_picture, mouth_inputs, resized, window_of
+from mytalk.appearance.preset import REFERENCES
+from mytalk.appearance.tone import Colours, Rim
+from mytalk.appearance.warp import GRID, Points, Target
+from mytalk.face.landmarks import LOWER_FACE, aperture
+
+_SAME_SHAPE, _OTHER_SHAPE = 0.2, 1.0  # distances of mouths, crop pixels, between which the network fades in
+_INSIDE = 0.5  # how far the network is followed inside the mouth, from as many mouths as it takes
+_MENDING_BLUR = 1.2  # Gaussian sigma, crop pixels: pores and lip lines stay those of the nearest mouth
+_LOWER = list(LOWER_FACE)
+
+
+class Painter(Protocol):
+    """Paints one mouth. Belongs to one session."""
+
+    def paint(self, bank: ReferenceBank, goal: Target, current: Colours, region: Mask, face: Points | None) -> Painting:
+        """The mouth ``goal`` from a bank that is not empty.
+
+        ``current`` is the frame's picture, ``region`` ``(128, 128)`` what is painted anew, ``face`` the ``(478, 2)``
+        landmarks that were tracked, crop pixels.
+        """
+        ...
+
+
+class BentMouth:
+    """The nearest mouth of the bank, bent to the goal; the network mends it with the others' help."""
+
+    def __init__(self, model: AppearanceModel | None) -> None:
+        self._model = model
+        self._last: Mouth | None = None
+
+    def paint(self, bank: ReferenceBank, goal: Target, current: Colours, region: Mask, face: Points | None) -> Painting:
+        count = 1 if self._model is None else REFERENCES
+        mouths = bank.nearest(goal.points, count, self._last)
+        self._last = mouths[0]
+        size = len(current)
+        region = resized(region, size)
+        rim, inside = Rim(current, region), Inside(goal.points, size)
+        bent: list[Bent] = []
+        for mouth in mouths:
+            again = next((i for i, other in enumerate(mouths[: len(bent)]) if other is mouth), None)
+            bent.append(bend(mouth, goal.warp_from(mouth.points), rim, inside) if again is None else bent[again])
+        colours = bent[0].correction.copy()
+        if bent[0].drawn is not None:
+            colours += bent[0].drawn
+        if self._model is not None:
+            trust = _trust_in(mouths[0], goal.points)
+            if trust < 1:
+                window, mending = _mend(self._model, bent, current, region, goal.points)
+                if self._model.preset.residual:
+                    share = _mended_share(bent, goal, len({id(mouth) for mouth in mouths}))
+                    mending *= share[window][..., None]
+                colours[window] += (1 - trust) * mending
+        return Painting(mouths[0], bent[0].warp.flow, bent[0].kept, colours)
+
+
+class PaintedFace:
+    """The whole face as the network paints it, of which the mouth is taken. MyTalk, section 3.5.
+
+    Its references are constant, so their features are made once; and again each time that the bank has doubled, which
+    is at most six times a session.
+    """
+
+    def __init__(self, model: AppearanceModel) -> None:
+        self._model = model
+        self._chosen_of = 0  # mouths in the bank when they were chosen
+        self._features: Tensor | None = None
+
+    def paint(self, bank: ReferenceBank, goal: Target, current: Colours, region: Mask, face: Points | None) -> Painting:
+        if face is None:
+            raise ValueError("a model that sees the whole face needs all 478 tracked landmarks: give render its face=")
+        model = self._model
+        size = model.preset.size
+        lips = self._lip_features(bank)
+        drawn = face.copy()
+        drawn[_LOWER] = goal.points
+        seen = face_inputs(np.zeros(0, np.float32), current, resized(region, size), drawn)
+        non_lip, landmarks = (_batch(array, model) for array in (seen.non_lip, seen.landmarks))
+        with torch.inference_mode():
+            picture = model.paint(lips, non_lip, landmarks)
+        rows, columns = FACE.mouth(size)
+        mouth = picture[0, :, rows, columns].movedim(0, -1).float().cpu().numpy()
+        return Painting(None, GRID, None, seen.exposure.colours(mouth))
+
+    def _lip_features(self, bank: ReferenceBank) -> Tensor:
+        if self._features is None or len(bank) >= 2 * self._chosen_of:
+            self._chosen_of = len(bank)
+            preset = self._model.preset
+            chosen = spread_mouths(bank.mouths, preset.references)
+            pictures = np.stack([lip_picture(mouth.crop, mouth.points, preset.masked) for mouth in chosen])
+            with torch.inference_mode():
+                self._features = self._model.lip_features(_batch(pictures, self._model))
+        return self._features
+
+
+def spread_mouths(mouths: list[Mouth], count: int) -> list[Mouth]:
+    """``count`` mouths from the widest open to the narrowest, evenly by rank; repeated where there are fewer."""
+    ranked = sorted(mouths, key=lambda mouth: -float(aperture(mouth.points)))
+    places = np.linspace(0, len(ranked) - 1, count).round().astype(int)
+    return [ranked[place] for place in places]
+
+
+def _mended_share(bent: list[Bent], goal: Target, different: int) -> NDArray[np.float32]:
+    """How far the network is followed: less inside the mouth, where it averages what it cannot know, and not at all
+    where the inside was drawn or comes from one mouth alone.
+    """
+    share = np.ones_like(bent[0].colours[..., 0]) if bent[0].kept is None else bent[0].kept
+    inside = np.float32(_INSIDE * (different - 1) / (REFERENCES - 1))
+    return share * (1 - (1 - inside) * resized(goal.inside(), len(share)))
+
+
+def _mend(
+    model: AppearanceModel, bent: list[Bent], current: Colours, region: Mask, points: Points
+) -> tuple[Window, Colours]:
+    """What to add to the nearest mouth, ``(W, W, 3)`` in 0..255, and where."""
+    window = window_of(region, model.preset.window, model.preset.stem)
+    seen = mouth_inputs(bent, current, region, points, window)
+    references, non_lip, landmarks = (_batch(array, model) for array in (seen.references, seen.non_lip, seen.landmarks))
+    with torch.inference_mode():
+        mouth = model(references, non_lip, landmarks).mouth(references)
+        mending = (mouth - references[:, 0])[0].movedim(0, -1).float().cpu().numpy() * seen.exposure.unit
+    if model.preset.residual:
+        mending = cv2.GaussianBlur(mending, (0, 0), _MENDING_BLUR)
+    return window, mending
+
+
+def _batch(pictures: NDArray[np.float32], model: AppearanceModel) -> Tensor:
+    """Pictures ``(..., H, W, 3)`` as a batch of one, channels first, where and as the model has its weights."""
+    weight = next(model.parameters())
+    return torch.from_numpy(pictures).to(weight.device, weight.dtype).movedim(-1, -3).unsqueeze(0)
+
+
+def _trust_in(mouth: Mouth, wanted: Points) -> float:
+    """1 for a mouth seen in just this shape, which wants no mending; 0 for any other."""
+    apart = float(distances(mouth.points[None], wanted)[0])
+    return min(1.0, max(0.0, (_OTHER_SHAPE - apart) / (_OTHER_SHAPE - _SAME_SHAPE)))
