@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+_HEAD = 64  # channels
+
 
 def norm(channels: int, groups: int) -> nn.Module:
     """GroupNorm, or nothing where ``groups`` is 0."""
@@ -30,24 +32,27 @@ class ResnetBlock(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention of one head over all places of a feature map."""
+    """Self-attention over all places of a feature map; heads are 64 wide, which is what fused kernels take."""
 
     def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
+        self.heads = 1 if channels % _HEAD else channels // _HEAD
         self.norm = norm(channels, groups)
         self.query_key_value = nn.Conv2d(channels, 3 * channels, 1)
         self.out = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W)
-        batch, channels, height, width = x.shape
         flat = self.query_key_value(self.norm(x)).flatten(2).transpose(1, 2)  # (B, H W, 3 C)
-        query, key, value = flat.chunk(3, dim=-1)
+        query, key, value = flat.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, heads, H W, C / heads)
         seen = functional.scaled_dot_product_attention(query, key, value)
-        return torch.add(x, self.out(seen.transpose(1, 2).reshape(batch, channels, height, width)))
+        return torch.add(x, self.out(seen.transpose(2, 3).reshape(x.shape)))
 
 
-def middle(channels: int, groups: int) -> nn.Sequential:
-    """Block, attention, block: what stands at the lowest resolution."""
-    return nn.Sequential(
-        ResnetBlock(channels, channels, groups), Attention(channels, groups), ResnetBlock(channels, channels, groups)
-    )
+def middle(channels: int, groups: int) -> list[nn.Module]:
+    """Attention, then block, attention, block: what stands at the lowest resolution. A decoder has it in reverse."""
+    return [
+        Attention(channels, groups),
+        ResnetBlock(channels, channels, groups),
+        Attention(channels, groups),
+        ResnetBlock(channels, channels, groups),
+    ]

@@ -30,7 +30,7 @@ class Decoder(nn.Module):
         groups = preset.norm_groups
         width = preset.decoder_hidden * preset.multipliers[-1]
         self.conv_in = nn.Conv2d(preset.latent, width, 3, padding=1)
-        levels: list[nn.Module] = [middle(width, groups)] if preset.middle else []
+        levels: list[nn.Module] = [*reversed(middle(width, groups))] if preset.middle else []
         for level, multiplier in enumerate(reversed(preset.multipliers)):
             if level:
                 levels.append(Upsample(width))

@@ -17,16 +17,16 @@ _FIRST_LOG_VARIANCE = -6.0  # an untrained latent carries more signal than noise
 
 
 class Rendering(NamedTuple):
-    """How to make the mouth out of the mesh-warped references. Pictures are in units of ``Exposure``.
+    """How to make the mouth out of the references. Pictures are in units of ``Exposure``.
 
     ``mouth = references[0] + sum_k blend[k] * (references[k + 1] - references[0]) + change``
     """
 
-    blend: Tensor  # (B, 2, S, S)
+    blend: Tensor  # (B, R - 1, S, S)
     change: Tensor  # (B, 3, S, S)
     kl: Tensor  # (): divergence of both latents from N(0, 1), per element; 0 outside training
 
-    def mouth(self, references: Tensor) -> Tensor:  # (B, 3, 3, S, S) -> (B, 3, S, S)
+    def mouth(self, references: Tensor) -> Tensor:  # (B, R, 3, S, S) -> (B, 3, S, S)
         """The rendered mouth."""
         first = references[:, 0]
         others = references[:, 1:] - first.unsqueeze(1)
@@ -55,20 +55,41 @@ class AppearanceModel(nn.Module):
     def forward(self, references: Tensor, non_lip: Tensor, landmarks: Tensor) -> Rendering:
         """Renders a batch of mouths.
 
-        ``references`` ``(B, 3, 3, S, S)`` are the nearest mouths, warped, all but the mouth region 0; ``non_lip``
-        ``(B, 3, S, S)`` is the current crop, its mouth region 0; ``landmarks`` ``(B, 3, S, S)`` is drawn by ``raster``.
+        ``references`` ``(B, R, 3, S, S)`` are mouths of other frames, all but the mouth region 0 where the preset says
+        masked; a residual preset's are warped to the wanted shape, nearest first. ``non_lip`` ``(B, 3, S, S)`` is the
+        current picture, its mouth region 0; ``landmarks`` ``(B, 3, S, S)`` is drawn by ``raster``.
         """
-        lips = self.lip_encoder(references.flatten(0, 1)).unflatten(0, references.shape[:2])
+        out, kl = self._decode(self.lip_features(references), non_lip, landmarks)
+        if self.preset.residual:
+            return Rendering(out[:, 3:], out[:, :3], kl)
+        blend = out.new_zeros((out.shape[0], references.shape[1] - 1, *out.shape[2:]))
+        return Rendering(blend, out - references[:, 0], kl)
+
+    def lip_features(self, references: Tensor) -> Tensor:  # (B, R, 3, S, S) -> (B, R, 2 latent, s, s)
+        """What the lip encoder sees in the references: for a painting preset, the same all through a session.
+
+        Compute it once and give it to ``paint`` with every frame; ``forward`` computes it each time.
+        """
+        features: Tensor = self.lip_encoder(references.flatten(0, 1)).unflatten(0, references.shape[:2])
+        return features
+
+    def paint(self, lips: Tensor, non_lip: Tensor, landmarks: Tensor) -> Tensor:
+        """Pictures ``(B, 3, S, S)`` of a painting preset, from ``lip_features`` and what ``forward`` says of the rest.
+
+        Raises ValueError for a residual preset: its references change with every frame.
+        """
+        if self.preset.residual:
+            raise ValueError("a residual preset mends references, which paint is not given: call the model")
+        return self._decode(lips, non_lip, landmarks)[0]
+
+    def _decode(self, lips: Tensor, non_lip: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor]:
+        """All outputs of the decoder, and the latents' divergence."""
         appearance = self.appearance_quant(self.fusion(lips, self.non_lip_encoder(non_lip)))
         motion = self.landmark_quant(self.landmark_encoder(landmarks))
         appearance, appearance_kl = self._latent(appearance)
         motion, motion_kl = self._latent(motion)
         latent = self.post_quant(self.joint_quant(torch.cat([appearance, motion], dim=1)))
-        out = self.decoder(latent)
-        if self.preset.residual:
-            return Rendering(out[:, 3:], out[:, :3], appearance_kl + motion_kl)
-        blend = out.new_zeros((out.shape[0], references.shape[1] - 1, *out.shape[2:]))
-        return Rendering(blend, out - references[:, 0], appearance_kl + motion_kl)
+        return self.decoder(latent), appearance_kl + motion_kl
 
     def _latent(self, moments: Tensor) -> tuple[Tensor, Tensor]:
         """A draw from the latent's distribution while training, its mean otherwise."""

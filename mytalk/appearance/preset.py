@@ -16,7 +16,7 @@ class AppearancePreset:
     """Sizes of encoders, FusionNet, decoder and discriminator.
 
     >>> PAPER.latent_side
-    64
+    32
     """
 
     size: int  # side of the mouth crop, in pixels
@@ -27,7 +27,7 @@ class AppearancePreset:
     blocks: int  # ResNet blocks at each resolution of an encoder
     decoder_hidden: int
     decoder_blocks: int  # ResNet blocks at each resolution of the decoder
-    middle: bool  # two more blocks with attention between them at the lowest resolution
+    middle: bool  # at the lowest resolution: attention, then two more blocks with attention between them
     fusion_hidden: int
     fusion_blocks: int
     latent: int  # channels of each latent
@@ -59,16 +59,17 @@ class AppearancePreset:
         return 3 + (self.references - 1 if self.residual else 0)
 
 
-# MyTalk, table 9: 3 x 237 M, 4.8 M, 280 M and 17.5 M parameters, latents of 3 channels.
+# MyTalk, table 9: 3 x 237 M, 4.8 M, 280 M and 17.5 M parameters, latents of 3 channels. Its 8 ResNet blocks are read
+# as all of an encoder's: eight at each resolution would come to the same count at 3 times the arithmetic.
 PAPER = AppearancePreset(
     size=128,
     window=256,
     stem=1,
     hidden=256,
-    multipliers=(1, 2, 4),
-    blocks=8,
+    multipliers=(1, 2, 4, 6),
+    blocks=2,
     decoder_hidden=256,
-    decoder_blocks=9,
+    decoder_blocks=2,
     middle=True,
     fusion_hidden=256,
     fusion_blocks=4,

@@ -62,7 +62,9 @@ class CrossAttention(nn.Module):
         self.out = nn.Linear(width, width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
+    def forward(self, x: Tensor, tokens: Tensor) -> Tensor:  # (B, T, C), (B, N, C) -> (B, T, C) or (B, 1, C)
+        if tokens.shape[1] == 1 and not self.training:  # training wants a gradient, 0, for every parameter
+            return self.out(self.kv(tokens).chunk(2, dim=-1)[1])  # type: ignore[no-any-return]  # all of one answer
         q = self.q(self.norm(x)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         k, v = self.kv(tokens).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(q, k, v)
@@ -90,23 +92,47 @@ class Convolution(nn.Module):
         return self.dropout(self.out(F.silu(self.inner_norm(hidden))))  # type: ignore[no-any-return]
 
 
+def projection(width_in: int, width: int) -> nn.Sequential:
+    """The MLP that takes a condition to the Conformer's width."""
+    return nn.Sequential(nn.Linear(width_in, width), nn.SiLU(), nn.Linear(width, width))
+
+
+class OwnConditions(nn.Module):
+    """One block's own projections of speech ``(B, T, D)``, encoded time ``(B, C)`` and person ``(B, E)``."""
+
+    def __init__(self, width: int, speech: int, person: int | None) -> None:
+        super().__init__()
+        self.time = nn.Linear(width, width)
+        self.speech = projection(speech, width)
+        self.identity = projection(person, width) if person else None
+
+    def forward(self, speech: Tensor, time: Tensor, person: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What is added to the block's input ``(B, T, C)``, and what it attends to ``(B, 1, C)``."""
+        tokens = self.identity(person)[:, None] if self.identity is not None else None
+        return self.speech(speech) + self.time(time)[:, None], tokens
+
+
 class ConformerBlock(nn.Module):
+    """Half a feed-forward, self-attention, the person attended to, convolution, half a feed-forward."""
+
     def __init__(self, preset: MotionPreset) -> None:
         super().__init__()
         width, dropout = preset.width, preset.dropout
+        cross = preset.conditioning == "cross"
         self.ffn_in = FeedForward(width, preset.ffn, dropout)
         self.attention = SelfAttention(width, preset.heads, dropout)
-        self.identity = CrossAttention(width, preset.heads, dropout)
+        self.identity = CrossAttention(width, preset.heads, dropout) if cross else None
         self.convolution = Convolution(width, preset.kernel, dropout)
         self.ffn_out = FeedForward(width, preset.ffn, dropout)
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, x: Tensor, condition: Tensor, identity: Tensor, valid: Tensor | None) -> Tensor:
-        """``x`` and ``condition`` ``(B, T, C)``, ``identity`` ``(B, N, C)``, ``valid`` ``(B, T)``."""
+    def forward(self, x: Tensor, condition: Tensor, tokens: Tensor | None, valid: Tensor | None) -> Tensor:
+        """``x`` and ``condition`` ``(B, T, C)``, ``tokens`` ``(B, N, C)`` to attend to, ``valid`` ``(B, T)``."""
         x = x + condition
         x = x + 0.5 * self.ffn_in(x)
         x = x + self.attention(x, valid)
-        x = x + self.identity(x, identity)
+        if self.identity is not None and tokens is not None:
+            x = x + self.identity(x, tokens)
         x = x + self.convolution(x, valid)
         x = x + 0.5 * self.ffn_out(x)
         return self.norm(x)  # type: ignore[no-any-return]

@@ -13,6 +13,23 @@ from mytalk.face.landmarks import LOWER_COUNT, LOWER_FACE, TEMPLATE, UPPER_COUNT
 from mytalk.presets import IdentityPreset
 
 
+LANDMARKS = 2 * (LOWER_COUNT + UPPER_COUNT)
+"""Numbers that one frame's face is given as."""
+
+
+class Residual(nn.Module):
+    """Two layers around an inner width, added to what came in."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.up = nn.Linear(width, inner)
+        self.down = nn.Linear(inner, width)
+
+    def forward(self, x: Tensor) -> Tensor:  # (..., width)
+        return x + self.down(F.gelu(self.up(self.norm(x))))  # type: ignore[no-any-return]
+
+
 class IdentityExtractor(nn.Module):
     """MLP over canonical landmarks: lower ``(..., 169, 3)`` and upper ``(..., 38, 3)`` to unit vectors ``(..., E)``.
 
@@ -21,20 +38,29 @@ class IdentityExtractor(nn.Module):
 
     def __init__(self, preset: IdentityPreset) -> None:
         super().__init__()
-        points = 2 * (LOWER_COUNT + UPPER_COUNT)
         self.mean: Tensor
         self.register_buffer(
             "mean", torch.from_numpy(TEMPLATE[list(LOWER_FACE + UPPER_FACE), :2].flatten()), persistent=False
         )
-        widths = [points, *[preset.width] * (preset.layers - 1), preset.embedding]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.residual = bool(preset.inner)
+        if self.residual:
+            inside = [Residual(preset.width, preset.inner) for _ in range(preset.layers)]
+            ends = nn.Linear(LANDMARKS, preset.width), nn.Linear(preset.width, preset.embedding)
+            self.layers = nn.ModuleList([ends[0], *inside, ends[1]])
+        else:
+            widths = [LANDMARKS, *[preset.width] * (preset.layers - 1), preset.embedding]
+            self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
 
     def forward(self, lower: Tensor, upper: Tensor) -> Tensor:
-        points = torch.cat([lower[..., :2].flatten(-2), upper[..., :2].flatten(-2)], dim=-1)
-        x = (points - self.mean) * 5.0
+        x = self.landmarks(lower, upper)
         for index, layer in enumerate(self.layers):
-            x = layer(x if index == 0 else F.gelu(x))
+            x = layer(x if index == 0 or self.residual else F.gelu(x))
         return F.normalize(x, dim=-1)
+
+    def landmarks(self, lower: Tensor, upper: Tensor) -> Tensor:
+        """The face ``(..., 414)`` as it differs from the mean face, in numbers around 1."""
+        points = torch.cat([lower[..., :2].flatten(-2), upper[..., :2].flatten(-2)], dim=-1)
+        return (points - self.mean) * 5.0
 
 
 class ArcFace(nn.Module):

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from mytalk.face.landmarks import UPPER_COUNT
-from mytalk.motion.conformer import ConformerBlock
-from mytalk.motion.identity import IdentityExtractor
+from mytalk.motion.conformer import ConformerBlock, OwnConditions, projection
+from mytalk.motion.identity import LANDMARKS, IdentityExtractor
 from mytalk.motion.sampler import DDIM, TIMESTEPS
 from mytalk.motion.space import MotionSpace
 from mytalk.presets import Preset
@@ -25,7 +25,7 @@ class Conditions:
 
     speech: Tensor  # (B, T, D)
     upper: Tensor  # (B, T, 38, 2): upper-face displacement from rest; zeros where unknown
-    identity: Tensor  # (B, E)
+    identity: Tensor  # (B, E): as ``MotionModel.person`` has it
     history: Tensor  # (B, T, K): known motion, zeros elsewhere
     known: Tensor  # (B, T) bool: which rows of history are known
     valid: Tensor | None = None  # (B, T) bool: rows that are not padding; None = all
@@ -42,30 +42,49 @@ def timestep_encoding(t: Tensor, width: int) -> Tensor:
 class Denoiser(nn.Module):
     """Predicts x0 from a noisy window: ``m_0 = G(m_t | t, speech, identity, upper face)``, eq. 3 of MyTalk.
 
-    The upper face and the known history stand in front of the noisy motion on the feature axis.
+    The upper face and the known history stand in front of the noisy motion on the feature axis; so does the person
+    where the preset concatenates it. Arithmetic is that of the weights, results that of the noise.
     """
 
     def __init__(self, preset: Preset) -> None:
         super().__init__()
-        motion, width = preset.motion, preset.motion.width
-        self.coefficients = motion.coefficients
-        self.prefix = nn.Linear(2 * motion.coefficients + 1 + 2 * UPPER_COUNT, width)
-        self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
-        self.speech = nn.Sequential(nn.Linear(preset.speech.width, width), nn.SiLU(), nn.Linear(width, width))
-        self.identity = nn.Sequential(nn.Linear(preset.identity.embedding, width), nn.SiLU(), nn.Linear(width, width))
+        motion, width, speech = preset.motion, preset.motion.width, preset.speech.width
+        self.coefficients, self.conditioning = motion.coefficients, motion.conditioning
+        person = LANDMARKS if motion.identity_as == "landmarks" else preset.identity.embedding
+        beside = person if motion.conditioning == "concat" else 0
+        asked = person if motion.conditioning == "cross" else None
+        self.prefix = nn.Linear(2 * motion.coefficients + 1 + 2 * UPPER_COUNT + beside, width)
+        if not motion.own_conditions:
+            self.time, self.speech = projection(width, width), projection(speech, width)
+        if motion.conditioning == "add" or (asked and not motion.own_conditions):
+            self.identity = projection(person, width)
         self.blocks = nn.ModuleList(ConformerBlock(motion) for _ in range(motion.layers))
+        owners = motion.layers if motion.own_conditions else 0
+        self.own = nn.ModuleList(OwnConditions(width, speech, asked) for _ in range(owners))
         self.out = nn.Linear(width, motion.coefficients)
 
     def forward(self, noisy: Tensor, t: Tensor, given: Conditions) -> Tensor:
         """Noisy motion ``(B, T, K)`` at timesteps ``(B,)`` to clean motion; known rows come back as given."""
+        dtype = self.prefix.weight.dtype
         known = given.known[..., None].to(noisy.dtype)
+        speech, person = given.speech.to(dtype), given.identity.to(dtype)
         rows = torch.cat([given.upper.flatten(-2) * 10.0, given.history * known, known, noisy * (1 - known)], dim=-1)
-        x = self.prefix(rows)  # (B, T, C)
-        condition = self.speech(given.speech) + self.time(timestep_encoding(t, x.shape[-1]).to(x.dtype))[:, None]
-        identity = self.identity(given.identity)[:, None]  # (B, 1, C)
-        for block in self.blocks:
-            x = block(x, condition, identity, given.valid)
-        return torch.lerp(self.out(x), given.history, known)
+        if self.conditioning == "concat":
+            rows = torch.cat([rows, person[:, None].expand(-1, rows.shape[1], -1).to(rows.dtype)], dim=-1)
+        x = self.prefix(rows.to(dtype))  # (B, T, C)
+        if self.conditioning == "add":
+            x = x + self.identity(person)[:, None]
+        time = timestep_encoding(t, x.shape[-1]).to(x.dtype)
+        shared = None if len(self.own) else self._shared(speech, time, person)
+        for index, block in enumerate(self.blocks):
+            condition, tokens = shared or self.own[index](speech, time, person)
+            x = block(x, condition, tokens, given.valid)
+        return torch.lerp(self.out(x).to(noisy.dtype), given.history.to(noisy.dtype), known)
+
+    def _shared(self, speech: Tensor, time: Tensor, person: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What is added to each block's input ``(B, T, C)``, and what it attends to ``(B, 1, C)``."""
+        condition = self.speech(speech) + self.time(time)[:, None]
+        return condition, self.identity(person)[:, None] if self.conditioning == "cross" else None
 
 
 class MotionModel(nn.Module):
@@ -76,11 +95,21 @@ class MotionModel(nn.Module):
 
     def __init__(self, preset: Preset, front: Front[Any] | None = None) -> None:
         super().__init__()
+        self.preset = preset.motion
         self.front = front or build_front(preset.speech)
         self.speech = build_encoder(preset.speech)
         self.identity = IdentityExtractor(preset.identity)
         self.space = MotionSpace(preset.motion.coefficients)
         self.denoiser = Denoiser(preset)
+
+    def person(self, lower: Tensor, upper: Tensor) -> Tensor:
+        """What ``Conditions.identity`` says of a person ``(B, E)``, from a rest shape ``(B, 169, 3)`` and upper face
+        ``(B, 38, 3)``, canonical: the embedding, or the landmarks themselves, as the preset has it.
+        """
+        if self.preset.identity_as == "landmarks":
+            return self.identity.landmarks(lower, upper)
+        embedding: Tensor = self.identity(lower, upper)
+        return embedding
 
     @torch.inference_mode()
     def sample(self, noise: Tensor, given: Conditions, sampler: DDIM) -> Tensor:

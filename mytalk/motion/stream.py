@@ -204,7 +204,7 @@ class MotionStream:
         lower, upper = torch.from_numpy(self._person.lower), torch.from_numpy(self._person.upper)
         device = self._model.space.scale.device
         with torch.inference_mode():
-            self._identity = self._model.identity(lower.to(device), upper.to(device))[None]
+            self._identity = self._model.person(lower.to(device), upper.to(device))[None]
 
     def _sample(self, window: Window) -> Tensor:
         assert self._identity is not None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import pytest
 import torch
 from torch.testing import assert_close
 
+from mytalk.motion.conformer import CrossAttention
 from mytalk.motion.model import Conditions, MotionModel
 from mytalk.motion.sampler import DDIM
 from mytalk.presets import PRESETS
@@ -66,3 +68,49 @@ def test_every_condition_is_listened_to(model: MotionModel, name: str) -> None:
 def test_the_same_noise_gives_the_same_motion(model: MotionModel) -> None:
     given, noise = conditions(40, 30), torch.randn(1, 40, 24)
     assert torch.equal(model.sample(noise, given, DDIM(4)), model.sample(noise, given, DDIM(4)))
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("conditioning", ["cross", "concat", "add"])
+@pytest.mark.parametrize("identity_as", ["embedding", "landmarks"])
+def test_the_person_is_listened_to_however_it_is_given(own: bool, conditioning: str, identity_as: str) -> None:
+    torch.manual_seed(2)
+    edge = PRESETS["edge"]
+    sizes = replace(edge.motion, own_conditions=own, conditioning=conditioning, identity_as=identity_as, layers=2)
+    model = MotionModel(replace(edge, motion=sizes)).eval()
+    people = torch.randn(2, 169, 3) * 0.1, torch.randn(2, 38, 3) * 0.1
+    with torch.no_grad():
+        one, other = model.person(*people)
+        given, noise = replace(conditions(20, 5), identity=one[None]), torch.randn(1, 20, 24)
+        made = model.sample(noise, given, DDIM(1))
+        assert not torch.allclose(made, model.sample(noise, replace(given, identity=other[None]), DDIM(1)))
+    trained = {name: weight for name, weight in model.denoiser.named_parameters()}
+    model.train().denoiser(noise, torch.tensor([500]), given).sum().backward()
+    assert all(weight.grad is not None for weight in trained.values())  # else several processes cannot train it
+
+
+def test_attending_to_one_token_without_asking_it_is_attention() -> None:
+    torch.manual_seed(0)
+    attention = CrossAttention(64, 4, dropout=0.0)
+    x, token = torch.randn(2, 9, 64), torch.randn(2, 1, 64)
+    with torch.no_grad():
+        asked = attention.train()(x, token)
+        assert_close(attention.eval()(x, token).expand_as(asked), asked)
+
+
+def test_a_bf16_denoiser_samples_in_float32(model: MotionModel) -> None:
+    given, noise = conditions(40, 30), torch.randn(1, 40, 24)
+    exact = model.sample(noise, given, DDIM(2))
+    half = copy.deepcopy(model)
+    half.denoiser.bfloat16()
+    made = half.sample(noise, given, DDIM(2))
+    assert made.dtype == torch.float32
+    assert torch.equal(made[:, :30], given.history[:, :30])
+    assert 0 < (made - exact).abs().max() < 0.1
+
+
+def test_padding_of_the_papers_own_projections_changes_nothing() -> None:
+    torch.manual_seed(2)
+    edge = PRESETS["edge"]
+    model = MotionModel(replace(edge, motion=replace(edge.motion, own_conditions=True, layers=2))).eval()
+    test_padding_does_not_change_a_short_window(model)
