@@ -61,15 +61,24 @@ class FaceTracker:
         self._centre(face, picture)
         return face
 
+    def faces(self, picture: Picture) -> list[Face]:
+        """Every face in one picture, at most four, largest first. What is being followed stays as it is."""
+        rgb = picture.rgb(_SEARCH_SIDE)
+        found = _detect(self._search, rgb, (0.0, 0.0), picture.width / rgb.shape[1])
+        return sorted(found, key=lambda face: -face.width)
+
+    def reset(self) -> None:
+        """Forget where the face was: the next picture is of another shot."""
+        self._crop = None
+        self._follow.reset()
+
     def close(self) -> None:
         self._search.close()
         self._follow.close()
 
     def _find(self, picture: Picture) -> Face | None:
-        rgb = picture.rgb(_SEARCH_SIDE)
-        faces = _detect(self._search, rgb, (0.0, 0.0), picture.width / rgb.shape[1])
         self._crop = None
-        return max(faces, key=lambda face: face.width, default=None)
+        return next(iter(self.faces(picture)), None)
 
     def _track(self, picture: Picture) -> Face | None:
         if self._crop is None:
