@@ -52,14 +52,17 @@ class AppearanceModel(nn.Module):
             assert quant.bias is not None
             nn.init.constant_(quant.bias[preset.latent :], _FIRST_LOG_VARIANCE)
 
-    def forward(self, references: Tensor, non_lip: Tensor, landmarks: Tensor) -> Rendering:
+    def forward(
+        self, references: Tensor, non_lip: Tensor, landmarks: Tensor, noise: Tensor | None = None
+    ) -> Rendering:
         """Renders a batch of mouths.
 
         ``references`` ``(B, R, 3, S, S)`` are mouths of other frames, all but the mouth region 0 where the preset says
         masked; a residual preset's are warped to the wanted shape, nearest first. ``non_lip`` ``(B, 3, S, S)`` is the
         current picture, its mouth region 0; ``landmarks`` ``(B, 3, S, S)`` is drawn by ``raster``.
+        ``noise`` ``(B, 2, latent, s, s)`` from N(0, 1) is what the latents are drawn with while training; None draws it.
         """
-        out, kl = self._decode(self.lip_features(references), non_lip, landmarks)
+        out, kl = self._decode(self.lip_features(references), non_lip, landmarks, noise)
         if self.preset.residual:
             return Rendering(out[:, 3:], out[:, :3], kl)
         blend = out.new_zeros((out.shape[0], references.shape[1] - 1, *out.shape[2:]))
@@ -82,20 +85,24 @@ class AppearanceModel(nn.Module):
             raise ValueError("a residual preset mends references, which paint is not given: call the model")
         return self._decode(lips, non_lip, landmarks)[0]
 
-    def _decode(self, lips: Tensor, non_lip: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor]:
+    def _decode(
+        self, lips: Tensor, non_lip: Tensor, landmarks: Tensor, noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """All outputs of the decoder, and the latents' divergence."""
         appearance = self.appearance_quant(self.fusion(lips, self.non_lip_encoder(non_lip)))
         motion = self.landmark_quant(self.landmark_encoder(landmarks))
-        appearance, appearance_kl = self._latent(appearance)
-        motion, motion_kl = self._latent(motion)
+        noises = (None, None) if noise is None else noise.unbind(1)
+        appearance, appearance_kl = self._latent(appearance, noises[0])
+        motion, motion_kl = self._latent(motion, noises[1])
         latent = self.post_quant(self.joint_quant(torch.cat([appearance, motion], dim=1)))
         return self.decoder(latent), appearance_kl + motion_kl
 
-    def _latent(self, moments: Tensor) -> tuple[Tensor, Tensor]:
+    def _latent(self, moments: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
         """A draw from the latent's distribution while training, its mean otherwise."""
         mean, log_variance = moments.chunk(2, dim=1)
         if not self.training:
             return mean, mean.new_zeros(())
         log_variance = log_variance.clamp(*_LOG_VARIANCE)
         kl = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).mean()
-        return mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean), kl
+        noise = torch.randn_like(mean) if noise is None else noise
+        return mean + torch.exp(0.5 * log_variance) * noise, kl
