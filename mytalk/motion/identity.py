@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from mytalk.face.landmarks import LOWER_COUNT, LOWER_FACE, TEMPLATE, UPPER_COUNT, UPPER_FACE
 from mytalk.presets import IdentityPreset
 
-
 LANDMARKS = 2 * (LOWER_COUNT + UPPER_COUNT)
 """Numbers that one frame's face is given as."""
 
