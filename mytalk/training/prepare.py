@@ -22,10 +22,10 @@ from mytalk.errors import DataError, InputError, NoSpeechError, OptionError, Tra
 from mytalk.media_time import MOTION_RATE
 from mytalk.training.journal import Done, Journal, Rejection
 from mytalk.training.part_worker import Job, Made, begin, make, reject, use_one_thread
-from mytalk.training.people import VIDEO_ENDINGS, find_videos, name_people
 from mytalk.training.screening import Limits, Reason
 from mytalk.training.shards import Entry, ShardWriter, write_manifest, writing
 from mytalk.training.shots import Part, probe
+from mytalk.training.videos import VIDEO_ENDINGS, find_videos, name_people
 
 REJECTED = "rejected.tsv"
 _AHEAD = 2  # parts a process that wait or are made: bounds what is in memory and what an interruption loses
