@@ -77,6 +77,8 @@ class _Loop:
         self._task, self._options, self._processes = task, options, processes
         self._share = share_of(options, processes.index, processes.count)
         self._steps = total_steps(options, len(task.examples))
+        for network in task.frozen:
+            network.to(processes.device).eval().requires_grad_(False)
         self._phases = [_Trained(phase, options, processes) for phase in task.phases]
         self._average = WeightAverage(task.averaged, options.ema)
         self._weights_folder = run / WEIGHTS

@@ -1,4 +1,4 @@
-"""The people of a data set: a bounded sample of each one's frames, their rest shapes, and the mouth basis they share."""
+"""The people of a data set: a bounded sample of their frames, their rest shapes, and the mouth basis they share."""
 
 from __future__ import annotations
 

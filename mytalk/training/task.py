@@ -60,6 +60,7 @@ class Task(ABC):
     held_out: Examples | None = None
     phases: Sequence[Phase]
     averaged: nn.Module  # part of a phase; the moving average of its weights is validated and exported
+    frozen: Sequence[nn.Module] = ()  # networks that are used and never trained
     best: str = "loss"  # the figure of ``validate`` that ranks checkpoints; lower is better
 
     def weight(self, batch: Batch) -> float:

@@ -1,0 +1,92 @@
+"""Changes to speech and motion that a mouth does not mind: speed, voice, room, microphone, noise, mirror."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mytalk.face.landmarks import LOWER_MIRROR, UPPER_MIRROR
+from mytalk.media_time import SAMPLE_RATE
+from mytalk.motion.space import MotionSpace
+from mytalk.speech.mel import FLOOR, MELS
+
+SPEEDS = (0.85, 1.18)
+
+
+def draw_speed(rng: np.random.Generator) -> float:
+    return float(rng.uniform(*SPEEDS)) if rng.random() < 0.7 else 1.0
+
+
+def stretch(rows: Tensor, length: int) -> Tensor:
+    """``(N, C)`` to ``(length, C)``, linearly."""
+    if len(rows) == length:
+        return rows.clone()
+    stretched: Tensor = F.interpolate(rows.T[None], size=length, mode="linear", align_corners=True)[0].T
+    return stretched
+
+
+class Mirror:
+    """Left and right of a face exchanged."""
+
+    def __init__(self, space: MotionSpace) -> None:
+        basis = space.basis.unflatten(-1, (-1, 3))
+        mirrored = (basis[:, list(LOWER_MIRROR)] * torch.tensor([-1.0, 1.0, 1.0])).flatten(1)
+        self._motion = (mirrored * space.scale[:, None]) @ space.basis.T / space.scale  # (K, K)
+
+    def motion(self, rows: Tensor) -> Tensor:
+        """Coefficients ``(T, K)``."""
+        return rows @ self._motion
+
+    def upper(self, rows: Tensor) -> Tensor:
+        """Upper-face displacements ``(T, 38, 2)``."""
+        return rows[:, list(UPPER_MIRROR)] * torch.tensor([-1.0, 1.0])
+
+
+def change_mel(mel: Tensor, rng: np.random.Generator) -> Tensor:
+    """Log-mel ``(N, 80)``: vocal-tract length, equaliser, level, noise and a masked band, on log power."""
+    power = (mel - 1) * 4
+    bands = np.arange(MELS, dtype=np.float32)
+    if rng.random() < 0.8:
+        source = np.clip((bands - 20) * rng.uniform(0.88, 1.14) + 20 + rng.uniform(-3, 3), 0, MELS - 1)
+        low = np.floor(source).astype(np.int64)
+        share = torch.from_numpy((source - low).astype(np.float32))
+        power = power[:, low] * (1 - share) + power[:, np.minimum(low + 1, MELS - 1)] * share
+    curve = np.interp(bands, np.linspace(0, MELS - 1, 6), rng.normal(0, 0.7, 6))
+    power = power + torch.from_numpy(curve.astype(np.float32)) + float(rng.normal(0, 1.2))
+    if rng.random() < 0.6:
+        shape = np.interp(bands, np.linspace(0, MELS - 1, 5), rng.normal(0, 1.5, 5))
+        level = float(power.quantile(0.9)) - rng.uniform(1.5, 10)
+        grain = torch.from_numpy(rng.standard_normal(tuple(power.shape), np.float32))
+        power = torch.logaddexp(power, torch.from_numpy((shape + level).astype(np.float32)) + 0.6 * grain)
+    power = torch.logaddexp(power, torch.tensor(np.log(FLOOR), dtype=torch.float32))
+    mel = power / 4 + 1
+    if rng.random() < 0.4:
+        band = int(rng.integers(MELS - 12))
+        mel[:, band : band + int(rng.integers(3, 12))] = float(mel.mean())
+    return mel
+
+
+def change_samples(samples: Tensor, rng: np.random.Generator) -> Tensor:
+    """Samples ``(S,)``: equaliser, level and coloured noise. Voice changes with speed, which stretches pitch along."""
+    count = len(samples)
+    frequency = torch.fft.rfftfreq(count, 1 / SAMPLE_RATE).numpy()
+    points = np.array([0, 125, 500, 1500, 4000, 8000])
+    spectrum = torch.fft.rfft(samples) * _curve(frequency, points, rng.normal(0, 3, len(points)))
+    changed = torch.fft.irfft(spectrum, count) * float(10 ** (rng.normal(0, 5) / 20))
+    if rng.random() < 0.6:
+        white = torch.from_numpy(rng.standard_normal(count, np.float32))
+        hiss = torch.fft.irfft(torch.fft.rfft(white) * _curve(frequency, points, rng.normal(0, 6, len(points))), count)
+        wanted = float(changed.square().mean().sqrt()) * 10 ** (-rng.uniform(6, 40) / 20)  # 6 to 40 dB below speech
+        changed = changed + hiss * (wanted / max(float(hiss.square().mean().sqrt()), 1e-9))
+    clipped: Tensor = changed.clamp(-1, 1)
+    return clipped
+
+
+def _curve(
+    frequency: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+    points: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
+    decibels: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+) -> Tensor:
+    return torch.from_numpy((10 ** (np.interp(frequency, points, decibels) / 20)).astype(np.float32))

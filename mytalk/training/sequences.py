@@ -1,0 +1,132 @@
+"""Speech with its motion, as motion training sees it: real clips of a store, and synthetic speech of a folder."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence as Rows
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mytalk.errors import DataError
+from mytalk.face.landmarks import LOWER_FACE, UPPER_COUNT, UPPER_FACE
+from mytalk.media_time import FRAME_SAMPLES
+from mytalk.motion.space import MotionSpace
+from mytalk.speech.mel import LogMel
+from mytalk.training.people import Frames, Rest, clips_by_person, sample_frames
+from mytalk.training.store import ClipStore
+from mytalk.training.visemes import controls_of
+
+_CONTROL_FRAMES = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """One stretch of speech with its motion: T frames."""
+
+    key: str
+    heard: Tensor  # (4 T, 80) log-mel, or (640 T,) samples for a front that runs in the training step
+    motion: Tensor  # (T, K)
+    upper: Tensor  # (T, 38, 2), displacement from the person's mean; zeros where there is no face
+    rest: Rest
+
+    @property
+    def nbytes(self) -> int:
+        return sum(tensor.nbytes for tensor in (self.heard, self.motion, self.upper))
+
+
+class ClipSequences:
+    """The clips of a store as sequences, made when asked for; the last used ones are kept, ``cache_bytes`` at most.
+
+    A person's rest shape is found when their first clip is asked for, and kept: 2.5 kB a person.
+    """
+
+    def __init__(self, store: ClipStore, space: MotionSpace, *, as_mel: bool, cache_bytes: int = 512 * 2**20) -> None:
+        self._store, self._space = store, space
+        self._mel = LogMel() if as_mel else None
+        self._clips = clips_by_person(store)
+        self._rests: dict[str, Rest] = {}
+        self._cache: OrderedDict[int, Sequence] = OrderedDict()
+        self._cached, self._cache_bytes = 0, cache_bytes
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def __getitem__(self, index: int) -> Sequence:
+        """Raises DataError where the clip is damaged."""
+        if index in self._cache:
+            self._cache.move_to_end(index)
+            return self._cache[index]
+        sequence = self._make(index)
+        self._cache[index] = sequence
+        self._cached += sequence.nbytes
+        while self._cached > self._cache_bytes and len(self._cache) > 1:
+            self._cached -= self._cache.popitem(last=False)[1].nbytes
+        return sequence
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy for another process starts with an empty cache."""
+        return {**self.__dict__, "_cache": OrderedDict(), "_cached": 0}
+
+    def rest(self, person: str) -> Rest:
+        if person not in self._rests:
+            self._rests[person] = sample_frames(self._store, self._clips[person]).rest(self._space)
+        return self._rests[person]
+
+    def _make(self, index: int) -> Sequence:
+        entry = self._store.entries[index]
+        canonical = self._store.landmarks(index).canonical
+        rest = self.rest(entry.person)
+        motion = self._space.encode(torch.from_numpy(canonical[:, list(LOWER_FACE)] - rest.lower))
+        upper = torch.from_numpy(np.ascontiguousarray((canonical[:, list(UPPER_FACE)] - rest.upper)[..., :2]))
+        return Sequence(entry.key, _heard(self._store.sound(index), self._mel), motion, upper, rest)
+
+
+def spoken_sequences(
+    folder: Path, people: Rows[Frames], space: MotionSpace, seed: int, *, as_mel: bool
+) -> list[Sequence]:
+    """Synthetic speech of ``mytalk.training.speech_corpus``, all in memory (0.2 GB an hour), each sentence spoken by
+    one of ``people``: viseme controls through a linear map to coefficients that the people's own mouths teach.
+
+    Raises DataError where the folder holds none.
+    """
+    paths = sorted(folder.glob("*.npz"))
+    if not paths:
+        raise DataError(f"{folder}: no synthetic speech in it (make it with python -m mytalk.training.speech_corpus)")
+    rests = [frames.rest(space) for frames in people]
+    to_motion = _control_map(people, rests, space)
+    rng = np.random.default_rng(seed)
+    mel = LogMel() if as_mel else None
+    sequences = []
+    for path in paths:
+        with np.load(path) as stored:
+            sound, controls, lengths = stored["sound"], stored["controls"], stored["lengths"]
+        for stop, length in zip(np.cumsum(lengths), lengths, strict=True):
+            part = slice(stop - length, stop)
+            heard = _heard(sound[part.start * FRAME_SAMPLES : part.stop * FRAME_SAMPLES], mel)
+            motion = torch.from_numpy((controls[part] @ to_motion).astype(np.float32))
+            rest = rests[int(rng.integers(len(rests)))]
+            key = f"{path.stem}@{part.start}"
+            sequences.append(Sequence(key, heard, motion, torch.zeros(int(length), UPPER_COUNT, 2), rest))
+    return sequences
+
+
+def _control_map(people: Rows[Frames], rests: Rows[Rest], space: MotionSpace) -> NDArray[np.float32]:
+    """Least squares from viseme controls to motion coefficients ``(4, K)``."""
+    controls, motions = [], []
+    for number, (frames, rest) in enumerate(zip(people, rests, strict=True)):
+        picked = frames.lower[np.random.default_rng(number).choice(len(frames.lower), _CONTROL_FRAMES)]
+        controls.append(controls_of(picked, rest.lower))
+        motions.append(space.encode(torch.from_numpy(picked - rest.lower)).numpy())
+    found, *_ = np.linalg.lstsq(np.concatenate(controls), np.concatenate(motions), rcond=1e-3)
+    return np.asarray(found, np.float32)
+
+
+def _heard(sound: NDArray[np.float32], mel: LogMel | None) -> Tensor:
+    samples = torch.from_numpy(np.array(sound, np.float32))
+    return samples if mel is None else mel.offline(samples[None])[0]

@@ -1,0 +1,182 @@
+"""The motion trainer draws windows as live sessions have them, learns, and follows each of its options."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_store import make_store
+
+from mytalk.checkpoint import load_into
+from mytalk.errors import DataError, OptionError, WeightsError
+from mytalk.face.landmarks import LOWER_COUNT, LOWER_FACE, aperture
+from mytalk.motion.model import MotionModel
+from mytalk.training.config import read_config
+from mytalk.training.identity import IdentityOptions, IdentityTask
+from mytalk.training.logbook import read_curve
+from mytalk.training.loop import fit
+from mytalk.training.motion import MotionLosses, MotionSources, MotionTask, motion_task
+from mytalk.training.motion_examples import MotionExamples, MotionOptions
+from mytalk.training.people import fit_space, sample_people
+from mytalk.training.store import ClipStore
+
+CONFIG = read_config("tiny")
+OPTIONS = CONFIG.options("motion", MotionOptions, steps=100, warm_up=10, frames=40, log_every=10)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_store(tmp_path_factory.mktemp("motion_data"), clips=2)
+
+
+@pytest.fixture(scope="module")
+def identity(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("identity_run")
+    options = CONFIG.options("identity", IdentityOptions, steps=3, batch=8)
+    fit(IdentityTask(CONFIG.preset, options, [data]), options, run, device="cpu")
+    return run
+
+
+@pytest.fixture(scope="module")
+def tts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tts")
+    rng = np.random.default_rng(1)
+    lengths = np.array([60, 50])
+    controls = rng.uniform(0, 0.1, (110, 4)).astype(np.float32)
+    sound = rng.uniform(-0.1, 0.1, 110 * 640).astype(np.float32)
+    np.savez(folder / "voice.npz", sound=sound, controls=controls, lengths=lengths)
+    return folder
+
+
+def test_the_basis_holds_the_mouths_it_was_made_from(data: Path) -> None:
+    store = ClipStore(data)
+    space = fit_space(sample_people(store, seed=1), 8)
+    lower = store.landmarks(0).canonical[:, list(LOWER_FACE)]
+    moved = torch.from_numpy(lower - lower[0])
+    assert (space.decode(space.encode(moved)) - moved).abs().max() < 0.02
+    assert float(aperture(space.opening.numpy().reshape(LOWER_COUNT, 3))) == pytest.approx(1, abs=0.05)
+
+
+def test_windows_are_those_of_live_sessions(data: Path) -> None:
+    options = replace(OPTIONS, frames=60, history=(0, 40), hop=(1, 5), lookahead=(2, 3), history_dropped=0.0)
+    store = ClipStore(data)
+    space = fit_space(sample_people(store, seed=1), 8)
+    examples = MotionExamples(options, store, space, as_mel=True, steps=1)
+    rows = [examples.draw(0, row) for row in range(200)]
+    whole = [row for row in rows if not row["known"].any()]
+    assert 40 < len(whole) < 100
+    assert any(len(row["motion"]) == 60 for row in whole)
+    for row in rows:
+        history, length = int(row["known"].sum()), len(row["motion"])
+        assert row["known"][:history].all()
+        assert history <= 40
+        assert row["heard"].shape == (4 * length, 80)
+        assert not row["known"].any() or 3 <= length - history <= 8
+    histories = {int(row["known"].sum()) for row in rows}
+    assert len(histories) > 25
+
+
+def test_the_same_row_is_the_same_whenever_it_is_drawn(data: Path) -> None:
+    options = replace(OPTIONS, augment=True)
+    space = fit_space(sample_people(ClipStore(data), seed=1), 8)
+    first, second = (MotionExamples(options, ClipStore(data), space, as_mel=True, steps=9) for _ in range(2))
+    second.draw(1, 1)
+    for name, value in first.draw(5, 3).items():
+        again = second.draw(5, 3)[name]
+        assert value == again if isinstance(value, str | int) else np.array_equal(np.asarray(value), np.asarray(again))
+
+
+def test_motion_is_learned_and_taken_along_by_the_model(data: Path, identity: Path, tmp_path: Path) -> None:
+    options = replace(OPTIONS, hold_out=("person1-1",), validate_every=50, pictures_every=50)
+    task = motion_task(CONFIG.preset, options, MotionSources([data], identity), tmp_path)
+    fit(task, options, tmp_path, device="cpu")
+    curve = read_curve(tmp_path)
+    losses = [line["aperture"] for line in curve if "aperture" in line]
+    assert losses[-1] < 0.5 * losses[0]
+    assert curve[-1]["held_out/landmarks"] < 0.05
+    assert task.pictures()["lips (true above, generated below)"].shape == (192, 8 * 96, 3)
+    model = MotionModel(CONFIG.preset)
+    load_into(MotionLosses(model, options), tmp_path / "weights", "motion")
+    load_into(model.identity, tmp_path / "weights", "identity")
+
+
+def test_a_run_that_goes_on_keeps_its_space_and_its_curve(data: Path, identity: Path, tmp_path: Path) -> None:
+    options = replace(OPTIONS, steps=6, augment=True, log_every=1, schedule="constant", cool_down=0.0)
+    sources = MotionSources([data], identity)
+    for steps in (3, 6):
+        some = replace(options, steps=steps)
+        fit(motion_task(CONFIG.preset, some, sources, tmp_path / "two"), some, tmp_path / "two", device="cpu")
+    fit(motion_task(CONFIG.preset, options, sources, tmp_path / "one"), options, tmp_path / "one", device="cpu")
+    two, one = ([line["loss"] for line in read_curve(tmp_path / name)] for name in ("two", "one"))
+    assert two == one
+
+
+def test_synthetic_speech_comes_first_and_then_now_and_again(
+    data: Path, identity: Path, tts: Path, tmp_path: Path
+) -> None:
+    options = replace(OPTIONS, tts_first=0.5, tts_later=0.2)
+    task = motion_task(CONFIG.preset, options, MotionSources([data], identity, tts=tts), tmp_path)
+    early, late = ([task.examples.draw(step, row)["key"] for row in range(100)] for step in (10, 60))
+    assert all(key.startswith("voice") for key in early)
+    assert 5 < sum(key.startswith("voice") for key in late) < 40
+
+
+def test_padding_and_company_change_no_loss(data: Path, identity: Path, tmp_path: Path) -> None:
+    options = replace(OPTIONS, history=(0, 30), hop=(1, 9), lookahead=(2, 2))
+    task = motion_task(CONFIG.preset, options, MotionSources([data], identity), tmp_path)
+    task.losses.eval()
+    rows = [task.examples.draw(3, row) for row in range(6)]
+    assert len({len(row["motion"]) for row in rows}) > 1
+    together = task.examples.collate([dict(row) for row in rows])
+    apart = [task.examples.collate([dict(row)]) for row in rows]
+    with torch.no_grad():
+        whole = task.losses(together)["loss"]
+        weights = [task.weight(batch) for batch in apart]
+        parts = sum(task.losses(batch)["loss"] * weight for batch, weight in zip(apart, weights, strict=True))
+    torch.testing.assert_close(parts / task.weight(together), whole, rtol=1e-4, atol=1e-5)
+
+
+def test_a_front_in_the_training_step_hears_samples(data: Path) -> None:
+    options = replace(OPTIONS, augment=True)
+    space = fit_space(sample_people(ClipStore(data), seed=1), 8)
+    examples = MotionExamples(options, ClipStore(data), space, as_mel=False, steps=1)
+    batch = examples.collate([examples.draw(0, row) for row in range(4)])
+    assert batch["heard"].shape == (4, 640 * batch["motion"].shape[1])
+    assert 0 < float(batch["heard"].abs().max()) <= 1
+
+
+@pytest.mark.parametrize("name", ["aperture_weight", "velocity_weight", "identity_weight", "x0_weight"])
+def test_every_loss_counts_by_its_weight(data: Path, identity: Path, tmp_path: Path, name: str) -> None:
+    none = {"aperture_weight": 0.0, "velocity_weight": 0.0, "identity_weight": 0.0, "x0_weight": 0.0}
+    task = motion_task(CONFIG.preset, replace(OPTIONS, **none | {name: 2.0}), MotionSources([data], identity), tmp_path)
+    losses = task.losses(task.examples.collate([task.examples.draw(0, row) for row in range(4)]))
+    torch.testing.assert_close(losses["loss"], 2 * losses[name.removesuffix("_weight")])
+
+
+def test_the_identity_extractor_stays_as_it_was(data: Path, identity: Path, tmp_path: Path) -> None:
+    task = motion_task(CONFIG.preset, replace(OPTIONS, steps=2), MotionSources([data], identity), tmp_path)
+    before = {name: tensor.clone() for name, tensor in task.model.identity.state_dict().items()}
+    fit(task, replace(OPTIONS, steps=2), tmp_path, device="cpu")
+    assert isinstance(task, MotionTask)
+    assert all(torch.equal(before[name], tensor) for name, tensor in task.model.identity.state_dict().items())
+
+
+def test_an_identity_of_another_preset_is_refused(data: Path, identity: Path, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="tensor"):
+        motion_task(read_config("edge").preset, OPTIONS, MotionSources([data], identity), tmp_path)
+
+
+def test_nothing_to_hear_or_to_hold_out_is_named(data: Path, identity: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no synthetic speech"):
+        motion_task(CONFIG.preset, OPTIONS, MotionSources([data], identity, tts=tmp_path), tmp_path)
+    with pytest.raises(DataError, match="nobody"):
+        motion_task(CONFIG.preset, replace(OPTIONS, hold_out=("nobody",)), MotionSources([data], identity), tmp_path)
+
+
+@pytest.mark.parametrize("given", [{"frames": 251}, {"hop": (0, 3)}, {"history": (9, 3)}])
+def test_windows_that_cannot_be_are_refused(given: dict[str, object]) -> None:
+    with pytest.raises(OptionError, match="need"):
+        CONFIG.options("motion", MotionOptions, **given)
