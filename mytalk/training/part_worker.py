@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from multiprocessing.connection import wait
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -27,13 +28,11 @@ from mytalk.errors import InputError
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.training.clip_members import write_landmarks, write_sound
 from mytalk.training.journal import Rejection
-from mytalk.training.offset import MAX_OFFSET, Offset, OffsetEstimator
+from mytalk.training.offset import MARGIN, Offset, OffsetEstimator
 from mytalk.training.recording import SHORTEST, Recorded, Recorder
 from mytalk.training.screening import Limits, Reason, Screen, Seen
 from mytalk.training.shots import Part, Probe, shots, sound
 from mytalk.training.voice import is_speech
-
-_MARGIN = int(MAX_OFFSET * SAMPLE_RATE)  # of sound around a part, so that it can be moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +49,7 @@ class Job:
     size: int
     limits: Limits
     strict: bool
+    keep_offset: bool
 
     @property
     def path(self) -> Path:
@@ -172,8 +172,8 @@ class _Runs:
 
 def _finish(job: Job, recorded: list[Recorded], made: Made) -> None:
     """Gives the clips their sound, in sync, and leaves out those that must not be learned from."""
-    first = recorded[0].at - _MARGIN
-    heard = sound(job.path, job.probe, first, recorded[-1].end + _MARGIN)
+    first = recorded[0].at - MARGIN
+    heard = sound(job.path, job.probe, first, recorded[-1].end + MARGIN)
     spoken = []
     for clip in recorded:
         if is_speech(heard[clip.at - first : clip.end - first]):
@@ -182,24 +182,25 @@ def _finish(job: Job, recorded: list[Recorded], made: Made) -> None:
             made.rejected.append(_rejected_clip(job, clip, Reason.NO_SPEECH, ""))
     if not spoken:
         return
-    offset = _estimator().estimate(
-        [(clip.landmarks, heard[clip.at - first - _MARGIN : clip.end - first + _MARGIN]) for clip in spoken]
-    )
+    around = [(clip.landmarks, heard[clip.at - first - MARGIN : clip.end - first + MARGIN]) for clip in spoken]
+    offset = _estimator().estimate(around)
     problem = offset.problem(strict=job.strict)
     for clip in spoken:
         if problem is not None:
             made.rejected.append(_rejected_clip(job, clip, Reason.OUT_OF_SYNC, problem))
             continue
-        start = clip.at - first + round(offset.taken_out_ms * SAMPLE_RATE / 1000)
-        made.clips.append(_clip(job, clip, offset, heard[start : start + clip.frames * FRAME_SAMPLES]))
+        removed = 0.0 if job.keep_offset else offset.to_remove_ms
+        start = clip.at - first + round(removed * SAMPLE_RATE / 1000)
+        part = heard[start : start + clip.frames * FRAME_SAMPLES]
+        made.clips.append(_clip(job, clip, removed, _about(job, clip, offset), part))
 
 
 def _rejected_clip(job: Job, clip: Recorded, reason: Reason, detail: str) -> Rejection:
     return Rejection(job.source, clip.at / SAMPLE_RATE, clip.end / SAMPLE_RATE, reason, detail)
 
 
-def _clip(job: Job, clip: Recorded, offset: Offset, heard: NDArray[np.float32]) -> Clip:
-    about = {
+def _about(job: Job, clip: Recorded, offset: Offset) -> dict[str, Any]:
+    return {
         "person": job.person,
         "source": job.source,
         "start": clip.at / SAMPLE_RATE,
@@ -207,19 +208,23 @@ def _clip(job: Job, clip: Recorded, offset: Offset, heard: NDArray[np.float32]) 
         "size": job.size,
         "source_fps": round(job.probe.rate, 3),
         "source_face_pixels": round(clip.face_pixels, 1),
-        "offset_ms": offset.taken_out_ms,
-        "offset_measured_ms": offset.ms,
+        "offset_measured_ms": round(offset.ms, 1),
         "offset_confidence": round(offset.confidence, 2),
+        "offset_confident": offset.confident,
         "sync_correlation": round(offset.correlation, 3),
         **({"licence": job.licence} if job.licence else {}),
     }
+
+
+def _clip(job: Job, clip: Recorded, removed: float, about: dict[str, Any], heard: NDArray[np.float32]) -> Clip:
+    removed = round(removed, 1)
     members = {
-        "json": json.dumps(about, ensure_ascii=False).encode(),
+        "json": json.dumps({**about, "offset_ms": removed}, ensure_ascii=False).encode(),
         "mp4": clip.pictures,
         "flac": write_sound(heard),
         "npz": write_landmarks(clip.landmarks),
     }
-    return Clip(_key(job.source, clip.at), clip.at / SAMPLE_RATE, clip.frames, offset.taken_out_ms, members)
+    return Clip(_key(job.source, clip.at), clip.at / SAMPLE_RATE, clip.frames, removed, members)
 
 
 def _key(source: str, at: int) -> str:

@@ -39,6 +39,7 @@ class PrepareOptions:
     people: str = "by-folder"  # or "by-file", or the path of a TSV: video, person
     limits: Limits = field(default_factory=Limits)
     strict: bool = False  # also reject what is too short, or says too little, to be sure it is in sync
+    keep_offset: bool = False  # measure by how much the sound is late, but leave it so
     licence: str = ""  # a note that every clip carries
     shard_mb: int = 256
 
@@ -97,6 +98,7 @@ def prepare(
         "smallest face": options.limits.face_pixels,
         "largest yaw": options.limits.yaw,
         "strict": options.strict,
+        "keep offset": options.keep_offset,
         "licence": options.licence,
     }
     with Journal(data, fixed) as journal:
@@ -180,6 +182,7 @@ class _Jobs(Iterator[Job]):
                         size=options.size,
                         limits=options.limits,
                         strict=options.strict,
+                        keep_offset=options.keep_offset,
                     )
                 )
 
