@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import re
 import signal
@@ -14,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
@@ -77,13 +76,11 @@ class Made:
     work: float = 0.0  # seconds that it took
 
 
-def begin() -> None:
-    """Sets up a worker process: one thread, deaf to Ctrl-C, gone when the main process is."""
+def begin(lifeline: Connection) -> None:
+    """Sets up a worker process: one thread, deaf to Ctrl-C, gone when the other end of ``lifeline`` is."""
     use_one_thread()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
 
 
 def use_one_thread() -> None:
@@ -91,8 +88,8 @@ def use_one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def _end_with(sentinel: int) -> None:
-    wait([sentinel])
+def _end_with(lifeline: Connection) -> None:
+    wait([lifeline])
     os._exit(1)
 
 

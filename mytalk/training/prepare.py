@@ -210,11 +210,18 @@ def _workers(processes: int) -> Iterator[Callable[[Job], Future[Made]]]:
         return
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), begin)
+    context = get_context("spawn")
+    lifeline, ours = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(processes, context, begin, (lifeline,))
     try:
         yield lambda job: pool.submit(make, job)
+    except BaseException:
+        ours.close()  # whatever they are at is for the next run
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
+        ours.close()
+        lifeline.close()
 
 
 def _here(job: Job) -> Future[Made]:
