@@ -33,7 +33,7 @@ class Mirror:
     def __init__(self, space: MotionSpace) -> None:
         basis = space.basis.unflatten(-1, (-1, 3))
         mirrored = (basis[:, list(LOWER_MIRROR)] * torch.tensor([-1.0, 1.0, 1.0])).flatten(1)
-        self._motion = (mirrored * space.scale[:, None]) @ space.basis.T / space.scale  # (K, K)
+        self._motion: Tensor = (mirrored * space.scale[:, None]) @ space.basis.T / space.scale  # (K, K)
 
     def motion(self, rows: Tensor) -> Tensor:
         """Coefficients ``(T, K)``."""

@@ -1,0 +1,96 @@
+"""Three runs become one preset folder that ``mytalk dub --preset FOLDER`` runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import torch
+
+from mytalk.checkpoint import (
+    CONFIG,
+    read_preset,
+    read_speech_model,
+    read_tensors,
+    save_preset,
+    save_speech_model,
+    save_tensors,
+)
+from mytalk.errors import OutputExistsError, PresetError, WeightsError
+from mytalk.presets import Preset
+from mytalk.training.logbook import read_curve
+from mytalk.training.motion import weights_of
+
+CARD = "MODEL_CARD.md"
+
+
+def compose(identity: Path, motion: Path, appearance: Path, folder: Path, *, force: bool = False) -> Preset:
+    """Write a checkpoint folder from an identity, a motion (or distilled) and an appearance run.
+
+    Raises OutputExistsError where the folder holds a checkpoint and ``force`` is not given, WeightsError where the
+    motion model was trained with another identity extractor, PresetError where the runs are of different presets.
+    """
+    if (folder / CONFIG).exists() and not force:
+        raise OutputExistsError(f"{folder}: holds a checkpoint already (--force replaces it)")
+    sources = {"identity": weights_of(identity), "motion": weights_of(motion), "appearance": weights_of(appearance)}
+    presets = {part: read_preset(source) for part, source in sources.items()}
+    names = {preset.name for preset in presets.values()}
+    if len(names) > 1:
+        raise PresetError(f"runs of different presets, {', '.join(sorted(names))}: need three of one")
+    tensors = {part: read_tensors(source, part) for part, source in sources.items()}
+    _check_identity(identity, motion, tensors["identity"], read_tensors(sources["motion"], "identity"))
+    preset = dataclasses.replace(presets["motion"], appearance=presets["appearance"].appearance)
+    save_preset(folder, preset)
+    for part, own in tensors.items():
+        save_tensors(folder, part, own)
+    heard = read_speech_model(sources["motion"])
+    if heard is not None:
+        save_speech_model(folder, **heard)
+    runs = {"identity": identity, "motion": motion, "appearance": appearance}
+    (folder / CARD).write_text(
+        _card(preset, runs, {part: sum(t.numel() for t in own.values()) for part, own in tensors.items()})
+    )
+    return preset
+
+
+def _check_identity(
+    identity: Path, motion: Path, given: dict[str, torch.Tensor], used: dict[str, torch.Tensor]
+) -> None:
+    if given.keys() != used.keys() or any(not torch.equal(given[name], used[name]) for name in given):
+        raise WeightsError(
+            f"{motion}: was trained with another identity extractor than {identity}; give that one's run"
+        )
+
+
+def _card(preset: Preset, runs: dict[str, Path], sizes: dict[str, int]) -> str:
+    """What is known of the weights by themselves; who trained them knows the rest."""
+    lines = [
+        f"# Model card: `{preset.name}`",
+        "",
+        "| part | numbers stored | steps | last figures |",
+        "|---|---|---|---|",
+    ]
+    for part, run in runs.items():
+        curve = read_curve(run)
+        last = {name: value for line in curve[-3:] for name, value in line.items() if name != "rows_per_second"}
+        figures = ", ".join(
+            f"{name} {value:.4g}" for name, value in last.items() if name not in ("step", "learning_rate")
+        )
+        lines.append(f"| {part} | {sizes[part]:,} | {int(last.get('step', 0))} | {figures} |")
+    lines += ["", "## Options", "", "```json"]
+    options = {part: _options(run) for part, run in runs.items()}
+    lines += [
+        json.dumps(options, indent=1),
+        "```",
+        "",
+        "## Data, limits, misuse",
+        "",
+        "To be written by who trained it.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _options(run: Path) -> object:
+    path = run / "options.json"
+    return json.loads(path.read_text())["options"] if path.exists() else {}

@@ -1,0 +1,81 @@
+"""Each trainer from a config to a finished run: what ``mytalk train`` calls, and what a grid of runs may call."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mytalk.errors import OutputError
+from mytalk.training.config import Config, TrainingOptions
+from mytalk.training.identity import IdentityOptions, IdentityTask
+from mytalk.training.loop import Outcome, fit
+from mytalk.training.motion import MotionSources, motion_task
+from mytalk.training.motion_examples import MotionOptions
+from mytalk.training.store import ClipStore
+
+Progress = Callable[[int, int | None], None]
+
+
+def train_identity(
+    config: Config,
+    data: Sequence[Path],
+    run: Path,
+    *,
+    device: str = "auto",
+    progress: Progress | None = None,
+    **given: Any,
+) -> Outcome:
+    """``given`` are options that win over the config's, here and below; None leaves the config's."""
+    options = config.options("identity", IdentityOptions, **given)
+    task = IdentityTask(config.preset, options, data)
+    _record(run, config, options, data=data)
+    return fit(task, options, run, device=device, progress=progress)
+
+
+def train_motion(
+    config: Config,
+    sources: MotionSources,
+    run: Path,
+    *,
+    device: str = "auto",
+    progress: Progress | None = None,
+    **given: Any,
+) -> Outcome:
+    options = config.options("motion", MotionOptions, **given)
+    task = motion_task(config.preset, options, sources, run)
+    _record(run, config, options, **asdict(sources))
+    return fit(task, options, run, device=device, progress=progress)
+
+
+def train_appearance(
+    config: Config,
+    data: Sequence[Path],
+    run: Path,
+    *,
+    device: str = "auto",
+    progress: Progress | None = None,
+    **given: Any,
+) -> Outcome:
+    from mytalk.training.appearance import AppearanceTask
+    from mytalk.training.appearance_options import AppearanceOptions
+
+    options = config.options("appearance", AppearanceOptions, **given)
+    store = ClipStore(list(data), hold_out=options.hold_out)
+    kept = ClipStore(list(data), hold_out=options.hold_out, held_out=True) if options.hold_out else None
+    task = AppearanceTask(config.preset, options, store, kept)
+    _record(run, config, options, data=data)
+    return fit(task, options, run, device=device, progress=progress)
+
+
+def _record(run: Path, config: Config, options: TrainingOptions, **sources: Any) -> None:
+    """``config.toml`` as it was read, and ``options.json``: what the run really had, and its sources."""
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        (run / "config.toml").write_text(config.text)
+        record = {"sources": sources, "options": asdict(options)}
+        (run / "options.json").write_text(json.dumps(record, indent=2, default=str) + "\n")
+    except OSError as error:
+        raise OutputError(f"{run}: cannot be written ({error.strerror}); need a folder for the run") from error

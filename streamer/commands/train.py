@@ -1,0 +1,152 @@
+"""``mytalk train``: from videos to the weights of a preset, in five steps."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamer.commands import train_prepare
+from streamer.progress import Progress
+
+if TYPE_CHECKING:
+    from mytalk.training.loop import Outcome
+
+STOPPED = 130
+"""Exit code of a run that was asked to stop: as after Ctrl-C."""
+
+_EPILOG = """
+  mytalk train prepare VIDEOS -o data
+  mytalk train identity   --config edge --data data -o runs/identity
+  mytalk train motion     --config edge --data data --identity runs/identity -o runs/motion
+  mytalk train appearance --config edge --data data -o runs/appearance
+  mytalk train export runs/identity runs/motion runs/appearance -o my_preset
+  mytalk dub face.mp4 speech.wav -o out.mp4 --preset my_preset
+
+The same command goes on where a run stopped. Several GPUs or machines:
+  torchrun --nproc-per-node 8 -m streamer.cli train motion ...
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command and its own commands."""
+    parser = subparsers.add_parser(
+        "train",
+        help="train the models of a preset",
+        description=__doc__,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="trainer", required=True, metavar="COMMAND")
+    train_prepare.add_parser(commands)
+    identity = _add_trainer(commands, "identity", "tell people apart by their landmarks (ArcFace)")
+    identity.set_defaults(run=_identity)
+    motion = _add_trainer(commands, "motion", "speech to lower-face motion (diffusion)")
+    motion.add_argument("--identity", type=Path, required=True, metavar="RUN", help="the finished identity run")
+    motion.add_argument("--tts", type=Path, metavar="FOLDER", help="synthetic speech of mytalk.training.speech_corpus")
+    motion.add_argument(
+        "--speech-model", metavar="FOLDER", help="wav2vec 2.0: a local folder or a hub name (presets that need one)"
+    )
+    motion.set_defaults(run=_motion)
+    appearance = _add_trainer(commands, "appearance", "landmarks and references to pictures")
+    appearance.set_defaults(run=_appearance)
+    export = commands.add_parser("export", help="three runs to one preset folder", description="Three runs to one.")
+    for name in ("identity", "motion", "appearance"):
+        export.add_argument(name, type=Path, metavar=f"{name.upper()}_RUN")
+    export.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="the preset folder")
+    export.add_argument("--force", action="store_true", help="replace a checkpoint that is there")
+    export.set_defaults(run=_export)
+
+
+def _add_trainer(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, what: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+    parser.add_argument("--config", required=True, help="edge, paper, tiny, or a TOML file")
+    parser.add_argument(
+        "--data", type=Path, action="append", required=True, help="folder of mytalk train prepare; may be given again"
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="RUN", help="folder of the run")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
+    for option, text in (
+        ("steps", "steps in all"),
+        ("batch", "rows a step, over all processes"),
+        ("accumulate", "passes a step: less memory, same result"),
+        ("workers", "processes that make examples"),
+        ("seed", "of every random draw"),
+    ):
+        parser.add_argument(f"--{option}", type=int, help=f"{text} (default: the config's)")
+    return parser
+
+
+def _identity(args: argparse.Namespace) -> int:
+    from mytalk.training.config import read_config
+    from mytalk.training.trainers import train_identity
+
+    with _progress("identity") as progress:
+        outcome = train_identity(
+            read_config(args.config), args.data, args.output, device=args.device, progress=progress, **_given(args)
+        )
+    return _tell(args.output, outcome)
+
+
+def _motion(args: argparse.Namespace) -> int:
+    from mytalk.training.config import read_config
+    from mytalk.training.motion import MotionSources
+    from mytalk.training.trainers import train_motion
+
+    sources = MotionSources(args.data, args.identity, args.tts, args.speech_model)
+    with _progress("motion") as progress:
+        outcome = train_motion(
+            read_config(args.config), sources, args.output, device=args.device, progress=progress, **_given(args)
+        )
+    return _tell(args.output, outcome)
+
+
+def _appearance(args: argparse.Namespace) -> int:
+    from mytalk.training.config import read_config
+    from mytalk.training.trainers import train_appearance
+
+    with _progress("appearance") as progress:
+        outcome = train_appearance(
+            read_config(args.config), args.data, args.output, device=args.device, progress=progress, **_given(args)
+        )
+    return _tell(args.output, outcome)
+
+
+def _export(args: argparse.Namespace) -> int:
+    from mytalk.training.export import compose
+
+    preset = compose(args.identity, args.motion, args.appearance, args.output, force=args.force)
+    print(f"{args.output}: preset {preset.name} (mytalk dub FACE SPEECH -o OUT.mp4 --preset {args.output})")
+    return 0
+
+
+def _given(args: argparse.Namespace) -> dict[str, int | float | None]:
+    """Options of the command line, which win over the config's; steps take the place of epochs."""
+    names = ("steps", "batch", "accumulate", "workers", "seed")
+    return {**{name: getattr(args, name) for name in names}, "epochs": None if args.steps is None else 0.0}
+
+
+def _progress(what: str) -> AbstractContextManager[Progress | None]:
+    return Progress(what, "step") if _first() else nullcontext()
+
+
+def _first() -> bool:
+    """Whether this process speaks for all that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _tell(run: Path, outcome: Outcome) -> int:
+    """How it ended, said by the first process alone."""
+    if _first():
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in outcome.figures.items())
+        print(
+            f"{run}: {outcome.steps} steps; {figures or 'nothing left to do'}; weights in {run / 'weights'}", flush=True
+        )
+        if not outcome.finished:
+            print("stopped as asked; the same command goes on", file=sys.stderr, flush=True)
+    return 0 if outcome.finished else STOPPED

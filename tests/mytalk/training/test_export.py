@@ -1,0 +1,85 @@
+"""Three runs become one preset folder that the engine loads; runs that do not belong together are refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from small_store import make_store
+
+import mytalk
+from mytalk.appearance.model import AppearanceModel
+from mytalk.checkpoint import save_preset, save_tensors
+from mytalk.errors import OptionError, OutputExistsError, PresetError, WeightsError
+from mytalk.training.config import Config, read_config
+from mytalk.training.export import compose
+from mytalk.training.motion import MotionSources
+from mytalk.training.trainers import train_identity, train_motion
+
+CONFIG = read_config("tiny")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    data = make_store(folder / "data")
+    for name, seed in (("identity", 1), ("other", 2)):
+        train_identity(CONFIG, [data], folder / name, device="cpu", steps=2, batch=4, seed=seed)
+    sources = MotionSources([data], folder / "identity")
+    train_motion(CONFIG, sources, folder / "motion", device="cpu", steps=2, batch=2)
+    _appearance(CONFIG, folder / "appearance")
+    return folder
+
+
+def _appearance(config: Config, run: Path) -> None:
+    save_preset(run / "weights", config.preset)
+    save_tensors(run / "weights", "appearance", AppearanceModel(config.preset.appearance).state_dict())
+
+
+def test_the_folder_is_a_preset_that_loads(runs: Path, tmp_path: Path) -> None:
+    compose(runs / "identity", runs / "motion", runs / "appearance", tmp_path / "mine")
+    pipeline = mytalk.load(tmp_path / "mine", device="cpu")
+    assert pipeline.preset.motion.width == CONFIG.preset.motion.width
+    assert torch.equal(pipeline.motion.space.basis, mytalk.load(tmp_path / "mine", device="cpu").motion.space.basis)
+    card = (tmp_path / "mine" / "MODEL_CARD.md").read_text()
+    assert "| motion |" in card
+    assert '"aperture_weight": 1.0' in card
+
+
+def test_a_preset_that_is_there_is_not_replaced_unasked(runs: Path, tmp_path: Path) -> None:
+    given = runs / "identity", runs / "motion", runs / "appearance", tmp_path
+    compose(*given)
+    with pytest.raises(OutputExistsError, match="--force"):
+        compose(*given)
+    compose(*given, force=True)
+
+
+def test_runs_that_do_not_belong_together_are_refused(runs: Path, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="another identity extractor"):
+        compose(runs / "other", runs / "motion", runs / "appearance", tmp_path)
+    paper = replace(CONFIG, preset=replace(CONFIG.preset, name="paper"))
+    _appearance(paper, tmp_path / "paper")
+    with pytest.raises(PresetError, match="different presets, edge, paper"):
+        compose(runs / "identity", runs / "motion", tmp_path / "paper", tmp_path / "out")
+    with pytest.raises(OptionError, match="neither a run"):
+        compose(runs / "identity", runs / "motion", tmp_path / "nothing", tmp_path / "out")
+
+
+def test_a_run_records_what_it_was_told(runs: Path) -> None:
+    assert (runs / "motion" / "config.toml").read_text() == CONFIG.text
+    assert '"steps": 2' in (runs / "motion" / "options.json").read_text()
+
+
+@pytest.mark.parametrize("name", ["edge", "paper", "tiny"])
+def test_shipped_configs_hold_known_options_only(name: str) -> None:
+    from mytalk.training.appearance_options import AppearanceOptions
+    from mytalk.training.identity import IdentityOptions
+    from mytalk.training.motion_examples import MotionOptions
+
+    config = read_config(name)
+    assert set(config.tables) >= {"identity", "motion", "appearance"}
+    config.options("identity", IdentityOptions)
+    config.options("motion", MotionOptions)
+    config.options("appearance", AppearanceOptions)
