@@ -1,212 +1,156 @@
 """Training examples for the appearance model: one frame to be rendered, from other frames of the same clip.
 
-Everything goes through ``mytalk.appearance.prepare``, as it does live. How references are drawn decides what the
-network learns to mend: a well-filled bank, a poor one, a single picture, closed mouths only.
+How references are drawn decides what the network learns to mend: the paper takes any frames; a session's bank is well
+filled, poor, a single picture, or has closed mouths only.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.appearance.bank import Mouth, distances
-from mytalk.appearance.cavity import Inside
-from mytalk.appearance.mask import mouth_mask, moving_mask
-from mytalk.appearance.prepare import bend, mouth_inputs, resized, resized_flow, sample, skin_of, window_of
+from mytalk.appearance.bank import distances
+from mytalk.appearance.framing import FACE
 from mytalk.appearance.preset import REFERENCES, AppearancePreset
-from mytalk.appearance.tone import Rim
-from mytalk.appearance.warp import GRID, Points, Target, displacement
-from mytalk.errors import InputError
-from mytalk.face.landmarks import LOWER_LIPS_OUTER, LOWER_MIRROR, aperture
-from mytalk.face.pose import CROP_PIXELS
-from mytalk.training.crops import Crops, load_crops
+from mytalk.appearance.warp import Points
+from mytalk.errors import DataError
+from mytalk.face.landmarks import LOWER_FACE, POINTS, aperture
+from mytalk.training.appearance_options import AppearanceOptions
+from mytalk.training.appearance_rows import Scene, Shot, row_of
+from mytalk.training.look import Look, Plain
+from mytalk.training.store import ClipStore
+from mytalk.training.task import Batch, row_rng, stack_rows
 
-_MIRROR = np.array(LOWER_MIRROR)
+_LOWER = list(LOWER_FACE)
+_CORNER = np.array([FACE.left, FACE.top], np.float32)
 _NEAR = 12  # frames: a current frame this close has the target's light and pose, and another mouth
 _APART = 8  # frames between the target and its references
-_IDENTITY = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One training example: a window of the crop. Pictures are ``(W, W, 3)``, in the network's units."""
+class AppearanceExamples:
+    """Rows by (step, row), each a function of these and the seed alone."""
 
-    references: NDArray[np.float32]  # (3, W, W, 3), masked as the network sees them
-    non_lip: NDArray[np.float32]
-    landmarks: NDArray[np.float32]
-    around: NDArray[np.float32]  # current frame with its skin moved: what stays outside the region
-    truth: NDArray[np.float32]
-    region: NDArray[np.float32]  # (W, W) in 0..1
-    mouth: NDArray[np.float32]  # (W, W) in 0..1: lips and the inside of the mouth
+    def __init__(self, store: ClipStore, preset: AppearancePreset, options: AppearanceOptions) -> None:
+        self._store, self._preset, self._options = store, preset, options
+        groups = store.people if options.by_person else [None]
+        self._groups = [
+            _Frames(np.array([i for i, one in enumerate(store.entries) if group in (None, one.person)]), store)
+            for group in groups
+        ]
 
+    def __len__(self) -> int:
+        return sum(entry.frames for entry in self._store.entries)
 
-class Examples:
-    """An endless, seeded stream of examples, every person equally often."""
+    def draw(self, step: int, row: int) -> dict[str, Any]:
+        """One row: ``row_of`` and ``key``, clip and frame; with it the latents' noise, ``(2, latent, s, s)``."""
+        random = row_rng(self._options.seed, step, row)
+        preset, options = self._preset, self._options
+        clip, target = self._groups[random.integers(len(self._groups))].draw(random)
+        points = self._store.landmarks(clip).crop + _CORNER
+        references = self._references(random, points[:, _LOWER], target)
+        current = target
+        if random.random() >= options.same_frame:
+            current = int(random.integers(max(0, target - _NEAR), min(len(points), target + _NEAR + 1)))
+        scene = self._scene(random, clip, points, references, current, target)
+        moved = (0, 0)
+        if options.augment:
+            moved = (int(random.integers(-4, 5)), int(random.integers(-4, 5)))
+            if random.random() < 0.5:
+                scene = scene.mirrored()
+        side = preset.latent_side
+        return {
+            "key": f"{self._store.entries[clip].key}:{target}",
+            **row_of(scene, preset, moved),
+            "noise": random.standard_normal((2, preset.latent, side, side), np.float32),
+        }
 
-    def __init__(self, folder: Path, preset: AppearancePreset, seed: int) -> None:
-        self._preset = preset
-        self._people: dict[str, list[Crops]] = {}
-        for path in sorted(folder.glob("*.npz")):
-            clip = load_crops(path)
-            if clip.crops.shape[1] != preset.size:
-                sizes = f"crops of {clip.crops.shape[1]} pixels, need {preset.size}"
-                raise InputError(f"{path}: {sizes} (cut them with --size {preset.size})")
-            if len(clip.frame) > 2:
-                self._people.setdefault(clip.person, []).append(clip)
-        if not self._people:
-            raise InputError(f"{folder}: no mouth crops (make them with python -m mytalk.training.crops)")
-        self._names = sorted(self._people)
-        self.random = np.random.default_rng(seed)
+    def collate(self, rows: list[dict[str, Any]]) -> Batch:
+        return stack_rows(rows)
 
-    @property
-    def people(self) -> int:
-        return len(self._names)
+    def _references(self, random: np.random.Generator, lower: NDArray[np.float32], target: int) -> list[int]:
+        """Frames to take references from."""
+        count = self._preset.references
+        if self._options.drawn == "random":
+            return [int(one) for one in random.choice(len(lower), count, replace=len(lower) < count)]
+        chosen = _as_in_a_bank(random, lower, target)[:count]
+        return chosen + chosen[-1:] * (count - len(chosen))
 
-    def draw(self) -> Example:
-        """The next example."""
-        random = self.random
-        clips = self._people[self._names[random.integers(len(self._names))]]
-        sizes = np.array([len(clip.frame) for clip in clips], float)
-        clip = clips[random.choice(len(clips), p=sizes / sizes.sum())]
-        target = int(random.integers(len(clip.frame)))
-        references = self._references(clip, target)
-        near = np.flatnonzero(np.abs(clip.frame - clip.frame[target]) <= _NEAR)
-        current = target if random.random() < 0.4 else int(random.choice(near))
-        look = _Look(random)
-        pictures = [look.shot(clip.crops[i], other_time=True) for i in references]
-        shapes = [clip.points[i] + _jitter(random, 0.2) for i in references]
-        wanted = clip.points[target] + _jitter(random, 0.25)
-        return _example(
-            self._preset, pictures, shapes, look.shot(clip.crops[current]), clip.points[current],
-            look.shot(clip.crops[target]), wanted, mirrored=bool(random.random() < 0.5),
-            place=(int(random.integers(-4, 5)), int(random.integers(-4, 5))),
-        )  # fmt: skip
+    def _scene(
+        self,
+        random: np.random.Generator,
+        clip: int,
+        points: NDArray[np.float32],
+        references: list[int],
+        current: int,
+        target: int,
+    ) -> Scene:
+        frames = [*references, current, target]
+        faces = dict(zip(frames, self._faces(clip, frames), strict=True))
+        look = Look(random) if self._options.augment else Plain()
+        jitter = self._options.jitter
+        return Scene(
+            [Shot(look.shot(faces[i], other_time=True), points[i] + _jitter(random, 0.8 * jitter)) for i in references],
+            Shot(look.shot(faces[current]), points[current]),
+            Shot(look.shot(faces[target]), points[target] + _jitter(random, jitter)),
+        )
 
-    def _references(self, clip: Crops, target: int) -> list[int]:
-        """Frames to take references from: 1 to 3, nearest in lip shape first."""
-        random = self.random
-        others = np.flatnonzero(np.abs(clip.frame - clip.frame[target]) > _APART)
-        if not len(others):
-            others = np.array([i for i in range(len(clip.frame)) if i != target])
-        kind = random.random()
-        if kind < 0.30:  # one picture only, as for a portrait; half of them closed
-            pool = _closed(clip, others) if kind < 0.18 else others
-            return [int(random.choice(pool))]
-        if kind < 0.42:  # nobody has opened the mouth yet
-            pool = random.choice(_closed(clip, others), 6)
-        else:
-            pool = random.choice(others, int(np.exp(random.uniform(np.log(3), np.log(32)))))
-        pool = np.unique(pool)
-        apart = distances(clip.points[pool], clip.points[target])
-        return [int(i) for i in pool[np.argsort(apart, kind="stable")[:REFERENCES]]]
-
-
-class _Look:
-    """One camera and one light for all pictures of an example."""
-
-    def __init__(self, random: np.random.Generator) -> None:
-        self._random = random
-        self._gain = np.exp(random.normal(0, 0.07, 3) + random.normal(0, 0.2)).astype(np.float32)
-        self._gamma = float(np.exp(random.normal(0, 0.2)))
-        self._grey = float(random.uniform(0, 0.5)) if random.random() < 0.3 else 0.0
-        self._blur = float(random.uniform(0.4, 1.3)) if random.random() < 0.25 else 0.0
-        self._quality = int(random.integers(25, 90)) if random.random() < 0.25 else 0
-
-    def shot(self, crop: NDArray[np.uint8], other_time: bool = False) -> NDArray[np.uint8]:
-        """A crop as this camera sees it; at another time, its light may have moved."""
-        gain, slope = self._gain, np.zeros(2, np.float32)
-        if other_time:
-            gain = gain * np.exp(self._random.normal(0, 0.05)).astype(np.float32)
-            slope = self._random.normal(0, 0.08, 2).astype(np.float32)
-        ramp = np.linspace(-1, 1, len(crop), dtype=np.float32)
-        shade = 1 + slope[0] * ramp[:, None] + slope[1] * ramp[None, :]
-        curve = 255 * _LEVELS**self._gamma * gain  # (256, 3)
-        values = cv2.LUT(crop, curve[None].astype(np.float32)) * shade[..., None]
-        if self._grey:
-            values += self._grey * (values.mean(axis=2, keepdims=True) - values)
-        if self._blur:
-            values = cv2.GaussianBlur(values, (0, 0), self._blur)
-        out = np.asarray(np.clip(values, 0, 255), np.uint8)
-        if self._quality:
-            _, coded = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, self._quality])
-            out = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
-        return out
+    def _faces(self, clip: int, frames: list[int]) -> NDArray[np.uint8]:
+        """Faces at the preset's size."""
+        faces = self._store.faces(clip, frames)
+        side, want = faces.shape[1], FACE.pixels(self._preset.size)
+        if side < want:
+            key = self._store.entries[clip].key
+            raise DataError(f"clip {key}: faces of {side} pixels, need {want} (prepare with --size {want})")
+        if side > want:
+            faces = np.stack([cv2.resize(face, (want, want), interpolation=cv2.INTER_AREA) for face in faces])
+        return faces
 
 
-_LEVELS = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
+class _Frames:
+    """All frames of some clips, each as likely as any other."""
+
+    def __init__(self, clips: NDArray[np.int64], store: ClipStore) -> None:
+        self._clips = clips
+        self._ends = np.cumsum([store.entries[i].frames for i in clips])
+
+    def draw(self, random: np.random.Generator) -> tuple[int, int]:
+        """A clip and one of its frames."""
+        number = int(random.integers(self._ends[-1]))
+        place = int(np.searchsorted(self._ends, number, side="right"))
+        return int(self._clips[place]), number - int(self._ends[place - 1] if place else 0)
 
 
-def _closed(clip: Crops, among: NDArray[np.int64]) -> NDArray[np.int64]:
+def _as_in_a_bank(random: np.random.Generator, lower: NDArray[np.float32], target: int) -> list[int]:
+    """1 to 3 frames, nearest in lip shape first."""
+    frames = np.arange(len(lower))
+    others = frames[np.abs(frames - target) > _APART]
+    if not len(others):
+        others = frames[frames != target] if len(frames) > 1 else frames
+    kind = random.random()
+    if kind < 0.30:  # one picture only, as for a portrait; half of them closed
+        pool = _closed(lower, others) if kind < 0.18 else others
+        return [int(random.choice(pool))]
+    if kind < 0.42:  # nobody has opened the mouth yet
+        pool = random.choice(_closed(lower, others), 6)
+    else:
+        pool = random.choice(others, int(np.exp(random.uniform(np.log(3), np.log(32)))))
+    pool = np.unique(pool)
+    apart = distances(lower[pool], lower[target])
+    return [int(i) for i in pool[np.argsort(apart, kind="stable")[:REFERENCES]]]
+
+
+def _closed(lower: NDArray[np.float32], among: NDArray[np.int64]) -> NDArray[np.int64]:
     """The fifth with the smallest aperture."""
-    gaps = aperture(clip.points[among])
+    gaps = aperture(lower[among])
     return np.asarray(among[np.argsort(gaps, kind="stable")[: max(1, len(among) // 5)]], np.int64)
 
 
-def _jitter(random: np.random.Generator, scale: float) -> NDArray[np.float32]:
-    """Landmark noise: each point's own, and a common stretch of the lips, as generated landmarks have."""
-    noise = random.normal(0, scale, (len(_MIRROR), 2)) * 0.5 + random.normal(0, scale, 2)
+def _jitter(random: np.random.Generator, scale: float) -> Points:
+    """Landmark noise: each point's own, and a common shift, as generated landmarks have."""
+    if not scale:
+        return np.zeros((POINTS, 2), np.float32)
+    noise = random.normal(0, scale, (POINTS, 2)) * 0.5 + random.normal(0, scale, 2)
     return np.asarray(noise, np.float32)
-
-
-def _mouth(crop: NDArray[np.uint8], points: Points) -> Mouth:
-    return Mouth(points, crop, crop, _IDENTITY, skin_of(crop, points))
-
-
-def _example(
-    preset: AppearancePreset,
-    pictures: list[NDArray[np.uint8]],
-    shapes: list[Points],
-    current: NDArray[np.uint8],
-    seen: Points,
-    truth: NDArray[np.uint8],
-    wanted: Points,
-    mirrored: bool,
-    place: tuple[int, int],
-) -> Example:
-    if mirrored:
-        pictures, shapes = [p[:, ::-1] for p in pictures], [_mirror(s) for s in shapes]
-        current, truth, seen, wanted = current[:, ::-1], truth[:, ::-1], _mirror(seen), _mirror(wanted)
-    goal, region = Target(wanted), resized(mouth_mask(wanted), preset.size)
-    rows, columns = window_of(region, preset.window, preset.stem)
-    window = _moved(rows, place[0], preset.size), _moved(columns, place[1], preset.size)
-    around = current.astype(np.float32)
-    if displacement(wanted, seen) > 1.0:
-        reach = moving_mask(seen, wanted)
-        flow = GRID + reach[..., None] * (goal.warp_from(seen).flow - GRID)
-        around = sample(np.ascontiguousarray(current), resized_flow(flow, preset.size))
-    rim, inside = Rim(around, region), Inside(wanted, preset.size)
-    bent = [
-        bend(_mouth(np.ascontiguousarray(picture), points), goal.warp_from(points), rim, inside)
-        for picture, points in zip(pictures, shapes, strict=True)
-    ]
-    bent += bent[-1:] * (REFERENCES - len(bent))
-    seen_by = mouth_inputs(bent, around, region, wanted, window)
-    return Example(
-        seen_by.references, seen_by.non_lip, seen_by.landmarks,
-        seen_by.exposure.normal(around[window]), seen_by.exposure.normal(truth[window].astype(np.float32)),
-        region[window], resized(_lips(wanted), preset.size)[window],
-    )  # fmt: skip
-
-
-def _moved(span: slice, by: int, size: int) -> slice:
-    """A window's side moved within the crop."""
-    side = span.stop - span.start
-    start = min(max(span.start + by, 0), size - side)
-    return slice(start, start + side)
-
-
-def _lips(points: Points) -> NDArray[np.float32]:
-    canvas = np.zeros((CROP_PIXELS, CROP_PIXELS), np.uint8)
-    cv2.fillPoly(canvas, [np.rint(points[list(LOWER_LIPS_OUTER)]).astype(np.int32)], 1)
-    grown = cv2.dilate(canvas, np.ones((5, 5), np.uint8)).astype(np.float32)
-    return np.asarray(cv2.GaussianBlur(grown, (0, 0), 1.5), np.float32)
-
-
-def _mirror(points: Points) -> Points:
-    flipped = points[_MIRROR].copy()
-    flipped[:, 0] = CROP_PIXELS - 1 - flipped[:, 0]
-    return np.asarray(flipped, np.float32)

@@ -1,0 +1,143 @@
+"""One training row of the appearance model, from aligned faces, made by ``mytalk.appearance.prepare`` as it is live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mytalk.appearance.bank import Mouth
+from mytalk.appearance.cavity import Inside
+from mytalk.appearance.framing import FACE, Window
+from mytalk.appearance.mask import mouth_mask, moving_mask
+from mytalk.appearance.prepare import (
+    NetworkInputs,
+    bend,
+    face_inputs,
+    lip_picture,
+    mouth_inputs,
+    resized,
+    resized_flow,
+    sample,
+    skin_of,
+    window_of,
+)
+from mytalk.appearance.preset import AppearancePreset
+from mytalk.appearance.tone import Rim
+from mytalk.appearance.warp import GRID, Points, Target, displacement
+from mytalk.face.landmarks import LIPS_OUTER, LOWER_FACE, MIRROR
+from mytalk.face.pose import CROP_PIXELS
+
+_LOWER, _OUTER = list(LOWER_FACE), list(LIPS_OUTER)
+_IDENTITY = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
+
+Field = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One aligned face and its landmarks: ``(F, F, 3)``, ``(478, 2)`` pixels of the 128 crop, whatever F is."""
+
+    face: NDArray[np.uint8]
+    points: Points
+
+    @property
+    def lower(self) -> Points:
+        return self.points[_LOWER]
+
+    def mirrored(self) -> Shot:
+        points = self.points[MIRROR].copy()
+        points[:, 0] = CROP_PIXELS - 1 - points[:, 0]
+        return Shot(np.ascontiguousarray(self.face[:, ::-1]), points)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a row is made of. ``truth`` has the wanted landmarks; ``current`` is the frame that it is painted into."""
+
+    references: list[Shot]
+    current: Shot
+    truth: Shot
+
+    def mirrored(self) -> Scene:
+        return Scene([one.mirrored() for one in self.references], self.current.mirrored(), self.truth.mirrored())
+
+
+def row_of(scene: Scene, preset: AppearancePreset, moved: tuple[int, int] = (0, 0)) -> dict[str, Field]:
+    """Arrays of a row, channels first, pictures in the network's units.
+
+    ``references`` ``(R, 3, W, W)``; ``non_lip``, ``landmarks``, ``truth`` and ``around`` (the current frame with its
+    skin moved: what stays outside the region) ``(3, W, W)``; ``region`` and ``mouth`` (lips and what is between them)
+    ``(1, W, W)`` in 0..1; ``mean`` ``(3,)`` and ``unit``, by which colours of 0..255 were taken away and divided.
+    ``moved`` shifts the window within the mouth crop, in pixels.
+    """
+    region = mouth_mask(scene.truth.lower)
+    mouth = _lips(scene.truth.points[_OUTER])
+    crop = FACE.mouth(preset.size)
+    around = scene.current.face.astype(np.float32)
+    around[crop] = _skin_moved(around[crop], scene.current.lower, scene.truth.lower)
+    truth = scene.truth.face.astype(np.float32)
+    region, mouth = resized(region, preset.size), resized(mouth, preset.size)
+    if preset.framing == "face":
+        references = np.stack([lip_picture(one.face, one.lower, preset.masked) for one in scene.references])
+        seen = face_inputs(references, around, region, scene.truth.points)
+        region, mouth = FACE.around(region), FACE.around(mouth)
+    else:
+        around, truth = around[crop], truth[crop]
+        window = _moved(window_of(region, preset.window, preset.stem), moved, preset.size)
+        seen = _mouth_inputs(scene, preset, around, region, window)
+        around, truth, region, mouth = around[window], truth[window], region[window], mouth[window]
+    pictures = {
+        "references": seen.references,
+        "non_lip": seen.non_lip,
+        "landmarks": seen.landmarks,
+        "around": seen.exposure.normal(around),
+        "truth": seen.exposure.normal(truth),
+    }
+    return {
+        **{name: np.ascontiguousarray(np.moveaxis(picture, -1, -3)) for name, picture in pictures.items()},
+        "region": np.ascontiguousarray(region[None]),
+        "mouth": np.ascontiguousarray(mouth[None]),
+        "mean": seen.exposure.mean,
+        "unit": np.asarray(seen.exposure.unit, np.float32),
+    }
+
+
+def _mouth_inputs(
+    scene: Scene, preset: AppearancePreset, around: Field, region: Field, window: Window
+) -> NetworkInputs:
+    goal = Target(scene.truth.lower)
+    rim, inside = Rim(around, region), Inside(goal.points, preset.size)
+    bent = []
+    for one in scene.references:
+        crop = np.ascontiguousarray(one.face[FACE.mouth(preset.size)])
+        mouth = Mouth(one.lower, crop, crop, _IDENTITY, skin_of(crop, one.lower))
+        bent.append(bend(mouth, goal.warp_from(one.lower), rim, inside))
+    return mouth_inputs(bent, around, region, goal.points, window)
+
+
+def _skin_moved(crop: Field, seen: Points, wanted: Points) -> Field:
+    """The current mouth crop, its skin following the landmarks as it does live."""
+    if displacement(wanted, seen) <= 1.0:
+        return crop
+    reach = moving_mask(seen, wanted)
+    flow = GRID + reach[..., None] * (Target(wanted).warp_from(seen).flow - GRID)
+    return sample(crop.astype(np.uint8), resized_flow(flow, len(crop)))
+
+
+def _moved(window: Window, by: tuple[int, int], size: int) -> Window:
+    """A window moved within the crop."""
+    starts = [
+        min(max(span.start + shift, 0), size - (span.stop - span.start)) for span, shift in zip(window, by, strict=True)
+    ]
+    rows, columns = (slice(start, start + span.stop - span.start) for start, span in zip(starts, window, strict=True))
+    return rows, columns
+
+
+def _lips(outer: Points) -> Field:
+    canvas = np.zeros((CROP_PIXELS, CROP_PIXELS), np.uint8)
+    cv2.fillPoly(canvas, [np.rint(outer).astype(np.int32)], 1)
+    grown = cv2.dilate(canvas, np.ones((5, 5), np.uint8)).astype(np.float32)
+    return np.asarray(cv2.GaussianBlur(grown, (0, 0), 1.5), np.float32)
