@@ -44,7 +44,7 @@ class Done:
     clips: tuple[Entry, ...]
     rejected: tuple[Rejection, ...]
     seconds: float  # of video
-    work: float  # seconds of one process
+    work: float  # seconds of processor
 
     def line(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False)

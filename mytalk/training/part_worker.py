@@ -73,7 +73,7 @@ class Made:
     clips: list[Clip] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
     seconds: float = 0.0  # of video
-    work: float = 0.0  # seconds that it took
+    work: float = 0.0  # seconds of processor
 
 
 def begin(lifeline: Connection) -> None:
@@ -95,7 +95,7 @@ def _end_with(lifeline: Connection) -> None:
 
 def make(job: Job) -> Made:
     """The clips of a part, and what was left out of it and why. A file that cannot be read is left out as well."""
-    began = time.monotonic()
+    began = time.process_time()
     made = Made()
     recorded: list[Recorded] = []
     try:
@@ -104,16 +104,16 @@ def make(job: Job) -> Made:
             _finish(job, recorded, made)
     except (InputError, av.FFmpegError) as error:
         made.clips.clear()
-        made.rejected[:] = [reject(job.source, job.part, Reason.UNREADABLE, str(error))]
-    made.work = time.monotonic() - began
+        made.rejected[:] = [reject(job.source, job.part, Reason.UNREADABLE, str(error), job.probe.seconds)]
+    made.work = time.process_time() - began
     return made
 
 
-def reject(source: str, part: Part, reason: Reason, detail: str) -> Rejection:
-    """A whole part."""
+def reject(source: str, part: Part, reason: Reason, detail: str, seconds: float | None = None) -> Rejection:
+    """A whole part of a video that is ``seconds`` long."""
     start = part.first / SAMPLE_RATE
-    end = start if part.end is None else part.end / SAMPLE_RATE
-    return Rejection(source, start, end, reason, " ".join(detail.split()))
+    end = (seconds or start) if part.end is None else part.end / SAMPLE_RATE
+    return Rejection(source, start, max(start, end), reason, " ".join(detail.split()))
 
 
 def _watch(job: Job, recorded: list[Recorded], made: Made) -> None:

@@ -65,7 +65,7 @@ class Summary:
     seconds: float  # of clips
     rejected: Mapping[Reason, tuple[int, float]]  # stretches and their seconds
     done_seconds: float  # of video, in this run
-    work_seconds: float  # of processes, in this run
+    work_seconds: float  # of processors, in this run
     not_video: int  # files in the folder that are not named like videos
 
     def table(self) -> str:

@@ -69,7 +69,7 @@ def _text(data: Path, summary: Summary) -> str:
     lines = [f"{data}: {summary.clips} clips of {summary.people} people, {summary.seconds / 60:.1f} minutes"]
     if summary.done_seconds:
         cost = summary.work_seconds / summary.done_seconds
-        lines.append(f"{cost:.2f} s of work per second of video and process")
+        lines.append(f"{cost:.2f} s of processor time a second of video")
     if summary.rejected:
         lines += ["left out:", summary.table(), f"where and why: {data / 'rejected.tsv'}"]
     return "\n".join(lines)
