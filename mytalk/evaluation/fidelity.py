@@ -1,0 +1,83 @@
+"""How like the filmed picture the generated one is: PSNR, SSIM, sharpness, and how much the mouth flickers."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from mytalk.evaluation.crop import Box, Crop
+from mytalk.evaluation.extras import extra
+from mytalk.evaluation.moment import Measure, Moment
+
+_SSIM_WINDOW = 7
+
+
+def psnr(one: Crop, other: Crop) -> float:
+    """Peak signal-to-noise ratio in dB of two pictures in 0..255; infinite where they are the same."""
+    error = float(np.square(one - other).mean())
+    return float("inf") if error == 0 else float(10 * np.log10(255.0**2 / error))
+
+
+def ssim(one: Crop, other: Crop) -> float:
+    """Structural similarity of two RGB pictures in 0..255, 7 x 7 windows. Wang et al. 2004, equation 13."""
+    measure = extra("skimage.metrics").structural_similarity
+    return float(measure(one, other, channel_axis=2, data_range=255.0))
+
+
+def sharpness(crop: Crop) -> float:
+    """Variance of the grey picture's Laplacian."""
+    return float(cv2.Laplacian(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.CV_32F).var())
+
+
+def change(now: Crop, before: Crop, box: Box) -> float:
+    """Mean absolute difference of two pictures within a box."""
+    return float(np.abs(now[box] - before[box]).mean())
+
+
+class Fidelity(Measure):
+    """Pictures against pictures. Frames that are equal to the bit were left untouched, and say nothing: not counted.
+
+    Where all frames are equal PSNR is infinite and SSIM 1. ``compare`` False (the film says something else): only
+    sharpness and flicker, which are ratios over the clip.
+    """
+
+    def __init__(self, *, compare: bool) -> None:
+        self._compare = compare
+        self._likeness: list[tuple[float, float, float, float]] = []  # PSNR, SSIM, and both of the mouth
+        self._sharpness: list[float] = []
+        self._changes = np.zeros(2)  # generated, filmed
+        self._before: tuple[Crop, Crop] | None = None
+        self._seen = 0
+        self.mouth_psnr = float("nan")  # of the latest moment
+
+    def push(self, moment: Moment) -> None:
+        self.mouth_psnr = float("nan")
+        crops, box = moment.crops, moment.mouth
+        if crops is None or box is None or not moment.pair.scored:
+            self._before = None
+            return
+        filmed, made = crops
+        self._seen += 1
+        if self._compare and not np.array_equal(filmed, made):
+            self._likeness.append((psnr(filmed, made), ssim(filmed, made), *_mouth(filmed[box], made[box])))
+            self.mouth_psnr = self._likeness[-1][2]
+        self._sharpness.append(sharpness(made[box]) / max(sharpness(filmed[box]), 1e-6))
+        if self._before is not None:
+            self._changes += change(made, self._before[1], box), change(filmed, self._before[0], box)
+        self._before = crops
+
+    def scores(self) -> dict[str, float]:
+        if not self._seen:
+            return {}
+        out = {"sharpness": float(np.median(self._sharpness))}
+        if self._changes[1] > 0:
+            out["mouth_flicker"] = float(self._changes[0] / self._changes[1])
+        if self._compare:
+            table = np.array(self._likeness or [(float("inf"), 1.0, float("inf"), 1.0)])
+            out |= dict(zip(("psnr", "ssim", "mouth_psnr", "mouth_ssim"), map(float, table.mean(axis=0)), strict=True))
+        return out
+
+
+def _mouth(filmed: Crop, made: Crop) -> tuple[float, float]:
+    small = min(filmed.shape[:2]) < _SSIM_WINDOW
+    return psnr(filmed, made), float("nan") if small else ssim(filmed, made)

@@ -1,0 +1,95 @@
+"""Films on one clock: pictures and sound of a file, and two files side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mytalk.errors import NoSpeechError
+from mytalk.evaluation.moment import Pair
+from mytalk.face import FaceTracker
+from mytalk.media import SpeechReader, VideoReader
+from mytalk.media.decoder import Decoder
+from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
+from mytalk.picture import VideoFrame
+
+Sound = NDArray[np.float32]  # (S,) 16 kHz mono
+
+
+class Film:
+    """A file's pictures; media time 0 is the first sample of its sound, where it has any.
+
+    Raises UnreadableError: no such file, or no picture in it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.stem
+        self.reader = VideoReader(path)
+        self._ahead = _sound_first(path)
+
+    @property
+    def expected_frames(self) -> int | None:
+        """As the header says."""
+        return self.reader.info.frames
+
+    @property
+    def seconds(self) -> Fraction | None:
+        """As the header says."""
+        frames = self.reader.info.frames
+        return None if frames is None else frames / self.reader.info.rate
+
+    def frames(self) -> Iterator[VideoFrame]:
+        """Pictures in order, from the sound's first sample on."""
+        for frame in self.reader.frames():
+            if frame.at + self._ahead >= 0:
+                yield replace(frame, at=frame.at + self._ahead)
+
+    def sound(self) -> Sound | None:
+        """16 kHz mono; None where the file has no sound."""
+        try:
+            chunks = list(SpeechReader(self.path).samples())
+        except NoSpeechError:
+            return None
+        return np.concatenate(chunks) if chunks else None
+
+
+def side_by_side(made: Film, true: Film) -> Iterator[Pair]:
+    """Each picture of ``made`` with the picture of ``true`` nearest in time, until one of the films ends."""
+    tracker = FaceTracker()
+    try:
+        filmed = true.frames()
+        now = next(filmed, None)
+        after = next(filmed, None)
+        face = None if now is None else tracker(now.picture)
+        for frame in made.frames():
+            while now is not None and after is not None and abs(after.at - frame.at) <= abs(now.at - frame.at):
+                now, after = after, next(filmed, None)
+                face = tracker(now.picture)
+            if now is None or (after is None and frame.at - now.at > FRAME_SAMPLES):
+                return
+            yield Pair(now, frame, face)
+    finally:
+        tracker.close()
+
+
+def _sound_first(path: Path) -> int:
+    """Samples by which the first picture comes after the first sound."""
+    starts: dict[str, Fraction] = {}
+    with Decoder(path, "video") as pictures:
+        first = next(pictures.video_frames(), None)
+        if first is not None and first.pts is not None and first.time_base is not None:
+            starts["video"] = first.pts * first.time_base
+    with suppress(NoSpeechError), Decoder(path, "audio") as sound:
+        heard = next(sound.audio_frames(), None)
+        if heard is not None and heard.pts is not None and heard.time_base is not None:
+            starts["audio"] = heard.pts * heard.time_base
+    if len(starts) < 2:
+        return 0
+    return round((starts["video"] - starts["audio"]) * SAMPLE_RATE)

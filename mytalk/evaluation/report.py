@@ -1,0 +1,137 @@
+"""A report on disk: ``report.json`` for programs, ``report.html`` for people."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mytalk.errors import OutputError
+from mytalk.evaluation.clip import ClipResult
+from mytalk.evaluation.metrics import METRICS, Metric
+from mytalk.evaluation.run import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One metric over the clips that have it."""
+
+    metric: Metric
+    mean: float
+    median: float
+    worst: float
+    worst_clip: str
+    values: list[tuple[str, float]]  # clip, figure
+
+
+def summarise(report: Report) -> list[Summary]:
+    """Metrics that at least one clip has, in order. A metric of all clips together has no median and no worst."""
+    rows = []
+    for metric in METRICS:
+        known = [(clip.clip, clip.scores.get(metric.key, math.nan)) for clip in report.scored]
+        values = [(name, value) for name, value in known if not math.isnan(value)]
+        if metric.key in report.whole:
+            rows.append(Summary(metric, report.whole[metric.key], math.nan, math.nan, "", []))
+        elif values:
+            figures = [value for _, value in values]
+            worst = values[metric.worst(figures)]
+            rows.append(Summary(metric, float(np.mean(figures)), float(np.median(figures)), worst[1], worst[0], values))
+    return rows
+
+
+def weaknesses(report: Report) -> list[str]:
+    """What a reader must not overlook, one sentence each: worst things first are those that all clips share."""
+    sentences = []
+    for row in summarise(report):
+        metric = row.metric
+        values = row.values or [("all clips", row.mean)]
+        weak = [(name, value) for name, value in values if metric.weak(value)]
+        if not weak:
+            continue
+        mean = row.mean if metric.weak(row.mean) else weak[metric.worst([value for _, value in weak])][1]
+        says = metric.below if mean < metric.good[0] else metric.above
+        bounds = f"good: {bounds_of(metric)}"
+        where = f"worst {show(metric, row.worst)} in {row.worst_clip}" if row.worst_clip else ""
+        head = f"{metric.title} {show(metric, row.mean)} on average ({bounds})" + (f": {says}" if says else "")
+        sentences.append((len(weak) / len(values), f"{head}; outside in {len(weak)} of {len(values)}, {where}"))
+    for clip in report.scored:
+        moving, still = clip.scores.get("mouth_lmd", math.nan), clip.scores.get("still_mouth_lmd", math.nan)
+        if moving >= still:
+            text = f"lips are no nearer to the film ({moving:.4f}) than a mouth that never moves ({still:.4f})"
+            sentences.append((2.0, f"{clip.clip}: {text}"))
+    return [text for _, text in sorted(sentences, key=lambda pair: -pair[0])]
+
+
+def show(metric: Metric, value: float) -> str:
+    """A figure as a reader sees it."""
+    return "-" if math.isnan(value) else "∞" if math.isinf(value) else f"{value:.{metric.digits}f}"
+
+
+def bounds_of(metric: Metric) -> str:
+    """The good figures in words."""
+    low, high = metric.good
+    if math.isinf(high):
+        return f"{low:g} or more"
+    return f"{high:g} or less" if low == 0 and metric.better in ("low", "zero") else f"{low:g} to {high:g}"
+
+
+def write_report(report: Report, folder: Path) -> Path:
+    """Writes both files, and gives the page's path. Raises OutputError where the folder cannot be written."""
+    from mytalk.evaluation.page import page
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "report.json").write_text(json.dumps(as_json(report), indent=1, allow_nan=False) + "\n")
+        (folder / "report.html").write_text(page(report), encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error.strerror}); give another folder with -o") from error
+    return folder / "report.html"
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """Plain data: a figure that is not known is null, an infinite one the string "inf"."""
+    return {
+        "what": report.what,
+        "machine": machine(),
+        "metrics": {one.key: {"title": one.title, "better": one.better, "meaning": one.meaning} for one in METRICS},
+        "summary": {
+            row.metric.key: {
+                "mean": _plain(row.mean), "median": _plain(row.median), "worst": _plain(row.worst),
+                "worst_clip": row.worst_clip or None, "clips": len(row.values),
+            }
+            for row in summarise(report)
+        },
+        "clips": [_clip(clip) for clip in report.clips],
+        "not_computed": report.missing,
+        "weaknesses": weaknesses(report),
+        "warnings": report.warnings,
+    }  # fmt: skip
+
+
+def machine() -> dict[str, str | int]:
+    """What it ran on."""
+    import torch
+
+    return {"platform": platform.platform(), "threads": torch.get_num_threads(), "torch": torch.__version__}
+
+
+def _clip(clip: ClipResult) -> dict[str, Any]:
+    return {
+        "clip": clip.clip,
+        "speech": clip.speech,
+        "frames": clip.frames,
+        "failed": clip.failed,
+        "scores": {metric.key: _plain(clip.scores.get(metric.key, math.nan)) for metric in METRICS},
+        "aperture": {name: [_plain(round(float(v), 5)) for v in curve] for name, curve in clip.curves.items()},
+    }
+
+
+def _plain(value: float) -> float | str | None:
+    if math.isnan(value):
+        return None
+    return "inf" if math.isinf(value) else value
