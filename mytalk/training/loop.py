@@ -141,7 +141,7 @@ class _Loop:
             self._check(step, trained, parts, found)
             if not trained.update(learning_rate(self._options, step, self._steps)):
                 raise TrainingError(f"step {step}: the gradient of {trained.phase.name} is not finite; {self._kept()}")
-            losses.update(found)
+            losses = {**found, **losses}  # "loss" is the first phase's
         return losses, total[1] > 0
 
     def _freeze_all_but(self, trained: _Trained) -> None:
