@@ -48,11 +48,16 @@ class Attention(nn.Module):
         return torch.add(x, self.out(seen.transpose(2, 3).reshape(x.shape)))
 
 
-def middle(channels: int, groups: int) -> list[nn.Module]:
-    """Attention, then block, attention, block: what stands at the lowest resolution. A decoder has it in reverse."""
-    return [
-        Attention(channels, groups),
-        ResnetBlock(channels, channels, groups),
-        Attention(channels, groups),
-        ResnetBlock(channels, channels, groups),
-    ]
+def middle(channels: int, groups: int) -> nn.Sequential:
+    """Block, attention, block: what stands at the lowest resolution."""
+    return nn.Sequential(
+        ResnetBlock(channels, channels, groups), Attention(channels, groups), ResnetBlock(channels, channels, groups)
+    )
+
+
+def wide_middle(channels: int, blocks: int, groups: int) -> nn.Sequential:
+    """Attention around each of several blocks."""
+    layers: list[nn.Module] = [Attention(channels, groups)]
+    for _ in range(blocks):
+        layers += [ResnetBlock(channels, channels, groups), Attention(channels, groups)]
+    return nn.Sequential(*layers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mytalk.appearance.blocks import ResnetBlock, middle, norm
+from mytalk.appearance.blocks import ResnetBlock, middle, norm, wide_middle
 from mytalk.appearance.preset import AppearancePreset
 
 
@@ -30,13 +30,20 @@ class Decoder(nn.Module):
         groups = preset.norm_groups
         width = preset.decoder_hidden * preset.multipliers[-1]
         self.conv_in = nn.Conv2d(preset.latent, width, 3, padding=1)
-        levels: list[nn.Module] = [*reversed(middle(width, groups))] if preset.middle else []
-        for level, multiplier in enumerate(reversed(preset.multipliers)):
-            if level:
+        levels: list[nn.Module] = []
+        if preset.decoder_middle:
+            levels.append(wide_middle(width, preset.decoder_middle, groups))
+        elif preset.middle:
+            levels.append(middle(width, groups))
+        widths = [preset.decoder_hidden * multiplier for multiplier in reversed(preset.multipliers)]
+        for level, here in enumerate(widths):
+            # As in the encoder's mirror image, channels change at the lower resolution, where it costs a quarter.
+            beyond = widths[min(level + 1, len(widths) - 1)]
+            levels += [ResnetBlock(here, here, groups) for _ in range(preset.decoder_blocks - 1)]
+            levels.append(ResnetBlock(here, beyond, groups))
+            width = beyond
+            if level < len(widths) - 1:
                 levels.append(Upsample(width))
-            for _ in range(preset.decoder_blocks):
-                levels.append(ResnetBlock(width, preset.decoder_hidden * multiplier, groups))
-                width = preset.decoder_hidden * multiplier
         self.levels = nn.Sequential(*levels)
         self.norm_out = norm(width, groups)
         self.conv_out = nn.Conv2d(width, preset.outputs * preset.stem**2, 3, padding=1)

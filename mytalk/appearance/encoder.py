@@ -27,7 +27,7 @@ class Encoder(nn.Module):
                 levels.append(ResnetBlock(width, preset.hidden * multiplier, groups))
                 width = preset.hidden * multiplier
         if preset.middle:
-            levels += middle(width, groups)
+            levels.append(middle(width, groups))
         self.levels = nn.Sequential(*levels)
         self.norm_out = norm(width, groups)
         self.conv_out = nn.Conv2d(width, 2 * preset.latent, 3, padding=1)

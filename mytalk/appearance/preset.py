@@ -27,7 +27,7 @@ class AppearancePreset:
     blocks: int  # ResNet blocks at each resolution of an encoder
     decoder_hidden: int
     decoder_blocks: int  # ResNet blocks at each resolution of the decoder
-    middle: bool  # at the lowest resolution: attention, then two more blocks with attention between them
+    middle: bool  # two more blocks with attention between them at the lowest resolution
     fusion_hidden: int
     fusion_blocks: int
     latent: int  # channels of each latent
@@ -38,6 +38,7 @@ class AppearancePreset:
     framing: Literal["mouth", "face"] = "mouth"  # a window of the mouth crop, mouths bent; or the whole face, unbent
     references: int = REFERENCES  # pictures of other frames that the network sees
     masked: bool = True  # of which it sees the mouth region alone
+    decoder_middle: int = 0  # blocks of the decoder's middle with attention around each; 0: as the encoder's
 
     def __post_init__(self) -> None:
         cell = self.stem << (len(self.multipliers) - 1)
@@ -79,6 +80,7 @@ PAPER = AppearancePreset(
     discriminator_hidden=160,
     discriminator_layers=3,
     framing="face",
+    decoder_middle=3,
 )
 
 # Any 2-core CPU: one cell of all features covers 4 x 4 pixels, and detail comes from the references themselves.
