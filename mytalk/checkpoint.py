@@ -61,6 +61,24 @@ def read_preset(folder: Path) -> Preset:
     return preset
 
 
+def save_speech_model(folder: Path, source: str, sha256: str) -> None:
+    """Record the speech network that a folder's motion weights were trained with; its own weights are not stored."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = _read_config(folder) if (folder / CONFIG).exists() else {}
+    config["speech_model"] = {"source": source, "sha256": sha256}
+    _replace(folder / CONFIG, (json.dumps(config, indent=2) + "\n").encode())
+
+
+def read_speech_model(folder: Path) -> dict[str, str] | None:
+    """``source`` and ``sha256`` of the speech network that a folder's weights go with; None where it has its own."""
+    recorded = _read_config(folder).get("speech_model")
+    if recorded is None:
+        return None
+    if not isinstance(recorded, dict) or not all(isinstance(recorded.get(key), str) for key in ("source", "sha256")):
+        raise PresetError(f"{folder / CONFIG}: speech_model must hold source and sha256")
+    return {key: recorded[key] for key in ("source", "sha256")}
+
+
 def read_tensors(folder: Path, part: str) -> dict[str, Tensor]:
     """The tensors of one part, hash checked.
 

@@ -11,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from mytalk.appearance.model import AppearanceModel
-from mytalk.checkpoint import load_into, read_preset
+from mytalk.checkpoint import load_into, read_preset, read_speech_model
 from mytalk.errors import OptionError, PresetError
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.model import MotionModel
 from mytalk.picture import VideoFrame
 from mytalk.presets import PRESETS, Preset
+from mytalk.speech.build import load_front
 from mytalk.stream import LipSyncStream, StreamOptions
 
 EMBEDDED = Path(str(files("mytalk") / "weights"))
@@ -59,15 +60,20 @@ class Pipeline:
             stream.close()
 
 
-def load(preset: str | Path = "edge", device: str = "auto") -> Pipeline:
+def load(preset: str | Path = "edge", device: str = "auto", speech_model: str | Path | None = None) -> Pipeline:
     """The models of a preset's name or of a checkpoint folder, on ``cpu``, ``cuda``, ``cuda:1``... or ``auto``.
 
-    Raises PresetError for an unknown preset, WeightsError for damaged weights, OptionError for a missing device.
+    ``speech_model`` is the wav2vec 2.0 folder or hub name of a preset that hears through one; without it, the one that
+    the checkpoint names.
+
+    Raises PresetError for an unknown preset or a speech model that is not there, WeightsError for damaged weights or
+    another speech model, OptionError for a missing device.
     """
     folder = _folder(preset)
     sizes = read_preset(folder)
     target = _device(device)
-    motion, appearance = MotionModel(sizes), AppearanceModel(sizes.appearance)
+    front = load_front(sizes.speech, speech_model, read_speech_model(folder))
+    motion, appearance = MotionModel(sizes, front), AppearanceModel(sizes.appearance)
     load_into(motion.identity, folder, "identity")
     load_into(_WithoutIdentity(motion), folder, "motion")
     load_into(appearance, folder, "appearance")

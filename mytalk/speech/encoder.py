@@ -68,7 +68,9 @@ class SpeechEncoder(Encoder[EncoderState]):
         self.out = nn.LayerNorm(width)
 
     def start(self, rows: int = 1) -> EncoderState:
-        return EncoderState()
+        weight = self.out.weight
+        convs = [*self.stem, *(block.conv for block in self.blocks)]
+        return EncoderState([weight.new_zeros(rows, conv.channels_in, conv.left) for conv in convs])
 
     def forward(self, mel: Tensor, state: EncoderState | None = None) -> Tensor:
         if mel.shape[1] % MEL_PER_MOTION:

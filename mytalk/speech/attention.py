@@ -1,0 +1,64 @@
+"""Attention over the bounded past and the motion frame at hand: one mask for training, files and live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(slots=True)
+class KeyValues:
+    """Keys and values of the last tokens of a layer; always full length, zeros where nothing was heard yet."""
+
+    keys: Tensor  # (B, H, L, C / H)
+    values: Tensor  # (B, H, L, C / H)
+
+    @classmethod
+    def empty(cls, rows: int, heads: int, lookback: int, width: int, like: Tensor) -> KeyValues:
+        return cls(*(like.new_zeros(rows, heads, lookback, width // heads) for _ in range(2)))
+
+    def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """All that the new tokens may see: the past and themselves. The newest ``L`` of it are kept."""
+        lookback = self.keys.shape[2]
+        keys, values = torch.cat([self.keys, keys], dim=2), torch.cat([self.values, values], dim=2)
+        self.keys, self.values = keys[:, :, keys.shape[2] - lookback :], values[:, :, values.shape[2] - lookback :]
+        return keys, values
+
+
+def block_mask(tokens: int, block: int, lookback: int, device: torch.device, heard: Tensor | None = None) -> Tensor:
+    """Which keys each of ``tokens`` queries may see: ``(B or 1, 1, tokens, past + tokens)`` bool.
+
+    A query sees its own block of ``block`` tokens, which arrive together, and the ``lookback`` tokens before it. Where
+    a cache of ``past = lookback`` keys stands in front, ``heard`` ``(B,)`` tells how many of them each row has;
+    without it there is no past.
+    """
+    past = 0 if heard is None else lookback
+    start = (torch.arange(tokens, device=device) // block * block)[:, None]
+    key = torch.arange(-past, tokens, device=device)
+    seen = (key >= start - lookback) & (key < start + block)  # (tokens, past + tokens)
+    if heard is None:
+        return seen[None, None]
+    return seen & (key >= -heard[:, None])[:, None, None, :]
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+    """``(B, H, n, D)`` queries over ``(B, H, past + n, D)`` to ``(B, n, H * D)``."""
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(-2)
+
+
+def rotary(x: Tensor, first: int = 0) -> Tensor:
+    """Rotary positions ``first``, ``first + 1``... on ``(B, H, T, D)``. Su et al. 2021, eq. 34, halves rotated.
+
+    Positions count from the oldest key in sight, never from the session's start: a float angle loses its fraction
+    within a day of live sound.
+    """
+    half = x.shape[-1] // 2
+    rate = 10_000.0 ** (-torch.arange(half, device=x.device, dtype=torch.float32) / half)
+    position = torch.arange(first, first + x.shape[-2], device=x.device, dtype=torch.float32)
+    angle = position[:, None] * rate  # (T, D / 2)
+    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+    a, b = x[..., :half], x[..., half:]
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
