@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,20 +20,35 @@ from mytalk.motion.model import MotionModel
 from mytalk.picture import VideoFrame
 from mytalk.presets import PRESETS, Preset
 from mytalk.speech.build import load_front
+from mytalk.speech.seam import Front
 from mytalk.stream import LipSyncStream, StreamOptions
 
 EMBEDDED = Path(str(files("mytalk") / "weights"))
 
 
 class Pipeline:
-    """The models of one preset on one device, shared by any number of sessions of one thread."""
+    """The models of one preset on one device, shared by any number of sessions of one thread.
 
-    def __init__(self, preset: Preset, motion: MotionModel, appearance: AppearanceModel, device: torch.device) -> None:
+    The denoiser and the appearance model, which are nearly all of it, come in the ``dtype`` that was asked for; speech,
+    identity and motion space stay float32.
+    """
+
+    def __init__(
+        self,
+        preset: Preset,
+        motion: MotionModel,
+        appearance: AppearanceModel,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         self.preset = preset
         self.device = device
+        self.dtype = dtype
         self.steps = preset.steps
+        motion.denoiser.to(dtype)
         self.motion = motion.to(device).eval()
-        self.appearance = appearance.to(device).eval()
+        layout = torch.channels_last if device.type == "cuda" else torch.preserve_format  # what its kernels want
+        self.appearance = appearance.to(device, dtype, memory_format=layout).eval()  # type: ignore[call-overload]
 
     def stream(self, options: StreamOptions | None = None) -> LipSyncStream:
         """A new session."""
@@ -60,24 +77,59 @@ class Pipeline:
             stream.close()
 
 
-def load(preset: str | Path = "edge", device: str = "auto", speech_model: str | Path | None = None) -> Pipeline:
+def load(
+    preset: str | Path = "edge",
+    device: str = "auto",
+    speech_model: str | Path | None = None,
+    dtype: str | torch.dtype = "float32",
+) -> Pipeline:
     """The models of a preset's name or of a checkpoint folder, on ``cpu``, ``cuda``, ``cuda:1``... or ``auto``.
 
+    ``dtype`` is ``float32``, ``bfloat16`` or ``float16``: what `Pipeline` calculates with, and is allocated in.
     ``speech_model`` is the wav2vec 2.0 folder or hub name of a preset that hears through one; without it, the one that
     the checkpoint names.
 
     Raises PresetError for an unknown preset or a speech model that is not there, WeightsError for damaged weights or
-    another speech model, OptionError for a missing device.
+    another speech model, OptionError for a missing device or another number type.
     """
     folder = _folder(preset)
     sizes = read_preset(folder)
-    target = _device(device)
+    target, numbers = _device(device), _dtype(dtype)
     front = load_front(sizes.speech, speech_model, read_speech_model(folder))
-    motion, appearance = MotionModel(sizes, front), AppearanceModel(sizes.appearance)
+    motion, appearance = MotionModel(sizes, front), _appearance(sizes, numbers)
     load_into(motion.identity, folder, "identity")
     load_into(_WithoutIdentity(motion), folder, "motion")
     load_into(appearance, folder, "appearance")
-    return Pipeline(sizes, motion, appearance, target)
+    return Pipeline(sizes, motion, appearance, target, numbers)
+
+
+def random_pipeline(
+    preset: str | Preset = "paper",
+    device: str = "auto",
+    dtype: str | torch.dtype = "float32",
+    front: Front[Any] | None = None,
+) -> Pipeline:
+    """The models of a preset with random weights: for measuring time and memory only, what they draw is noise.
+
+    The pipeline's preset says so in its name. ``front`` is the speech front of a preset that hears through wav2vec 2.0;
+    without it, the pipeline can do all but hear. Raises PresetError and OptionError as `load` does.
+    """
+    sizes = PRESETS.get(preset) if isinstance(preset, str) else preset
+    if sizes is None:
+        raise PresetError(f"preset {preset!r} is unknown (known: {', '.join(PRESETS)})")
+    target, numbers = _device(device), _dtype(dtype)
+    named = replace(sizes, name=f"{sizes.name} (random weights)")
+    return Pipeline(named, MotionModel(sizes, front), _appearance(sizes, numbers), target, numbers)
+
+
+def _appearance(sizes: Preset, dtype: torch.dtype) -> AppearanceModel:
+    """An appearance model that never takes the memory of a wider type than it will have."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        return AppearanceModel(sizes.appearance)
+    finally:
+        torch.set_default_dtype(before)
 
 
 class _WithoutIdentity(torch.nn.Module):
@@ -99,6 +151,13 @@ def _folder(preset: str | Path) -> Path:
     if Path(preset).is_dir():
         return Path(preset)
     raise PresetError(f"{preset}: neither a preset (known: {', '.join(PRESETS)}) nor a checkpoint folder")
+
+
+def _dtype(dtype: str | torch.dtype) -> torch.dtype:
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if found not in (torch.float32, torch.bfloat16, torch.float16):
+        raise OptionError(f"dtype {dtype!r}: need float32, bfloat16 or float16")
+    return found
 
 
 def _device(device: str) -> torch.device:

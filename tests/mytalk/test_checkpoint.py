@@ -155,3 +155,8 @@ def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_a_device_that_is_not_there_is_refused(device: str) -> None:
     with pytest.raises(OptionError, match=device):
         mytalk.load("edge", device=device)
+
+
+def test_a_number_type_that_is_not_offered_is_refused() -> None:
+    with pytest.raises(OptionError, match="dtype 'int8': need float32, bfloat16 or float16"):
+        mytalk.load("edge", device="cpu", dtype="int8")
