@@ -22,16 +22,20 @@ _SCALE = 4096.0  # keeps half-precision gradients from vanishing; their ratio do
 
 
 class Painted:
-    """Pictures on their way from the painter's side of a step to the critic's, by the rows that they are of."""
+    """The pictures of one step on their way from the painter's side to the critic's, by the keys of their rows."""
 
     def __init__(self) -> None:
-        self._pictures: dict[tuple[str, ...], Tensor] = {}
+        self._step = -1
+        self._pictures: dict[str, Tensor] = {}
 
-    def put(self, batch: Batch, picture: Tensor) -> None:
-        self._pictures[tuple(batch["keys"])] = picture.detach()
+    def put(self, batch: Batch, pictures: Tensor) -> None:
+        if batch["step"] != self._step:
+            self._pictures.clear()
+            self._step = batch["step"]
+        self._pictures.update(zip(batch["keys"], pictures.detach(), strict=True))
 
-    def take(self, batch: Batch) -> Tensor:
-        return self._pictures.pop(tuple(batch["keys"]))
+    def of(self, batch: Batch) -> Tensor:
+        return torch.stack([self._pictures[key] for key in batch["keys"]])
 
 
 class PainterLoss(nn.Module):
@@ -126,7 +130,7 @@ class CriticLoss(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         detail = self._options.detail
         filmed = self.discriminator(seen(batch["truth"], detail))
-        painted = self.discriminator(seen(self._painted.take(batch), detail))
+        painted = self.discriminator(seen(self._painted.of(batch), detail))
         loss = functional.softplus(-filmed).mean() + functional.softplus(painted).mean()
         return {"loss": loss, "patch": loss.detach()}
 

@@ -17,7 +17,7 @@ from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.preset import EDGE, PAPER, AppearancePreset
 from mytalk.appearance.renderer import MouthRenderer
 from mytalk.checkpoint import load_into, read_preset, read_tensors
-from mytalk.errors import DataError
+from mytalk.errors import DataError, TrainingError
 from mytalk.face import Face, fit_pose
 from mytalk.face.landmarks import LOWER_FACE
 from mytalk.presets import PRESETS
@@ -146,3 +146,23 @@ def test_sample_pictures_show_every_input_beside_truth_and_result(store: ClipSto
 def test_faces_smaller_than_the_preset_are_refused_with_what_to_do(store: ClipStore) -> None:
     with pytest.raises(DataError, match=r"faces of 256 pixels, need 512 \(prepare with --size 512\)"):
         AppearanceExamples(store, replace(SMALL, size=256, window=512), PLAIN).draw(0, 0)
+
+
+class Broken(AppearanceExamples):
+    """From step 2 on, row 1 is not a number."""
+
+    def draw(self, step: int, row: int) -> dict[str, Any]:
+        made = super().draw(step, row)
+        if (step, row) == (2, 1):
+            made["truth"] = np.full_like(made["truth"], np.nan)
+            made["key"] = "broken clip"
+        return made
+
+
+@pytest.mark.parametrize("balance", [False, True])
+def test_a_loss_that_is_not_finite_names_step_and_clip(balance: bool, store: ClipStore, tmp_path: Path) -> None:
+    options = replace(PLAIN, balance=balance, save_every=1)
+    broken = task(SMALL, options, store)
+    broken.examples = Broken(store, SMALL, options)
+    with pytest.raises(TrainingError, match=r"step 2: loss \w+ is not finite, on broken clip; .*step-0*2"):
+        fit(broken, options, tmp_path, device="cpu")
