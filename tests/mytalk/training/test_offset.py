@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mytalk.face import Face, fit_pose
+from mytalk.face.landmarks import LOWER_FACE
+from mytalk.media_time import FRAME_SAMPLES
+from mytalk.training.clip_members import Landmarks
+from mytalk.training.offset import MARGIN, MAX_LAG, Offset, OffsetEstimator
+
+FRAMES = 100
+Sound = NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def estimator() -> OffsetEstimator:
+    return OffsetEstimator()
+
+
+def _speech(seed: int, samples: int) -> Sound:
+    """Voiced noise with syllables of uneven length and loudness."""
+    rng = np.random.default_rng(seed)
+    envelope = np.concatenate(
+        [rng.uniform(0.2, 1) * np.hanning(int(n)) for n in rng.integers(1500, 6000, samples // 1500)]
+    )[:samples]
+    return np.asarray(0.3 * envelope * np.sign(np.sin(2 * np.pi * 130 / 16000 * np.arange(samples))), np.float32)
+
+
+def _talking(estimator: OffsetEstimator, face: Face, seed: int) -> tuple[Landmarks, Sound]:
+    """Lips as the model moves them to a sound, and that sound with a margin to choose from."""
+    shape = fit_pose(face).to_canonical(face.points)
+    still = np.repeat(shape[None], FRAMES, axis=0)
+    heard = _speech(seed, FRAMES * FRAME_SAMPLES + 4 * MARGIN)
+    blank = np.zeros((FRAMES, 0), np.float32)
+    lower = estimator._expected(Landmarks(still, still[..., :2], blank), heard)
+    start = 2 * MARGIN // FRAME_SAMPLES
+    still[:, list(LOWER_FACE)] = lower[start : start + FRAMES]
+    noise = np.random.default_rng(seed).normal(0, 0.004, still.shape)
+    return Landmarks((still + noise).astype(np.float32), still[..., :2], blank), heard
+
+
+def _moved(heard: Sound, samples: int) -> Sound:
+    """The sound ``samples`` late, with the margin that the estimator wants."""
+    first = MARGIN - samples
+    return heard[first : first + FRAMES * FRAME_SAMPLES + 2 * MARGIN]
+
+
+@pytest.mark.parametrize("samples", [-8000, 0, 300, 5000])
+def test_sound_that_is_late_by_so_much_is_measured_so(
+    estimator: OffsetEstimator, portrait_face: Face, samples: int
+) -> None:
+    landmarks, heard = _talking(estimator, portrait_face, 1)
+    found = estimator.estimate([(landmarks, _moved(heard, samples))])
+    assert found.ms == pytest.approx(samples / 16, abs=12)
+    assert found.confident
+    assert found.to_remove_ms == found.ms
+    assert found.problem(strict=True) is None
+
+
+def test_clips_of_one_recording_are_sure_together(estimator: OffsetEstimator, portrait_face: Face) -> None:
+    clips = [_talking(estimator, portrait_face, seed) for seed in (1, 2)]
+    alone = estimator.estimate([(clips[0][0], _moved(clips[0][1], 2000))])
+    both = estimator.estimate([(landmarks, _moved(heard, 2000)) for landmarks, heard in clips])
+    assert both.ms == pytest.approx(125, abs=12)
+    assert both.seconds == 2 * alone.seconds == 8
+    assert both.confidence > alone.confidence
+
+
+def test_another_sound_is_not_believed(estimator: OffsetEstimator, portrait_face: Face) -> None:
+    landmarks, _ = _talking(estimator, portrait_face, 1)
+    found = estimator.estimate([(landmarks, _moved(_speech(9, FRAMES * FRAME_SAMPLES + 4 * MARGIN), 0))])
+    assert not found.confident
+    assert found.to_remove_ms == 0
+
+
+def test_a_face_that_does_not_move_says_nothing(estimator: OffsetEstimator, portrait_face: Face) -> None:
+    landmarks, heard = _talking(estimator, portrait_face, 1)
+    still = Landmarks(np.repeat(landmarks.canonical[:1], FRAMES, axis=0), landmarks.crop, landmarks.poses)
+    found = estimator.estimate([(still, _moved(heard, 0))])
+    assert not found.confident
+
+
+@pytest.mark.parametrize(
+    ("offset", "kept", "kept_strictly"),
+    [
+        (Offset(ms=80, correlation=0.5, confidence=1.0, seconds=5), True, True),
+        (Offset(ms=80, correlation=0.2, confidence=0.1, seconds=5), True, False),  # too short to tell
+        (Offset(ms=80, correlation=0.05, confidence=0.1, seconds=60), False, False),  # long, and nothing agrees
+        (Offset(ms=80, correlation=0.2, confidence=0.3, seconds=60), True, False),  # agrees, at no one lag
+        (Offset(ms=MAX_LAG * 40, correlation=0.5, confidence=1.0, seconds=5), False, False),  # beyond what is searched
+    ],
+)
+def test_what_is_kept(offset: Offset, kept: bool, kept_strictly: bool) -> None:
+    assert (offset.problem(strict=False) is None) == kept
+    assert (offset.problem(strict=True) is None) == kept_strictly
