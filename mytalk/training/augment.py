@@ -57,7 +57,7 @@ def change_mel(mel: Tensor, rng: np.random.Generator) -> Tensor:
     power = power + torch.from_numpy(curve.astype(np.float32)) + float(rng.normal(0, 1.2))
     if rng.random() < 0.6:
         shape = np.interp(bands, np.linspace(0, MELS - 1, 5), rng.normal(0, 1.5, 5))
-        level = float(power.quantile(0.9)) - rng.uniform(1.5, 10)
+        level = float(np.quantile(power.numpy(), 0.9)) - rng.uniform(1.5, 10)
         grain = torch.from_numpy(rng.standard_normal(tuple(power.shape), np.float32))
         power = torch.logaddexp(power, torch.from_numpy((shape + level).astype(np.float32)) + 0.6 * grain)
     power = torch.logaddexp(power, torch.tensor(np.log(FLOOR), dtype=torch.float32))
