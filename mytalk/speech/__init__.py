@@ -1,9 +1,27 @@
 """Speech in, one feature a motion frame out, causally."""
 
-from mytalk.speech.build import build_encoder, build_front
+from mytalk.speech.build import build_encoder, build_front, load_front
+from mytalk.speech.conformer import ConformerEncoder
 from mytalk.speech.encoder import SpeechEncoder
 from mytalk.speech.mel import LogMel
+from mytalk.speech.rows import row_of, stack_states
 from mytalk.speech.seam import Encoder, Front
+from mytalk.speech.source import load_wav2vec
 from mytalk.speech.stream import SpeechStream
+from mytalk.speech.wav2vec import Wav2Vec2
 
-__all__ = ["Encoder", "Front", "LogMel", "SpeechEncoder", "SpeechStream", "build_encoder", "build_front"]
+__all__ = [
+    "ConformerEncoder",
+    "Encoder",
+    "Front",
+    "LogMel",
+    "SpeechEncoder",
+    "SpeechStream",
+    "Wav2Vec2",
+    "build_encoder",
+    "build_front",
+    "load_front",
+    "load_wav2vec",
+    "row_of",
+    "stack_states",
+]

@@ -15,12 +15,12 @@ from torch import Tensor
 State = TypeVar("State")
 
 
-def join(states: Sequence[State]) -> State:
+def stack_states(states: Sequence[State]) -> State:
     """One state whose rows are those of ``states``, in order."""
     return _across(torch.cat, states)  # type: ignore[no-any-return]
 
 
-def row(state: State, index: int) -> State:
+def row_of(state: State, index: int) -> State:
     """The state of one row alone; it shares memory with the batch's until either moves on."""
     return _across(lambda tensors: tensors[0][index : index + 1], [state])  # type: ignore[no-any-return]
 

@@ -76,6 +76,7 @@ def find_network(source: str | Path) -> Path:
     if not _HUB_NAME.fullmatch(str(source)):
         raise PresetError(f"{source}: no such folder; {PASS}")
     import huggingface_hub as hub
+    from huggingface_hub import constants
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     name = str(source)
@@ -88,7 +89,7 @@ def find_network(source: str | Path) -> Path:
             return cached
     except LocalEntryNotFoundError:
         pass
-    if hub.constants.HF_HUB_OFFLINE:
+    if constants.HF_HUB_OFFLINE:
         raise PresetError(f"{name}: neither a folder nor in this machine's hub cache, and the hub is off; {PASS}")
     try:
         listed = hub.HfApi().model_info(name, timeout=NETWORK_SECONDS).siblings or []

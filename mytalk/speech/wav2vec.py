@@ -9,7 +9,7 @@ live sessions hear alike. What differs from the published forward pass:
   it sees at the end of every recording.
 - Attention sees the motion frame at hand and ``lookback`` motion frames before it in every layer.
 - Input to zero mean and unit variance (where the checkpoint's feature extractor does so): running moments of what was
-  heard, 10 s of memory, and a prior of 1 s of speech at -26 dBFS.
+  heard, 10 s of memory, and a prior of 0.2 s of speech at -26 dBFS.
 - ``feat_extract_norm="group"`` (wav2vec2-base) norms its first convolution over the whole recording: here too running
   moments, whose prior is the convolution's answer to speech-like noise. With ``"layer"`` nothing is over time.
 """
