@@ -166,6 +166,8 @@ class _Loop:
         rows = self._share.rows
         for trained in self._phases:
             trained.optimiser.zero_grad(set_to_none=True)
+            for parameter in trained.parameters:
+                parameter.requires_grad_(True)
         fits = largest_fit([phase.phase.module for phase in self._phases], parts[0], self._processes.autocast)
         if not fits:
             return TrainingError(f"out of memory, even with one row at a time ({_few([str(error)])}): smaller sizes")

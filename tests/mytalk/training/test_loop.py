@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 import torch
-from fake_task import LineTask, Points
+from fake_task import LineFit, LineTask, Points
+from torch import Tensor
 
 from mytalk.checkpoint import read_tensors
 from mytalk.errors import DataError, OptionError, TrainingError, WeightsError
@@ -22,6 +23,7 @@ from mytalk.training.checkpoints import Checkpoints
 from mytalk.training.config import TrainingOptions
 from mytalk.training.logbook import read_curve
 from mytalk.training.loop import fit
+from mytalk.training.task import Batch, Phase
 
 OPTIONS = TrainingOptions(
     steps=20, batch=8, learning_rate=0.05, log_every=1, save_every=5, validate_every=5, ema=0.9, keep_best=1
@@ -138,6 +140,48 @@ def test_out_of_memory_says_which_batch_fits(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="out of memory with 8 rows a process and pass; 2 fit: batch 8 with"):
         fit(LineTask(most=3), OPTIONS, tmp_path, device="cpu")
     fit(LineTask(most=3), replace(OPTIONS, steps=2, accumulate=4), tmp_path, device="cpu")
+
+
+class TwoPhases(LineTask):
+    """A second network that learns what the first one says."""
+
+    def __init__(self, most: int | None = None, start: int = 0) -> None:
+        super().__init__()
+        self.second = Follower(self.averaged, most)
+        self.phases = (*self.phases, Phase("second", self.second, learning_rate=0.01, start=start))
+
+
+class Follower(LineFit):
+    """Its loss depends on the other phase's network, which must not be trained by it."""
+
+    def __init__(self, leader: LineFit, most: int | None) -> None:
+        super().__init__(most)
+        self.leader = [leader]
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        led = self.leader[0].slope * batch["x"] + self.leader[0].offset
+        return {"loss": super().forward({**batch, "y": led})["loss"], "follower": self.slope.detach().sum()}
+
+
+def test_phases_train_their_own_networks_only(tmp_path: Path) -> None:
+    fit(LineTask(), OPTIONS, tmp_path / "alone", device="cpu")
+    task = TwoPhases(start=10)
+    fit(task, OPTIONS, tmp_path / "both", device="cpu")
+    assert losses(tmp_path / "both") == losses(tmp_path / "alone")
+    assert [line["step"] for line in read_curve(tmp_path / "both") if "follower" in line] == list(range(11, 21))
+    assert task.second.slope.item() == pytest.approx(0.1, abs=0.02)  # Adam: ten steps of 0.01
+
+
+def test_out_of_memory_in_a_later_phase_says_which_batch_fits(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="out of memory with 8 rows a process and pass; 2 fit"):
+        fit(TwoPhases(most=3), OPTIONS, tmp_path, device="cpu")
+
+
+def test_half_precision_learns_too(tmp_path: Path) -> None:
+    fit(LineTask(), replace(OPTIONS, steps=150, precision="bf16"), tmp_path, device="cpu")
+    assert losses(tmp_path)[-1] < 0.1 * losses(tmp_path)[0]
+    with pytest.raises(OptionError, match=r"fp16.*needs a GPU"):
+        fit(LineTask(), replace(OPTIONS, precision="fp16"), tmp_path / "fp16", device="cpu")
 
 
 def test_a_killed_worker_is_named_and_nothing_is_lost(tmp_path: Path) -> None:

@@ -10,10 +10,12 @@ import pytest
 import torch
 from small_store import make_store
 
-from mytalk.checkpoint import load_into
+from mytalk.checkpoint import load_into, read_speech_model, read_tensors
 from mytalk.errors import DataError, OptionError, WeightsError
 from mytalk.face.landmarks import LOWER_COUNT, LOWER_FACE, aperture
 from mytalk.motion.model import MotionModel
+from mytalk.presets import SpeechPreset
+from mytalk.speech.source import import_transformers
 from mytalk.training.config import read_config
 from mytalk.training.identity import IdentityOptions, IdentityTask
 from mytalk.training.logbook import read_curve
@@ -146,6 +148,42 @@ def test_a_front_in_the_training_step_hears_samples(data: Path) -> None:
     batch = examples.collate([examples.draw(0, row) for row in range(4)])
     assert batch["heard"].shape == (4, 640 * batch["motion"].shape[1])
     assert 0 < float(batch["heard"].abs().max()) <= 1
+
+
+def test_a_preset_that_hears_through_wav2vec_trains_and_says_through_which(
+    data: Path, identity: Path, tmp_path: Path
+) -> None:
+    network = _small_wav2vec(tmp_path / "wav2vec")
+    speech = SpeechPreset(
+        width=16, front="wav2vec2", features=32, hidden=16, layers=1, heads=2, ffn=32, lookback=25, kernel=3
+    )
+    preset = replace(CONFIG.preset, speech=speech)
+    options = replace(OPTIONS, steps=2, batch=2, augment=True)
+    sources = MotionSources([data], identity, speech_model=str(network))
+    task = motion_task(preset, options, sources, tmp_path / "run")
+    fit(task, options, tmp_path / "run", device="cpu")
+    assert np.isfinite(read_curve(tmp_path / "run")[-1]["x0"])
+    assert read_speech_model(tmp_path / "run" / "weights") is not None
+    assert not any("front" in name for name in read_tensors(tmp_path / "run" / "weights", "motion"))
+
+
+def _small_wav2vec(folder: Path) -> Path:
+    transformers = import_transformers()
+
+    torch.manual_seed(5)
+    config = transformers.Wav2Vec2Config(
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        conv_dim=(8,) * 7,
+        feat_extract_norm="layer",
+        do_stable_layer_norm=True,
+        num_conv_pos_embeddings=16,
+        num_conv_pos_embedding_groups=4,
+    )
+    transformers.Wav2Vec2Model(config).save_pretrained(folder)
+    return folder
 
 
 @pytest.mark.parametrize("name", ["aperture_weight", "velocity_weight", "identity_weight", "x0_weight"])
