@@ -25,7 +25,7 @@ from mytalk.face.landmarks import LOWER_FACE, LOWER_LIPS_INNER, LOWER_LIPS_OUTER
 Points = NDArray[np.float32]
 SMALL = replace(
     PAPER, hidden=8, multipliers=(1, 1), blocks=1, decoder_hidden=8, decoder_blocks=1, fusion_hidden=8,
-    fusion_blocks=1, norm_groups=4, stem=4,
+    fusion_blocks=1, norm_groups=4, stem=4, decoder_middle=0,
 )  # fmt: skip
 
 

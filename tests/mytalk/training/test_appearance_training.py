@@ -31,6 +31,7 @@ from mytalk.training.store import ClipStore
 SMALL = replace(
     PAPER, size=32, window=64, stem=4, hidden=32, multipliers=(1,), blocks=1, middle=False, decoder_hidden=32,
     decoder_blocks=1, fusion_hidden=32, fusion_blocks=1, norm_groups=8, discriminator_hidden=8, discriminator_layers=1,
+    decoder_middle=0,
 )  # fmt: skip
 PLAIN = AppearanceOptions(steps=4, batch=4, learning_rate=2e-3, log_every=1, save_every=0, pictures_every=0)
 LIKE_A_BANK = AppearanceOptions(
