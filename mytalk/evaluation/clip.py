@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ from mytalk.evaluation.lse import SyncTrack
 from mytalk.evaluation.moment import Measure, Moment, Pair, watch
 from mytalk.evaluation.motion import Heard, MotionScores, aperture_scores
 from mytalk.evaluation.outside import Outside
-from mytalk.evaluation.perceptual import Fid, Lpips, load_inception, load_lpips
+from mytalk.evaluation.perceptual import Fid, Lpips, LpipsNetwork, load_inception, load_lpips
 from mytalk.evaluation.seams import seam_score
 from mytalk.evaluation.strips import Cell, Strip
 from mytalk.evaluation.sync import Curve
@@ -38,7 +37,7 @@ class Judges:
 
     syncnet: SyncNet | None = None
     arcface: ArcFace | None = None
-    lpips: Any = None
+    lpips: LpipsNetwork | None = None
     fid: Fid | None = None
 
     @classmethod

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ENROL = 3 * SAMPLE_RATE
 ENROL_SHORT = ENROL // 2
 SHORT_SECONDS = 4
-"""A clip no longer than this enrols its speaker with 1.5 s instead of 3 s."""
+"""A paired clip no longer than this enrols its speaker with 1.5 s, so that half of it is left to compare."""
 
 _ENROL_BYTES = 512 * 1024 * 1024  # of pictures read ahead, at most
 
@@ -70,8 +70,8 @@ class EngineRun:
         profile = PROFILES[options.profile]
         self._motion = MotionStream(pipeline.motion, profile, steps=options.steps or pipeline.steps, seed=options.seed)
         self._poses = PoseFilter()
-        seconds = film.seconds
-        self._enrolment = ENROL_SHORT if seconds is not None and seconds <= SHORT_SECONDS else ENROL
+        short = paired and film.seconds is not None and film.seconds <= SHORT_SECONDS
+        self._enrolment = ENROL_SHORT if short else ENROL
         self.hop = profile.hop  # motion frames that each window emits
         self._waiting: deque[Tracked] = deque()  # bounded by the stream's latency
         self.asked = Asked()

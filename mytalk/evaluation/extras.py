@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from mytalk.errors import OptionError
@@ -20,3 +24,29 @@ def extra(module: str) -> Any:
         return import_module(module)
     except ImportError as error:
         raise MissingExtraError(f"package {module.split('.')[0]} is not installed ({INSTALL})") from error
+
+
+def folder_of(package: str) -> Path:
+    """Where a package lies; it is not imported. Raises MissingExtraError."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise MissingExtraError(f"package {package} is not installed ({INSTALL})")
+    return Path(spec.origin).parent
+
+
+def part_of(package: str, module: str) -> Any:
+    """One module of a package without what its ``__init__`` imports.
+
+    torch-fidelity's and lpips's import torchvision, which fails unless it was built for this very torch, and of which
+    the parts used here need nothing.
+    """
+    if package in sys.modules:
+        return extra(f"{package}.{module}")
+    bare = ModuleType(package)
+    bare.__path__ = [str(folder_of(package))]
+    sys.modules[package] = bare
+    try:
+        return extra(f"{package}.{module}")
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+            del sys.modules[name]

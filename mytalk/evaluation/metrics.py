@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,9 +25,16 @@ class Metric:
     below: str = ""  # what a figure under the good ones says
     above: str = ""
 
-    def weak(self, value: float) -> bool:
-        """Whether a figure lies outside the good ones."""
-        return self.better != "none" and not np.isnan(value) and not self.good[0] <= value <= self.good[1]
+    def weak(self, value: float, chance: float = float("nan")) -> bool:
+        """Whether a figure lies outside the good ones, and above what ``chance`` alone gives, where that is known."""
+        if self.better == "none" or np.isnan(value) or value <= chance:
+            return False
+        return not self.good[0] <= value <= self.good[1]
+
+    def weak_in(self, scores: Mapping[str, float]) -> bool:
+        """The same, of a clip's figures."""
+        nothing = float("nan")
+        return self.weak(scores.get(self.key, nothing), scores.get(f"{self.key}_chance", nothing))
 
     def worst(self, values: Sequence[float]) -> int:
         """Which of the figures is the worst; NaN never is, unless all are."""

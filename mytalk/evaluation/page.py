@@ -72,9 +72,12 @@ def _summary(report: Report) -> str:
         metric = row.metric
         cells = [
             f"<th>{escape(metric.title)}</th>",
-            *(_figure(show(metric, value), metric.weak(value)) for value in (row.mean, row.median, row.worst)),
+            *(
+                _figure(show(metric, value), metric.weak(value) and bool(row.weak_clips or not row.values))
+                for value in (row.mean, row.median, row.worst)
+            ),
             f"<td>{escape(row.worst_clip if metric.better != 'none' else '')}</td>",
-            f"<td>{'' if metric.better == 'none' else escape(bounds_of(metric))}</td>",
+            f"<td class='good'>{'' if metric.better == 'none' else escape(bounds_of(metric))}</td>",
             f"<td>{spread(row)}</td><td class='note'>{escape(metric.meaning)}</td>",
         ]
         rows.append(f"<tr>{''.join(cells)}</tr>")
@@ -87,7 +90,7 @@ def _clips(report: Report) -> str:
     for clip in report.scored:
         name = clip.clip if clip.speech == clip.clip else f"{clip.clip} saying {clip.speech}"
         figures = [(metric, clip.scores.get(metric.key, math.nan)) for metric in shown]
-        cells = "".join(_figure(show(metric, value), metric.weak(value)) for metric, value in figures)
+        cells = "".join(_figure(show(metric, value), metric.weak_in(clip.scores)) for metric, value in figures)
         rows.append(f"<tr><th>{escape(name)}</th>{cells}</tr>")
     return _table("Clip by clip", ["", *(escape(metric.title) for metric in shown)], rows)
 

@@ -1,64 +1,93 @@
 """LPIPS and FID, with the networks' weights as files: nothing is downloaded.
 
 LPIPS (Zhang et al. 2018, version 0.1, AlexNet) takes its linear layers from the package ``lpips`` and its backbone from
-torchvision's AlexNet file. FID (Heusel et al. 2017) takes the Inception network of ``torch-fidelity``, and is between
-all generated and all filmed face crops of a report, not between those of one clip.
+torchvision's AlexNet file; neither package is imported. FID (Heusel et al. 2017) takes the Inception network of
+``torch-fidelity``, and is between all generated and all filmed face crops of a report, not between those of one clip.
 """
 
 from __future__ import annotations
 
 import pickle
-import warnings
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from mytalk.errors import UnreadableError, WeightsError
 from mytalk.evaluation.crop import Crop
-from mytalk.evaluation.extras import extra
+from mytalk.evaluation.extras import folder_of, part_of
 from mytalk.evaluation.moment import Measure, Moment
 
 ALEXNET = "alexnet*.pth"
-_SLICES = {1: (0,), 2: (3,), 3: (6,), 4: (8,), 5: (10,)}  # convolutions of AlexNet in each slice of LPIPS's backbone
 _BATCH = 8
 
 
-def load_lpips(path: Path) -> Any:
-    """LPIPS's network, with the AlexNet backbone of a file, or of the one file ``alexnet*.pth`` in a folder.
+class LpipsNetwork(nn.Module):
+    """Distance of pictures ``(B, 3, H, W)`` in -1..1: ``(B,)``. Zhang et al. 2018, equation 1."""
 
-    Raises UnreadableError, WeightsError, and MissingExtraError without the package.
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        pool = nn.MaxPool2d(3, stride=2)
+        self.features = nn.Sequential(  # AlexNet's, one to five, named as torchvision's file names them
+            nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU(), pool,
+            nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(), pool,
+            nn.Conv2d(192, 384, 3, padding=1), nn.ReLU(),
+            nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(),
+            nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(),
+        )  # fmt: skip
+        self.linear = nn.ParameterList([nn.Parameter(torch.zeros(width)) for width in (64, 192, 384, 256, 256)])
+        self.register_buffer("shift", torch.tensor([-0.030, -0.088, -0.188])[:, None, None], persistent=False)
+        self.register_buffer("scale", torch.tensor([0.458, 0.448, 0.450])[:, None, None], persistent=False)
+
+    def forward(self, one: Tensor, other: Tensor) -> Tensor:
+        both = (torch.cat([one, other]) - self.shift) / self.scale
+        distance = torch.zeros(len(one))
+        layers = iter(self.linear)
+        for before, module in pairwise([None, *self.features]):
+            assert module is not None
+            both = module(both)
+            if isinstance(before, nn.Conv2d):  # after its ReLU
+                first, second = normalize(both, dim=1, eps=1e-10).chunk(2)
+                weight = next(layers)[:, None, None]
+                distance = distance + ((first - second) ** 2 * weight).sum(dim=1).mean(dim=(1, 2))
+        return distance
+
+
+def load_lpips(path: Path) -> LpipsNetwork:
+    """The network, with the AlexNet backbone of a file, or of the one file ``alexnet*.pth`` in a folder.
+
+    Raises UnreadableError, WeightsError, and MissingExtraError without the package ``lpips``.
     """
     found = sorted(path.glob(ALEXNET)) if path.is_dir() else [path]
     if not found or not found[0].is_file():
         where = f"{path}: no {ALEXNET} in it" if path.is_dir() else f"{path}: no such file"
         raise UnreadableError(f"{where} (need torchvision's AlexNet weights, a .pth file)")
-    lpips = extra("lpips")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torchvision's about a deprecated argument
-        network = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
+    network = LpipsNetwork()
+    linear = _load(folder_of("lpips") / "weights/v0.1/alex.pth")
+    state = {f"linear.{i}": linear[f"lin{i}.model.1.weight"].flatten() for i in range(len(network.linear))}
     stored = _load(found[0])
-    own = network.net.state_dict()
-    renamed = {
-        f"slice{part}.{layer}.{kind}": stored.get(f"features.{layer}.{kind}")
-        for part, layers in _SLICES.items()
-        for layer in layers
-        for kind in ("weight", "bias")
-    }
-    for name, tensor in renamed.items():
-        if tensor is None or tensor.shape != own[name].shape:
-            raise WeightsError(f"{found[0]}: no features of AlexNet's shape for {name} (need torchvision's file)")
-    network.net.load_state_dict(renamed)
+    for name, tensor in network.features.state_dict().items():
+        weight = stored.get(f"features.{name}")
+        if weight is None or weight.shape != tensor.shape:
+            has = "is missing" if weight is None else f"is {tuple(weight.shape)}"
+            raise WeightsError(f"{found[0]}: tensor features.{name} {has} (AlexNet has {tuple(tensor.shape)})")
+        state[f"features.{name}"] = weight
+    network.load_state_dict(state)
     return network.eval()
 
 
 class Lpips(Measure):
     """Mean over frames of LPIPS between face crops; frames equal to the bit are not counted."""
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, network: LpipsNetwork) -> None:
         self._network = network
         self._distances: list[float] = []
         self._seen = 0
@@ -94,10 +123,23 @@ class Gaussian:
         self._outer += rows.T @ rows
 
     @property
-    def statistics(self) -> dict[str, NDArray[np.float64]]:
-        """``mu`` and ``sigma`` (divided by count - 1)."""
+    def statistics(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean, and covariance (divided by count - 1)."""
         mean = self._sum / self.count
-        return {"mu": mean, "sigma": (self._outer - self.count * np.outer(mean, mean)) / (self.count - 1)}
+        return mean, (self._outer - self.count * np.outer(mean, mean)) / (self.count - 1)
+
+
+def frechet_distance(a: Gaussian, b: Gaussian) -> float:
+    """Of two sets' Gaussians, Heusel et al. 2017, equation 6; NaN where a set has fewer than two rows.
+
+    The trace of the covariances' root is taken from the eigenvalues of their product.
+    """
+    if min(a.count, b.count) < 2:
+        return float("nan")
+    (mean, covariance), (other, other_covariance) = a.statistics, b.statistics
+    root = np.sqrt(np.linalg.eigvals(covariance @ other_covariance).astype(np.complex128)).real.sum()
+    apart = mean - other
+    return float(apart @ apart + np.trace(covariance) + np.trace(other_covariance) - 2 * root)
 
 
 class Fid:
@@ -123,11 +165,7 @@ class Fid:
     def score(self) -> float:
         """NaN for fewer than two frames."""
         self._extract()
-        if self._sets[0].count < 2:
-            return float("nan")
-        metric = extra("torch_fidelity.metric_fid")
-        filmed, made = (gaussian.statistics for gaussian in self._sets)
-        return float(metric.fid_statistics_to_metric(filmed, made, False)[metric.KEY_METRIC_FID])
+        return frechet_distance(*self._sets)
 
     def _extract(self) -> None:
         if self._batch:
@@ -145,7 +183,7 @@ def load_inception(path: Path) -> Any:
     """
     if not path.is_file():
         raise UnreadableError(f"{path}: no such file (need torch-fidelity's Inception weights, a .pth file)")
-    module = extra("torch_fidelity.feature_extractor_inceptionv3")
+    module = part_of("torch_fidelity", "feature_extractor_inceptionv3")
     _load(path)
     try:
         network = module.FeatureExtractorInceptionV3("inception", ["2048"], str(path))

@@ -9,7 +9,6 @@ from html import escape
 
 import numpy as np
 
-from mytalk.evaluation.metrics import Metric
 from mytalk.evaluation.report import Summary, show
 
 WIDTH, HEIGHT = 860, 150
@@ -80,15 +79,13 @@ def spread(row: Summary) -> str:
     if row.metric.better != "none":
         start, stop = x(max(row.metric.good[0], low)), x(min(row.metric.good[1], high))
         parts.append(f'<rect class="good" x="{start:.1f}" y="2" width="{max(stop - start, 1):.1f}" height="14"/>')
+    weak = {name for name, _ in row.weak_clips}
     for name, value in row.values:
         if math.isfinite(value):
+            kind = "weak" if name in weak else "fine"
             tip = f"<title>{escape(name)}: {show(row.metric, value)}</title>"
-            parts.append(f'<circle class="{_kind(row.metric, value)}" cx="{x(value):.1f}" cy="9" r="4">{tip}</circle>')
+            parts.append(f'<circle class="{kind}" cx="{x(value):.1f}" cy="9" r="4">{tip}</circle>')
     return "".join([*parts, "</svg>"])
-
-
-def _kind(metric: Metric, value: float) -> str:
-    return "weak" if metric.weak(value) else "fine"
 
 
 def _path(points: Sequence[Point]) -> str:

@@ -27,6 +27,7 @@ class Summary:
     worst: float
     worst_clip: str
     values: list[tuple[str, float]]  # clip, figure
+    weak_clips: list[tuple[str, float]]  # those that lie outside the good figures
 
 
 def summarise(report: Report) -> list[Summary]:
@@ -36,35 +37,46 @@ def summarise(report: Report) -> list[Summary]:
         known = [(clip.clip, clip.scores.get(metric.key, math.nan)) for clip in report.scored]
         values = [(name, value) for name, value in known if not math.isnan(value)]
         if metric.key in report.whole:
-            rows.append(Summary(metric, report.whole[metric.key], math.nan, math.nan, "", []))
+            rows.append(Summary(metric, report.whole[metric.key], math.nan, math.nan, "", [], []))
         elif values:
             figures = [value for _, value in values]
             worst = values[metric.worst(figures)]
-            rows.append(Summary(metric, float(np.mean(figures)), float(np.median(figures)), worst[1], worst[0], values))
+            weak = [(clip.clip, clip.scores[metric.key]) for clip in report.scored if metric.weak_in(clip.scores)]
+            mean, median = float(np.mean(figures)), float(np.median(figures))
+            rows.append(Summary(metric, mean, median, worst[1], worst[0], values, weak))
     return rows
 
 
 def weaknesses(report: Report) -> list[str]:
-    """What a reader must not overlook, one sentence each: worst things first are those that all clips share."""
-    sentences = []
+    """What a reader must not overlook, one sentence each; first what most clips share."""
+    found = [(2.0, text) for text in _unmoved(report)]
     for row in summarise(report):
-        metric = row.metric
-        values = row.values or [("all clips", row.mean)]
-        weak = [(name, value) for name, value in values if metric.weak(value)]
-        if not weak:
-            continue
-        mean = row.mean if metric.weak(row.mean) else weak[metric.worst([value for _, value in weak])][1]
-        says = metric.below if mean < metric.good[0] else metric.above
-        bounds = f"good: {bounds_of(metric)}"
-        where = f"worst {show(metric, row.worst)} in {row.worst_clip}" if row.worst_clip else ""
-        head = f"{metric.title} {show(metric, row.mean)} on average ({bounds})" + (f": {says}" if says else "")
-        sentences.append((len(weak) / len(values), f"{head}; outside in {len(weak)} of {len(values)}, {where}"))
+        if row.weak_clips:
+            found.append((len(row.weak_clips) / len(row.values), _sentence(row)))
+        elif not row.values and row.metric.weak(row.mean):
+            found.append((1.0, f"{row.metric.title} {show(row.metric, row.mean)}: {row.metric.above}"))
+    return [text for _, text in sorted(found, key=lambda pair: -pair[0])]
+
+
+def _sentence(row: Summary) -> str:
+    metric = row.metric
+    figures = [value for _, value in row.weak_clips]
+    clip, value = row.weak_clips[metric.worst(figures)]
+    says = metric.below if value < metric.good[0] else metric.above
+    return (
+        f"{metric.title} {show(metric, value)} in {clip}{': ' if says else ''}{says} (good: {bounds_of(metric)}; "
+        f"outside in {len(row.weak_clips)} of {len(row.values)} clips, {show(metric, row.mean)} on average)"
+    )
+
+
+def _unmoved(report: Report) -> list[str]:
+    texts = []
     for clip in report.scored:
         moving, still = clip.scores.get("mouth_lmd", math.nan), clip.scores.get("still_mouth_lmd", math.nan)
         if moving >= still:
             text = f"lips are no nearer to the film ({moving:.4f}) than a mouth that never moves ({still:.4f})"
-            sentences.append((2.0, f"{clip.clip}: {text}"))
-    return [text for _, text in sorted(sentences, key=lambda pair: -pair[0])]
+            texts.append(f"{clip.clip}: {text}")
+    return texts
 
 
 def show(metric: Metric, value: float) -> str:
