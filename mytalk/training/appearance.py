@@ -57,6 +57,13 @@ class AppearanceTask(Task):
         figures["mouth_psnr"] = psnr(picture, batch["truth"], batch["mouth"], batch["unit"])
         return {"loss": losses["l1"], **losses, **figures}
 
+    def painted(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What was filmed and what is painted, uint8 ``(B, 3, W, W)`` each."""
+        picture, _ = self._painter.paint(batch)
+        unit, mean = batch["unit"][:, None, None, None], batch["mean"][:, :, None, None]
+        filmed, painted = ((one * unit + mean).clamp(0, 255).round().byte() for one in (batch["truth"], picture))
+        return filmed, painted
+
     def pictures(self) -> Mapping[str, NDArray[np.uint8]]:
         """One row an example: references, non-lip region, landmarks, truth, ours, four times their difference."""
         examples = self.examples if self.held_out is None else self.held_out

@@ -12,6 +12,7 @@ import json
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -104,6 +105,10 @@ class ClipStore:
             return cast(dict[str, Any], json.loads(data))
         except ValueError as error:
             raise self._damaged(index, "json", error) from error
+
+    def member(self, index: int, name: str) -> BytesIO:
+        """One member of a clip as it is stored: ``mp4``, ``flac``, ``npz`` or ``json``."""
+        return BytesIO(read_member(self._folder_of[index], self.entries[index], name))
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy for another process starts with an empty cache."""

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamer.commands import train_prepare
+from streamer.commands import train_ablations, train_prepare
 from streamer.progress import Progress
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ _EPILOG = """
   mytalk train appearance --config edge --data data -o runs/appearance
   mytalk train export runs/identity runs/motion runs/appearance -o my_preset
   mytalk dub face.mp4 speech.wav -o out.mp4 --preset my_preset
+
+A motion run that needs many steps of sampling teaches one that needs few; export takes it in the motion run's place:
+  mytalk train distill    --config edge --data data --teacher runs/motion -o runs/distilled
 
 The same command goes on where a run stopped. Several GPUs or machines:
   torchrun --nproc-per-node 8 -m streamer.cli train motion ...
@@ -47,10 +50,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     motion = _add_trainer(commands, "motion", "speech to lower-face motion (diffusion)")
     motion.add_argument("--identity", type=Path, required=True, metavar="RUN", help="the finished identity run")
     motion.add_argument("--tts", type=Path, metavar="FOLDER", help="synthetic speech of mytalk.training.speech_corpus")
-    motion.add_argument(
-        "--speech-model", metavar="FOLDER", help="wav2vec 2.0: a local folder or a hub name (presets that need one)"
-    )
+    _add_speech_model(motion)
     motion.set_defaults(run=_motion)
+    distill = _add_trainer(commands, "distill", "teach a motion model to sample in 1 to 4 steps")
+    distill.add_argument(
+        "--teacher", type=Path, required=True, metavar="FOLDER", help="a finished motion run, or a preset folder"
+    )
+    distill.add_argument("--student-steps", type=int, help="1 to 4 (default: the config's)")
+    _add_speech_model(distill)
+    distill.set_defaults(run=_distill)
     appearance = _add_trainer(commands, "appearance", "landmarks and references to pictures")
     appearance.set_defaults(run=_appearance)
     export = commands.add_parser("export", help="three runs to one preset folder", description="Three runs to one.")
@@ -59,6 +67,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     export.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="the preset folder")
     export.add_argument("--force", action="store_true", help="replace a checkpoint that is there")
     export.set_defaults(run=_export)
+    train_ablations.add_parser(commands)
 
 
 def _add_trainer(
@@ -82,6 +91,12 @@ def _add_trainer(
     return parser
 
 
+def _add_speech_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--speech-model", metavar="FOLDER", help="wav2vec 2.0: a local folder or a hub name (presets that need one)"
+    )
+
+
 def _identity(args: argparse.Namespace) -> int:
     from mytalk.training.config import read_config
     from mytalk.training.trainers import train_identity
@@ -102,6 +117,25 @@ def _motion(args: argparse.Namespace) -> int:
     with _progress("motion") as progress:
         outcome = train_motion(
             read_config(args.config), sources, args.output, device=args.device, progress=progress, **_given(args)
+        )
+    return _tell(args.output, outcome)
+
+
+def _distill(args: argparse.Namespace) -> int:
+    from mytalk.training.config import read_config
+    from mytalk.training.trainers import train_distill
+
+    with _progress("distill") as progress:
+        outcome = train_distill(
+            read_config(args.config),
+            args.data,
+            args.teacher,
+            args.output,
+            speech_model=args.speech_model,
+            device=args.device,
+            progress=progress,
+            student_steps=args.student_steps,
+            **_given(args),
         )
     return _tell(args.output, outcome)
 
