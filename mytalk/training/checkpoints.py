@@ -87,6 +87,10 @@ class Checkpoints:
             shutil.rmtree(part, ignore_errors=True)
 
 
+def is_checkpoint(folder: Path) -> bool:
+    return (folder / _RUN).is_file()
+
+
 def read_run(path: Path) -> RunState:
     record = json.loads((path / _RUN).read_text())
     del record["files"]

@@ -19,6 +19,7 @@ from mytalk.checkpoint import (
 )
 from mytalk.errors import OutputExistsError, PresetError, WeightsError
 from mytalk.presets import Preset
+from mytalk.training.checkpoints import AVERAGE, is_checkpoint, read_run
 from mytalk.training.logbook import read_curve
 from mytalk.training.motion import weights_of
 
@@ -28,17 +29,20 @@ CARD = "MODEL_CARD.md"
 def compose(identity: Path, motion: Path, appearance: Path, folder: Path, *, force: bool = False) -> Preset:
     """Write a checkpoint folder from an identity, a motion (or distilled) and an appearance run.
 
+    A run gives its newest averaged weights; one of its checkpoints (``RUN/checkpoints/step-00001000``) gives its own.
+
     Raises OutputExistsError where the folder holds a checkpoint and ``force`` is not given, WeightsError where the
     motion model was trained with another identity extractor, PresetError where the runs are of different presets.
     """
     if (folder / CONFIG).exists() and not force:
         raise OutputExistsError(f"{folder}: holds a checkpoint already (--force replaces it)")
-    sources = {"identity": weights_of(identity), "motion": weights_of(motion), "appearance": weights_of(appearance)}
+    runs = {"identity": identity, "motion": motion, "appearance": appearance}
+    sources = {part: weights_of(_run_of(run)) for part, run in runs.items()}
     presets = {part: read_preset(source) for part, source in sources.items()}
     names = {preset.name for preset in presets.values()}
     if len(names) > 1:
         raise PresetError(f"runs of different presets, {', '.join(sorted(names))}: need three of one")
-    tensors = {part: read_tensors(source, part) for part, source in sources.items()}
+    tensors = {part: _tensors(run, sources[part], part) for part, run in runs.items()}
     _check_identity(identity, motion, tensors["identity"], read_tensors(sources["motion"], "identity"))
     preset = dataclasses.replace(presets["motion"], appearance=presets["appearance"].appearance)
     save_preset(folder, preset)
@@ -47,11 +51,24 @@ def compose(identity: Path, motion: Path, appearance: Path, folder: Path, *, for
     heard = read_speech_model(sources["motion"])
     if heard is not None:
         save_speech_model(folder, **heard)
-    runs = {"identity": identity, "motion": motion, "appearance": appearance}
     (folder / CARD).write_text(
         _card(preset, runs, {part: sum(t.numel() for t in own.values()) for part, own in tensors.items()})
     )
     return preset
+
+
+def _run_of(folder: Path) -> Path:
+    """The run that a checkpoint lies in; any other folder is itself."""
+    return folder.parent.parent if is_checkpoint(folder) else folder
+
+
+def _tensors(folder: Path, weights: Path, part: str) -> dict[str, torch.Tensor]:
+    """What a run exported, or the averaged weights of one of its checkpoints, named as exported ones."""
+    if not is_checkpoint(folder):
+        return read_tensors(weights, part)
+    prefix = "extractor." if part == "identity" else ""
+    average = read_tensors(folder, AVERAGE)
+    return {name.removeprefix(prefix): tensor for name, tensor in average.items() if name.startswith(prefix)}
 
 
 def _check_identity(
@@ -72,7 +89,9 @@ def _card(preset: Preset, runs: dict[str, Path], sizes: dict[str, int]) -> str:
         "|---|---|---|---|",
     ]
     for part, run in runs.items():
-        curve = read_curve(run)
+        curve = read_curve(_run_of(run))
+        if is_checkpoint(run):
+            curve = [line for line in curve if line["step"] <= read_run(run).step]
         last = {name: value for line in curve[-3:] for name, value in line.items() if name != "rows_per_second"}
         figures = ", ".join(
             f"{name} {value:.4g}" for name, value in last.items() if name not in ("step", "learning_rate")
@@ -92,5 +111,5 @@ def _card(preset: Preset, runs: dict[str, Path], sizes: dict[str, int]) -> str:
 
 
 def _options(run: Path) -> object:
-    path = run / "options.json"
+    path = _run_of(run) / "options.json"
     return json.loads(path.read_text())["options"] if path.exists() else {}

@@ -13,7 +13,7 @@ from mytalk.face.landmarks import LOWER_FACE, LOWER_MIRROR, UPPER_FACE, aperture
 from mytalk.motion.space import MotionSpace, RestShape
 from mytalk.training.store import ClipStore
 
-SAMPLE_CLIPS = 24
+SAMPLE_CLIPS = 12
 """Clips of one person that are looked at for a rest shape, evenly chosen."""
 
 SAMPLE_FRAMES = 3000

@@ -11,7 +11,7 @@ from small_store import make_store
 
 import mytalk
 from mytalk.appearance.model import AppearanceModel
-from mytalk.checkpoint import save_preset, save_tensors
+from mytalk.checkpoint import read_tensors, save_preset, save_tensors
 from mytalk.errors import OptionError, OutputExistsError, PresetError, WeightsError
 from mytalk.training.config import Config, read_config
 from mytalk.training.export import compose
@@ -46,6 +46,16 @@ def test_the_folder_is_a_preset_that_loads(runs: Path, tmp_path: Path) -> None:
     card = (tmp_path / "mine" / "MODEL_CARD.md").read_text()
     assert "| motion |" in card
     assert '"aperture_weight": 1.0' in card
+
+
+def test_a_checkpoint_may_stand_for_its_run(runs: Path, tmp_path: Path) -> None:
+    checkpoint = {name: runs / name / "checkpoints" / "step-00000002" for name in ("identity", "motion")}
+    compose(checkpoint["identity"], checkpoint["motion"], runs / "appearance", tmp_path / "checkpoint")
+    compose(runs / "identity", runs / "motion", runs / "appearance", tmp_path / "run")
+    for part in ("identity", "motion"):
+        one, other = (read_tensors(tmp_path / name, part) for name in ("checkpoint", "run"))
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_a_preset_that_is_there_is_not_replaced_unasked(runs: Path, tmp_path: Path) -> None:
