@@ -48,7 +48,7 @@ class BentMouth:
         self._last: Mouth | None = None
 
     def paint(self, bank: ReferenceBank, goal: Target, current: Colours, region: Mask, face: Points | None) -> Painting:
-        count = 1 if self._model is None else REFERENCES
+        count = 1 if self._model is None else self._model.preset.references
         mouths = bank.nearest(goal.points, count, self._last)
         self._last = mouths[0]
         size = len(current)
@@ -123,7 +123,7 @@ def _mended_share(bent: list[Bent], goal: Target, different: int) -> NDArray[np.
     where the inside was drawn or comes from one mouth alone.
     """
     share = np.ones_like(bent[0].colours[..., 0]) if bent[0].kept is None else bent[0].kept
-    inside = np.float32(_INSIDE * (different - 1) / (REFERENCES - 1))
+    inside = np.float32(_INSIDE * min(1.0, (different - 1) / (REFERENCES - 1)))
     return share * (1 - (1 - inside) * resized(goal.inside(), len(share)))
 
 

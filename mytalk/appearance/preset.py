@@ -49,6 +49,16 @@ class AppearancePreset:
             raise PresetError(f"appearance widths {widths} must be multiples of norm_groups, {self.norm_groups}")
         if self.references < 1:
             raise PresetError(f"appearance needs one reference or more: got {self.references}")
+        if self.framing == "face" and (self.residual or self.window != 2 * self.size):
+            raise PresetError(
+                f"appearance framing 'face' paints all of a face twice as wide as the mouth crop of {self.size}: "
+                f"need residual false, window {2 * self.size}"
+            )
+        if self.framing == "mouth" and (self.window > self.size or not self.masked):
+            raise PresetError(
+                f"appearance framing 'mouth' sees masked mouths in a window of the crop: need masked true, "
+                f"window {self.size} at most, or framing 'face'"
+            )
 
     @property
     def latent_side(self) -> int:

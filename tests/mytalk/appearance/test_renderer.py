@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -150,3 +152,13 @@ def test_further_mouths_change_what_the_network_paints(
     between = smile + np.float32(0.3) * (open_mouth - smile)
     one = alone.render(portrait, pose, smile, between)
     assert not same(one, helped.render(portrait, pose, smile, between))
+
+
+def test_a_preset_of_one_reference_renders(
+    portrait: Picture, pose: HeadPose, smile: Points, open_mouth: Points
+) -> None:
+    torch.manual_seed(3)
+    model = AppearanceModel(replace(EDGE, references=1))
+    torch.nn.init.normal_(model.decoder.conv_out.weight, std=0.02)
+    rendered = MouthRenderer(model).render(portrait, pose, smile, open_mouth)
+    assert not same(rendered, MouthRenderer(None).render(portrait, pose, smile, open_mouth))

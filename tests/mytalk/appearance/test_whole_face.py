@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from mytalk.appearance.prepare import WHOLE_FACE, face_inputs, lip_picture, to_c
 from mytalk.appearance.preset import PAPER
 from mytalk.appearance.raster import face_picture, landmark_picture
 from mytalk.appearance.renderer import MouthRenderer
+from mytalk.errors import PresetError
 from mytalk.face import Face, HeadPose, fit_pose
 from mytalk.face.landmarks import LOWER_FACE, LOWER_LIPS_INNER, LOWER_LIPS_OUTER
 
@@ -158,3 +160,11 @@ def test_each_reference_design_renders(
     face = portrait_face.points[:, :2]
     rendered = MouthRenderer(model, still=True).render(portrait, pose, smile, opened(smile, 4), face=face)
     assert not np.array_equal(rendered.y, portrait.y)
+
+
+@pytest.mark.parametrize(
+    "sizes", [{"residual": True}, {"window": 128}, {"framing": "mouth", "size": 256, "masked": False}]
+)
+def test_sizes_that_contradict_the_framing_are_refused(sizes: dict[str, Any]) -> None:
+    with pytest.raises(PresetError, match="framing"):
+        replace(PAPER, **sizes)
