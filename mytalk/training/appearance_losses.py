@@ -97,8 +97,9 @@ class PainterLoss(nn.Module):
     @staticmethod
     def _composed(blended: Tensor, change: Tensor, batch: Batch) -> Tensor:
         """What is shown. ``blended`` is made of masked references, so it carries the region's weight already."""
-        region = batch["region"]
-        return blended + region * change + (1 - region) * batch["around"]
+        region: Tensor = batch["region"]
+        composed: Tensor = blended + region * change + (1 - region) * batch["around"]
+        return composed
 
     def _pull(self, rest: Tensor, fooled: Tensor) -> Tensor:
         """How strongly the discriminator pulls, before its weight."""
