@@ -24,6 +24,7 @@ class ServerConfig:
     port: int = 8080
     preset: str = "edge"
     device: str = "auto"
+    speech_model: str | None = None  # None: the one that the preset's checkpoint names, where it needs one
     max_sessions: int = 2
     portrait: Path | None = None  # None: the embedded portrait
     demo_speech: Path | None = None  # None: the embedded speech

@@ -19,6 +19,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--preset", default=defaults.preset, help="preset or checkpoint folder (default: %(default)s)")
     parser.add_argument("--device", default=defaults.device, help="auto, cpu or cuda (default: %(default)s)")
     parser.add_argument(
+        "--speech-model",
+        metavar="FOLDER_OR_NAME",
+        help="wav2vec 2.0 of a preset that hears through it: a local folder, or a name on the hub",
+    )
+    parser.add_argument(
         "--max-sessions", type=int, default=defaults.max_sessions, help="sessions at a time (default: %(default)s)"
     )
     parser.add_argument(
@@ -39,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
         port=args.port,
         preset=args.preset,
         device=args.device,
+        speech_model=args.speech_model,
         max_sessions=args.max_sessions,
         portrait=args.portrait,
         ice_servers=tuple(args.ice_server),
