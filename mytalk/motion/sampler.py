@@ -37,9 +37,13 @@ class DDIM:
 
     def step(self, x0: Tensor, index: int, x: Tensor) -> Tensor:
         """From the sample at ``timesteps[index]`` and the model's x0 to the sample at the next timestep."""
-        a, a_next = self.alpha_bar[index], self.alpha_bar[index + 1]
-        noise = (x - a.sqrt() * x0) / (1 - a).sqrt()
-        return a_next.sqrt() * x0 + (1 - a_next).sqrt() * noise
+        return ddim_step(x0, x, self.alpha_bar[index], self.alpha_bar[index + 1])
+
+
+def ddim_step(x0: Tensor, x: Tensor, a: Tensor, a_next: Tensor) -> Tensor:
+    """A sample where alpha bar is ``a``, less than 1, and the model's x0 to the sample where it is ``a_next``."""
+    noise = (x - a.sqrt() * x0) / (1 - a).sqrt()
+    return a_next.sqrt() * x0 + (1 - a_next).sqrt() * noise
 
 
 def frame_noise(first: int, rows: int, width: int, seed: int) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from mytalk.errors import OutputError
 from mytalk.training.config import Config, TrainingOptions
+from mytalk.training.distill import DistillOptions, distill_task
 from mytalk.training.identity import IdentityOptions, IdentityTask
 from mytalk.training.loop import Outcome, fit
 from mytalk.training.motion import MotionSources, motion_task
@@ -67,6 +68,24 @@ def train_appearance(
     kept = ClipStore(list(data), hold_out=options.hold_out, held_out=True) if options.hold_out else None
     task = AppearanceTask(config.preset, options, store, kept)
     _record(run, config, options, data=data)
+    return fit(task, options, run, device=device, progress=progress)
+
+
+def train_distill(
+    config: Config,
+    data: Sequence[Path],
+    teacher: Path,
+    run: Path,
+    *,
+    speech_model: str | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+    **given: Any,
+) -> Outcome:
+    """The teacher's sizes count, not the config's."""
+    options = config.options("distill", DistillOptions, **given)
+    task = distill_task(teacher, options, data, speech_model)
+    _record(run, config, options, data=data, teacher=teacher, speech_model=speech_model)
     return fit(task, options, run, device=device, progress=progress)
 
 
