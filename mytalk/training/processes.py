@@ -20,7 +20,6 @@ class Processes:
     def __init__(self, device: str, precision: Precision) -> None:
         try:
             from accelerate import Accelerator  # type: ignore[import-untyped]
-            from accelerate.utils import DistributedDataParallelKwargs  # type: ignore[import-untyped]
         except ImportError as error:
             raise MyTalkError("training needs accelerate: pip install 'mytalk-streamer[train]'") from error
         if device not in ("auto", "cpu", "cuda"):
@@ -29,11 +28,7 @@ class Processes:
             raise OptionError("device 'cuda': this machine has none; use --device cpu")
         if precision == "fp16" and (device == "cpu" or not torch.cuda.is_available()):
             raise OptionError("precision 'fp16': needs a GPU; use bf16 or no")
-        self._accelerator = Accelerator(
-            mixed_precision=precision,
-            cpu=device == "cpu",
-            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
-        )
+        self._accelerator = Accelerator(mixed_precision=precision, cpu=device == "cpu")
         self.device: torch.device = self._accelerator.device
         self.index: int = self._accelerator.process_index
         self.count: int = self._accelerator.num_processes

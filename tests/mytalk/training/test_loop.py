@@ -63,6 +63,7 @@ def test_two_processes_train_as_one_with_twice_the_batch(tmp_path: Path) -> None
     with start(*torchrun, PROGRAM, tmp_path / "two", options) as program:
         _, said = program.communicate(timeout=60)
     assert program.returncode == 0, said
+    assert not said
     torch.testing.assert_close(losses(tmp_path / "two"), losses(tmp_path / "one"), rtol=1e-5, atol=1e-6)
 
 
