@@ -24,24 +24,20 @@ import av
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from skimage.metrics import structural_similarity
 
 from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.preset import EDGE
 from mytalk.appearance.renderer import MouthRenderer
 from mytalk.checkpoint import load_into
-from mytalk.face.landmarks import LIPS_OUTER, LOWER_FACE
-from mytalk.face.pose import HeadPose, fit_pose
+from mytalk.evaluation.crop import Crop, face_crop, mouth_box
+from mytalk.evaluation.fidelity import change, psnr, sharpness, ssim
+from mytalk.face.landmarks import LOWER_FACE
+from mytalk.face.pose import fit_pose
 from mytalk.face.tracker import Face, FaceTracker
 from mytalk.picture import Picture
 
-SIDE = 256
-LEFT, TOP, EXTENT = -1.6, -1.15, 3.2
 BANK_SECONDS, SHORT_BANK_SECONDS, SHORT_CLIP = 3.0, 1.5, 4.0
-_LOWER, _OUTER = list(LOWER_FACE), list(LIPS_OUTER)
-
-Crop = NDArray[np.float32]  # (256, 256, 3)
+_LOWER = list(LOWER_FACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +117,8 @@ def score(
         start = time.thread_time()
         rendered = renderer.render(picture, pose, points, points)
         spent = time.thread_time() - start
-        pair = (_face_crop(picture, pose), _face_crop(rendered, pose))
-        rows.append((*_compare(*pair, _mouth_box(face, pose), before), 1000 * spent))
+        pair = (face_crop(picture.rgb(), pose), face_crop(rendered.rgb(), pose))
+        rows.append((*_compare(*pair, mouth_box(face, pose), before), 1000 * spent))
         before = pair
     table = np.array(rows)
     means = table.mean(axis=0)
@@ -141,44 +137,14 @@ def mean(scores: Sequence[Score]) -> Score:
 def _compare(
     filmed: Crop, rendered: Crop, box: tuple[slice, slice], before: tuple[Crop, Crop] | None
 ) -> tuple[float, ...]:
-    similarity = structural_similarity(filmed, rendered, channel_axis=2, data_range=255.0)
     changes: tuple[float, ...] = (0.0, 0.0)
     if before is not None:
         pairs = ((rendered, before[1]), (filmed, before[0]))
-        changes = tuple(float(np.abs(now[box] - old[box]).mean()) for now, old in pairs)
+        changes = tuple(change(now, old, box) for now, old in pairs)
     return (
-        _psnr(filmed, rendered), float(similarity), _psnr(filmed[box], rendered[box]),
-        _sharpness(rendered[box]) / max(_sharpness(filmed[box]), 1e-6), *changes,
+        psnr(filmed, rendered), ssim(filmed, rendered), psnr(filmed[box], rendered[box]),
+        sharpness(rendered[box]) / max(sharpness(filmed[box]), 1e-6), *changes,
     )  # fmt: skip
-
-
-def _psnr(one: Crop, other: Crop) -> float:
-    return float(10 * np.log10(255.0**2 / max(float(np.square(one - other).mean()), 1e-3)))
-
-
-def _sharpness(crop: Crop) -> float:
-    return float(cv2.Laplacian(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.CV_32F).var())
-
-
-def _matrix(pose: HeadPose) -> NDArray[np.float32]:
-    corners = np.array([[LEFT, TOP, 0], [LEFT + EXTENT, TOP, 0], [LEFT, TOP + EXTENT, 0]], np.float32)
-    crop = np.array([[0, 0], [SIDE, 0], [0, SIDE]], np.float32) - 0.5
-    return np.asarray(cv2.getAffineTransform(pose.to_frame(corners)[:, :2].astype(np.float32), crop), np.float32)
-
-
-def _face_crop(picture: Picture, pose: HeadPose) -> Crop:
-    flags, border = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
-    crop = cv2.warpAffine(picture.rgb(), _matrix(pose), (SIDE, SIDE), flags=flags, borderMode=border)
-    return np.asarray(crop, np.float32)
-
-
-def _mouth_box(face: Face, pose: HeadPose) -> tuple[slice, slice]:
-    matrix = _matrix(pose)
-    lips = face.points[_OUTER, :2] @ matrix[:, :2].T + matrix[:, 2]
-    low, high = lips.min(axis=0), lips.max(axis=0)
-    x0, y0 = np.maximum(low - (high - low) / 4, 0).astype(int)
-    x1, y1 = np.minimum(high + (high - low) / 4, SIDE).astype(int)
-    return slice(int(y0), int(y1)), slice(int(x0), int(x1))
 
 
 def _network(folder: Path | None) -> AppearanceModel:

@@ -15,7 +15,6 @@ import platform
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 import torch
@@ -23,89 +22,27 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 import mytalk
-from mytalk import Picture, Pipeline, StreamOptions, VideoFrame
+from mytalk import Pipeline, StreamOptions
+from mytalk.errors import NoSpeechError
 from mytalk.evaluation import SyncScore, sync_score
+from mytalk.evaluation.engine import EngineRun
+from mytalk.evaluation.films import Film
+from mytalk.evaluation.moment import Moment, watch
+from mytalk.evaluation.motion import LipTrack
 from mytalk.evaluation.sync import correlation, loudness
-from mytalk.face import Face, FaceTracker, PoseFilter, fit_pose
-from mytalk.face.landmarks import LOWER_FACE, aperture
-from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
-from mytalk.motion.stream import MotionStream
+from mytalk.media_time import FRAME_SAMPLES
 from mytalk.presets import PROFILES
-from mytalk.training.clips import Clip, read_clip
 
-ENROL = 3 * SAMPLE_RATE
-Curve = NDArray[np.float32]
-Rows = list[tuple[VideoFrame, Face | None]]
+COLUMNS = 8
 
 
-def frames_of(path: Path, clip: Clip) -> Rows:
-    """The clip's pictures from its first sound on, with their tracked faces."""
-    rows = []
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        for frame, at, points in zip(container.decode(stream), clip.at, clip.points, strict=False):
-            face = None if np.isnan(points).any() else Face(points)
-            if at >= 0 and frame.pts is not None and frame.time_base is not None:
-                rows.append((VideoFrame(Picture.from_av(frame), int(at), frame.pts, frame.time_base), face))
-    return rows
-
-
-def curve_of(rows: list[tuple[int, Face | None]], frames: int) -> Curve:
-    """Aperture at 25 Hz from faces at any rate; NaN where there is none."""
-    poses, times, gaps = PoseFilter(), [], []
-    for at, face in rows:
-        if face is None:
-            poses.reset()
-        times.append(at)
-        lower = None if face is None else poses(fit_pose(face), at).to_canonical(face.points)[list(LOWER_FACE)]
-        gaps.append(np.nan if lower is None else float(aperture(lower)))
-    return np.interp(np.arange(frames) * FRAME_SAMPLES, times, gaps).astype(np.float32)
-
-
-def generated(pipeline: Pipeline, rows: Rows, sound: Curve, options: StreamOptions) -> Curve:
-    """The aperture that stage 1 asks for, one a motion frame."""
-    steps = options.steps or pipeline.steps
-    stream = MotionStream(pipeline.motion, PROFILES[options.profile], steps=steps, seed=options.seed)
-    poses = PoseFilter()
-    shapes = [
-        (f.at, None if face is None else poses(fit_pose(face), f.at).to_canonical(face.points)) for f, face in rows
-    ]
-    stream.enrol([points for at, points in shapes if points is not None and at < ENROL])
-    for at, points in shapes:
-        stream.push_face(at, points)
-    stream.push_speech(sound)
-    curve = np.full(len(sound) // FRAME_SAMPLES, np.nan, np.float32)
-    for frame in [*stream.advance(), *stream.finish()]:
-        curve[frame.index] = aperture(frame.lower)
-    return curve
-
-
-def rendered(pipeline: Pipeline, rows: Rows, sound: Curve, options: StreamOptions) -> list[VideoFrame]:
-    stream = pipeline.stream(options)
-    stream.enrol([(frame.picture, face) for frame, face in rows if face is not None and frame.at < ENROL])
-    out: list[VideoFrame] = []
-    for frame, face in rows:
-        stream.push_frame(frame, face)
-        until = frame.at + stream.latency + FRAME_SAMPLES
-        part = sound[stream.speech_samples : until]
-        stream.push_speech(np.pad(part, (0, max(0, until - stream.speech_samples - len(part)))))
-        out += stream.pull()
-    stream.finish()
-    return out + list(stream.pull())
-
-
-def strip(rows: Rows, out: list[VideoFrame], path: Path) -> None:
-    """Eight moments: source above, ours below."""
-    columns = []
-    for index in np.linspace(0, len(rows) - 1, 10).astype(int)[1:-1]:
-        (frame, face), ours = rows[index], out[index]
-        if face is None:
-            continue
-        x0, y0, x1, y1 = (int(v) for v in face.box)
-        box = frame.picture.even_box((x0, y0 + (y1 - y0) // 4, x1, y1 + (y1 - y0) // 8))
-        pair = [cv2.resize(picture.region_rgb(box), (240, 220)) for picture in (frame.picture, ours.picture)]
-        columns.append(np.vstack(pair))
-    cv2.imwrite(str(path), cv2.cvtColor(np.hstack(columns), cv2.COLOR_RGB2BGR))
+def column_of(moment: Moment) -> NDArray[np.uint8] | None:
+    """One moment of a strip: source above, ours below."""
+    if moment.face is None:
+        return None
+    x0, y0, x1, y1 = (int(v) for v in moment.face.box)
+    box = moment.true.even_box((x0, y0 + (y1 - y0) // 4, x1, y1 + (y1 - y0) // 8))
+    return np.vstack([cv2.resize(picture.region_rgb(box), (240, 220)) for picture in (moment.true, moment.made)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +67,26 @@ def mean_of(scores: list[SyncScore]) -> SyncScore:
 
 
 def score_clip(pipeline: Pipeline, path: Path, options: StreamOptions, strips: Path | None) -> Result:
-    clip = read_clip(path)
-    rows, frames = frames_of(path, clip), len(clip.sound) // FRAME_SAMPLES
-    true = curve_of([(frame.at, face) for frame, face in rows], frames)
-    asked = sync_score(generated(pipeline, rows, clip.sound, options), true, clip.sound)
-    out = rendered(pipeline, rows, clip.sound, options)
-    tracker = FaceTracker()
-    seen = sync_score(curve_of([(frame.at, tracker(frame.picture)) for frame in out], frames), true, clip.sound)
-    tracker.close()
-    if strips is not None:
+    film = Film(path)
+    sound = film.sound()
+    if sound is None:
+        raise NoSpeechError(f"{path}: no sound in it (need a film that speaks)")
+    frames = len(sound) // FRAME_SAMPLES
+    true, ours, columns = LipTrack(), LipTrack(), []
+    run = EngineRun(pipeline, film, sound, options, paired=False)
+    shown = np.linspace(0, film.expected_frames or 0, COLUMNS + 2).astype(int)[1:-1].tolist()
+    for index, moment in enumerate(watch(run)):
+        true.push(moment.at, moment.face)
+        ours.push(moment.at, moment.made_face)
+        column = column_of(moment) if strips is not None and index in shown else None
+        columns += [] if column is None else [column]
+    if strips is not None and columns:
         strips.mkdir(parents=True, exist_ok=True)
-        strip(rows, out, strips / f"{path.stem}.png")
-    return Result(path.stem, correlation(loudness(clip.sound)[: len(true)], true), asked, seen)
+        cv2.imwrite(str(strips / f"{path.stem}.png"), cv2.cvtColor(np.hstack(columns), cv2.COLOR_RGB2BGR))
+    filmed = true.curve(frames)
+    asked = sync_score(run.asked.curve(frames), filmed, sound)
+    seen = sync_score(ours.curve(frames), filmed, sound)
+    return Result(path.stem, correlation(loudness(sound)[:frames], filmed), asked, seen)
 
 
 def report(results: list[Result]) -> str:

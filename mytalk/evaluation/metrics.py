@@ -77,6 +77,7 @@ METRICS = (
            "lip opening against that of the speech's own speaker, Pearson at lag 0", 3,
            below="the mouth opens at the wrong moments"),
     Metric("lag", "Aperture lag", "zero", (-1, 1), "frames of 40 ms by which the mouth is late", 1,
+           "nothing correlates by 0.3 or more at any lag",
            above="the mouth is late", below="the mouth is early"),
     Metric("best_correlation", "... correlation at that lag", "high", (0.7, 1), "", 3,
            below="even shifted, the mouth opens at the wrong moments"),

@@ -19,6 +19,9 @@ from mytalk.face import Face, PoseFilter, fit_pose
 from mytalk.face.landmarks import LIPS, LOWER_FACE, aperture
 from mytalk.media_time import FRAME_SAMPLES
 
+TELLS_LAG = 0.3
+"""Best correlation below which curves agree too little to tell a lag."""
+
 _LIPS, _LOWER = list(LIPS), list(LOWER_FACE)
 _LIPS_OF_LOWER = slice(0, len(LIPS))
 
@@ -134,7 +137,7 @@ def aperture_scores(ours: Curve, theirs: Curve, heard: Heard) -> dict[str, float
     score = sync_score(ours, theirs, heard.sound)
     out |= {
         "correlation": score.correlation,
-        "lag": float(score.lag),
+        "lag": float(score.lag) if score.best >= TELLS_LAG else float("nan"),
         "best_correlation": score.best,
         "range_ratio": score.range_ratio,
         "true_closed_in_silence": sync_score(theirs, theirs, heard.sound).closed_in_silence,
