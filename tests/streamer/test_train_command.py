@@ -18,7 +18,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_store(tmp_path_factory.mktemp("command_data"))
 
 
-def test_identity_then_motion(data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_identity_then_motion_then_a_student(data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     common = ("--config", "tiny", "--data", str(data), "--device", "cpu")
     assert main(["train", "identity", *common, "-o", str(tmp_path / "id"), "--steps", "2", "--batch", "4"]) == 0
     motion = ("train", "motion", *common, "--identity", str(tmp_path / "id"), "-o", str(tmp_path / "m"))
@@ -28,6 +28,9 @@ def test_identity_then_motion(data: Path, tmp_path: Path, capfd: pytest.CaptureF
     assert said.err.splitlines()[-1] == "motion: 2 of 2 steps"
     assert main([*motion, "--steps", "2", "--batch", "2"]) == 0
     assert "nothing left to do" in capfd.readouterr().out
+    distill = ("train", "distill", *common, "--teacher", str(tmp_path / "m"), "-o", str(tmp_path / "s"))
+    assert main([*distill, "--student-steps", "2", "--steps", "2", "--batch", "2"]) == 0
+    assert f"{tmp_path / 's'}: 2 steps; loss" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize(
