@@ -88,17 +88,18 @@ class PaintedFace:
         if face is None:
             raise ValueError("a model that sees the whole face needs all 478 tracked landmarks: give render its face=")
         model = self._model
-        size = model.preset.size
-        lips = self._lip_features(bank)
+        size, crop = model.preset.size, FACE.mouth(model.preset.size)
+        lips, region = self._lip_features(bank), resized(region, size)
         drawn = face.copy()
         drawn[_LOWER] = goal.points
-        seen = face_inputs(np.zeros(0, np.float32), current, resized(region, size), drawn)
+        seen = face_inputs(np.zeros(0, np.float32), current, region, drawn)
         non_lip, landmarks = (_batch(array, model) for array in (seen.non_lip, seen.landmarks))
         with torch.inference_mode():
-            picture = model.paint(lips, non_lip, landmarks)
-        rows, columns = FACE.mouth(size)
-        mouth = picture[0, :, rows, columns].movedim(0, -1).float().cpu().numpy()
-        return Painting(None, GRID, None, seen.exposure.colours(mouth))
+            picture = model.paint(lips, non_lip, landmarks)[0, :, *crop]
+        mouth = seen.exposure.colours(picture.movedim(0, -1).float().cpu().numpy())
+        # How far its colours are off where the frame is known, around the mouth, they are off in the mouth.
+        mouth += Rim(current[crop], region).correction(mouth)
+        return Painting(None, GRID, None, mouth)
 
     def _lip_features(self, bank: ReferenceBank) -> Tensor:
         if self._features is None or len(bank) >= 2 * self._chosen_of:
