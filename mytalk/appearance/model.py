@@ -52,9 +52,7 @@ class AppearanceModel(nn.Module):
             assert quant.bias is not None
             nn.init.constant_(quant.bias[preset.latent :], _FIRST_LOG_VARIANCE)
 
-    def forward(
-        self, references: Tensor, non_lip: Tensor, landmarks: Tensor, noise: Tensor | None = None
-    ) -> Rendering:
+    def forward(self, references: Tensor, non_lip: Tensor, landmarks: Tensor, noise: Tensor | None = None) -> Rendering:
         """Renders a batch of mouths.
 
         ``references`` ``(B, R, 3, S, S)`` are mouths of other frames, all but the mouth region 0 where the preset says
