@@ -53,9 +53,17 @@ class Offset:
         return self.confidence >= CONFIDENT
 
     @property
+    def error_ms(self) -> float:
+        """What 19 of 20 measurements of ``seconds`` are within: of 3 s, 40 ms (measured on 100 takes of one studio).
+
+        Never below 20 ms, by which speakers differ who are in sync.
+        """
+        return max(20.0, 70.0 / max(self.seconds, 1.0) ** 0.5)
+
+    @property
     def to_remove_ms(self) -> float:
-        """0 where it is not known well enough."""
-        return self.ms if self.confident else 0.0
+        """0 where it is not known well enough, or no more than the error of measuring it."""
+        return self.ms if self.confident and abs(self.ms) > self.error_ms else 0.0
 
     def problem(self, *, strict: bool) -> str | None:
         """Why nothing may be learned from it, or None. ``strict``: what cannot be told to be in sync is not."""

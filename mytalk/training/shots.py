@@ -54,7 +54,7 @@ class Probe:
     rate: float  # frames a second, on average
 
     def parts(self) -> list[Part]:
-        length = PART_SECONDS * SAMPLE_RATE
+        length = round(PART_SECONDS * SAMPLE_RATE)
         count = max(1, round((self.seconds or 0) / PART_SECONDS))
         return [Part(i, i * length, (i + 1) * length if i + 1 < count else None) for i in range(count)]
 

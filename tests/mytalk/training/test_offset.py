@@ -55,7 +55,7 @@ def test_sound_that_is_late_by_so_much_is_measured_so(
     found = estimator.estimate([(landmarks, _moved(heard, samples))])
     assert found.ms == pytest.approx(samples / 16, abs=12)
     assert found.confident
-    assert found.to_remove_ms == found.ms
+    assert found.to_remove_ms == (found.ms if abs(samples) > 640 else 0)
     assert found.problem(strict=True) is None
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_parts_together_give_every_picture_once(film: Path) -> None:
     found = probe(film)
     borders = [0, 9_000, 9_600, 20_123, None]
-    parts = [Part(i, a or 0, b) for i, (a, b) in enumerate(zip(borders, borders[1:], strict=False))]
+    parts = [Part(i, a or 0, b) for i, (a, b) in enumerate(pairwise(borders))]
     seen = [(number_of(shot.picture.y), shot.at) for part in parts for shot in shots(film, found, part)]
     assert [number for number, _ in seen] == list(range(FRAMES))
     for number, at in seen:

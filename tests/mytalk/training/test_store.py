@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import json
 import pickle
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,7 @@ def test_a_store_without_clips_says_why(data: Path, options: dict[str, Any], mes
 
 
 def test_a_folder_that_is_none_or_empty_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no manifest.jsonl in it .*mytalk train prepare"):
+    with pytest.raises(DataError, match=r"no manifest\.jsonl in it .*mytalk train prepare"):
         ClipStore(tmp_path)
     write_manifest(tmp_path, [])
     with pytest.raises(DataError, match="no usable clip in it"):
@@ -155,7 +156,8 @@ def test_damage_names_the_clip(data: Path) -> None:
         offset, size = entry.members[name]
         shard.write_bytes(whole[:offset] + b"?" * size + whole[offset + size :])
         store = ClipStore(data)
-        read = {"json": store.about, "flac": store.sound, "npz": store.landmarks, "mp4": lambda i: store.faces(i, [3])}
+        faces = partial(store.faces, frames=[3])
+        read = {"json": store.about, "flac": store.sound, "npz": store.landmarks, "mp4": faces}
         with pytest.raises(DataError, match=rf"clip-1\.{name} in {entry.shard} is damaged"):
             read[name](1)
         assert len(store.sound(0)) == FRAMES * 640
