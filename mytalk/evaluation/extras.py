@@ -26,6 +26,15 @@ def extra(module: str) -> Any:
         raise MissingExtraError(f"package {module.split('.')[0]} is not installed ({INSTALL})") from error
 
 
+def missing(module: str) -> str | None:
+    """Why a module cannot be had, or None."""
+    try:
+        extra(module)
+    except MissingExtraError as error:
+        return str(error)
+    return None
+
+
 def folder_of(package: str) -> Path:
     """Where a package lies; it is not imported. Raises MissingExtraError."""
     spec = find_spec(package)

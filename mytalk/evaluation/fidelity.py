@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from mytalk.evaluation.crop import Box, Crop
-from mytalk.evaluation.extras import extra
+from mytalk.evaluation.extras import extra, missing
 from mytalk.evaluation.moment import Measure, Moment
 
 _SSIM_WINDOW = 7
@@ -34,6 +35,12 @@ def change(now: Crop, before: Crop, box: Box) -> float:
     return float(np.abs(now[box] - before[box]).mean())
 
 
+def _means(table: NDArray[np.float64]) -> list[float]:
+    """Of each column; NaN does not count."""
+    columns = [column[~np.isnan(column)] for column in table.T]
+    return [float(column.mean()) if len(column) else float("nan") for column in columns]
+
+
 class Fidelity(Measure):
     """Pictures against pictures. Frames that are equal to the bit were left untouched, and say nothing: not counted.
 
@@ -43,6 +50,7 @@ class Fidelity(Measure):
 
     def __init__(self, *, compare: bool) -> None:
         self._compare = compare
+        self._ssim = missing("skimage.metrics") is None
         self._likeness: list[tuple[float, float, float, float]] = []  # PSNR, SSIM, and both of the mouth
         self._sharpness: list[float] = []
         self._changes = np.zeros(2)  # generated, filmed
@@ -59,7 +67,7 @@ class Fidelity(Measure):
         filmed, made = crops
         self._seen += 1
         if self._compare and not np.array_equal(filmed, made):
-            self._likeness.append((psnr(filmed, made), ssim(filmed, made), *_mouth(filmed[box], made[box])))
+            self._likeness.append((*self._alike(filmed, made), *self._alike(filmed[box], made[box])))
             self.mouth_psnr = self._likeness[-1][2]
         self._sharpness.append(sharpness(made[box]) / max(sharpness(filmed[box]), 1e-6))
         if self._before is not None:
@@ -73,11 +81,12 @@ class Fidelity(Measure):
         if self._changes[1] > 0:
             out["mouth_flicker"] = float(self._changes[0] / self._changes[1])
         if self._compare:
-            table = np.array(self._likeness or [(float("inf"), 1.0, float("inf"), 1.0)])
-            out |= dict(zip(("psnr", "ssim", "mouth_psnr", "mouth_ssim"), map(float, table.mean(axis=0)), strict=True))
+            same = 1.0 if self._ssim else float("nan")
+            table = np.array(self._likeness or [(float("inf"), same, float("inf"), same)])
+            out |= dict(zip(("psnr", "ssim", "mouth_psnr", "mouth_ssim"), _means(table), strict=True))
         return out
 
-
-def _mouth(filmed: Crop, made: Crop) -> tuple[float, float]:
-    small = min(filmed.shape[:2]) < _SSIM_WINDOW
-    return psnr(filmed, made), float("nan") if small else ssim(filmed, made)
+    def _alike(self, filmed: Crop, made: Crop) -> tuple[float, float]:
+        """PSNR and SSIM; NaN for an SSIM that cannot be computed."""
+        small = min(filmed.shape[:2]) < _SSIM_WINDOW
+        return psnr(filmed, made), float("nan") if small or not self._ssim else ssim(filmed, made)

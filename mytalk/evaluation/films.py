@@ -16,7 +16,7 @@ from mytalk.evaluation.moment import Pair
 from mytalk.face import FaceTracker
 from mytalk.media import SpeechReader, VideoReader
 from mytalk.media.decoder import Decoder
-from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
+from mytalk.media_time import SAMPLE_RATE, to_samples
 from mytalk.picture import VideoFrame
 
 Sound = NDArray[np.float32]  # (S,) 16 kHz mono
@@ -63,6 +63,7 @@ class Film:
 def side_by_side(made: Film, true: Film) -> Iterator[Pair]:
     """Each picture of ``made`` with the picture of ``true`` nearest in time, until one of the films ends."""
     tracker = FaceTracker()
+    shown = to_samples(true.reader.info.interval, true.reader.info.time_base)  # how long a picture lasts
     try:
         filmed = true.frames()
         now = next(filmed, None)
@@ -72,7 +73,7 @@ def side_by_side(made: Film, true: Film) -> Iterator[Pair]:
             while now is not None and after is not None and abs(after.at - frame.at) <= abs(now.at - frame.at):
                 now, after = after, next(filmed, None)
                 face = tracker(now.picture)
-            if now is None or (after is None and frame.at - now.at > FRAME_SAMPLES):
+            if now is None or (after is None and frame.at - now.at >= shown):
                 return
             yield Pair(now, frame, face)
     finally:

@@ -14,6 +14,7 @@ from mytalk.errors import MyTalkError, NoSpeechError, UnreadableError
 from mytalk.evaluation.clip import ClipResult, ClipScorer, Judges, Voice
 from mytalk.evaluation.closure import bilabials_beside
 from mytalk.evaluation.engine import EngineRun
+from mytalk.evaluation.extras import missing
 from mytalk.evaluation.films import Film, side_by_side
 from mytalk.evaluation.jobs import Job
 from mytalk.evaluation.metrics import METRICS
@@ -73,7 +74,8 @@ def evaluate(
     for metric in METRICS:
         values = [clip.scores.get(metric.key, float("nan")) for clip in report.clips]
         if np.isnan(values).all() and np.isnan(report.whole.get(metric.key, float("nan"))):
-            report.missing[metric.key] = metric.missing
+            absent = missing("skimage.metrics") if metric.key in ("ssim", "mouth_ssim") else None
+            report.missing[metric.key] = absent or metric.missing
     return report
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from mytalk.evaluation.crop import SIDE, face_crop, mouth_box
+from mytalk.evaluation.extras import missing
 from mytalk.evaluation.fidelity import Fidelity, change, psnr, sharpness, ssim
 from mytalk.evaluation.moment import Moment, Pair
 from mytalk.evaluation.outside import Outside
@@ -130,6 +132,18 @@ def test_a_mouth_that_flickers_more_than_the_film_reads_above_one(portrait: Pict
     scores = fidelity.scores()
     assert scores["mouth_flicker"] == pytest.approx(3, rel=0.1)
     assert "psnr" not in scores
+
+
+def test_without_its_package_only_ssim_is_missing(
+    portrait: Picture, portrait_face: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "skimage.metrics", None)
+    fidelity = Fidelity(compare=True)
+    fidelity.push(moment(portrait_face, portrait, with_luma(portrait, *mouth_of(portrait_face), 30)))
+    scores = fidelity.scores()
+    assert 10 < scores["mouth_psnr"] < 40
+    assert np.isnan(scores["ssim"])
+    assert "pip install" in (missing("skimage.metrics") or "")
 
 
 def test_moments_that_showed_the_engine_the_speaker_are_not_compared(portrait: Picture, portrait_face: Face) -> None:
