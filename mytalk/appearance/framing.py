@@ -34,6 +34,12 @@ class Frame:
         top, left = -self.top * size // CROP_PIXELS, -self.left * size // CROP_PIXELS
         return slice(top, top + size), slice(left, left + size)
 
+    def to_pixels(self, size: int) -> NDArray[np.float32]:
+        """Affine ``(2, 3)`` from pixels of the 128 crop to those of its picture, the mouth crop having ``size``."""
+        scale = size / CROP_PIXELS
+        shift = 0.5 * scale - 0.5
+        return np.array([[scale, 0, shift - scale * self.left], [0, scale, shift - scale * self.top]], np.float32)
+
     def around(self, field: NDArray[np.float32]) -> NDArray[np.float32]:
         """A field ``(S, S, ...)`` of the mouth crop in this square, 0 outside it."""
         size = len(field)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mytalk.appearance.bank import Mouth, ReferenceBank
 from mytalk.appearance.compose import apply, paint, place_of, sample_through, spread
-from mytalk.appearance.framing import MOUTH, frame_of
+from mytalk.appearance.framing import FACE, MOUTH, frame_of
 from mytalk.appearance.jaw import held_back
 from mytalk.appearance.mask import Mask, mouth_mask, moving_mask
 from mytalk.appearance.model import AppearanceModel
@@ -46,10 +46,12 @@ class MouthRenderer:
         place = place_of(picture, matrix, frame=self._frame)
         if slot is None or place is None:
             return
-        pixels = picture.region_rgb(place.box)
-        crop = to_crop(pixels, place.to_pixels, self._size, self._frame)
+        pixels, to_pixels = picture.region_rgb(place.box), place.to_pixels
+        crop = to_crop(pixels, to_pixels, self._size, self._frame)
+        if self._frame is FACE:  # the network sees no more of it, and nothing else is painted with it
+            pixels, to_pixels = crop, FACE.to_pixels(self._size)
         skin = skin_of(crop[self._frame.mouth(self._size)], in_crop)
-        self._bank.put(slot, Mouth(in_crop, crop, pixels, place.to_pixels, skin))
+        self._bank.put(slot, Mouth(in_crop, crop, pixels, to_pixels, skin))
 
     def render(
         self,

@@ -80,6 +80,16 @@ def test_the_mouth_crop_is_a_slice_of_the_face(portrait: Picture, pose: HeadPose
     assert np.abs(crop[FACE.mouth(128)].astype(int) - mouth).mean() < 0.1
 
 
+@pytest.mark.parametrize("size", [64, 128])
+def test_crop_pixels_are_found_in_the_face(size: int) -> None:
+    rows, columns = FACE.mouth(size)
+    corners = np.array([[0, 0], [127, 127]], np.float32)
+    half = (128 / size - 1) / 2  # of the crop's first pixel, where the face has fewer
+    inner = corners + np.array([[half, half], [-half, -half]], np.float32)
+    found = apply(FACE.to_pixels(size), inner)
+    assert np.allclose(found, [[columns.start, rows.start], [columns.stop - 1, rows.stop - 1]])
+
+
 def test_a_network_that_paints_what_was_filmed_gives_the_picture_back(
     portrait: Picture, portrait_face: Face, pose: HeadPose, smile: Points, crop: NDArray[np.uint8]
 ) -> None:
