@@ -107,19 +107,17 @@ class Wav2Vec2(Front[Wav2VecState]):
             like.new_zeros(rows, width, self._position),
             [KeyValues.empty(rows, heads, self.lookback, width, like) for _ in range(config.num_hidden_layers)],
         )
-        self._convolve(like.new_zeros(rows, 1, self._left), state, None)
+        with torch.autocast(like.device.type, enabled=False):
+            self._convolve(like.new_zeros(rows, 1, self._left), state, None)
         return state
 
     @torch.no_grad()
     def stream(self, samples: Tensor, state: Wav2VecState) -> Tensor:
-        blocks = samples.float().unflatten(-1, (-1, FRAME_SAMPLES))  # (B, T, 640)
-        if self.normalise:
-            prior = samples.new_zeros(1), samples.new_full((1,), _SPEECH_VARIANCE)
-            mean, variance = running_moments(blocks[:, :, None], state.level, prior)  # (B, T, 1)
-            blocks = (blocks - mean) * (variance + 1e-7).rsqrt()
-        x = blocks.flatten(1)[:, None].to(self.position_kernel.dtype)  # (B, 1, 640 T)
-        x = self._convolve(x, state, blocks.shape[1]).transpose(1, 2)  # (B, rate T, C)
-        return self._transform(self.model.feature_projection(x)[0], state)
+        with torch.autocast(samples.device.type, enabled=False):  # a trainer's mixed precision must not change features
+            blocks = self._level(samples.float().unflatten(-1, (-1, FRAME_SAMPLES)), state)  # (B, T, 640)
+            x = blocks.flatten(1)[:, None].to(self.position_kernel.dtype)  # (B, 1, 640 T)
+            x = self._convolve(x, state, blocks.shape[1]).transpose(1, 2)  # (B, rate T, C)
+            return self._transform(self.model.feature_projection(x)[0], state)
 
     @torch.no_grad()
     def offline(self, samples: Tensor) -> Tensor:
@@ -128,6 +126,14 @@ class Wav2Vec2(Front[Wav2VecState]):
             return self.position_kernel.new_zeros(len(samples), 0, self.width)
         parts = samples[:, :whole].to(self.position_kernel.device).split(OFFLINE_FRAMES * FRAME_SAMPLES, dim=1)
         return torch.cat([self.stream(part, state) for part in parts], dim=1)
+
+    def _level(self, blocks: Tensor, state: Wav2VecState) -> Tensor:
+        """Samples ``(B, T, 640)`` to zero mean and unit variance of what was heard, if the network wants them so."""
+        if not self.normalise:
+            return blocks
+        prior = blocks.new_zeros(1), blocks.new_full((1,), _SPEECH_VARIANCE)
+        mean, variance = running_moments(blocks[:, :, None], state.level, prior)  # (B, T, 1)
+        return (blocks - mean) * (variance + 1e-7).rsqrt()
 
     def _convolve(self, x: Tensor, state: Wav2VecState, frames: int | None) -> Tensor:
         """The convolutions ``(B, 1, S)`` to ``(B, C, tokens)``. ``frames`` None: zeros that no moments are taken of."""

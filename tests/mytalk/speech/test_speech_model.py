@@ -99,10 +99,11 @@ def test_hearing_a_hop_at_a_time_delays_no_frame(hearing: Pipeline, babble: Samp
         assert stream.emitted == max(0, count - plan.lookahead) // plan.hop * plan.hop
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_pictures_speak_from_a_checkpoint_folder(
-    hearing: Pipeline, portrait: Picture, portrait_face: Face, babble: Samples
+    checkpoint: Path, network: Path, portrait: Picture, portrait_face: Face, babble: Samples, dtype: str
 ) -> None:
-    stream = hearing.stream()
+    stream = mytalk.load(checkpoint, "cpu", network, dtype).stream()
     out: list[VideoFrame] = []
     for index in range(20):
         stream.push_speech(babble[index * FRAME_SAMPLES : (index + 1) * FRAME_SAMPLES])

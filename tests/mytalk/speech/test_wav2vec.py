@@ -116,6 +116,12 @@ def test_half_precision_stays_close(front: Wav2Vec2, make_network: NetworkMaker,
     assert float((made.float() - whole).square().mean().sqrt()) < 0.05 * float(whole.std())
 
 
+def test_a_trainers_mixed_precision_does_not_change_features(front: Wav2Vec2, sound: Tensor) -> None:
+    whole = front.offline(sound[:, : 20 * FRAME_SAMPLES])
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(front.offline(sound[:, : 20 * FRAME_SAMPLES]), whole)
+
+
 def kind_of(front: Wav2Vec2) -> tuple[str, bool]:
     config = front.model.config
     return config.feat_extract_norm, config.do_stable_layer_norm
