@@ -99,13 +99,14 @@ class ClipScorer:
         self._strip = Strip(compare=compare)
         self._result = ClipResult(name, voice.name)
         self._untouched = 0
+        self._seen = False  # a face in both films
 
     def run(self, pairs: Iterable[Pair], tick: Tick) -> None:
         """All moments of the clip. Raises NoFaceError where no moment shows a face in both films."""
         for moment in watch(pairs):
             self._push(moment)
             tick()
-        if not any(key == "mouth_lmd" for key in self._result.by_frame):
+        if not self._seen:
             need = f"need one at least {MIN_FACE_PIXELS} px wide, seen from the front"
             raise NoFaceError(f"{self._name}: no frame shows a face in both films ({need})")
 
@@ -144,8 +145,9 @@ class ClipScorer:
             self._sync[0].push(moment.at, moment.made, moment.made_face)
             self._sync[1].push(moment.at, moment.true, moment.face)
         self._strip.push(moment, self._motion.mouth_lmd)
+        self._seen = self._seen or not np.isnan(self._motion.mouth_lmd)
         for key, value in (("mouth_lmd", self._motion.mouth_lmd), ("mouth_psnr", self._fidelity.mouth_psnr)):
-            if not np.isnan(value):
+            if self._compare and not np.isnan(value):
                 result.by_frame.setdefault(key, []).append((moment.at / SAMPLE_RATE, value))
         result.even, result.worst = self._strip.even, self._strip.worst
 

@@ -51,7 +51,7 @@ class Metric:
 
 
 _INF = float("inf")
-_UNPAIRED = "unpaired, or the pictures' crops hold no face: nobody filmed this face saying this"
+_UNPAIRED = "unpaired: nobody filmed this face saying this"
 _OWN = "only known of our own engine's runs"
 _PHONES = "no times of phones beside the clips (NAME.tsv or NAME.align)"
 
@@ -76,13 +76,12 @@ METRICS = (
     Metric("correlation", "Aperture correlation", "high", (0.7, 1),
            "lip opening against that of the speech's own speaker, Pearson at lag 0", 3,
            below="the mouth opens at the wrong moments"),
+    Metric("best_correlation", "... at the best lag", "none", (-1, 1), "of -8..8 frames", 3),
+    Metric("loudness_correlation", "... of loudness alone", "none", (-1, 1),
+           "the speech's level against the same opening: what must be beaten", 3),
     Metric("lag", "Aperture lag", "zero", (-1, 1), "frames of 40 ms by which the mouth is late", 1,
            "nothing correlates by 0.3 or more at any lag",
            above="the mouth is late", below="the mouth is early"),
-    Metric("best_correlation", "... correlation at that lag", "high", (0.7, 1), "", 3,
-           below="even shifted, the mouth opens at the wrong moments"),
-    Metric("loudness_correlation", "... of loudness alone", "none", (-1, 1),
-           "the speech's level against the same opening: what must be beaten", 3),
     Metric("range_ratio", "Aperture range", "one", (0.8, 1.25), "standard deviation, against the filmed mouth's", 3,
            below="the mouth moves too little", above="the mouth moves too much"),
     Metric("closed_in_silence", "Closed in silence", "high", (0.9, 1), "share of silent frames, from 320 ms in", 3,
@@ -135,3 +134,14 @@ METRICS = (
 )  # fmt: skip
 
 BY_KEY = {metric.key: metric for metric in METRICS}
+
+
+def full_title(metric: Metric) -> str:
+    """The title where it stands alone: one that goes on from the metric before it takes that one's along."""
+    title = metric.title
+    for before in reversed(METRICS[: METRICS.index(metric)]):
+        if not title.startswith("... "):
+            break
+        if not before.title.startswith("... "):
+            title = f"{before.title}, {title[4:]}"
+    return title

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 
 from mytalk.evaluation.clip import ClipResult
-from mytalk.evaluation.metrics import METRICS
+from mytalk.evaluation.metrics import BY_KEY, METRICS, full_title
 from mytalk.evaluation.plots import Line, line_chart, spread
 from mytalk.evaluation.report import bounds_of, machine, show, summarise, weaknesses
 from mytalk.evaluation.run import Report
@@ -51,7 +51,7 @@ def page(report: Report) -> str:
             _list("Clips that failed", [f"{c.clip}: {c.failed}" for c in report.clips if c.failed], "weak"),
             _summary(report),
             _clips(report),
-            _list("Not computed", [f"{_title(key)}: {why}" for key, why in report.missing.items()], "plain"),
+            _list("Not computed", _missing(report.missing), "plain"),
             _list("Warnings", report.warnings, "plain"),
             "".join(_clip(clip) for clip in report.scored),
             f"<h2>How it was measured</h2><p>{escape(_NOTES)}</p><p>{escape(ran)}</p></main></body></html>\n",
@@ -156,5 +156,9 @@ def _runs(flags: Sequence[bool]) -> list[tuple[float, float]]:
     return spans
 
 
-def _title(key: str) -> str:
-    return next(metric.title for metric in METRICS if metric.key == key)
+def _missing(reasons: Mapping[str, str]) -> list[str]:
+    """Metrics that are missing for the same reason stand together."""
+    alike: dict[str, list[str]] = {}
+    for key, why in reasons.items():
+        alike.setdefault(why, []).append(full_title(BY_KEY[key]))
+    return [f"{'; '.join(titles)}: {why}" for why, titles in alike.items()]

@@ -49,9 +49,12 @@ def line_chart(title: str, lines: Sequence[Line], shaded: Sequence[tuple[float, 
             f'<rect class="shade" x="{x(start):.1f}" y="{_TOP}" width="{max(x(stop) - x(start), 1):.1f}" '
             f'height="{HEIGHT - _TOP - _BOTTOM}"/>'
         )
+    digits = max(0, 1 - math.floor(math.log10(high - low)))
     for value in np.linspace(low, high, 4):
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>')
-        parts.append(f'<text class="tick" x="{_LEFT - 5}" y="{y(value) + 3:.1f}" text-anchor="end">{value:.3g}</text>')
+        parts.append(
+            f'<text class="tick" x="{_LEFT - 5}" y="{y(value) + 3:.1f}" text-anchor="end">{value:.{digits}f}</text>'
+        )
     for second in np.linspace(0, end, 6):
         parts.append(
             f'<text class="tick" x="{x(second):.1f}" y="{HEIGHT - 5}" text-anchor="middle">{second:.1f} s</text>'

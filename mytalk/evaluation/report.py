@@ -13,7 +13,7 @@ import numpy as np
 
 from mytalk.errors import OutputError
 from mytalk.evaluation.clip import ClipResult
-from mytalk.evaluation.metrics import METRICS, Metric
+from mytalk.evaluation.metrics import METRICS, Metric, full_title
 from mytalk.evaluation.run import Report
 
 
@@ -64,7 +64,7 @@ def _sentence(row: Summary) -> str:
     clip, value = row.weak_clips[metric.worst(figures)]
     says = metric.below if value < metric.good[0] else metric.above
     return (
-        f"{metric.title} {show(metric, value)} in {clip}{': ' if says else ''}{says} (good: {bounds_of(metric)}; "
+        f"{full_title(metric)} {show(metric, value)} in {clip}{': ' if says else ''}{says} (good: {bounds_of(metric)}; "
         f"outside in {len(row.weak_clips)} of {len(row.values)} clips, {show(metric, row.mean)} on average)"
     )
 

@@ -11,7 +11,7 @@ import pytest
 
 from mytalk.errors import OutputError
 from mytalk.evaluation.clip import ClipResult
-from mytalk.evaluation.metrics import BY_KEY, METRICS
+from mytalk.evaluation.metrics import BY_KEY, METRICS, full_title
 from mytalk.evaluation.report import Report, as_json, summarise, weaknesses, write_report
 from mytalk.evaluation.strips import Cell
 
@@ -87,6 +87,18 @@ def test_the_page_needs_nothing_else_and_escapes_what_it_is_given(tmp_path: Path
     assert "LSE-D: give --syncnet" in text
     assert "prefers-color-scheme: dark" in text
     assert text.count("<svg viewBox") == 2
+
+
+def test_a_title_that_goes_on_from_another_takes_it_along() -> None:
+    assert full_title(BY_KEY["still_mouth_lmd"]) == "Landmark distance, mouth, of a mouth that never moves"
+    assert full_title(BY_KEY["loudness_correlation"]) == "Aperture correlation, of loudness alone"
+    assert full_title(BY_KEY["psnr"]) == "PSNR, face"
+
+
+def test_metrics_missing_for_one_reason_stand_together(tmp_path: Path) -> None:
+    made = report(psnr=(35.0, 20.0))
+    made.missing["lse_c"] = "give --syncnet"
+    assert "LSE-D; LSE-C: give --syncnet" in write_report(made, tmp_path).read_text()
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
