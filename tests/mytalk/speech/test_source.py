@@ -118,6 +118,16 @@ def test_the_fingerprint_is_of_the_values_not_of_the_file(network: Path, copied:
     assert load_wav2vec(copied, lookback=12).sha256 == load_wav2vec(network, lookback=12).sha256
 
 
+def test_a_network_with_heads_of_its_training_is_the_same_network(network: Path, tmp_path: Path) -> None:
+    transformers = source.import_transformers()
+    config = transformers.Wav2Vec2Config.from_pretrained(network)
+    whole = transformers.Wav2Vec2ForPreTraining(config)
+    whole.wav2vec2.load_state_dict(load_file(network / "model.safetensors"))
+    whole.save_pretrained(tmp_path)
+    assert any(name.startswith("wav2vec2.") for name in load_file(tmp_path / "model.safetensors"))
+    assert load_wav2vec(tmp_path, lookback=12).sha256 == load_wav2vec(network, lookback=12).sha256
+
+
 def test_another_network_than_the_checkpoints_is_refused(network: Path, make_network: Callable[..., Path]) -> None:
     front = load_wav2vec(network, lookback=12)
     trained_with = {"source": front.source, "sha256": front.sha256}
