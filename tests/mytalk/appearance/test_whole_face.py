@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mytalk import Picture
+from mytalk import Picture, Pipeline, StreamOptions, VideoFrame
 from mytalk.appearance.compose import apply, place_of, spread
 from mytalk.appearance.framing import FACE, MOUTH
 from mytalk.appearance.mask import mouth_mask, moving_mask
@@ -178,3 +179,15 @@ def test_each_reference_design_renders(
 def test_sizes_that_contradict_the_framing_are_refused(sizes: dict[str, Any]) -> None:
     with pytest.raises(PresetError, match="framing"):
         replace(PAPER, **sizes)
+
+
+def test_a_session_paints_with_a_whole_face_model(
+    pipeline: Pipeline, portrait: Picture, babble: NDArray[np.float32]
+) -> None:
+    torch.manual_seed(0)
+    painter = Pipeline(pipeline.preset, pipeline.motion, AppearanceModel(SMALL), pipeline.device)
+    frames = [VideoFrame(portrait, 640 * n, n, Fraction(1, 25)) for n in range(8)]
+    shown = list(painter.dub(frames, babble[: 640 * 8], StreamOptions(still=True)))
+    assert [frame.at for frame in shown] == [frame.at for frame in frames]
+    assert all(not np.array_equal(frame.picture.y, portrait.y) for frame in shown)
+    assert np.array_equal(shown[-1].picture.y[:100], portrait.y[:100])
