@@ -22,7 +22,7 @@ from mytalk.presets import Preset
 from mytalk.training.config import TrainingOptions
 from mytalk.training.people import clips_by_person
 from mytalk.training.store import ClipStore
-from mytalk.training.task import Batch, Phase, Task, row_rng, stack_rows
+from mytalk.training.task import Batch, Phase, Task, full_precision, row_rng, stack_rows
 
 _POINTS = list(LOWER_FACE + UPPER_FACE)
 
@@ -102,8 +102,9 @@ class IdentityLosses(nn.Module):
         self.arcface = ArcFace(preset.identity.embedding, people, options.scale, options.margin)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        embedding = self.embed(batch)
-        return {"loss": self.arcface(embedding, batch["person"]), "accuracy": self.accuracy(embedding, batch["person"])}
+        embedding, person = self.embed(batch), batch["person"]
+        with full_precision(embedding):
+            return {"loss": self.arcface(embedding, person), "accuracy": self.accuracy(embedding, person)}
 
     def embed(self, batch: Batch) -> Tensor:
         embedding: Tensor = self.extractor(batch["face"][:, :LOWER_COUNT], batch["face"][:, LOWER_COUNT:])

@@ -27,7 +27,7 @@ from mytalk.training.loop import WEIGHTS, total_steps
 from mytalk.training.motion_examples import HeldOutWindows, MotionExamples, MotionOptions
 from mytalk.training.people import fit_space, sample_people
 from mytalk.training.store import ClipStore
-from mytalk.training.task import Batch, Phase, Task, to_device
+from mytalk.training.task import Batch, Phase, Task, full_precision, to_device
 
 APERTURE_SPREAD = 0.08
 """What the aperture loss counts in, canonical units: about what an aperture varies by."""
@@ -57,7 +57,7 @@ class MotionLosses(nn.Module):
         options = self._options
         a = self.alpha_bar[batch["t"]][:, None, None]
         noisy = a.sqrt() * batch["motion"] + (1 - a).sqrt() * batch["noise"]
-        x0 = self.denoiser(noisy, batch["t"], self.conditions(batch)).float()
+        x0 = self.denoiser(noisy, batch["t"], self.conditions(batch))
         losses = self.losses(x0, batch)
         losses["loss"] = (
             options.x0_weight * losses["x0"]
@@ -79,6 +79,11 @@ class MotionLosses(nn.Module):
         return Conditions(self.speech(heard), upper, person, batch["history"], batch["known"], batch["valid"])
 
     def losses(self, x0: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Of clean motion ``(B, T, K)`` as the denoiser says it is; in full precision."""
+        with full_precision(x0):
+            return self._losses(x0.float(), batch)
+
+    def _losses(self, x0: Tensor, batch: Batch) -> dict[str, Tensor]:
         scored = scored_frames(batch)
         total = scored.sum().clamp(min=1)
         error = x0 - batch["motion"]
@@ -105,7 +110,8 @@ class MotionLosses(nn.Module):
     def landmark_error(self, x0: Tensor, batch: Batch) -> Tensor:
         """Mean distance of lower-face points, over frames that count; in units of the distance between the eyes."""
         scored = scored_frames(batch)
-        error = self.space.decode(x0 - batch["motion"])[..., :2].norm(dim=-1).mean(-1)
+        with full_precision(x0):
+            error = self.space.decode(x0.float() - batch["motion"])[..., :2].norm(dim=-1).mean(-1)
         mean: Tensor = (error * scored).sum() / scored.sum().clamp(min=1)
         return mean
 
@@ -134,7 +140,7 @@ class MotionTask(Task):
         return float(scored_frames(batch).sum())
 
     def validate(self, batch: Batch) -> Mapping[str, Tensor]:
-        x0 = self.losses.denoiser(batch["noise"], batch["t"], self.losses.conditions(batch)).float()
+        x0 = self.losses.denoiser(batch["noise"], batch["t"], self.losses.conditions(batch))
         return {**self.losses.losses(x0, batch), "landmarks": self.losses.landmark_error(x0, batch)}
 
     def pictures(self) -> Mapping[str, NDArray[np.uint8]]:

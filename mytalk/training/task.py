@@ -108,6 +108,11 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
     }
 
 
+def full_precision(like: Tensor) -> torch.autocast:
+    """Within it, mixed precision is off: for losses, whose small differences half precision rounds away."""
+    return torch.autocast(like.device.type, enabled=False)
+
+
 def take_rows(batch: Batch, start: int, stop: int) -> Batch:
     """Rows ``start`` to ``stop`` of a batch, as a batch."""
     return {

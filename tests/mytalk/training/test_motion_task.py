@@ -194,6 +194,17 @@ def test_every_loss_counts_by_its_weight(data: Path, identity: Path, tmp_path: P
     torch.testing.assert_close(losses["loss"], 2 * losses[name.removesuffix("_weight")])
 
 
+def test_losses_are_the_same_in_mixed_precision(data: Path, identity: Path, tmp_path: Path) -> None:
+    task = motion_task(CONFIG.preset, OPTIONS, MotionSources([data], identity), tmp_path)
+    batch = task.examples.collate([task.examples.draw(0, row) for row in range(4)])
+    x0 = batch["motion"] + 0.01 * batch["noise"]
+    with torch.no_grad():
+        whole = task.losses.losses(x0, batch)
+        with torch.autocast("cpu", torch.bfloat16):
+            mixed = task.losses.losses(x0, batch)
+    assert all(torch.equal(whole[name], mixed[name]) for name in whole)
+
+
 def test_the_identity_extractor_stays_as_it_was(data: Path, identity: Path, tmp_path: Path) -> None:
     task = motion_task(CONFIG.preset, replace(OPTIONS, steps=2), MotionSources([data], identity), tmp_path)
     before = {name: tensor.clone() for name, tensor in task.model.identity.state_dict().items()}
