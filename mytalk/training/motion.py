@@ -27,7 +27,7 @@ from mytalk.training.loop import WEIGHTS, total_steps
 from mytalk.training.motion_examples import HeldOutWindows, MotionExamples, MotionOptions
 from mytalk.training.people import fit_space, sample_people
 from mytalk.training.store import ClipStore
-from mytalk.training.task import Batch, Phase, Task, full_precision, to_device
+from mytalk.training.task import Batch, Examples, Phase, Task, full_precision, to_device
 
 APERTURE_SPREAD = 0.08
 """What the aperture loss counts in, canonical units: about what an aperture varies by."""
@@ -144,8 +144,11 @@ class MotionTask(Task):
         return {**self.losses.losses(x0, batch), "landmarks": self.losses.landmark_error(x0, batch)}
 
     def pictures(self) -> Mapping[str, NDArray[np.uint8]]:
-        """True lips above, generated ones below, at moments of one window."""
-        examples = self.held_out or self.examples
+        """True lips above, generated ones below, at moments of one window: trained on, and held out."""
+        windows = {"trained on": self.examples, "held out": self.held_out}
+        return {f"lips/{name}": self._strips(examples) for name, examples in windows.items() if examples}
+
+    def _strips(self, examples: Examples) -> NDArray[np.uint8]:
         batch = to_device(examples.collate([examples.draw(0, 0)]), self.losses.space.basis.device)
         batch["known"] = torch.zeros_like(batch["known"])
         t = torch.full_like(batch["t"], TIMESTEPS)
@@ -155,7 +158,7 @@ class MotionTask(Task):
         for motion in (batch["motion"], made):
             shapes = batch["lower_rest"][0] + self.losses.space.decode(motion[0])
             strips.append(np.concatenate([draw_lips(shapes[i].cpu().numpy()) for i in moments], axis=1))
-        return {"lips (true above, generated below)": np.concatenate(strips)}
+        return np.concatenate(strips)
 
     def export(self, folder: Path) -> None:
         save_preset(folder, self.preset)

@@ -137,6 +137,19 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_clip(tmp_path: Path) -> N
     assert torch.isfinite(read_tensors(newest, "line")["slope"]).all()
 
 
+def test_a_gradient_that_is_not_finite_stops_before_it_does_harm(tmp_path: Path) -> None:
+    class Steep(LineFit):
+        def forward(self, batch: Batch) -> dict[str, Tensor]:
+            return {"loss": self.slope.abs().sqrt().sum() + self.offset.square().sum()}
+
+    task = LineTask()
+    task.averaged = Steep()
+    task.phases = (Phase("line", task.averaged),)
+    with pytest.raises(TrainingError, match="step 0: the gradient of line is not finite; no checkpoint"):
+        fit(task, OPTIONS, tmp_path, device="cpu")
+    assert torch.isfinite(task.averaged.slope).all()
+
+
 def test_out_of_memory_says_which_batch_fits(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="out of memory with 8 rows a process and pass; 2 fit: batch 8 with"):
         fit(LineTask(most=3), OPTIONS, tmp_path, device="cpu")
