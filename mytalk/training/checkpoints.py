@@ -7,7 +7,6 @@ every checkpoint), ``optimisers.pt`` and ``run.json``. A folder appears whole, b
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -18,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from mytalk.checkpoint import load_into, read_tensors, save_tensors
-from mytalk.errors import OutputError, WeightsError
+from mytalk.errors import WeightsError
+from mytalk.training.shards import writing
 
 AVERAGE = "average"
 _STATE, _RUN = "optimisers.pt", "run.json"
@@ -56,10 +56,11 @@ class Checkpoints:
     def save(
         self, state: RunState, networks: Mapping[str, nn.Module], average: Mapping[str, Tensor], rest: dict[str, Any]
     ) -> Path:
-        """Write one, then drop what is neither newest nor among the best. Raises OutputError where it cannot."""
+        """Write one, then drop what is neither newest nor among the best. Raises OutputError where it
+        cannot, OutputFullError where no space is left."""
         path = self.folder / f"step-{state.step:08d}"
         part = path.with_suffix(".part")
-        try:
+        with writing(part):
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir(parents=True)
             for name, network in networks.items():
@@ -70,9 +71,7 @@ class Checkpoints:
             (part / _RUN).write_text(json.dumps({**asdict(state), "files": sizes}) + "\n")
             if path.exists():
                 shutil.rmtree(path)
-            os.replace(part, path)  # noqa: PTH105  (a folder onto a name that is free)
-        except OSError as error:
-            raise OutputError(f"{part}: cannot be written ({error.strerror}); the one before it is kept") from error
+            part.rename(path)
         self._prune()
         return path
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytalk.errors import MyTalkError
+from mytalk.training.shards import writing
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -22,15 +23,16 @@ class Logbook:
     """Writes a run's figures. Lines after the step that a run goes on from are dropped, so that none is there twice."""
 
     def __init__(self, run: Path, step: int) -> None:
-        run.mkdir(parents=True, exist_ok=True)
         self._curve = run / CURVE
         kept = [line for line in read_curve(run) if int(line["step"]) <= step]
-        self._curve.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        self._board = _board(run / "tensorboard", step)
+        with writing(run):
+            run.mkdir(parents=True, exist_ok=True)
+            self._curve.write_text("".join(json.dumps(line) + "\n" for line in kept))
+            self._board = _board(run / "tensorboard", step)
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
         """One line of the curve, and one point of each TensorBoard curve."""
-        with self._curve.open("a") as file:
+        with writing(self._curve), self._curve.open("a") as file:
             file.write(json.dumps({"step": step, **figures}) + "\n")
         for name, value in figures.items():
             self._board.add_scalar(name, value, step)

@@ -28,6 +28,7 @@ from mytalk.training.logbook import Logbook
 from mytalk.training.memory import largest_fit, out_of_memory
 from mytalk.training.processes import Processes
 from mytalk.training.schedule import learning_rate
+from mytalk.training.shards import writing
 from mytalk.training.signals import StopRequest
 from mytalk.training.task import Batch, Phase, Task, take_rows, to_device
 
@@ -250,7 +251,7 @@ class _Loop:
                 "scaler": scaler.state_dict() if scaler is not None else {},
             }
             self._checkpoints.save(self._state, self._networks(), self._average.weights, rest)
-            with self._average.in_place():
+            with self._average.in_place(), writing(self._weights_folder):
                 self._task.export(self._weights_folder)
         self._processes.wait()
         self._saved = self._state.step

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ from fake_task import LineFit, LineTask, Points
 from torch import Tensor
 
 from mytalk.checkpoint import read_tensors
-from mytalk.errors import DataError, OptionError, TrainingError, WeightsError
+from mytalk.errors import DataError, OptionError, OutputFullError, TrainingError, WeightsError
 from mytalk.training.checkpoints import Checkpoints
 from mytalk.training.config import TrainingOptions
 from mytalk.training.logbook import read_curve
@@ -225,6 +226,22 @@ def test_a_checkpoint_of_another_preset_is_refused_by_the_tensors_name(tmp_path:
     other.averaged.slope = torch.nn.Parameter(torch.zeros(3))  # type: ignore[assignment]
     with pytest.raises(WeightsError, match="tensor slope has shape"):
         fit(other, replace(OPTIONS, steps=30), tmp_path, device="cpu")
+
+
+def test_a_full_disk_is_named_and_the_checkpoint_before_it_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit(LineTask(), replace(OPTIONS, steps=5), tmp_path, device="cpu")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OutputFullError, match="no space left"):
+        fit(LineTask(), OPTIONS, tmp_path, device="cpu")
+    monkeypatch.undo()
+    assert [path.name for path in Checkpoints(tmp_path / "checkpoints", 1).all()] == ["step-00000005"]
+    assert fit(LineTask(), OPTIONS, tmp_path, device="cpu").finished
 
 
 @pytest.mark.parametrize("options", [{"steps": 0}, {"steps": 2, "epochs": 1.0}, {"accumulate": 3}])
