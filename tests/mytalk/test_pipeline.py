@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
+from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 import mytalk
+from mytalk import Picture, Pipeline, VideoFrame
 from mytalk.errors import PresetError
+from mytalk.media_time import to_samples
 from mytalk.pipeline import random_pipeline
+from mytalk.presets import PRESETS, Preset
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -43,3 +50,33 @@ def test_building_in_a_number_type_leaves_the_default_alone() -> None:
 def test_random_weights_of_an_unknown_preset_are_an_error() -> None:
     with pytest.raises(PresetError, match="'nonsense' is unknown"):
         random_pipeline("nonsense")
+
+
+def spoken(pipeline: Pipeline, picture: Picture, speech: NDArray[np.float32]) -> NDArray[np.float32]:
+    base = Fraction(1, 25)
+    frames = [VideoFrame(picture, to_samples(n, base), n, base) for n in range(12)]
+    return np.stack([frame.picture.rgb() for frame in pipeline.dub(frames, speech[:8_000])]).astype(np.float32)
+
+
+def test_a_film_in_bf16_looks_like_one_in_float32(portrait: Picture, babble: NDArray[np.float32]) -> None:
+    exact = spoken(mytalk.load("edge", device="cpu"), portrait, babble)
+    narrow = spoken(mytalk.load("edge", device="cpu", dtype="bfloat16"), portrait, babble)
+    moved = np.abs(exact - spoken(mytalk.load("edge", device="cpu"), portrait, 0 * babble)).mean()
+    assert np.abs(exact - narrow).mean() < 0.2 * moved
+
+
+def test_a_small_network_of_the_papers_kind_dubs(portrait: Picture, babble: NDArray[np.float32]) -> None:
+    """Its own projections, a residual identity, the whole face painted; bf16, random weights."""
+    edge, paper = PRESETS["edge"], PRESETS["paper"]
+    narrow = {"hidden": 32, "decoder_hidden": 32, "fusion_hidden": 32, "multipliers": (1, 1, 1, 2), "blocks": 1}
+    small = Preset(
+        "small",
+        edge.speech,
+        replace(edge.identity, inner=32),
+        replace(edge.motion, own_conditions=True, layers=1),
+        replace(paper.appearance, **narrow, decoder_blocks=1, decoder_middle=1),
+        steps=2,
+    )
+    film = spoken(random_pipeline(small, device="cpu", dtype="bfloat16"), portrait, babble)
+    assert np.isfinite(film).all()
+    assert np.abs(film[-1] - portrait.rgb()).max() > 10  # noise was painted
