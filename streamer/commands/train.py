@@ -29,7 +29,7 @@ _EPILOG = """
 A motion run that needs many steps of sampling teaches one that needs few; export takes it in the motion run's place:
   mytalk train distill    --config edge --data data --teacher runs/motion -o runs/distilled
 
-The same command goes on where a run stopped. Several GPUs or machines:
+The same command goes on where a run stopped. Several GPUs, or machines that all see RUN:
   torchrun --nproc-per-node 8 -m streamer.cli train motion ...
 """
 

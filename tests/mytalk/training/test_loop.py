@@ -19,7 +19,7 @@ from fake_task import LineFit, LineTask, Points
 from torch import Tensor
 
 from mytalk.checkpoint import read_tensors
-from mytalk.errors import DataError, OptionError, OutputFullError, TrainingError, WeightsError
+from mytalk.errors import DataError, MyTalkError, OptionError, OutputFullError, TrainingError, WeightsError
 from mytalk.training.checkpoints import Checkpoints
 from mytalk.training.config import TrainingOptions
 from mytalk.training.logbook import read_curve
@@ -242,6 +242,13 @@ def test_a_full_disk_is_named_and_the_checkpoint_before_it_kept(
     monkeypatch.undo()
     assert [path.name for path in Checkpoints(tmp_path / "checkpoints", 1).all()] == ["step-00000005"]
     assert fit(LineTask(), OPTIONS, tmp_path, device="cpu").finished
+
+
+@pytest.mark.parametrize("package", ["accelerate", "torch.utils.tensorboard"])
+def test_a_missing_extra_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MyTalkError, match=r"pip install 'mytalk-streamer\[train\]'"):
+        fit(LineTask(), OPTIONS, tmp_path, device="cpu")
 
 
 @pytest.mark.parametrize("options", [{"steps": 0}, {"steps": 2, "epochs": 1.0}, {"accumulate": 3}])
