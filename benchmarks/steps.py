@@ -38,14 +38,14 @@ from mytalk import Pipeline
 from mytalk.evaluation.motion import Lips, LipTrack
 from mytalk.evaluation.seams import seam_score
 from mytalk.evaluation.sync import Curve, correlation
-from mytalk.face import Face, PoseFilter, fit_pose
+from mytalk.face import FaceTracker, PoseFilter, fit_pose
 from mytalk.face.landmarks import LIPS, LOWER_COUNT, UPPER_COUNT, aperture
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.motion.model import Conditions
 from mytalk.motion.sampler import DDIM
 from mytalk.motion.stream import MotionStream
 from mytalk.presets import PROFILES, WINDOW_FRAMES, Profile
-from mytalk.training.clips import read_clip
+from mytalk.training.shots import Part, probe, shots, sound
 
 ENROL = 3 * SAMPLE_RATE
 _TIMED_HOPS = 15
@@ -108,17 +108,18 @@ class _Recorded(MotionStream):
 
 
 def film_of(path: Path) -> Film:
-    clip = read_clip(path)
-    track, poses = LipTrack(), PoseFilter()
+    found = probe(path)
+    tracker, track, poses = FaceTracker(), LipTrack(), PoseFilter()
     faces: list[tuple[int, NDArray[np.float32] | None]] = []
-    for at, points in zip(clip.at.tolist(), clip.points, strict=True):
-        face = None if np.isnan(points).any() else Face(points)
-        track.push(at, face)
+    for shot in shots(path, found, Part(0, 0, None)):
+        face = tracker(shot.picture)
+        track.push(shot.at, face)
         if face is None:
             poses.reset()
-        faces.append((at, None if face is None else poses(fit_pose(face), at).to_canonical(face.points)))
-    frames = min(track.frames, len(clip.sound) // FRAME_SAMPLES)
-    return Film(path.stem, faces, clip.sound, track.lips(frames), track.curve(frames))
+        faces.append((shot.at, None if face is None else poses(fit_pose(face), shot.at).to_canonical(face.points)))
+    tracker.close()
+    heard = sound(path, found, 0, track.frames * FRAME_SAMPLES)
+    return Film(path.stem, faces, heard, track.lips(track.frames), track.curve(track.frames))
 
 
 def speak(pipeline: Pipeline, film: Film, profile: Profile, steps: int, seed: int) -> Motion:
