@@ -76,7 +76,7 @@ def _summary(report: Report) -> str:
                 _figure(show(metric, value), metric.weak(value) and bool(row.weak_clips or not row.values))
                 for value in (row.mean, row.median, row.worst)
             ),
-            f"<td>{escape(row.worst_clip if metric.better != 'none' else '')}</td>",
+            f"<td class='clip'>{escape(row.worst_clip if metric.better != 'none' else '')}</td>",
             f"<td class='good'>{'' if metric.better == 'none' else escape(bounds_of(metric))}</td>",
             f"<td>{spread(row)}</td><td class='note'>{escape(metric.meaning)}</td>",
         ]
