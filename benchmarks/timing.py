@@ -246,6 +246,8 @@ def grid_of(arguments: argparse.Namespace) -> tuple[Grid, torch.device]:
         torch._inductor.config.compile_threads = 1
     here = "cuda" if torch.cuda.is_available() else "cpu"
     device = torch.device(here if arguments.device == "auto" else arguments.device)
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32, as convolutions have by default: one floor for both
     kinds = arguments.dtypes or (("fp32", "bf16", "fp16") if device.type == "cuda" else ("fp32", "bf16"))
     limits = arguments.seconds, arguments.compile_seconds
     return Grid(tuple(arguments.batches), tuple(kinds), tuple(arguments.modes), *limits), device
