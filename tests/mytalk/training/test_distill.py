@@ -138,6 +138,16 @@ def test_a_student_that_is_there_has_nothing_more_to_learn(steps: int) -> None:
     )
 
 
+def test_the_data_counts_by_its_weight() -> None:
+    losses = []
+    for weight in (0.0, 2.0):
+        module = distillation(CONFIG.options("distill", DistillOptions, data_weight=weight, **EVEN))
+        nn.init.zeros_(module.student.denoiser.net[-1].weight)  # type: ignore[union-attr,index,arg-type]
+        nn.init.zeros_(module.student.denoiser.net[-1].bias)  # type: ignore[union-attr,index,arg-type]
+        losses.append(module(two_mouths(8, 3))["loss"].item())
+    assert losses[1] - losses[0] == pytest.approx(2.0)  # every coefficient is off by 1
+
+
 @pytest.mark.parametrize("steps", [1, 2, 3, 4])
 def test_the_student_is_taught_at_the_times_it_samples_at(steps: int) -> None:
     trajectory = Trajectory(50, steps)
