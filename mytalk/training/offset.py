@@ -7,6 +7,7 @@ confidence is the best against the others; here with landmarks, since landmarks 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,7 +59,7 @@ class Offset:
 
         Never below 20 ms, by which speakers differ who are in sync.
         """
-        return max(20.0, 70.0 / max(self.seconds, 1.0) ** 0.5)
+        return max(20.0, 70.0 / math.sqrt(max(self.seconds, 1.0)))
 
     @property
     def to_remove_ms(self) -> float:
