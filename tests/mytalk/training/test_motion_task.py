@@ -92,7 +92,7 @@ def test_the_same_row_is_the_same_whenever_it_is_drawn(data: Path) -> None:
 
 
 def test_motion_is_learned_and_taken_along_by_the_model(data: Path, identity: Path, tmp_path: Path) -> None:
-    options = replace(OPTIONS, hold_out=("person1-1",), validate_every=50, pictures_every=50)
+    options = replace(OPTIONS, steps=60, hold_out=("person1-1",), validate_every=30, pictures_every=30)
     task = motion_task(CONFIG.preset, options, MotionSources([data], identity), tmp_path)
     fit(task, options, tmp_path, device="cpu")
     curve = read_curve(tmp_path)
