@@ -12,7 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mytalk.checkpoint import load_into, read_tensors, save_preset, save_speech_model, save_tensors
+from mytalk.checkpoint import (
+    CONFIG,
+    load_into,
+    read_speech_model,
+    read_tensors,
+    save_preset,
+    save_speech_model,
+    save_tensors,
+)
 from mytalk.errors import OptionError
 from mytalk.face.landmarks import INNER_LOWER, INNER_UPPER, LIPS
 from mytalk.motion.model import Conditions, MotionModel
@@ -179,15 +187,17 @@ class MotionSources:
 
 
 def motion_task(preset: Preset, options: MotionOptions, sources: MotionSources, run: Path) -> MotionTask:
-    """The task of a run. A run that goes on keeps the motion space that it began with.
+    """The task of a run. A run that goes on keeps the motion space and the speech model that it began with.
 
-    Raises DataError where there is nothing usable, WeightsError where the identity weights are of another preset.
+    Raises DataError where there is nothing usable, WeightsError where the identity weights are of another preset or the
+    speech model is another one.
     """
     torch.manual_seed(options.seed)
     store = ClipStore(list(sources.data), hold_out=options.hold_out, cache_bytes=0)
-    model = MotionModel(preset, load_front(preset.speech, sources.speech_model))
-    load_into(model.identity, weights_of(sources.identity), "identity")
     newest = Checkpoints(run / "checkpoints", options.keep_best).newest()
+    heard = read_speech_model(run / WEIGHTS) if (run / WEIGHTS / CONFIG).exists() else None
+    model = MotionModel(preset, load_front(preset.speech, sources.speech_model, heard))
+    load_into(model.identity, weights_of(sources.identity), "identity")
     people = sample_people(store, options.seed) if sources.tts or newest is None else []
     model.space = (
         _space_of(newest, preset.motion.coefficients) if newest else fit_space(people, model.space.scale.numel())

@@ -35,6 +35,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     engine.add_argument("--steps", type=int, help="diffusion steps, 1 to 50 (default: the preset's)")
     engine.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
     engine.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+    engine.add_argument("--speech-model", metavar="FOLDER", help="wav2vec 2.0, for presets that need one")
     judges = parser.add_argument_group("networks that judge, if you have their weights")
     judges.add_argument("--syncnet", type=Path, metavar="WEIGHTS", help="syncnet_v2.model, for LSE-D and LSE-C")
     judges.add_argument("--arcface", type=Path, metavar="MODEL.onnx", help="a 112 x 112 face embedder, for IDsim")
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"loading {args.preset}", file=sys.stderr, flush=True)
         import mytalk
 
-        pipeline = mytalk.load(args.preset, device=args.device)
+        pipeline = mytalk.load(args.preset, device=args.device, speech_model=args.speech_model)
     with Progress("scoring", "frame") as progress:
         report = evaluate(jobs, judges, pipeline=pipeline, options=options, window=args.window, progress=progress)
     path = write_report(report, args.output)

@@ -165,12 +165,15 @@ def test_a_preset_that_hears_through_wav2vec_trains_and_says_through_which(
     assert np.isfinite(read_curve(tmp_path / "run")[-1]["x0"])
     assert read_speech_model(tmp_path / "run" / "weights") is not None
     assert not any("front" in name for name in read_tensors(tmp_path / "run" / "weights", "motion"))
+    other = replace(sources, speech_model=str(_small_wav2vec(tmp_path / "other", seed=6)))
+    with pytest.raises(WeightsError, match="other"):
+        motion_task(preset, options, other, tmp_path / "run")
 
 
-def _small_wav2vec(folder: Path) -> Path:
+def _small_wav2vec(folder: Path, seed: int = 5) -> Path:
     transformers = import_transformers()
 
-    torch.manual_seed(5)
+    torch.manual_seed(seed)
     config = transformers.Wav2Vec2Config(
         hidden_size=32,
         num_hidden_layers=1,
