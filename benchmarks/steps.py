@@ -5,6 +5,7 @@
 
 Each clip speaks its own sound; stage 1 alone runs, as a live session runs it, and its landmarks are held against the
 tracked ones. Canonical units throughout: 1 is the distance between the eyes. Give clips that nothing was trained on.
+A preset's default is the fewest steps that are not worse than 50 in error and r, and lose little range.
 
     error    mean distance of the 40 lip points to the tracked ones; above the table: that of a mouth which never moves
     r        correlation of lip aperture with the tracked one
