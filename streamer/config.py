@@ -25,6 +25,7 @@ class ServerConfig:
     preset: str = "edge"
     device: str = "auto"
     speech_model: str | None = None  # None: the one that the preset's checkpoint names, where it needs one
+    dtype: str = "float32"  # or bfloat16, float16
     max_sessions: int = 2
     portrait: Path | None = None  # None: the embedded portrait
     demo_speech: Path | None = None  # None: the embedded speech

@@ -110,7 +110,7 @@ def _load(config: ServerConfig) -> Models:
     import mytalk
 
     leave_some_to_others()
-    pipeline = mytalk.load(config.preset, device=config.device, speech_model=config.speech_model)
+    pipeline = mytalk.load(config.preset, device=config.device, speech_model=config.speech_model, dtype=config.dtype)
     portrait = open_face(config.portrait_path).frames(endless=True)
     for _ in pipeline.dub(islice(portrait, _WARM_UP), np.zeros(0, np.float32)):
         pass

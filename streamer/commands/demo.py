@@ -30,7 +30,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Makes the film, then serves the page until Ctrl-C; raises ``MyTalkError``."""
-    config = ServerConfig(port=args.port, preset=args.preset, device=args.device, speech_model=args.speech_model)
+    config = ServerConfig(
+        port=args.port,
+        preset=args.preset,
+        device=args.device,
+        speech_model=args.speech_model,
+        dtype=args.dtype,
+    )
     output = args.output or DEFAULT_OUTPUT
     force = args.force or args.output is None
     make_film(args, config.portrait_path, config.demo_speech_path, output, length="speech", force=force)

@@ -39,6 +39,12 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", default="edge", help="preset or checkpoint folder (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument(
+        "--dtype",
+        default="float32",
+        choices=("float32", "bfloat16", "float16"),
+        help="numbers that the models calculate with (default: %(default)s)",
+    )
+    parser.add_argument(
         "--speech-model",
         metavar="FOLDER_OR_NAME",
         help="wav2vec 2.0 of a preset that hears through it: a local folder, or a name on the hub "
@@ -72,7 +78,7 @@ def make_film(
         mouth_opening=args.mouth_opening,
         profile="quality",  # a file is in no hurry
     )
-    pipeline = mytalk.load(args.preset, device=args.device, speech_model=args.speech_model)
+    pipeline = mytalk.load(args.preset, device=args.device, speech_model=args.speech_model, dtype=args.dtype)
     with Progress("dubbing", "frame") as progress:
         report = dub(pipeline, source, sound, output, options, length=length, force=force, progress=progress)
     for warning in report.warnings:

@@ -19,6 +19,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--preset", default=defaults.preset, help="preset or checkpoint folder (default: %(default)s)")
     parser.add_argument("--device", default=defaults.device, help="auto, cpu or cuda (default: %(default)s)")
     parser.add_argument(
+        "--dtype",
+        default="float32",
+        choices=("float32", "bfloat16", "float16"),
+        help="numbers that the models calculate with (default: %(default)s)",
+    )
+    parser.add_argument(
         "--speech-model",
         metavar="FOLDER_OR_NAME",
         help="wav2vec 2.0 of a preset that hears through it: a local folder, or a name on the hub",
@@ -45,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
         preset=args.preset,
         device=args.device,
         speech_model=args.speech_model,
+        dtype=args.dtype,
         max_sessions=args.max_sessions,
         portrait=args.portrait,
         ice_servers=tuple(args.ice_server),
