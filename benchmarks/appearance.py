@@ -26,9 +26,8 @@ import numpy as np
 import torch
 
 from mytalk.appearance.model import AppearanceModel
-from mytalk.appearance.preset import EDGE
 from mytalk.appearance.renderer import MouthRenderer
-from mytalk.checkpoint import load_into
+from mytalk.checkpoint import load_into, read_preset
 from mytalk.evaluation.crop import Crop, face_crop, mouth_box
 from mytalk.evaluation.fidelity import change, psnr, sharpness, ssim
 from mytalk.face.landmarks import LOWER_FACE
@@ -58,7 +57,7 @@ def main() -> None:
     """Prints one table for each renderer."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=Path, required=True, help="folder of video files")
-    parser.add_argument("--weights", type=Path, help="folder with appearance.safetensors; the package's by default")
+    parser.add_argument("--weights", type=Path, help="checkpoint folder; the package's by default")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -115,7 +114,7 @@ def score(
             renderer.observe(picture, pose, points)
             continue
         start = time.thread_time()
-        rendered = renderer.render(picture, pose, points, points)
+        rendered = renderer.render(picture, pose, points, points, face=face.points[:, :2])
         spent = time.thread_time() - start
         pair = (face_crop(picture.rgb(), pose), face_crop(rendered.rgb(), pose))
         rows.append((*_compare(*pair, mouth_box(face, pose), before), 1000 * spent))
@@ -148,8 +147,9 @@ def _compare(
 
 
 def _network(folder: Path | None) -> AppearanceModel:
-    model = AppearanceModel(EDGE)
-    load_into(model, folder or Path(str(files("mytalk") / "weights" / "edge")), "appearance")
+    folder = folder or Path(str(files("mytalk") / "weights" / "edge"))
+    model = AppearanceModel(read_preset(folder).appearance)
+    load_into(model, folder, "appearance")
     return model
 
 

@@ -2,36 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mytalk.presets import MotionPreset
-
-
-def rotary(x: Tensor) -> Tensor:
-    """Rotary positions on ``(B, H, T, D)``: attention sees distances only, so a window may start anywhere.
-
-    Su et al. 2021, eq. 34, halves rotated against each other.
-    """
-    half = x.shape[-1] // 2
-    rate = 10_000.0 ** (-torch.arange(half, device=x.device, dtype=torch.float32) / half)
-    angle = torch.arange(x.shape[-2], device=x.device, dtype=torch.float32)[:, None] * rate  # (T, D / 2)
-    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-    a, b = x[..., :half], x[..., half:]
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
-
-
-class FeedForward(nn.Module):
-    def __init__(self, width: int, inner: int, dropout: float) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.up = nn.Linear(width, inner)
-        self.down = nn.Linear(inner, width)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.dropout(self.down(F.silu(self.up(self.norm(x)))))  # type: ignore[no-any-return]
+from mytalk.transformer import FeedForward, rotary
 
 
 class SelfAttention(nn.Module):

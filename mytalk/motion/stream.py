@@ -34,7 +34,7 @@ REACH = 3.5  # standard deviations that a coefficient may leave rest by: what mo
 GAIN = (0.8, 1.6)
 """How far motion is scaled towards the range of a person who opens less or more than most."""
 
-LIVELINESS = 1.2  # few-step sampling gives the mean of what mouths might do, and a mean moves less than a mouth
+LIVELINESS = 1.2  # a model unsure of a mouth stays near the mean of what it might do, which moves less than a mouth
 
 _REST_EVERY = 25  # motion frames between two looks at the rest shape
 _REST_PACE = 0.5  # share of the way to the new estimate at each look

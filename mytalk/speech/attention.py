@@ -47,18 +47,3 @@ def block_mask(tokens: int, block: int, lookback: int, device: torch.device, hea
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     """``(B, H, n, D)`` queries over ``(B, H, past + n, D)`` to ``(B, n, H * D)``."""
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(-2)
-
-
-def rotary(x: Tensor, first: int = 0) -> Tensor:
-    """Rotary positions ``first``, ``first + 1``... on ``(B, H, T, D)``. Su et al. 2021, eq. 34, halves rotated.
-
-    Positions count from the oldest key in sight, never from the session's start: a float angle loses its fraction
-    within a day of live sound.
-    """
-    half = x.shape[-1] // 2
-    rate = 10_000.0 ** (-torch.arange(half, device=x.device, dtype=torch.float32) / half)
-    position = torch.arange(first, first + x.shape[-2], device=x.device, dtype=torch.float32)
-    angle = position[:, None] * rate  # (T, D / 2)
-    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-    a, b = x[..., :half], x[..., half:]
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)

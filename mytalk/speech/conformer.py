@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mytalk.presets import SpeechPreset
-from mytalk.speech.attention import KeyValues, attend, block_mask, rotary
+from mytalk.speech.attention import KeyValues, attend, block_mask
 from mytalk.speech.encoder import CausalConv
 from mytalk.speech.seam import Encoder
+from mytalk.transformer import FeedForward, rotary
 
 TOKENS = 2
 """Tokens a motion frame: 50 Hz."""
@@ -41,18 +42,6 @@ class ConformerState:
     heard: Tensor  # (B,) tokens so far
     layers: list[LayerState]
     tail: Tensor  # (B, D, 1): the downsampling convolution's
-
-
-class FeedForward(nn.Module):
-    def __init__(self, width: int, inner: int, dropout: float) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.up = nn.Linear(width, inner)
-        self.down = nn.Linear(inner, width)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.dropout(self.down(F.silu(self.up(self.norm(x)))))  # type: ignore[no-any-return]
 
 
 class SelfAttention(nn.Module):

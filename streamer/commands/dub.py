@@ -9,6 +9,7 @@ from pathlib import Path
 from mytalk.dub import DubReport, Length, check_length, dub
 from mytalk.media import SpeechReader, open_face
 from mytalk.media.writer import check_output
+from streamer.commands.weights_options import add_weights_options
 from streamer.cores import leave_some_to_others
 from streamer.progress import Progress
 
@@ -36,20 +37,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     """The options of every command that makes a film."""
     parser.add_argument("--seed", type=int, default=0, help="same seed, same mouth (default: %(default)s)")
     parser.add_argument("--steps", type=int, help="diffusion steps, 1 to 50 (default: the preset's)")
-    parser.add_argument("--preset", default="edge", help="preset or checkpoint folder (default: %(default)s)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
-    parser.add_argument(
-        "--dtype",
-        default="float32",
-        choices=("float32", "bfloat16", "float16"),
-        help="numbers that the models calculate with (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--speech-model",
-        metavar="FOLDER_OR_NAME",
-        help="wav2vec 2.0 of a preset that hears through it: a local folder, or a name on the hub "
-        "(default: the one that the preset was trained with, by name)",
-    )
+    add_weights_options(parser)
     parser.add_argument(
         "--mouth-opening", type=float, default=1.0, help="0 keeps it closed, 1 is as generated (default: %(default)s)"
     )

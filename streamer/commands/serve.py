@@ -6,6 +6,7 @@ import argparse
 import logging
 from pathlib import Path
 
+from streamer.commands.weights_options import add_weights_options
 from streamer.config import ServerConfig
 from streamer.server import serve
 
@@ -16,19 +17,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser("serve", help="serve live sessions over WebRTC", description=__doc__)
     parser.add_argument("--host", default=defaults.host, help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=defaults.port, help="port to listen on (default: %(default)s)")
-    parser.add_argument("--preset", default=defaults.preset, help="preset or checkpoint folder (default: %(default)s)")
-    parser.add_argument("--device", default=defaults.device, help="auto, cpu or cuda (default: %(default)s)")
-    parser.add_argument(
-        "--dtype",
-        default="float32",
-        choices=("float32", "bfloat16", "float16"),
-        help="numbers that the models calculate with (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--speech-model",
-        metavar="FOLDER_OR_NAME",
-        help="wav2vec 2.0 of a preset that hears through it: a local folder, or a name on the hub",
-    )
+    add_weights_options(parser)
     parser.add_argument(
         "--max-sessions", type=int, default=defaults.max_sessions, help="sessions at a time (default: %(default)s)"
     )

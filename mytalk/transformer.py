@@ -1,0 +1,36 @@
+"""What the speech encoder's Conformer and the denoiser's have in common."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class FeedForward(nn.Module):
+    """Norm, up, SiLU, down: ``(..., width)`` to the same. Gulati et al. 2020, figure 4."""
+
+    def __init__(self, width: int, inner: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.up = nn.Linear(width, inner)
+        self.down = nn.Linear(inner, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.dropout(self.down(F.silu(self.up(self.norm(x)))))  # type: ignore[no-any-return]
+
+
+def rotary(x: Tensor, first: int = 0) -> Tensor:
+    """Rotary positions ``first``, ``first + 1``... on ``(B, H, T, D)``. Su et al. 2021, eq. 34, halves rotated.
+
+    Positions count from the oldest key in sight, never from the session's start: a float angle loses its fraction
+    within a day of live sound.
+    """
+    half = x.shape[-1] // 2
+    rate = 10_000.0 ** (-torch.arange(half, device=x.device, dtype=torch.float32) / half)
+    position = torch.arange(first, first + x.shape[-2], device=x.device, dtype=torch.float32)
+    angle = position[:, None] * rate  # (T, D / 2)
+    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+    a, b = x[..., :half], x[..., half:]
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)

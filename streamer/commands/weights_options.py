@@ -1,0 +1,23 @@
+"""Options that say which weights a command runs, and on what."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_weights_options(parser: argparse.ArgumentParser) -> None:
+    """``--preset``, ``--device``, ``--dtype`` and ``--speech-model``, as ``mytalk.load`` takes them."""
+    parser.add_argument("--preset", default="edge", help="preset or checkpoint folder (default: %(default)s)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+    parser.add_argument(
+        "--dtype",
+        default="float32",
+        choices=("float32", "bfloat16", "float16"),
+        help="numbers that the models calculate with (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--speech-model",
+        metavar="FOLDER_OR_NAME",
+        help="wav2vec 2.0 of a preset that hears through it: a local folder, or a name on the hub "
+        "(default: the one that the preset was trained with, by name)",
+    )
