@@ -52,7 +52,7 @@ async def test_the_mouth_speaks_and_the_rest_of_the_picture_stays(client: Client
     tracks = (Microphone(said), Camera([picture.rgb()])) if source == "live" else (Microphone(said),)
     receive = () if source == "live" else ("video",)
     async with call(client, *tracks, receive=receive, source=source) as (session, viewer):
-        await viewer.until(pictures=60, sounds=150)
+        await viewer.until(pictures=95, sounds=150)  # nearly all that is said: a busy engine comes late
         state = await client.state(session)
     assert state["untouched_because"] is None
     pictures = [frame.to_ndarray(format="rgb24") for _, frame in viewer.pictures[20:]]
