@@ -19,11 +19,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from render import WAV2LIP
+from timing import Cell, Part, add_options, grid_of, machine, measure_all, table, written
 from torch import Tensor
+from wav2lip_shape import Wav2LipShape
 
-from benchmarks.render import WAV2LIP
-from benchmarks.timing import Cell, Part, add_options, grid_of, machine, measure_all, table, written
-from benchmarks.wav2lip_shape import Wav2LipShape
 from mytalk.errors import PresetError
 from mytalk.face.landmarks import LOWER_COUNT, UPPER_COUNT
 from mytalk.media_time import FRAME_SAMPLES

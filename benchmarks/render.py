@@ -17,9 +17,9 @@ import argparse
 import json
 
 import torch
+from timing import Cell, Part, add_options, grid_of, machine, measure_all, table, written
+from wav2lip_shape import Wav2LipShape
 
-from benchmarks.timing import Cell, Part, add_options, grid_of, machine, measure_all, table, written
-from benchmarks.wav2lip_shape import Wav2LipShape
 from mytalk.appearance.model import AppearanceModel
 from mytalk.presets import PRESETS, Preset
 

@@ -29,10 +29,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from timing import clock, machine, synchronise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.timing import clock, machine, synchronise
 from mytalk.media import SpeechReader
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.presets import PRESETS

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sys
 
+import parameters
 import pytest
 import torch
 
-from benchmarks import parameters
 from mytalk.presets import PRESETS
 
 COUNTED = parameters.rows(PRESETS["paper"])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from steps import Film, Motion, score
 
-from benchmarks.steps import Film, Motion, score
 from mytalk.face.landmarks import LIPS
 
 FRAMES = 120

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 
+import motion
 import pytest
+import render
+import timing
 import torch
+from timing import Cell, Grid, Part
 from torch import Tensor, nn
+from wav2lip_shape import PARAMETERS, Wav2LipShape
 
-from benchmarks import motion, render, timing
-from benchmarks.timing import Cell, Grid, Part
-from benchmarks.wav2lip_shape import PARAMETERS, Wav2LipShape
 from mytalk.presets import PRESETS
 
 CPU = torch.device("cpu")
