@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from mytalk.training.part_worker import Job, Made, begin, make, reject, use_one_
 from mytalk.training.screening import Limits, Reason
 from mytalk.training.shards import Entry, ShardWriter, write_manifest, writing
 from mytalk.training.shots import Part, probe
+from mytalk.training.signals import signals_held
 from mytalk.training.videos import VIDEO_ENDINGS, find_videos, name_people
 
 REJECTED = "rejected.tsv"
@@ -214,7 +216,7 @@ def _workers(processes: int) -> Iterator[Callable[[Job], Future[Made]]]:
     lifeline, ours = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(processes, context, begin, (lifeline,))
     try:
-        yield lambda job: pool.submit(make, job)
+        yield partial(_submit, pool)
     except BaseException:
         ours.close()  # whatever they are at is for the next run
         raise
@@ -222,6 +224,12 @@ def _workers(processes: int) -> Iterator[Callable[[Job], Future[Made]]]:
         pool.shutdown(cancel_futures=True)
         ours.close()
         lifeline.close()
+
+
+def _submit(pool: ProcessPoolExecutor, job: Job) -> Future[Made]:
+    """The first call starts the pool, which cannot be shut down again when it was left half started."""
+    with signals_held():
+        return pool.submit(make, job)
 
 
 def _here(job: Job) -> Future[Made]:
