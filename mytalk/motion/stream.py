@@ -22,7 +22,7 @@ from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.model import Conditions, MotionModel
 from mytalk.motion.sampler import DDIM, frame_noise
 from mytalk.motion.silence import ANTICIPATION, SilenceGate
-from mytalk.motion.space import RestShape
+from mytalk.motion.space import GAIN, RestShape
 from mytalk.motion.windows import Window, WindowPlanner
 from mytalk.presets import WINDOW_FRAMES, Profile
 from mytalk.speech.stream import SpeechStream
@@ -31,10 +31,13 @@ MAX_AHEAD = 60 * 25
 """Motion frames of speech that may wait for their picture."""
 
 REACH = 3.5  # standard deviations that a coefficient may leave rest by: what mouths do
-GAIN = (0.8, 1.6)
-"""How far motion is scaled towards the range of a person who opens less or more than most."""
+LIVELINESS = 1.4
+"""How far motion is spread about its own mean: a model unsure of a mouth stays near the mean of what it might do, which
+moves less than a mouth does, and neither closes nor opens as far."""
 
-LIVELINESS = 1.2  # a model unsure of a mouth stays near the mean of what it might do, which moves less than a mouth
+_MEAN_PRIOR = 25  # motion frames at rest that the mean begins with
+
+READY = 0.02  # aperture up to which lips part before the sound that they get ready for
 
 _REST_EVERY = 25  # motion frames between two looks at the rest shape
 _REST_PACE = 0.5  # share of the way to the new estimate at each look
@@ -56,7 +59,7 @@ class Person:
     lower: NDArray[np.float32] | None = None  # (169, 3) rest shape in use
     upper: NDArray[np.float32] = field(default_factory=lambda: np.zeros((UPPER_COUNT, 3), np.float32))  # mean so far
     seen: int = 0
-    gain: float = LIVELINESS  # of motion, towards this person's own range
+    gain: float = 1.0  # of motion, towards this person's own range
 
     def observe(self, points: NDArray[np.float32]) -> None:
         """Canonical landmarks ``(478, 3)`` of one tracked face."""
@@ -67,7 +70,7 @@ class Person:
     def settle(self) -> None:
         """Move the rest shape and the gain in use towards what has been seen; the first time, all the way."""
         estimate = self.rest.estimate()
-        gain = LIVELINESS * float(np.clip(self.rest.openness(), *GAIN))
+        gain = float(np.clip(self.rest.openness(), *GAIN))
         if self.lower is None:
             self.lower, self.gain = estimate, gain
         else:
@@ -169,14 +172,14 @@ class MotionStream:
             for _ in window.emit:
                 self._gate.next(self._ahead)
             return  # nobody to speak yet: these frames pass through
-        motion = self._sample(window)  # (rows, K)
+        motion, mean = self._sample(window), self._mean()  # (rows, K), (K,)
         for index in window.emit:
             row = motion[index - window.first]
             if index in self._tentative:
                 share = (index - window.emit.start + 1) / (self._profile.lookahead + 1)
                 row = torch.lerp(self._tentative[index], row, share)
             self._history.append(row)
-            yield MotionFrame(index, self._shape(row, self._gate.next(self._ahead)))
+            yield MotionFrame(index, self._shape(mean + LIVELINESS * (row - mean), self._gate.next(self._ahead)))
         self._tentative = {index: motion[index - window.first] for index in window.tentative}
         while self._features_first < window.emit.stop - WINDOW_FRAMES:
             self._features.popleft()
@@ -227,13 +230,22 @@ class MotionStream:
         )
         return self._model.sample(torch.from_numpy(noise)[None].to(device), given, self._sampler)[0].cpu()
 
+    def _mean(self) -> Tensor:
+        """What the mouth did on average ``(K,)`` over the history."""
+        if not self._history:
+            return torch.zeros(self._model.denoiser.coefficients)
+        mean: Tensor = torch.stack(list(self._history)).sum(0) / (len(self._history) + _MEAN_PRIOR)
+        return mean
+
     def _shape(self, row: Tensor, share: float) -> NDArray[np.float32]:
         """Coefficients to landmarks: kept within reach, at rest in silence, lips never through each other."""
         assert self._person.lower is not None
         space = self._model.space
         motion = (row.to(space.scale.device) * self._person.gain).clamp(-REACH, REACH) * share
         lower = self._person.lower + space.decode(motion).cpu().numpy()
-        return np.asarray(space.closed(lower) if aperture(lower) < 0 else lower, np.float32)
+        gap = float(aperture(lower))
+        allowed = max(0.0, min(gap, READY) if self._gate.ready else gap)
+        return np.asarray(lower if allowed == gap else space.opened(lower, allowed - gap), np.float32)
 
 
 def open_by(lower: NDArray[np.float32], amount: float, model: MotionModel) -> NDArray[np.float32]:
