@@ -37,7 +37,7 @@ from mytalk.training.voices.sound import Request
 
 log = logging.getLogger(__name__)
 
-_FORMAT = 2  # of the files, and of how they are made: another number makes them anew
+_FORMAT = 3  # of the files, and of how they are made: another number makes them anew
 _STRETCH = (0.85, 1.25)
 
 

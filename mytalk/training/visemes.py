@@ -1,8 +1,12 @@
 """Classes of phones to mouth: a viseme model with coarticulation.
 
 Four controls in units of the distance between the eyes, relative to rest: ``aperture`` (gap of the inner lips),
-``spread`` (distance of the mouth corners), ``lips`` (height of the outer lips beyond the aperture: pressed and tucked
-lips are thinner) and ``jaw`` (drop of the chin). Blending by dominance functions: Cohen and Massaro 1993, eq. 1-4.
+``spread`` (distance of the mouth corners), ``lips`` (height of the outer lips beyond the aperture: met and rounded
+lips are thicker, tucked ones thinner) and ``jaw`` (drop of the chin). Blending by dominance functions: Cohen and
+Massaro 1993, eq. 1-4.
+
+The targets of English classes were drawn towards a least-squares fit to GRID speaker 1 (a training clip's man, with his
+word times); those of classes that his commands lack follow their neighbours.
 """
 
 from __future__ import annotations
@@ -31,40 +35,50 @@ class Viseme:
     jaw: float
     lips: float = 0.0
     strength: float = 1.0
-    reach: float = 0.09  # seconds in which its dominance falls to 1 / e
+    reach: float = 0.065  # seconds in which its dominance falls to 1 / e
 
 
-_VOWELS = {
-    "i": (0.08, 0.07, 0.03),
-    "ih": (0.1, 0.03, 0.05),
-    "ix": (0.09, 0.03, 0.04),
-    "e": (0.12, 0.05, 0.06),
-    "eh": (0.15, 0.03, 0.08),
-    "ae": (0.22, 0.04, 0.13),
-    "a": (0.26, -0.01, 0.16),
-    "ah": (0.15, 0.0, 0.09),
-    "schwa": (0.11, 0.0, 0.06),
-    "er": (0.09, -0.05, 0.05),
-    "y": (0.07, -0.1, 0.03),
-    "oe": (0.12, -0.08, 0.06),
-    "open-o": (0.19, -0.08, 0.12),
-    "o": (0.14, -0.1, 0.08),
-    "uh": (0.09, -0.07, 0.05),
-    "u": (0.06, -0.12, 0.03),
+_VOWELS = {  # aperture, spread, jaw, lips
+    "i": (0.11, 0.05, 0.05, -0.01),
+    "ih": (0.13, 0.02, 0.07, 0.01),
+    "ix": (0.11, 0.02, 0.05, 0.0),
+    "e": (0.145, 0.03, 0.07, 0.0),
+    "eh": (0.16, 0.02, 0.085, 0.0),
+    "ae": (0.215, 0.03, 0.125, 0.0),
+    "a": (0.23, 0.0, 0.145, 0.01),
+    "ah": (0.14, -0.01, 0.095, 0.01),
+    "schwa": (0.12, 0.0, 0.06, 0.0),
+    "er": (0.09, -0.05, 0.05, 0.01),
+    "y": (0.06, -0.09, 0.04, 0.02),
+    "oe": (0.12, -0.08, 0.06, 0.01),
+    "open-o": (0.17, -0.08, 0.115, 0.01),
+    "o": (0.14, -0.1, 0.08, 0.01),
+    "uh": (0.07, -0.06, 0.04, 0.01),
+    "u": (0.05, -0.095, 0.04, 0.02),
 }
-_TONGUE = {"dental": 0.06, "alveolar": 0.06, "trill": 0.07, "sibilant": 0.04, "velar": 0.07}
-_ROUNDED = {"postalveolar": (0.06, -0.07), "rhotic": (0.06, -0.06), "labiovelar": (0.03, -0.12)}
+_TONGUE = {
+    "dental": (0.05, 0.005, 0.025, 0.0),
+    "alveolar": (0.07, 0.0, 0.045, 0.01),
+    "trill": (0.07, 0.0, 0.04, 0.0),
+    "velar": (0.09, 0.005, 0.035, -0.005),
+    "sibilant": (0.065, 0.005, 0.03, -0.005),
+}
+_ROUNDED = {
+    "postalveolar": (0.065, -0.07, 0.025, 0.01),
+    "rhotic": (0.03, -0.07, 0.03, 0.02),
+}
 
 # one for each of mytalk.training.voices.phones.CLASSES
 VISEMES: dict[str, Viseme] = {
-    **{name: Viseme(a, s, j) for name, (a, s, j) in _VOWELS.items()},
-    **{name: Viseme(a, 0.01, a * 0.4, strength=0.5) for name, a in _TONGUE.items()},
-    **{name: Viseme(a, s, a * 0.4, 0.01, strength=0.8) for name, (a, s) in _ROUNDED.items()},
-    "bilabial": Viseme(-0.02, 0.0, 0.0, -0.04, strength=6.0, reach=0.045),
-    "labiodental": Viseme(0.01, 0.01, 0.0, -0.03, strength=4.0, reach=0.05),
+    **{name: Viseme(*targets) for name, targets in _VOWELS.items()},
+    **{name: Viseme(*targets, strength=0.5) for name, targets in _TONGUE.items()},
+    **{name: Viseme(*targets) for name, targets in _ROUNDED.items()},
+    "bilabial": Viseme(-0.02, -0.02, 0.04, 0.02, strength=6.0, reach=0.035),
+    "labiodental": Viseme(0.01, 0.0, 0.02, -0.01, strength=4.0, reach=0.035),
+    "labiovelar": Viseme(0.0, -0.12, 0.02, 0.03, strength=2.0),
     "palatal": Viseme(0.06, 0.05, 0.02, strength=0.6),
     "glottal": Viseme(0.1, 0.0, 0.05, strength=0.3),
-    "silence": Viseme(0.0, 0.0, 0.0, strength=1.5, reach=0.12),
+    "silence": Viseme(0.0, 0.0, 0.0, strength=1.5, reach=0.085),
 }
 
 
@@ -86,7 +100,7 @@ def speak(classes: list[tuple[str, float]], seconds: float, rng: np.random.Gener
     How far this speaker opens, and how quickly the mouth follows, are drawn from ``rng``. The mouth leads the sound by
     20 ms. Lips meet in every bilabial, however short, for at least one frame.
     """
-    amount, agility, lead = rng.uniform(0.6, 1.25), rng.uniform(0.8, 1.25), 0.02
+    amount, agility, lead = rng.uniform(0.8, 1.5), rng.uniform(0.8, 1.25), 0.02
     times = np.arange(int(seconds * _FINE_RATE)) / _FINE_RATE + lead
     total = np.full(len(times), 1e-4)
     mixed = np.zeros((len(times), 4))
