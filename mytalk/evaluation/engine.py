@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.evaluation.films import Film, Sound
+from mytalk.evaluation.films import Pictures, Sound
 from mytalk.evaluation.moment import Pair
 from mytalk.face import Face, PoseFilter, fit_pose
 from mytalk.face.landmarks import LIPS, aperture
@@ -56,22 +56,42 @@ class Asked:
         return np.stack([self.lips.get(index, unknown) for index in range(frames)])
 
 
+def enrolment_of(film: Pictures, *, paired: bool) -> int:
+    """Samples of media time in which a film's mouths may be learned; a still picture is learned from once."""
+    if film.still:
+        return 1
+    short = paired and film.seconds is not None and film.seconds <= SHORT_SECONDS
+    return ENROL_SHORT if short else ENROL
+
+
 class EngineRun:
     """One film made to say ``sound``: iterate for its pairs, and read ``asked`` after.
 
     The first seconds enrol the speaker; pairs of that time are marked as not to be scored where ``paired``. Then the
     engine may keep no more mouths (``learn`` False): the true mouth of each frame would be the very answer. The film
     ends where its pictures or the speech end. Stage 1 runs twice, once on its own, for what it asks for.
+
+    ``enrol`` False: the engine starts knowing nothing of the person, as a live session does; the same pairs are scored.
+    ``faces``: those of the film's pictures in order, where they were tracked before.
     """
 
-    def __init__(self, pipeline: Pipeline, film: Film, sound: Sound, options: StreamOptions, *, paired: bool) -> None:
-        self._film, self._sound, self._paired = film, sound, paired
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        film: Pictures,
+        sound: Sound,
+        options: StreamOptions,
+        *,
+        paired: bool,
+        enrol: bool = True,
+        faces: Iterable[Face | None] | None = None,
+    ) -> None:
+        self._film, self._sound, self._paired, self._enrols, self._faces = film, sound, paired, enrol, faces
         self._stream: LipSyncStream = pipeline.stream(replace(options, learn=not paired))
         profile = PROFILES[options.profile]
         self._motion = MotionStream(pipeline.motion, profile, steps=options.steps or pipeline.steps, seed=options.seed)
         self._poses = PoseFilter()
-        short = paired and film.seconds is not None and film.seconds <= SHORT_SECONDS
-        self._enrolment = ENROL_SHORT if short else ENROL
+        self._enrolment = enrolment_of(film, paired=paired)
         self.hop = profile.hop  # motion frames that each window emits
         self._waiting: deque[Tracked] = deque()  # bounded by the stream's latency
         self.asked = Asked()
@@ -79,7 +99,7 @@ class EngineRun:
     def __iter__(self) -> Iterator[Pair]:
         try:
             tracked = self._track()
-            for frame, face in chain(self._enrol(tracked), tracked):
+            for frame, face in chain(self._enrol(tracked) if self._enrols else (), tracked):
                 if frame.at >= len(self._sound):
                     break
                 self._waiting.append((frame, face))
@@ -94,12 +114,15 @@ class EngineRun:
             self._stream.close()
 
     def _track(self) -> Iterator[Tracked]:
+        if self._faces is not None:
+            yield from zip(self._film.frames(), self._faces, strict=False)
+            return
         for frame in self._film.frames():
             yield frame, self._stream.track(frame.picture)
 
     def _enrol(self, tracked: Iterator[Tracked]) -> list[Tracked]:
         ahead: list[Tracked] = []
-        room = max(2, _ENROL_BYTES // picture_bytes(self._film.reader.info))
+        room = max(2, _ENROL_BYTES // picture_bytes(self._film.info))
         for frame, face in tracked:
             ahead.append((frame, face))
             if frame.at >= self._enrolment or len(ahead) >= room:
