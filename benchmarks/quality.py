@@ -3,10 +3,10 @@
     python benchmarks/quality.py CLIP... [--speech WAV...] [--preset edge] [--profile balanced] [--json FILE]
         [--strips FOLDER] [--systems ours cold copy blur loudness] [--no-speed]
 
-Each clip is dubbed with its own speech, with that of the next clip, and with one of the ``--speech`` files in turn (give
-other languages). Motion is scored twice: on the landmarks that stage 1 gives, and on landmarks tracked again in the
-film, encoded to H264 and decoded as a viewer gets it; the second one counts. Then stage 2 alone paints the clip at its
-true landmarks. The first 3 s enrol the speaker (1.5 s of a clip up to 4 s, dubbed with its own speech), and their
+Each clip is dubbed with its own speech, with that of the next clip, and with one of the ``--speech`` files in turn
+(give other languages). Motion is scored twice: on the landmarks that stage 1 gives, and on landmarks tracked again in
+the film, encoded to H264 and decoded as a viewer gets it; the second one counts. Then stage 2 alone paints the clip at
+its true landmarks. The first 3 s enrol the speaker (1.5 s of a clip up to 4 s, dubbed with its own speech), and their
 pictures are not compared; with its own speech no mouth is learned after them. Give clips that nothing was trained on.
 
     ours       the preset, enrolled
@@ -181,7 +181,7 @@ class Bench:
             fidelity.push(moment)
             strip.push(moment, motion.mouth_lmd)
         if self._strips is not None:
-            _draw(strip, self._strips / f"{job.name}--{system}.jpg")
+            _draw(strip, self._strips / f"{job.name}--{system}.png")
         frames = motion.made.frames
         score = own_speech if job.paired else other_speech
         figures: Figures = {}
@@ -216,7 +216,7 @@ def _draw(strip: Strip, path: Path) -> None:
     columns = [cv2.imdecode(np.frombuffer(cell.jpeg, np.uint8), cv2.IMREAD_COLOR) for cell in strip.even]
     if columns:
         path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(path), np.hstack(columns), [cv2.IMWRITE_JPEG_QUALITY, 92])
+        cv2.imwrite(str(path), np.hstack(columns))
 
 
 def speed(preset: str) -> Figures:
@@ -233,9 +233,7 @@ def speed(preset: str) -> Figures:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", nargs="+", type=Path, metavar="CLIP", help="films of talking faces, and portraits")
-    parser.add_argument(
-        "--speech", nargs="+", type=Path, default=[], metavar="WAV", help="other people's, other languages"
-    )
+    parser.add_argument("--speech", nargs="+", type=Path, default=[], metavar="WAV", help="other languages' speech")
     parser.add_argument("--preset", default="edge", help="preset or checkpoint folder (default: %(default)s)")
     parser.add_argument("--profile", default="balanced", choices=sorted(PROFILES))
     parser.add_argument("--steps", type=int, default=None, help="diffusion steps (default: the preset's)")

@@ -45,7 +45,7 @@ class Goal:
         return "-" if math.isnan(value) else "inf" if math.isinf(value) else f"{value:.{self.digits}f}"
 
     def worst(self, values: Mapping[str, float]) -> str:
-        """The clip that lies farthest from the aim, by ratio where the aim has two sides; empty where none is judged."""
+        """The clip that lies farthest from the aim, by ratio where it has two sides; empty where none is judged."""
         known = {clip: value for clip, value in values.items() if not math.isnan(value)}
         if self.aim is None or not known:
             return ""
@@ -72,7 +72,7 @@ def _mouth(group: str, title: str, *, paired: bool) -> list[Goal]:
             rows += [
                 Goal(f"{key}.correlation", f"{name}: aperture correlation", (0.60, 1), (0.70, 1), 3),
                 Goal(f"{key}.in_time", f"{name}: share of clips within 1 frame", (0.8, 1), (1, 1)),
-                Goal(f"{key}.lag", f"{name}: lag of the best correlation, frames", digits=0),
+                Goal(f"{key}.lag", f"{name}: best lag, frames", digits=0),
                 Goal(f"{key}.lip_distance", f"{name}: lip distance / inter-ocular", (0, 0.045), (0, 0.030), 4),
                 Goal(f"{key}.still_distance", f"{name}: ... of a mouth that never moves", digits=4),
                 Goal(f"{key}.closed_when_true", f"{name}: closed when the true one is", (0.7, 1), (0.9, 1), 2, True),
@@ -134,8 +134,9 @@ def summary(scores: Scores) -> str:
         clip = goal.worst(values)
         title = f"{goal.title}{' *' if goal.own_bounds else ''}"
         median = float(np.median(list(values.values()))) if values else math.nan
+        ours = cell(goal, mean(goal, scores.get(OURS, {})))
         lines.append(
-            f"{title:55.55} {bounds(goal.floor):>11} {bounds(goal.aim):>11} {cell(goal, mean(goal, scores.get(OURS, {})))}"
+            f"{title:55.55} {bounds(goal.floor):>11} {bounds(goal.aim):>11} {ours}"
             f" {goal.show(median):>8} {goal.show(values.get(clip, math.nan)):>8} {clip:16.16}"
             + "".join(f"   {cell(goal, mean(goal, scores[name]))}" for name in others)
         )

@@ -25,7 +25,7 @@ from mytalk.face.landmarks import LIPS_OUTER, LOWER_FACE, aperture
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.space import RestShape
 from mytalk.motion.stream import MotionFrame
-from mytalk.picture import Picture
+from mytalk.picture import Picture, VideoFrame
 from mytalk.stream import MAX_YAW
 
 if TYPE_CHECKING:
@@ -92,12 +92,12 @@ class LoudnessRun:
             scored = not (self._paired and frame.at < self._enrolment)
             yield Pair(frame, replace(frame, picture=picture), face, scored=scored)
 
-    def _frames(self) -> Iterator[tuple[object, Face | None]]:
+    def _frames(self) -> Iterator[tuple[VideoFrame, Face | None]]:
         return zip(self._filmed.film.frames(), self._filmed.faces_in_order(), strict=False)
 
     def _enrol(self) -> tuple[NDArray[np.float32], Curve]:
         """The rest shape ``(169, 3)``, and the aperture at 25 Hz."""
-        gaps = []
+        gaps: list[float] = []
         for frame, face in self._frames():
             if frame.at >= self._enrolment and gaps:
                 break
@@ -120,7 +120,7 @@ class LoudnessRun:
 
 
 def loud_aperture(sound: Sound, wanted: float) -> Curve:
-    """Aperture at 25 Hz that is 0 from 30 dB under the loudest tenth down, and has the standard deviation ``wanted``."""
+    """Aperture at 25 Hz, 0 from 30 dB under the loudest tenth down, with the standard deviation ``wanted``."""
     level = loudness(sound)
     share = np.clip((level - (float(np.quantile(level, 0.9)) - SILENT)) / SILENT, 0, None)
     return np.asarray(share * (wanted / max(float(share.std()), 1e-6)), np.float32)
