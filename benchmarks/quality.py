@@ -44,14 +44,15 @@ from mytalk import Pipeline, StreamOptions
 from mytalk.errors import NoSpeechError, OptionError
 from mytalk.evaluation.baselines import CopyRun, LoudnessRun, blurred
 from mytalk.evaluation.closure import Bilabial, bilabials_beside
-from mytalk.evaluation.engine import Asked, EngineRun, enrolment_of
+from mytalk.evaluation.engine import EngineRun, enrolment_of
 from mytalk.evaluation.fidelity import Fidelity
 from mytalk.evaluation.filmed import Filmed, Shapes, look_through, shapes_of
+from mytalk.evaluation.first_stage import Asked, asked_of_noise
 from mytalk.evaluation.moment import Pair, watch
 from mytalk.evaluation.motion import Heard, MotionScores
 from mytalk.evaluation.speaking import other_speech, own_speech
 from mytalk.evaluation.strips import Strip
-from mytalk.evaluation.sync import Curve
+from mytalk.evaluation.sync import Curve, correlation
 from mytalk.evaluation.true_landmarks import Finish, score_pixels
 from mytalk.evaluation.viewed import Recording
 from mytalk.face import Face
@@ -136,6 +137,13 @@ class Bench:
                 if system == "blur" and OURS in self._systems:
                     continue  # made along with ours
                 yield from self._made(job, system, folder)
+
+    def deaf(self, clip: Filmed) -> Figures:
+        """How far ours follows the filmed mouth while it hears a steady noise: what it reads off the face."""
+        enrolment = enrolment_of(clip.film, paired=True)
+        asked = asked_of_noise(self._pipeline, zip(clip.at, clip.faces, strict=True), self._options, enrolment)
+        aperture = clip.shapes.aperture
+        return {"own.asked.deaf": correlation(asked.curve(len(aperture)), aperture)}
 
     def pixels(self, clip: Filmed) -> Iterator[tuple[str, Figures]]:
         """Stage 2 alone, at the true landmarks. Following loudness has no pixels of its own."""
@@ -256,22 +264,31 @@ def main() -> None:
     names = [name for name in SYSTEMS if name in arguments.systems]
     scores: Scores = {name: {film.name: {} for film in films} for name in names}
     drawn: Scores = {name: {} for name in names}
+    steps = options.steps or pipeline.steps
+
+    def save() -> None:
+        """After each film: a long run that is stopped has lost little."""
+        if arguments.json is not None:
+            written = {"machine": platform.platform(), "options": asdict(options), "steps": steps}
+            tables = {"clips": plain(scores), "portraits": plain(drawn)}
+            arguments.json.write_text(json.dumps({**written, **tables}, indent=1, allow_nan=False) + "\n")
+
     for job in tqdm(jobs_of(films, portraits, speeches), "dubbing", unit="film"):
         for name, figures in bench.run(job):
             table = drawn[name].setdefault(job.name, {}) if job.clip.film.still else scores[name][job.clip.name]
             table.update(figures)
+        save()
     for film in tqdm(films, "painting", unit="clip"):
         for name, figures in bench.pixels(film):
             scores[name][film.name].update(figures)
+        if OURS in names:
+            scores[OURS][film.name].update(bench.deaf(film))
+        save()
     if not arguments.no_speed and OURS in names and films:
         scores[OURS]["(throughput.py)"] = speed(arguments.preset)
-    steps = options.steps or pipeline.steps
     print(f"{platform.machine()}, preset {pipeline.preset.name}, profile {options.profile}, {steps} steps\n")
     print(report(scores, drawn))
-    if arguments.json is not None:
-        written = {"machine": platform.platform(), "options": asdict(options), "steps": steps}
-        tables = {"clips": plain(scores), "portraits": plain(drawn)}
-        arguments.json.write_text(json.dumps({**written, **tables}, indent=1, allow_nan=False) + "\n")
+    save()
 
 
 def report(scores: Scores, drawn: Scores) -> str:

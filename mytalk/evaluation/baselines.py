@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytalk.appearance.renderer import MouthRenderer
-from mytalk.evaluation.engine import Asked, enrolment_of
-from mytalk.evaluation.filmed import Filmed, spread
+from mytalk.evaluation.engine import enrolment_of
+from mytalk.evaluation.filmed import Filmed
 from mytalk.evaluation.films import Sound
+from mytalk.evaluation.first_stage import Asked
 from mytalk.evaluation.moment import Pair
 from mytalk.evaluation.sync import SILENT, Curve, loudness
 from mytalk.face import Face, HeadPose, PoseFilter, fit_pose
-from mytalk.face.landmarks import LIPS_OUTER, LOWER_FACE, aperture
+from mytalk.face.landmarks import LIPS_OUTER, LOWER_FACE
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.space import RestShape
 from mytalk.motion.stream import MotionFrame
@@ -35,7 +36,7 @@ BLUR = 0.05
 """Standard deviation of the blur, in distances between the eyes: 4 pixels of the 256 x 256 face crop."""
 
 USUAL_RANGE = 0.064
-"""Spread of aperture that a face is given of which no more than one mouth is known."""
+"""Standard deviation of aperture of most people, which ``RestShape.openness`` scales to this person's."""
 
 _OUTER, _LOWER = list(LIPS_OUTER), list(LOWER_FACE)
 
@@ -61,8 +62,8 @@ class CopyRun:
 class LoudnessRun:
     """Aperture follows the level of each motion frame, and opens and closes this person's rest shape.
 
-    Scaled to the person's range in the enrolment, where it has one. It knows the whole sound, so that no smoothing or
-    delay costs it anything.
+    Scaled to the person's range in the enrolment, as far as it shows one. It knows the whole sound, so that no
+    smoothing or delay costs it anything.
     """
 
     def __init__(self, pipeline: Pipeline, filmed: Filmed, sound: Sound, *, paired: bool) -> None:
@@ -97,19 +98,16 @@ class LoudnessRun:
 
     def _enrol(self) -> tuple[NDArray[np.float32], Curve]:
         """The rest shape ``(169, 3)``, and the aperture at 25 Hz."""
-        gaps: list[float] = []
+        seen = False
         for frame, face in self._frames():
-            if frame.at >= self._enrolment and gaps:
+            if frame.at >= self._enrolment and seen:
                 break
             if face is None:
                 continue
-            pose = fit_pose(face)
-            lower = pose.to_canonical(face.points)[_LOWER]
-            self._rest.observe(lower)
+            pose, seen = fit_pose(face), True
+            self._rest.observe(pose.to_canonical(face.points)[_LOWER])
             self._renderer.observe(frame.picture, pose, face.points[_LOWER, :2])
-            gaps.append(float(aperture(lower)))
-        known = spread(np.array(gaps, np.float32)) if len(gaps) > 1 else USUAL_RANGE
-        return self._rest.estimate(), loud_aperture(self._sound, known)
+        return self._rest.estimate(), loud_aperture(self._sound, USUAL_RANGE * self._rest.openness())
 
     def _pose(self, face: Face | None, at: int) -> HeadPose | None:
         pose = None if face is None else fit_pose(face)

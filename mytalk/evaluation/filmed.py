@@ -32,9 +32,13 @@ class Shapes:
 
 @dataclass(frozen=True, slots=True)
 class Filmed:
-    """A film or a portrait with the faces of its pictures, in order. ``shapes`` has no rows for a portrait."""
+    """A film or a portrait, with the media times and faces of its pictures in order; a portrait has one.
+
+    ``shapes`` has no rows for a portrait.
+    """
 
     film: Pictures
+    at: list[int] = field(repr=False)
     faces: list[Face | None] = field(repr=False)
     shapes: Shapes = field(repr=False)
     sound: Sound | None = field(repr=False)
@@ -51,19 +55,22 @@ def look_through(path: Path) -> Filmed:
     """A film or an image. Raises UnreadableError, and NoFaceError where no picture shows a face."""
     reader = VideoReader(path)
     film = Portrait(path) if reader.image or reader.single else Film(path)
-    tracker, track, faces = FaceTracker(), LipTrack(), []
+    tracker, track = FaceTracker(), LipTrack()
+    at: list[int] = []
+    faces: list[Face | None] = []
     try:
         for frame in film.frames():
+            at.append(frame.at)
             faces.append(tracker(frame.picture))
             if film.still:
                 break
-            track.push(frame.at, faces[-1])
+            track.push(at[-1], faces[-1])
     finally:
         tracker.close()
     if all(face is None for face in faces):
         raise NoFaceError(f"{path}: no face found (need one at least {MIN_FACE_PIXELS} px wide, seen from the front)")
     sound = film.sound() if isinstance(film, Film) else None
-    return Filmed(film, faces, shapes_of(track, track.frames), sound)
+    return Filmed(film, at, faces, shapes_of(track, track.frames), sound)
 
 
 def shapes_of(track: LipTrack, frames: int) -> Shapes:
