@@ -85,13 +85,13 @@ def _network(folder: Path | None) -> AppearanceModel:
     return model
 
 
-_HEAD = f"{'clip':36} frames   PSNR   SSIM  mouth  sharp  flicker     ms"
+_HEAD = f"{'clip':36} frames   PSNR   SSIM  mouth  sharp detail  flicker     ms"
 
 
 def _row(clip: str, one: PixelScore) -> str:
     return (
         f"{clip:36.36} {one.frames:6d} {one.psnr:6.2f} {one.ssim:6.4f} {one.mouth_psnr:6.2f} "
-        f"{one.sharpness:6.2f} {one.flicker:8.2f} {one.milliseconds:6.1f}"
+        f"{one.sharpness:6.2f} {one.detail:6.2f} {one.flicker:8.2f} {one.milliseconds:6.1f}"
     )
 
 

@@ -12,8 +12,11 @@ pictures are not compared; with its own speech no mouth is learned after them. G
     ours       the preset, enrolled
     cold       the same, knowing nothing of the person to begin with: one reference mouth, and a range not yet known
     copy       the film as it is. Perfect while it says what it said; see "with the own film" in unpaired speech
-    blur       ours with a soft mouth. See sharpness
+    blur       ours with a soft mouth. See sharpness; with grain on it, that may look right, and "detail" does not
     loudness   a mouth as far open as the sound is loud, at the person's range, painted by stage 2. See the correlation
+
+"Hearing noise" gives stage 1 a steady noise instead of the speech: a mouth that follows the film all the same is read
+off the filmed cheeks and nose, and would follow them in any speech.
 
 Images among the clips are portraits: they say each ``--speech`` file, are drawn by ``--strips``, and have a table of
 their own. Strips are 8 frames of the encoded film: true (the source, in unpaired speech), ours, and in own speech the

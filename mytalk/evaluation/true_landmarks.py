@@ -15,7 +15,7 @@ import numpy as np
 from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.renderer import MouthRenderer
 from mytalk.evaluation.crop import Box, Crop, face_crop, mouth_box
-from mytalk.evaluation.fidelity import change, psnr, sharpness, ssim
+from mytalk.evaluation.fidelity import change, detail, psnr, sharpness, ssim
 from mytalk.face import Face, fit_pose
 from mytalk.face.landmarks import LOWER_FACE
 from mytalk.picture import Picture, VideoFrame
@@ -35,6 +35,7 @@ class PixelScore:
     ssim: float
     mouth_psnr: float
     sharpness: float  # variance of the mouth box's Laplacian, rendered / filmed, median
+    detail: float  # correlation of the mouth box's Laplacian with the filmed one's
     flicker: float  # frame-to-frame change of the mouth box, rendered / filmed
     milliseconds: float  # one thread's CPU time for one render, median
 
@@ -78,9 +79,9 @@ def score_pixels(
 
 def _summary(table: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> PixelScore:
     psnr, ssim, mouth_psnr = (float(value) for value in table[:, :3].mean(axis=0))
-    flicker = float(table[:, 4].sum() / max(table[:, 5].sum(), 1e-9))
-    sharp, milliseconds = float(np.median(table[:, 3])), float(np.median(table[:, 6]))
-    return PixelScore(len(table), psnr, ssim, mouth_psnr, sharp, flicker, milliseconds)
+    flicker = float(table[:, 5].sum() / max(table[:, 6].sum(), 1e-9))
+    sharp, milliseconds = float(np.median(table[:, 3])), float(np.median(table[:, 7]))
+    return PixelScore(len(table), psnr, ssim, mouth_psnr, sharp, float(np.nanmean(table[:, 4])), flicker, milliseconds)
 
 
 def _compare(filmed: Crop, rendered: Crop, box: Box, before: tuple[Crop, Crop] | None) -> tuple[float, ...]:
@@ -90,5 +91,6 @@ def _compare(filmed: Crop, rendered: Crop, box: Box, before: tuple[Crop, Crop] |
         changes = tuple(change(now, old, box) for now, old in pairs)
     return (
         psnr(filmed, rendered), ssim(filmed, rendered), psnr(filmed[box], rendered[box]),
-        sharpness(rendered[box]) / max(sharpness(filmed[box]), 1e-6), *changes,
+        sharpness(rendered[box]) / max(sharpness(filmed[box]), 1e-6),
+        detail(filmed[box], rendered[box]), *changes,
     )  # fmt: skip
