@@ -295,7 +295,7 @@ def main() -> None:
 
 
 def report(scores: Scores, drawn: Scores) -> str:
-    parts = [summary(scores)]
+    parts = [summary(scores)] if any(scores.values()) else []
     for title, tables in (("", scores), ("portraits, ", drawn)):
         parts += [f"{title}{name}, clip by clip\n{by_clip(clips)}" for name, clips in tables.items() if clips]
     return "\n\n".join(parts)

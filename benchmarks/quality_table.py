@@ -89,6 +89,7 @@ def _mouth(group: str, title: str, *, paired: bool) -> list[Goal]:
             rows += [
                 Goal(f"{key}.correlation", f"{name}: correlation with its speaker", digits=3),
                 Goal(f"{key}.follows_film", f"{name}: ... with the own film", _most(0.3), _most(0.15), 3, True),
+                Goal(f"{key}.range", f"{name}: aperture deviation / inter-ocular", digits=3),
             ]
         if paired and stage == "asked":
             rows.append(Goal(f"{key}.deaf", f"{name}: correlation hearing noise", _most(0.3), _most(0.15), 3, True))

@@ -37,16 +37,18 @@ def own_speech(ours: Shapes, filmed: Shapes, heard: Heard) -> dict[str, float]:
 def other_speech(ours: Shapes, filmed: Shapes, heard: Heard) -> dict[str, float]:
     """Of a mouth that says something the filmed one does not. ``heard.aperture`` is the speaker's own; NaN: not filmed.
 
-    The range is against the filmed mouth over its whole film, since it is the same person's. ``follows_film`` is the
-    correlation with the filmed mouth, which says something else: 1 is a copy of the source, and 0 is right.
+    ``range_ratio`` is against the filmed mouth over its whole film, since it is the same person's; ``range`` is ours,
+    in distances between the eyes. ``follows_film`` is the correlation with the filmed mouth, which says something
+    else: 1 is a copy of the source, and 0 is right.
     """
     frames = _frames(ours, ours, heard)
     ours = ours.until(frames)
     out = aperture_scores(ours.aperture, heard.aperture[:frames], heard)
+    out["range"] = spread(ours.aperture)
     if not len(filmed.aperture):  # a portrait
         return out
     both = min(frames, len(filmed.aperture))
-    out["range_ratio"] = spread(ours.aperture) / max(spread(filmed.aperture), 1e-6)
+    out["range_ratio"] = out["range"] / max(spread(filmed.aperture), 1e-6)
     out["follows_film"] = correlation(ours.aperture[:both], filmed.aperture[:both])
     return out
 

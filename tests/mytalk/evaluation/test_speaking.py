@@ -96,4 +96,5 @@ def test_a_portrait_has_no_film_to_follow() -> None:
     nothing = Shapes(np.zeros(0, np.float32), np.zeros((0, len(LIPS), 2), np.float32))
     scores = other_speech(mouth(gap()), nothing, heard(np.full(FRAMES, np.nan, np.float32)))
     assert scores["closed_in_silence"] == 1
+    assert scores["range"] == pytest.approx(gap().std(), rel=1e-4)
     assert not scores.keys() & {"follows_film", "range_ratio", "correlation"}
