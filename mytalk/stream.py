@@ -21,7 +21,7 @@ from mytalk.face import Face, FaceTracker, HeadPose, PoseFilter, fit_pose
 from mytalk.face.landmarks import LOWER_FACE
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.model import MotionModel
-from mytalk.motion.stream import MotionFrame, MotionStream, open_by
+from mytalk.motion.stream import REWIND, MotionFrame, MotionStream, open_by
 from mytalk.picture import Picture, VideoFrame
 from mytalk.presets import PROFILES
 
@@ -37,7 +37,8 @@ MAX_YAW = 0.9
 class StreamOptions:
     """What a session may choose. ``steps`` None takes the preset's.
 
-    ``learn`` False keeps no mouths but those of ``enrol``: measuring asks for it.
+    ``learn`` False keeps no mouths but those of ``enrol``: measuring asks for it. ``live`` keeps half a second of
+    pictures that have been made, because a barge-in has them made again.
     """
 
     seed: int = 0
@@ -46,6 +47,7 @@ class StreamOptions:
     mouth_opening: float = 1.0
     still: bool = False
     learn: bool = True
+    live: bool = False
 
     def __post_init__(self) -> None:
         if self.profile not in PROFILES:
@@ -88,6 +90,7 @@ class LipSyncStream:
         self._still_face: tuple[Picture, Face | None] | None = None
         self._poses = PoseFilter()
         self._waiting: deque[_Waiting] = deque()
+        self._made: deque[_Waiting] = deque()  # pictures that ``clear`` may take back
         self._shapes: deque[MotionFrame] = deque()  # not yet passed by a picture, plus the one before
         self._found = FADE_FRAMES
         self._finished = False
@@ -169,9 +172,17 @@ class LipSyncStream:
         """No more input: what waits comes out of ``pull``, the mouth staying as it was last."""
         self._finished = True
 
-    def clear(self) -> int:
-        """Barge-in: forget speech not yet spoken. Gives the media time from which new speech goes on."""
-        self.speech_samples = self._motion.clear()
+    def clear(self, at: int | None = None) -> int:
+        """Barge-in: forget speech not yet spoken. Gives the media time from which new speech goes on.
+
+        A live stream makes the pictures from media time ``at`` on again, those that were pulled already as well: half
+        a second of them at most. They come first out of ``pull``.
+        """
+        self.speech_samples = self._motion.clear(None if at is None else at // FRAME_SAMPLES)
+        while self._shapes and self._shapes[-1].index * FRAME_SAMPLES >= self.speech_samples:
+            self._shapes.pop()
+        while self._made and self._made[-1].frame.at >= max(self.speech_samples, at or 0):
+            self._waiting.appendleft(self._made.pop())
         return self.speech_samples
 
     def pull(self) -> Iterator[VideoFrame]:
@@ -183,6 +194,10 @@ class LipSyncStream:
             if not self._finished and not self._ready(waiting.frame.at):
                 return
             self._waiting.popleft()
+            if self._options.live:
+                self._made.append(waiting)
+                while self._made[0].frame.at < waiting.frame.at - REWIND * FRAME_SAMPLES:
+                    self._made.popleft()
             yield self._render(waiting)
 
     def close(self) -> None:

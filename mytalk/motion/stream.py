@@ -1,7 +1,8 @@
 """Streaming motion: packets of speech and tracked faces in, one lower-face shape a motion frame out.
 
 It owns the session's state of stage 1: speech features, rest shape and identity, the window plan, the motion so far
-(history), and the tentative tail that is faded into the next window. All of it is bounded by the window's length.
+(history), and the tentative tail that is faded into the next window. All of it is bounded by the window's length and
+by what a barge-in may take back.
 """
 
 from __future__ import annotations
@@ -36,7 +37,11 @@ GAIN = (0.8, 1.6)
 
 LIVELINESS = 1.2  # a model unsure of a mouth stays near the mean of what it might do, which moves less than a mouth
 
+REWIND = 12
+"""Motion frames that `MotionStream.clear` can take back: pictures are made so much ahead of leaving."""
+
 _REST_EVERY = 25  # motion frames between two looks at the rest shape
+_KEPT = WINDOW_FRAMES + REWIND
 _REST_PACE = 0.5  # share of the way to the new estimate at each look
 
 
@@ -92,10 +97,10 @@ class MotionStream:
         self._ahead = min(profile.lookahead, ANTICIPATION)
         self._person = Person(RestShape(model.space))
         self._faces: deque[tuple[int, NDArray[np.float32]]] = deque()  # not yet reached by a window
-        self._upper: deque[Tensor] = deque(maxlen=WINDOW_FRAMES)  # (38, 2) a motion frame, newest last
+        self._upper: deque[Tensor] = deque(maxlen=_KEPT)  # (38, 2) a motion frame, newest last
         self._features: deque[Tensor] = deque()  # (D,) a motion frame from _features_first on
         self._features_first = 0
-        self._history: deque[Tensor] = deque(maxlen=WINDOW_FRAMES)  # (K,) a frame emitted, newest last
+        self._history: deque[Tensor] = deque(maxlen=_KEPT)  # (K,) a frame emitted, newest last
         self._tentative: dict[int, Tensor] = {}
         self._identity: Tensor | None = None
         self._video_until = 0  # motion frames whose faces are all here
@@ -143,15 +148,22 @@ class MotionStream:
         for window in self._planner.finish(self.heard):
             yield from self._run(window)
 
-    def clear(self) -> int:
-        """Barge-in: forget speech not yet spoken. Gives the media time from which new speech goes on."""
-        self._planner.clear()
-        self._tentative.clear()
-        while self.heard > self.emitted:
+    def clear(self, frame: int | None = None) -> int:
+        """Barge-in: forget speech not yet spoken. Gives the media time from which new speech goes on.
+
+        Motion from ``frame`` on is taken back too, as far as :data:`REWIND` allows: it has been made, but not shown.
+        """
+        spoken = self.emitted
+        kept = spoken if frame is None else min(spoken, max(frame, spoken - REWIND, 0))
+        self._planner.clear(kept)
+        for _ in range(spoken - kept):
+            self._history.pop()
+        while self.heard > kept:
             self._features.pop()
-        self._gate.forget()
+        self._tentative.clear()
+        self._gate = SilenceGate(self._gate.floor, self._gate.peak, self._gate.share)  # nothing heard, nothing held
         self._speech = self._new_speech()
-        return self.emitted * FRAME_SAMPLES
+        return kept * FRAME_SAMPLES
 
     def _new_speech(self) -> SpeechStream:
         """Whole hops of speech at a time where that is cheaper; no window ever waits for the end of one."""
@@ -168,6 +180,7 @@ class MotionStream:
             self._history.extend(torch.zeros(self._model.denoiser.coefficients) for _ in window.emit)
             for _ in window.emit:
                 self._gate.next(self._ahead)
+            self._forget_features(window)
             return  # nobody to speak yet: these frames pass through
         motion = self._sample(window)  # (rows, K)
         for index in window.emit:
@@ -178,7 +191,11 @@ class MotionStream:
             self._history.append(row)
             yield MotionFrame(index, self._shape(row, self._gate.next(self._ahead)))
         self._tentative = {index: motion[index - window.first] for index in window.tentative}
-        while self._features_first < window.emit.stop - WINDOW_FRAMES:
+        self._forget_features(window)
+
+    def _forget_features(self, window: Window) -> None:
+        """Those that neither the next window needs nor one after a barge-in."""
+        while self._features_first < window.emit.stop - _KEPT:
             self._features.popleft()
             self._features_first += 1
 
@@ -197,7 +214,7 @@ class MotionStream:
             self._upper.append(self._last_upper)
             if self._person.seen and index % _REST_EVERY == 0:
                 self._settle()
-        self._upper_until = end
+        self._upper_until = max(have, end)
 
     def _settle(self) -> None:
         self._person.settle()
@@ -217,7 +234,8 @@ class MotionStream:
             history[: window.history] = torch.stack(list(self._history)[-window.history :])
         start = window.first - self._features_first
         speech = torch.stack([self._features[start + row] for row in range(window.rows)])
-        upper = torch.stack(list(self._upper)[-window.rows :])
+        ahead = self._upper_until - window.first - window.rows  # known since before a barge-in
+        upper = torch.stack(list(self._upper)[len(self._upper) - window.rows - ahead : len(self._upper) - ahead])
         given = Conditions(
             speech[None].to(device),
             upper[None].to(device),

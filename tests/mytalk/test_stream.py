@@ -120,6 +120,25 @@ def test_the_mouth_closes_when_told_to(
     assert closed < open_wide
 
 
+def test_a_barge_in_makes_the_pictures_that_have_not_left_again_with_the_mouth_at_rest(
+    pipeline: Pipeline, portrait: Picture, portrait_face: Face, babble: Samples
+) -> None:
+    stream = pipeline.stream(StreamOptions(live=True))
+    for frame in film(portrait, 60):
+        stream.push_frame(frame, portrait_face)
+    stream.push_speech(babble[:24_000])
+    before = list(stream.pull())
+    left = before[-4]
+    assert stream.clear(left.at + 1) == left.at  # half-way between two motion frames: from the first of them on
+    stream.push_speech(np.zeros(24_000, np.float32))
+    after = list(stream.pull())
+    assert [frame.pts for frame in after] == list(range(left.pts + 1, left.pts + 1 + len(after)))
+    at_rest = after[-1].picture.y.astype(int)
+    spoken = np.abs(before[-1].picture.y - at_rest).sum()
+    assert np.abs(after[before[-1].pts - left.pts + 1].picture.y - at_rest).sum() < 0.1 * spoken
+    stream.close()
+
+
 def test_pictures_must_come_in_order_and_may_not_pile_up(pipeline: Pipeline, portrait: Picture) -> None:
     stream = pipeline.stream()
     late, early = film(portrait, 2)[::-1]

@@ -12,7 +12,7 @@ from mytalk.face import Face, fit_pose
 from mytalk.face.landmarks import aperture
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion import MotionModel, MotionStream
-from mytalk.motion.stream import MotionFrame, open_by
+from mytalk.motion.stream import REWIND, MotionFrame, open_by
 from mytalk.presets import PROFILES
 
 Samples = NDArray[np.float32]
@@ -94,8 +94,8 @@ def test_memory_is_bounded_by_the_window(model: MotionModel, canonical: NDArray[
         for shown in range(25):
             stream.push_face((25 * second + shown) * FRAME_SAMPLES, canonical)
         assert len(list(stream.advance())) <= 30
-    assert len(stream._features) <= 250 + 12
-    assert len(stream._history) <= 250
+    assert len(stream._features) <= 250 + REWIND + 12
+    assert len(stream._history) <= 250 + REWIND
     assert not stream._faces or len(stream._faces) <= 12
 
 
@@ -122,6 +122,43 @@ def test_clear_forgets_what_is_not_spoken_and_starts_clean(
     after = list(stream.advance())
     assert after[0].index == before[-1] + 1
     assert aperture(after[-1].lower) < 0.01
+
+
+@pytest.mark.parametrize("seconds", [2, 13])
+def test_clear_takes_back_motion_that_was_not_shown_and_closes_the_mouth_at_once(
+    model: MotionModel, canonical: NDArray[np.float32], babble: Samples, seconds: int
+) -> None:
+    stream = MotionStream(model, PROFILES["balanced"], steps=1, seed=1)
+    for shown in range(25 * seconds + 100):
+        stream.push_face(shown * FRAME_SAMPLES, canonical)
+    stream.push_speech(np.resize(babble, 16_000 * seconds))
+    spoken = [frame.index for frame in stream.advance()][-1] + 1
+    assert stream.clear(spoken - 5) == (spoken - 5) * FRAME_SAMPLES
+    stream.push_speech(np.zeros(32_000, np.float32))
+    after = list(stream.advance())
+    assert [frame.index for frame in after[:6]] == list(range(spoken - 5, spoken + 1))
+    assert max(float(aperture(frame.lower)) for frame in after[4:]) < 0.01
+
+
+def test_clear_takes_back_half_a_second_at_most(
+    model: MotionModel, canonical: NDArray[np.float32], babble: Samples
+) -> None:
+    stream = MotionStream(model, PROFILES["balanced"], steps=1, seed=1)
+    for shown in range(75):
+        stream.push_face(shown * FRAME_SAMPLES, canonical)
+    stream.push_speech(babble[:32_000])
+    spoken = [frame.index for frame in stream.advance()][-1] + 1
+    assert stream.clear(0) == (spoken - REWIND) * FRAME_SAMPLES
+    assert stream.clear(10_000) == (spoken - REWIND) * FRAME_SAMPLES
+
+
+def test_speech_that_no_face_comes_for_is_not_kept(model: MotionModel, babble: Samples) -> None:
+    stream = MotionStream(model, PROFILES["balanced"], steps=1, seed=1)
+    for second in range(1, 17):
+        stream.push_speech(babble[:16_000])
+        stream.push_face(second * 16_000, None)
+        assert not list(stream.advance())
+    assert len(stream._features) <= 250 + REWIND + 12
 
 
 def test_mouth_opening_scales_the_aperture(model: MotionModel, canonical: NDArray[np.float32], babble: Samples) -> None:
