@@ -34,6 +34,7 @@ class PacerCounts:
     overtaken: int = 0  # never left: a newer one had, or was due as well
     untouched: int = 0  # left as they came, because the engine was silent
     overflow: int = 0
+    cleared: int = 0  # never left: a barge-in came before their time
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Pacer:
         self._sounds: deque[SpeechChunk] = deque()
         self._pictures: deque[VideoFrame] = deque()
         self._expected: deque[VideoFrame] = deque()
+        self.heard = 0  # media time up to which sound has left
         self._shown = -1  # media time of the last picture that left
         self._heard_engine = origin  # ns: when the engine last delivered
         self._lateness: list[int] = []
@@ -98,6 +100,16 @@ class Pacer:
         self._pictures.append(frame)
         self._bound(self._pictures, _PICTURE_BOUND)
 
+    def clear(self) -> int:
+        """Barge-in: silence for the sounds that wait, and none of the pictures.
+
+        Gives the media time from which pictures have not left: those are to come again.
+        """
+        self._sounds = deque(chunk.silenced() for chunk in self._sounds)
+        self.counts.cleared += len(self._pictures)
+        self._pictures.clear()
+        return self._shown + 1
+
     def next_due(self) -> int | None:
         """When something leaves next, or None while nothing is held."""
         ats = [queue[0].at for queue in (self._sounds, self._pictures) if queue]
@@ -115,6 +127,8 @@ class Pacer:
             self.counts.untouched += len(fresh)
         if fresh:
             self._shown = fresh[-1].at
+        if sounds:
+            self.heard = sounds[-1].at + CHUNK_TIME
         return Released(sounds, fresh)
 
     def _due(self, at: int) -> int:

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -50,6 +51,7 @@ class LipSync(Protocol):
     def push_frame(self, frame: VideoFrame, face: Face | None) -> None: ...
     def hold_video(self, at: int) -> None: ...
     def push_speech(self, samples: Speech) -> None: ...
+    def clear(self, at: int) -> int: ...
     def pull(self) -> Iterator[VideoFrame]: ...
     def close(self) -> None: ...
 
@@ -58,6 +60,15 @@ class Models(Protocol):
     """What a seat needs of :class:`mytalk.pipeline.Pipeline`."""
 
     def stream(self, options: StreamOptions) -> LipSync: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Clear:
+    """A barge-in among the speech: all before it is void."""
+
+    generation: int  # that begins with it
+    shown: int  # media time from which pictures have not left
+    said: int  # media time up to which speech had been handed over
 
 
 class Seat:
@@ -79,8 +90,10 @@ class Seat:
         self._notify, self._post, self._deliver, self._fail = notify, post, deliver, fail
         self._stream: LipSync | None = None
         self._untracked: deque[VideoFrame] = deque()
-        self._speech: deque[Speech] = deque()
-        self._speech_samples = 0
+        self._speech: deque[Speech | _Clear] = deque()
+        self._said = self._heard = 0  # samples handed over, by the loop, and taken in, by the engine thread
+        self._generation = 0  # of what is handed over
+        self._heard_generation = 0  # of what was taken in last
         self._tracked: deque[tuple[VideoFrame, Face | None]] = deque()
         self._pullable = False
         self._held_until = 0
@@ -112,13 +125,20 @@ class Seat:
 
     def speech(self, samples: Speech) -> None:
         """Hands over the next speech, without holes."""
-        if self._speech_samples + len(samples) > SPEECH_BOUND:
+        if self._said - self._heard + len(samples) > SPEECH_BOUND:
             if not self.failed:
                 self.failed = True
                 self._fail(EngineError("the engine is 4 s behind (need a faster machine, or fewer sessions)"))
             return
-        self._speech_samples += len(samples)
+        self._said += len(samples)
         self._speech.append(samples)
+        self._notify()
+
+    def clear(self, shown: int) -> None:
+        """Barge-in: speech so far is void. The pictures from media time ``shown`` on are made again, with the mouth
+        coming to rest; those that are under way now are not delivered."""
+        self._generation += 1
+        self._speech.append(_Clear(self._generation, shown, self._said))
         self._notify()
 
     def no_picture_before(self, at: int) -> None:
@@ -176,10 +196,15 @@ class Seat:
             return
         self._pullable = frame is not None
         if frame is not None:
-            finished = frame
+            finished, generation = frame, self._heard_generation
             while self._inside and self._inside[0] <= frame.at:
                 self._inside.popleft()
-            self._post(lambda: None if self.closing else self._deliver(finished))
+            self._post(lambda: self._arrive(finished, generation))
+
+    def _arrive(self, frame: VideoFrame, generation: int) -> None:
+        """On the loop."""
+        if not self.closing and generation == self._generation:
+            self._deliver(frame)
 
     def _take_in(self, stream: LipSync) -> None:
         if self._held_until:
@@ -188,9 +213,13 @@ class Seat:
         while self._tracked:
             stream.push_frame(*self._tracked.popleft())
         while self._speech:
-            samples = self._speech.popleft()
-            self._speech_samples -= len(samples)
-            stream.push_speech(samples)
+            speech = self._speech.popleft()
+            if isinstance(speech, _Clear):
+                self._heard_generation = speech.generation
+                speech = np.zeros(speech.said - stream.clear(speech.shown), np.float32)
+            else:
+                self._heard += len(speech)
+            stream.push_speech(speech)
 
     def free(self) -> None:
         """Closes the stream; waits for the tracker to leave it."""

@@ -54,6 +54,10 @@ class OutboundTrack(MediaStreamTrack):
             self.dropped += 1
         self._filled.set()
 
+    def clear(self) -> None:
+        """Barge-in: silence for the sounds that wait, and none of the pictures."""
+        self._items = deque(item.silenced() for item in self._items if isinstance(item, SpeechChunk))
+
     async def recv(self) -> av.AudioFrame | av.VideoFrame | av.Packet[Any]:
         while not self._items:
             if self.readyState != "live":
@@ -114,6 +118,11 @@ class Peer:
             if transceiver._codecs:
                 encoders.install(transceiver.sender, transceiver._codecs[0])
         return connection.localDescription.sdp
+
+    def clear(self) -> None:
+        """Barge-in: nothing that waits to be encoded leaves."""
+        self.sound_out.clear()
+        self.pictures_out.clear()
 
     async def datagrams(self) -> int:
         """Datagrams received so far on all transports."""

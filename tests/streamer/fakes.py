@@ -40,7 +40,9 @@ class FakeStream:
         self.tracked = 0
         self.threads: dict[str, set[str]] = {"track": set(), "push": set(), "pull": set(), "close": set()}
         self.fail_at: int | None = None
+        self.cleared: list[int] = []  # media times from which it had to make pictures again
         self._samples = 0
+        self._made: list[VideoFrame] = []
         self._frames: deque[VideoFrame] = deque()
 
     @property
@@ -73,10 +75,19 @@ class FakeStream:
         self.speech.append(samples)
         self._samples += len(samples)
 
+    def clear(self, at: int) -> int:
+        self._here("push")
+        self.cleared.append(at)
+        self._samples = min(self._samples, at)
+        self._frames.extendleft(frame for frame in reversed(self._made) if frame.at >= at)
+        self._made = [frame for frame in self._made if frame.at < at]
+        return self._samples
+
     def pull(self) -> Iterator[VideoFrame]:
         self._here("pull")
         while self._frames and self._frames[0].at + self.latency <= self._samples:
             frame = self._frames.popleft()
+            self._made.append(frame)
             if self.fail_at is not None and frame.at >= self.fail_at:
                 raise FloatingPointError("a NaN came out of the model")
             time.sleep(self.cost)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from fractions import Fraction
 from typing import Any
@@ -100,6 +100,37 @@ async def test_an_engine_that_is_too_slow_shows_fewer_pictures_not_later_ones() 
                 behind.append(n - customer.frames[-1].pts)
         assert customer.seat.dropped > 20
         assert max(behind[-20:]) < 40  # 72 where nothing is dropped
+
+
+async def test_a_barge_in_voids_the_speech_that_waits_and_the_picture_under_way_and_makes_it_again() -> None:
+    models = FakeModels()
+    async with engine_of(models) as engine:
+        customer = Customer(engine)
+        await feed_in_real_time(customer, 20)
+        await eventually(lambda: len(customer.frames) == 15, seconds=5)
+        (stream,) = models.streams
+        under_way, go_on = threading.Event(), threading.Event()
+        pull = stream.pull
+
+        def slow_pull() -> Iterator[VideoFrame]:
+            frame = next(pull(), None)
+            if frame is not None and not go_on.is_set():
+                under_way.set()
+                go_on.wait(5)
+            if frame is not None:
+                yield frame
+
+        stream.pull = slow_pull  # type: ignore[method-assign]
+        customer.feed(20, 1)
+        await asyncio.to_thread(under_way.wait, 5)
+        customer.seat.speech(SPEECH + 1)  # said, and not yet heard: 16 pictures could be made by now
+        customer.seat.clear(12 * 640)
+        customer.seat.clear(12 * 640)
+        go_on.set()
+        customer.feed(21, 6)
+        await eventually(lambda: customer.frames[-1].pts == 22, seconds=5)
+    assert [frame.pts for frame in customer.frames] == [*range(15), *range(12, 23)]
+    assert stream.cleared == [12 * 640] * 2
 
 
 async def test_a_failing_stream_fails_its_own_session_only() -> None:
