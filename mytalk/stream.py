@@ -109,11 +109,15 @@ class LipSyncStream:
 
     @property
     def stats(self) -> dict[str, float]:
-        """Milliseconds spent in each stage so far, and counts of frames."""
+        """Milliseconds spent in each stage so far, and counts of frames.
+
+        ``not_finite`` counts motion frames and pictures for which a model gave NaN: the pictures passed through.
+        """
         stages = ("detect", "motion", "render")
         return {
             **{f"{name}_ms": self._seconds[name] * 1e3 for name in stages},
             **{k: float(v) for k, v in self._counts.items()},
+            "not_finite": float(self._motion.not_finite + self._counts["not_finite"]),
         }
 
     def track(self, picture: Picture) -> Face | None:
@@ -221,9 +225,14 @@ class LipSyncStream:
             if self._options.learn:
                 self._renderer.observe(waiting.frame.picture, waiting.pose, source)
             target = waiting.pose.to_frame(lower)[:, :2]
-            picture = self._renderer.render(
-                waiting.frame.picture, waiting.pose, source, target, self._opacity(waiting), face=tracked
-            )
+            try:
+                with np.errstate(invalid="raise"):  # a NaN that would become a pixel
+                    picture = self._renderer.render(
+                        waiting.frame.picture, waiting.pose, source, target, self._opacity(waiting), face=tracked
+                    )
+            except FloatingPointError:
+                self._counts["not_finite"] += 1
+                return waiting.frame
         return VideoFrame(picture, waiting.frame.at, waiting.frame.pts, waiting.frame.time_base)
 
     def _opacity(self, waiting: _Waiting) -> float:
@@ -238,11 +247,11 @@ class LipSyncStream:
         if not self._shapes or self._shapes[0].index * FRAME_SAMPLES > at:
             return None
         before = self._shapes[0]
+        if before.index < at // FRAME_SAMPLES < self._motion.emitted:
+            return None  # the motion model failed there
         lower = before.lower
-        if len(self._shapes) >= 2:
-            share = np.float32(
-                (at - before.index * FRAME_SAMPLES) / ((self._shapes[1].index - before.index) * FRAME_SAMPLES)
-            )
+        if len(self._shapes) >= 2 and self._shapes[1].index == before.index + 1:
+            share = np.float32((at - before.index * FRAME_SAMPLES) / FRAME_SAMPLES)
             lower = lower + share * (self._shapes[1].lower - lower)
         return open_by(lower, self._options.mouth_opening, self._model)
 

@@ -87,6 +87,7 @@ class MotionStream:
     """
 
     def __init__(self, model: MotionModel, profile: Profile, *, steps: int, seed: int) -> None:
+        self.not_finite = 0  # motion frames for which the model gave no numbers: they do not leave
         self._model = model
         self._profile = profile
         self._sampler = DDIM(steps)
@@ -177,12 +178,13 @@ class MotionStream:
     def _run(self, window: Window) -> Iterator[MotionFrame]:
         self._take_faces(window)
         if self._person.lower is None or self._identity is None:
-            self._history.extend(torch.zeros(self._model.denoiser.coefficients) for _ in window.emit)
-            for _ in window.emit:
-                self._gate.next(self._ahead)
-            self._forget_features(window)
+            self._skip(window)
             return  # nobody to speak yet: these frames pass through
         motion = self._sample(window)  # (rows, K)
+        if not torch.isfinite(motion).all():
+            self.not_finite += len(window.emit)
+            self._skip(window)
+            return
         for index in window.emit:
             row = motion[index - window.first]
             if index in self._tentative:
@@ -191,6 +193,14 @@ class MotionStream:
             self._history.append(row)
             yield MotionFrame(index, self._shape(row, self._gate.next(self._ahead)))
         self._tentative = {index: motion[index - window.first] for index in window.tentative}
+        self._forget_features(window)
+
+    def _skip(self, window: Window) -> None:
+        """Frames without motion: to the windows after them, the mouth was at rest."""
+        self._history.extend(torch.zeros(self._model.denoiser.coefficients) for _ in window.emit)
+        for _ in window.emit:
+            self._gate.next(self._ahead)
+        self._tentative.clear()
         self._forget_features(window)
 
     def _forget_features(self, window: Window) -> None:
