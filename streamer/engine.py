@@ -19,11 +19,20 @@ from streamer.seat import Deliver, Fail, Models, OpenStream, Seat
 log = logging.getLogger(__name__)
 
 
+RESTARTS = 1
+"""How often an engine that ran begins again after a failure: the models are loaded anew."""
+
+
 class Engine:
-    """Owns the models. ``state``: loading -> ready -> closed, or failed with ``failure``."""
+    """Owns the models. ``state``: loading -> ready -> closed, or failed with ``failure``; then loading once more.
+
+    ``ready`` is set while the state is that. Every session that was seated when the engine failed is told.
+    """
 
     def __init__(self, load: Callable[[], Models], clock: Clock) -> None:
         self.state = "loading"
+        self.ready = asyncio.Event()
+        self.failures = 0
         self.failure: BaseException | None = None
         self.busy_ns = 0  # time spent in jobs, both threads
         self.jobs = 0
@@ -35,15 +44,13 @@ class Engine:
         self._threads: list[threading.Thread] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loaded: asyncio.Future[None] | None = None
+        self._restarting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Starts the threads and loads the models; raises what loading raises."""
         self._loop = asyncio.get_running_loop()
         self._loaded = self._loop.create_future()
-        for target, name in ((self._run_engine, "engine"), (self._run_tracker, "tracker")):
-            thread = threading.Thread(target=target, name=name, daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        self._start_threads()
         await asyncio.shield(self._loaded)
 
     async def close(self) -> None:
@@ -53,16 +60,24 @@ class Engine:
             for seat in self._seats:
                 seat.closing = True
             self._wake.notify_all()
+        self.ready.clear()
+        if self._restarting is not None:
+            self._restarting.cancel()
+            await asyncio.gather(self._restarting, return_exceptions=True)
         for thread in self._threads:
             await asyncio.to_thread(thread.join, 5)
             if thread.is_alive():
                 log.error("the %s thread did not end within 5 s", thread.name)
 
-    def seat(self, open_stream: OpenStream, deliver: Deliver, fail: Fail) -> Seat:
-        """A place for one session. ``deliver`` and ``fail`` are called on the loop, ``open_stream`` on the thread."""
+    def seat(self, open_stream: OpenStream, deliver: Deliver, fail: Fail, base: int = 0) -> Seat:
+        """A place for one session from media time ``base`` on.
+
+        ``deliver`` and ``fail`` are called on the loop, ``open_stream`` on the thread. Raises ``EngineError`` where the
+        engine is not ready.
+        """
         if self.state != "ready" or self._loop is None:
             raise EngineError(f"the engine is {self.state} (need it ready; see /readyz)")
-        seat = Seat(open_stream, self._notify, self._post, deliver, fail)
+        seat = Seat(open_stream, self._notify, self._post, deliver, fail, base)
         with self._wake:
             self._seats.append(seat)
             self._wake.notify_all()
@@ -72,6 +87,26 @@ class Engine:
     def seats(self) -> int:
         """Seats taken, those being freed included."""
         return len(self._seats)
+
+    def _start_threads(self) -> None:
+        for target, name in ((self._run_engine, "engine"), (self._run_tracker, "tracker")):
+            thread = threading.Thread(target=target, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    async def _restart(self) -> None:
+        """Once both threads have ended. One that hangs in a driver is left, and the engine stays failed."""
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join, 5)
+            if thread.is_alive():
+                log.error("the %s thread did not end: the engine cannot begin again (restart the server)", thread.name)
+                return
+        self._threads.clear()
+        with self._wake:
+            if self.state == "closed":
+                return
+            self.state = "loading"
+        self._start_threads()
 
     def _notify(self) -> None:
         with self._wake:
@@ -105,8 +140,11 @@ class Engine:
             log.exception("the engine thread failed")
             self._fail(failure)
         finally:
+            self._models = None
             for seat in list(self._seats):
                 seat.free()
+            with self._wake:
+                self._seats.clear()
 
     def _engine_job(self, seat: Seat) -> None:
         if seat.closing:
@@ -154,7 +192,10 @@ class Engine:
         self.jobs += 1
 
     def _report_loaded(self) -> None:
+        """On the loop."""
         assert self._loaded is not None
+        if self.state == "ready":
+            self.ready.set()
         if self._loaded.done():
             return
         if self.failure is not None:
@@ -163,11 +204,22 @@ class Engine:
             self._loaded.set_result(None)
 
     def _fail(self, failure: BaseException) -> None:
-        """Every session learns that the engine is gone; `/readyz` turns 503."""
+        """Every session learns that the engine is gone; `/readyz` turns 503 until it has begun again."""
         with self._wake:
+            if self.state in ("closed", "failed"):
+                return
+            ran = self.state == "ready"
             self.state, self.failure = "failed", failure
+            self.failures += 1
             seats = list(self._seats)
             self._wake.notify_all()
-        self._post(self._report_loaded)
         for seat in seats:
-            seat.report(EngineError(f"the engine failed: {type(failure).__name__}: {failure}"))
+            seat.report(EngineError(f"the engine failed: {type(failure).__name__}: {failure}"), lost=True)
+        self._post(lambda: self._failed(ran))
+
+    def _failed(self, ran: bool) -> None:
+        """On the loop."""
+        self.ready.clear()
+        self._report_loaded()
+        if ran and self.failures <= RESTARTS:
+            self._restarting = asyncio.create_task(self._restart(), name="restart the engine")

@@ -20,7 +20,7 @@ from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS, Clock
 from streamer.engine import Engine
 from streamer.events import Event, Events
 from streamer.options import SessionOptions
-from streamer.pacer import Pacer
+from streamer.pacer import FOREVER, Pacer
 from streamer.receive import Inbound
 from streamer.seat import LipSync, Models, Seat
 from streamer.speech import CHUNK, CHUNK_TIME, Downsampler, SpeechChunk, stereo_of
@@ -45,12 +45,12 @@ class Live:
 
     # From when media began:
     _origin: int  # ns: media time 0
+    _said: int  # media time up to which chunks have been said
     _said_from: int  # media time at which the speech of this generation begins
     _speech: SpeechTimeline
     _pictures: PictureTimeline
     _pacer: Pacer
     _downsample: Downsampler
-    _seat: Seat
 
     def __init__(
         self,
@@ -71,8 +71,11 @@ class Live:
         self._events = events
         self._face = face
         self._stored_speech = speech
+        self._seat: Seat | None = None  # None: its pictures leave untouched
+        self._dropped = 0  # pictures, by the seats it had before
         self._last: Picture | None = None
         self._began = asyncio.Event()
+        self._lost = asyncio.Event()  # its seat, with the engine
         profile = PROFILES[options.profile]
         self._delay = (profile.hop + profile.lookahead) * FRAME_SAMPLES + MARGIN
 
@@ -93,6 +96,7 @@ class Live:
             await self._began.wait()
             group.create_task(self._tick())
             group.create_task(self._release())
+            group.create_task(self._return_to_engine())
 
     def clear(self) -> Event:
         """Barge-in: nothing said so far is heard or seen any more; the mouth comes to rest. New speech goes on at once.
@@ -104,11 +108,12 @@ class Live:
             position = max(0, self._pacer.heard - self._said_from)
             interrupted = self._speech.at > self._said_from
             self._speech.clear()
-            self._downsample.clear()
             self._said_from = self._speech.at
             first_left = self._pacer.clear()
             self._peer.clear()
-            self._seat.clear(first_left)
+            if self._seat is not None:
+                self._downsample.clear()
+                self._seat.clear(first_left)
         self.generation += 1
         return self._events.add(
             "playback.finished", position=position, interrupted=interrupted, generation=self.generation
@@ -116,14 +121,15 @@ class Live:
 
     def close(self) -> None:
         """Gives the place at the engine back."""
-        if self._began.is_set():
+        if self._seat is not None:
             self._seat.close()
 
     def pictures(self) -> dict[str, int]:
         """Pictures so far, by what became of them."""
         if not self._began.is_set():
             return {}
-        return {**asdict(self._pacer.counts), "dropped": self._seat.dropped}
+        dropped = self._dropped + (self._seat.dropped if self._seat is not None else 0)
+        return {**asdict(self._pacer.counts), "dropped": dropped}
 
     def stats(self) -> dict[str, object]:
         """Counts and milliseconds for people and for `/metrics`."""
@@ -137,7 +143,7 @@ class Live:
             "late_speech_ms": self._speech.late * 1000 // 48_000,
             "filled_speech_ms": self._speech.filled * 1000 // 48_000,
             "pictures": self.pictures(),
-            "engine": self._seat.stats,
+            "engine": self._seat.stats if self._seat is not None else {},
         }
 
     def _begin(self, origin: int) -> None:
@@ -149,12 +155,56 @@ class Live:
         self._said_from = 0
         self._pictures = PictureTimeline(origin)
         self._pacer = Pacer(origin, self._delay)
-        self._downsample = Downsampler()
-        self._seat = self._engine.seat(self._open_stream, self._finished, self._failed)
+        self._said = 0
         self._began.set()
+        if self._engine.state == "ready":
+            self._take_seat()
+        else:
+            self._leave_seat()
+            self._lost.set()
+
+    # --- at the engine
+
+    def _take_seat(self) -> None:
+        """The engine hears the session from here on; pictures leave untouched until its first one comes."""
+        self._downsample = Downsampler()
+        self._seat = self._engine.seat(self._open_stream, self._finished, self._failed, base=self._said)
+
+    def _leave_seat(self) -> None:
+        """Pictures leave untouched from here on, those that are finished apart."""
+        self._pacer.untouched_before = FOREVER
+        if self._seat is not None:
+            self._seat.close()
+            self._dropped += self._seat.dropped
+            self._seat = None
 
     def _open_stream(self, models: Models) -> LipSync:
         return models.stream(self._options.for_stream())
+
+    def _finished(self, frame: VideoFrame) -> None:
+        if self._pacer.untouched_before == FOREVER:
+            self._pacer.untouched_before = frame.at
+        self._pacer.picture(frame, self._clock.now())
+
+    def _failed(self, failure: MyTalkError) -> None:
+        if self._seat is None:
+            return
+        self.failure = failure
+        self._events.add("error", code="engine", message=str(failure), fatal=False)
+        log.error("a session goes on with untouched pictures: %s", failure)
+        if self._seat.lost:
+            self._lost.set()
+        self._leave_seat()
+
+    async def _return_to_engine(self) -> None:
+        """Takes a seat again where the engine had failed and has begun anew. A stream's own failure is for good."""
+        while True:
+            await self._lost.wait()
+            await self._engine.ready.wait()
+            self._lost.clear()
+            self._take_seat()
+            self.failure = None
+            self._events.add("session.updated", pictures="dubbed")
 
     # --- in
 
@@ -207,7 +257,8 @@ class Live:
             now = self._clock.now()
             self._say(self._speech.advance(now))
             if self._face is None and self._last is None:
-                self._seat.no_picture_before(max(0, (now - self._origin) // SAMPLE_NS - HOLD))
+                if self._seat is not None:
+                    self._seat.no_picture_before(max(0, (now - self._origin) // SAMPLE_NS - HOLD))
             elif self._face is None and self._last is not None:
                 while (at := self._pictures.hold(now, FRAME_SAMPLES)) is not None:
                     self._picture(VideoFrame(self._last, at, at, Fraction(1, 16_000)))
@@ -224,21 +275,17 @@ class Live:
     def _say(self, chunks: list[SpeechChunk]) -> None:
         for chunk in chunks:
             self._pacer.sound(chunk)
-            self._seat.speech(self._downsample(chunk.samples))
+            self._said = chunk.at + CHUNK_TIME
+            if self._seat is not None:
+                self._seat.speech(self._downsample(chunk.samples))
 
     def _picture(self, frame: VideoFrame) -> None:
         self._last = frame.picture
         self._pacer.expect(frame)
-        self._seat.picture(frame)
+        if self._seat is not None:
+            self._seat.picture(frame)
 
     # --- out
-
-    def _finished(self, frame: VideoFrame) -> None:
-        self._pacer.picture(frame, self._clock.now())
-
-    def _failed(self, failure: MyTalkError) -> None:
-        self.failure = failure
-        log.error("a session goes on with untouched pictures: %s", failure)
 
     async def _release(self) -> None:
         while True:

@@ -38,6 +38,7 @@ def prometheus_text(engine: Engine, sessions: Sessions) -> str:
         ),
         *_metric("mytalk_engine_jobs_total", "counter", "Jobs done by the engine and its tracker", [("", engine.jobs)]),
         *_metric("mytalk_engine_busy_seconds_total", "counter", "Time in them", [("", engine.busy_ns / SECOND_NS)]),
+        *_metric("mytalk_engine_failures_total", "counter", "Times that the engine failed", [("", engine.failures)]),
         *_metric("mytalk_engine_seats", "gauge", "Streams held by the engine", [("", engine.seats)]),
     ]
     return "\n".join(lines) + "\n"

@@ -12,6 +12,9 @@ from mytalk.picture import VideoFrame
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
 from streamer.speech import CHUNK_TIME, SpeechChunk
 
+FOREVER = 1 << 62
+"""A media time that does not come."""
+
 MAX_DELAY = 2 * SAMPLE_RATE
 """Media time (2 s) that the delay never exceeds."""
 
@@ -60,6 +63,7 @@ class Pacer:
         self._sounds: deque[SpeechChunk] = deque()
         self._pictures: deque[VideoFrame] = deque()
         self._expected: deque[VideoFrame] = deque()
+        self.untouched_before = 0  # media time before which pictures leave as they came
         self.heard = 0  # media time up to which sound has left
         self._shown = -1  # media time of the last picture that left
         self._heard_engine = origin  # ns: when the engine last delivered
@@ -113,6 +117,8 @@ class Pacer:
     def next_due(self) -> int | None:
         """When something leaves next, or None while nothing is held."""
         ats = [queue[0].at for queue in (self._sounds, self._pictures) if queue]
+        if self._expected and self._expected[0].at < self.untouched_before:
+            ats.append(self._expected[0].at)
         return self._due(min(ats)) if ats else None
 
     def release(self, now: int) -> Released:
@@ -122,8 +128,10 @@ class Pacer:
         fresh = [frame for frame in pictures[:-1] if now - self._due(frame.at) <= _STALE] + pictures[-1:]
         self.counts.overtaken += len(pictures) - len(fresh)
         originals = [self._expected.popleft() for _ in range(self._count_due(self._expected, now))]
-        if not fresh and originals and now - self._heard_engine > _SILENT + self._delay * SAMPLE_NS:
-            fresh = [frame for frame in originals if frame.at > self._shown][-1:]
+        if not fresh:
+            silent = now - self._heard_engine > _SILENT + self._delay * SAMPLE_NS
+            until = FOREVER if silent else self.untouched_before
+            fresh = [frame for frame in originals if self._shown < frame.at < until][-1:]
             self.counts.untouched += len(fresh)
         if fresh:
             self._shown = fresh[-1].at

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -72,7 +72,10 @@ class _Clear:
 
 
 class Seat:
-    """Made by :meth:`streamer.engine.Engine.seat`. ``picture``, ``speech`` and ``close`` are for the event loop."""
+    """Made by :meth:`streamer.engine.Engine.seat`. ``picture``, ``speech`` and ``close`` are for the event loop.
+
+    Media times are the session's; the stream's own begin at ``base``, where the session took the seat.
+    """
 
     def __init__(
         self,
@@ -81,10 +84,13 @@ class Seat:
         post: Callable[[Callable[[], None]], None],
         deliver: Deliver,
         fail: Fail,
+        base: int = 0,
     ) -> None:
         self.closing = False
         self.freed = False
         self.failed = False
+        self.lost = False  # the engine failed, not the stream
+        self._base = base
         self.dropped = 0  # pictures that found no room
         self._open_stream = open_stream
         self._notify, self._post, self._deliver, self._fail = notify, post, deliver, fail
@@ -110,7 +116,10 @@ class Seat:
     # --- the event loop
 
     def picture(self, frame: VideoFrame) -> None:
-        """Hands over the next picture, in order of ``at``."""
+        """Hands over the next picture, in order of ``at``; one from before the seat was taken is left out."""
+        if frame.at < self._base:
+            return
+        frame = replace(frame, at=frame.at - self._base)
         inside = self._inside
         lagging = self._pullable or self._tracked or self._untracked  # otherwise it is the engine that waits
         if lagging and len(inside) >= _LEAST_INSIDE and frame.at - inside[0] > self._latency + BACKLOG:
@@ -138,12 +147,12 @@ class Seat:
         """Barge-in: speech so far is void. The pictures from media time ``shown`` on are made again, with the mouth
         coming to rest; those that are under way now are not delivered."""
         self._generation += 1
-        self._speech.append(_Clear(self._generation, shown, self._said))
+        self._speech.append(_Clear(self._generation, max(0, shown - self._base), self._said))
         self._notify()
 
     def no_picture_before(self, at: int) -> None:
         """Says that speech up to ``at`` has no picture to wait for."""
-        self._held_until = at
+        self._held_until = max(0, at - self._base)
         self._notify()
 
     def close(self) -> None:
@@ -204,7 +213,7 @@ class Seat:
     def _arrive(self, frame: VideoFrame, generation: int) -> None:
         """On the loop."""
         if not self.closing and generation == self._generation:
-            self._deliver(frame)
+            self._deliver(replace(frame, at=frame.at + self._base))
 
     def _take_in(self, stream: LipSync) -> None:
         if self._held_until:
@@ -234,10 +243,10 @@ class Seat:
 
     # --- any thread
 
-    def report(self, failure: Exception) -> None:
-        """The session learns that its stream is gone."""
-        if self.failed:
+    def report(self, failure: Exception, *, lost: bool = False) -> None:
+        """The session learns that its stream is gone; ``lost``: because the whole engine is."""
+        if self.failed and not (lost and not self.lost):
             return
-        self.failed = True
+        self.failed, self.lost = True, lost
         error = failure if isinstance(failure, MyTalkError) else EngineError(f"{type(failure).__name__}: {failure}")
         self._post(lambda: None if self.closing else self._fail(error))

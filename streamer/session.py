@@ -31,6 +31,9 @@ CONNECT_WAIT = 15 * SECOND_NS
 SILENCE = 4 * SECOND_NS
 """A session whose peer sends no datagram at all ends after this long. A live peer sends reports every second."""
 
+MOST_FAULTS = 50
+"""Frames in a row that cannot be encoded, after which the session ends: its viewer sees or hears nothing."""
+
 _WATCH = SECOND_NS // 2
 
 
@@ -157,7 +160,7 @@ class Session:
 
     async def _watch(self) -> None:
         """Ends the session when its peer is gone, whether or not it said goodbye."""
-        heard, heard_at = 0, self._born
+        heard, heard_at, faults = 0, self._born, 0
         while True:
             await self._clock.sleep_until(self._clock.now() + _WATCH)
             now = self._clock.now()
@@ -170,6 +173,12 @@ class Session:
             datagrams = await peer.datagrams()
             if datagrams != heard:
                 heard, heard_at = datagrams, now
+            count, in_a_row = peer.encoder_faults
+            if count > faults:
+                self.events.add("error", code="encoder", message="frames could not be encoded", count=count)
+                faults = count
+            if in_a_row >= MOST_FAULTS:
+                self._end("its frames cannot be encoded")
             if peer.gone.is_set():
                 self._end("the peer left")
             elif now - heard_at > (SILENCE if peer.connected.is_set() else CONNECT_WAIT):

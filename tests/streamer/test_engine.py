@@ -37,11 +37,12 @@ async def engine_of(models: FakeModels) -> AsyncIterator[Engine]:
 class Customer:
     """A session as the engine sees it."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, base: int = 0) -> None:
         self.frames: list[VideoFrame] = []
         self.failures: list[MyTalkError] = []
         self.threads: set[str] = set()
-        self.seat: Seat = engine.seat(lambda models: models.stream(OPTIONS), self._deliver, self.failures.append)
+        fail = self.failures.append
+        self.seat: Seat = engine.seat(lambda models: models.stream(OPTIONS), self._deliver, fail, base)
 
     def _deliver(self, frame: VideoFrame) -> None:
         self.threads.add(threading.current_thread().name)
@@ -148,22 +149,41 @@ async def test_a_failing_stream_fails_its_own_session_only() -> None:
     assert "NaN" in str(broken.failures[0])
 
 
-async def test_a_dead_engine_thread_is_reported_to_every_session() -> None:
+def die(*_: Any) -> Any:
+    raise SystemExit("the driver is gone")
+
+
+@pytest.mark.parametrize("thread", ["pull", "track"])
+async def test_a_dead_thread_is_reported_to_every_session_and_the_engine_begins_again_once(thread: str) -> None:
     models = FakeModels()
     async with engine_of(models) as engine:
-        customers = [Customer(engine), Customer(engine)]
-        await eventually(lambda: len(models.streams) == 2, seconds=5)
-
-        def die() -> None:
-            raise SystemExit("the driver is gone")
-
-        models.streams[0].pull = die  # type: ignore[assignment,method-assign]
-        customers[0].feed(0, 1)
-        await eventually(lambda: all(customer.failures for customer in customers), seconds=5)
-        assert engine.state == "failed"
+        for time in (1, 2):
+            customers = [Customer(engine), Customer(engine)]
+            await eventually(lambda time=time: len(models.streams) == 2 * time, seconds=5)
+            setattr(models.streams[-1], thread, die)
+            customers[1].feed(0, 1)
+            await eventually(lambda customers=customers: all(one.failures for one in customers), seconds=5)
+            assert all(customer.seat.lost for customer in customers)
+            assert "driver is gone" in str(customers[0].failures[0])
+            assert engine.failures == time
+            if time == 1:
+                await asyncio.wait_for(engine.ready.wait(), 5)
+        assert (engine.state, engine.seats) == ("failed", 0)
         with pytest.raises(EngineError, match="failed"):
             Customer(engine)
     assert all(stream.closed for stream in models.streams)
+
+
+async def test_a_seat_taken_later_has_the_sessions_media_times() -> None:
+    models = FakeModels()
+    async with engine_of(models) as engine:
+        customer = Customer(engine, base=100 * 640)
+        for n in range(95, 120):
+            customer.seat.picture(VideoFrame(PICTURE, n * 640, n, Fraction(1, 25)))
+            await asyncio.sleep(0.01)
+            customer.seat.speech(SPEECH)
+        await eventually(lambda: len(customer.frames) >= 19, seconds=5)
+    assert [(frame.at, frame.pts) for frame in customer.frames[:19]] == [(n * 640, n) for n in range(100, 119)]
 
 
 async def test_damaged_weights_reach_whoever_starts_the_engine() -> None:
