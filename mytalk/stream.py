@@ -108,6 +108,15 @@ class LipSyncStream:
         return self._motion.emitted * FRAME_SAMPLES
 
     @property
+    def steps(self) -> int:
+        """Sampling steps of the motion to come; may be set at any time."""
+        return self._motion.steps
+
+    @steps.setter
+    def steps(self, steps: int) -> None:
+        self._motion.steps = steps
+
+    @property
     def stats(self) -> dict[str, float]:
         """Milliseconds spent in each stage so far, and counts of frames.
 

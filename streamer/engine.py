@@ -33,6 +33,7 @@ class Engine:
         self.state = "loading"
         self.ready = asyncio.Event()
         self.failures = 0
+        self.steps = 1  # sampling steps of a session that asks for none, once the models are there
         self.failure: BaseException | None = None
         self.busy_ns = 0  # time spent in jobs, both threads
         self.jobs = 0
@@ -125,6 +126,7 @@ class Engine:
     def _run_engine(self) -> None:
         try:
             self._models = self._load()
+            self.steps = self._models.steps
         except BaseException as failure:  # reported to whoever started the engine
             self._fail(failure)
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from fractions import Fraction
@@ -19,6 +20,7 @@ from mytalk.presets import PROFILES
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS, Clock
 from streamer.engine import Engine
 from streamer.events import Event, Events
+from streamer.ladder import Ladder, Rung
 from streamer.options import SessionOptions
 from streamer.pacer import FOREVER, Pacer
 from streamer.receive import Inbound
@@ -45,6 +47,8 @@ class Live:
 
     # From when media began:
     _origin: int  # ns: media time 0
+    _ladder: Ladder
+    _steps: int  # of sampling, while nothing is given up
     _said: int  # media time up to which chunks have been said
     _said_from: int  # media time at which the speech of this generation begins
     _speech: SpeechTimeline
@@ -72,7 +76,7 @@ class Live:
         self._face = face
         self._stored_speech = speech
         self._seat: Seat | None = None  # None: its pictures leave untouched
-        self._dropped = 0  # pictures, by the seats it had before
+        self._past = Counter[str]()  # pictures, at the seats it had before
         self._last: Picture | None = None
         self._began = asyncio.Event()
         self._lost = asyncio.Event()  # its seat, with the engine
@@ -128,8 +132,9 @@ class Live:
         """Pictures so far, by what became of them."""
         if not self._began.is_set():
             return {}
-        dropped = self._dropped + (self._seat.dropped if self._seat is not None else 0)
-        return {**asdict(self._pacer.counts), "dropped": dropped}
+        at_engine = self._past.copy()
+        at_engine.update(self._seat.counts if self._seat is not None else {})
+        return {**asdict(self._pacer.counts), **at_engine}
 
     def stats(self) -> dict[str, object]:
         """Counts and milliseconds for people and for `/metrics`."""
@@ -137,6 +142,7 @@ class Live:
             return {}
         sounds, pictures = self._pacer.waiting
         return {
+            "rung": self._ladder.rung.name.lower(),
             "delay_ms": self._pacer.delay * SAMPLE_NS // MILLISECOND_NS,
             "sounds_waiting": sounds,
             "pictures_waiting": pictures,
@@ -156,6 +162,9 @@ class Live:
         self._pictures = PictureTimeline(origin)
         self._pacer = Pacer(origin, self._delay)
         self._said = 0
+        self._steps = self._options.steps or self._engine.steps
+        rungs = [rung for rung in Rung if self._steps > 1 or rung is not Rung.FEWER_STEPS]
+        self._ladder = Ladder(rungs, self._clock.now())
         self._began.set()
         if self._engine.state == "ready":
             self._take_seat()
@@ -169,14 +178,35 @@ class Live:
         """The engine hears the session from here on; pictures leave untouched until its first one comes."""
         self._downsample = Downsampler()
         self._seat = self._engine.seat(self._open_stream, self._finished, self._failed, base=self._said)
+        self._seat.half_rate = self._ladder.rung >= Rung.HALF_RATE
+        self._seat.steps = self._steps_of(self._ladder.rung)
 
     def _leave_seat(self) -> None:
         """Pictures leave untouched from here on, those that are finished apart."""
         self._pacer.untouched_before = FOREVER
         if self._seat is not None:
             self._seat.close()
-            self._dropped += self._seat.dropped
+            self._past.update(self._seat.counts)
             self._seat = None
+
+    def _watch_load(self, now: int) -> None:
+        """Gives up what an overloaded engine cannot do, and takes it back. Sound does not pass this way."""
+        if self.failure is not None or self._lost.is_set():
+            return
+        if not self._ladder.observe(self._seat.lag if self._seat is not None else 0, now):
+            return
+        rung = self._ladder.rung
+        self._events.add("session.updated", rung=rung.name.lower())
+        if rung is Rung.UNTOUCHED:
+            self._leave_seat()
+        elif self._seat is None:
+            self._take_seat()
+        else:
+            self._seat.half_rate = rung >= Rung.HALF_RATE
+            self._seat.steps = self._steps_of(rung)
+
+    def _steps_of(self, rung: Rung) -> int:
+        return max(1, self._steps // 4) if rung >= Rung.FEWER_STEPS else self._steps
 
     def _open_stream(self, models: Models) -> LipSync:
         return models.stream(self._options.for_stream())
@@ -263,6 +293,7 @@ class Live:
                 while (at := self._pictures.hold(now, FRAME_SAMPLES)) is not None:
                     self._picture(VideoFrame(self._last, at, at, Fraction(1, 16_000)))
             self._align()
+            self._watch_load(now)
             await self._clock.sleep_until(now + _TICK)
 
     def _align(self) -> None:

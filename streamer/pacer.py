@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import takewhile
 
+import numpy as np
+
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
@@ -25,6 +27,7 @@ _SILENT = SECOND_NS  # the engine has shown nothing for this long: the untouched
 _JUDGED = 50  # pictures that are looked at together when the delay is judged
 _SLACK = 80 * MILLISECOND_NS  # to spare: the delay may shrink
 _MOST_GROWTH = SAMPLE_RATE // 5  # of the delay at one judgement
+_QUIET = 300  # of 65 536: from peak to peak, what a pause may sound of
 _CHUNK_NS = CHUNK_TIME * SAMPLE_NS
 
 
@@ -52,14 +55,15 @@ class Pacer:
     """Holds what is finished until its time: media time ``at`` leaves at ``origin + at + delay``.
 
     Sound always leaves on time. A picture that is late leaves as soon as it is there, unless a newer one has left.
-    When half of 50 pictures are late, the delay grows to where nine in ten would have been in time, by 200 ms at most;
-    when all of them had 80 ms to spare, it shrinks by 20 ms, down to what it was at first. No sound is lost either way.
+    When half of 50 pictures are late, the delay grows to where nine in ten would have been in time, by 200 ms at most,
+    as soon as the speech is silent: sound would break. When all of them had 80 ms to spare, it shrinks by 20 ms, down
+    to what it was at first. No sound is lost either way.
     """
 
     def __init__(self, origin: int, delay: int) -> None:
         self.counts = PacerCounts()
         self._origin = origin
-        self._delay = self._least = delay
+        self._delay = self._least = self._wanted = delay
         self._sounds: deque[SpeechChunk] = deque()
         self._pictures: deque[VideoFrame] = deque()
         self._expected: deque[VideoFrame] = deque()
@@ -123,6 +127,7 @@ class Pacer:
 
     def release(self, now: int) -> Released:
         """Everything whose time has come."""
+        self._grow()
         sounds = [self._sounds.popleft() for _ in range(self._count_due(self._sounds, now))]
         pictures = [self._pictures.popleft() for _ in range(self._count_due(self._pictures, now))]
         fresh = [frame for frame in pictures[:-1] if now - self._due(frame.at) <= _STALE] + pictures[-1:]
@@ -158,6 +163,11 @@ class Pacer:
         self._lateness.clear()
         if ordered[_JUDGED // 2] > 0:
             more = -(-ordered[_JUDGED * 9 // 10] // _CHUNK_NS) * CHUNK_TIME
-            self._delay = min(MAX_DELAY, self._delay + min(more, _MOST_GROWTH))
+            self._wanted = min(MAX_DELAY, self._delay + min(more, _MOST_GROWTH))
+            self._grow()
         elif ordered[-1] < -_SLACK:
-            self._delay = max(self._least, self._delay - CHUNK_TIME)
+            self._delay = self._wanted = max(self._least, self._delay - CHUNK_TIME)
+
+    def _grow(self) -> None:
+        if self._wanted > self._delay and not (self._sounds and np.ptp(self._sounds[0].samples) > _QUIET):
+            self._delay = self._wanted

@@ -44,6 +44,7 @@ class LipSync(Protocol):
     """What a seat needs of :class:`mytalk.stream.LipSyncStream`."""
 
     latency: int
+    steps: int
 
     @property
     def stats(self) -> dict[str, float]: ...
@@ -58,6 +59,8 @@ class LipSync(Protocol):
 
 class Models(Protocol):
     """What a seat needs of :class:`mytalk.pipeline.Pipeline`."""
+
+    steps: int
 
     def stream(self, options: StreamOptions) -> LipSync: ...
 
@@ -92,6 +95,9 @@ class Seat:
         self.lost = False  # the engine failed, not the stream
         self._base = base
         self.dropped = 0  # pictures that found no room
+        self.steps: int | None = None  # sampling steps from the next job on; None: what the stream began with
+        self.half_rate = False  # every second picture is left out
+        self.left_out = 0  # pictures, by half_rate
         self._open_stream = open_stream
         self._notify, self._post, self._deliver, self._fail = notify, post, deliver, fail
         self._stream: LipSync | None = None
@@ -105,6 +111,7 @@ class Seat:
         self._held_until = 0
         self._inside: deque[int] = deque()  # media times of the pictures given and not yet finished
         self._latency = 0
+        self._odd = False
         self._tracking = threading.Lock()  # held while the tracker thread is inside the stream
 
     @property
@@ -113,11 +120,29 @@ class Seat:
         stream = self._stream
         return stream.stats if stream is not None else {}
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Pictures that were not dubbed, by why."""
+        not_finite = int(self.stats.get("not_finite", 0))
+        return {"dropped": self.dropped, "left_out": self.left_out, "not_finite": not_finite}
+
+    @property
+    def lag(self) -> int:
+        """Media time by which the engine could have finished its oldest picture earlier; 0 where it waits for more."""
+        try:
+            return max(0, self._said - self._latency - self._inside[0]) if len(self._inside) >= _LEAST_INSIDE else 0
+        except IndexError:  # the engine thread has just finished them all
+            return 0
+
     # --- the event loop
 
     def picture(self, frame: VideoFrame) -> None:
         """Hands over the next picture, in order of ``at``; one from before the seat was taken is left out."""
         if frame.at < self._base:
+            return
+        self._odd = not self._odd
+        if self.half_rate and self._odd:
+            self.left_out += 1
             return
         frame = replace(frame, at=frame.at - self._base)
         inside = self._inside
@@ -216,6 +241,8 @@ class Seat:
             self._deliver(replace(frame, at=frame.at + self._base))
 
     def _take_in(self, stream: LipSync) -> None:
+        if self.steps is not None and self.steps != stream.steps:
+            stream.steps = self.steps
         if self._held_until:
             stream.hold_video(self._held_until)
             self._held_until = 0

@@ -28,6 +28,7 @@ class Sessions:
         self.ended: Counter[str] = Counter()  # reason -> sessions
         self.draining = False
         self._past: Counter[str] = Counter()  # pictures of closed sessions
+        self._past_events: Counter[str] = Counter()
         self._config = config
         self._engine = engine
         self._clock = clock
@@ -72,6 +73,10 @@ class Sessions:
             total.update(session.pictures())
         return total
 
+    def events(self) -> Counter[str]:
+        """Events of all sessions so far, by type."""
+        return sum((session.events.counts for session in self.all()), self._past_events.copy())
+
     def _admit(self) -> None:
         if self.draining:
             raise BusyError("the server is stopping (ask another)", RETRY_FULL)
@@ -87,6 +92,7 @@ class Sessions:
         self._sessions.pop(session.id, None)
         self.ended[session.reason] += 1
         self._past.update(session.pictures())
+        self._past_events.update(session.events.counts)
 
     async def _read_portrait(self) -> FaceSource:
         async with self._reading:

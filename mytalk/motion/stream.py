@@ -118,6 +118,15 @@ class MotionStream:
         """Motion frames that have left so far."""
         return self._planner.emitted
 
+    @property
+    def steps(self) -> int:
+        """Sampling steps of the next windows."""
+        return len(self._sampler.timesteps)
+
+    @steps.setter
+    def steps(self, steps: int) -> None:
+        self._sampler = DDIM(steps)
+
     def enrol(self, points: list[NDArray[np.float32]]) -> None:
         """Canonical faces ``(478, 3)`` of the person, before the first window: a better rest shape from the start."""
         for one in points:

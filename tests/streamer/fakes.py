@@ -35,6 +35,7 @@ class FakeStream:
         self.options = options
         self.latency = lookahead * FRAME_SAMPLES
         self.cost = cost  # seconds a frame
+        self.steps = 4
         self.closed = False
         self.speech: list[NDArray[np.float32]] = []
         self.tracked = 0
@@ -103,6 +104,8 @@ class FakeStream:
 
 class FakeModels:
     """A pipeline of fake streams."""
+
+    steps = 4
 
     def __init__(self, cost: float = 0.0) -> None:
         self.cost = cost
