@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.renderer import MouthRenderer
@@ -20,6 +21,7 @@ from mytalk.errors import EngineError, OptionError
 from mytalk.face import Face, FaceTracker, HeadPose, PoseFilter, fit_pose
 from mytalk.face.landmarks import LOWER_FACE
 from mytalk.media_time import FRAME_SAMPLES
+from mytalk.motion.batch import MotionRequest
 from mytalk.motion.model import MotionModel
 from mytalk.motion.stream import REWIND, MotionFrame, MotionStream, open_by
 from mytalk.picture import Picture, VideoFrame
@@ -197,6 +199,14 @@ class LipSyncStream:
         while self._made and self._made[-1].frame.at >= max(self.speech_samples, at or 0):
             self._waiting.appendleft(self._made.pop())
         return self.speech_samples
+
+    def request(self) -> MotionRequest | None:
+        """The next window to be sampled, for ``accept``. A caller that leaves it to ``pull`` has it sampled alone."""
+        return None if self._finished else self._motion.request()
+
+    def accept(self, request: MotionRequest, motion: Tensor) -> None:
+        """The motion ``(rows, K)`` that was sampled for a request."""
+        self._shapes.extend(self._motion.accept(request, motion))
 
     def pull(self) -> Iterator[VideoFrame]:
         """Pictures whose mouths are known by now."""

@@ -2,7 +2,8 @@
 
 asyncio hands work over through a seat and gets results back by ``call_soon_threadsafe``; nothing here waits for a
 session, and the loop never waits for a model. The threads go round the seats and do one job at each, so a session that
-is slow or dead keeps nobody waiting for longer than one job.
+is slow or dead keeps nobody waiting for longer than one job. Motion windows that are ready together are sampled in one
+batch.
 """
 
 from __future__ import annotations
@@ -11,10 +12,15 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from mytalk.errors import EngineError
+from streamer.batching import Batching
 from streamer.clock import Clock
 from streamer.seat import Deliver, Fail, Models, OpenStream, Seat
+
+if TYPE_CHECKING:
+    from mytalk.motion.batch import MotionRequest
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +43,10 @@ class Engine:
         self.failure: BaseException | None = None
         self.busy_ns = 0  # time spent in jobs, both threads
         self.jobs = 0
+        self.windows = self.batches = 0  # of motion: sampled, and in how many batches
         self._load = load
         self._clock = clock
+        self._batching = Batching()
         self._models: Models | None = None
         self._seats: list[Seat] = []
         self._wake = threading.Condition()
@@ -156,8 +164,30 @@ class Engine:
             return
         began = self._clock.now()
         assert self._models is not None
-        seat.work(self._models)
+        seat.open(self._models)
+        if (request := seat.take_in()) is not None:
+            self._move(self._models, seat, request)
+        seat.finish_one()
         self._count(began)
+
+    def _move(self, models: Models, seat: Seat, request: MotionRequest) -> None:
+        """Samples a seat's window, and those that other seats have ready in the same batch."""
+        others = [other for other in list(self._seats) if other is not seat and other.is_open]
+        wishes = [(seat, request)]
+        wishes += [(other, asked) for other in others if (asked := other.take_in()) is not None]
+        batch = self._batching.schedule([asked.steps for _, asked in wishes])
+        chosen = [wishes[place] for place in batch.places]
+        try:
+            motion = models.sample([asked for _, asked in chosen])
+        except Exception:  # the device's memory, or one session's window
+            log.exception("a batch of %d windows could not be sampled: each is sampled alone", len(chosen))
+            self._batching.update(batch, fitted=False)
+            return  # each seat's own next job does it, and fails that seat alone
+        self._batching.update(batch, fitted=True)
+        self.windows += len(chosen)
+        self.batches += 1
+        for (one, asked), rows in zip(chosen, motion, strict=True):
+            one.accept(asked, rows)
 
     # --- the tracker thread
 

@@ -52,6 +52,8 @@ def prometheus_text(engine: Engine, sessions: Sessions) -> str:
         ),
         *_metric("mytalk_engine_jobs_total", "counter", "Jobs done by the engine and its tracker", [("", engine.jobs)]),
         *_metric("mytalk_engine_busy_seconds_total", "counter", "Time in them", [("", engine.busy_ns / SECOND_NS)]),
+        *_metric("mytalk_engine_windows_total", "counter", "Motion windows sampled", [("", engine.windows)]),
+        *_metric("mytalk_engine_batches_total", "counter", "Batches they were sampled in", [("", engine.batches)]),
         *_metric("mytalk_engine_failures_total", "counter", "Times that the engine failed", [("", engine.failures)]),
         *_metric("mytalk_engine_seats", "gauge", "Streams held by the engine", [("", engine.seats)]),
     ]

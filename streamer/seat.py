@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,6 +19,9 @@ from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import Picture, VideoFrame
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mytalk.motion.batch import MotionRequest
     from mytalk.stream import StreamOptions
 
 log = logging.getLogger(__name__)
@@ -53,6 +57,8 @@ class LipSync(Protocol):
     def hold_video(self, at: int) -> None: ...
     def push_speech(self, samples: Speech) -> None: ...
     def clear(self, at: int) -> int: ...
+    def request(self) -> MotionRequest | None: ...
+    def accept(self, request: MotionRequest, motion: Tensor) -> None: ...
     def pull(self) -> Iterator[VideoFrame]: ...
     def close(self) -> None: ...
 
@@ -63,6 +69,7 @@ class Models(Protocol):
     steps: int
 
     def stream(self, options: StreamOptions) -> LipSync: ...
+    def sample(self, requests: Sequence[MotionRequest]) -> list[Tensor]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,25 +222,56 @@ class Seat:
             return True
         return not self.failed and (self._stream is None or self._pullable or bool(self._speech or self._tracked))
 
-    def work(self, models: Models) -> None:
-        """One job: takes in what has come, then finishes at most one picture."""
-        try:
-            if self._stream is None:
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a stream that has not failed."""
+        return self._stream is not None and not (self.closing or self.failed)
+
+    def open(self, models: Models) -> None:
+        """Makes the stream, where there is none yet."""
+        if self._stream is None and not self.failed:
+            with self._reporting():
                 self._stream = self._open_stream(models)
                 self._latency = self._stream.latency
                 self._notify()
-            self._take_in(self._stream)
-            frame = next(iter(self._stream.pull()), None)
-        except Exception as failure:
-            log.exception("a session's stream failed")
-            self.report(failure)
-            return
+
+    def take_in(self) -> MotionRequest | None:
+        """Takes in what has come; the window that can be sampled now, if there is one."""
+        with self._reporting():
+            if self._stream is not None:
+                self._take_in(self._stream)
+                request = self._stream.request()
+                self._pullable = self._pullable or request is not None  # where nobody samples it, ``pull`` does
+                return request
+        return None
+
+    def accept(self, request: MotionRequest, motion: Tensor) -> None:
+        """The motion of the window that ``take_in`` gave."""
+        with self._reporting():
+            if self._stream is not None:
+                self._stream.accept(request, motion)
+
+    def finish_one(self) -> None:
+        """Finishes at most one picture."""
+        frame = None
+        with self._reporting():
+            if self._stream is not None and not self.failed:
+                frame = next(iter(self._stream.pull()), None)
         self._pullable = frame is not None
         if frame is not None:
             finished, generation = frame, self._heard_generation
             while self._inside and self._inside[0] <= frame.at:
                 self._inside.popleft()
             self._post(lambda: self._arrive(finished, generation))
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        """A failure of this session's stream is this session's alone."""
+        try:
+            yield
+        except Exception as failure:
+            log.exception("a session's stream failed")
+            self.report(failure)
 
     def _arrive(self, frame: VideoFrame, generation: int) -> None:
         """On the loop."""

@@ -20,8 +20,9 @@ from torch import Tensor
 from mytalk.errors import EngineError
 from mytalk.face.landmarks import LOWER_FACE, UPPER_COUNT, UPPER_FACE, aperture
 from mytalk.media_time import FRAME_SAMPLES
+from mytalk.motion.batch import MotionRequest, sample_together
 from mytalk.motion.model import Conditions, MotionModel
-from mytalk.motion.sampler import DDIM, frame_noise
+from mytalk.motion.sampler import frame_noise
 from mytalk.motion.silence import ANTICIPATION, SilenceGate
 from mytalk.motion.space import RestShape
 from mytalk.motion.windows import Window, WindowPlanner
@@ -87,10 +88,10 @@ class MotionStream:
     """
 
     def __init__(self, model: MotionModel, profile: Profile, *, steps: int, seed: int) -> None:
+        self.steps = steps  # of sampling; those of the next windows may be set at any time
         self.not_finite = 0  # motion frames for which the model gave no numbers: they do not leave
         self._model = model
         self._profile = profile
-        self._sampler = DDIM(steps)
         self._seed = seed
         self._speech = self._new_speech()
         self._planner = WindowPlanner(profile)
@@ -104,6 +105,7 @@ class MotionStream:
         self._history: deque[Tensor] = deque(maxlen=_KEPT)  # (K,) a frame emitted, newest last
         self._tentative: dict[int, Tensor] = {}
         self._identity: Tensor | None = None
+        self._asked: MotionRequest | None = None  # until its motion comes
         self._video_until = 0  # motion frames whose faces are all here
         self._upper_until = 0  # motion frames whose upper face is known
         self._last_upper = torch.zeros(UPPER_COUNT, 2)
@@ -116,16 +118,7 @@ class MotionStream:
     @property
     def emitted(self) -> int:
         """Motion frames that have left so far."""
-        return self._planner.emitted
-
-    @property
-    def steps(self) -> int:
-        """Sampling steps of the next windows."""
-        return len(self._sampler.timesteps)
-
-    @steps.setter
-    def steps(self, steps: int) -> None:
-        self._sampler = DDIM(steps)
+        return self._planner.emitted if self._asked is None else self._asked.window.emit.start
 
     def enrol(self, points: list[NDArray[np.float32]]) -> None:
         """Canonical faces ``(478, 3)`` of the person, before the first window: a better rest shape from the start."""
@@ -147,16 +140,45 @@ class MotionStream:
             self._faces.append((at, points))
         self._video_until = max(self._video_until, at // FRAME_SAMPLES + 1)
 
+    def request(self) -> MotionRequest | None:
+        """The next window that speech and pictures so far allow, to be sampled and given to ``accept``; the same one
+        until that is done. Frames of nobody are passed over."""
+        if self._asked is None:
+            for window in self._planner.advance(min(self.heard, self._video_until)):
+                self._asked = self._prepare(window)
+                if self._asked is not None:
+                    break
+        return self._asked
+
+    def accept(self, request: MotionRequest, motion: Tensor) -> list[MotionFrame]:
+        """What was sampled for a request, ``(rows, K)``. One from before a barge-in gives nothing."""
+        window = request.window
+        if window.generation != self._planner.generation:
+            return []
+        self._asked = None
+        if not torch.isfinite(motion).all():
+            self.not_finite += len(window.emit)
+            self._skip(window)
+            return []
+        frames = [self._emit(window, index, motion[index - window.first]) for index in window.emit]
+        self._tentative = {index: motion[index - window.first] for index in window.tentative}
+        self._forget_features(window)
+        return frames
+
     def advance(self) -> Iterator[MotionFrame]:
         """The motion that speech and pictures so far allow."""
-        for window in self._planner.advance(min(self.heard, self._video_until)):
-            yield from self._run(window)
+        while (request := self.request()) is not None:
+            yield from self.accept(request, sample_together(self._model, [request])[0])
 
     def finish(self) -> Iterator[MotionFrame]:
         """The rest: no more speech comes. Pictures may end before it."""
         self._hear(*self._speech.finish())
+        if self._asked is not None:
+            yield from self.accept(self._asked, sample_together(self._model, [self._asked])[0])
         for window in self._planner.finish(self.heard):
-            yield from self._run(window)
+            request = self._prepare(window)
+            if request is not None:
+                yield from self.accept(request, sample_together(self._model, [request])[0])
 
     def clear(self, frame: int | None = None) -> int:
         """Barge-in: forget speech not yet spoken. Gives the media time from which new speech goes on.
@@ -166,6 +188,7 @@ class MotionStream:
         spoken = self.emitted
         kept = spoken if frame is None else min(spoken, max(frame, spoken - REWIND, 0))
         self._planner.clear(kept)
+        self._asked = None
         for _ in range(spoken - kept):
             self._history.pop()
         while self.heard > kept:
@@ -184,25 +207,13 @@ class MotionStream:
         self._features.extend(features)
         self._gate.hear(levels)
 
-    def _run(self, window: Window) -> Iterator[MotionFrame]:
-        self._take_faces(window)
-        if self._person.lower is None or self._identity is None:
-            self._skip(window)
-            return  # nobody to speak yet: these frames pass through
-        motion = self._sample(window)  # (rows, K)
-        if not torch.isfinite(motion).all():
-            self.not_finite += len(window.emit)
-            self._skip(window)
-            return
-        for index in window.emit:
-            row = motion[index - window.first]
-            if index in self._tentative:
-                share = (index - window.emit.start + 1) / (self._profile.lookahead + 1)
-                row = torch.lerp(self._tentative[index], row, share)
-            self._history.append(row)
-            yield MotionFrame(index, self._shape(row, self._gate.next(self._ahead)))
-        self._tentative = {index: motion[index - window.first] for index in window.tentative}
-        self._forget_features(window)
+    def _emit(self, window: Window, index: int, row: Tensor) -> MotionFrame:
+        """One frame of a window's motion, faded in from what the window before it had thought of."""
+        if index in self._tentative:
+            share = (index - window.emit.start + 1) / (self._profile.lookahead + 1)
+            row = torch.lerp(self._tentative[index], row, share)
+        self._history.append(row)
+        return MotionFrame(index, self._shape(row, self._gate.next(self._ahead)))
 
     def _skip(self, window: Window) -> None:
         """Frames without motion: to the windows after them, the mouth was at rest."""
@@ -242,8 +253,12 @@ class MotionStream:
         with torch.inference_mode():
             self._identity = self._model.person(lower.to(device), upper.to(device))[None]
 
-    def _sample(self, window: Window) -> Tensor:
-        assert self._identity is not None
+    def _prepare(self, window: Window) -> MotionRequest | None:
+        """All that a window is sampled from; None while there is nobody to speak: its frames pass through."""
+        self._take_faces(window)
+        if self._person.lower is None or self._identity is None:
+            self._skip(window)
+            return None
         device, width = self._model.space.scale.device, self._model.denoiser.coefficients
         fresh = window.rows - window.history
         noise = np.zeros((window.rows, width), np.float32)
@@ -262,7 +277,7 @@ class MotionStream:
             history[None].to(device),
             (torch.arange(window.rows) < window.history)[None].to(device),
         )
-        return self._model.sample(torch.from_numpy(noise)[None].to(device), given, self._sampler)[0].cpu()
+        return MotionRequest(window, torch.from_numpy(noise)[None].to(device), given, self.steps)
 
     def _shape(self, row: Tensor, share: float) -> NDArray[np.float32]:
         """Coefficients to landmarks: kept within reach, at rest in silence, lips never through each other."""

@@ -84,6 +84,12 @@ class FakeStream:
         self._made = [frame for frame in self._made if frame.at < at]
         return self._samples
 
+    def request(self) -> Any:
+        return None
+
+    def accept(self, request: Any, motion: Any) -> None:
+        raise AssertionError("nothing was asked for")
+
     def pull(self) -> Iterator[VideoFrame]:
         self._here("pull")
         while self._frames and self._frames[0].at + self.latency <= self._samples:
@@ -110,6 +116,9 @@ class FakeModels:
     def __init__(self, cost: float = 0.0) -> None:
         self.cost = cost
         self.streams: list[FakeStream] = []
+
+    def sample(self, requests: Any) -> Any:
+        raise AssertionError("nothing was asked for")
 
     def stream(self, options: Any) -> FakeStream:
         self.streams.append(FakeStream(options, cost=self.cost))

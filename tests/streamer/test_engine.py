@@ -7,11 +7,12 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from fakes import FakeModels, eventually
+from fakes import FakeModels, FakeStream, eventually
 
 from mytalk.errors import EngineError, MyTalkError, WeightsError
 from mytalk.picture import Picture, VideoFrame
@@ -101,6 +102,76 @@ async def test_an_engine_that_is_too_slow_shows_fewer_pictures_not_later_ones() 
                 behind.append(n - customer.frames[-1].pts)
         assert customer.seat.dropped > 20
         assert max(behind[-20:]) < 40  # 72 where nothing is dropped
+
+
+class WindowedStream(FakeStream):
+    """Asks for a window of motion every three pictures' worth of speech; pictures wait for it."""
+
+    moved = 0
+
+    def request(self) -> Any:
+        ready = self._samples - self.latency >= self.moved * 1920
+        return SimpleNamespace(steps=self.steps, stream=self) if ready else None
+
+    def accept(self, request: Any, motion: Any) -> None:
+        assert request.stream is self
+        assert motion is self
+        self.moved += 1
+
+    def pull(self) -> Iterator[VideoFrame]:
+        if self.request() is not None:
+            self.moved += 1  # alone
+        while self._frames and self._frames[0].at < self.moved * 1920:
+            yield from super().pull()
+            return
+
+
+class WindowedModels(FakeModels):
+    """Keeps how many windows each batch had; fails where it has more than ``room``."""
+
+    def __init__(self, room: int = 99) -> None:
+        super().__init__()
+        self.room = room
+        self.batches: list[int] = []
+
+    def stream(self, options: Any) -> FakeStream:
+        self.streams.append(WindowedStream(options))
+        return self.streams[-1]
+
+    def sample(self, requests: Any) -> Any:
+        self.batches.append(len(requests))
+        if len(requests) > self.room:
+            raise MemoryError("the device is full")
+        return [request.stream for request in requests]
+
+
+@pytest.mark.parametrize("room", [99, 3])
+async def test_windows_that_are_ready_together_share_a_batch_as_far_as_the_device_has_room(room: int) -> None:
+    models = WindowedModels(room)
+    async with engine_of(models) as engine:
+        customers = [Customer(engine) for _ in range(8)]
+        await eventually(lambda: len(models.streams) == 8, seconds=5)
+        models.streams[7].steps = 2  # it shares with nobody
+        busy = threading.Lock()
+        original = models.sample
+
+        def one_at_a_time(requests: Any) -> Any:
+            with busy:
+                return original(requests)
+
+        models.sample = one_at_a_time  # type: ignore[method-assign]
+        for n in range(0, 60, 3):
+            with busy:  # the engine waits while all of them speak
+                for customer in customers:
+                    customer.feed(n, 3)
+                await asyncio.sleep(0.03)
+            await asyncio.sleep(0.03)
+        await eventually(lambda: all(len(customer.frames) >= 50 for customer in customers), seconds=10)
+        assert not any(customer.failures for customer in customers)
+        assert engine.windows > 1.5 * engine.batches
+    assert max(models.batches) <= 7
+    if room == 3:
+        assert sum(size > room for size in models.batches) <= 4
 
 
 async def test_a_barge_in_voids_the_speech_that_waits_and_the_picture_under_way_and_makes_it_again() -> None:

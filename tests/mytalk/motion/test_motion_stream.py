@@ -12,6 +12,7 @@ from mytalk.face import Face, fit_pose
 from mytalk.face.landmarks import aperture
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion import MotionModel, MotionStream
+from mytalk.motion.batch import sample_together
 from mytalk.motion.stream import REWIND, MotionFrame, open_by
 from mytalk.presets import PROFILES
 
@@ -62,6 +63,52 @@ def test_packet_size_does_not_change_landmarks(
     whole = stack(speak(model, canonical, speech, len(speech), profile))
     for packet in (160, 1001, 6400):
         np.testing.assert_array_equal(stack(speak(model, canonical, speech, packet, profile)), whole)
+
+
+def test_windows_of_several_sessions_in_one_batch_move_as_they_would_alone(
+    model: MotionModel, canonical: NDArray[np.float32], babble: Samples
+) -> None:
+    """Sessions of different age, seed and speech; the younger ones' windows are shorter."""
+    alone, together, shapes = [], [], []
+    for group in (alone, together):
+        for seed, seconds in enumerate((1, 2, 4)):
+            stream = MotionStream(model, PROFILES["balanced"], steps=2, seed=seed)
+            for shown in range(26 * seconds):
+                stream.push_face(shown * FRAME_SAMPLES, canonical)
+            stream.push_speech(np.roll(babble, 4000 * seed)[: 16_000 * seconds - 2000])
+            list(stream.advance())
+            stream.push_speech(babble[:2000])
+            group.append(stream)
+    for stream in alone:
+        request = stream.request()
+        assert request is not None
+        shapes.append([frame.lower for frame in stream.accept(request, sample_together(model, [request])[0])])
+    requests = [stream.request() for stream in together]
+    assert all(
+        one is stream.request() for one, stream in zip(requests, together, strict=True)
+    )  # asked twice, planned once
+    whole = [request for request in requests if request is not None]
+    assert len({request.window.rows for request in whole}) == 3
+    for stream, request, motion, wanted in zip(together, whole, sample_together(model, whole), shapes, strict=True):
+        got = [frame.lower for frame in stream.accept(request, motion)]
+        np.testing.assert_allclose(got, wanted, atol=1e-4)
+
+
+def test_motion_of_a_window_from_before_a_barge_in_is_not_shown(
+    model: MotionModel, canonical: NDArray[np.float32], babble: Samples
+) -> None:
+    stream = MotionStream(model, PROFILES["balanced"], steps=1, seed=1)
+    for shown in range(50):
+        stream.push_face(shown * FRAME_SAMPLES, canonical)
+    stream.push_speech(babble[:16_000])
+    request = stream.request()
+    assert request is not None
+    motion = sample_together(model, [request])[0]
+    assert stream.emitted == 0
+    assert stream.clear() == 0
+    assert stream.accept(request, motion) == []
+    stream.push_speech(babble[:16_000])
+    assert [frame.index for frame in stream.advance()] == list(range(21))
 
 
 def test_the_order_of_pictures_and_speech_does_not_matter(
