@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from mytalk.errors import EngineError
+from streamer.admission import Load
 from streamer.batching import Batching
 from streamer.clock import Clock
 from streamer.seat import Deliver, Fail, Models, OpenStream, Seat
@@ -47,6 +48,7 @@ class Engine:
         self._load = load
         self._clock = clock
         self._batching = Batching()
+        self._load_now = Load(clock.now())
         self._models: Models | None = None
         self._seats: list[Seat] = []
         self._wake = threading.Condition()
@@ -96,6 +98,11 @@ class Engine:
     def seats(self) -> int:
         """Seats taken, those being freed included."""
         return len(self._seats)
+
+    @property
+    def load(self) -> float:
+        """Share of the last seconds that the engine thread has worked, 0..1."""
+        return self._load_now.at(self._clock.now())
 
     def _start_threads(self) -> None:
         for target, name in ((self._run_engine, "engine"), (self._run_tracker, "tracker")):
@@ -168,7 +175,7 @@ class Engine:
         if (request := seat.take_in()) is not None:
             self._move(self._models, seat, request)
         seat.finish_one()
-        self._count(began)
+        self._load_now.worked(began, self._count(began))
 
     def _move(self, models: Models, seat: Seat, request: MotionRequest) -> None:
         """Samples a seat's window, and those that other seats have ready in the same batch."""
@@ -219,9 +226,11 @@ class Engine:
                 turn = (self._seats.index(seat) + 1) % len(self._seats)
             yield seat
 
-    def _count(self, began: int) -> None:
-        self.busy_ns += self._clock.now() - began
+    def _count(self, began: int) -> int:
+        ended = self._clock.now()
+        self.busy_ns += ended - began
         self.jobs += 1
+        return ended
 
     def _report_loaded(self) -> None:
         """On the loop."""

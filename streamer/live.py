@@ -123,6 +123,11 @@ class Live:
             "playback.finished", position=position, interrupted=interrupted, generation=self.generation
         )
 
+    @property
+    def rung(self) -> Rung:
+        """What it has given up under overload."""
+        return self._ladder.rung if self._began.is_set() else Rung.FULL
+
     def close(self) -> None:
         """Gives the place at the engine back."""
         if self._seat is not None:
@@ -142,7 +147,7 @@ class Live:
             return {}
         sounds, pictures = self._pacer.waiting
         return {
-            "rung": self._ladder.rung.name.lower(),
+            "rung": self.rung.name.lower(),
             "delay_ms": self._pacer.delay * SAMPLE_NS // MILLISECOND_NS,
             "sounds_waiting": sounds,
             "pictures_waiting": pictures,

@@ -17,7 +17,7 @@ def prometheus_text(engine: Engine, sessions: Sessions) -> str:
     """All figures of one server."""
     now = sessions.all()
     states = Counter[str](session.state for session in now)
-    rungs = Counter[object](session.stats().get("rung") for session in now)
+    rungs = Counter(session.rung for session in now)
     lines = [
         *_metric("mytalk_ready", "gauge", "1 while the engine runs", [("", int(engine.state == "ready"))]),
         *_metric(
@@ -42,7 +42,7 @@ def prometheus_text(engine: Engine, sessions: Sessions) -> str:
             "mytalk_rungs",
             "gauge",
             "Sessions by what they gave up under overload",
-            [(f'{{rung="{rung.name.lower()}"}}', rungs[rung.name.lower()]) for rung in Rung],
+            [(f'{{rung="{rung.name.lower()}"}}', rungs[rung]) for rung in Rung],
         ),
         *_metric(
             "mytalk_events_total",
@@ -55,6 +55,7 @@ def prometheus_text(engine: Engine, sessions: Sessions) -> str:
         *_metric("mytalk_engine_windows_total", "counter", "Motion windows sampled", [("", engine.windows)]),
         *_metric("mytalk_engine_batches_total", "counter", "Batches they were sampled in", [("", engine.batches)]),
         *_metric("mytalk_engine_failures_total", "counter", "Times that the engine failed", [("", engine.failures)]),
+        *_metric("mytalk_engine_load", "gauge", "Share of the engine thread's time that is work", [("", engine.load)]),
         *_metric("mytalk_engine_seats", "gauge", "Streams held by the engine", [("", engine.seats)]),
     ]
     return "\n".join(lines) + "\n"

@@ -13,6 +13,7 @@ from streamer.clock import MILLISECOND_NS, SECOND_NS, Clock
 from streamer.engine import Engine
 from streamer.errors import ConflictError, UnknownSessionError
 from streamer.events import Event, Events
+from streamer.ladder import Rung
 from streamer.live import Live
 from streamer.options import SessionOptions
 from streamer.stored import LoopedSpeech
@@ -102,6 +103,11 @@ class Session:
     def failure(self) -> MyTalkError | None:
         """Why its pictures leave untouched."""
         return self._live.failure if self._live is not None else None
+
+    @property
+    def rung(self) -> Rung:
+        """What it has given up under overload."""
+        return self._live.rung if self._live is not None else Rung.FULL
 
     def pictures(self) -> dict[str, int]:
         """Pictures so far, by what became of them."""

@@ -6,10 +6,12 @@ import asyncio
 from collections import Counter
 
 from mytalk.media.face_source import FaceSource, open_face
+from streamer.admission import refusal
 from streamer.clock import Clock
 from streamer.config import ServerConfig
 from streamer.engine import Engine
 from streamer.errors import BusyError, UnknownSessionError
+from streamer.ladder import Rung
 from streamer.options import SessionOptions
 from streamer.session import Session
 from streamer.stored import LoopedSpeech
@@ -87,6 +89,11 @@ class Sessions:
         if len(self._sessions) >= self._config.max_sessions:
             taken = f"all {self._config.max_sessions} sessions are taken"
             raise BusyError(f"{taken} (wait for one to end, or start with a larger --max-sessions)", RETRY_FULL)
+        if any(session.rung > Rung.FULL for session in self.all()):
+            raise BusyError("the engine is overloaded by the sessions it has (wait for one to end)", RETRY_FULL)
+        reason = refusal(self._engine.load, self._engine.seats)
+        if reason is not None:
+            raise BusyError(f"{reason} (wait for one to end)", RETRY_FULL)
 
     def _forget(self, session: Session) -> None:
         self._sessions.pop(session.id, None)
