@@ -148,6 +148,7 @@ class Live:
         sounds, pictures = self._pacer.waiting
         return {
             "rung": self.rung.name.lower(),
+            "lag_ms": (self._seat.lag if self._seat is not None else 0) * SAMPLE_NS // MILLISECOND_NS,
             "delay_ms": self._pacer.delay * SAMPLE_NS // MILLISECOND_NS,
             "sounds_waiting": sounds,
             "pictures_waiting": pictures,
