@@ -1,7 +1,8 @@
 """Streaming motion: packets of speech and tracked faces in, one lower-face shape a motion frame out.
 
 It owns the session's state of stage 1: speech features, rest shape and identity, the window plan, the motion so far
-(history), and the tentative tail that is faded into the next window. All of it is bounded by the window's length.
+(history), and the tentative tail that is faded into the next window. All of it is bounded by the window's length and
+by what a barge-in may take back.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from torch import Tensor
 from mytalk.errors import EngineError
 from mytalk.face.landmarks import LOWER_FACE, UPPER_COUNT, UPPER_FACE, aperture
 from mytalk.media_time import FRAME_SAMPLES
+from mytalk.motion.batch import MotionRequest, sample_together
 from mytalk.motion.model import Conditions, MotionModel
-from mytalk.motion.sampler import DDIM, frame_noise
+from mytalk.motion.sampler import frame_noise
 from mytalk.motion.silence import ANTICIPATION, SilenceGate
 from mytalk.motion.space import GAIN, RestShape
 from mytalk.motion.windows import Window, WindowPlanner
@@ -39,7 +41,11 @@ _MEAN_PRIOR = 25  # motion frames at rest that the mean begins with
 
 READY = 0.02  # aperture up to which lips part before the sound that they get ready for
 
+REWIND = 12
+"""Motion frames that `MotionStream.clear` can take back: pictures are made so much ahead of leaving."""
+
 _REST_EVERY = 25  # motion frames between two looks at the rest shape
+_KEPT = WINDOW_FRAMES + REWIND
 _REST_PACE = 0.5  # share of the way to the new estimate at each look
 
 
@@ -85,9 +91,10 @@ class MotionStream:
     """
 
     def __init__(self, model: MotionModel, profile: Profile, *, steps: int, seed: int) -> None:
+        self.steps = steps  # of sampling; those of the next windows may be set at any time
+        self.not_finite = 0  # motion frames for which the model gave no numbers: they do not leave
         self._model = model
         self._profile = profile
-        self._sampler = DDIM(steps)
         self._seed = seed
         self._speech = self._new_speech()
         self._planner = WindowPlanner(profile)
@@ -95,12 +102,13 @@ class MotionStream:
         self._ahead = min(profile.lookahead, ANTICIPATION)
         self._person = Person(RestShape(model.space))
         self._faces: deque[tuple[int, NDArray[np.float32]]] = deque()  # not yet reached by a window
-        self._upper: deque[Tensor] = deque(maxlen=WINDOW_FRAMES)  # (38, 2) a motion frame, newest last
+        self._upper: deque[Tensor] = deque(maxlen=_KEPT)  # (38, 2) a motion frame, newest last
         self._features: deque[Tensor] = deque()  # (D,) a motion frame from _features_first on
         self._features_first = 0
-        self._history: deque[Tensor] = deque(maxlen=WINDOW_FRAMES)  # (K,) a frame emitted, newest last
+        self._history: deque[Tensor] = deque(maxlen=_KEPT)  # (K,) a frame emitted, newest last
         self._tentative: dict[int, Tensor] = {}
         self._identity: Tensor | None = None
+        self._asked: MotionRequest | None = None  # until its motion comes
         self._video_until = 0  # motion frames whose faces are all here
         self._upper_until = 0  # motion frames whose upper face is known
         self._last_upper = torch.zeros(UPPER_COUNT, 2)
@@ -113,7 +121,7 @@ class MotionStream:
     @property
     def emitted(self) -> int:
         """Motion frames that have left so far."""
-        return self._planner.emitted
+        return self._planner.emitted if self._asked is None else self._asked.window.emit.start
 
     def enrol(self, points: list[NDArray[np.float32]]) -> None:
         """Canonical faces ``(478, 3)`` of the person, before the first window: a better rest shape from the start."""
@@ -135,26 +143,64 @@ class MotionStream:
             self._faces.append((at, points))
         self._video_until = max(self._video_until, at // FRAME_SAMPLES + 1)
 
+    def request(self) -> MotionRequest | None:
+        """The next window that speech and pictures so far allow, to be sampled and given to ``accept``; the same one
+        until that is done. Frames of nobody are passed over."""
+        if self._asked is None:
+            for window in self._planner.advance(min(self.heard, self._video_until)):
+                self._asked = self._prepare(window)
+                if self._asked is not None:
+                    break
+        return self._asked
+
+    def accept(self, request: MotionRequest, motion: Tensor) -> list[MotionFrame]:
+        """What was sampled for a request, ``(rows, K)``. One from before a barge-in gives nothing."""
+        window = request.window
+        if window.generation != self._planner.generation:
+            return []
+        self._asked = None
+        if not torch.isfinite(motion).all():
+            self.not_finite += len(window.emit)
+            self._skip(window)
+            return []
+        mean = self._mean()
+        frames = [self._emit(window, index, motion[index - window.first], mean) for index in window.emit]
+        self._tentative = {index: motion[index - window.first] for index in window.tentative}
+        self._forget_features(window)
+        return frames
+
     def advance(self) -> Iterator[MotionFrame]:
         """The motion that speech and pictures so far allow."""
-        for window in self._planner.advance(min(self.heard, self._video_until)):
-            yield from self._run(window)
+        while (request := self.request()) is not None:
+            yield from self.accept(request, sample_together(self._model, [request])[0])
 
     def finish(self) -> Iterator[MotionFrame]:
         """The rest: no more speech comes. Pictures may end before it."""
         self._hear(*self._speech.finish())
+        if self._asked is not None:
+            yield from self.accept(self._asked, sample_together(self._model, [self._asked])[0])
         for window in self._planner.finish(self.heard):
-            yield from self._run(window)
+            request = self._prepare(window)
+            if request is not None:
+                yield from self.accept(request, sample_together(self._model, [request])[0])
 
-    def clear(self) -> int:
-        """Barge-in: forget speech not yet spoken. Gives the media time from which new speech goes on."""
-        self._planner.clear()
-        self._tentative.clear()
-        while self.heard > self.emitted:
+    def clear(self, frame: int | None = None) -> int:
+        """Barge-in: forget speech not yet spoken. Gives the media time from which new speech goes on.
+
+        Motion from ``frame`` on is taken back too, as far as :data:`REWIND` allows: it has been made, but not shown.
+        """
+        spoken = self.emitted
+        kept = spoken if frame is None else min(spoken, max(frame, spoken - REWIND, 0))
+        self._planner.clear(kept)
+        self._asked = None
+        for _ in range(spoken - kept):
+            self._history.pop()
+        while self.heard > kept:
             self._features.pop()
-        self._gate.forget()
+        self._tentative.clear()
+        self._gate = SilenceGate(self._gate.floor, self._gate.peak, self._gate.share)  # nothing heard, nothing held
         self._speech = self._new_speech()
-        return self.emitted * FRAME_SAMPLES
+        return kept * FRAME_SAMPLES
 
     def _new_speech(self) -> SpeechStream:
         """Whole hops of speech at a time where that is cheaper; no window ever waits for the end of one."""
@@ -165,23 +211,25 @@ class MotionStream:
         self._features.extend(features)
         self._gate.hear(levels)
 
-    def _run(self, window: Window) -> Iterator[MotionFrame]:
-        self._take_faces(window)
-        if self._person.lower is None or self._identity is None:
-            self._history.extend(torch.zeros(self._model.denoiser.coefficients) for _ in window.emit)
-            for _ in window.emit:
-                self._gate.next(self._ahead)
-            return  # nobody to speak yet: these frames pass through
-        motion, mean = self._sample(window), self._mean()  # (rows, K), (K,)
-        for index in window.emit:
-            row = motion[index - window.first]
-            if index in self._tentative:
-                share = (index - window.emit.start + 1) / (self._profile.lookahead + 1)
-                row = torch.lerp(self._tentative[index], row, share)
-            self._history.append(row)
-            yield MotionFrame(index, self._shape(mean + LIVELINESS * (row - mean), self._gate.next(self._ahead)))
-        self._tentative = {index: motion[index - window.first] for index in window.tentative}
-        while self._features_first < window.emit.stop - WINDOW_FRAMES:
+    def _emit(self, window: Window, index: int, row: Tensor, mean: Tensor) -> MotionFrame:
+        """One frame of a window's motion, faded in from what the window before it had thought of."""
+        if index in self._tentative:
+            share = (index - window.emit.start + 1) / (self._profile.lookahead + 1)
+            row = torch.lerp(self._tentative[index], row, share)
+        self._history.append(row)
+        return MotionFrame(index, self._shape(mean + LIVELINESS * (row - mean), self._gate.next(self._ahead)))
+
+    def _skip(self, window: Window) -> None:
+        """Frames without motion: to the windows after them, the mouth was at rest."""
+        self._history.extend(torch.zeros(self._model.denoiser.coefficients) for _ in window.emit)
+        for _ in window.emit:
+            self._gate.next(self._ahead)
+        self._tentative.clear()
+        self._forget_features(window)
+
+    def _forget_features(self, window: Window) -> None:
+        """Those that neither the next window needs nor one after a barge-in."""
+        while self._features_first < window.emit.stop - _KEPT:
             self._features.popleft()
             self._features_first += 1
 
@@ -200,7 +248,7 @@ class MotionStream:
             self._upper.append(self._last_upper)
             if self._person.seen and index % _REST_EVERY == 0:
                 self._settle()
-        self._upper_until = end
+        self._upper_until = max(have, end)
 
     def _settle(self) -> None:
         self._person.settle()
@@ -209,8 +257,12 @@ class MotionStream:
         with torch.inference_mode():
             self._identity = self._model.person(lower.to(device), upper.to(device))[None]
 
-    def _sample(self, window: Window) -> Tensor:
-        assert self._identity is not None
+    def _prepare(self, window: Window) -> MotionRequest | None:
+        """All that a window is sampled from; None while there is nobody to speak: its frames pass through."""
+        self._take_faces(window)
+        if self._person.lower is None or self._identity is None:
+            self._skip(window)
+            return None
         device, width = self._model.space.scale.device, self._model.denoiser.coefficients
         fresh = window.rows - window.history
         noise = np.zeros((window.rows, width), np.float32)
@@ -220,7 +272,8 @@ class MotionStream:
             history[: window.history] = torch.stack(list(self._history)[-window.history :])
         start = window.first - self._features_first
         speech = torch.stack([self._features[start + row] for row in range(window.rows)])
-        upper = torch.stack(list(self._upper)[-window.rows :])
+        ahead = self._upper_until - window.first - window.rows  # known since before a barge-in
+        upper = torch.stack(list(self._upper)[len(self._upper) - window.rows - ahead : len(self._upper) - ahead])
         given = Conditions(
             speech[None].to(device),
             upper[None].to(device),
@@ -228,7 +281,7 @@ class MotionStream:
             history[None].to(device),
             (torch.arange(window.rows) < window.history)[None].to(device),
         )
-        return self._model.sample(torch.from_numpy(noise)[None].to(device), given, self._sampler)[0].cpu()
+        return MotionRequest(window, torch.from_numpy(noise)[None].to(device), given, self.steps)
 
     def _mean(self) -> Tensor:
         """What the mouth did on average ``(K,)`` over the history."""
