@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import secrets
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from pathlib import Path
@@ -13,23 +12,19 @@ from typing import Any
 from aiohttp import web
 
 from mytalk.errors import MyTalkError
+from streamer.access import Access
 from streamer.config import ServerConfig
 from streamer.engine import Engine
-from streamer.errors import (
-    BusyError,
-    ForbiddenError,
-    MediaTypeError,
-    NotAuthorizedError,
-    NoUsableTrackError,
-    RequestError,
-    TooLargeError,
-)
+from streamer.errors import BusyError, MediaTypeError, NoUsableTrackError, RequestError, TooLargeError
 from streamer.metrics import prometheus_text
 from streamer.offer import Offer, read_offer
 from streamer.options import SessionOptions
 from streamer.session import Session
 from streamer.sessions import Sessions
+from streamer.signalling import cors, redirected
 from streamer.webrtc import Peer
+from streamer.whep import Whep
+from streamer.whip import Whip
 
 log = logging.getLogger(__name__)
 
@@ -50,15 +45,18 @@ class Api:
         self._sessions = sessions
         self._engine = engine
         self._config = config
+        self._access = Access(sessions)
 
     def app(self) -> web.Application:
         """The aiohttp application."""
-        app = web.Application(client_max_size=MAX_BODY, middlewares=[_headers, _failures])
+        app = web.Application(client_max_size=MAX_BODY, middlewares=[_headers, cors, _failures])
         app.router.add_post("/v1/sessions", self._create)
         app.router.add_get("/v1/sessions/{id}", self._state)
         app.router.add_delete("/v1/sessions/{id}", self._delete)
         app.router.add_post("/v1/sessions/{id}/webrtc", self._connect)
         app.router.add_post("/v1/sessions/{id}/clear", self._clear)
+        for protocol in (Whip, Whep):
+            protocol(self._sessions, self._access, self._config).add_routes(app.router)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
@@ -72,20 +70,26 @@ class Api:
 
     async def _create(self, request: web.Request) -> web.Response:
         options = SessionOptions.from_json(await _json(request))
-        session = await self._sessions.create(options)
+        try:
+            session = await self._sessions.create(options)
+        except BusyError:
+            if self._config.redirect is None:
+                raise
+            return redirected(self._config.redirect, request)
         base = f"/v1/sessions/{session.id}"
         body = {
             "id": session.id,
             "state": session.state,
             "token": session.token,
-            "urls": {"session": base, "webrtc": f"{base}/webrtc", "clear": f"{base}/clear"},
-            "ice_servers": list(self._config.ice_servers),
+            "view_token": session.view_token,
+            "urls": {"session": base} | {name: f"{base}/{name}" for name in ("webrtc", "whip", "whep", "clear")},
+            "ice_servers": [server.to_json() for server in self._config.ice_servers],
             "disclosure": DISCLOSURE,
         }
         return web.json_response(body, status=201, headers={"Location": base, "Cache-Control": "no-store"})
 
     async def _state(self, request: web.Request) -> web.Response:
-        session = self._authorized(request)
+        session = self._access.session(request, "own")
         failure = str(session.failure) if session.failure else None
         body = {
             "id": session.id,
@@ -97,15 +101,15 @@ class Api:
         return web.json_response(body, headers={"Cache-Control": "no-store"})
 
     async def _delete(self, request: web.Request) -> web.Response:
-        session = self._authorized(request)
+        session = self._access.session(request, "own")
         await session.end("deleted by its client")
         return web.json_response({"id": session.id, "state": session.state})
 
     async def _clear(self, request: web.Request) -> web.Response:
-        return web.json_response(self._authorized(request).clear().to_json())
+        return web.json_response(self._access.session(request, "own").clear().to_json())
 
     async def _connect(self, request: web.Request) -> web.Response:
-        session = self._authorized(request)
+        session = self._access.session(request, "own")
         as_json, sdp = await _offer_text(request)
         offer = read_offer(sdp)
         _check_tracks(offer, session.options)
@@ -130,15 +134,6 @@ class Api:
             raise
         return answer
 
-    def _authorized(self, request: web.Request) -> Session:
-        session = self._sessions.find(request.match_info["id"])
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise NotAuthorizedError("no token (need the header Authorization: Bearer TOKEN, from POST /v1/sessions)")
-        if not secrets.compare_digest(token.strip().encode(), session.token.encode()):
-            raise ForbiddenError("the token is not this session's (need the one that POST /v1/sessions returned)")
-        return session
-
     # --- operations
 
     async def _healthz(self, request: web.Request) -> web.Response:
@@ -155,6 +150,8 @@ class Api:
 
 
 def _check_tracks(offer: Offer, options: SessionOptions) -> None:
+    if not offer.has_audio:
+        raise NoUsableTrackError("the offer has no audio (need an audio section, Opus)")
     if options.speech == "live" and not offer.sends_audio:
         raise NoUsableTrackError("the offer sends no audio (this session's speech is live: need sendrecv or sendonly)")
     if options.source == "live" and not offer.sends_video:
@@ -208,10 +205,10 @@ async def _failures(request: web.Request, handler: Handler) -> web.StreamRespons
         return _error(error.http_status, error.code, str(error))
     except web.HTTPException as error:
         return _error(error.status, error.reason.lower().replace(" ", "_"), error.reason, _allowed(error))
-    except BusyError as error:
-        return _error(error.http_status, error.code, str(error), {"Retry-After": str(error.retry_after)})
     except MyTalkError as error:
-        headers = {"WWW-Authenticate": "Bearer"} if error.http_status == 401 else None
+        headers = {"WWW-Authenticate": "Bearer"} if error.http_status == 401 else {}
+        if (retry_after := getattr(error, "retry_after", None)) is not None:
+            headers["Retry-After"] = str(retry_after)
         return _error(error.http_status, getattr(error, "code", "failed"), str(error), headers)
     except Exception:
         log.exception("%s %s failed", request.method, request.match_info.route.resource)

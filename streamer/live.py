@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from fractions import Fraction
 
@@ -25,10 +25,11 @@ from streamer.options import SessionOptions
 from streamer.pacer import FOREVER, Pacer
 from streamer.receive import Inbound
 from streamer.seat import LipSync, Models, Seat
+from streamer.sinks import Sink
 from streamer.speech import CHUNK, CHUNK_TIME, Downsampler, SpeechChunk, stereo_of
 from streamer.stored import LoopedSpeech
 from streamer.timeline import HOLD, PictureTimeline, SpeechTimeline, picture_offset
-from streamer.webrtc import VIDEO_RATE, Peer
+from streamer.webrtc import VIDEO_RATE, Connection
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +42,14 @@ _TICK = CHUNK_TIME * SAMPLE_NS  # 20 ms
 class Live:
     """One session's media from its connection to its end. ``face`` and ``speech`` None: the peer's own.
 
+    ``peer`` None: a session whose face and speech are both stored; media begins at once. ``sinks`` get what leaves.
+
     ``generation`` counts barge-ins. Nothing that was said in an older one is heard or seen: what waits on the event
     loop is dropped as ``clear`` is called, and what the engine's thread has under way when it arrives here.
     """
 
     # From when media began:
+    _group: asyncio.TaskGroup
     _origin: int  # ns: media time 0
     _ladder: Ladder
     _steps: int  # of sampling, while nothing is given up
@@ -61,7 +65,8 @@ class Live:
         options: SessionOptions,
         engine: Engine,
         clock: Clock,
-        peer: Peer,
+        peer: Connection | None,
+        sinks: Sequence[Sink],
         events: Events,
         face: FaceSource | None = None,
         speech: LoopedSpeech | None = None,
@@ -72,6 +77,7 @@ class Live:
         self._engine = engine
         self._clock = clock
         self._peer = peer
+        self._sinks = sinks
         self._events = events
         self._face = face
         self._stored_speech = speech
@@ -87,20 +93,31 @@ class Live:
 
     async def run(self) -> None:
         """Moves media until it is cancelled."""
-        peer = self._peer
         async with asyncio.TaskGroup() as group:
+            self._group = group
             if self._stored_speech is not None:
                 group.create_task(self._speak(self._stored_speech))
-            elif peer.sound_in is not None:
-                group.create_task(self._hear(peer.sound_in))
             if self._face is not None:
                 group.create_task(self._show(self._face))
-            elif peer.pictures_in is not None:
-                group.create_task(self._see(peer.pictures_in))
+            self._receive_from(self._peer)
             await self._began.wait()
             group.create_task(self._tick())
             group.create_task(self._release())
             group.create_task(self._return_to_engine())
+
+    def replace(self, peer: Connection) -> None:
+        """Another publisher in the place of one that has gone; its tracks count their own time."""
+        self._peer = peer
+        if self._began.is_set():
+            self._speech.restart()
+            self._pictures.restart()
+        self._receive_from(peer)
+
+    def _receive_from(self, peer: Connection | None) -> None:
+        if peer is not None and peer.sound_in is not None and self._options.speech == "live":
+            self._group.create_task(self._hear(peer.sound_in))
+        if peer is not None and peer.pictures_in is not None and self._options.source == "live":
+            self._group.create_task(self._see(peer.pictures_in))
 
     def clear(self) -> Event:
         """Barge-in: nothing said so far is heard or seen any more; the mouth comes to rest. New speech goes on at once.
@@ -114,7 +131,8 @@ class Live:
             self._speech.clear()
             self._said_from = self._speech.at
             first_left = self._pacer.clear()
-            self._peer.clear()
+            for sink in self._sinks:
+                sink.clear()
             if self._seat is not None:
                 self._downsample.clear()
                 self._seat.clear(first_left)
@@ -256,7 +274,8 @@ class Live:
 
     async def _speak(self, speech: LoopedSpeech) -> None:
         """A stored speech, as it would come from a microphone. A barge-in ends it; it begins again after its pause."""
-        await self._peer.connected.wait()
+        if self._peer is not None:
+            await self._peer.connected.wait()
         self._begin(self._clock.now())
         chunks, generation, position = speech.chunks(), self.generation, 0
         while True:
@@ -303,6 +322,8 @@ class Live:
             await self._clock.sleep_until(now + _TICK)
 
     def _align(self) -> None:
+        if self._peer is None:
+            return
         sound, pictures = self._peer.sound_in, self._peer.pictures_in
         if sound is None or pictures is None or sound.report is None or pictures.report is None:
             return
@@ -328,10 +349,11 @@ class Live:
         while True:
             now = self._clock.now()
             released = self._pacer.release(now)
-            for chunk in released.sounds:
-                self._peer.sound_out.push(chunk)
-            for frame in released.pictures:
-                self._peer.pictures_out.push(frame)
+            for sink in self._sinks:
+                for chunk in released.sounds:
+                    sink.sound(chunk)
+                for frame in released.pictures:
+                    sink.picture(frame)
             due = self._pacer.next_due()
             await self._clock.sleep_until(now + _TICK if due is None else min(due, now + _TICK))
 

@@ -9,28 +9,36 @@ from typing import Literal
 
 from mytalk.errors import MyTalkError
 from mytalk.media.face_source import FaceSource
+from streamer.broadcast import Broadcast
 from streamer.clock import MILLISECOND_NS, SECOND_NS, Clock
 from streamer.engine import Engine
-from streamer.errors import ConflictError, UnknownSessionError
+from streamer.errors import BusyError, ConflictError, NotLiveError, UnknownSessionError
 from streamer.events import Event, Events
 from streamer.ladder import Rung
 from streamer.live import Live
 from streamer.options import SessionOptions
+from streamer.pulse import Pulse
+from streamer.sinks import Sink
 from streamer.stored import LoopedSpeech
-from streamer.webrtc import Peer
+from streamer.viewer import Viewer
+from streamer.webrtc import Connection, Peer
 
 log = logging.getLogger(__name__)
 
 State = Literal["new", "live", "draining", "closed"]
 
-OFFER_WAIT = 30 * SECOND_NS
-"""A session without an offer ends after this long."""
+OFFER_WAIT = 120 * SECOND_NS
+"""A session that nobody publishes to, or that stores all its media and nobody watches, ends after this long. A person
+pastes a URL into a streaming program meanwhile, or that program comes back after a failure of its network."""
 
-CONNECT_WAIT = 15 * SECOND_NS
-"""A session whose peer never connects ends after this long."""
+MOST_VIEWERS = 200
+"""Viewers of one session at a time."""
 
-SILENCE = 4 * SECOND_NS
-"""A session whose peer sends no datagram at all ends after this long. A live peer sends reports every second."""
+RETRY_VIEWER = 10
+"""Seconds after which a viewer that found no place may ask again."""
+
+RETRY_LIVE = 2
+"""Seconds after which a viewer who came before the first publisher may ask again."""
 
 MOST_FAULTS = 50
 """Frames in a row that cannot be encoded, after which the session ends: its viewer sees or hears nothing."""
@@ -50,17 +58,24 @@ class Session:
         speech: LoopedSpeech | None = None,
     ) -> None:
         self.id = secrets.token_urlsafe(16)
-        self.token = secrets.token_urlsafe(32)
+        self.token = secrets.token_urlsafe(32)  # of its owner
+        self.view_token = secrets.token_urlsafe(32)  # of those who may watch it
         self.options = options
         self.state: State = "new"
         self.reason = ""  # why it ended
         self.events = Events(clock)
+        self.broadcast = Broadcast()
+        self.publisher: Connection | None = None  # the peer of a call, or who publishes by WHIP
+        self.viewers: dict[str, Viewer] = {}
         self._engine = engine
         self._clock = clock
         self._face = face  # None: the peer's camera
         self._stored_speech = speech  # None: the peer's microphone
         self._claimed = False
-        self._peer: Peer | None = None
+        self._is_call = False
+        self._faults = 0  # of encoders, told so far
+        self._pulses: dict[str, Pulse] = {}  # of connections, by id
+        self._idle_since = clock.now()  # nobody has published or, where nobody need, watched since
         self._live: Live | None = None
         self._attached = asyncio.Event()
         self._ended = asyncio.Event()
@@ -70,23 +85,54 @@ class Session:
     # --- for the server
 
     def claim(self) -> None:
-        """Reserves the session for one offer. Raises ``ConflictError`` for a second one."""
-        if self._claimed or self.state != "new":
+        """Reserves the session for one who publishes. Raises ``ConflictError`` while another does."""
+        if self.state in ("draining", "closed"):
+            raise UnknownSessionError("the session has ended (make another)")
+        if self._claimed:
             raise ConflictError("the session has its offer already (need one session a connection; make another)")
         self._claimed = True
 
     def release(self) -> None:
-        """Takes back a claim whose offer could not be answered."""
+        """Takes back a claim whose offer could not be answered, or whose publisher has gone."""
         self._claimed = False
 
     def attach(self, peer: Peer) -> None:
-        """Takes the answered peer; media flows as soon as it connects. ``UnknownSessionError``: it ended meanwhile."""
-        if self._ended.is_set():
-            raise UnknownSessionError("the session ended while its offer was answered (make another)")
-        self._peer = peer
-        self._live = Live(self.options, self._engine, self._clock, peer, self.events, self._face, self._stored_speech)
-        self.state = "live"
-        self._attached.set()
+        """Takes the answered peer of a call; media flows as soon as it connects, and the session ends with it.
+        ``UnknownSessionError``: it ended meanwhile."""
+        self._is_call = True
+        self._go_live(peer, [peer])
+
+    def publish(self, publisher: Connection) -> None:
+        """Takes an answered publisher. When it goes another may come. ``UnknownSessionError``: it ended meanwhile."""
+        if self._live is None:
+            self._go_live(publisher, [])
+            return
+        self._check_open()
+        self.publisher = publisher
+        self._live.replace(publisher)
+
+    def admit_viewer(self) -> None:
+        """Raises ``NotLiveError`` while there is nothing to watch, ``BusyError`` where there is no place."""
+        if self._live is None and self._face is not None and self._stored_speech is not None:
+            self._go_live(None, [])
+        if self.state != "live":
+            raise NotLiveError(f"the session is {self.state}: nobody publishes to it (ask again)", RETRY_LIVE)
+        if len(self.viewers) >= MOST_VIEWERS:
+            raise BusyError(f"all {MOST_VIEWERS} places of viewers are taken (ask again)", RETRY_VIEWER)
+
+    def watch(self, viewer: Viewer) -> None:
+        """Takes an answered viewer. ``UnknownSessionError``: the session ended meanwhile."""
+        self._check_open()
+        self.viewers[viewer.id] = viewer
+
+    async def drop(self, connection: Connection) -> None:
+        """Closes a publisher or viewer; the session goes on."""
+        self.viewers.pop(connection.id, None)
+        self._pulses.pop(connection.id, None)
+        if connection is self.publisher:
+            self.publisher = None
+            self.release()
+        await connection.close()
 
     def clear(self) -> Event:
         """Barge-in, see :meth:`streamer.live.Live.clear`. Raises ``ConflictError`` where nothing can have been said."""
@@ -146,46 +192,71 @@ class Session:
         try:
             if self._live is not None:
                 self._live.close()
-            if self._peer is not None:
-                await self._peer.close()
+            connections = [*self.viewers.values(), *([self.publisher] if self.publisher is not None else [])]
+            await asyncio.gather(*(connection.close() for connection in connections))
         finally:
+            self.viewers.clear()
             self.state = "closed"
             self._closed.set()
 
+    def _check_open(self) -> None:
+        if self._ended.is_set():
+            raise UnknownSessionError("the session ended while its offer was answered (make another)")
+
+    def _go_live(self, publisher: Connection | None, sinks: list[Sink]) -> None:
+        self._check_open()
+        self.publisher = publisher
+        everywhere = [*sinks, self.broadcast]
+        face, speech = self._face, self._stored_speech
+        self._live = Live(self.options, self._engine, self._clock, publisher, everywhere, self.events, face, speech)
+        self.state = "live"
+        self._attached.set()
+
     async def _run_live(self) -> None:
         await self._attached.wait()
-        assert self._peer is not None
         assert self._live is not None
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._end_with(self._peer))
+            if self._is_call and self.publisher is not None:
+                group.create_task(self._end_with(self.publisher))
+            group.create_task(self.broadcast.run())
             group.create_task(self._live.run())
 
-    async def _end_with(self, peer: Peer) -> None:
+    async def _end_with(self, peer: Connection) -> None:
         await peer.gone.wait()
         self._end("the peer left")
 
     async def _watch(self) -> None:
-        """Ends the session when its peer is gone, whether or not it said goodbye."""
-        heard, heard_at, faults = 0, self._born, 0
+        """Lets go of connections that are gone, whether or not they said goodbye, and ends a session without any."""
         while True:
             await self._clock.sleep_until(self._clock.now() + _WATCH)
             now = self._clock.now()
-            peer = self._peer
-            if peer is None:
-                if now - self._born > OFFER_WAIT:
-                    self._end("no offer came")
-                heard_at = now
-                continue
-            datagrams = await peer.datagrams()
-            if datagrams != heard:
-                heard, heard_at = datagrams, now
-            count, in_a_row = peer.encoder_faults
-            if count > faults:
-                self.events.add("error", code="encoder", message="frames could not be encoded", count=count)
-                faults = count
-            if in_a_row >= MOST_FAULTS:
-                self._end("its frames cannot be encoded")
-            if peer.gone.is_set():
-                self._end("the peer left")
-            elif now - heard_at > (SILENCE if peer.connected.is_set() else CONNECT_WAIT):
-                self._end("the peer fell silent" if peer.connected.is_set() else "the peer never connected")
+            self._count_faults()
+            for connection in [*self.viewers.values(), *([self.publisher] if self.publisher is not None else [])]:
+                pulse = self._pulses.setdefault(connection.id, Pulse(now))
+                reason = pulse.stopped(await connection.datagrams(), now, connected=connection.connected.is_set())
+                if connection.gone.is_set():
+                    reason = "the peer left"
+                if reason is None:
+                    continue
+                if self._is_call and connection is self.publisher:
+                    self._end(reason)
+                else:
+                    await self.drop(connection)
+            self._end_where_idle(now)
+
+    def _end_where_idle(self, now: int) -> None:
+        stored = self._face is not None and self._stored_speech is not None
+        if self._claimed or (stored and self.viewers):
+            self._idle_since = now
+        elif now - self._idle_since > OFFER_WAIT:
+            self._end("no offer came" if self._live is None else "nobody published or watched any longer")
+
+    def _count_faults(self) -> None:
+        """Frames that could not be encoded: told as they come, and the end of a session that has nothing else."""
+        calls, calls_in_a_row = self.publisher.encoder_faults if self.publisher is not None else (0, 0)
+        count = calls + self.broadcast.faults.count
+        if count > self._faults:
+            self.events.add("error", code="encoder", message="frames could not be encoded", count=count)
+            self._faults = count
+        if max(calls_in_a_row, self.broadcast.faults.in_a_row) >= MOST_FAULTS:
+            self._end("its frames cannot be encoded")

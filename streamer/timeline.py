@@ -114,6 +114,11 @@ class SpeechTimeline:
             self._silence(_whole(missing, up=True))
         return self._whole_chunks()
 
+    def restart(self) -> None:
+        """The next packet is another track's: it takes its place by when it comes."""
+        self._offset = None
+        self._reckoning = Reckoning()
+
     def clear(self) -> None:
         """Barge-in: the part of a chunk that has been said becomes silence."""
         self._parts = deque(np.zeros_like(part) for part in self._parts)
@@ -172,6 +177,11 @@ class PictureTimeline:
         elif shift:
             self._offset, self._wanted = self._offset + shift // SAMPLE_NS, None
         return self._put(track + self._offset)
+
+    def restart(self) -> None:
+        """The next picture is another track's: it takes its place by when it comes."""
+        self._offset = self._wanted = None
+        self._reckoning = Reckoning()
 
     def hold(self, now: int, step: int) -> int | None:
         """Media time at which the last picture is to be shown again, or None while the camera keeps up."""

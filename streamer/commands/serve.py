@@ -8,6 +8,7 @@ from pathlib import Path
 
 from streamer.commands.weights_options import add_weights_options
 from streamer.config import ServerConfig
+from streamer.ice_servers import IceServer
 from streamer.server import serve
 
 
@@ -25,8 +26,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--portrait", type=Path, help="picture or clip of portrait sessions (default: the embedded one)"
     )
     parser.add_argument(
-        "--ice-server", action="append", default=[], metavar="URL", help="stun: or turn: URL, repeatable"
+        "--ice-server",
+        action="append",
+        default=[],
+        metavar="SERVER",
+        help="'stun:HOST', or 'turn:HOST USER SECRET' in one word; repeatable",
     )
+    parser.add_argument("--redirect", metavar="URL", help="another server, for whom this one has no room (307)")
     parser.add_argument("--verbose", action="store_true", help="log every step")
     parser.set_defaults(run=run)
 
@@ -43,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
         dtype=args.dtype,
         max_sessions=args.max_sessions,
         portrait=args.portrait,
-        ice_servers=tuple(args.ice_server),
+        ice_servers=tuple(IceServer.parse(text) for text in args.ice_server),
+        redirect=args.redirect,
     )
     serve(config, lambda url: print(f"Serving at {url} (Ctrl-C to stop)", flush=True))
     return 0

@@ -54,7 +54,7 @@ class Ear:
         self.sound_in, self.pictures_in = Speaker(clock), None
         self.sound_out, self.pictures_out = OutboundTrack("audio"), OutboundTrack("video")
 
-    clear = Peer.clear
+    sound, picture, clear = Peer.sound, Peer.picture, Peer.clear
 
     def take(self) -> list[int]:
         """What has left since the last call; each chunk's packet says the same as its samples."""
@@ -84,7 +84,7 @@ class Call:
         self.peer = Ear(self.clock)
         self.peer.connected.set()
         peer, events = cast(Peer, self.peer), Events(self.clock)
-        self.live = Live(SessionOptions(), engine, self.clock, peer, events, face, speech)
+        self.live = Live(SessionOptions(), engine, self.clock, peer, [peer], events, face, speech)
         self.task = asyncio.create_task(self.live.run())
 
     @property
