@@ -83,6 +83,7 @@ class LipSyncStream:
     ) -> None:
         profile = PROFILES[options.profile]
         self.latency = (profile.hop + profile.lookahead) * FRAME_SAMPLES
+        self.mouth_opening = options.mouth_opening  # of the motion to come; may be set at any time
         self.speech_samples = 0
         self._model = motion
         self._options = options
@@ -272,7 +273,7 @@ class LipSyncStream:
         if len(self._shapes) >= 2 and self._shapes[1].index == before.index + 1:
             share = np.float32((at - before.index * FRAME_SAMPLES) / FRAME_SAMPLES)
             lower = lower + share * (self._shapes[1].lower - lower)
-        return open_by(lower, self._options.mouth_opening, self._model)
+        return open_by(lower, self.mouth_opening, self._model)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

@@ -21,6 +21,7 @@ from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS, Clock
 from streamer.engine import Engine
 from streamer.events import Event, Events
 from streamer.ladder import Ladder, Rung
+from streamer.messages import NAMES
 from streamer.options import SessionOptions
 from streamer.pacer import FOREVER, Pacer
 from streamer.receive import Inbound
@@ -29,6 +30,8 @@ from streamer.sinks import Sink
 from streamer.speech import CHUNK, CHUNK_TIME, Downsampler, SpeechChunk, stereo_of
 from streamer.stored import LoopedSpeech
 from streamer.timeline import HOLD, PictureTimeline, SpeechTimeline, picture_offset
+from streamer.typed_json import write
+from streamer.voice import Voice
 from streamer.webrtc import VIDEO_RATE, Connection
 
 log = logging.getLogger(__name__)
@@ -70,8 +73,9 @@ class Live:
         events: Events,
         face: FaceSource | None = None,
         speech: LoopedSpeech | None = None,
+        voice: Voice | None = None,
     ) -> None:
-        self.generation = 0
+        self.generation = voice.generation if voice is not None else 0
         self.failure: MyTalkError | None = None  # why its pictures leave untouched
         self._options = options
         self._engine = engine
@@ -81,6 +85,7 @@ class Live:
         self._events = events
         self._face = face
         self._stored_speech = speech
+        self._voice = voice
         self._seat: Seat | None = None  # None: its pictures leave untouched
         self._past = Counter[str]()  # pictures, at the seats it had before
         self._last: Picture | None = None
@@ -97,6 +102,8 @@ class Live:
             self._group = group
             if self._stored_speech is not None:
                 group.create_task(self._speak(self._stored_speech))
+            if self._voice is not None:
+                group.create_task(self._draw(self._voice))
             if self._face is not None:
                 group.create_task(self._show(self._face))
             self._receive_from(self._peer)
@@ -137,9 +144,20 @@ class Live:
                 self._downsample.clear()
                 self._seat.clear(first_left)
         self.generation += 1
+        if self._voice is not None:
+            return self._events.add("playback.finished", **write(self._voice.clear()))
         return self._events.add(
             "playback.finished", position=position, interrupted=interrupted, generation=self.generation
         )
+
+    def adjust(self, options: SessionOptions) -> None:
+        """Takes other values of what can be changed live: steps and mouth opening."""
+        self._options = options
+        if self._began.is_set():
+            self._steps = options.steps or self._engine.steps
+        if self._seat is not None:
+            self._seat.steps = self._steps_of(self._ladder.rung)
+            self._seat.mouth_opening = options.mouth_opening
 
     @property
     def rung(self) -> Rung:
@@ -285,6 +303,18 @@ class Live:
             self._say(self._speech.accept(position * CHUNK, next(chunks), self._clock.now()))
             position += 1
 
+    async def _draw(self, voice: Voice) -> None:
+        """Speech that a client streams, as it falls due: where the loop stood still it is late, and none is lost."""
+        if self._peer is not None:
+            await self._peer.connected.wait()
+        if self._face is not None:
+            self._begin(self._clock.now())
+        await self._began.wait()
+        while True:
+            at = self._speech.at
+            await self._clock.sleep_until(self._origin + at * SAMPLE_NS + _TICK)
+            self._say([self._speech.append(voice.take(at))])
+
     async def _see(self, inbound: Inbound) -> None:
         """The peer's camera."""
         while (frame := await _receive(inbound)) is not None:
@@ -310,7 +340,8 @@ class Live:
         """Media time goes on where a track stalls; the sender's reports move the pictures to their speech."""
         while True:
             now = self._clock.now()
-            self._say(self._speech.advance(now))
+            if self._voice is None:
+                self._say(self._speech.advance(now))
             if self._face is None and self._last is None:
                 if self._seat is not None:
                     self._seat.no_picture_before(max(0, (now - self._origin) // SAMPLE_NS - HOLD))
@@ -354,6 +385,9 @@ class Live:
                     sink.sound(chunk)
                 for frame in released.pictures:
                     sink.picture(frame)
+            if self._voice is not None:
+                for told in self._voice.heard(self._pacer.heard):
+                    self._events.add(NAMES[type(told)], **write(told))
             due = self._pacer.next_due()
             await self._clock.sleep_until(now + _TICK if due is None else min(due, now + _TICK))
 

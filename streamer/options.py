@@ -16,10 +16,11 @@ MAX_MOUTH_OPENING = 3.0
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """``source``: the peer's camera, or the server's portrait. ``speech``: the peer's microphone, or the demo."""
+    """``source``: the peer's camera, or the server's portrait. ``speech``: the peer's microphone, the demo,
+    or what a client streams by WebSocket."""
 
     source: Literal["live", "portrait"] = "live"
-    speech: Literal["live", "demo"] = "live"
+    speech: Literal["live", "demo", "stream"] = "live"
     profile: Literal["low", "balanced", "quality"] = "balanced"
     seed: int = 0
     steps: int | None = None
@@ -59,7 +60,7 @@ class SessionOptions:
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "source": ("live", "portrait"),
-    "speech": ("live", "demo"),
+    "speech": ("live", "demo", "stream"),
     "profile": ("low", "balanced", "quality"),
 }
 

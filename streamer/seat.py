@@ -49,6 +49,7 @@ class LipSync(Protocol):
 
     latency: int
     steps: int
+    mouth_opening: float
 
     @property
     def stats(self) -> dict[str, float]: ...
@@ -103,6 +104,7 @@ class Seat:
         self._base = base
         self.dropped = 0  # pictures that found no room
         self.steps: int | None = None  # sampling steps from the next job on; None: what the stream began with
+        self.mouth_opening: float | None = None  # likewise
         self.half_rate = False  # every second picture is left out
         self.left_out = 0  # pictures, by half_rate
         self._open_stream = open_stream
@@ -281,6 +283,8 @@ class Seat:
     def _take_in(self, stream: LipSync) -> None:
         if self.steps is not None and self.steps != stream.steps:
             stream.steps = self.steps
+        if self.mouth_opening is not None:
+            stream.mouth_opening = self.mouth_opening
         if self._held_until:
             stream.hold_video(self._held_until)
             self._held_until = 0

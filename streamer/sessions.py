@@ -15,6 +15,7 @@ from streamer.ladder import Rung
 from streamer.options import SessionOptions
 from streamer.session import Session
 from streamer.stored import LoopedSpeech
+from streamer.stream_place import STOPPING
 
 RETRY_LOADING = 2
 """Seconds after which a client that came while the models were loading may ask again."""
@@ -33,7 +34,7 @@ class Sessions:
         self._past_events: Counter[str] = Counter()
         self._config = config
         self._engine = engine
-        self._clock = clock
+        self.clock = clock
         self._sessions: dict[str, tuple[Session, asyncio.Task[None]]] = {}
         self._portrait: FaceSource | None = None
         self._speech: LoopedSpeech | None = None
@@ -45,7 +46,7 @@ class Sessions:
         face = await self._read_portrait() if options.source == "portrait" else None
         speech = await self._read_speech() if options.speech == "demo" else None
         self._admit()
-        session = Session(options, self._engine, self._clock, face, speech)
+        session = Session(options, self._engine, self.clock, face, speech)
         task = asyncio.create_task(session.run(), name=f"session {session.id[:6]}")
         self._sessions[session.id] = (session, task)
         task.add_done_callback(lambda _: self._forget(session))
@@ -65,7 +66,7 @@ class Sessions:
         """Refuses new sessions and ends the others."""
         self.draining = True
         tasks = [task for _, task in self._sessions.values()]
-        await asyncio.gather(*(session.end("the server is stopping") for session in self.all()))
+        await asyncio.gather(*(session.end(STOPPING) for session in self.all()))
         await asyncio.gather(*tasks)
 
     def pictures(self) -> Counter[str]:

@@ -119,6 +119,11 @@ class SpeechTimeline:
         self._offset = None
         self._reckoning = Reckoning()
 
+    def append(self, samples: Stereo) -> SpeechChunk:
+        """The next 20 ms of speech that comes just when it is asked for, and so has no time of its own."""
+        self._next += CHUNK
+        return SpeechChunk((self._next - CHUNK) // CHUNK * CHUNK_TIME, samples)
+
     def clear(self) -> None:
         """Barge-in: the part of a chunk that has been said becomes silence."""
         self._parts = deque(np.zeros_like(part) for part in self._parts)

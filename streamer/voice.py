@@ -126,10 +126,14 @@ class Voice:
         """Whether no more is to be read from the connection for now."""
         return self.buffered_ms >= self.limits.pause_ms
 
-    def expect(self, speech: SpeechFormat) -> None:
-        """Speech comes like this from now on; the utterance before it is over."""
+    def check(self, speech: SpeechFormat) -> None:
+        """Raises ``ProtocolError`` for a format that there is not."""
         if speech.encoding == "opus" and speech.rate != OUTPUT_RATE:
             raise ProtocolError("bad_message", f"Opus at {speech.rate} Hz (need rate {OUTPUT_RATE})")
+
+    def expect(self, speech: SpeechFormat) -> None:
+        """Speech comes like this from now on; the utterance before it is over."""
+        self.check(speech)
         self._end_utterance()
         self.format = speech
         self._position = 0
@@ -238,6 +242,17 @@ def _pcm(payload: bytes, channels: int) -> NDArray[np.int16]:
         noun = "channel" if channels == 1 else "channels"
         raise ProtocolError("bad_speech", f"{len(payload)} bytes (need 16-bit samples of {channels} {noun}, whole)")
     return np.frombuffer(payload, "<i2").reshape(-1, channels).astype(np.int16, copy=False)
+
+
+def length_of(payload: bytes, speech: SpeechFormat) -> int:
+    """Samples of a payload at the speech's own rate, without decoding it (Opus: RFC 6716, 3.1 and 3.2)."""
+    if speech.encoding == "pcm16":
+        return len(payload) // (2 * speech.channels)
+    config, code = payload[0] >> 3, payload[0] & 3
+    silk, celt = (480, 960, 1920, 2880), (120, 240, 480, 960)
+    size = silk[config & 3] if config < 12 else silk[config & 1] if config < 16 else celt[config & 3]
+    count = (1, 2, 2, payload[1] & 63 if len(payload) > 1 else 0)[code]
+    return size * count
 
 
 def _opus_decoder() -> av.AudioCodecContext:
