@@ -77,7 +77,7 @@ class Signalling(ABC):
         offer = read_offer(await _text(request, SDP))
         self.check(offer, session)
         connection, answer = await self.open(offer, session)
-        response = web.Response(text=answer, status=201, content_type=SDP)
+        response = web.Response(body=answer.encode(), status=201, content_type=SDP)  # no charset: clients compare it
         response.headers["Location"] = f"/v1/sessions/{session.id}/{self.name}/{connection.id}"
         response.headers["ETag"] = connection.etag
         self._link(response)
@@ -111,7 +111,7 @@ class Signalling(ABC):
         fragment = read_fragment(await _text(request, MEDIA_TYPE))
         if tags == ["*"] and fragment.username is not None and fragment.username != connection.remote_username:
             answer = await connection.restart_ice(fragment)
-            return web.Response(text=answer, content_type=MEDIA_TYPE, headers={"ETag": connection.etag})
+            return web.Response(body=answer.encode(), content_type=MEDIA_TYPE, headers={"ETag": connection.etag})
         await connection.trickle(fragment)
         return web.Response(status=204)
 
