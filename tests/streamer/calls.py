@@ -84,7 +84,8 @@ class Call:
         self.peer = Ear(self.clock)
         self.peer.connected.set()
         peer, events = cast(Peer, self.peer), Events(self.clock)
-        self.live = Live(SessionOptions(), engine, self.clock, peer, [peer], events, face, speech)
+        options = SessionOptions(source="portrait" if face else "live", speech="demo" if speech else "live")
+        self.live = Live(options, engine, self.clock, peer, [peer], events, face, speech)
         self.task = asyncio.create_task(self.live.run())
 
     @property

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from aiohttp import WSServerHandshakeError
 from fakes import MARK, Client, FakeModels, babble, bearer, eventually
-from streams import Streamer, found_in, streaming
+from stream_client import Streamer, found_in, streaming
 
 from streamer import stream_place
 from streamer.clock import SECOND_NS
