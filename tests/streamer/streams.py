@@ -59,7 +59,7 @@ def prefer(peer: Viewer, *codecs: str) -> None:
 
 
 class Obs(Viewer):
-    """Sends as OBS 30-32 does: sendonly H264 constrained baseline and Opus, in an offer without candidates; none follow.
+    """Sends as OBS does: H264 constrained baseline and Opus, in an offer without candidates, and none follow.
 
     It takes exactly 201 with a body and a Location for a success, and 200 for the end of its stream.
     """
