@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from mytalk.errors import EngineError
 from streamer.admission import Load
 from streamer.batching import Batching
-from streamer.clock import Clock
+from streamer.clock import SECOND_NS, Clock
 from streamer.seat import Deliver, Fail, Models, OpenStream, Seat
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+STUCK = 60 * SECOND_NS
+"""A job that takes longer than this will not end: a driver hangs."""
 
 RESTARTS = 1
 """How often an engine that ran begins again after a failure: the models are loaded anew."""
@@ -49,6 +51,7 @@ class Engine:
         self._clock = clock
         self._batching = Batching()
         self._load_now = Load(clock.now())
+        self._working: dict[str, int] = {}  # thread -> when its job began
         self._models: Models | None = None
         self._seats: list[Seat] = []
         self._wake = threading.Condition()
@@ -100,11 +103,20 @@ class Engine:
         return len(self._seats)
 
     @property
+    def condition(self) -> str:
+        """``state``, or ``stuck``: ready, but a thread is gone or has been at one job for a minute."""
+        if self.state != "ready":
+            return self.state
+        late = [began for began in list(self._working.values()) if self._clock.now() - began > STUCK]
+        return "stuck" if late or not all(thread.is_alive() for thread in self._threads) else "ready"
+
+    @property
     def load(self) -> float:
         """Share of the last seconds that the engine thread has worked, 0..1."""
         return self._load_now.at(self._clock.now())
 
     def _start_threads(self) -> None:
+        self._working.clear()
         for target, name in ((self._run_engine, "engine"), (self._run_tracker, "tracker")):
             thread = threading.Thread(target=target, name=name, daemon=True)
             self._threads.append(thread)
@@ -169,7 +181,7 @@ class Engine:
             with self._wake:
                 self._seats.remove(seat)
             return
-        began = self._clock.now()
+        began = self._begin_job()
         assert self._models is not None
         seat.open(self._models)
         if (request := seat.take_in()) is not None:
@@ -201,7 +213,7 @@ class Engine:
     def _run_tracker(self) -> None:
         try:
             for seat in self._jobs(lambda seat: seat.has_untracked):
-                began = self._clock.now()
+                began = self._begin_job()
                 seat.track_one()
                 self._count(began)
         except BaseException as failure:
@@ -226,8 +238,13 @@ class Engine:
                 turn = (self._seats.index(seat) + 1) % len(self._seats)
             yield seat
 
+    def _begin_job(self) -> int:
+        began = self._working[threading.current_thread().name] = self._clock.now()
+        return began
+
     def _count(self, began: int) -> int:
         ended = self._clock.now()
+        del self._working[threading.current_thread().name]
         self.busy_ns += ended - began
         self.jobs += 1
         return ended

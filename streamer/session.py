@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 
 State = Literal["new", "live", "draining", "closed"]
 
-OFFER_WAIT = 120 * SECOND_NS
-"""A session that nobody publishes to, or that stores all its media and nobody watches, ends after this long. A person
+IDLE_WAIT = 120 * SECOND_NS
+"""A session that nobody publishes to, or that stores all its media and nobody watches, ends after so long. A person
 pastes a URL into a streaming program meanwhile, or that program comes back after a failure of its network."""
 
 MOST_VIEWERS = 200
@@ -65,10 +65,11 @@ class Session:
         clock: Clock,
         face: FaceSource | None = None,
         speech: LoopedSpeech | None = None,
+        key_id: str | None = None,
+        idle_wait: int = IDLE_WAIT,
     ) -> None:
         self.id = secrets.token_urlsafe(16)
-        self.token = secrets.token_urlsafe(32)  # of its owner
-        self.view_token = secrets.token_urlsafe(32)  # of those who may watch it
+        self.key_id = key_id  # of the API key that it was made with
         self.options = options
         self.state: State = "new"
         self.reason = ""  # why it ended
@@ -87,6 +88,7 @@ class Session:
         self._faults = 0  # of encoders, told so far
         self._past_packets = 0  # sent to viewers that have gone
         self._pulses: dict[str, Pulse] = {}  # of connections, by id
+        self.idle_wait = idle_wait
         self._idle_since = clock.now()  # nobody has published or, where nobody need, watched since
         self._live: Live | None = None
         self._attached = asyncio.Event()
@@ -207,13 +209,18 @@ class Session:
         """What it has given up under overload."""
         return self._live.rung if self._live is not None else Rung.FULL
 
+    @property
+    def age(self) -> int:
+        """Nanoseconds since it was made."""
+        return self._clock.now() - self._born
+
     def pictures(self) -> dict[str, int]:
         """Pictures so far, by what became of them."""
         return self._live.pictures() if self._live is not None else {}
 
     def stats(self) -> dict[str, object]:
         """Counts and milliseconds for people and for `/metrics`."""
-        age = {"age_ms": (self._clock.now() - self._born) // MILLISECOND_NS}
+        age = {"age_ms": self.age // MILLISECOND_NS}
         return age | (self._live.stats() if self._live is not None else {})
 
     async def run(self) -> None:
@@ -226,7 +233,7 @@ class Session:
                     task.cancel()
         except* Exception as failures:
             self.reason = FAILED
-            log.exception("session %s failed", self.id[:6], exc_info=failures)
+            log.exception("a session failed", exc_info=failures)
         finally:
             await self._free()
 
@@ -310,7 +317,7 @@ class Session:
     def _end_where_idle(self, now: int) -> None:
         if self._claimed or (self._needs_nobody and self.viewers) or self.streaming.stream is not None:
             self._idle_since = now
-        elif now - self._idle_since > OFFER_WAIT:
+        elif now - self._idle_since > self.idle_wait:
             self._end("no offer came" if self._live is None else "nobody published or watched any longer")
 
     def _count_faults(self) -> None:

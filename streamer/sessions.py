@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
+from collections.abc import Callable
 
 from mytalk.media.face_source import FaceSource, open_face
+from streamer import logs
 from streamer.admission import refusal
-from streamer.clock import Clock
+from streamer.clock import SECOND_NS, Clock
 from streamer.config import ServerConfig
 from streamer.engine import Engine
 from streamer.errors import BusyError, UnknownSessionError
@@ -16,6 +19,8 @@ from streamer.options import SessionOptions
 from streamer.session import Session
 from streamer.stored import LoopedSpeech
 from streamer.stream_place import STOPPING
+
+log = logging.getLogger(__name__)
 
 RETRY_LOADING = 2
 """Seconds after which a client that came while the models were loading may ask again."""
@@ -30,6 +35,7 @@ class Sessions:
     def __init__(self, config: ServerConfig, engine: Engine, clock: Clock) -> None:
         self.ended: Counter[str] = Counter()  # reason -> sessions
         self.draining = False
+        self.on_end: Callable[[Session], None] = lambda session: None
         self._past: Counter[str] = Counter()  # pictures of closed sessions
         self._past_events: Counter[str] = Counter()
         self._past_packets = 0  # sent to viewers of closed sessions
@@ -41,14 +47,27 @@ class Sessions:
         self._speech: LoopedSpeech | None = None
         self._reading = asyncio.Lock()
 
-    async def create(self, options: SessionOptions) -> Session:
-        """A new session. ``BusyError``: no room for it. ``InputError``: a stored file cannot be read."""
+    @property
+    def condition(self) -> str:
+        """``ready`` while new sessions may come, otherwise why not."""
+        return "draining" if self.draining else self._engine.condition
+
+    async def create(self, options: SessionOptions, key_id: str | None = None) -> Session:
+        """A new session, made with that key.
+
+        ``BusyError``: no room for it. ``InputError``: a stored file cannot be read.
+        """
         self._admit()
         face = await self._read_portrait() if options.source == "portrait" else None
         speech = await self._read_speech() if options.speech == "demo" else None
         self._admit()
-        session = Session(options, self._engine, self.clock, face, speech)
-        task = asyncio.create_task(session.run(), name=f"session {session.id[:6]}")
+        session = Session(
+            options, self._engine, self.clock, face, speech, key_id, self._config.idle_seconds * SECOND_NS
+        )
+        with logs.of_session(session.id):
+            data = {"source": options.source, "speech": options.speech, "key": key_id}
+            log.info("session began", extra={"data": data})
+            task = asyncio.create_task(session.run(), name=f"session {session.id[:6]}")
         self._sessions[session.id] = (session, task)
         task.add_done_callback(lambda _: self._forget(session))
         return session
@@ -90,8 +109,8 @@ class Sessions:
             raise BusyError("the server is stopping (ask another)", RETRY_FULL)
         if self._engine.state == "loading":
             raise BusyError("the models are being loaded (ask again in a moment)", RETRY_LOADING)
-        if self._engine.state != "ready":
-            raise BusyError(f"the engine is {self._engine.state} (restart the server)", RETRY_FULL)
+        if self._engine.condition != "ready":
+            raise BusyError(f"the engine is {self._engine.condition} (restart the server)", RETRY_FULL)
         if len(self._sessions) >= self._config.max_sessions:
             taken = f"all {self._config.max_sessions} sessions are taken"
             raise BusyError(f"{taken} (wait for one to end, or start with a larger --max-sessions)", RETRY_FULL)
@@ -104,6 +123,10 @@ class Sessions:
     def _forget(self, session: Session) -> None:
         self._sessions.pop(session.id, None)
         self.ended[session.reason] += 1
+        self.on_end(session)
+        with logs.of_session(session.id):
+            data = {"reason": session.reason, "seconds": session.age // SECOND_NS, "pictures": session.pictures()}
+            log.info("session ended", extra={"data": data})
         self._past.update(session.pictures())
         self._past_events.update(session.events.counts)
         self._past_packets += session.viewer_packets
