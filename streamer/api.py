@@ -11,6 +11,7 @@ from aiohttp import web
 
 from streamer.access import Access
 from streamer.config import ServerConfig
+from streamer.door import Door
 from streamer.engine import Engine
 from streamer.errors import BusyError, MediaTypeError, NoUsableTrackError, RequestError
 from streamer.metrics import prometheus_text
@@ -19,7 +20,7 @@ from streamer.offer import Offer, read_offer
 from streamer.options import SessionOptions
 from streamer.session import Session
 from streamer.sessions import Sessions
-from streamer.signalling import cors, redirected
+from streamer.signalling import SDP, cors, redirected, text_of
 from streamer.stream import DISCLOSURE
 from streamer.tokens import INCLUDED
 from streamer.webrtc import Peer
@@ -36,11 +37,12 @@ PAGE = Path(str(files("streamer"))) / "page"
 class Api:
     """The routes of one server."""
 
-    def __init__(self, sessions: Sessions, engine: Engine, config: ServerConfig, access: Access) -> None:
+    def __init__(self, sessions: Sessions, engine: Engine, config: ServerConfig, access: Access, door: Door) -> None:
         self._sessions = sessions
         self._engine = engine
         self._config = config
         self._access = access
+        self._door = door
         self._middleware = Middleware(access, config, sessions.clock)
 
     def app(self) -> web.Application:
@@ -132,7 +134,7 @@ class Api:
         headers = {"Location": f"/v1/sessions/{session.id}"}
         if as_json:
             return web.json_response({"type": "answer", "sdp": answer}, status=201, headers=headers)
-        return web.Response(text=answer, status=201, content_type="application/sdp", headers=headers)
+        return web.Response(text=answer, status=201, content_type=SDP, headers=headers)
 
     async def _answer(self, session: Session, offer: Offer) -> str:
         peer = Peer(self._config.ice_servers)
@@ -155,7 +157,7 @@ class Api:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         self._access.figures(request)
-        text = prometheus_text(self._engine, self._sessions)
+        text = prometheus_text(self._engine, self._sessions, self._middleware.served, self._door)
         return web.Response(text=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
 
@@ -171,23 +173,19 @@ def _check_tracks(offer: Offer, options: SessionOptions) -> None:
 
 
 async def _json(request: web.Request) -> Any:
-    if request.content_type != "application/json":
-        raise MediaTypeError(f"content type {request.content_type} (need application/json)")
+    text = await text_of(request, "application/json")
     try:
-        return json.loads(await request.text())
-    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise RequestError(f"the body is not JSON ({error})") from error
 
 
 async def _offer_text(request: web.Request) -> tuple[bool, str]:
     """Whether the answer is to be JSON, and the offer's SDP."""
-    if request.content_type == "application/sdp":
-        try:
-            return False, await request.text()
-        except UnicodeDecodeError as error:
-            raise RequestError("the offer is not text (need UTF-8)") from error
+    if request.content_type == SDP:
+        return False, await text_of(request, SDP)
     if request.content_type != "application/json":
-        raise MediaTypeError(f"content type {request.content_type} (need application/sdp or application/json)")
+        raise MediaTypeError(f"content type {request.content_type} (need {SDP} or application/json)")
     body = await _json(request)
     if not isinstance(body, dict) or body.get("type") != "offer" or not isinstance(body.get("sdp"), str):
         raise RequestError('the body is not an offer (need {"type": "offer", "sdp": "v=0..."})')

@@ -15,19 +15,20 @@ class Door:
     """Makes the protocol of each new TCP connection, as ``create_server`` wants it. Beyond ``most`` connections, new
     ones are closed at once and counted."""
 
-    def __init__(self, server: web.Server, most: int) -> None:
+    opens_to: web.Server  # before the first connection
+
+    def __init__(self, most: int) -> None:
         self.refused = 0
-        self._server = server
         self._most = most
 
     @property
     def inside(self) -> int:
         """Connections now."""
-        return len(self._server.connections)
+        return len(self.opens_to.connections)
 
     def __call__(self) -> asyncio.Protocol:
         if self.inside < self._most:
-            return self._server()
+            return self.opens_to()
         self.refused += 1
         return _Closed()
 

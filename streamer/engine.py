@@ -18,6 +18,7 @@ from mytalk.errors import EngineError
 from streamer.admission import Load
 from streamer.batching import Batching
 from streamer.clock import SECOND_NS, Clock
+from streamer.histogram import work_histogram
 from streamer.seat import Deliver, Fail, Models, OpenStream, Seat
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Engine:
         self.failures = 0
         self.steps = 1  # sampling steps of a session that asks for none, once the models are there
         self.failure: BaseException | None = None
+        self.job_seconds = work_histogram()  # of the engine thread
+        self.step_seconds = work_histogram()  # of batches of motion windows
         self.busy_ns = 0  # time spent in jobs, both threads
         self.jobs = 0
         self.windows = self.batches = 0  # of motion: sampled, and in how many batches
@@ -187,7 +190,9 @@ class Engine:
         if (request := seat.take_in()) is not None:
             self._move(self._models, seat, request)
         seat.finish_one()
-        self._load_now.worked(began, self._count(began))
+        ended = self._count(began)
+        self._load_now.worked(began, ended)
+        self.job_seconds.observe((ended - began) / SECOND_NS)
 
     def _move(self, models: Models, seat: Seat, request: MotionRequest) -> None:
         """Samples a seat's window, and those that other seats have ready in the same batch."""
@@ -196,6 +201,7 @@ class Engine:
         wishes += [(other, asked) for other in others if (asked := other.take_in()) is not None]
         batch = self._batching.schedule([asked.steps for _, asked in wishes])
         chosen = [wishes[place] for place in batch.places]
+        began = self._clock.now()
         try:
             motion = models.sample([asked for _, asked in chosen])
         except Exception:  # the device's memory, or one session's window
@@ -203,6 +209,7 @@ class Engine:
             self._batching.update(batch, fitted=False)
             return  # each seat's own next job does it, and fails that seat alone
         self._batching.update(batch, fitted=True)
+        self.step_seconds.observe((self._clock.now() - began) / SECOND_NS)
         self.windows += len(chosen)
         self.batches += 1
         for (one, asked), rows in zip(chosen, motion, strict=True):

@@ -20,6 +20,7 @@ from mytalk.presets import PROFILES
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS, Clock
 from streamer.engine import Engine
 from streamer.events import Event, Events
+from streamer.histogram import Histogram, skew_histogram
 from streamer.ladder import Ladder, Rung
 from streamer.messages import NAMES
 from streamer.options import SessionOptions
@@ -176,6 +177,19 @@ class Live:
         at_engine = self._past.copy()
         at_engine.update(self._seat.counts if self._seat is not None else {})
         return {**asdict(self._pacer.counts), **at_engine}
+
+    @property
+    def skew(self) -> Histogram:
+        """By how much pictures left later than their sound."""
+        return self._pacer.skew if self._began.is_set() else skew_histogram()
+
+    def queues(self) -> dict[str, int]:
+        """Items that wait, by where."""
+        if not self._began.is_set():
+            return {}
+        sounds, pictures = self._pacer.waiting
+        at_engine = self._seat.waiting if self._seat is not None else {}
+        return {"paced_sounds": sounds, "paced_pictures": pictures, **at_engine}
 
     def stats(self) -> dict[str, object]:
         """Counts and milliseconds for people and for `/metrics`."""

@@ -72,7 +72,9 @@ class JsonFormatter(logging.Formatter):
         entry |= getattr(record, "data", {})
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
-        return without_secrets(json.dumps(entry, default=str))
+        # Before it is JSON, in which quotes are escaped; and after, for what is nested.
+        masked = {name: without_secrets(value) if isinstance(value, str) else value for name, value in entry.items()}
+        return without_secrets(json.dumps(masked, default=str))
 
 
 class TextFormatter(logging.Formatter):

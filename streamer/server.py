@@ -70,8 +70,9 @@ async def running(
     engine = Engine(load or (lambda: _load(config)), clock)
     sessions = Sessions(config, engine, clock)
     access = Access(sessions, config, keys, clock)
+    door = Door(config.max_connections)
     runner = web.AppRunner(
-        Api(sessions, engine, config, access).app(),
+        Api(sessions, engine, config, access, door).app(),
         access_log=None,
         shutdown_timeout=1,
         handle_signals=False,
@@ -79,7 +80,7 @@ async def running(
     )
     await runner.setup()
     assert runner.server is not None
-    door = Door(runner.server, config.max_connections)
+    door.opens_to = runner.server
     socket_server = await asyncio.get_running_loop().create_server(door, sock=listener, ssl=tls)
     loading = asyncio.create_task(engine.start(), name="load the models")
     watching = asyncio.create_task(_end_overdue(sessions, access, clock), name="end overdue sessions")

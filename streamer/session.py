@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Mapping
 from typing import Literal
 
@@ -16,6 +17,7 @@ from streamer.clock import MILLISECOND_NS, SECOND_NS, Clock
 from streamer.engine import Engine
 from streamer.errors import BusyError, ConflictError, NotLiveError, UnknownSessionError
 from streamer.events import Event, Events
+from streamer.histogram import Histogram, skew_histogram
 from streamer.ladder import Rung
 from streamer.live import Live
 from streamer.messages import Scalar
@@ -79,6 +81,8 @@ class Session:
         self.streaming = StreamPlace(self, clock)
         self.publisher: Connection | None = None  # the peer of a call, or who publishes by WHIP
         self.viewers: dict[str, Viewer] = {}
+        self.traffic = Counter[tuple[str, str]]()  # bytes, by way and direction
+        self._carried: dict[str, tuple[int, int]] = {}  # bytes of connections, by id, counted so far
         self._engine = engine
         self._clock = clock
         self._face = face  # None: the peer's camera
@@ -151,6 +155,7 @@ class Session:
         viewer = self.viewers.pop(connection.id, None)
         self._past_packets += viewer.packets if viewer is not None else 0
         self._pulses.pop(connection.id, None)
+        self._carried.pop(connection.id, None)
         if connection is self.publisher:
             self.publisher = None
             self.release()
@@ -217,6 +222,15 @@ class Session:
     def pictures(self) -> dict[str, int]:
         """Pictures so far, by what became of them."""
         return self._live.pictures() if self._live is not None else {}
+
+    @property
+    def skew(self) -> Histogram:
+        """By how much pictures left later than their sound."""
+        return self._live.skew if self._live is not None else skew_histogram()
+
+    def queues(self) -> dict[str, int]:
+        """Items that wait, by where."""
+        return {"encoder": self.broadcast.waiting} | (self._live.queues() if self._live is not None else {})
 
     def stats(self) -> dict[str, object]:
         """Counts and milliseconds for people and for `/metrics`."""
@@ -304,6 +318,7 @@ class Session:
             for connection in [*self.viewers.values(), *([self.publisher] if self.publisher is not None else [])]:
                 pulse = self._pulses.setdefault(connection.id, Pulse(now))
                 reason = pulse.stopped(await connection.datagrams(), now, connected=connection.connected.is_set())
+                self._count_bytes(connection)
                 if connection.gone.is_set():
                     reason = "the peer left"
                 if reason is None:
@@ -319,6 +334,12 @@ class Session:
             self._idle_since = now
         elif now - self._idle_since > self.idle_wait:
             self._end("no offer came" if self._live is None else "nobody published or watched any longer")
+
+    def _count_bytes(self, connection: Connection) -> None:
+        received, sent = self._carried.get(connection.id, (0, 0))
+        self._carried[connection.id] = connection.carried
+        self.traffic["webrtc", "in"] += connection.carried[0] - received
+        self.traffic["webrtc", "out"] += connection.carried[1] - sent
 
     def _count_faults(self) -> None:
         """Frames that could not be encoded: told as they come, and the end of a session that has nothing else."""

@@ -14,6 +14,7 @@ from streamer.clock import SECOND_NS, Clock
 from streamer.config import ServerConfig
 from streamer.engine import Engine
 from streamer.errors import BusyError, UnknownSessionError
+from streamer.histogram import Histogram, skew_histogram
 from streamer.ladder import Rung
 from streamer.options import SessionOptions
 from streamer.session import Session
@@ -21,6 +22,9 @@ from streamer.stored import LoopedSpeech
 from streamer.stream_place import STOPPING
 
 log = logging.getLogger(__name__)
+
+QUEUES = ("encoder", "paced_sounds", "paced_pictures", "untracked", "tracked", "speech")
+"""Where items of a session may wait."""
 
 RETRY_LOADING = 2
 """Seconds after which a client that came while the models were loading may ask again."""
@@ -38,6 +42,8 @@ class Sessions:
         self.on_end: Callable[[Session], None] = lambda session: None
         self._past: Counter[str] = Counter()  # pictures of closed sessions
         self._past_events: Counter[str] = Counter()
+        self._past_traffic = Counter[tuple[str, str]]()
+        self._past_skew = skew_histogram()
         self._past_packets = 0  # sent to viewers of closed sessions
         self._config = config
         self._engine = engine
@@ -100,6 +106,24 @@ class Sessions:
         """RTP packets sent to all viewers so far."""
         return self._past_packets + sum(session.viewer_packets for session in self.all())
 
+    def traffic(self) -> Counter[tuple[str, str]]:
+        """Bytes of all sessions so far, by way and direction."""
+        return sum((session.traffic for session in self.all()), self._past_traffic.copy())
+
+    def skew(self) -> Histogram:
+        """By how much pictures of all sessions left later than their sound."""
+        total = skew_histogram()
+        for one in [self._past_skew, *(session.skew for session in self.all())]:
+            total.update(one)
+        return total
+
+    def queues(self) -> Counter[str]:
+        """Items that wait now, by where."""
+        total = Counter(dict.fromkeys(QUEUES, 0))
+        for session in self.all():
+            total.update(session.queues())
+        return total
+
     def events(self) -> Counter[str]:
         """Events of all sessions so far, by type."""
         return sum((session.events.counts for session in self.all()), self._past_events.copy())
@@ -129,6 +153,8 @@ class Sessions:
             log.info("session ended", extra={"data": data})
         self._past.update(session.pictures())
         self._past_events.update(session.events.counts)
+        self._past_traffic.update(session.traffic)
+        self._past_skew.update(session.skew)
         self._past_packets += session.viewer_packets
 
     async def _read_portrait(self) -> FaceSource:

@@ -24,6 +24,7 @@ class SilentPeer:
     def __init__(self) -> None:
         self.connected, self.gone = asyncio.Event(), asyncio.Event()
         self.id = "silent"
+        self.carried = (0, 0)
         self.sound_in = self.pictures_in = None
         self.count = 0
         self.encoder_faults = (0, 0)
