@@ -85,6 +85,7 @@ class Session:
         self._claimed = False
         self._is_call = False
         self._faults = 0  # of encoders, told so far
+        self._past_packets = 0  # sent to viewers that have gone
         self._pulses: dict[str, Pulse] = {}  # of connections, by id
         self._idle_since = clock.now()  # nobody has published or, where nobody need, watched since
         self._live: Live | None = None
@@ -138,9 +139,15 @@ class Session:
         self._check_open()
         self.viewers[viewer.id] = viewer
 
+    @property
+    def viewer_packets(self) -> int:
+        """RTP packets sent to viewers so far."""
+        return self._past_packets + sum(viewer.packets for viewer in self.viewers.values())
+
     async def drop(self, connection: Connection) -> None:
         """Closes a publisher or viewer; the session goes on."""
-        self.viewers.pop(connection.id, None)
+        viewer = self.viewers.pop(connection.id, None)
+        self._past_packets += viewer.packets if viewer is not None else 0
         self._pulses.pop(connection.id, None)
         if connection is self.publisher:
             self.publisher = None
@@ -241,6 +248,7 @@ class Session:
             connections = [*self.viewers.values(), *([self.publisher] if self.publisher is not None else [])]
             await asyncio.gather(*(connection.close() for connection in connections))
         finally:
+            self._past_packets = self.viewer_packets
             self.viewers.clear()
             self.state = "closed"
             self._closed.set()

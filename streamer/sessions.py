@@ -32,6 +32,7 @@ class Sessions:
         self.draining = False
         self._past: Counter[str] = Counter()  # pictures of closed sessions
         self._past_events: Counter[str] = Counter()
+        self._past_packets = 0  # sent to viewers of closed sessions
         self._config = config
         self._engine = engine
         self.clock = clock
@@ -76,6 +77,10 @@ class Sessions:
             total.update(session.pictures())
         return total
 
+    def viewer_packets(self) -> int:
+        """RTP packets sent to all viewers so far."""
+        return self._past_packets + sum(session.viewer_packets for session in self.all())
+
     def events(self) -> Counter[str]:
         """Events of all sessions so far, by type."""
         return sum((session.events.counts for session in self.all()), self._past_events.copy())
@@ -101,6 +106,7 @@ class Sessions:
         self.ended[session.reason] += 1
         self._past.update(session.pictures())
         self._past_events.update(session.events.counts)
+        self._past_packets += session.viewer_packets
 
     async def _read_portrait(self) -> FaceSource:
         async with self._reading:
