@@ -7,9 +7,9 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
-from conftest import fixture
 from hypothesis import given
 from hypothesis import strategies as st
+from lines import fixture
 from mytalk_client.link import Log
 from mytalk_client.messages import _TYPES, Audio, Video, parse, speech, text
 

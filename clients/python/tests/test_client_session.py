@@ -8,8 +8,8 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from conftest import Line
 from fakes import FakeModels, babble, eventually
+from lines import Line
 from mytalk_client import (
     Audio,
     EndedError,
