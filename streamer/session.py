@@ -20,6 +20,7 @@ from streamer.ladder import Rung
 from streamer.live import Live
 from streamer.messages import Scalar
 from streamer.options import SessionOptions
+from streamer.portraits import Consent
 from streamer.pulse import Pulse
 from streamer.sinks import Sink
 from streamer.stored import LoopedSpeech
@@ -74,6 +75,7 @@ class Session:
         self.reason = ""  # why it ended
         self.events = Events(clock)
         self.broadcast = Broadcast()
+        self.consent: Consent | None = None  # of the person on a client's own portrait
         self.voice = Voice() if options.speech == "stream" else None
         self.streaming = StreamPlace(self, clock)
         self.publisher: Connection | None = None  # the peer of a call, or who publishes by WHIP
