@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
 from itertools import pairwise
 
@@ -67,6 +68,29 @@ async def test_h264_comes_dubbed_with_its_place_in_time(client: Client) -> None:
     x0, y0, x1, y1 = MARK
     mouths = [frame.to_ndarray(format="gray")[y0:y1, x0:x1].mean() for frame in decoded]
     assert max(mouths[5:]) > 200
+
+
+async def test_fragmented_mp4_carries_picture_and_sound_from_any_moment_on(client: Client) -> None:
+    speech = babble(1, seed=3)
+    async with streaming(client) as streamer:
+        await begin(streamer, audio="none", video="fmp4")
+        await streamer.say(speech)
+        await streamer.send(type="speech.commit")
+        await streamer.one("playback.finished")
+        await streamer.until(lambda: len(streamer.packets) > 120)
+        segments = streamer.of(Kind.FMP4)
+    assert len(segments) == len(streamer.packets)
+    assert [segment.flags for segment in segments[:2]] == [Flags.INIT, Flags.KEYFRAME]
+    file = io.BytesIO(b"".join(segment.payload for segment in segments))
+    with av.open(file) as film:
+        sounds = [frame.to_ndarray()[0] for frame in film.decode(audio=0)]
+    file.seek(0)
+    with av.open(file) as film:
+        pictures = [(float(frame.pts * frame.time_base), frame.width) for frame in film.decode(video=0)]
+    assert np.abs(np.concatenate(sounds)).max() > 0.2
+    assert len(pictures) > 20
+    assert {width for _, width in pictures} == {256}
+    assert abs(pictures[0][0] - segments[1].pts / 16_000) < 0.05
 
 
 async def test_jpegs_and_sound_come_as_json_where_binary_cannot_be_read(client: Client) -> None:
