@@ -241,7 +241,8 @@ class Session:
             self._count_faults()
             for connection in [*self.viewers.values(), *([self.publisher] if self.publisher is not None else [])]:
                 pulse = self._pulses.setdefault(connection.id, Pulse(now))
-                reason = pulse.stopped(await connection.datagrams(), now, connected=connection.connected.is_set())
+                heard, connected = await connection.datagrams(), connection.connected.is_set()
+                reason = pulse.stopped(heard, now, connected=connected, owing=connection.owes())
                 if connection.gone.is_set():
                     reason = "the peer left"
                 if reason is None:
