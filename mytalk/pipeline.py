@@ -101,9 +101,9 @@ def load(
     folder = _folder(preset)
     sizes = read_preset(folder)
     target, numbers = _device(device), _dtype(dtype)
-    appearance = _appearance(sizes, numbers)
+    motion, appearance = load_motion(folder, speech_model), _appearance(sizes, numbers)
     load_into(appearance, folder, "appearance")
-    return Pipeline(sizes, load_motion(folder, speech_model), appearance, target, numbers)
+    return Pipeline(sizes, motion, appearance, target, numbers)
 
 
 def load_motion(preset: str | Path = "edge", speech_model: str | Path | None = None) -> MotionModel:
