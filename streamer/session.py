@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from pathlib import Path
 from typing import Literal
 
 from mytalk.errors import MyTalkError
@@ -14,6 +15,7 @@ from streamer.clock import MILLISECOND_NS, SECOND_NS, Clock
 from streamer.engine import Engine
 from streamer.errors import BusyError, ConflictError, NotLiveError, UnknownSessionError
 from streamer.events import Event, Events
+from streamer.film import Film
 from streamer.ladder import Rung
 from streamer.live import Live
 from streamer.options import SessionOptions
@@ -56,6 +58,7 @@ class Session:
         clock: Clock,
         face: FaceSource | None = None,
         speech: LoopedSpeech | None = None,
+        recordings: Path | None = None,
     ) -> None:
         self.id = secrets.token_urlsafe(16)
         self.token = secrets.token_urlsafe(32)  # of its owner
@@ -69,6 +72,8 @@ class Session:
         self.viewers: dict[str, Viewer] = {}
         self._engine = engine
         self._clock = clock
+        self._recordings = recordings
+        self._films: list[Film] = []
         self._face = face  # None: the peer's camera
         self._stored_speech = speech  # None: the peer's microphone
         self._claimed = False
@@ -199,6 +204,7 @@ class Session:
         try:
             if self._live is not None:
                 self._live.close()
+            await asyncio.gather(*(film.close() for film in self._films))
             connections = [*self.viewers.values(), *([self.publisher] if self.publisher is not None else [])]
             await asyncio.gather(*(connection.close() for connection in connections))
         finally:
@@ -214,11 +220,21 @@ class Session:
     def _go_live(self, publisher: Connection | None, sinks: list[Sink]) -> None:
         self._check_open()
         self.publisher = publisher
-        everywhere = [*sinks, self.broadcast]
+        self._films = [Film(target, self.broadcast, self._film_failed) for target in self._film_targets()]
+        everywhere = [*sinks, self.broadcast, *self._films]
         face, speech = self._face, self._stored_speech
         self._live = Live(self.options, self._engine, self._clock, publisher, everywhere, self.events, face, speech)
         self.state = "live"
         self._attached.set()
+
+    def _film_targets(self) -> list[Path | str]:
+        targets: list[Path | str] = []
+        if self.options.record and self._recordings is not None:
+            targets.append(self._recordings / f"{self.id}.mp4")
+        return [*targets, self.options.push] if self.options.push is not None else targets
+
+    def _film_failed(self, reason: str) -> None:
+        self.events.add("error", code="film", message=f"a recording or push ended: {reason}", fatal=False)
 
     async def _run_live(self) -> None:
         await self._attached.wait()
