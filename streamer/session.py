@@ -105,6 +105,9 @@ class Session:
     def attach(self, peer: Peer) -> None:
         """Takes the answered peer of a call; media flows as soon as it connects, and the session ends with it.
         ``UnknownSessionError``: it ended meanwhile."""
+        self._check_open()
+        if self._live is not None:
+            raise ConflictError("the session is live already (watch it by WHEP)")
         self._is_call = True
         self._go_live(peer, [peer])
 
