@@ -12,12 +12,18 @@ if TYPE_CHECKING:
 
 MAX_STEPS = 50
 MAX_MOUTH_OPENING = 3.0
+MAX_URL = 1024
+
+_SCHEMES = ("rtmp://", "rtmps://", "srt://")
 
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """``source``: the peer's camera, or the server's portrait. ``speech``: the peer's microphone, the demo,
-    or what a client streams by WebSocket."""
+    """``source``: the peer's camera, or the server's portrait. ``speech``: the peer's microphone, the demo, or what
+    a client streams by WebSocket.
+
+    ``record``: into the server's folder of recordings. ``push``: to a streaming server, a URL of RTMP or SRT.
+    """
 
     source: Literal["live", "portrait"] = "live"
     speech: Literal["live", "demo", "stream"] = "live"
@@ -25,6 +31,8 @@ class SessionOptions:
     seed: int = 0
     steps: int | None = None
     mouth_opening: float = 1.0
+    record: bool = False
+    push: str | None = None
 
     @classmethod
     def from_json(cls, body: object) -> SessionOptions:
@@ -42,6 +50,11 @@ class SessionOptions:
         _check_number(body, "mouth_opening", (int, float), 0, MAX_MOUTH_OPENING)
         if body.get("steps") is not None:
             _check_number(body, "steps", int, 1, MAX_STEPS)
+        if not isinstance(body.get("record", False), bool):
+            raise RequestError(f"record is {body['record']!r} (need true or false)")
+        push = body.get("push")
+        if push is not None and not (isinstance(push, str) and len(push) <= MAX_URL and push.startswith(_SCHEMES)):
+            raise RequestError("push is no URL to push to (need rtmp://, rtmps:// or srt://)")
         return cls(**body)
 
     def for_stream(self) -> StreamOptions:

@@ -10,7 +10,7 @@ from streamer.admission import refusal
 from streamer.clock import Clock
 from streamer.config import ServerConfig
 from streamer.engine import Engine
-from streamer.errors import BusyError, RequestError, UnknownSessionError
+from streamer.errors import BusyError, ForbiddenError, RequestError, UnknownSessionError
 from streamer.ladder import Rung
 from streamer.options import SessionOptions
 from streamer.portraits import Consent, check_consent, read_portrait
@@ -56,12 +56,13 @@ class Sessions:
     ) -> Session:
         """A new session; ``face``: a client's own. ``BusyError``: no room for it. ``InputError``: a stored file cannot
         be read."""
+        self._check_films(options)
         self._admit()
         if face is None and options.source == "portrait":
             face = await self._read_portrait()
         speech = await self._read_speech() if options.speech == "demo" else None
         self._admit()
-        session = Session(options, self._engine, self.clock, face, speech)
+        session = Session(options, self._engine, self.clock, face, speech, self._config.recordings)
         session.consent = consent
         task = asyncio.create_task(session.run(), name=f"session {session.id[:6]}")
         self._sessions[session.id] = (session, task)
@@ -115,6 +116,12 @@ class Sessions:
         reason = refusal(self._engine.load, self._engine.seats)
         if reason is not None:
             raise BusyError(f"{reason} (wait for one to end)", RETRY_FULL)
+
+    def _check_films(self, options: SessionOptions) -> None:
+        if options.record and (self._config.recordings is None or not self._config.recordings.is_dir()):
+            raise RequestError("this server keeps no recordings (start it with --recordings FOLDER, which must exist)")
+        if options.push is not None and not options.push.startswith(self._config.push_to or ("never",)):
+            raise ForbiddenError("this server does not push there (start it with --push-to, and how such URLs begin)")
 
     def _forget(self, session: Session) -> None:
         self._sessions.pop(session.id, None)

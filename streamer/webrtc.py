@@ -177,6 +177,10 @@ class Connection:
         """Frames that could not be encoded, and how many in a row of late."""
         return 0, 0
 
+    def owes(self) -> bool:
+        """Whether the peer has had something to send, or to report on, since the last call."""
+        return True
+
     async def datagrams(self) -> int:
         """Datagrams received so far on all transports."""
         report = await self._connection.getStats()
