@@ -1,10 +1,11 @@
 """Can one see where windows meet, and what keeps it from being seen: history, noise ring and crossfade, on and off.
 
-    python benchmarks/seams.py [CLIP...] [--profile low balanced quality] [--steps 1] [--seeds 2] [--json FILE]
+    python benchmarks/seams.py [CLIP...] [--profile low balanced quality] [--steps 1] [--times 3] [--json FILE]
         [--plot FILE.svg]
 
 Stage 1 runs on speech as a live session runs it; each clip speaks its own sound, and without clips the embedded
-portrait speaks the embedded speech. Three things are switched off in turn, all together and each alone:
+portrait speaks the embedded speech. Each talk is spoken ``--times`` times with other noise, every time one motion frame
+later, so that windows meet elsewhere. Three things are switched off in turn, all together and each alone:
 
     history    frames before the hop are given clean; off: the model is told that nothing is known, and draws them anew
     ring       noise is a function of the frame's number; off: every window has noise of its own
@@ -65,6 +66,12 @@ class Talk:
     name: str
     speech: NDArray[np.float32]
     faces: list[tuple[int, NDArray[np.float32] | None]]
+
+    def later(self, frames: int) -> Talk:
+        """The same after so many motion frames of silence: windows meet at other places of what is said."""
+        wait = frames * FRAME_SAMPLES
+        speech = np.concatenate([np.zeros(wait, np.float32), self.speech])
+        return Talk(self.name, speech, [(at + wait, points) for at, points in self.faces])
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +139,7 @@ def talks(clips: list[Path]) -> list[Talk]:
     return [Talk("embedded", speech, [(at, points) for at in range(0, len(speech), FRAME_SAMPLES)])]
 
 
-def speak(
-    pipeline: Pipeline, talk: Talk, profile: Profile, means: Means, steps: int, seed: int
-) -> NDArray[np.float32]:
+def speak(pipeline: Pipeline, talk: Talk, profile: Profile, means: Means, steps: int, seed: int) -> NDArray[np.float32]:
     """The lower face ``(T, 169, 3)`` at 25 Hz, NaN where there is none."""
     stream = _Without(pipeline, profile, means, steps, seed)
     stream.enrol([points for at, points in talk.faces if points is not None and at < ENROL])
@@ -194,14 +199,14 @@ def main() -> None:
     parser.add_argument("--preset", default="edge")
     parser.add_argument("--profile", nargs="+", default=["balanced"], choices=sorted(PROFILES))
     parser.add_argument("--steps", type=int, default=None, help="of sampling; the preset's without it")
-    parser.add_argument("--seeds", type=int, default=2, help="noises each talk is spoken with")
+    parser.add_argument("--times", type=int, default=3, help="how often each talk is spoken")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path, help="an SVG")
     options = parser.parse_args()
     torch.set_num_threads(1)
     pipeline = mytalk.load(options.preset, device="cpu")
     steps = options.steps or pipeline.steps
-    spoken = [(talk, seed) for talk in talks(options.clips) for seed in range(options.seeds)]
+    spoken = [(talk.later(time), time) for talk in talks(options.clips) for time in range(options.times)]
     kinds = sorted((Means(*on) for on in product((True, False), repeat=3)), key=lambda one: -sum(asdict(one).values()))
     tables: dict[str, dict[str, Row]] = {}
     with tqdm(total=len(options.profile) * len(kinds) * len(spoken), unit="talk", desc="speaking") as bar:

@@ -14,6 +14,7 @@ from fractions import Fraction
 import numpy as np
 
 from mytalk.media_time import SAMPLE_RATE, to_samples
+from mytalk.picture import VideoFrame
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
 from streamer.speech import CHUNK, CHUNK_TIME, OUTPUT_RATE, SpeechChunk, Stereo
 
@@ -26,6 +27,9 @@ HOLD = SAMPLE_RATE // 4
 JUMP = 2 * SECOND_NS
 """A packet that is early by more than this, or late by more for a second, says that the sender's timestamps jumped."""
 
+EARLY = 400 * MILLISECOND_NS
+"""The same of a picture that is early: no network makes it so, and it would stand still until its time."""
+
 _DRIFT = 40 * MILLISECOND_NS  # that every packet of a window must be early or late by, before its track moves
 _WINDOW = 150  # packets: 3 s of speech, 6 s of a 25 fps camera
 _PATIENCE = SECOND_NS  # of packets late by JUMP: a queue that empties after a stall is shorter
@@ -35,7 +39,8 @@ _SLEW = SAMPLE_RATE // 200  # a picture moves at most 5 ms against the one befor
 class Reckoning:
     """Says when a track's place on the timeline is wrong: two clocks drift, a path grew slower, timestamps jumped."""
 
-    def __init__(self) -> None:
+    def __init__(self, early: int = JUMP) -> None:
+        self._early = early
         self._window: deque[int] = deque(maxlen=_WINDOW)
         self._late_since: int | None = None
 
@@ -47,7 +52,7 @@ class Reckoning:
         elif self._late_since is None:
             self._late_since = now
         least = min(self._window)
-        if lateness < -JUMP or (self._late_since is not None and now - self._late_since > _PATIENCE):
+        if lateness < -self._early or (self._late_since is not None and now - self._late_since > _PATIENCE):
             moved = lateness
         elif len(self._window) == _WINDOW and abs(least) >= _DRIFT:
             moved = least
@@ -153,7 +158,7 @@ class PictureTimeline:
         self._offset: int | None = None  # media time - track time
         self._wanted: int | None = None  # the offset that the sender's reports ask for
         self._last = -1
-        self._reckoning = Reckoning()
+        self._reckoning = Reckoning(EARLY)
 
     def align(self, offset: int) -> None:
         """Takes the offset (media time minus track time) that the sender's reports show, and moves there slowly."""
@@ -167,7 +172,7 @@ class PictureTimeline:
         if self._offset is None:
             self._offset = arrived - track
         shift = self._reckoning.shift((arrived - track - self._offset) * SAMPLE_NS, now)
-        if self._wanted is not None and abs(shift) <= JUMP:
+        if self._wanted is not None and abs(shift) <= EARLY:
             self._offset += max(-_SLEW, min(_SLEW, self._wanted - self._offset))
         elif shift:
             self._offset, self._wanted = self._offset + shift // SAMPLE_NS, None
@@ -185,6 +190,15 @@ class PictureTimeline:
             return None
         self._last = at
         return at
+
+
+def timestamp(frame: VideoFrame, rate: int) -> int:
+    """Of a picture on an outbound track of ``rate`` units a second: the source's own, moved to where media time has it.
+
+    So the intervals between pictures are the source's to the unit, whatever they are.
+    """
+    moved = frame.at - to_samples(frame.pts, frame.time_base)
+    return round(frame.pts * frame.time_base * rate) + moved * rate // SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True)
