@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
+from mytalk.media_time import SAMPLE_RATE
+from streamer.dubbing import MOST_DELAY
 from streamer.errors import RequestError
 
 if TYPE_CHECKING:
@@ -16,14 +18,19 @@ MAX_MOUTH_OPENING = 3.0
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """``source``: the peer's camera, or the server's portrait. ``speech``: the peer's microphone, or the demo."""
+    """``source``: the peer's camera, or the server's portrait. ``speech``: the peer's microphone, the demo, or what a
+    program gives the session (``stream``).
+
+    ``video_delay`` holds the camera's pictures for so many milliseconds: dubbed speech comes that much later.
+    """
 
     source: Literal["live", "portrait"] = "live"
-    speech: Literal["live", "demo"] = "live"
+    speech: Literal["live", "demo", "stream"] = "live"
     profile: Literal["low", "balanced", "quality"] = "balanced"
     seed: int = 0
     steps: int | None = None
     mouth_opening: float = 1.0
+    video_delay: int = 0
 
     @classmethod
     def from_json(cls, body: object) -> SessionOptions:
@@ -41,6 +48,9 @@ class SessionOptions:
         _check_number(body, "mouth_opening", (int, float), 0, MAX_MOUTH_OPENING)
         if body.get("steps") is not None:
             _check_number(body, "steps", int, 1, MAX_STEPS)
+        _check_number(body, "video_delay", int, 0, MOST_DELAY * 1000 // SAMPLE_RATE)
+        if body.get("video_delay") and body.get("source", "live") != "live":
+            raise RequestError("video_delay holds a camera's pictures (need source live, or video_delay 0)")
         return cls(**body)
 
     def for_stream(self) -> StreamOptions:
@@ -59,7 +69,7 @@ class SessionOptions:
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "source": ("live", "portrait"),
-    "speech": ("live", "demo"),
+    "speech": ("live", "demo", "stream"),
     "profile": ("low", "balanced", "quality"),
 }
 

@@ -78,7 +78,11 @@ class SpeechTimeline:
         self._next = 0  # position of the first sample not yet taken, in 48 kHz samples
         self._parts: deque[Stereo] = deque()
         self._held = 0  # samples in _parts
-        self._reckoning = Reckoning()
+        self._reckoning: Reckoning | None = Reckoning()
+
+    def pin(self) -> None:
+        """The track's positions are media time's own: there is nothing to reckon."""
+        self._offset, self._reckoning = 0, None
 
     @property
     def at(self) -> int:
@@ -98,8 +102,10 @@ class SpeechTimeline:
         count = len(samples)
         if self._offset is None:
             self._offset = _whole(max(self._next, self._position(now) - count) - pts, up=True)
-        late = self._position(now) - (pts + self._offset + count)
-        self._offset += _whole(self._reckoning.shift(late * SECOND_NS // OUTPUT_RATE, now) * OUTPUT_RATE // SECOND_NS)
+        if self._reckoning is not None:
+            late = self._position(now) - (pts + self._offset + count)
+            shift = self._reckoning.shift(late * SECOND_NS // OUTPUT_RATE, now)
+            self._offset += _whole(shift * OUTPUT_RATE // SECOND_NS)
         start = pts + self._offset
         if start > self._next:
             self._silence(start - self._next)
