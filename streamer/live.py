@@ -170,6 +170,7 @@ class Live:
             "late_dub_ms": self._dubbed.late * 1000 // OUTPUT_RATE if self._dubbed is not None else 0,
             "pictures_held": len(self._held) if self._held is not None else 0,
             "filled_speech_ms": self._speech.filled * 1000 // OUTPUT_RATE,
+            "stretched_speech_ms": self._speech.stretched * 1000 // OUTPUT_RATE,
             "pictures": self.pictures(),
             "engine": self._place.stats,
         }
