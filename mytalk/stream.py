@@ -9,7 +9,7 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.renderer import MouthRenderer
 from mytalk.errors import EngineError, OptionError
 from mytalk.face import Face, FaceTracker, HeadPose, PoseFilter, fit_pose
+from mytalk.face.idle import IdlePortrait
 from mytalk.face.landmarks import LOWER_FACE
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionRequest
@@ -39,6 +40,7 @@ MAX_YAW = 0.9
 class StreamOptions:
     """What a session may choose. ``steps`` None takes the preset's.
 
+    ``still`` says that all pictures are one portrait; ``alive`` has it blink and move its head a little.
     ``learn`` False keeps no mouths but those of ``enrol``: measuring asks for it. ``live`` keeps half a second of
     pictures that have been made, because a barge-in has them made again.
     """
@@ -48,6 +50,7 @@ class StreamOptions:
     profile: str = "balanced"
     mouth_opening: float = 1.0
     still: bool = False
+    alive: bool = False
     learn: bool = True
     live: bool = False
 
@@ -90,6 +93,7 @@ class LipSyncStream:
         self._renderer = MouthRenderer(appearance, still=options.still)
         self._tracker: FaceTracker | None = None
         self._still_face: tuple[Picture, Face | None] | None = None
+        self._idle: IdlePortrait | None = None
         self._poses = PoseFilter()
         self._waiting: deque[_Waiting] = deque()
         self._made: deque[_Waiting] = deque()  # pictures that ``clear`` may take back
@@ -221,7 +225,7 @@ class LipSyncStream:
                 self._made.append(waiting)
                 while self._made[0].frame.at < waiting.frame.at - REWIND * FRAME_SAMPLES:
                     self._made.popleft()
-            yield self._render(waiting)
+            yield self._alive(self._render(waiting), waiting)
 
     def close(self) -> None:
         """Frees the tracker. Call it from the thread that tracks, or when that one has ended."""
@@ -253,6 +257,17 @@ class LipSyncStream:
                 self._counts["not_finite"] += 1
                 return waiting.frame
         return VideoFrame(picture, waiting.frame.at, waiting.frame.pts, waiting.frame.time_base)
+
+    def _alive(self, frame: VideoFrame, waiting: _Waiting) -> VideoFrame:
+        """The portrait's own small motion, on top of its mouth's."""
+        if not (self._options.alive and self._options.still) or waiting.face is None:
+            return frame
+        with self._timed("render"):
+            if self._idle is None:
+                self._idle = IdlePortrait(waiting.frame.picture, waiting.face, self._options.seed)
+            if self._idle.portrait is not waiting.frame.picture:  # a clip moves by itself
+                return frame
+            return replace(frame, picture=self._idle(frame.picture, frame.at))
 
     def _opacity(self, waiting: _Waiting) -> float:
         """Fades in after the face has come back, and out before it goes."""

@@ -63,6 +63,7 @@ class SessionOptions:
             profile=self.profile,
             mouth_opening=float(self.mouth_opening),
             still=self.source == "portrait",
+            alive=self.source == "portrait",
             live=True,
         )
 
