@@ -18,7 +18,7 @@ from torch import Tensor
 from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.renderer import MouthRenderer
 from mytalk.errors import EngineError, OptionError
-from mytalk.face import Face, FaceTracker, HeadPose, PoseFilter, fit_pose
+from mytalk.face import Choice, Face, HeadPose, PoseFilter, SpeakerTracker, fit_pose
 from mytalk.face.idle import IdlePortrait
 from mytalk.face.landmarks import LOWER_FACE
 from mytalk.media_time import FRAME_SAMPLES
@@ -38,7 +38,8 @@ MAX_YAW = 0.9
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """What a session may choose. ``steps`` None takes the preset's.
+    """What a session may choose. ``steps`` None takes the preset's. ``face`` says which one speaks: ``largest``, or the
+    one nearest to a point (shares of width and height).
 
     ``still`` says that all pictures are one portrait; ``alive`` has it blink and move its head a little.
     ``learn`` False keeps no mouths but those of ``enrol``: measuring asks for it. ``live`` keeps half a second of
@@ -53,6 +54,7 @@ class StreamOptions:
     alive: bool = False
     learn: bool = True
     live: bool = False
+    face: Choice = "largest"
 
     def __post_init__(self) -> None:
         if self.profile not in PROFILES:
@@ -63,6 +65,8 @@ class StreamOptions:
             raise OptionError(f"steps {self.steps}: need 1 to 50")
         if not 0 <= self.seed < 2**64:
             raise OptionError(f"seed {self.seed}: need 0 to 2^64 - 1")
+        if self.face != "largest" and not all(0 <= share <= 1 for share in self.face):
+            raise OptionError(f"face {self.face}: need 'largest', or a point as two shares from 0 to 1")
 
 
 @dataclass(slots=True)
@@ -91,8 +95,9 @@ class LipSyncStream:
         self._options = options
         self._motion = MotionStream(motion, profile, steps=options.steps or steps, seed=options.seed)
         self._renderer = MouthRenderer(appearance, still=options.still)
-        self._tracker: FaceTracker | None = None
-        self._still_face: tuple[Picture, Face | None] | None = None
+        self.face = options.face  # which one speaks; may be set at any time
+        self._tracker: SpeakerTracker | None = None
+        self._still_face: tuple[Picture, Choice, Face | None] | None = None
         self._idle: IdlePortrait | None = None
         self._poses = PoseFilter()
         self._waiting: deque[_Waiting] = deque()
@@ -137,13 +142,15 @@ class LipSyncStream:
 
     def track(self, picture: Picture) -> Face | None:
         """The face in the next picture; pictures in order. A picture that is the last one again costs nothing."""
-        if self._still_face is not None and self._still_face[0] is picture:
-            return self._still_face[1]
+        choice = self.face
+        if self._still_face is not None and self._still_face[0] is picture and self._still_face[1] == choice:
+            return self._still_face[2]
         if self._tracker is None:
-            self._tracker = FaceTracker()
+            self._tracker = SpeakerTracker(choice)
         with self._timed("detect"):
+            self._tracker.choice = choice
             face = self._tracker(picture)
-        self._still_face = (picture, face)
+        self._still_face = (picture, choice, face)
         return face
 
     def enrol(self, pictures: list[tuple[Picture, Face]]) -> None:

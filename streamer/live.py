@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import asdict
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import av
 from aiortc.mediastreams import MediaStreamError
@@ -29,6 +30,9 @@ from streamer.speech import CHUNK, CHUNK_TIME, OUTPUT_RATE, SpeechChunk, Stereo,
 from streamer.stored import LoopedSpeech
 from streamer.timeline import HOLD, PictureTimeline, SpeechTimeline, picture_offset
 from streamer.webrtc import VIDEO_RATE, Peer
+
+if TYPE_CHECKING:
+    from mytalk.face import Choice
 
 MARGIN = 100 * MILLISECOND_NS // SAMPLE_NS
 """Media time between a frame's motion being possible and the frame leaving: motion, pixels, and the wait for a turn."""
@@ -132,6 +136,12 @@ class Live:
             )
         if missed := self._dubbed.add(samples, at):
             self._events.add("speech.late", dropped_ms=missed * 1000 // OUTPUT_RATE, pts=at)
+
+    def choose(self, face: Choice) -> None:
+        """Which face speaks from here on."""
+        if self._began.is_set():
+            self._place.choose(face)
+            self._events.add("session.updated", face=face)
 
     @property
     def rung(self) -> Rung:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from mytalk.errors import MyTalkError
 from mytalk.picture import VideoFrame
@@ -16,6 +17,9 @@ from streamer.options import SessionOptions
 from streamer.pacer import FOREVER, Pacer
 from streamer.seat import LipSync, Models, Seat
 from streamer.speech import CHUNK_TIME, Downsampler, SpeechChunk
+
+if TYPE_CHECKING:
+    from mytalk.face import Choice
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +35,7 @@ class Place:
         self._events = events
         self._pacer = pacer
         self._seat: Seat | None = None
+        self._face: Choice | None = None  # where it has been changed
         self._past = Counter[str]()  # pictures, at the seats it had before
         self._lost = asyncio.Event()  # the seat, with the engine
         self._said = 0  # media time up to which chunks have been said
@@ -82,6 +87,12 @@ class Place:
         if self._seat is not None:
             self._seat.no_picture_before(at)
 
+    def choose(self, face: Choice) -> None:
+        """Another face speaks from here on."""
+        self._face = face
+        if self._seat is not None:
+            self._seat.face = face
+
     def clear(self, first_left: int) -> None:
         """Barge-in; the pictures from media time ``first_left`` on have not left."""
         if self._seat is not None:
@@ -123,6 +134,7 @@ class Place:
         self._seat = self._engine.seat(self._open_stream, self._finished, self._failed, base=self._said)
         self._seat.half_rate = self._ladder.rung >= Rung.HALF_RATE
         self._seat.steps = self._steps_of(self._ladder.rung)
+        self._seat.face = self._face
 
     def _leave(self) -> None:
         """Pictures leave untouched from here on, those that are finished apart."""
