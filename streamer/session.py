@@ -25,6 +25,7 @@ from streamer.options import SessionOptions
 from streamer.portraits import Consent
 from streamer.pulse import Pulse
 from streamer.sinks import Sink
+from streamer.speech import Stereo
 from streamer.stored import LoopedSpeech
 from streamer.stream import Stream
 from streamer.stream_place import StreamPlace
@@ -198,6 +199,12 @@ class Session:
     def stop(self, reason: str) -> None:
         """Ends the session, soon."""
         self._end(reason)
+
+    def say(self, samples: Stereo, at: int | None = None) -> None:
+        """Dubbed speech, see :meth:`streamer.live.Live.say`. Raises ``ConflictError`` where the session is not live."""
+        if self._live is None or self.state != "live":
+            raise ConflictError(f"the session is {self.state} (need it live to speak)")
+        self._live.say(samples, at)
 
     async def end(self, reason: str) -> None:
         """Ends the session and returns when everything of it is freed."""
