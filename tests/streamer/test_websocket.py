@@ -19,7 +19,7 @@ from stream_client import Streamer, found_in, streaming
 from streamer import stream_place
 from streamer.clock import SECOND_NS
 from streamer.messages import Limits
-from streamer.packets import Flags, Kind
+from streamer.packets import Flags, Kind, Packet
 from streamer.protocol import SUBPROTOCOL, TOKEN_PREFIX
 from streamer.server import Running
 
@@ -153,6 +153,23 @@ async def test_speech_of_an_old_generation_is_not_taken_and_that_is_said(client:
         error = await streamer.one("error")
     assert (dropped["samples"], dropped["generation"]) == (4800, 0)
     assert error["code"] == "wrong_generation"
+
+
+async def test_speech_for_a_picture_is_heard_beside_it_and_late_speech_is_told(client: Client) -> None:
+    word = babble(0.2, seed=6)
+    async with streaming(client) as streamer:
+        await begin(streamer)
+        await streamer.until(lambda: len(streamer.packets) > 20)
+        at = streamer.packets[-1].pts + 3 * 16_000
+        packet = Packet(Kind.SPEECH_PCM16, 0, at, word.tobytes(), Flags.TIMED)
+        await streamer.socket.send_bytes(packet.to_bytes())
+        await streamer.send(type="speech.append", audio=base64.b64encode(word.tobytes()).decode(), at=0)
+        late = await streamer.one("speech.late")
+        await streamer.until(lambda: found_in(word, streamer.heard()) >= 0)
+        heard_at = streamer.of(Kind.AUDIO_PCM16)[0].pts * 3 + found_in(word, streamer.heard())
+    assert heard_at == 3 * at
+    assert (late["dropped_ms"], late["pts"]) == (200, 0)
+    assert not streamer.all("playback.started")
 
 
 async def test_a_cut_loses_nothing_either_way(client: Client) -> None:
