@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import cv2
@@ -28,15 +29,21 @@ _MENDING_BLUR = 1.2  # Gaussian sigma, crop pixels: pores and lip lines stay tho
 _LOWER = list(LOWER_FACE)
 
 
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The frame that a mouth is painted into."""
+
+    current: Colours  # the picture as the network sees it, its skin moved to the wanted landmarks
+    region: Mask  # (128, 128): what may be painted anew
+    painted: Mask  # (128, 128): what of it is
+    face: Points | None  # (478, 2) landmarks that were tracked, crop pixels
+
+
 class Painter(Protocol):
     """Paints one mouth. Belongs to one session."""
 
-    def paint(self, bank: ReferenceBank, goal: Target, current: Colours, region: Mask, face: Points | None) -> Painting:
-        """The mouth ``goal`` from a bank that is not empty.
-
-        ``current`` is the frame's picture, ``region`` ``(128, 128)`` what is painted anew, ``face`` the ``(478, 2)``
-        landmarks that were tracked, crop pixels.
-        """
+    def paint(self, bank: ReferenceBank, goal: Target, scene: Scene) -> Painting:
+        """The mouth ``goal`` from a bank that is not empty, for the frame of ``scene``."""
         ...
 
 
@@ -47,13 +54,13 @@ class BentMouth:
         self._model = model
         self._last: Mouth | None = None
 
-    def paint(self, bank: ReferenceBank, goal: Target, current: Colours, region: Mask, face: Points | None) -> Painting:
+    def paint(self, bank: ReferenceBank, goal: Target, scene: Scene) -> Painting:
         count = 1 if self._model is None else self._model.preset.references
         mouths = bank.nearest(goal.points, count, self._last)
         self._last = mouths[0]
-        size = len(current)
-        region = resized(region, size)
-        rim, inside = Rim(current, region), Inside(goal.points, size)
+        current, size = scene.current, len(scene.current)
+        region = resized(scene.region, size)
+        rim, inside = Rim(current, resized(scene.painted, size)), Inside(goal.points, size)
         bent: list[Bent] = []
         for mouth in mouths:
             again = next((i for i, other in enumerate(mouths[: len(bent)]) if other is mouth), None)
@@ -84,12 +91,13 @@ class PaintedFace:
         self._chosen_of = 0  # mouths in the bank when they were chosen
         self._features: Tensor | None = None
 
-    def paint(self, bank: ReferenceBank, goal: Target, current: Colours, region: Mask, face: Points | None) -> Painting:
+    def paint(self, bank: ReferenceBank, goal: Target, scene: Scene) -> Painting:
+        current, face = scene.current, scene.face
         if face is None:
             raise ValueError("a model that sees the whole face needs all 478 tracked landmarks: give render its face=")
         model = self._model
         size, crop = model.preset.size, FACE.mouth(model.preset.size)
-        lips, region = self._lip_features(bank), resized(region, size)
+        lips, region = self._lip_features(bank), resized(scene.region, size)
         drawn = face.copy()
         drawn[_LOWER] = goal.points
         seen = face_inputs(np.zeros(0, np.float32), current, region, drawn)

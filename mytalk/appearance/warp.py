@@ -115,6 +115,12 @@ def displacement(target: Points, source: Points) -> float:
     return float(np.abs(target[_MESH_ROWS] - source[_MESH_ROWS]).max())
 
 
+def way(flow: Flow) -> NDArray[np.float32]:
+    """How far each pixel comes, crop pixels, ``(128, 128)``."""
+    moved = flow - GRID
+    return np.asarray(cv2.magnitude(moved[..., 0], moved[..., 1]), np.float32)
+
+
 def _hang(source: Points, target: Points) -> tuple[Points, NDArray[np.float32], NDArray[np.float32]]:
     """Source places of the target's inner lip, the share of each gap that the source fills, and the share of the
     source's gap that the target's lips cover.
