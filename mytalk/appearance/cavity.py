@@ -22,6 +22,7 @@ _GAPS = np.array([0.0, 8.5, 15.0, 22.5]) * _MILLIMETRE  # from the midline to th
 _DARK = np.array([0.17, 0.09, 0.09], np.float32)  # shares of the skin's colour
 _TONGUE = np.array([0.36, 0.17, 0.17], np.float32)
 _TONGUE_FROM = 0.62  # of the gap, from the upper lip
+_TONGUE_BEYOND = 6.0  # crop pixels that it goes on under the lower lip: no dark line along it
 _TEETH = 0.86  # lightness of teeth in the mouth's shade / the skin's
 _COLOUR = 0.35  # how much of the skin's colour cast they take
 
@@ -46,7 +47,7 @@ class Inside:
         """Shares of tongue and teeth, ``(S, S, 1)`` each."""
         upper, lower = self._points[UPPER_LIP], self._points[LOWER_LIP]
         gap = lower - upper
-        tongue = fill(np.concatenate([upper + _TONGUE_FROM * gap, lower[::-1] + 1]), blur=2.5)
+        tongue = fill(np.concatenate([upper + _TONGUE_FROM * gap, lower[::-1] + _TONGUE_BEYOND]), blur=2.5)
         layers = tongue, _teeth(upper, gap)
         if self._size != CROP_PIXELS:
             layers = tuple(cv2.resize(layer, (self._size, self._size)) for layer in layers)
