@@ -20,7 +20,7 @@ from mytalk.face.pose import CROP_LEFT, CROP_PIXELS, CROP_SIDE, CROP_TOP
 Points = NDArray[np.float32]  # (169, 2), crop pixels
 Flow = NDArray[np.float32]  # (128, 128, 2): where each pixel comes from
 
-MAX_STRETCH = 1.6  # of the mouth's inside, before the dark below the teeth is uncovered
+MAX_STRETCH = 1.4  # of the mouth's inside, before the dark below the teeth is uncovered
 MIN_STRETCH = 0.8  # before the lower lip covers it
 
 _RIM_SIDE = 8  # rim points a side
@@ -125,7 +125,7 @@ def _hang(source: Points, target: Points) -> tuple[Points, NDArray[np.float32], 
     """Source places of the target's inner lip, the share of each gap that the source fills, and the share of the
     source's gap that the target's lips cover.
 
-    The lower lip's places are moved along the source's mouth axis so that the inside is stretched by 0.8 to 1.6.
+    The lower lip's places are moved along the source's mouth axis so that the inside is stretched by 0.8 to 1.4.
     """
     across = source[UPPER_LIP[-1]] - source[UPPER_LIP[0]]
     down = np.array([-across[1], across[0]]) / max(float(np.linalg.norm(across)), 1e-3)
