@@ -11,7 +11,8 @@ _NEAR, _FAR = 2.5, 6.0  # Gaussian sigmas, cells
 _FAR_SHARE = 0.02  # weight of the far kernel where the near one reaches the rim
 _LIMIT = 0.1  # no shading changes a logarithm by more
 _OTHER = 0.2  # and what differs by more is other content: background beside a turned cheek, a hand
-_DOUBT = 0.02  # weight that it keeps, where all around differs
+_AROUND = np.ones((3, 3), np.uint8)
+_DOUBT = 1e-3  # weight that it keeps, for where all around differs
 _BLACK = 20.0  # keeps logarithms of dark pixels calm
 
 Colours = NDArray[np.float32]  # (S, S, 3), 0..255
@@ -29,6 +30,7 @@ class Rim:
         """What to add to ``bent`` so that its light meets the current frame's around the region, smoothly inside."""
         difference = self._current - _log_cells(bent)
         alike = (_OTHER - np.abs(difference).max(axis=2)) / (_OTHER - _LIMIT)
+        alike = cv2.erode(alike, _AROUND)  # a cell beside other content holds some of it
         known = (self._known * np.clip(alike, _DOUBT, 1.0))[..., None]
         limited = np.clip(difference, -_LIMIT, _LIMIT)
         smooth = _spread(limited * known) / (_spread(known)[..., None] + 1e-6)

@@ -48,6 +48,14 @@ def test_other_content_around_the_mouth_does_not_recolour_it(points: Points, fac
     assert np.abs(change / face).max() < 0.15
 
 
+def test_background_beside_a_turned_cheek_does_not_tint_it(points: Points, face: NDArray[np.float32]) -> None:
+    region, current = mouth_mask(points), face.copy()
+    beside = (region == 0) & (np.arange(128) > 90)
+    current[beside] = (150, 155, 155)
+    change = Rim(current, region).correction(face)
+    assert np.abs(change / face)[region > 0.5].max() < 0.02
+
+
 def test_network_sees_the_same_whatever_the_exposure(points: Points, face: NDArray[np.float32]) -> None:
     region, window = mouth_mask(points), (slice(8, 104), slice(16, 112))
 

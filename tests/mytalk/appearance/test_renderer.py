@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -77,6 +78,46 @@ def test_nothing_outside_the_mask_changes(
     assert np.array_equal(rendered.u[~half], portrait.u[~half])
     assert np.array_equal(rendered.v[~half], portrait.v[~half])
     assert not same(rendered, portrait)
+
+
+def green_around_lips(portrait: Picture, pose: HeadPose, smile: Points, away: float) -> Picture:
+    """The portrait as if its lips, or what lies beyond ``away`` crop pixels of them, were green."""
+    matrix = pose.crop_matrix()
+    place = place_of(portrait, matrix)
+    assert place is not None
+    apart = distance_from_lips(apply(matrix, smile))
+    part = apart <= away if away < 5 else apart >= away
+    green = np.tile(np.array([0, 255, 0], np.float32), (*place.size[::-1], 1))
+    return portrait.with_region(place.box, green, spread(part.astype(np.float32), place))
+
+
+def distance_from_lips(points: Points) -> NDArray[np.float32]:
+    canvas = np.full((128, 128), 255, np.uint8)
+    cv2.fillPoly(canvas, [np.rint(points[list(LOWER_LIPS_OUTER)]).astype(np.int32)], 0)
+    return np.asarray(cv2.distanceTransform(canvas, cv2.DIST_L2, 3), np.float32)
+
+
+@pytest.mark.parametrize("opens", [False, True])
+def test_lips_are_never_those_of_the_film(
+    portrait: Picture, pose: HeadPose, smile: Points, open_mouth: Points, opens: bool
+) -> None:
+    wanted, matrix = open_mouth if opens else smile, pose.crop_matrix()
+    renderer = MouthRenderer(None, still=True)
+    renderer.observe(portrait, pose, smile)
+    rendered = renderer.render(green_around_lips(portrait, pose, smile, 0), pose, smile, wanted)
+    crop = cv2.warpAffine(rendered.rgb(), matrix, (128, 128)).astype(np.float32)
+    lips = distance_from_lips(apply(matrix, wanted)) == 0
+    assert (crop[..., 1] - crop[..., 0])[lips].mean() < 0  # redder than green, as lips are
+
+
+def test_skin_that_need_not_move_is_the_films_own(portrait: Picture, pose: HeadPose, smile: Points) -> None:
+    renderer = MouthRenderer(None, still=True)
+    renderer.observe(portrait, pose, smile)
+    green = green_around_lips(portrait, pose, smile, 10)
+    rendered = renderer.render(green, pose, smile, smile)
+    crops = [cv2.warpAffine(one.rgb(), pose.crop_matrix(), (128, 128)).astype(np.float32) for one in (green, rendered)]
+    beyond = distance_from_lips(apply(pose.crop_matrix(), smile)) > 12
+    assert np.abs(crops[0] - crops[1])[beyond].max() == 0
 
 
 def test_no_opacity_gives_the_same_picture(
