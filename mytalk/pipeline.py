@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mytalk.appearance.model import AppearanceModel
 from mytalk.checkpoint import load_into, read_preset, read_speech_model
 from mytalk.errors import OptionError, PresetError
 from mytalk.media_time import FRAME_SAMPLES
+from mytalk.motion.batch import MotionRequest, sample_together
 from mytalk.motion.model import MotionModel
 from mytalk.picture import VideoFrame
 from mytalk.presets import PRESETS, Preset
@@ -53,6 +55,10 @@ class Pipeline:
     def stream(self, options: StreamOptions | None = None) -> LipSyncStream:
         """A new session."""
         return LipSyncStream(self.motion, self.appearance, options or StreamOptions(), self.steps)
+
+    def sample(self, requests: Sequence[MotionRequest]) -> list[Tensor]:
+        """The motion of several sessions' windows, in one batch: see :meth:`LipSyncStream.request`."""
+        return sample_together(self.motion, requests)
 
     def dub(
         self, frames: Iterable[VideoFrame], speech: NDArray[np.float32], options: StreamOptions | None = None

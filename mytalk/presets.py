@@ -64,6 +64,8 @@ class MotionPreset:
     ``identity_as`` says what the person is given as: the extractor's embedding, or the landmarks of one frame;
     ``conditioning`` how: attended to in each block, or concatenated with or added to the input (MyTalk, table 5).
     With ``own_conditions`` each block projects time, speech and identity for itself; without, all share one projection.
+    ``upper_face`` says whether the filmed upper face is a condition, as in the paper. A tracked nose and cheek tell
+    what the filmed mouth does: a model that sees them learns to follow the film, also where the speech is another one.
     """
 
     layers: int
@@ -76,6 +78,7 @@ class MotionPreset:
     own_conditions: bool = False
     identity_as: Literal["embedding", "landmarks"] = "embedding"
     conditioning: Literal["cross", "concat", "add"] = "cross"
+    upper_face: bool = True
 
     def __post_init__(self) -> None:
         if self.width % (2 * self.heads):
@@ -113,7 +116,7 @@ PRESETS = {
         "edge",
         SpeechPreset(width=128),
         IdentityPreset(width=128),
-        MotionPreset(layers=3, width=128, ffn=256, heads=4),
+        MotionPreset(layers=3, width=128, ffn=256, heads=4, upper_face=False),
         EDGE,
         steps=1,
     ),

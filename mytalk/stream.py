@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.renderer import MouthRenderer
@@ -20,8 +21,9 @@ from mytalk.errors import EngineError, OptionError
 from mytalk.face import Face, FaceTracker, HeadPose, PoseFilter, fit_pose
 from mytalk.face.landmarks import LOWER_FACE
 from mytalk.media_time import FRAME_SAMPLES
+from mytalk.motion.batch import MotionRequest
 from mytalk.motion.model import MotionModel
-from mytalk.motion.stream import MotionFrame, MotionStream, open_by
+from mytalk.motion.stream import REWIND, MotionFrame, MotionStream, open_by
 from mytalk.picture import Picture, VideoFrame
 from mytalk.presets import PROFILES
 
@@ -37,7 +39,8 @@ MAX_YAW = 0.9
 class StreamOptions:
     """What a session may choose. ``steps`` None takes the preset's.
 
-    ``learn`` False keeps no mouths but those of ``enrol``: measuring asks for it.
+    ``learn`` False keeps no mouths but those of ``enrol``: measuring asks for it. ``live`` keeps half a second of
+    pictures that have been made, because a barge-in has them made again.
     """
 
     seed: int = 0
@@ -46,6 +49,7 @@ class StreamOptions:
     mouth_opening: float = 1.0
     still: bool = False
     learn: bool = True
+    live: bool = False
 
     def __post_init__(self) -> None:
         if self.profile not in PROFILES:
@@ -88,6 +92,7 @@ class LipSyncStream:
         self._still_face: tuple[Picture, Face | None] | None = None
         self._poses = PoseFilter()
         self._waiting: deque[_Waiting] = deque()
+        self._made: deque[_Waiting] = deque()  # pictures that ``clear`` may take back
         self._shapes: deque[MotionFrame] = deque()  # not yet passed by a picture, plus the one before
         self._found = FADE_FRAMES
         self._finished = False
@@ -105,12 +110,25 @@ class LipSyncStream:
         return self._motion.emitted * FRAME_SAMPLES
 
     @property
+    def steps(self) -> int:
+        """Sampling steps of the motion to come; may be set at any time."""
+        return self._motion.steps
+
+    @steps.setter
+    def steps(self, steps: int) -> None:
+        self._motion.steps = steps
+
+    @property
     def stats(self) -> dict[str, float]:
-        """Milliseconds spent in each stage so far, and counts of frames."""
+        """Milliseconds spent in each stage so far, and counts of frames.
+
+        ``not_finite`` counts motion frames and pictures for which a model gave NaN: the pictures passed through.
+        """
         stages = ("detect", "motion", "render")
         return {
             **{f"{name}_ms": self._seconds[name] * 1e3 for name in stages},
             **{k: float(v) for k, v in self._counts.items()},
+            "not_finite": float(self._motion.not_finite + self._counts["not_finite"]),
         }
 
     def track(self, picture: Picture) -> Face | None:
@@ -169,10 +187,26 @@ class LipSyncStream:
         """No more input: what waits comes out of ``pull``, the mouth staying as it was last."""
         self._finished = True
 
-    def clear(self) -> int:
-        """Barge-in: forget speech not yet spoken. Gives the media time from which new speech goes on."""
-        self.speech_samples = self._motion.clear()
+    def clear(self, at: int | None = None) -> int:
+        """Barge-in: forget speech not yet spoken. Gives the media time from which new speech goes on.
+
+        A live stream makes the pictures from media time ``at`` on again, those that were pulled already as well: half
+        a second of them at most. They come first out of ``pull``.
+        """
+        self.speech_samples = self._motion.clear(None if at is None else at // FRAME_SAMPLES)
+        while self._shapes and self._shapes[-1].index * FRAME_SAMPLES >= self.speech_samples:
+            self._shapes.pop()
+        while self._made and self._made[-1].frame.at >= max(self.speech_samples, at or 0):
+            self._waiting.appendleft(self._made.pop())
         return self.speech_samples
+
+    def request(self) -> MotionRequest | None:
+        """The next window to be sampled, for ``accept``. A caller that leaves it to ``pull`` has it sampled alone."""
+        return None if self._finished else self._motion.request()
+
+    def accept(self, request: MotionRequest, motion: Tensor) -> None:
+        """The motion ``(rows, K)`` that was sampled for a request."""
+        self._shapes.extend(self._motion.accept(request, motion))
 
     def pull(self) -> Iterator[VideoFrame]:
         """Pictures whose mouths are known by now."""
@@ -183,6 +217,10 @@ class LipSyncStream:
             if not self._finished and not self._ready(waiting.frame.at):
                 return
             self._waiting.popleft()
+            if self._options.live:
+                self._made.append(waiting)
+                while self._made[0].frame.at < waiting.frame.at - REWIND * FRAME_SAMPLES:
+                    self._made.popleft()
             yield self._render(waiting)
 
     def close(self) -> None:
@@ -206,9 +244,14 @@ class LipSyncStream:
             if self._options.learn:
                 self._renderer.observe(waiting.frame.picture, waiting.pose, source)
             target = waiting.pose.to_frame(lower)[:, :2]
-            picture = self._renderer.render(
-                waiting.frame.picture, waiting.pose, source, target, self._opacity(waiting), face=tracked
-            )
+            try:
+                with np.errstate(invalid="raise"):  # a NaN that would become a pixel
+                    picture = self._renderer.render(
+                        waiting.frame.picture, waiting.pose, source, target, self._opacity(waiting), face=tracked
+                    )
+            except FloatingPointError:
+                self._counts["not_finite"] += 1
+                return waiting.frame
         return VideoFrame(picture, waiting.frame.at, waiting.frame.pts, waiting.frame.time_base)
 
     def _opacity(self, waiting: _Waiting) -> float:
@@ -223,11 +266,11 @@ class LipSyncStream:
         if not self._shapes or self._shapes[0].index * FRAME_SAMPLES > at:
             return None
         before = self._shapes[0]
+        if before.index < at // FRAME_SAMPLES < self._motion.emitted:
+            return None  # the motion model failed there
         lower = before.lower
-        if len(self._shapes) >= 2:
-            share = np.float32(
-                (at - before.index * FRAME_SAMPLES) / ((self._shapes[1].index - before.index) * FRAME_SAMPLES)
-            )
+        if len(self._shapes) >= 2 and self._shapes[1].index == before.index + 1:
+            share = np.float32((at - before.index * FRAME_SAMPLES) / FRAME_SAMPLES)
             lower = lower + share * (self._shapes[1].lower - lower)
         return open_by(lower, self._options.mouth_opening, self._model)
 

@@ -58,6 +58,7 @@ class Api:
         app.router.add_get("/v1/sessions/{id}", self._state)
         app.router.add_delete("/v1/sessions/{id}", self._delete)
         app.router.add_post("/v1/sessions/{id}/webrtc", self._connect)
+        app.router.add_post("/v1/sessions/{id}/clear", self._clear)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
@@ -77,7 +78,7 @@ class Api:
             "id": session.id,
             "state": session.state,
             "token": session.token,
-            "urls": {"session": base, "webrtc": f"{base}/webrtc"},
+            "urls": {"session": base, "webrtc": f"{base}/webrtc", "clear": f"{base}/clear"},
             "ice_servers": list(self._config.ice_servers),
             "disclosure": DISCLOSURE,
         }
@@ -86,13 +87,22 @@ class Api:
     async def _state(self, request: web.Request) -> web.Response:
         session = self._authorized(request)
         failure = str(session.failure) if session.failure else None
-        body = {"id": session.id, "state": session.state, "untouched_because": failure, "stats": session.stats()}
+        body = {
+            "id": session.id,
+            "state": session.state,
+            "untouched_because": failure,
+            "stats": session.stats(),
+            "events": session.events.to_json(),
+        }
         return web.json_response(body, headers={"Cache-Control": "no-store"})
 
     async def _delete(self, request: web.Request) -> web.Response:
         session = self._authorized(request)
         await session.end("deleted by its client")
         return web.json_response({"id": session.id, "state": session.state})
+
+    async def _clear(self, request: web.Request) -> web.Response:
+        return web.json_response(self._authorized(request).clear().to_json())
 
     async def _connect(self, request: web.Request) -> web.Response:
         session = self._authorized(request)

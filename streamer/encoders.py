@@ -1,11 +1,13 @@
 """aiortc 1.16.0's encoders as we need them.
 
 Video: bitrates that suit a face, changed seldom, because each change costs a keyframe. Speech: whatever did not come in
-as Opus is encoded for fidelity, and both kinds share one timeline.
+as Opus is encoded for fidelity, and both kinds share one timeline. A frame that cannot be encoded is left out and the
+codec begins afresh: aiortc would end the track.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from typing import Any
 
@@ -16,6 +18,8 @@ from aiortc.codecs.opus import OpusEncoder
 from aiortc.codecs.vpx import Vp8Encoder
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from av.frame import Frame
+
+log = logging.getLogger(__name__)
 
 START_BITRATE = 2_000_000
 """Bits a second before the receiver has said anything: a talking face of 512x512 is clean at this."""
@@ -64,15 +68,44 @@ class Bitrate:
             self.value = wanted
 
 
+class Faults:
+    """Frames that an encoder could not encode."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.in_a_row = 0
+
+    def add(self) -> None:
+        """Called in an ``except`` block."""
+        self.count += 1
+        self.in_a_row += 1
+        if self.in_a_row == 1:
+            log.exception("a frame could not be encoded and is left out")
+
+    def over(self) -> None:
+        """A frame was encoded."""
+        self.in_a_row = 0
+
+
 class _FaceBitrate:
     """Put before an encoder of aiortc: its target is :class:`Bitrate`'s."""
 
+    codec: Any
+
     def __init__(self) -> None:
         super().__init__()
+        self.faults = Faults()
         self._bitrate = Bitrate()
 
     def encode(self, frame: Frame, force_keyframe: bool = False) -> tuple[list[bytes], int]:
-        payloads, timestamp = super().encode(frame, force_keyframe)  # type: ignore[misc]
+        """Payloads of one frame and its timestamp; none where it could not be encoded, and a keyframe after that."""
+        try:
+            payloads, timestamp = super().encode(frame, force_keyframe)  # type: ignore[misc]
+        except Exception:
+            self.faults.add()
+            self.codec = None
+            return [], 0
+        self.faults.over()
         self._bitrate.sent(sum(map(len, payloads)), timestamp)
         return payloads, timestamp
 
@@ -102,24 +135,40 @@ class SpeechEncoder(OpusEncoder):
 
     def __init__(self) -> None:
         super().__init__()
-        self.codec.options = {"application": "audio"}
-        self.codec.bit_rate = SPEECH_BITRATE
+        self.faults = Faults()
+        self._begin()
 
     def encode(self, frame: Frame, force_keyframe: bool = False) -> tuple[list[bytes], int]:
         """One packet a frame, at the frame's own time: aiortc's would count from the first frame that it encoded."""
         at = frame.pts
         assert isinstance(frame, av.AudioFrame)
         assert at is not None
-        return [bytes(packet) for packet in self.codec.encode(frame)], at
+        try:
+            packets = [bytes(packet) for packet in self.codec.encode(frame)]
+        except Exception:
+            self.faults.add()
+            super().__init__()
+            self._begin()
+            return [], at
+        self.faults.over()
+        return packets, at
+
+    def _begin(self) -> None:
+        self.codec.options = {"application": "audio"}
+        self.codec.bit_rate = SPEECH_BITRATE
 
 
-def install(sender: RTCRtpSender, codec: RTCRtpCodecParameters) -> None:
-    """Gives a sender its encoder before it starts; with another codec aiortc makes its own."""
+def install(sender: RTCRtpSender, codec: RTCRtpCodecParameters) -> Faults | None:
+    """Gives a sender its encoder before it starts, and returns what that one cannot do. Another codec: aiortc's own."""
     encoders: dict[str, Any] = {
         "video/vp8": FaceVp8Encoder,
         "video/h264": FaceH264Encoder,
         "audio/opus": SpeechEncoder,
     }
-    encoder = encoders.get(codec.mimeType.lower())
-    if encoder is not None:
-        setattr(sender, "_RTCRtpSender__encoder", encoder())  # noqa: B010
+    kind = encoders.get(codec.mimeType.lower())
+    if kind is None:
+        return None
+    encoder = kind()
+    setattr(sender, "_RTCRtpSender__encoder", encoder)  # noqa: B010
+    faults: Faults = encoder.faults
+    return faults

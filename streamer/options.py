@@ -53,6 +53,7 @@ class SessionOptions:
             profile=self.profile,
             mouth_opening=float(self.mouth_opening),
             still=self.source == "portrait",
+            live=True,
         )
 
 

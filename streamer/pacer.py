@@ -7,10 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import takewhile
 
+import numpy as np
+
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
 from streamer.speech import CHUNK_TIME, SpeechChunk
+
+FOREVER = 1 << 62
+"""A media time that does not come."""
 
 MAX_DELAY = 2 * SAMPLE_RATE
 """Media time (2 s) that the delay never exceeds."""
@@ -22,6 +27,7 @@ _SILENT = SECOND_NS  # the engine has shown nothing for this long: the untouched
 _JUDGED = 50  # pictures that are looked at together when the delay is judged
 _SLACK = 80 * MILLISECOND_NS  # to spare: the delay may shrink
 _MOST_GROWTH = SAMPLE_RATE // 5  # of the delay at one judgement
+_QUIET = 300  # of 65 536: from peak to peak, what a pause may sound of
 _CHUNK_NS = CHUNK_TIME * SAMPLE_NS
 
 
@@ -34,6 +40,7 @@ class PacerCounts:
     overtaken: int = 0  # never left: a newer one had, or was due as well
     untouched: int = 0  # left as they came, because the engine was silent
     overflow: int = 0
+    cleared: int = 0  # never left: a barge-in came before their time
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +55,20 @@ class Pacer:
     """Holds what is finished until its time: media time ``at`` leaves at ``origin + at + delay``.
 
     Sound always leaves on time. A picture that is late leaves as soon as it is there, unless a newer one has left.
-    When half of 50 pictures are late, the delay grows to where nine in ten would have been in time, by 200 ms at most;
-    when all of them had 80 ms to spare, it shrinks by 20 ms, down to what it was at first. No sound is lost either way.
+    When half of 50 pictures are late, the delay grows to where nine in ten would have been in time, by 200 ms at most,
+    as soon as the speech is silent: sound would break. When all of them had 80 ms to spare, it shrinks by 20 ms, down
+    to what it was at first. No sound is lost either way.
     """
 
     def __init__(self, origin: int, delay: int) -> None:
         self.counts = PacerCounts()
         self._origin = origin
-        self._delay = self._least = delay
+        self._delay = self._least = self._wanted = delay
         self._sounds: deque[SpeechChunk] = deque()
         self._pictures: deque[VideoFrame] = deque()
         self._expected: deque[VideoFrame] = deque()
+        self.untouched_before = 0  # media time before which pictures leave as they came
+        self.heard = 0  # media time up to which sound has left
         self._shown = -1  # media time of the last picture that left
         self._heard_engine = origin  # ns: when the engine last delivered
         self._lateness: list[int] = []
@@ -98,23 +108,40 @@ class Pacer:
         self._pictures.append(frame)
         self._bound(self._pictures, _PICTURE_BOUND)
 
+    def clear(self) -> int:
+        """Barge-in: silence for the sounds that wait, and none of the pictures.
+
+        Gives the media time from which pictures have not left: those are to come again.
+        """
+        self._sounds = deque(chunk.silenced() for chunk in self._sounds)
+        self.counts.cleared += len(self._pictures)
+        self._pictures.clear()
+        return self._shown + 1
+
     def next_due(self) -> int | None:
         """When something leaves next, or None while nothing is held."""
         ats = [queue[0].at for queue in (self._sounds, self._pictures) if queue]
+        if self._expected and self._expected[0].at < self.untouched_before:
+            ats.append(self._expected[0].at)
         return self._due(min(ats)) if ats else None
 
     def release(self, now: int) -> Released:
         """Everything whose time has come."""
+        self._grow()
         sounds = [self._sounds.popleft() for _ in range(self._count_due(self._sounds, now))]
         pictures = [self._pictures.popleft() for _ in range(self._count_due(self._pictures, now))]
         fresh = [frame for frame in pictures[:-1] if now - self._due(frame.at) <= _STALE] + pictures[-1:]
         self.counts.overtaken += len(pictures) - len(fresh)
         originals = [self._expected.popleft() for _ in range(self._count_due(self._expected, now))]
-        if not fresh and originals and now - self._heard_engine > _SILENT + self._delay * SAMPLE_NS:
-            fresh = [frame for frame in originals if frame.at > self._shown][-1:]
+        if not fresh:
+            silent = now - self._heard_engine > _SILENT + self._delay * SAMPLE_NS
+            until = FOREVER if silent else self.untouched_before
+            fresh = [frame for frame in originals if self._shown < frame.at < until][-1:]
             self.counts.untouched += len(fresh)
         if fresh:
             self._shown = fresh[-1].at
+        if sounds:
+            self.heard = sounds[-1].at + CHUNK_TIME
         return Released(sounds, fresh)
 
     def _due(self, at: int) -> int:
@@ -136,6 +163,11 @@ class Pacer:
         self._lateness.clear()
         if ordered[_JUDGED // 2] > 0:
             more = -(-ordered[_JUDGED * 9 // 10] // _CHUNK_NS) * CHUNK_TIME
-            self._delay = min(MAX_DELAY, self._delay + min(more, _MOST_GROWTH))
+            self._wanted = min(MAX_DELAY, self._delay + min(more, _MOST_GROWTH))
+            self._grow()
         elif ordered[-1] < -_SLACK:
-            self._delay = max(self._least, self._delay - CHUNK_TIME)
+            self._delay = self._wanted = max(self._least, self._delay - CHUNK_TIME)
+
+    def _grow(self) -> None:
+        if self._wanted > self._delay and not (self._sounds and np.ptp(self._sounds[0].samples) > _QUIET):
+            self._delay = self._wanted

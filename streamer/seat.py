@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -17,6 +19,9 @@ from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import Picture, VideoFrame
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mytalk.motion.batch import MotionRequest
     from mytalk.stream import StreamOptions
 
 log = logging.getLogger(__name__)
@@ -43,6 +48,7 @@ class LipSync(Protocol):
     """What a seat needs of :class:`mytalk.stream.LipSyncStream`."""
 
     latency: int
+    steps: int
 
     @property
     def stats(self) -> dict[str, float]: ...
@@ -50,6 +56,9 @@ class LipSync(Protocol):
     def push_frame(self, frame: VideoFrame, face: Face | None) -> None: ...
     def hold_video(self, at: int) -> None: ...
     def push_speech(self, samples: Speech) -> None: ...
+    def clear(self, at: int) -> int: ...
+    def request(self) -> MotionRequest | None: ...
+    def accept(self, request: MotionRequest, motion: Tensor) -> None: ...
     def pull(self) -> Iterator[VideoFrame]: ...
     def close(self) -> None: ...
 
@@ -57,11 +66,26 @@ class LipSync(Protocol):
 class Models(Protocol):
     """What a seat needs of :class:`mytalk.pipeline.Pipeline`."""
 
+    steps: int
+
     def stream(self, options: StreamOptions) -> LipSync: ...
+    def sample(self, requests: Sequence[MotionRequest]) -> list[Tensor]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Clear:
+    """A barge-in among the speech: all before it is void."""
+
+    generation: int  # that begins with it
+    shown: int  # media time from which pictures have not left
+    said: int  # media time up to which speech had been handed over
 
 
 class Seat:
-    """Made by :meth:`streamer.engine.Engine.seat`. ``picture``, ``speech`` and ``close`` are for the event loop."""
+    """Made by :meth:`streamer.engine.Engine.seat`. ``picture``, ``speech`` and ``close`` are for the event loop.
+
+    Media times are the session's; the stream's own begin at ``base``, where the session took the seat.
+    """
 
     def __init__(
         self,
@@ -70,22 +94,31 @@ class Seat:
         post: Callable[[Callable[[], None]], None],
         deliver: Deliver,
         fail: Fail,
+        base: int = 0,
     ) -> None:
         self.closing = False
         self.freed = False
         self.failed = False
+        self.lost = False  # the engine failed, not the stream
+        self._base = base
         self.dropped = 0  # pictures that found no room
+        self.steps: int | None = None  # sampling steps from the next job on; None: what the stream began with
+        self.half_rate = False  # every second picture is left out
+        self.left_out = 0  # pictures, by half_rate
         self._open_stream = open_stream
         self._notify, self._post, self._deliver, self._fail = notify, post, deliver, fail
         self._stream: LipSync | None = None
         self._untracked: deque[VideoFrame] = deque()
-        self._speech: deque[Speech] = deque()
-        self._speech_samples = 0
+        self._speech: deque[Speech | _Clear] = deque()
+        self._said = self._heard = 0  # samples handed over, by the loop, and taken in, by the engine thread
+        self._generation = 0  # of what is handed over
+        self._heard_generation = 0  # of what was taken in last
         self._tracked: deque[tuple[VideoFrame, Face | None]] = deque()
         self._pullable = False
         self._held_until = 0
         self._inside: deque[int] = deque()  # media times of the pictures given and not yet finished
         self._latency = 0
+        self._odd = False
         self._tracking = threading.Lock()  # held while the tracker thread is inside the stream
 
     @property
@@ -94,10 +127,31 @@ class Seat:
         stream = self._stream
         return stream.stats if stream is not None else {}
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Pictures that were not dubbed, by why."""
+        not_finite = int(self.stats.get("not_finite", 0))
+        return {"dropped": self.dropped, "left_out": self.left_out, "not_finite": not_finite}
+
+    @property
+    def lag(self) -> int:
+        """Media time by which the engine could have finished its oldest picture earlier; 0 where it waits for more."""
+        try:
+            return max(0, self._said - self._latency - self._inside[0]) if len(self._inside) >= _LEAST_INSIDE else 0
+        except IndexError:  # the engine thread has just finished them all
+            return 0
+
     # --- the event loop
 
     def picture(self, frame: VideoFrame) -> None:
-        """Hands over the next picture, in order of ``at``."""
+        """Hands over the next picture, in order of ``at``; one from before the seat was taken is left out."""
+        if frame.at < self._base:
+            return
+        self._odd = not self._odd
+        if self.half_rate and self._odd:
+            self.left_out += 1
+            return
+        frame = replace(frame, at=frame.at - self._base)
         inside = self._inside
         lagging = self._pullable or self._tracked or self._untracked  # otherwise it is the engine that waits
         if lagging and len(inside) >= _LEAST_INSIDE and frame.at - inside[0] > self._latency + BACKLOG:
@@ -112,18 +166,25 @@ class Seat:
 
     def speech(self, samples: Speech) -> None:
         """Hands over the next speech, without holes."""
-        if self._speech_samples + len(samples) > SPEECH_BOUND:
+        if self._said - self._heard + len(samples) > SPEECH_BOUND:
             if not self.failed:
                 self.failed = True
                 self._fail(EngineError("the engine is 4 s behind (need a faster machine, or fewer sessions)"))
             return
-        self._speech_samples += len(samples)
+        self._said += len(samples)
         self._speech.append(samples)
+        self._notify()
+
+    def clear(self, shown: int) -> None:
+        """Barge-in: speech so far is void. The pictures from media time ``shown`` on are made again, with the mouth
+        coming to rest; those that are under way now are not delivered."""
+        self._generation += 1
+        self._speech.append(_Clear(self._generation, max(0, shown - self._base), self._said))
         self._notify()
 
     def no_picture_before(self, at: int) -> None:
         """Says that speech up to ``at`` has no picture to wait for."""
-        self._held_until = at
+        self._held_until = max(0, at - self._base)
         self._notify()
 
     def close(self) -> None:
@@ -161,36 +222,78 @@ class Seat:
             return True
         return not self.failed and (self._stream is None or self._pullable or bool(self._speech or self._tracked))
 
-    def work(self, models: Models) -> None:
-        """One job: takes in what has come, then finishes at most one picture."""
-        try:
-            if self._stream is None:
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a stream that has not failed."""
+        return self._stream is not None and not (self.closing or self.failed)
+
+    def open(self, models: Models) -> None:
+        """Makes the stream, where there is none yet."""
+        if self._stream is None and not self.failed:
+            with self._reporting():
                 self._stream = self._open_stream(models)
                 self._latency = self._stream.latency
                 self._notify()
-            self._take_in(self._stream)
-            frame = next(iter(self._stream.pull()), None)
+
+    def take_in(self) -> MotionRequest | None:
+        """Takes in what has come; the window that can be sampled now, if there is one."""
+        with self._reporting():
+            if self._stream is not None:
+                self._take_in(self._stream)
+                request = self._stream.request()
+                self._pullable = self._pullable or request is not None  # where nobody samples it, ``pull`` does
+                return request
+        return None
+
+    def accept(self, request: MotionRequest, motion: Tensor) -> None:
+        """The motion of the window that ``take_in`` gave."""
+        with self._reporting():
+            if self._stream is not None:
+                self._stream.accept(request, motion)
+
+    def finish_one(self) -> None:
+        """Finishes at most one picture."""
+        frame = None
+        with self._reporting():
+            if self._stream is not None and not self.failed:
+                frame = next(iter(self._stream.pull()), None)
+        self._pullable = frame is not None
+        if frame is not None:
+            finished, generation = frame, self._heard_generation
+            while self._inside and self._inside[0] <= frame.at:
+                self._inside.popleft()
+            self._post(lambda: self._arrive(finished, generation))
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        """A failure of this session's stream is this session's alone."""
+        try:
+            yield
         except Exception as failure:
             log.exception("a session's stream failed")
             self.report(failure)
-            return
-        self._pullable = frame is not None
-        if frame is not None:
-            finished = frame
-            while self._inside and self._inside[0] <= frame.at:
-                self._inside.popleft()
-            self._post(lambda: None if self.closing else self._deliver(finished))
+
+    def _arrive(self, frame: VideoFrame, generation: int) -> None:
+        """On the loop."""
+        if not self.closing and generation == self._generation:
+            self._deliver(replace(frame, at=frame.at + self._base))
 
     def _take_in(self, stream: LipSync) -> None:
+        if self.steps is not None and self.steps != stream.steps:
+            stream.steps = self.steps
         if self._held_until:
             stream.hold_video(self._held_until)
             self._held_until = 0
         while self._tracked:
             stream.push_frame(*self._tracked.popleft())
         while self._speech:
-            samples = self._speech.popleft()
-            self._speech_samples -= len(samples)
-            stream.push_speech(samples)
+            speech = self._speech.popleft()
+            if isinstance(speech, _Clear):
+                self._heard_generation = speech.generation
+                speech = np.zeros(speech.said - stream.clear(speech.shown), np.float32)
+            else:
+                self._heard += len(speech)
+            stream.push_speech(speech)
 
     def free(self) -> None:
         """Closes the stream; waits for the tracker to leave it."""
@@ -205,10 +308,10 @@ class Seat:
 
     # --- any thread
 
-    def report(self, failure: Exception) -> None:
-        """The session learns that its stream is gone."""
-        if self.failed:
+    def report(self, failure: Exception, *, lost: bool = False) -> None:
+        """The session learns that its stream is gone; ``lost``: because the whole engine is."""
+        if self.failed and not (lost and not self.lost):
             return
-        self.failed = True
+        self.failed, self.lost = True, lost
         error = failure if isinstance(failure, MyTalkError) else EngineError(f"{type(failure).__name__}: {failure}")
         self._post(lambda: None if self.closing else self._fail(error))

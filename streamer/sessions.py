@@ -6,10 +6,12 @@ import asyncio
 from collections import Counter
 
 from mytalk.media.face_source import FaceSource, open_face
+from streamer.admission import refusal
 from streamer.clock import Clock
 from streamer.config import ServerConfig
 from streamer.engine import Engine
 from streamer.errors import BusyError, UnknownSessionError
+from streamer.ladder import Rung
 from streamer.options import SessionOptions
 from streamer.session import Session
 from streamer.stored import LoopedSpeech
@@ -28,6 +30,7 @@ class Sessions:
         self.ended: Counter[str] = Counter()  # reason -> sessions
         self.draining = False
         self._past: Counter[str] = Counter()  # pictures of closed sessions
+        self._past_events: Counter[str] = Counter()
         self._config = config
         self._engine = engine
         self._clock = clock
@@ -72,6 +75,10 @@ class Sessions:
             total.update(session.pictures())
         return total
 
+    def events(self) -> Counter[str]:
+        """Events of all sessions so far, by type."""
+        return sum((session.events.counts for session in self.all()), self._past_events.copy())
+
     def _admit(self) -> None:
         if self.draining:
             raise BusyError("the server is stopping (ask another)", RETRY_FULL)
@@ -82,11 +89,17 @@ class Sessions:
         if len(self._sessions) >= self._config.max_sessions:
             taken = f"all {self._config.max_sessions} sessions are taken"
             raise BusyError(f"{taken} (wait for one to end, or start with a larger --max-sessions)", RETRY_FULL)
+        if any(session.rung > Rung.FULL for session in self.all()):
+            raise BusyError("the engine is overloaded by the sessions it has (wait for one to end)", RETRY_FULL)
+        reason = refusal(self._engine.load, self._engine.seats)
+        if reason is not None:
+            raise BusyError(f"{reason} (wait for one to end)", RETRY_FULL)
 
     def _forget(self, session: Session) -> None:
         self._sessions.pop(session.id, None)
         self.ended[session.reason] += 1
         self._past.update(session.pictures())
+        self._past_events.update(session.events.counts)
 
     async def _read_portrait(self) -> FaceSource:
         async with self._reading:

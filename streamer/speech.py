@@ -36,6 +36,10 @@ class SpeechChunk:
     samples: Stereo  # (960, 2)
     packet: bytes | None = None
 
+    def silenced(self) -> SpeechChunk:
+        """Silence in its place."""
+        return SpeechChunk(self.at, np.zeros_like(self.samples))
+
     def to_av(self) -> av.AudioFrame | av.Packet[Any]:
         """As an outbound track sends it: the packet as it came, or a frame to be encoded."""
         pts, time_base = self.at * (OUTPUT_RATE // SAMPLE_RATE), Fraction(1, OUTPUT_RATE)
@@ -74,6 +78,10 @@ class Downsampler:
         skipped = min(self._ahead, len(out))
         self._ahead -= skipped
         return out[skipped:]
+
+    def clear(self) -> None:
+        """Barge-in: what was heard so far is silence to what comes."""
+        self._tail[:] = 0
 
 
 def _low_pass(taps: int, cutoff: float) -> NDArray[np.float32]:

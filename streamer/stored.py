@@ -36,8 +36,10 @@ class LoopedSpeech:
         parts += [stereo_of(out) for out in resampler.resample(None)]
         return cls(np.concatenate(parts))
 
-    def chunks(self) -> Iterator[Stereo]:
-        """20 ms at a time, for ever."""
+    def chunks(self, *, from_pause: bool = False) -> Iterator[Stereo]:
+        """20 ms at a time, for ever; from its beginning, or from the pause before it begins again."""
+        first = (len(self._samples) - PAUSE) // CHUNK * CHUNK if from_pause else 0
         while True:
-            for start in range(0, len(self._samples), CHUNK):
+            for start in range(first, len(self._samples), CHUNK):
                 yield self._samples[start : start + CHUNK]
+            first = 0

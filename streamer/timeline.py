@@ -114,6 +114,10 @@ class SpeechTimeline:
             self._silence(_whole(missing, up=True))
         return self._whole_chunks()
 
+    def clear(self) -> None:
+        """Barge-in: the part of a chunk that has been said becomes silence."""
+        self._parts = deque(np.zeros_like(part) for part in self._parts)
+
     def _position(self, now: int) -> int:
         return (now - self._origin) * OUTPUT_RATE // SECOND_NS
 

@@ -54,6 +54,10 @@ class OutboundTrack(MediaStreamTrack):
             self.dropped += 1
         self._filled.set()
 
+    def clear(self) -> None:
+        """Barge-in: silence for the sounds that wait, and none of the pictures."""
+        self._items = deque(item.silenced() for item in self._items if isinstance(item, SpeechChunk))
+
     async def recv(self) -> av.AudioFrame | av.VideoFrame | av.Packet[Any]:
         while not self._items:
             if self.readyState != "live":
@@ -83,6 +87,7 @@ class Peer:
         self.pictures_in: Inbound | None = None
         self.sound_out = OutboundTrack("audio")
         self.pictures_out = OutboundTrack("video")
+        self._faults: list[encoders.Faults] = []
         # With no ICE server named, aiortc would ask a public one and wait 5 s where it does not answer.
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[RTCIceServer(url) for url in ice_servers]))
         self._connection.on("connectionstatechange", self._on_state)
@@ -112,8 +117,19 @@ class Peer:
             raise RequestError(f"the offer cannot be answered: {str(error) or type(error).__name__}") from error
         for transceiver in connection.getTransceivers():
             if transceiver._codecs:
-                encoders.install(transceiver.sender, transceiver._codecs[0])
+                faults = encoders.install(transceiver.sender, transceiver._codecs[0])
+                self._faults += [faults] if faults is not None else []
         return connection.localDescription.sdp
+
+    @property
+    def encoder_faults(self) -> tuple[int, int]:
+        """Frames that could not be encoded, and how many in a row of late."""
+        return sum(one.count for one in self._faults), max((one.in_a_row for one in self._faults), default=0)
+
+    def clear(self) -> None:
+        """Barge-in: nothing that waits to be encoded leaves."""
+        self.sound_out.clear()
+        self.pictures_out.clear()
 
     async def datagrams(self) -> int:
         """Datagrams received so far on all transports."""

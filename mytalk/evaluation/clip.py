@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from mytalk.errors import NoFaceError
 from mytalk.evaluation.arcface import ArcFace, IdentitySimilarity
 from mytalk.evaluation.closure import Bilabial
-from mytalk.evaluation.engine import Asked
 from mytalk.evaluation.extras import extra
 from mytalk.evaluation.fidelity import Fidelity
+from mytalk.evaluation.first_stage import Asked
 from mytalk.evaluation.lse import SyncTrack
 from mytalk.evaluation.moment import Measure, Moment, Pair, watch
 from mytalk.evaluation.motion import Heard, MotionScores, aperture_scores

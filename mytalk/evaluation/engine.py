@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mytalk.evaluation.films import Film, Sound
+from mytalk.evaluation.films import Pictures, Sound
+from mytalk.evaluation.first_stage import Asked, FirstStage
 from mytalk.evaluation.moment import Pair
-from mytalk.face import Face, PoseFilter, fit_pose
-from mytalk.face.landmarks import LIPS, aperture
+from mytalk.face import Face
 from mytalk.media.face_source import picture_bytes
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
-from mytalk.motion.stream import MotionFrame, MotionStream
 from mytalk.picture import VideoFrame
 from mytalk.presets import PROFILES
-from mytalk.stream import MAX_YAW, LipSyncStream, StreamOptions
+from mytalk.stream import LipSyncStream, StreamOptions
 
 if TYPE_CHECKING:
     from mytalk.pipeline import Pipeline
@@ -35,25 +33,12 @@ _ENROL_BYTES = 512 * 1024 * 1024  # of pictures read ahead, at most
 Tracked = tuple[VideoFrame, Face | None]
 
 
-@dataclass(slots=True)
-class Asked:
-    """What stage 1 asked for, one row a motion frame; NaN before the face was known."""
-
-    aperture: dict[int, float] = field(default_factory=dict)
-    lips: dict[int, NDArray[np.float32]] = field(default_factory=dict)  # (40, 2) canonical
-
-    def take(self, frames: Iterator[MotionFrame]) -> None:
-        for frame in frames:
-            self.aperture[frame.index] = float(aperture(frame.lower))
-            self.lips[frame.index] = frame.lower[: len(LIPS), :2].copy()
-
-    def curve(self, frames: int) -> NDArray[np.float32]:
-        return np.array([self.aperture.get(index, np.nan) for index in range(frames)], np.float32)
-
-    def shapes(self, frames: int) -> NDArray[np.float32]:
-        """``(frames, 40, 2)``."""
-        unknown = np.full((len(LIPS), 2), np.nan, np.float32)
-        return np.stack([self.lips.get(index, unknown) for index in range(frames)])
+def enrolment_of(film: Pictures, *, paired: bool) -> int:
+    """Samples of media time in which a film's mouths may be learned; a still picture is learned from once."""
+    if film.still:
+        return 1
+    short = paired and film.seconds is not None and film.seconds <= SHORT_SECONDS
+    return ENROL_SHORT if short else ENROL
 
 
 class EngineRun:
@@ -62,44 +47,60 @@ class EngineRun:
     The first seconds enrol the speaker; pairs of that time are marked as not to be scored where ``paired``. Then the
     engine may keep no more mouths (``learn`` False): the true mouth of each frame would be the very answer. The film
     ends where its pictures or the speech end. Stage 1 runs twice, once on its own, for what it asks for.
+
+    ``enrol`` False: the engine starts knowing nothing of the person, as a live session does; the same pairs are scored.
+    ``faces``: those of the film's pictures in order, where they were tracked before.
     """
 
-    def __init__(self, pipeline: Pipeline, film: Film, sound: Sound, options: StreamOptions, *, paired: bool) -> None:
-        self._film, self._sound, self._paired = film, sound, paired
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        film: Pictures,
+        sound: Sound,
+        options: StreamOptions,
+        *,
+        paired: bool,
+        enrol: bool = True,
+        faces: Iterable[Face | None] | None = None,
+    ) -> None:
+        self._film, self._sound, self._paired, self._enrols, self._faces = film, sound, paired, enrol, faces
         self._stream: LipSyncStream = pipeline.stream(replace(options, learn=not paired))
-        profile = PROFILES[options.profile]
-        self._motion = MotionStream(pipeline.motion, profile, steps=options.steps or pipeline.steps, seed=options.seed)
-        self._poses = PoseFilter()
-        short = paired and film.seconds is not None and film.seconds <= SHORT_SECONDS
-        self._enrolment = ENROL_SHORT if short else ENROL
-        self.hop = profile.hop  # motion frames that each window emits
+        self._first = FirstStage(pipeline, options)
+        self._enrolment = enrolment_of(film, paired=paired)
+        self.hop = PROFILES[options.profile].hop  # motion frames that each window emits
         self._waiting: deque[Tracked] = deque()  # bounded by the stream's latency
-        self.asked = Asked()
+
+    @property
+    def asked(self) -> Asked:
+        return self._first.asked
 
     def __iter__(self) -> Iterator[Pair]:
         try:
             tracked = self._track()
-            for frame, face in chain(self._enrol(tracked), tracked):
+            for frame, face in chain(self._enrol(tracked) if self._enrols else (), tracked):
                 if frame.at >= len(self._sound):
                     break
                 self._waiting.append((frame, face))
                 self._stream.push_frame(frame, face)
-                self._ask(frame.at, face)
+                self._first.push_face(frame.at, face)
                 self._speak(frame.at + self._stream.latency + FRAME_SAMPLES)
                 yield from self._pull()
             self._stream.finish()
             yield from self._pull()
-            self.asked.take(self._motion.finish())
+            self._first.finish()
         finally:
             self._stream.close()
 
     def _track(self) -> Iterator[Tracked]:
+        if self._faces is not None:
+            yield from zip(self._film.frames(), self._faces, strict=False)
+            return
         for frame in self._film.frames():
             yield frame, self._stream.track(frame.picture)
 
     def _enrol(self, tracked: Iterator[Tracked]) -> list[Tracked]:
         ahead: list[Tracked] = []
-        room = max(2, _ENROL_BYTES // picture_bytes(self._film.reader.info))
+        room = max(2, _ENROL_BYTES // picture_bytes(self._film.info))
         for frame, face in tracked:
             ahead.append((frame, face))
             if frame.at >= self._enrolment or len(ahead) >= room:
@@ -107,24 +108,15 @@ class EngineRun:
         seen = [(f.picture, face) for f, face in ahead if face is not None and f.at < self._enrolment]
         if seen:
             self._stream.enrol(seen)
-            self._motion.enrol([fit_pose(face).to_canonical(face.points) for _, face in seen])
+            self._first.enrol(face for _, face in seen)
         return ahead
-
-    def _ask(self, at: int, face: Face | None) -> None:
-        pose = None if face is None else fit_pose(face)
-        if face is None or pose is None or abs(pose.yaw) > MAX_YAW:
-            self._poses.reset()
-            self._motion.push_face(at, None)
-        else:
-            self._motion.push_face(at, self._poses(pose, at).to_canonical(face.points))
 
     def _speak(self, until: int) -> None:
         heard = self._stream.speech_samples
         part = self._sound[heard:until]
         part = np.pad(part, (0, max(0, until - heard - len(part))))
         self._stream.push_speech(part)
-        self._motion.push_speech(part)
-        self.asked.take(self._motion.advance())
+        self._first.push_speech(part)
 
     def _pull(self) -> Iterator[Pair]:
         for made in self._stream.pull():

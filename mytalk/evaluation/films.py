@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,46 @@ from mytalk.evaluation.moment import Pair
 from mytalk.face import FaceTracker
 from mytalk.media import SpeechReader, VideoReader
 from mytalk.media.decoder import Decoder
+from mytalk.media.face_source import StillSource
+from mytalk.media.video import VideoInfo
 from mytalk.media_time import SAMPLE_RATE, to_samples
 from mytalk.picture import VideoFrame
 
 Sound = NDArray[np.float32]  # (S,) 16 kHz mono
+
+
+class Pictures(Protocol):
+    """Pictures over media time, and what a writer must know to write the like."""
+
+    path: Path
+    name: str
+    still: bool  # one picture for ever
+
+    @property
+    def info(self) -> VideoInfo: ...
+
+    @property
+    def seconds(self) -> Fraction | None: ...
+
+    def frames(self) -> Iterator[VideoFrame]: ...
+
+
+class Portrait:
+    """An image, 25 times a second for as long as it is asked. Raises UnreadableError."""
+
+    still = True
+    seconds: Fraction | None = None
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.name = path, path.stem
+        self._source = StillSource(VideoReader(path).image_picture(), str(path))
+
+    @property
+    def info(self) -> VideoInfo:
+        return self._source.info
+
+    def frames(self) -> Iterator[VideoFrame]:
+        return self._source.frames()
 
 
 class Film:
@@ -28,11 +65,17 @@ class Film:
     Raises UnreadableError: no such file, or no picture in it.
     """
 
+    still = False
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = path.stem
         self.reader = VideoReader(path)
         self._ahead = _sound_first(path)
+
+    @property
+    def info(self) -> VideoInfo:
+        return self.reader.info
 
     @property
     def expected_frames(self) -> int | None:

@@ -35,8 +35,9 @@ class Cell:
 class Strip:
     """Keeps a few moments of a clip, spread evenly, and the worst ones; as JPEGs, so memory is bounded."""
 
-    def __init__(self, *, compare: bool) -> None:
-        self._compare = compare
+    def __init__(self, *, compare: bool, side: int = SIDE) -> None:
+        """``compare`` draws the difference too, and looks for the worst. ``side``: pixels of each picture."""
+        self._compare, self._side = compare, side
         self._even: list[Cell] = []
         self._worst: list[Cell] = []
         self._stride, self._count = 1, 0
@@ -50,7 +51,7 @@ class Strip:
         bad = self._compare and self._is_among_worst(moment.at, badness)
         if not due and not bad:
             return
-        cell = Cell(moment.at, badness, _draw(*moment.crops, compare=self._compare))
+        cell = Cell(moment.at, badness, _draw(*moment.crops, self._side, compare=self._compare))
         if bad:
             self._keep_worst(cell)
         if due:
@@ -86,11 +87,11 @@ class Strip:
         return [cell for cell in self._worst if abs(cell.at - at) < _APART * SAMPLE_RATE // 25]
 
 
-def _draw(filmed: Crop, made: Crop, *, compare: bool) -> bytes:
+def _draw(filmed: Crop, made: Crop, side: int, *, compare: bool) -> bytes:
     rows = [filmed, made]
     if compare:
         rows.append(np.clip(_GAIN * np.abs(made - filmed), 0, 255))
-    stacked = np.vstack([cv2.resize(row, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for row in rows])
+    stacked = np.vstack([cv2.resize(row, (side, side), interpolation=cv2.INTER_AREA) for row in rows])
     rgb: NDArray[np.uint8] = np.rint(stacked).astype(np.uint8)
     _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])
     return bytes(jpeg)

@@ -24,7 +24,7 @@ class Conditions:
     """What a window is generated from. ``K`` coefficients, ``D`` speech features, ``E`` identity features."""
 
     speech: Tensor  # (B, T, D)
-    upper: Tensor  # (B, T, 38, 2): upper-face displacement from rest; zeros where unknown
+    upper: Tensor  # (B, T, 38, 2): upper-face displacement from rest; zeros where unknown; presets may not look
     identity: Tensor  # (B, E): as ``MotionModel.person`` has it
     history: Tensor  # (B, T, K): known motion, zeros elsewhere
     known: Tensor  # (B, T) bool: which rows of history are known
@@ -42,8 +42,8 @@ def timestep_encoding(t: Tensor, width: int) -> Tensor:
 class Denoiser(nn.Module):
     """Predicts x0 from a noisy window: ``m_0 = G(m_t | t, speech, identity, upper face)``, eq. 3 of MyTalk.
 
-    The upper face and the known history stand in front of the noisy motion on the feature axis; so does the person
-    where the preset concatenates it. Arithmetic is that of the weights, results that of the noise.
+    The known history stands in front of the noisy motion on the feature axis, and before it the upper face where the
+    preset shows it; so does the person where the preset concatenates it. Arithmetic is that of the weights, results that of the noise.
     """
 
     def __init__(self, preset: Preset) -> None:
@@ -53,7 +53,9 @@ class Denoiser(nn.Module):
         person = LANDMARKS if motion.identity_as == "landmarks" else preset.identity.embedding
         beside = person if motion.conditioning == "concat" else 0
         asked = person if motion.conditioning == "cross" else None
-        self.prefix = nn.Linear(2 * motion.coefficients + 1 + 2 * UPPER_COUNT + beside, width)
+        self.sees_upper = motion.upper_face
+        seen = 2 * UPPER_COUNT if motion.upper_face else 0
+        self.prefix = nn.Linear(2 * motion.coefficients + 1 + seen + beside, width)
         if not motion.own_conditions:
             self.time, self.speech = projection(width, width), projection(speech, width)
         if motion.conditioning == "add" or (asked and not motion.own_conditions):
@@ -68,7 +70,9 @@ class Denoiser(nn.Module):
         dtype = self.prefix.weight.dtype
         known = given.known[..., None].to(noisy.dtype)
         speech, person = given.speech.to(dtype), given.identity.to(dtype)
-        rows = torch.cat([given.upper.flatten(-2) * 10.0, given.history * known, known, noisy * (1 - known)], dim=-1)
+        rows = torch.cat([given.history * known, known, noisy * (1 - known)], dim=-1)
+        if self.sees_upper:
+            rows = torch.cat([given.upper.flatten(-2) * 10.0, rows], dim=-1)
         if self.conditioning == "concat":
             rows = torch.cat([rows, person[:, None].expand(-1, rows.shape[1], -1).to(rows.dtype)], dim=-1)
         x = self.prefix(rows.to(dtype))  # (B, T, C)

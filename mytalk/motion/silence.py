@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ FALL = 0.08  # dB a frame by which the peak is forgotten
 QUIETEST_PEAK = -38.0
 ANTICIPATION = 2  # frames before speech from which the mouth may move: lips lead the sound
 HOLD = 4  # frames after the last loud one in which the mouth may still move
+RESTED = 2  # frames at rest that are no pause for breath: lips stay together until the sound is there
 OPENING, CLOSING = 0.5, 0.34  # of the way a frame
 
 
@@ -26,6 +28,8 @@ class SilenceGate:
     floor: float = -60.0
     peak: float = QUIETEST_PEAK
     share: float = 0.0
+    ready: bool = False  # whether the mouth leaves a long rest for speech that comes, and none is heard yet
+    _rested: int = 0  # frames at rest without a break
     _loud: deque[bool] = field(default_factory=deque)  # HOLD frames before the next one at most, and all after it
     _behind: int = 0  # of these, frames before the next one
 
@@ -38,7 +42,10 @@ class SilenceGate:
 
     def next(self, lookahead: int) -> float:
         """The share of the next frame; speech within ``lookahead`` frames opens already."""
-        loud = any(one for one, _ in zip(self._loud, range(self._behind + 1 + lookahead), strict=False))
+        window = list(islice(self._loud, self._behind + 1 + lookahead))
+        loud, heard = any(window), any(window[: self._behind + 1])
+        self._rested = self._rested + 1 if self.share == 0 else 0
+        self.ready = loud and not heard and (self.ready or self._rested >= RESTED)
         self.share += float(np.clip((1.0 if loud else 0.0) - self.share, -CLOSING, OPENING))
         if self._behind == HOLD:
             self._loud.popleft()

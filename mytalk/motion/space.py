@@ -17,6 +17,9 @@ from mytalk.face.landmarks import LOWER_COUNT, aperture
 
 DIMS = 3
 
+GAIN = (0.8, 1.6)
+"""How far motion is scaled towards the range of a person who opens less or more than most."""
+
 _USUAL_SPREAD = 0.064  # standard deviation of aperture, mean over the training people, canonical units
 _SPEAKING = 0.02  # below this spread a mouth is a still picture or a listener
 _ENOUGH = 50  # faces from which a spread says something

@@ -1,7 +1,8 @@
 """Streaming motion: packets of speech and tracked faces in, one lower-face shape a motion frame out.
 
 It owns the session's state of stage 1: speech features, rest shape and identity, the window plan, the motion so far
-(history), and the tentative tail that is faded into the next window. All of it is bounded by the window's length.
+(history), and the tentative tail that is faded into the next window. All of it is bounded by the window's length and
+by what a barge-in may take back.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from torch import Tensor
 from mytalk.errors import EngineError
 from mytalk.face.landmarks import LOWER_FACE, UPPER_COUNT, UPPER_FACE, aperture
 from mytalk.media_time import FRAME_SAMPLES
+from mytalk.motion.batch import MotionRequest, sample_together
 from mytalk.motion.model import Conditions, MotionModel
-from mytalk.motion.sampler import DDIM, frame_noise
+from mytalk.motion.sampler import frame_noise
 from mytalk.motion.silence import ANTICIPATION, SilenceGate
-from mytalk.motion.space import RestShape
+from mytalk.motion.space import GAIN, RestShape
 from mytalk.motion.windows import Window, WindowPlanner
 from mytalk.presets import WINDOW_FRAMES, Profile
 from mytalk.speech.stream import SpeechStream
@@ -31,12 +33,19 @@ MAX_AHEAD = 60 * 25
 """Motion frames of speech that may wait for their picture."""
 
 REACH = 3.5  # standard deviations that a coefficient may leave rest by: what mouths do
-GAIN = (0.8, 1.6)
-"""How far motion is scaled towards the range of a person who opens less or more than most."""
+LIVELINESS = 1.4
+"""How far motion is spread about its own mean: a model unsure of a mouth stays near the mean of what it might do, which
+moves less than a mouth does, and neither closes nor opens as far."""
 
-LIVELINESS = 1.2  # a model unsure of a mouth stays near the mean of what it might do, which moves less than a mouth
+_MEAN_PRIOR = 25  # motion frames at rest that the mean begins with
+
+READY = 0.02  # aperture up to which lips part before the sound that they get ready for
+
+REWIND = 12
+"""Motion frames that `MotionStream.clear` can take back: pictures are made so much ahead of leaving."""
 
 _REST_EVERY = 25  # motion frames between two looks at the rest shape
+_KEPT = WINDOW_FRAMES + REWIND
 _REST_PACE = 0.5  # share of the way to the new estimate at each look
 
 
@@ -56,7 +65,7 @@ class Person:
     lower: NDArray[np.float32] | None = None  # (169, 3) rest shape in use
     upper: NDArray[np.float32] = field(default_factory=lambda: np.zeros((UPPER_COUNT, 3), np.float32))  # mean so far
     seen: int = 0
-    gain: float = LIVELINESS  # of motion, towards this person's own range
+    gain: float = 1.0  # of motion, towards this person's own range
 
     def observe(self, points: NDArray[np.float32]) -> None:
         """Canonical landmarks ``(478, 3)`` of one tracked face."""
@@ -67,7 +76,7 @@ class Person:
     def settle(self) -> None:
         """Move the rest shape and the gain in use towards what has been seen; the first time, all the way."""
         estimate = self.rest.estimate()
-        gain = LIVELINESS * float(np.clip(self.rest.openness(), *GAIN))
+        gain = float(np.clip(self.rest.openness(), *GAIN))
         if self.lower is None:
             self.lower, self.gain = estimate, gain
         else:
@@ -82,9 +91,10 @@ class MotionStream:
     """
 
     def __init__(self, model: MotionModel, profile: Profile, *, steps: int, seed: int) -> None:
+        self.steps = steps  # of sampling; those of the next windows may be set at any time
+        self.not_finite = 0  # motion frames for which the model gave no numbers: they do not leave
         self._model = model
         self._profile = profile
-        self._sampler = DDIM(steps)
         self._seed = seed
         self._speech = self._new_speech()
         self._planner = WindowPlanner(profile)
@@ -92,12 +102,13 @@ class MotionStream:
         self._ahead = min(profile.lookahead, ANTICIPATION)
         self._person = Person(RestShape(model.space))
         self._faces: deque[tuple[int, NDArray[np.float32]]] = deque()  # not yet reached by a window
-        self._upper: deque[Tensor] = deque(maxlen=WINDOW_FRAMES)  # (38, 2) a motion frame, newest last
+        self._upper: deque[Tensor] = deque(maxlen=_KEPT)  # (38, 2) a motion frame, newest last
         self._features: deque[Tensor] = deque()  # (D,) a motion frame from _features_first on
         self._features_first = 0
-        self._history: deque[Tensor] = deque(maxlen=WINDOW_FRAMES)  # (K,) a frame emitted, newest last
+        self._history: deque[Tensor] = deque(maxlen=_KEPT)  # (K,) a frame emitted, newest last
         self._tentative: dict[int, Tensor] = {}
         self._identity: Tensor | None = None
+        self._asked: MotionRequest | None = None  # until its motion comes
         self._video_until = 0  # motion frames whose faces are all here
         self._upper_until = 0  # motion frames whose upper face is known
         self._last_upper = torch.zeros(UPPER_COUNT, 2)
@@ -110,7 +121,7 @@ class MotionStream:
     @property
     def emitted(self) -> int:
         """Motion frames that have left so far."""
-        return self._planner.emitted
+        return self._planner.emitted if self._asked is None else self._asked.window.emit.start
 
     def enrol(self, points: list[NDArray[np.float32]]) -> None:
         """Canonical faces ``(478, 3)`` of the person, before the first window: a better rest shape from the start."""
@@ -132,26 +143,64 @@ class MotionStream:
             self._faces.append((at, points))
         self._video_until = max(self._video_until, at // FRAME_SAMPLES + 1)
 
+    def request(self) -> MotionRequest | None:
+        """The next window that speech and pictures so far allow, to be sampled and given to ``accept``; the same one
+        until that is done. Frames of nobody are passed over."""
+        if self._asked is None:
+            for window in self._planner.advance(min(self.heard, self._video_until)):
+                self._asked = self._prepare(window)
+                if self._asked is not None:
+                    break
+        return self._asked
+
+    def accept(self, request: MotionRequest, motion: Tensor) -> list[MotionFrame]:
+        """What was sampled for a request, ``(rows, K)``. One from before a barge-in gives nothing."""
+        window = request.window
+        if window.generation != self._planner.generation:
+            return []
+        self._asked = None
+        if not torch.isfinite(motion).all():
+            self.not_finite += len(window.emit)
+            self._skip(window)
+            return []
+        mean = self._mean()
+        frames = [self._emit(window, index, motion[index - window.first], mean) for index in window.emit]
+        self._tentative = {index: motion[index - window.first] for index in window.tentative}
+        self._forget_features(window)
+        return frames
+
     def advance(self) -> Iterator[MotionFrame]:
         """The motion that speech and pictures so far allow."""
-        for window in self._planner.advance(min(self.heard, self._video_until)):
-            yield from self._run(window)
+        while (request := self.request()) is not None:
+            yield from self.accept(request, sample_together(self._model, [request])[0])
 
     def finish(self) -> Iterator[MotionFrame]:
         """The rest: no more speech comes. Pictures may end before it."""
         self._hear(*self._speech.finish())
+        if self._asked is not None:
+            yield from self.accept(self._asked, sample_together(self._model, [self._asked])[0])
         for window in self._planner.finish(self.heard):
-            yield from self._run(window)
+            request = self._prepare(window)
+            if request is not None:
+                yield from self.accept(request, sample_together(self._model, [request])[0])
 
-    def clear(self) -> int:
-        """Barge-in: forget speech not yet spoken. Gives the media time from which new speech goes on."""
-        self._planner.clear()
-        self._tentative.clear()
-        while self.heard > self.emitted:
+    def clear(self, frame: int | None = None) -> int:
+        """Barge-in: forget speech not yet spoken. Gives the media time from which new speech goes on.
+
+        Motion from ``frame`` on is taken back too, as far as :data:`REWIND` allows: it has been made, but not shown.
+        """
+        spoken = self.emitted
+        kept = spoken if frame is None else min(spoken, max(frame, spoken - REWIND, 0))
+        self._planner.clear(kept)
+        self._asked = None
+        for _ in range(spoken - kept):
+            self._history.pop()
+        while self.heard > kept:
             self._features.pop()
-        self._gate.forget()
+        self._tentative.clear()
+        self._gate = SilenceGate(self._gate.floor, self._gate.peak, self._gate.share)  # nothing heard, nothing held
         self._speech = self._new_speech()
-        return self.emitted * FRAME_SAMPLES
+        return kept * FRAME_SAMPLES
 
     def _new_speech(self) -> SpeechStream:
         """Whole hops of speech at a time where that is cheaper; no window ever waits for the end of one."""
@@ -162,23 +211,25 @@ class MotionStream:
         self._features.extend(features)
         self._gate.hear(levels)
 
-    def _run(self, window: Window) -> Iterator[MotionFrame]:
-        self._take_faces(window)
-        if self._person.lower is None or self._identity is None:
-            self._history.extend(torch.zeros(self._model.denoiser.coefficients) for _ in window.emit)
-            for _ in window.emit:
-                self._gate.next(self._ahead)
-            return  # nobody to speak yet: these frames pass through
-        motion = self._sample(window)  # (rows, K)
-        for index in window.emit:
-            row = motion[index - window.first]
-            if index in self._tentative:
-                share = (index - window.emit.start + 1) / (self._profile.lookahead + 1)
-                row = torch.lerp(self._tentative[index], row, share)
-            self._history.append(row)
-            yield MotionFrame(index, self._shape(row, self._gate.next(self._ahead)))
-        self._tentative = {index: motion[index - window.first] for index in window.tentative}
-        while self._features_first < window.emit.stop - WINDOW_FRAMES:
+    def _emit(self, window: Window, index: int, row: Tensor, mean: Tensor) -> MotionFrame:
+        """One frame of a window's motion, faded in from what the window before it had thought of."""
+        if index in self._tentative:
+            share = (index - window.emit.start + 1) / (self._profile.lookahead + 1)
+            row = torch.lerp(self._tentative[index], row, share)
+        self._history.append(row)
+        return MotionFrame(index, self._shape(mean + LIVELINESS * (row - mean), self._gate.next(self._ahead)))
+
+    def _skip(self, window: Window) -> None:
+        """Frames without motion: to the windows after them, the mouth was at rest."""
+        self._history.extend(torch.zeros(self._model.denoiser.coefficients) for _ in window.emit)
+        for _ in window.emit:
+            self._gate.next(self._ahead)
+        self._tentative.clear()
+        self._forget_features(window)
+
+    def _forget_features(self, window: Window) -> None:
+        """Those that neither the next window needs nor one after a barge-in."""
+        while self._features_first < window.emit.stop - _KEPT:
             self._features.popleft()
             self._features_first += 1
 
@@ -197,7 +248,7 @@ class MotionStream:
             self._upper.append(self._last_upper)
             if self._person.seen and index % _REST_EVERY == 0:
                 self._settle()
-        self._upper_until = end
+        self._upper_until = max(have, end)
 
     def _settle(self) -> None:
         self._person.settle()
@@ -206,8 +257,12 @@ class MotionStream:
         with torch.inference_mode():
             self._identity = self._model.person(lower.to(device), upper.to(device))[None]
 
-    def _sample(self, window: Window) -> Tensor:
-        assert self._identity is not None
+    def _prepare(self, window: Window) -> MotionRequest | None:
+        """All that a window is sampled from; None while there is nobody to speak: its frames pass through."""
+        self._take_faces(window)
+        if self._person.lower is None or self._identity is None:
+            self._skip(window)
+            return None
         device, width = self._model.space.scale.device, self._model.denoiser.coefficients
         fresh = window.rows - window.history
         noise = np.zeros((window.rows, width), np.float32)
@@ -217,7 +272,8 @@ class MotionStream:
             history[: window.history] = torch.stack(list(self._history)[-window.history :])
         start = window.first - self._features_first
         speech = torch.stack([self._features[start + row] for row in range(window.rows)])
-        upper = torch.stack(list(self._upper)[-window.rows :])
+        ahead = self._upper_until - window.first - window.rows  # known since before a barge-in
+        upper = torch.stack(list(self._upper)[len(self._upper) - window.rows - ahead : len(self._upper) - ahead])
         given = Conditions(
             speech[None].to(device),
             upper[None].to(device),
@@ -225,7 +281,14 @@ class MotionStream:
             history[None].to(device),
             (torch.arange(window.rows) < window.history)[None].to(device),
         )
-        return self._model.sample(torch.from_numpy(noise)[None].to(device), given, self._sampler)[0].cpu()
+        return MotionRequest(window, torch.from_numpy(noise)[None].to(device), given, self.steps)
+
+    def _mean(self) -> Tensor:
+        """What the mouth did on average ``(K,)`` over the history."""
+        if not self._history:
+            return torch.zeros(self._model.denoiser.coefficients)
+        mean: Tensor = torch.stack(list(self._history)).sum(0) / (len(self._history) + _MEAN_PRIOR)
+        return mean
 
     def _shape(self, row: Tensor, share: float) -> NDArray[np.float32]:
         """Coefficients to landmarks: kept within reach, at rest in silence, lips never through each other."""
@@ -233,7 +296,9 @@ class MotionStream:
         space = self._model.space
         motion = (row.to(space.scale.device) * self._person.gain).clamp(-REACH, REACH) * share
         lower = self._person.lower + space.decode(motion).cpu().numpy()
-        return np.asarray(space.closed(lower) if aperture(lower) < 0 else lower, np.float32)
+        gap = float(aperture(lower))
+        allowed = max(0.0, min(gap, READY) if self._gate.ready else gap)
+        return np.asarray(lower if allowed == gap else space.opened(lower, allowed - gap), np.float32)
 
 
 def open_by(lower: NDArray[np.float32], amount: float, model: MotionModel) -> NDArray[np.float32]:

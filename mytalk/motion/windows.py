@@ -67,9 +67,10 @@ class WindowPlanner:
             hop = min(self._profile.hop, frames - self._next)
             yield self._window(hop, min(frames, self._next + hop + self._profile.lookahead))
 
-    def clear(self) -> None:
-        """Barge-in: windows handed out before this are stale."""
+    def clear(self, frame: int) -> None:
+        """Barge-in: windows handed out before this are stale, and frames from ``frame`` on are planned anew."""
         self._generation += 1
+        self._next = min(self._next, frame)
 
     def _window(self, hop: int, end: int) -> Window:
         first = max(0, end - self._size)

@@ -14,6 +14,10 @@ from mytalk.speech.mel import FLOOR, MELS
 
 SPEEDS = (0.85, 1.18)
 
+_IN_A_ROOM, _ON_A_TELEPHONE, _INTERRUPTED = 0.3, 0.15, 0.25  # shares of what is heard
+_ECHO = 32  # 10 ms steps of it that are heard
+_QUIETEST = float(np.log(FLOOR))
+
 
 def draw_speed(rng: np.random.Generator) -> float:
     return float(rng.uniform(*SPEEDS)) if rng.random() < 0.7 else 1.0
@@ -45,7 +49,8 @@ class Mirror:
 
 
 def change_mel(mel: Tensor, rng: np.random.Generator) -> Tensor:
-    """Log-mel ``(N, 80)``: vocal-tract length, equaliser, level, noise and a masked band, on log power."""
+    """Log-mel ``(N, 80)``: vocal-tract length, room, equaliser, level, noise, telephone band, and a masked band or
+    moment, on log power."""
     power = (mel - 1) * 4
     bands = np.arange(MELS, dtype=np.float32)
     if rng.random() < 0.8:
@@ -53,6 +58,8 @@ def change_mel(mel: Tensor, rng: np.random.Generator) -> Tensor:
         low = np.floor(source).astype(np.int64)
         share = torch.from_numpy((source - low).astype(np.float32))
         power = power[:, low] * (1 - share) + power[:, np.minimum(low + 1, MELS - 1)] * share
+    if rng.random() < _IN_A_ROOM:
+        power = _room(power, rng)
     curve = np.interp(bands, np.linspace(0, MELS - 1, 6), rng.normal(0, 0.7, 6))
     power = power + torch.from_numpy(curve.astype(np.float32)) + float(rng.normal(0, 1.2))
     if rng.random() < 0.6:
@@ -60,12 +67,26 @@ def change_mel(mel: Tensor, rng: np.random.Generator) -> Tensor:
         level = float(np.quantile(power.numpy(), 0.9)) - rng.uniform(1.5, 10)
         grain = torch.from_numpy(rng.standard_normal(tuple(power.shape), np.float32))
         power = torch.logaddexp(power, torch.from_numpy((shape + level).astype(np.float32)) + 0.6 * grain)
-    power = torch.logaddexp(power, torch.tensor(np.log(FLOOR), dtype=torch.float32))
+    if rng.random() < _ON_A_TELEPHONE:
+        power[:, int(rng.integers(50, 76)) :] = _QUIETEST
+    power = torch.logaddexp(power, torch.tensor(_QUIETEST, dtype=torch.float32))
     mel = power / 4 + 1
+    if rng.random() < _INTERRUPTED:
+        start = int(rng.integers(len(mel)))
+        mel[start : start + int(rng.integers(4, 13))] = float(mel.mean())
     if rng.random() < 0.4:
         band = int(rng.integers(MELS - 12))
         mel[:, band : band + int(rng.integers(3, 12))] = float(mel.mean())
     return mel
+
+
+def _room(power: Tensor, rng: np.random.Generator) -> Tensor:
+    """Log power ``(N, 80)`` with an echo that falls by 60 dB in 0.2 to 0.7 s, 3 to 15 dB below the voice at first."""
+    decay = 10 ** (-6 / (100 * rng.uniform(0.2, 0.7)))  # of power, in 10 ms
+    tail = 10 ** (-rng.uniform(3, 15) / 10) * torch.from_numpy((decay ** np.arange(1, _ECHO)).astype(np.float32))
+    kernel = torch.cat([tail.flip(0), torch.ones(1)])
+    heard = F.conv1d(F.pad(power.exp().T[:, None], (_ECHO - 1, 0)), kernel[None, None])[:, 0].T  # (N, 80)
+    return torch.log(heard + FLOOR)
 
 
 def change_samples(samples: Tensor, rng: np.random.Generator) -> Tensor:

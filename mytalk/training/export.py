@@ -21,7 +21,7 @@ from mytalk.errors import OutputExistsError, PresetError, WeightsError
 from mytalk.presets import Preset
 from mytalk.training.checkpoints import AVERAGE, is_checkpoint, read_run
 from mytalk.training.logbook import read_curve
-from mytalk.training.motion import weights_of
+from mytalk.training.motion import PHONES, weights_of
 
 CARD = "MODEL_CARD.md"
 
@@ -68,7 +68,8 @@ def _tensors(folder: Path, weights: Path, part: str) -> dict[str, torch.Tensor]:
         return read_tensors(weights, part)
     prefix = "extractor." if part == "identity" else ""
     average = read_tensors(folder, AVERAGE)
-    return {name.removeprefix(prefix): tensor for name, tensor in average.items() if name.startswith(prefix)}
+    kept = {name: tensor for name, tensor in average.items() if not name.startswith(PHONES)}
+    return {name.removeprefix(prefix): tensor for name, tensor in kept.items() if name.startswith(prefix)}
 
 
 def _check_identity(

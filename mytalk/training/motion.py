@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mytalk.checkpoint import (
     CONFIG,
@@ -28,23 +29,32 @@ from mytalk.motion.sampler import TIMESTEPS, alpha_bars
 from mytalk.motion.space import MotionSpace
 from mytalk.presets import Preset
 from mytalk.speech.build import load_front
-from mytalk.speech.mel import LogMel
+from mytalk.speech.mel import MEL_PER_MOTION, LogMel
 from mytalk.speech.wav2vec import Wav2Vec2
 from mytalk.training.checkpoints import Checkpoints
 from mytalk.training.loop import WEIGHTS, total_steps
-from mytalk.training.motion_examples import HeldOutWindows, MotionExamples, MotionOptions
+from mytalk.training.motion_examples import UNHEARD, HeldOutWindows, MotionExamples, MotionOptions
 from mytalk.training.people import fit_space, sample_people
 from mytalk.training.store import ClipStore
 from mytalk.training.task import Batch, Examples, Phase, Task, full_precision, to_device
+from mytalk.training.voices.phones import CLASSES
 
 APERTURE_SPREAD = 0.08
 """What the aperture loss counts in, canonical units: about what an aperture varies by."""
 
+PHONES = "phones."
+"""What the names of tensors begin with that training alone needs."""
+
+_PHONE_DELAY = 2  # motion frames after which the features of a phone's surroundings are complete
 _PICTURE_FRAMES = 8
 
 
 class MotionLosses(nn.Module):
-    """The trained parts of a motion model, and their losses. Its state dict is the ``motion`` part of a checkpoint."""
+    """The trained parts of a motion model, and their losses.
+
+    Its state dict is the ``motion`` part of a checkpoint, but for what ``PHONES`` names: a layer that tells the phones
+    of synthetic speech from speech features, so that they learn to hear them, and that nobody asks later.
+    """
 
     def __init__(self, model: MotionModel, options: MotionOptions) -> None:
         super().__init__()
@@ -57,6 +67,8 @@ class MotionLosses(nn.Module):
         gap = model.space.basis.unflatten(-1, (-1, 3))[:, :, 1] * model.space.scale[:, None]  # (K, 169)
         gap = (gap[:, list(INNER_LOWER)] - gap[:, list(INNER_UPPER)]).mean(-1) / APERTURE_SPREAD
         weight = model.space.scale**options.coefficient_weight
+        if options.phone_weight:
+            self.phones = nn.Linear(model.speech.width, MEL_PER_MOTION * len(CLASSES))
         self.register_buffer("gap", gap, persistent=False)  # (K,)
         self.register_buffer("coefficient_weight", weight / weight.square().mean().sqrt(), persistent=False)
 
@@ -65,7 +77,8 @@ class MotionLosses(nn.Module):
         options = self._options
         a = self.alpha_bar[batch["t"]][:, None, None]
         noisy = a.sqrt() * batch["motion"] + (1 - a).sqrt() * batch["noise"]
-        x0 = self.denoiser(noisy, batch["t"], self.conditions(batch))
+        given = self.conditions(batch)
+        x0 = self.denoiser(noisy, batch["t"], given)
         losses = self.losses(x0, batch)
         losses["loss"] = (
             options.x0_weight * losses["x0"]
@@ -73,7 +86,21 @@ class MotionLosses(nn.Module):
             + options.velocity_weight * losses["velocity"]
             + options.identity_weight * losses["identity"]
         )
+        if options.phone_weight:
+            losses["phones"] = self._phone_error(given.speech, batch)
+            losses["loss"] = losses["loss"] + options.phone_weight * losses["phones"]
         return losses
+
+    def _phone_error(self, speech: Tensor, batch: Batch) -> Tensor:
+        """Cross entropy of the phones, told two frames later: a feature has heard nothing of what follows. A sum over
+        those that are known, per scored frame."""
+        told = self.phones(speech[:, _PHONE_DELAY:]).float().unflatten(-1, (MEL_PER_MOTION, -1)).flatten(1, 2)
+        wanted = batch["phones"][:, : told.shape[1]]
+        known = wanted != UNHEARD
+        error = F.cross_entropy(told.transpose(1, 2), wanted.clamp(min=0), reduction="none")
+        total = MEL_PER_MOTION * scored_frames(batch).sum().clamp(min=1)
+        mean: Tensor = (error * known).sum() / total
+        return mean
 
     def conditions(self, batch: Batch) -> Conditions:
         """What the denoiser is told; what is hidden is zero."""
@@ -173,7 +200,8 @@ class MotionTask(Task):
         if isinstance(self.model.front, Wav2Vec2):
             save_speech_model(folder, self.model.front.source, self.model.front.sha256)
         save_tensors(folder, "identity", self.model.identity.state_dict())
-        save_tensors(folder, "motion", self.losses.state_dict())
+        weights = self.losses.state_dict()
+        save_tensors(folder, "motion", {name: weights[name] for name in weights if not name.startswith(PHONES)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from mytalk.errors import OptionError
 from mytalk.motion.sampler import TIMESTEPS
 from mytalk.motion.space import MotionSpace
 from mytalk.presets import WINDOW_FRAMES
+from mytalk.speech.mel import MEL_PER_MOTION
 from mytalk.training.augment import Mirror, change_mel, change_samples, draw_speed, stretch
 from mytalk.training.config import TrainingOptions
 from mytalk.training.people import Frames, clips_by_person
@@ -23,6 +25,8 @@ from mytalk.training.store import ClipStore
 from mytalk.training.task import Batch, row_rng, stack_rows
 
 SHORTEST = 8  # frames
+UNHEARD = -1
+"""Number of a phone that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,7 @@ class MotionOptions(TrainingOptions):
     history_noise: float = 0.5
     history_drift: float = 0.3  # largest constant error of a history
     history_dropped: float = 0.05  # chance of a row of it to be missing
+    evenness: float = 0.0  # how far people who open more or less than most are brought to the usual range, 0 to 1
     drop: float = 0.4  # chance of hiding the upper face, and of hiding the identity
     at_noise: float = 0.5  # chance of starting from nothing but noise, t = T
     augment: bool = True
@@ -48,6 +53,9 @@ class MotionOptions(TrainingOptions):
     aperture_weight: float = 0.0
     velocity_weight: float = 0.0
     identity_weight: float = 1.0
+    phone_weight: float = (
+        0.0  # of naming the phones of synthetic speech from speech features; 0: they are not asked for
+    )
     coefficient_weight: float = 1.0  # x0 errors weigh a coefficient's spread ** this: 1 as landmarks do, 0 all alike
 
     def __post_init__(self) -> None:
@@ -66,7 +74,7 @@ class MotionExamples:
         self, options: MotionOptions, store: ClipStore, space: MotionSpace, *, as_mel: bool, steps: int
     ) -> None:
         self._options, self._store, self._as_mel = options, store, as_mel
-        self._clips = ClipSequences(store, space, as_mel=as_mel)
+        self._clips = ClipSequences(store, space, as_mel=as_mel, evenness=options.evenness)
         self._spoken: list[Sequence] = []
         self._mirror = Mirror(space)
         self._tts_steps = options.tts_first * steps
@@ -88,12 +96,13 @@ class MotionExamples:
         sequence = self._pick(step, rng)
         speed = draw_speed(rng) if self._options.augment else 1.0
         history, rows = self._plan(min(self._options.frames, max(SHORTEST, round(len(sequence.motion) / speed))), rng)
-        heard, motion, upper = self._crop(sequence, rows, speed, rng)
+        heard, motion, upper, phones = self._crop(sequence, rows, speed, rng)
         if self._options.augment and rng.random() < 0.5:
             motion, upper = self._mirror.motion(motion), self._mirror.upper(upper)
         known, given = self._known(motion, history, rng)
         t = TIMESTEPS if rng.random() < self._options.at_noise else int(rng.integers(1, TIMESTEPS + 1))
         return _row(sequence, heard, motion, upper, known, given) | {
+            "phones": phones,  # (4 T,)
             "noise": torch.from_numpy(rng.standard_normal(tuple(motion.shape), np.float32)),
             "t": t,
             "shown": (rng.random(2) >= self._options.drop).astype(np.float32),  # upper face, identity
@@ -125,8 +134,8 @@ class MotionExamples:
 
     def _crop(
         self, sequence: Sequence, rows: int, speed: float, rng: np.random.Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """A part of a sequence, played at another speed: ``rows`` frames."""
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """A part of a sequence, played at another speed: ``rows`` frames of sound, motion, upper face and phones."""
         wanted = min(len(sequence.motion), round(rows * speed))
         start = int(rng.integers(len(sequence.motion) - wanted + 1))
         each = len(sequence.heard) // len(sequence.motion)
@@ -138,7 +147,7 @@ class MotionExamples:
             heard = change_mel(heard, rng) if self._as_mel else change_samples(heard, rng)
         motion = stretch(sequence.motion[start : start + wanted], rows)
         upper = stretch(sequence.upper[start : start + wanted].flatten(1), rows).unflatten(1, (-1, 2))
-        return heard, motion, upper
+        return heard, motion, upper, _phones(sequence.phones, slice(start, start + wanted), rows)
 
     def _known(self, motion: Tensor, history: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Which rows are known, and what they are said to be: some noised, some off by a constant, some missing."""
@@ -155,7 +164,7 @@ class HeldOutWindows:
 
     def __init__(self, options: MotionOptions, store: ClipStore, space: MotionSpace, *, as_mel: bool) -> None:
         self._options, self._as_mel = options, as_mel
-        self._clips = ClipSequences(store, space, as_mel=as_mel)
+        self._clips = ClipSequences(store, space, as_mel=as_mel, evenness=options.evenness)
 
     def __len__(self) -> int:
         return len(self._clips)
@@ -179,6 +188,15 @@ class HeldOutWindows:
 
     def collate(self, rows: list[dict[str, Any]]) -> Batch:
         return pad_rows(rows, self._as_mel)
+
+
+def _phones(phones: Tensor | None, part: slice, rows: int) -> Tensor:
+    """Phone numbers ``(4 rows,)`` of a part of a sequence, each 10 ms that of the moment it is played at."""
+    count = MEL_PER_MOTION * rows
+    if phones is None:
+        return torch.full((count,), UNHEARD)
+    heard = phones[part].flatten().long()
+    return heard[(torch.arange(count) * len(heard)) // count]
 
 
 def _row(
@@ -209,6 +227,8 @@ def pad_rows(rows: list[dict[str, Any]], as_mel: bool) -> Batch:
             row[name] = _lengthened(row[name], short)
         if short:
             row["heard"] = _lengthened(row["heard"], short * each, repeat=as_mel)
+            if "phones" in row:
+                row["phones"] = F.pad(row["phones"], (0, short * MEL_PER_MOTION), value=UNHEARD)
     return stack_rows(rows)
 
 

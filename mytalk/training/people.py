@@ -40,10 +40,17 @@ class Frames:
 
     def rest(self, space: MotionSpace) -> Rest:
         """Raises ValueError for no frame."""
+        return Rest(self._shape(space).estimate(), np.asarray(self.upper.mean(axis=0), np.float32))
+
+    def openness(self, space: MotionSpace) -> float:
+        """How far this person opens, against most."""
+        return self._shape(space).openness()
+
+    def _shape(self, space: MotionSpace) -> RestShape:
         shape = RestShape(space, capacity=len(self.lower) + 1)
         for lower in self.lower:
             shape.observe(lower)
-        return Rest(shape.estimate(), np.asarray(self.upper.mean(axis=0), np.float32))
+        return shape
 
 
 def clips_by_person(store: ClipStore) -> dict[str, list[int]]:

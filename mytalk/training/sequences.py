@@ -16,7 +16,7 @@ from torch import Tensor
 from mytalk.errors import DataError
 from mytalk.face.landmarks import LOWER_FACE, UPPER_COUNT, UPPER_FACE
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.motion.space import MotionSpace
+from mytalk.motion.space import GAIN, MotionSpace
 from mytalk.speech.mel import LogMel
 from mytalk.training.people import Frames, Rest, clips_by_person, sample_frames
 from mytalk.training.store import ClipStore
@@ -34,6 +34,7 @@ class Sequence:
     motion: Tensor  # (T, K)
     upper: Tensor  # (T, 38, 2), displacement from the person's mean; zeros where there is no face
     rest: Rest
+    phones: Tensor | None = None  # (T, 4) uint8: ``voices.phones.CLASSES`` heard each 10 ms, where that is known
 
     @property
     def nbytes(self) -> int:
@@ -43,14 +44,24 @@ class Sequence:
 class ClipSequences:
     """The clips of a store as sequences, made when asked for; the last used ones are kept, ``cache_bytes`` at most.
 
-    A person's rest shape is found when their first clip is asked for, and kept: 2.5 kB a person.
+    A person's rest shape is found when their first clip is asked for, and kept: 2.5 kB a person. ``evenness`` brings
+    people who open more or less than most to the usual range (``RestShape.openness``): 0 not at all, 1 all the way,
+    which is what ``MotionStream`` undoes.
     """
 
-    def __init__(self, store: ClipStore, space: MotionSpace, *, as_mel: bool, cache_bytes: int = 512 * 2**20) -> None:
-        self._store, self._space = store, space
+    def __init__(
+        self,
+        store: ClipStore,
+        space: MotionSpace,
+        *,
+        as_mel: bool,
+        evenness: float = 0.0,
+        cache_bytes: int = 512 * 2**20,
+    ) -> None:
+        self._store, self._space, self._evenness = store, space, evenness
         self._mel = LogMel() if as_mel else None
         self._clips = clips_by_person(store)
-        self._rests: dict[str, Rest] = {}
+        self._people: dict[str, tuple[Rest, float]] = {}
         self._cache: OrderedDict[int, Sequence] = OrderedDict()
         self._cached, self._cache_bytes = 0, cache_bytes
 
@@ -73,16 +84,19 @@ class ClipSequences:
         """A copy for another process starts with an empty cache."""
         return {**self.__dict__, "_cache": OrderedDict(), "_cached": 0}
 
-    def rest(self, person: str) -> Rest:
-        if person not in self._rests:
-            self._rests[person] = sample_frames(self._store, self._clips[person]).rest(self._space)
-        return self._rests[person]
+    def person(self, name: str) -> tuple[Rest, float]:
+        """Rest shape, and what this person's motion is multiplied by."""
+        if name not in self._people:
+            frames = sample_frames(self._store, self._clips[name])
+            openness = float(np.clip(frames.openness(self._space), *GAIN))
+            self._people[name] = frames.rest(self._space), openness**-self._evenness
+        return self._people[name]
 
     def _make(self, index: int) -> Sequence:
         entry = self._store.entries[index]
         canonical = self._store.landmarks(index).canonical
-        rest = self.rest(entry.person)
-        motion = self._space.encode(torch.from_numpy(canonical[:, list(LOWER_FACE)] - rest.lower))
+        rest, gain = self.person(entry.person)
+        motion = gain * self._space.encode(torch.from_numpy(canonical[:, list(LOWER_FACE)] - rest.lower))
         upper = torch.from_numpy(np.ascontiguousarray((canonical[:, list(UPPER_FACE)] - rest.upper)[..., :2]))
         return Sequence(entry.key, _heard(self._store.sound(index), self._mel), motion, upper, rest)
 
@@ -106,13 +120,15 @@ def spoken_sequences(
     for path in paths:
         with np.load(path) as stored:
             sound, controls, lengths = stored["sound"], stored["controls"], stored["lengths"]
+            phones = torch.from_numpy(stored["phones"]) if "phones" in stored else None
         for stop, length in zip(np.cumsum(lengths), lengths, strict=True):
             part = slice(stop - length, stop)
             heard = _heard(sound[part.start * FRAME_SAMPLES : part.stop * FRAME_SAMPLES], mel)
             motion = torch.from_numpy((controls[part] @ to_motion).astype(np.float32))
             rest = rests[int(rng.integers(len(rests)))]
             key = f"{path.stem}@{part.start}"
-            sequences.append(Sequence(key, heard, motion, torch.zeros(int(length), UPPER_COUNT, 2), rest))
+            upper = torch.zeros(int(length), UPPER_COUNT, 2)
+            sequences.append(Sequence(key, heard, motion, upper, rest, None if phones is None else phones[part]))
     return sequences
 
 

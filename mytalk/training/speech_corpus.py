@@ -1,102 +1,145 @@
-"""Synthetic speech with exact phone times, spoken by flite's voices: sound and mouth controls, one ``.npz`` a voice.
+"""Synthetic speech in many languages with exact phone times: sound, mouth controls and phones, one ``.npz`` a voice.
 
     python -m mytalk.training.speech_corpus -o DATA --sentences 350 --seed 1
 
-Needs the ``flite`` command (Debian: ``apt install flite``). Sentences are drawn from our own grammar by the seed.
+Speaks with the voices of ``mytalk.training.voices.catalogue`` that are installed (Debian: flite, festival, festvox-*,
+espeak-ng) the sentences of our own in ``voices/texts``, drawn by the seed. A voice that is there already with the same
+settings is not made again. Each file holds
+
+- ``sound``: float32 (640 T,) at 16 kHz, all sentences one after the other
+- ``controls``: float32 (T, 4), ``visemes.CONTROLS`` at 25 Hz
+- ``phones``: uint8 (T, 4), for each 10 ms of a frame the number of the class heard
+- ``classes``: names of the classes; ``lengths``: int64, frames of each sentence; ``settings``: how it was made
 """
 
 from __future__ import annotations
 
 import argparse
-import subprocess
+import json
+import logging
 import tempfile
-import wave
+import zipfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
-from mytalk.errors import MyTalkError
-from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
-from mytalk.training.visemes import speak
+from mytalk.errors import MyTalkError, OptionError
+from mytalk.media_time import FRAME_SAMPLES
+from mytalk.training.visemes import CONTROLS, speak
+from mytalk.training.voices.catalogue import VOICES, Voice, chosen, installed
+from mytalk.training.voices.phones import CLASSES, class_numbers
+from mytalk.training.voices.sentences import sentence
+from mytalk.training.voices.sound import Request
 
-VOICES = ("awb", "rms", "slt", "kal16")
+log = logging.getLogger(__name__)
 
-# fmt: off
-_SUBJECTS = (
-    "my mother", "the old fisherman", "a group of students", "nobody", "everyone in the village", "the prime minister",
-    "our youngest brother", "a very tall woman", "the machine", "somebody", "the whole committee", "Peter", "Maria",
-    "the orchestra", "a puppy", "the mayor of Brighton", "this photograph", "the weather", "your neighbour", "George",
-    "the bus driver", "a famous author", "the museum", "each of the pilots", "the football team", "she", "he", "they",
-)
-_VERBS = (
-    "bought", "watched", "forgot about", "painted", "was looking for", "never believed", "put away", "would like",
-    "opened", "thought about", "moved", "should have brought", "pushed", "measured", "always loved", "sold", "broke",
-    "wanted to buy", "gave up", "found", "could not see", "threw", "remembered", "showed us", "asked for", "washed",
-)
-_OBJECTS = (
-    "a paper boat", "five big apples", "the broken window", "a bowl of soup", "the blue bicycle", "a pair of shoes",
-    "the first chapter", "a warm blanket", "the empty house", "some fresh bread and butter", "a beautiful piano",
-    "the map of Africa", "a purple umbrella", "the final score", "a fever", "the heavy box", "several good reasons",
-    "a cup of coffee", "the mobile phone", "a bag of frozen vegetables", "the bridge", "an orange fish",
-    "the usual joke", "a number of pictures", "the moon and the stars", "your favourite movie", "the garage",
-    "a visible improvement",
-)
-_ENDINGS = (
-    "before breakfast", "in the middle of the night", "on Wednesday", "without a word", "for the very first time",
-    "because of the rain", "at half past four", "somewhere in Europe", "with both hands", "five or six years ago",
-    "near the public library", "although it was far too late", "as if by magic", "during the summer", "if possible",
-    "while the others were asleep", "from above", "with a smile", "every other month", "when the phone rang", "",
-)
-_OPENINGS = (
-    "", "", "", "well, ", "you know, ", "of course, ", "perhaps ", "yesterday, ", "I am sure that ", "to be honest, ",
-)
-# fmt: on
+_FORMAT = 3  # of the files, and of how they are made: another number makes them anew
+_STRETCH = (0.85, 1.25)
 
 
-def sentence(rng: np.random.Generator) -> str:
-    """One sentence of our own grammar."""
-    parts = [str(rng.choice(words)) for words in (_SUBJECTS, _VERBS, _OBJECTS, _ENDINGS)]
-    return f"{rng.choice(_OPENINGS)}{' '.join(part for part in parts if part)}{rng.choice(['.', '.', '?', '!'])}"
+def settings(voice: Voice, sentences: int, seed: int) -> str:
+    """What a voice's file depends on, as one line of JSON."""
+    return json.dumps({"format": _FORMAT, "voice": voice.name, "sentences": sentences, "seed": seed})
 
 
-def synthesise(text: str, voice: str) -> tuple[NDArray[np.float32], list[tuple[str, float]]]:
-    """Speech at 16 kHz and its phones with their end times in seconds."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "speech.wav"
-        command = ["flite", "-voice", voice, "-psdur", "-t", text, "-o", str(path)]
-        try:
-            printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        except FileNotFoundError as error:
-            raise MyTalkError("flite: command not found (Debian: apt install flite)") from error
-        with wave.open(str(path)) as file:
-            if file.getframerate() != SAMPLE_RATE:
-                raise MyTalkError(f"flite voice {voice}: {file.getframerate()} Hz, need {SAMPLE_RATE}")
-            samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
-    pairs = (entry.rsplit(":", 1) for entry in printed.split())
-    return samples.astype(np.float32) / 32768, [(phone, float(end)) for phone, end in pairs]
+def requests(voice: Voice, sentences: int, seed: int) -> list[Request]:
+    """What a voice is to say, and how: the same for the same seed, whatever other voices there are."""
+    rng = np.random.default_rng([seed, *voice.name.encode()])
+    return [
+        Request(sentence(voice.language, rng), float(rng.uniform(*_STRETCH)), float(rng.uniform()))
+        for _ in range(sentences)
+    ]
+
+
+def make(voice: Voice, path: Path, sentences: int, seed: int) -> float:
+    """Speaks a voice's sentences and writes its file whole or not at all; returns the seconds of speech.
+
+    Memory holds one batch of a synthesiser's sentences at a time, 75 at most. Raises MyTalkError where the synthesiser
+    fails, OSError where the file cannot be written.
+    """
+    rng = np.random.default_rng([seed, 1, *voice.name.encode()])
+    wanted = requests(voice, sentences, seed)
+    lengths: list[int] = []
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{voice.name}-") as folder:
+        files = [Path(folder) / name for name in ("sound", "controls", "phones")]
+        with ExitStack() as stack:
+            sound, controls, phones = (stack.enter_context(file.open("wb")) for file in files)
+            for spoken in tqdm(voice.speak(wanted), total=sentences, desc=voice.name, unit="sentence"):
+                frames = len(spoken.sound) // FRAME_SAMPLES
+                sound.write(spoken.sound[: frames * FRAME_SAMPLES].tobytes())
+                controls.write(speak(spoken.classes, frames / 25 + 0.05, rng)[:frames].tobytes())
+                phones.write(class_numbers(spoken.classes, 4 * frames).tobytes())
+                lengths.append(frames)
+        part = Path(folder) / "part.npz"
+        np.savez(
+            part,
+            sound=np.memmap(files[0], np.float32, "r"),
+            controls=np.memmap(files[1], np.float32, "r").reshape(-1, len(CONTROLS)),
+            phones=np.memmap(files[2], np.uint8, "r").reshape(-1, 4),
+            classes=np.array(CLASSES),
+            lengths=np.array(lengths),
+            settings=np.array(settings(voice, sentences, seed)),
+        )
+        part.replace(path)
+    return sum(lengths) / 25
+
+
+def is_made(path: Path, wanted: str) -> bool:
+    """Whether the file is there, whole, and of these settings."""
+    try:
+        with path.open("rb") as file, np.load(file) as stored:
+            found: NDArray[np.str_] = stored["settings"]
+            return str(found) == wanted
+    except (FileNotFoundError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
+        return False
+
+
+def usable(voices: tuple[Voice, ...]) -> tuple[Voice, ...]:
+    """The installed ones; warns once of the others. Raises MyTalkError where there is none."""
+    found = installed(voices)
+    missing = [voice for voice in voices if voice not in found]
+    packages = " ".join(dict.fromkeys(voice.package for voice in missing))
+    if not found:
+        raise MyTalkError(f"none of {len(voices)} voices is installed (Debian: apt install {packages})")
+    if missing:
+        names = " ".join(voice.name for voice in missing)
+        log.warning("left out, not installed: %s (Debian: apt install %s)", names, packages)
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--sentences", type=int, default=350, help="sentences a voice")
+    parser.add_argument("--sentences", type=int, default=350, help="sentences a voice (default 350)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--voices",
+        nargs="+",
+        default=[],
+        metavar="VOICE",
+        help="names of these (default: all): " + " ".join(voice.name for voice in VOICES),
+    )
     arguments = parser.parse_args()
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    for number, voice in enumerate(VOICES):
-        rng = np.random.default_rng([arguments.seed, number])
-        sounds, controls = [], []
-        for _ in tqdm(range(arguments.sentences), desc=voice, unit="sentence"):
-            sound, phones = synthesise(sentence(rng), voice)
-            frames = len(sound) // FRAME_SAMPLES
-            sounds.append(sound[: frames * FRAME_SAMPLES])
-            controls.append(speak(phones, frames / 25 + 0.05, rng)[:frames])
-        lengths = np.array([len(c) for c in controls])
-        part = arguments.output / f"{voice}.part.npz"
-        np.savez(part, sound=np.concatenate(sounds), controls=np.concatenate(controls), lengths=lengths)
-        part.replace(arguments.output / f"{voice}.npz")
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    try:
+        if arguments.sentences < 1 or arguments.seed < 0:
+            raise OptionError("--sentences must be 1 or more, --seed 0 or more")
+        voices = usable(chosen(arguments.voices))
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        with logging_redirect_tqdm():
+            for voice in voices:
+                path = arguments.output / f"{voice.name}.npz"
+                if is_made(path, settings(voice, arguments.sentences, arguments.seed)):
+                    log.info("%s: made already", voice.name)
+                    continue
+                seconds = make(voice, path, arguments.sentences, arguments.seed)
+                log.info("%s (%s): %.1f minutes", voice.name, voice.language, seconds / 60)
+    except (MyTalkError, OSError) as error:
+        raise SystemExit(f"error: {error}") from error
 
 
 if __name__ == "__main__":

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from mytalk import Picture, Pipeline, StreamOptions, VideoFrame
+from mytalk.appearance.painters import BentMouth
 from mytalk.errors import EngineError, OptionError
 from mytalk.face import Face, FaceTracker, fit_pose
 from mytalk.face.landmarks import LOWER_FACE, aperture
@@ -118,6 +121,60 @@ def test_the_mouth_closes_when_told_to(
     )
     tracker.close()
     assert closed < open_wide
+
+
+def test_a_barge_in_makes_the_pictures_that_have_not_left_again_with_the_mouth_at_rest(
+    pipeline: Pipeline, portrait: Picture, portrait_face: Face, babble: Samples
+) -> None:
+    stream = pipeline.stream(StreamOptions(live=True))
+    for frame in film(portrait, 60):
+        stream.push_frame(frame, portrait_face)
+    stream.push_speech(babble[:24_000])
+    before = list(stream.pull())
+    left = before[-4]
+    assert stream.clear(left.at + 1) == left.at  # half-way between two motion frames: from the first of them on
+    stream.push_speech(np.zeros(24_000, np.float32))
+    after = list(stream.pull())
+    assert [frame.pts for frame in after] == list(range(left.pts + 1, left.pts + 1 + len(after)))
+    at_rest = after[-1].picture.y.astype(int)
+    spoken = np.abs(before[-1].picture.y - at_rest).sum()
+    assert np.abs(after[before[-1].pts - left.pts + 1].picture.y - at_rest).sum() < 0.1 * spoken
+    stream.close()
+
+
+def test_where_the_motion_model_gives_nan_pictures_pass_through_and_it_is_counted(
+    pipeline: Pipeline, portrait: Picture, portrait_face: Face, babble: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = pipeline.motion.sample
+    calls = iter(range(1000))
+    broken = {3, 4}  # hops: frames 9 to 14
+
+    def sometimes(*given: Any) -> Any:
+        return sample(*given) * (float("nan") if next(calls) in broken else 1.0)
+
+    monkeypatch.setattr(pipeline.motion, "sample", sometimes)
+    stream = pipeline.stream()
+    frames = film(portrait, 30)
+    out = run(stream, [(frame, portrait_face) for frame in frames], babble[:19_200], 640)
+    untouched = [frame.pts for frame, given in zip(out, frames, strict=True) if frame.picture is given.picture]
+    assert untouched == list(range(9, 15))
+    assert stream.stats["not_finite"] == 6
+
+
+def test_a_nan_from_the_appearance_model_lets_the_picture_through_and_is_counted(
+    pipeline: Pipeline, portrait: Picture, portrait_face: Face, babble: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nan_of_the_painter(self: Any, *given: Any) -> Any:
+        painting = paint(self, *given)
+        return replace(painting, colours=painting.colours * np.float32("nan"))
+
+    paint = BentMouth.paint
+    monkeypatch.setattr(BentMouth, "paint", nan_of_the_painter)
+    stream = pipeline.stream()
+    frames = film(portrait, 20)
+    out = run(stream, [(frame, portrait_face) for frame in frames], babble[:12_800], 640)
+    assert all(frame.picture is given.picture for frame, given in zip(out, frames, strict=True))
+    assert stream.stats["not_finite"] == 20
 
 
 def test_pictures_must_come_in_order_and_may_not_pile_up(pipeline: Pipeline, portrait: Picture) -> None:

@@ -35,12 +35,15 @@ class FakeStream:
         self.options = options
         self.latency = lookahead * FRAME_SAMPLES
         self.cost = cost  # seconds a frame
+        self.steps = 4
         self.closed = False
         self.speech: list[NDArray[np.float32]] = []
         self.tracked = 0
         self.threads: dict[str, set[str]] = {"track": set(), "push": set(), "pull": set(), "close": set()}
         self.fail_at: int | None = None
+        self.cleared: list[int] = []  # media times from which it had to make pictures again
         self._samples = 0
+        self._made: list[VideoFrame] = []
         self._frames: deque[VideoFrame] = deque()
 
     @property
@@ -73,10 +76,25 @@ class FakeStream:
         self.speech.append(samples)
         self._samples += len(samples)
 
+    def clear(self, at: int) -> int:
+        self._here("push")
+        self.cleared.append(at)
+        self._samples = min(self._samples, at)
+        self._frames.extendleft(frame for frame in reversed(self._made) if frame.at >= at)
+        self._made = [frame for frame in self._made if frame.at < at]
+        return self._samples
+
+    def request(self) -> Any:
+        return None
+
+    def accept(self, request: Any, motion: Any) -> None:
+        raise AssertionError("nothing was asked for")
+
     def pull(self) -> Iterator[VideoFrame]:
         self._here("pull")
         while self._frames and self._frames[0].at + self.latency <= self._samples:
             frame = self._frames.popleft()
+            self._made.append(frame)
             if self.fail_at is not None and frame.at >= self.fail_at:
                 raise FloatingPointError("a NaN came out of the model")
             time.sleep(self.cost)
@@ -93,9 +111,14 @@ class FakeStream:
 class FakeModels:
     """A pipeline of fake streams."""
 
+    steps = 4
+
     def __init__(self, cost: float = 0.0) -> None:
         self.cost = cost
         self.streams: list[FakeStream] = []
+
+    def sample(self, requests: Any) -> Any:
+        raise AssertionError("nothing was asked for")
 
     def stream(self, options: Any) -> FakeStream:
         self.streams.append(FakeStream(options, cost=self.cost))

@@ -193,6 +193,20 @@ async def test_no_room_is_503_with_a_time_to_come_back(client: Client) -> None:
     await client.create()
 
 
+async def test_a_session_that_would_break_the_others_is_refused_with_the_reason(
+    client: Client, models: FakeModels
+) -> None:
+    models.cost = 0.03  # of 0.04 s
+    async with call(client, Microphone(babble(1)), Camera()) as (_, viewer):
+        await viewer.until(pictures=100)
+        status, answer, headers = await request(client, "POST", "/v1/sessions", json={})
+        assert (status, headers["Retry-After"]) == (503, "10")
+        assert "the engine" in reason(answer)
+        models.streams[0].cost = 0.0
+        await asyncio.sleep(5)
+        await client.create()
+
+
 async def test_while_the_models_load_sessions_are_refused_and_readyz_says_so(config: ServerConfig) -> None:
     import threading
 

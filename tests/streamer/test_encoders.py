@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
 import pytest
+from aiortc.codecs.vpx import VpxPayloadDescriptor
 
 from streamer.encoders import (
     MAX_BITRATE,
@@ -50,6 +52,50 @@ def test_congestion_brings_the_bitrate_down_and_its_end_up_again() -> None:
     assert bitrate.value == MAX_BITRATE
     bitrate.follow(10)
     assert bitrate.value == MIN_BITRATE
+
+
+@pytest.mark.parametrize("kind", [FaceVp8Encoder, FaceH264Encoder])
+def test_a_picture_that_cannot_be_encoded_is_left_out_and_the_next_one_is_a_keyframe(kind: Any, caplog: Any) -> None:
+    encoder = kind()
+    frames = [av.VideoFrame.from_ndarray(np.full((96, 64), 40 * n, np.uint8), format="yuv420p") for n in range(5)]
+    for index, frame in enumerate(frames):
+        frame.pts, frame.time_base = 3600 * index, Fraction(1, 90_000)
+    assert encoder.encode(frames[0])[0]
+    whole = encoder.codec
+
+    class Broken:
+        width, height, bit_rate = whole.width, whole.height, whole.bit_rate
+
+        def encode(self, frame: av.VideoFrame) -> Any:
+            raise av.error.ExternalError(1, "the encoder is gone")
+
+    encoder.codec = Broken()
+    assert encoder.encode(frames[1])[0] == []
+    assert (encoder.faults.count, encoder.faults.in_a_row) == (1, 1)
+    payloads, timestamp = encoder.encode(frames[2])
+    assert timestamp == 7200
+    assert encoder.faults.in_a_row == 0
+    if kind is FaceVp8Encoder:
+        assert VpxPayloadDescriptor.parse(payloads[0])[1][0] & 1 == 0  # RFC 6386, 9.1
+    else:
+        assert any(payload[0] & 31 in (5, 7, 24) for payload in payloads)  # RFC 6184, 5.2
+    assert "encoder is gone" in caplog.text
+
+
+def test_speech_that_cannot_be_encoded_costs_its_own_20_ms(caplog: Any) -> None:
+    encoder = SpeechEncoder()
+    frames = []
+    for index in range(3):
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1920), np.int16), format="s16", layout="stereo")
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, 960 * index, Fraction(1, 48_000)
+        frames.append(frame)
+    wrong = av.AudioFrame.from_ndarray(np.zeros((1, 960), np.float32), format="flt", layout="mono")
+    wrong.sample_rate, wrong.pts, wrong.time_base = 48_000, 960, Fraction(1, 48_000)
+    assert encoder.encode(frames[0])[0]
+    assert encoder.encode(wrong) == ([], 960)
+    payloads, at = encoder.encode(frames[2])
+    assert (len(payloads), at, encoder.faults.count) == (1, 1920, 1)
+    assert "could not be encoded" in caplog.text
 
 
 @pytest.mark.parametrize("encoder", [FaceVp8Encoder(), FaceH264Encoder()])

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from fakes import FakeModels, eventually
+from fakes import FakeModels, FakeStream, eventually
 
 from mytalk.errors import EngineError, MyTalkError, WeightsError
 from mytalk.picture import Picture, VideoFrame
@@ -37,11 +38,12 @@ async def engine_of(models: FakeModels) -> AsyncIterator[Engine]:
 class Customer:
     """A session as the engine sees it."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, base: int = 0) -> None:
         self.frames: list[VideoFrame] = []
         self.failures: list[MyTalkError] = []
         self.threads: set[str] = set()
-        self.seat: Seat = engine.seat(lambda models: models.stream(OPTIONS), self._deliver, self.failures.append)
+        fail = self.failures.append
+        self.seat: Seat = engine.seat(lambda models: models.stream(OPTIONS), self._deliver, fail, base)
 
     def _deliver(self, frame: VideoFrame) -> None:
         self.threads.add(threading.current_thread().name)
@@ -102,6 +104,107 @@ async def test_an_engine_that_is_too_slow_shows_fewer_pictures_not_later_ones() 
         assert max(behind[-20:]) < 40  # 72 where nothing is dropped
 
 
+class WindowedStream(FakeStream):
+    """Asks for a window of motion every three pictures' worth of speech; pictures wait for it."""
+
+    moved = 0
+
+    def request(self) -> Any:
+        ready = self._samples - self.latency >= self.moved * 1920
+        return SimpleNamespace(steps=self.steps, stream=self) if ready else None
+
+    def accept(self, request: Any, motion: Any) -> None:
+        assert request.stream is self
+        assert motion is self
+        self.moved += 1
+
+    def pull(self) -> Iterator[VideoFrame]:
+        if self.request() is not None:
+            self.moved += 1  # alone
+        while self._frames and self._frames[0].at < self.moved * 1920:
+            yield from super().pull()
+            return
+
+
+class WindowedModels(FakeModels):
+    """Keeps how many windows each batch had; fails where it has more than ``room``."""
+
+    def __init__(self, room: int = 99) -> None:
+        super().__init__()
+        self.room = room
+        self.batches: list[int] = []
+
+    def stream(self, options: Any) -> FakeStream:
+        self.streams.append(WindowedStream(options))
+        return self.streams[-1]
+
+    def sample(self, requests: Any) -> Any:
+        self.batches.append(len(requests))
+        if len(requests) > self.room:
+            raise MemoryError("the device is full")
+        return [request.stream for request in requests]
+
+
+@pytest.mark.parametrize("room", [99, 3])
+async def test_windows_that_are_ready_together_share_a_batch_as_far_as_the_device_has_room(room: int) -> None:
+    models = WindowedModels(room)
+    async with engine_of(models) as engine:
+        customers = [Customer(engine) for _ in range(8)]
+        await eventually(lambda: len(models.streams) == 8, seconds=5)
+        models.streams[7].steps = 2  # it shares with nobody
+        busy = threading.Lock()
+        original = models.sample
+
+        def one_at_a_time(requests: Any) -> Any:
+            with busy:
+                return original(requests)
+
+        models.sample = one_at_a_time  # type: ignore[method-assign]
+        for n in range(0, 60, 3):
+            with busy:  # the engine waits while all of them speak
+                for customer in customers:
+                    customer.feed(n, 3)
+                await asyncio.sleep(0.03)
+            await asyncio.sleep(0.03)
+        await eventually(lambda: all(len(customer.frames) >= 50 for customer in customers), seconds=10)
+        assert not any(customer.failures for customer in customers)
+        assert engine.windows > 1.5 * engine.batches
+    assert max(models.batches) <= 7
+    if room == 3:
+        assert sum(size > room for size in models.batches) <= 4
+
+
+async def test_a_barge_in_voids_the_speech_that_waits_and_the_picture_under_way_and_makes_it_again() -> None:
+    models = FakeModels()
+    async with engine_of(models) as engine:
+        customer = Customer(engine)
+        await feed_in_real_time(customer, 20)
+        await eventually(lambda: len(customer.frames) == 15, seconds=5)
+        (stream,) = models.streams
+        under_way, go_on = threading.Event(), threading.Event()
+        pull = stream.pull
+
+        def slow_pull() -> Iterator[VideoFrame]:
+            frame = next(pull(), None)
+            if frame is not None and not go_on.is_set():
+                under_way.set()
+                go_on.wait(5)
+            if frame is not None:
+                yield frame
+
+        stream.pull = slow_pull  # type: ignore[method-assign]
+        customer.feed(20, 1)
+        await asyncio.to_thread(under_way.wait, 5)
+        customer.seat.speech(SPEECH + 1)  # said, and not yet heard: 16 pictures could be made by now
+        customer.seat.clear(12 * 640)
+        customer.seat.clear(12 * 640)
+        go_on.set()
+        customer.feed(21, 6)
+        await eventually(lambda: customer.frames[-1].pts == 22, seconds=5)
+    assert [frame.pts for frame in customer.frames] == [*range(15), *range(12, 23)]
+    assert stream.cleared == [12 * 640] * 2
+
+
 async def test_a_failing_stream_fails_its_own_session_only() -> None:
     models = FakeModels()
     async with engine_of(models) as engine:
@@ -117,22 +220,41 @@ async def test_a_failing_stream_fails_its_own_session_only() -> None:
     assert "NaN" in str(broken.failures[0])
 
 
-async def test_a_dead_engine_thread_is_reported_to_every_session() -> None:
+def die(*_: Any) -> Any:
+    raise SystemExit("the driver is gone")
+
+
+@pytest.mark.parametrize("thread", ["pull", "track"])
+async def test_a_dead_thread_is_reported_to_every_session_and_the_engine_begins_again_once(thread: str) -> None:
     models = FakeModels()
     async with engine_of(models) as engine:
-        customers = [Customer(engine), Customer(engine)]
-        await eventually(lambda: len(models.streams) == 2, seconds=5)
-
-        def die() -> None:
-            raise SystemExit("the driver is gone")
-
-        models.streams[0].pull = die  # type: ignore[assignment,method-assign]
-        customers[0].feed(0, 1)
-        await eventually(lambda: all(customer.failures for customer in customers), seconds=5)
-        assert engine.state == "failed"
+        for time in (1, 2):
+            customers = [Customer(engine), Customer(engine)]
+            await eventually(lambda time=time: len(models.streams) == 2 * time, seconds=5)
+            setattr(models.streams[-1], thread, die)
+            customers[1].feed(0, 1)
+            await eventually(lambda customers=customers: all(one.failures for one in customers), seconds=5)
+            assert all(customer.seat.lost for customer in customers)
+            assert "driver is gone" in str(customers[0].failures[0])
+            assert engine.failures == time
+            if time == 1:
+                await asyncio.wait_for(engine.ready.wait(), 5)
+        assert (engine.state, engine.seats) == ("failed", 0)
         with pytest.raises(EngineError, match="failed"):
             Customer(engine)
     assert all(stream.closed for stream in models.streams)
+
+
+async def test_a_seat_taken_later_has_the_sessions_media_times() -> None:
+    models = FakeModels()
+    async with engine_of(models) as engine:
+        customer = Customer(engine, base=100 * 640)
+        for n in range(95, 120):
+            customer.seat.picture(VideoFrame(PICTURE, n * 640, n, Fraction(1, 25)))
+            await asyncio.sleep(0.01)
+            customer.seat.speech(SPEECH)
+        await eventually(lambda: len(customer.frames) >= 19, seconds=5)
+    assert [(frame.at, frame.pts) for frame in customer.frames[:19]] == [(n * 640, n) for n in range(100, 119)]
 
 
 async def test_damaged_weights_reach_whoever_starts_the_engine() -> None:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import numpy as np
 import pytest
 from fakes import (
@@ -27,7 +28,8 @@ from fakes import (
 )
 from numpy.typing import NDArray
 
-from streamer.server import Running
+from streamer.config import ServerConfig
+from streamer.server import Running, running
 
 Rgb = NDArray[np.uint8]
 
@@ -164,6 +166,44 @@ def pictures_of_last(viewer: Viewer) -> Rgb:
     return picture
 
 
+async def test_a_dead_engine_lets_the_untouched_pictures_through_until_it_has_begun_again(
+    config: ServerConfig, models: FakeModels
+) -> None:
+    go, loads = threading.Event(), iter((True, False))
+
+    def load() -> FakeModels:
+        assert next(loads) or go.wait(10)
+        return models
+
+    def die(*_: Any) -> Any:
+        raise SystemExit("the driver is gone")
+
+    async with running(config, load) as server, aiohttp.ClientSession() as http:
+        await server.loading
+        client = Client(http, server.url)
+        async with call(client, Microphone(babble(20)), Camera()) as (session, viewer):
+            await viewer.until(pictures=25)
+            assert is_dubbed(pictures_of_last(viewer))
+            models.streams[0].track = die  # type: ignore[method-assign]
+            await eventually(lambda: not is_dubbed(pictures_of_last(viewer)), seconds=5)
+            async with http.get(f"{server.url}readyz") as response:
+                assert response.status == 503
+            assert "driver is gone" in (await client.state(session))["untouched_because"]
+            went = len(viewer.pictures)
+            await viewer.until(pictures=went + 25)
+            go.set()
+            await eventually(lambda: is_dubbed(pictures_of_last(viewer)), seconds=5)
+            async with http.get(f"{server.url}readyz") as response:
+                assert response.status == 200
+            state = await client.state(session)
+    assert state["untouched_because"] is None
+    assert [event["type"] for event in state["events"]] == ["error", "session.updated"]
+    intervals = np.diff([moment for moment, _ in viewer.pictures[10:]])
+    assert np.median(intervals) < 0.06
+    numbers = [number_of(picture) for picture in pictures_of(viewer)]
+    assert numbers == sorted(numbers)
+
+
 async def test_a_camera_of_another_size_mid_stream_goes_on(client: Client) -> None:
     class Turning(Camera):
         def frame(self, index: int) -> Any:
@@ -188,6 +228,16 @@ def tasks() -> Counter[str]:
 
 def threads() -> set[str]:
     return {thread.name for thread in threading.enumerate() if "decoder" in thread.name}
+
+
+def others() -> list[str]:
+    """Running threads but those of the loop's executor, which come as they are needed and stay."""
+    return [thread.name for thread in threading.enumerate() if not thread.name.startswith(("encode", "asyncio"))]
+
+
+def files() -> int:
+    """Open file descriptors of this process."""
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def sockets() -> int:
@@ -233,6 +283,29 @@ async def test_nothing_of_a_session_is_left_after_five_seconds(
     await eventually(lambda: sockets() <= sockets_before, seconds=2)
 
 
+async def test_coming_and_going_ten_times_leaves_no_task_thread_or_file(
+    client: Client, server: Running, models: FakeModels
+) -> None:
+    """The first two are left out of the count: they start what the process keeps."""
+    counts = []
+    for time in range(10):
+        session = await client.create()
+        viewer = Viewer(Microphone(babble(1)), Camera())
+        await client.connect(session, viewer)
+        await viewer.until(pictures=2)
+        if time % 3 == 2:
+            viewer.vanish()
+        await viewer.close()
+        await asyncio.wait_for(end_of(server, session), 6)
+        await freed_soon(server)
+        gc.collect()
+        await asyncio.sleep(0.1)
+        counts.append((sum(tasks().values()), len(others()), files()))
+    for kind in zip(*counts, strict=True):
+        assert min(kind[-3:]) <= max(kind[1:3]), counts
+    assert all(stream.closed for stream in models.streams)
+
+
 async def end_of(server: Running, session: dict[str, Any]) -> None:
     while any(one.id == session["id"] for one in server.sessions.all()):  # noqa: ASYNC110
         await asyncio.sleep(0.05)
@@ -256,10 +329,6 @@ async def test_a_session_without_an_offer_does_not_stay(client: Client, server: 
 
 
 async def test_stopping_the_server_ends_live_sessions(config: Any, models: FakeModels) -> None:
-    import aiohttp
-
-    from streamer.server import running
-
     async with running(config, lambda: models) as server, aiohttp.ClientSession() as http:
         await server.loading
         client = Client(http, server.url)

@@ -93,6 +93,36 @@ def test_a_slow_engine_makes_the_delay_grow_and_a_quick_one_shrink_again() -> No
     assert pacer.delay == MAX_DELAY
 
 
+def test_the_delay_grows_in_a_pause_and_never_within_a_word() -> None:
+    pacer = Pacer(0, DELAY)
+    word = np.full((960, 2), 5_000, np.int16)
+    word[::2] *= -1
+    for n in range(190):
+        pacer.sound(SpeechChunk(n * CHUNK_TIME, SILENCE if n >= 150 else word))
+        if n % 2 == 0:
+            pacer.picture(frame(n * CHUNK_TIME), now=due(n * CHUNK_TIME) + 50 * MILLISECOND_NS)
+        left = [chunk.at for chunk in pacer.release(due(n * CHUNK_TIME)).sounds]
+        assert left == ([n * CHUNK_TIME] if n < 150 else [(n - 3) * CHUNK_TIME] * (n >= 153))
+        assert pacer.delay == DELAY if n < 150 else DELAY + 60 * 16
+
+
+def test_after_a_barge_in_nothing_that_waited_is_heard_or_seen_and_time_goes_on() -> None:
+    pacer = Pacer(0, DELAY)
+    loud = np.full((960, 2), 9_000, np.int16)
+    for n in range(20):
+        pacer.sound(SpeechChunk(n * CHUNK_TIME, loud, b"packet"))
+        pacer.picture(frame(n * CHUNK_TIME), now=0)
+    pacer.release(due(4 * CHUNK_TIME))
+    assert pacer.heard == 5 * CHUNK_TIME
+    assert pacer.clear() == 4 * CHUNK_TIME + 1
+    pacer.picture(frame(5 * CHUNK_TIME), now=0)  # made again
+    released = pacer.release(due(19 * CHUNK_TIME))
+    assert [chunk.at for chunk in released.sounds] == [n * CHUNK_TIME for n in range(5, 20)]
+    assert not any(chunk.samples.any() or chunk.packet for chunk in released.sounds)
+    assert [shown.at for shown in released.pictures] == [5 * CHUNK_TIME]
+    assert pacer.counts.cleared == 15
+
+
 def test_what_is_held_is_bounded() -> None:
     pacer = Pacer(0, DELAY)
     for n in range(2000):

@@ -24,6 +24,7 @@ class SilentPeer:
         self.connected, self.gone = asyncio.Event(), asyncio.Event()
         self.sound_in = self.pictures_in = None
         self.count = 0
+        self.encoder_faults = (0, 0)
         self.closed = False
 
     async def datagrams(self) -> int:
@@ -107,6 +108,19 @@ async def test_a_peer_that_falls_silent_ends_it_within_five_seconds(engine: Engi
     await life.task
     assert life.session.reason == "the peer fell silent"
     assert SILENCE + SECOND_NS <= 5 * SECOND_NS
+
+
+async def test_frames_that_cannot_be_encoded_are_told_and_end_it_where_none_can(engine: Engine) -> None:
+    life = Life(engine)
+    await life.attach(connected=True)
+    life.peer.encoder_faults = (3, 0)
+    await life.pass_time(2 * SECOND_NS, packets=1)
+    assert life.session.state == "live"
+    assert [event["code"] for event in life.session.events.to_json()] == ["encoder"]
+    life.peer.encoder_faults = (60, 57)
+    await life.pass_time(SECOND_NS, packets=1)
+    await life.task
+    assert life.session.reason == "its frames cannot be encoded"
 
 
 async def test_a_peer_that_says_goodbye_ends_it_at_once(engine: Engine) -> None:

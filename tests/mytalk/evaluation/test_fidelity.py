@@ -10,7 +10,7 @@ import pytest
 
 from mytalk.evaluation.crop import SIDE, face_crop, mouth_box
 from mytalk.evaluation.extras import missing
-from mytalk.evaluation.fidelity import Fidelity, change, psnr, sharpness, ssim
+from mytalk.evaluation.fidelity import Fidelity, change, detail, psnr, sharpness, ssim
 from mytalk.evaluation.moment import Moment, Pair
 from mytalk.evaluation.outside import Outside
 from mytalk.face import Face, fit_pose
@@ -57,6 +57,16 @@ def test_blur_is_less_sharp() -> None:
     one = noise()
     blurred = (one + np.roll(one, 1, 0) + np.roll(one, 1, 1)) / 3
     assert sharpness(blurred) < 0.7 * sharpness(one)
+
+
+def test_grain_is_sharp_and_no_detail() -> None:
+    one = noise()
+    grained = np.full_like(one, 125) + noise(1) - 125
+    assert detail(one, one) == pytest.approx(1)
+    assert detail(one, 0.5 * one + 40) == pytest.approx(1, abs=1e-5)
+    assert sharpness(grained) == pytest.approx(sharpness(one), rel=0.1)
+    assert abs(detail(one, grained)) < 0.1
+    assert np.isnan(detail(one, np.full_like(one, 100)))
 
 
 def test_change_counts_the_box_alone() -> None:

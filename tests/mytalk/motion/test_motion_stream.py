@@ -12,7 +12,8 @@ from mytalk.face import Face, fit_pose
 from mytalk.face.landmarks import aperture
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion import MotionModel, MotionStream
-from mytalk.motion.stream import MotionFrame, open_by
+from mytalk.motion.batch import sample_together
+from mytalk.motion.stream import REWIND, MotionFrame, open_by
 from mytalk.presets import PROFILES
 
 Samples = NDArray[np.float32]
@@ -64,6 +65,52 @@ def test_packet_size_does_not_change_landmarks(
         np.testing.assert_array_equal(stack(speak(model, canonical, speech, packet, profile)), whole)
 
 
+def test_windows_of_several_sessions_in_one_batch_move_as_they_would_alone(
+    model: MotionModel, canonical: NDArray[np.float32], babble: Samples
+) -> None:
+    """Sessions of different age, seed and speech; the younger ones' windows are shorter."""
+    alone, together, shapes = [], [], []
+    for group in (alone, together):
+        for seed, seconds in enumerate((1, 2, 4)):
+            stream = MotionStream(model, PROFILES["balanced"], steps=2, seed=seed)
+            for shown in range(26 * seconds):
+                stream.push_face(shown * FRAME_SAMPLES, canonical)
+            stream.push_speech(np.roll(babble, 4000 * seed)[: 16_000 * seconds - 2000])
+            list(stream.advance())
+            stream.push_speech(babble[:2000])
+            group.append(stream)
+    for stream in alone:
+        request = stream.request()
+        assert request is not None
+        shapes.append([frame.lower for frame in stream.accept(request, sample_together(model, [request])[0])])
+    requests = [stream.request() for stream in together]
+    assert all(
+        one is stream.request() for one, stream in zip(requests, together, strict=True)
+    )  # asked twice, planned once
+    whole = [request for request in requests if request is not None]
+    assert len({request.window.rows for request in whole}) == 3
+    for stream, request, motion, wanted in zip(together, whole, sample_together(model, whole), shapes, strict=True):
+        got = [frame.lower for frame in stream.accept(request, motion)]
+        np.testing.assert_allclose(got, wanted, atol=1e-4)
+
+
+def test_motion_of_a_window_from_before_a_barge_in_is_not_shown(
+    model: MotionModel, canonical: NDArray[np.float32], babble: Samples
+) -> None:
+    stream = MotionStream(model, PROFILES["balanced"], steps=1, seed=1)
+    for shown in range(50):
+        stream.push_face(shown * FRAME_SAMPLES, canonical)
+    stream.push_speech(babble[:16_000])
+    request = stream.request()
+    assert request is not None
+    motion = sample_together(model, [request])[0]
+    assert stream.emitted == 0
+    assert stream.clear() == 0
+    assert stream.accept(request, motion) == []
+    stream.push_speech(babble[:16_000])
+    assert [frame.index for frame in stream.advance()] == list(range(21))
+
+
 def test_the_order_of_pictures_and_speech_does_not_matter(
     model: MotionModel, canonical: NDArray[np.float32], babble: Samples
 ) -> None:
@@ -94,8 +141,8 @@ def test_memory_is_bounded_by_the_window(model: MotionModel, canonical: NDArray[
         for shown in range(25):
             stream.push_face((25 * second + shown) * FRAME_SAMPLES, canonical)
         assert len(list(stream.advance())) <= 30
-    assert len(stream._features) <= 250 + 12
-    assert len(stream._history) <= 250
+    assert len(stream._features) <= 250 + REWIND + 12
+    assert len(stream._history) <= 250 + REWIND
     assert not stream._faces or len(stream._faces) <= 12
 
 
@@ -122,6 +169,43 @@ def test_clear_forgets_what_is_not_spoken_and_starts_clean(
     after = list(stream.advance())
     assert after[0].index == before[-1] + 1
     assert aperture(after[-1].lower) < 0.01
+
+
+@pytest.mark.parametrize("seconds", [2, 13])
+def test_clear_takes_back_motion_that_was_not_shown_and_closes_the_mouth_at_once(
+    model: MotionModel, canonical: NDArray[np.float32], babble: Samples, seconds: int
+) -> None:
+    stream = MotionStream(model, PROFILES["balanced"], steps=1, seed=1)
+    for shown in range(25 * seconds + 100):
+        stream.push_face(shown * FRAME_SAMPLES, canonical)
+    stream.push_speech(np.resize(babble, 16_000 * seconds))
+    spoken = [frame.index for frame in stream.advance()][-1] + 1
+    assert stream.clear(spoken - 5) == (spoken - 5) * FRAME_SAMPLES
+    stream.push_speech(np.zeros(32_000, np.float32))
+    after = list(stream.advance())
+    assert [frame.index for frame in after[:6]] == list(range(spoken - 5, spoken + 1))
+    assert max(float(aperture(frame.lower)) for frame in after[4:]) < 0.01
+
+
+def test_clear_takes_back_half_a_second_at_most(
+    model: MotionModel, canonical: NDArray[np.float32], babble: Samples
+) -> None:
+    stream = MotionStream(model, PROFILES["balanced"], steps=1, seed=1)
+    for shown in range(75):
+        stream.push_face(shown * FRAME_SAMPLES, canonical)
+    stream.push_speech(babble[:32_000])
+    spoken = [frame.index for frame in stream.advance()][-1] + 1
+    assert stream.clear(0) == (spoken - REWIND) * FRAME_SAMPLES
+    assert stream.clear(10_000) == (spoken - REWIND) * FRAME_SAMPLES
+
+
+def test_speech_that_no_face_comes_for_is_not_kept(model: MotionModel, babble: Samples) -> None:
+    stream = MotionStream(model, PROFILES["balanced"], steps=1, seed=1)
+    for second in range(1, 17):
+        stream.push_speech(babble[:16_000])
+        stream.push_face(second * 16_000, None)
+        assert not list(stream.advance())
+    assert len(stream._features) <= 250 + REWIND + 12
 
 
 def test_mouth_opening_scales_the_aperture(model: MotionModel, canonical: NDArray[np.float32], babble: Samples) -> None:

@@ -26,6 +26,24 @@ def test_speech_opens_before_it_starts_and_shuts_after() -> None:
     assert opened[-1] == 0
 
 
+def test_it_tells_getting_ready_from_speaking() -> None:
+    gate = SilenceGate()
+    gate.hear(np.array([-80.0] * 20 + [-20.0] * 5 + [-80.0] * 10, np.float32))
+    states = [(gate.next(3) > 0, gate.ready) for _ in range(35)]
+    assert states[16] == (False, False)
+    assert states[18] == (True, True)
+    assert states[20] == (True, False)
+    assert states[30] == (True, False)  # closing is not getting ready
+
+
+def test_speech_after_a_short_pause_is_not_waited_for_with_lips_together() -> None:
+    gate = SilenceGate()
+    gate.hear(np.array([-20.0] * 10 + [-80.0] * 10 + [-20.0] * 10, np.float32))
+    states = [(gate.next(3), gate.ready) for _ in range(24)]
+    assert min(share for share, _ in states[10:]) == 0
+    assert not any(ready for _, ready in states[10:])
+
+
 def test_steady_noise_shuts_again() -> None:
     assert shares([-38.0] * 1500)[-1] == 0
 

@@ -51,9 +51,22 @@ def test_output_starts_with_the_first_hop(name: str) -> None:
 def test_clear_makes_older_windows_stale() -> None:
     planner = WindowPlanner(PROFILES["balanced"])
     (before,) = planner.advance(6)
-    planner.clear()
+    planner.clear(3)
     (after,) = planner.advance(9)
     assert after.generation == before.generation + 1 == planner.generation
+
+
+@given(st.sampled_from(sorted(PROFILES)), st.integers(20, 700), st.integers(0, 12))
+def test_frames_taken_back_are_planned_again_and_nothing_else_is(name: str, heard: int, back: int) -> None:
+    planner = WindowPlanner(PROFILES[name])
+    emitted = [frame for window in planner.advance(heard) for frame in window.emit]
+    kept = max(0, len(emitted) - back)
+    planner.clear(kept)
+    assert planner.emitted == kept
+    windows = list(planner.advance(heard + 50))
+    again = [frame for window in windows for frame in window.emit]
+    assert again == list(range(kept, again[-1] + 1))
+    assert all(window.first + window.history == window.emit.start for window in windows)
 
 
 def test_a_profile_larger_than_the_window_is_refused() -> None:

@@ -14,15 +14,18 @@ from mytalk.training.shards import Entry, ShardWriter, write_manifest
 FRAMES = 80
 
 
-def make_store(folder: Path, people: int = 3, clips: int = 1, frames: int = FRAMES) -> Path:
-    """``clips`` clips of each person, named ``person0-0``...; their pictures are missing."""
+def make_store(folder: Path, people: int = 3, clips: int = 1, frames: int = FRAMES, opening: float = 0.3) -> Path:
+    """``clips`` clips of each person, named ``person0-0``...; their pictures are missing.
+
+    ``opening`` is how far jaws drop at most, canonical units.
+    """
     writer = ShardWriter(folder, 2**30)
     entries = []
     for person in range(people):
         shape = TEMPLATE * (1 + np.random.default_rng([7, person]).normal(0, 0.05, 3)).astype(np.float32)
         for clip in range(clips):
             key = f"person{person}-{clip}"
-            canonical, sound = _talking(shape, np.random.default_rng([8, person, clip]), frames)
+            canonical, sound = _talking(shape, np.random.default_rng([8, person, clip]), frames, opening)
             landmarks = Landmarks(canonical, canonical[..., :2] * 80, np.zeros((frames, 13), np.float32))
             members = {"json": b"{}", "mp4": b"", "flac": write_sound(sound), "npz": write_landmarks(landmarks)}
             shard, places = writer.add(key, members)
@@ -33,9 +36,9 @@ def make_store(folder: Path, people: int = 3, clips: int = 1, frames: int = FRAM
 
 
 def _talking(
-    shape: np.ndarray[tuple[int, ...], np.dtype[np.float32]], rng: np.random.Generator, frames: int
+    shape: np.ndarray[tuple[int, ...], np.dtype[np.float32]], rng: np.random.Generator, frames: int, most: float
 ) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.float32]], np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
-    opening = np.convolve(rng.uniform(0, 0.3, frames + 4), np.ones(5) / 5, "valid").astype(np.float32)
+    opening = np.convolve(rng.uniform(0, most, frames + 4), np.ones(5) / 5, "valid").astype(np.float32)
     below = np.clip((TEMPLATE[:, 1] - 1.15) * 4, 0, 1)  # lower lip and chin move, the upper lip does not
     points = np.repeat(shape[None], frames, axis=0)
     points[:, :, 1] += opening[:, None] * below

@@ -21,9 +21,11 @@ from mytalk.training.identity import IdentityOptions, IdentityTask
 from mytalk.training.logbook import read_curve
 from mytalk.training.loop import fit
 from mytalk.training.motion import MotionLosses, MotionSources, MotionTask, motion_task
-from mytalk.training.motion_examples import MotionExamples, MotionOptions
+from mytalk.training.motion_examples import UNHEARD, MotionExamples, MotionOptions
 from mytalk.training.people import fit_space, sample_people
+from mytalk.training.sequences import ClipSequences
 from mytalk.training.store import ClipStore
+from mytalk.training.voices.phones import CLASSES
 
 CONFIG = read_config("tiny")
 OPTIONS = CONFIG.options("motion", MotionOptions, steps=100, warm_up=10, frames=40, log_every=10)
@@ -49,7 +51,8 @@ def tts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lengths = np.array([60, 50])
     controls = rng.uniform(0, 0.1, (110, 4)).astype(np.float32)
     sound = rng.uniform(-0.1, 0.1, 110 * 640).astype(np.float32)
-    np.savez(folder / "voice.npz", sound=sound, controls=controls, lengths=lengths)
+    phones = np.repeat(np.arange(110, dtype=np.uint8)[:, None] % len(CLASSES), 4, axis=1)
+    np.savez(folder / "voice.npz", sound=sound, controls=controls, lengths=lengths, phones=phones)
     return folder
 
 
@@ -232,3 +235,44 @@ def test_nothing_to_hear_or_to_hold_out_is_named(data: Path, identity: Path, tmp
 def test_windows_that_cannot_be_are_refused(given: dict[str, object]) -> None:
     with pytest.raises(OptionError, match="need"):
         CONFIG.options("motion", MotionOptions, **given)
+
+
+def test_phones_are_heard_at_the_moment_their_sound_is_played(
+    data: Path, identity: Path, tts: Path, tmp_path: Path
+) -> None:
+    options = replace(OPTIONS, tts_first=1.0, augment=True, frames=30)
+    examples = motion_task(CONFIG.preset, options, MotionSources([data], identity, tts), tmp_path).examples
+    for row in (examples.draw(0, number) for number in range(40)):
+        phones = row["phones"].numpy()
+        assert len(phones) == len(row["heard"]) == 4 * len(row["motion"])
+        assert phones.min() >= 0
+        steps = np.diff(phones) % len(CLASSES)  # a frame each, in their order, however fast they are played
+        assert steps.max() <= 1
+        assert steps.sum() >= 0.8 * len(row["motion"]) - 2
+
+
+def test_naming_phones_is_learned_and_not_shipped(data: Path, identity: Path, tts: Path, tmp_path: Path) -> None:
+    options = replace(OPTIONS, steps=40, tts_first=1.0, phone_weight=1.0, augment=False)
+    task = motion_task(CONFIG.preset, options, MotionSources([data], identity, tts), tmp_path)
+    fit(task, options, tmp_path, device="cpu")
+    told = [line["phones"] for line in read_curve(tmp_path) if "phones" in line]
+    assert told[-1] < 0.9 * told[0]
+    assert not [name for name in read_tensors(tmp_path / "weights", "motion") if "phones" in name]
+    model = MotionModel(CONFIG.preset)
+    load_into(MotionLosses(model, replace(options, phone_weight=0.0)), tmp_path / "weights", "motion")
+
+
+def test_clips_without_phones_say_so(data: Path) -> None:
+    space = fit_space(sample_people(ClipStore(data), seed=1), 8)
+    row = MotionExamples(OPTIONS, ClipStore(data), space, as_mel=True, steps=1).draw(0, 0)
+    assert set(row["phones"].tolist()) == {UNHEARD}
+
+
+def test_people_are_brought_to_the_usual_range(tmp_path: Path) -> None:
+    store = ClipStore(make_store(tmp_path, opening=3.5))
+    people = sample_people(store, seed=1)
+    space = fit_space(people, 8)
+    asis, even = (ClipSequences(store, space, as_mel=True, evenness=amount) for amount in (0.0, 1.0))
+    openness = float(np.clip(people[0].openness(space), 0.8, 1.6))
+    assert openness != 1
+    torch.testing.assert_close(even[0].motion * openness, asis[0].motion)

@@ -1,0 +1,234 @@
+"""The far end of live sessions, for the benchmarks that measure there: a server, and aiortc peers on loopback.
+
+A peer's camera writes each picture's number along its lower edge; its microphone repeats a stored speech, and remembers
+all that it said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from importlib.resources import files
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import av
+import numpy as np
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError
+from numpy.typing import NDArray
+
+from mytalk.media import open_face
+from streamer.receive import SPEECH_DEPTH, Inbound
+from streamer.speech import CHUNK, OUTPUT_RATE, SpeechChunk, stereo_of
+from streamer.stored import LoopedSpeech
+
+ASSETS = Path(str(files("mytalk") / "assets"))
+BITS = 14
+MARK_ROWS = 24  # lower edge of the picture
+BUFFER_MS = 20.0 * SPEECH_DEPTH
+"""How long the peer holds speech back; pictures not at all (aiortc's own would be 80 and 40)."""
+
+
+class Sender(MediaStreamTrack):
+    """Frames in real time; ``sent[n]`` is when frame ``n`` left."""
+
+    def __init__(self, kind: str, interval: float) -> None:
+        super().__init__()
+        self.kind = kind
+        self.sent: list[float] = []
+        self._interval = interval
+        self._start = 0.0
+
+    async def recv(self) -> av.AudioFrame | av.VideoFrame:
+        if self.readyState != "live":
+            raise MediaStreamError
+        index = len(self.sent)
+        if index == 0:
+            self._start = time.monotonic()
+        await asyncio.sleep(self._start + index * self._interval - time.monotonic())
+        self.sent.append(time.monotonic())
+        return self.frame(index)
+
+    @abstractmethod
+    def frame(self, index: int) -> av.AudioFrame | av.VideoFrame: ...
+
+
+class Camera(Sender):
+    """Numbered pictures: the first of a film until it ``rolls``, then to and fro through it."""
+
+    def __init__(self, film: list[NDArray[np.uint8]]) -> None:
+        super().__init__("video", 1 / 25)
+        self.rolls_from: int | None = None
+        self._film = film + film[-2:0:-1]
+
+    def roll(self) -> None:
+        self.rolls_from = len(self.sent)
+
+    def frame(self, index: int) -> av.VideoFrame:
+        place = 0 if self.rolls_from is None else (index - self.rolls_from) % len(self._film)
+        planes = self._film[place].copy()
+        size = planes.shape[1]
+        bits = np.array([235 if index >> bit & 1 else 16 for bit in range(BITS)], np.uint8)
+        planes[size - MARK_ROWS : size, : BITS * (size // BITS)] = np.repeat(bits, size // BITS)
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        frame.pts, frame.time_base = index * 3600, Fraction(1, 90_000)
+        return frame
+
+
+def number_of(luma: NDArray[np.uint8]) -> int:
+    """The number that the camera wrote."""
+    size = luma.shape[1]
+    cell = size // BITS
+    rows = luma[size - MARK_ROWS + 6 : size - 6]
+    return sum(int(rows[:, b * cell + cell // 4 : (b + 1) * cell - cell // 4].mean() > 125) << b for b in range(BITS))
+
+
+class Microphone(Sender):
+    """Silence; from ``speak`` on a stored speech over and over, or a steady hum. ``said`` is all of it."""
+
+    def __init__(self, speech: LoopedSpeech) -> None:
+        super().__init__("audio", 1 / 50)
+        self.said: list[NDArray[np.int16]] = []
+        self.hums = False
+        self.speaks_from: int | None = None
+        self._chunks = speech.chunks()
+
+    def speak(self) -> None:
+        self.speaks_from = len(self.sent)
+
+    def frame(self, index: int) -> av.AudioFrame:
+        samples = np.zeros((CHUNK, 2), np.int16)
+        if self.hums:
+            tone = 9_000 * np.sin(2 * np.pi * 250 * np.arange(CHUNK) / OUTPUT_RATE)  # five whole waves
+            samples = np.repeat(tone.astype(np.int16)[:, None], 2, axis=1)
+        elif self.speaks_from is not None:
+            samples = next(self._chunks)
+        self.said.append(samples[:, 0])
+        frame = SpeechChunk(index * 320, samples).to_av()
+        assert isinstance(frame, av.AudioFrame)
+        return frame
+
+
+class Peer:
+    """Sends both tracks and keeps what it needs of what comes back."""
+
+    def __init__(self, camera: Camera, microphone: Microphone) -> None:
+        self.pictures: list[tuple[float, int]] = []  # arrival, number
+        self.mouths: list[NDArray[np.uint8]] = []  # luma of ``mouth`` in each of them
+        self.mouth: tuple[slice, slice] | None = None  # rows and columns of the luma to keep
+        self.sounds: list[tuple[float, NDArray[np.int16]]] = []  # arrival, samples
+        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.connection.addTrack(microphone)
+        self.connection.addTrack(camera)
+        self.connection.on("track", self._on_track)
+        self._readers: list[asyncio.Task[None]] = []
+
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        receiver = next(t.receiver for t in self.connection.getTransceivers() if t.receiver.track is track)
+        self._readers.append(asyncio.create_task(self._read(Inbound(receiver))))
+
+    async def _read(self, inbound: Inbound) -> None:
+        while True:
+            try:
+                frame: Any = await inbound.track.recv()
+            except MediaStreamError:
+                return
+            now = time.monotonic()
+            if inbound.track.kind == "video":
+                luma = frame.to_ndarray(format="gray")
+                self.pictures.append((now, number_of(luma)))
+                if self.mouth is not None:
+                    self.mouths.append(luma[self.mouth].copy())
+            else:
+                self.sounds.append((now, stereo_of(frame)[:, 0]))
+
+    async def connect(self, http: aiohttp.ClientSession, url: str, **options: object) -> Session:
+        """Makes a session and connects to it. Raises ``RuntimeError`` with the server's reason where it refuses."""
+        async with http.post(f"{url}v1/sessions", json=options) as response:
+            body = await response.json()
+            if response.status != 201:
+                raise RuntimeError(body["error"]["message"])
+        session = Session(http, url, body)
+        await self.connection.setLocalDescription(await self.connection.createOffer())
+        local = self.connection.localDescription
+        offer = {"type": local.type, "sdp": local.sdp}
+        answer = await session.call("POST", "webrtc", json=offer)
+        await self.connection.setRemoteDescription(RTCSessionDescription(**answer))
+        return session
+
+    def vanish(self) -> None:
+        """Goes without a word: its sockets are closed, nothing is said."""
+        for transceiver in self.connection.getTransceivers():
+            for protocol in transceiver.receiver.transport.transport._connection._protocols:
+                protocol.transport.abort()
+
+    async def close(self) -> None:
+        await self.connection.close()
+        await asyncio.gather(*self._readers)
+
+
+class Session:
+    """A session's HTTP side."""
+
+    def __init__(self, http: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> None:
+        self._http, self._url, self._urls = http, url, body["urls"]
+        self._headers = {"Authorization": f"Bearer {body['token']}"}
+
+    async def call(self, method: str, route: str, **given: Any) -> dict[str, Any]:
+        address = self._url + self._urls[route].removeprefix("/")
+        async with self._http.request(method, address, headers=self._headers, **given) as response:
+            response.raise_for_status()
+            return dict(await response.json())
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[tuple[str, int]]:
+    """``mytalk serve`` as a process of its own, on a free port: its address and process id."""
+    command = [sys.executable, "-m", "streamer.cli", "serve", "--port", "0", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            line = server.stdout.readline()
+            yield next(word for word in line.split() if word.startswith("http")), server.pid
+        finally:
+            server.terminate()
+
+
+def film_of(clip: Path, size: int = 512) -> list[NDArray[np.uint8]]:
+    """Four seconds of a clip, or a still that sways, as square planes ``(3/2 size, size)``."""
+    source = open_face(clip)
+    films = []
+    for index, frame in enumerate(islice(source.frames(endless=True), 100)):
+        picture = frame.picture.to_av().reformat(size, size, format="yuv420p")
+        if source.still:
+            rgb = np.roll(picture.to_ndarray(format="rgb24"), round(6 * np.sin(index / 16)), axis=1)
+            picture = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
+        films.append(picture.to_ndarray())
+    return films
+
+
+def processor_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def peak_megabytes(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def table(figures: dict[str, Any]) -> str:
+    def shown(value: object) -> str:
+        return f"{value:.1f}" if isinstance(value, float) else str(value)
+
+    return "\n".join(f"{name:24} {shown(value):>10}" for name, value in figures.items())

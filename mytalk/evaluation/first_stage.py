@@ -1,0 +1,94 @@
+"""Stage 1 on its own: what it asks for, before any pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mytalk.evaluation.films import Sound
+from mytalk.face import Face, PoseFilter, fit_pose
+from mytalk.face.landmarks import LIPS, aperture
+from mytalk.media_time import FRAME_SAMPLES
+from mytalk.motion.stream import MotionFrame, MotionStream
+from mytalk.presets import PROFILES
+from mytalk.stream import MAX_YAW, StreamOptions
+
+if TYPE_CHECKING:
+    from mytalk.pipeline import Pipeline
+
+_NOISE = 0.05  # RMS of a steady noise that no level gate takes for silence
+
+
+@dataclass(slots=True)
+class Asked:
+    """What stage 1 asked for, one row a motion frame; NaN before the face was known."""
+
+    aperture: dict[int, float] = field(default_factory=dict)
+    lips: dict[int, NDArray[np.float32]] = field(default_factory=dict)  # (40, 2) canonical
+
+    def take(self, frames: Iterator[MotionFrame]) -> None:
+        for frame in frames:
+            self.aperture[frame.index] = float(aperture(frame.lower))
+            self.lips[frame.index] = frame.lower[: len(LIPS), :2].copy()
+
+    def curve(self, frames: int) -> NDArray[np.float32]:
+        return np.array([self.aperture.get(index, np.nan) for index in range(frames)], np.float32)
+
+    def shapes(self, frames: int) -> NDArray[np.float32]:
+        """``(frames, 40, 2)``."""
+        unknown = np.full((len(LIPS), 2), np.nan, np.float32)
+        return np.stack([self.lips.get(index, unknown) for index in range(frames)])
+
+
+class FirstStage:
+    """Faces and speech in, as a live session hands them on; read ``asked`` after."""
+
+    def __init__(self, pipeline: Pipeline, options: StreamOptions) -> None:
+        profile = PROFILES[options.profile]
+        self._motion = MotionStream(pipeline.motion, profile, steps=options.steps or pipeline.steps, seed=options.seed)
+        self._poses = PoseFilter()
+        self.latency = (profile.hop + profile.lookahead) * FRAME_SAMPLES
+        self.asked = Asked()
+
+    def enrol(self, faces: Iterable[Face]) -> None:
+        self._motion.enrol([fit_pose(face).to_canonical(face.points) for face in faces])
+
+    def push_face(self, at: int, face: Face | None) -> None:
+        pose = None if face is None else fit_pose(face)
+        if face is None or pose is None or abs(pose.yaw) > MAX_YAW:
+            self._poses.reset()
+            self._motion.push_face(at, None)
+        else:
+            self._motion.push_face(at, self._poses(pose, at).to_canonical(face.points))
+
+    def push_speech(self, samples: Sound) -> None:
+        self._motion.push_speech(samples)
+        self.asked.take(self._motion.advance())
+
+    def finish(self) -> None:
+        self.asked.take(self._motion.finish())
+
+
+def asked_of_noise(
+    pipeline: Pipeline, tracked: Iterable[tuple[int, Face | None]], options: StreamOptions, enrolment: int
+) -> Asked:
+    """What stage 1 asks for when it hears a steady noise and sees ``tracked``: media times and faces, in order.
+
+    A mouth that moves with the filmed one then is read off the face, and would follow the film in any other speech.
+    The faces before ``enrolment`` enrol; 0: none do.
+    """
+    tracked = list(tracked)
+    stage, noise = FirstStage(pipeline, options), np.random.default_rng(0)
+    stage.enrol([face for at, face in tracked if face is not None and at < enrolment])
+    heard = 0
+    for at, face in tracked:
+        stage.push_face(at, face)
+        until = max(heard, at + stage.latency + FRAME_SAMPLES)
+        stage.push_speech((_NOISE * noise.standard_normal(until - heard)).astype(np.float32))
+        heard = until
+    stage.finish()
+    return stage.asked

@@ -1,0 +1,1 @@
+"""Synthetic speech with phone times: voices of flite, festival and espeak-ng, and sentences of our own for them."""

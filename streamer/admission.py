@@ -1,0 +1,50 @@
+"""How busy the engine is, and whether one more session would fit beside those it has."""
+
+from __future__ import annotations
+
+from math import exp
+
+from streamer.clock import SECOND_NS
+
+MEMORY = 2 * SECOND_NS
+"""Time constant of the average: a session that has just begun counts after a few seconds."""
+
+MOST = 1.0
+"""Share of the engine's time above which it would fall behind."""
+
+
+class Load:
+    """Share of the time in which a thread works, averaged over the last seconds. Written by that thread alone.
+
+    >>> load = Load(now=0)
+    >>> for start in range(0, 60_000_000_000, 40_000_000):
+    ...     load.worked(start, start + 10_000_000)
+    >>> round(load.at(60_000_000_000), 2)
+    0.25
+    """
+
+    def __init__(self, now: int) -> None:
+        self._state = (now, 0.0)  # until when it is averaged, and the share
+
+    def worked(self, began: int, ended: int) -> None:
+        """The thread worked from ``began`` to ``ended``; it rested before, since the last call."""
+        if ended > began:
+            kept = exp((began - ended) / MEMORY)
+            self._state = (ended, 1 - (1 - self.at(began)) * kept)
+
+    def at(self, now: int) -> float:
+        """The share, 0..1, if the thread has rested until ``now``."""
+        until, share = self._state
+        return share * exp(-max(0, now - until) / MEMORY)
+
+
+def refusal(load: float, sessions: int) -> str | None:
+    """Why another session like the ``sessions`` that make this load has no place; None: it has.
+
+    >>> refusal(0.4, 1) is None, refusal(0.6, 1)
+    (True, 'the engine works 60 % of the time for 1 session: another one would not fit')
+    """
+    if not sessions or load * (sessions + 1) / sessions <= MOST:
+        return None
+    noun = "session" if sessions == 1 else "sessions"
+    return f"the engine works {round(100 * load)} % of the time for {sessions} {noun}: another one would not fit"

@@ -1,0 +1,45 @@
+"""What happened in a session that its client may want to know: named, timestamped, and bounded in number."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+from streamer.clock import MILLISECOND_NS, Clock
+
+KEPT = 64
+"""Events that a session remembers. Full: the oldest is forgotten; ``counts`` still knows that it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """``at_ms`` is the age of the session when it happened."""
+
+    at_ms: int
+    name: str
+    data: dict[str, object] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, object]:
+        """One flat object: ``{"type": name, "at_ms": ..., **data}``."""
+        return {"type": self.name, "at_ms": self.at_ms, **self.data}
+
+
+class Events:
+    """The newest events of one session, oldest first."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.counts: Counter[str] = Counter()
+        self._clock = clock
+        self._born = clock.now()
+        self._kept: deque[Event] = deque(maxlen=KEPT)
+
+    def add(self, name: str, **data: object) -> Event:
+        """Notes that it happened now."""
+        event = Event((self._clock.now() - self._born) // MILLISECOND_NS, name, data)
+        self._kept.append(event)
+        self.counts[name] += 1
+        return event
+
+    def to_json(self) -> list[dict[str, object]]:
+        """All that are remembered."""
+        return [event.to_json() for event in self._kept]

@@ -1,0 +1,101 @@
+"""Overload: what a session gives up, and when it gets it back. Sans-IO."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
+
+TOO_FAR = 80 * MILLISECOND_NS // SAMPLE_NS
+"""Media time. An engine that never lags by less for a second, and does not catch up, is overloaded: its pictures will
+soon be late."""
+
+CLOSE = 20 * MILLISECOND_NS // SAMPLE_NS
+"""Media time. An engine that gets so close every second has something to spare."""
+
+LOOK = SECOND_NS
+"""How long the least lag is taken over: that of a queue which empties now and then is small, however long it gets."""
+
+SETTLE = SECOND_NS
+"""How long a change is left to show what it does."""
+
+PATIENCE = 5 * SECOND_NS
+"""How long the engine must have something to spare before a rung is taken back."""
+
+MOST_PATIENCE = 80 * SECOND_NS
+"""What patience grows to by doubling, where a rung that was taken back had to be given up again."""
+
+RELAPSE = 10 * SECOND_NS
+"""A rung given up within this time of taking it back was taken back too early."""
+
+_UNSEEN = 1 << 62
+
+
+class Rung(IntEnum):
+    """What is given up; each includes those above it. Sound is never among it."""
+
+    FULL = 0
+    FEWER_STEPS = 1  # a quarter of the sampling steps
+    HALF_RATE = 2  # every second picture is left out; the others' mouths are those of their own time
+    UNTOUCHED = 3  # pictures leave as they came
+
+
+class Ladder:
+    """One session's way down and back up.
+
+    >>> ladder = Ladder([Rung.FULL, Rung.UNTOUCHED], now=0)
+    >>> [ladder.observe(lag=4800, now=ms * 1_000_000) for ms in (500, 1000, 1500, 2000)]
+    [False, False, False, True]
+    >>> ladder.rung
+    <Rung.UNTOUCHED: 3>
+    """
+
+    def __init__(self, rungs: Sequence[Rung], now: int) -> None:
+        self._rungs = tuple(rungs)
+        self._place = 0
+        self._patience = PATIENCE
+        self._early = self._late = _UNSEEN  # least lag in either half of a look
+        self._look_from = now + SETTLE
+        self._spare_since = now
+        self._up_at: int | None = None  # when a rung was taken back last
+
+    @property
+    def rung(self) -> Rung:
+        """Where it stands."""
+        return self._rungs[self._place]
+
+    def observe(self, lag: int, now: int) -> bool:
+        """Takes how much media time the engine lags behind what it could have done; says whether the rung changed."""
+        if now < self._look_from:
+            return False
+        if now - self._look_from < LOOK // 2:
+            self._early = min(self._early, lag)
+        else:
+            self._late = min(self._late, lag)
+        if now - self._look_from < LOOK:
+            return False
+        early, late = self._early, self._late
+        self._early, self._late, self._look_from = _UNSEEN, _UNSEEN, now
+        if min(early, late) > CLOSE:
+            self._spare_since = now
+        if late > TOO_FAR and late > early - CLOSE and self._place < len(self._rungs) - 1:
+            self._step_down(now)
+            return True
+        if self._place > 0 and now - self._spare_since >= self._patience:
+            self._place -= 1
+            self._up_at = now
+            self._settle(now)
+            return True
+        return False
+
+    def _step_down(self, now: int) -> None:
+        if self._up_at is not None:
+            relapsed = now - self._up_at < RELAPSE
+            self._patience = min(2 * self._patience, MOST_PATIENCE) if relapsed else PATIENCE
+            self._up_at = None
+        self._place += 1
+        self._settle(now)
+
+    def _settle(self, now: int) -> None:
+        self._look_from, self._spare_since = now + SETTLE, now + SETTLE
