@@ -47,7 +47,8 @@ class Inside:
         """Shares of tongue and teeth, ``(S, S, 1)`` each."""
         upper, lower = self._points[UPPER_LIP], self._points[LOWER_LIP]
         gap = lower - upper
-        tongue = fill(np.concatenate([upper + _TONGUE_FROM * gap, lower[::-1] + _TONGUE_BEYOND]), blur=2.5)
+        below = lower[::-1] + np.array([0, _TONGUE_BEYOND], np.float32)
+        tongue = fill(np.concatenate([upper + _TONGUE_FROM * gap, below]), blur=2.5)
         layers = tongue, _teeth(upper, gap)
         if self._size != CROP_PIXELS:
             layers = tuple(cv2.resize(layer, (self._size, self._size)) for layer in layers)
