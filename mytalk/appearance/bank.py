@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mytalk.appearance.warp import LOWER_LIP, UPPER_LIP, Points
 from mytalk.face.landmarks import LOWER_COUNT, LOWER_LIPS_INNER, LOWER_LIPS_OUTER
 
-CAPACITY = 32
+CAPACITY = 64
 FRESH = 250
 """Sightings after which a like mouth takes the place of an older one: light changes."""
 
@@ -23,7 +23,7 @@ def _weights() -> NDArray[np.float32]:
     weights = np.full(LOWER_COUNT, 0.3 / (LOWER_COUNT - 40), np.float32)
     weights[list(LOWER_LIPS_OUTER)] = 0.6 / 20
     weights[list(LOWER_LIPS_INNER)] = 0.3 / 20
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum(), np.float32)
 
 
 _WEIGHTS = _weights()
