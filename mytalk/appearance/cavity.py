@@ -23,8 +23,8 @@ _DARK = np.array([0.17, 0.09, 0.09], np.float32)  # shares of the skin's colour
 _TONGUE = np.array([0.36, 0.17, 0.17], np.float32)
 _TONGUE_FROM = 0.62  # of the gap, from the upper lip
 _TONGUE_BEYOND = 6.0  # crop pixels that it goes on under the lower lip: no dark line along it
-_TEETH = 0.86  # lightness of teeth in the mouth's shade / the skin's
-_COLOUR = 0.35  # how much of the skin's colour cast they take
+_TEETH = 1.0  # lightness of teeth / the skin's, before the shade of lip and corners
+_COLOUR = 0.6  # how much of the skin's colour cast they take
 
 
 class Inside:
