@@ -66,9 +66,9 @@ class MouthRenderer:
         """The picture with its mouth moved from ``source`` to ``target``, ``(169, 2)`` picture pixels each.
 
         Nothing outside the feathered mouth region changes, and with ``opacity`` 0 nothing at all. Lips and what is
-        between them are always painted anew; skin between mouth and jaw line is where it has to move, and follows the
-        landmarks with the picture's own pixels. ``face`` are all ``(478, 2)`` landmarks
-        of the picture, which a model that sees the whole face needs.
+        between them are always painted anew, skin beside them only where it has to move; skin up to the jaw line
+        follows the landmarks with the picture's own pixels. ``face`` are all ``(478, 2)`` landmarks of the picture,
+        which a model that sees the whole face needs.
         """
         if opacity <= 0:
             return picture
