@@ -29,7 +29,7 @@ def _weights() -> NDArray[np.float32]:
 _WEIGHTS = _weights()
 _OUTER = np.array(LOWER_LIPS_OUTER)
 _OUTER_LOWER, _OUTER_UPPER = _OUTER[0:11], np.concatenate([_OUTER[:1], _OUTER[:9:-1]])  # as LOWER_LIP, UPPER_LIP
-_LIP_WEIGHTS = np.array([1.0, 0.6, 0.5], np.float32)
+_LIP_WEIGHTS = np.array([2.0, 1.2, 1.0], np.float32)
 """Of the thickness of lower and upper lip and the height of the gap between them. Lips that look alike are as thick:
 they tell how far teeth and tongue show better than the inner lip line does, which trackers find least well."""
 
