@@ -8,6 +8,7 @@ from typing import Literal
 from aiohttp import web
 
 from streamer.errors import ForbiddenError, NotAuthorizedError
+from streamer.protocol import TOKEN_PREFIX
 from streamer.session import Session
 from streamer.sessions import Sessions
 
@@ -25,11 +26,20 @@ class Access:
         """The session that the request's path names. Raises ``UnknownSessionError``, ``NotAuthorizedError`` where there
         is no token, ``ForbiddenError`` where it does not give ``right``."""
         session = self._sessions.find(request.match_info["id"])
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
+        token = _bearer(request)
+        if not token:
             raise NotAuthorizedError("no token (need the header Authorization: Bearer TOKEN, from POST /v1/sessions)")
         good = (session.token, session.view_token) if right == "view" else (session.token,)
-        given = token.strip().encode()
+        given = token.encode()
         if not any([secrets.compare_digest(given, one.encode()) for one in good]):
             raise ForbiddenError("the token is not this session's (need the one that POST /v1/sessions returned)")
         return session
+
+
+def _bearer(request: web.Request) -> str:
+    """The token of a request: its header's, or for a WebSocket of a browser, which cannot set one, a subprotocol's."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return token.strip()
+    offered = [one.strip() for one in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+    return next((one.removeprefix(TOKEN_PREFIX) for one in offered if one.startswith(TOKEN_PREFIX)), "")

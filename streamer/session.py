@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from mytalk.errors import MyTalkError
 from mytalk.media.face_source import FaceSource
+from streamer import controls
 from streamer.broadcast import Broadcast
 from streamer.clock import MILLISECOND_NS, SECOND_NS, Clock
 from streamer.engine import Engine
@@ -18,11 +20,18 @@ from streamer.events import Event, Events
 from streamer.film import Film
 from streamer.ladder import Rung
 from streamer.live import Live
+from streamer.messages import Scalar
 from streamer.options import SessionOptions
+from streamer.portraits import Consent
 from streamer.pulse import Pulse
 from streamer.sinks import Sink
+from streamer.speech import Stereo
 from streamer.stored import LoopedSpeech
+from streamer.stream import Stream
+from streamer.stream_place import StreamPlace
+from streamer.typed_json import write
 from streamer.viewer import Viewer
+from streamer.voice import Voice
 from streamer.webrtc import Connection, Peer
 
 log = logging.getLogger(__name__)
@@ -44,6 +53,8 @@ RETRY_LIVE = 2
 
 MOST_FAULTS = 50
 """Frames in a row that cannot be encoded, after which the session ends: its viewer sees or hears nothing."""
+
+FAILED = "a part of the session failed"
 
 _WATCH = SECOND_NS // 2
 
@@ -68,6 +79,9 @@ class Session:
         self.reason = ""  # why it ended
         self.events = Events(clock)
         self.broadcast = Broadcast()
+        self.consent: Consent | None = None  # of the person on a client's own portrait
+        self.voice = Voice() if options.speech == "stream" else None
+        self.streaming = StreamPlace(self, clock)
         self.publisher: Connection | None = None  # the peer of a call, or who publishes by WHIP
         self.viewers: dict[str, Viewer] = {}
         self._engine = engine
@@ -122,8 +136,7 @@ class Session:
 
     def admit_viewer(self) -> None:
         """Raises ``NotLiveError`` while there is nothing to watch, ``BusyError`` where there is no place."""
-        if self._live is None and self._face is not None and self._stored_speech is not None:
-            self._go_live(None, [])
+        self._begin_alone()
         if self.state != "live":
             raise NotLiveError(f"the session is {self.state}: nobody publishes to it (ask again)", RETRY_LIVE)
         if len(self.viewers) >= MOST_VIEWERS:
@@ -151,9 +164,47 @@ class Session:
 
     def clear(self) -> Event:
         """Barge-in, see :meth:`streamer.live.Live.clear`. Raises ``ConflictError`` where nothing can have been said."""
+        if self._live is None and self.voice is not None:
+            return self.events.add("playback.finished", **write(self.voice.clear()))
         if self._live is None or self.state != "live":
             raise ConflictError(f"the session is {self.state} (need it live to interrupt it)")
         return self._live.clear()
+
+    def open_stream(self, resume: str | None) -> Stream:
+        """A stream for a client, or the one to be resumed. Raises ``ConflictError`` or ``ProtocolError``."""
+        self._check_open()
+        if resume is not None:
+            return self.streaming.resume(resume)
+        stream = self.streaming.open()
+        self._begin_alone()
+        return stream
+
+    def without_stream(self) -> None:
+        """The stream has gone for good: so has the session, if it had nothing else."""
+        if self._needs_nobody and not self._claimed and not self.viewers:
+            self._end("its client left")
+
+    @property
+    def controls(self) -> dict[str, Scalar]:
+        """Those that can be changed live, with their values."""
+        return controls.values(self.options, self._engine.steps)
+
+    def control(self, changes: Mapping[str, Scalar]) -> None:
+        """Changes controls. Raises ``ProtocolError`` and changes none where one of them cannot be."""
+        self.options = controls.changed(self.options, changes)
+        if self._live is not None:
+            self._live.adjust(self.options)
+        self.events.add("session.updated", controls=self.controls)
+
+    def stop(self, reason: str) -> None:
+        """Ends the session, soon."""
+        self._end(reason)
+
+    def say(self, samples: Stereo, at: int | None = None) -> None:
+        """Dubbed speech, see :meth:`streamer.live.Live.say`. Raises ``ConflictError`` where the session is not live."""
+        if self._live is None or self.state != "live":
+            raise ConflictError(f"the session is {self.state} (need it live to speak)")
+        self._live.say(samples, at)
 
     async def end(self, reason: str) -> None:
         """Ends the session and returns when everything of it is freed."""
@@ -188,7 +239,7 @@ class Session:
                 for task in tasks:
                     task.cancel()
         except* Exception as failures:
-            self.reason = "a part of the session failed"
+            self.reason = FAILED
             log.exception("session %s failed", self.id[:6], exc_info=failures)
         finally:
             await self._free()
@@ -207,6 +258,7 @@ class Session:
         try:
             if self._live is not None:
                 self._live.close()
+            self.streaming.close(self.reason, failed=self.reason == FAILED)
             await asyncio.gather(*(film.close() for film in self._films))
             connections = [*self.viewers.values(), *([self.publisher] if self.publisher is not None else [])]
             await asyncio.gather(*(connection.close() for connection in connections))
@@ -220,13 +272,22 @@ class Session:
         if self._ended.is_set():
             raise UnknownSessionError("the session ended while its offer was answered (make another)")
 
+    @property
+    def _needs_nobody(self) -> bool:
+        """Whether it has a face and a speech without anyone who publishes."""
+        return self._face is not None and self.options.speech != "live"
+
+    def _begin_alone(self) -> None:
+        if self._live is None and self._needs_nobody:
+            self._go_live(None, [])
+
     def _go_live(self, publisher: Connection | None, sinks: list[Sink]) -> None:
         self._check_open()
         self.publisher = publisher
         self._films = [Film(target, self.broadcast, self._film_failed) for target in self._film_targets()]
-        everywhere = [*sinks, self.broadcast, *self._films]
-        face, speech = self._face, self._stored_speech
-        self._live = Live(self.options, self._engine, self._clock, publisher, everywhere, self.events, face, speech)
+        everywhere = [*sinks, self.broadcast, self.streaming, *self._films]
+        stored = (self._face, self._stored_speech, self.voice)
+        self._live = Live(self.options, self._engine, self._clock, publisher, everywhere, self.events, *stored)
         self.state = "live"
         self._attached.set()
 
@@ -273,8 +334,7 @@ class Session:
             self._end_where_idle(now)
 
     def _end_where_idle(self, now: int) -> None:
-        stored = self._face is not None and self._stored_speech is not None
-        if self._claimed or (stored and self.viewers):
+        if self._claimed or (self._needs_nobody and self.viewers) or self.streaming.stream is not None:
             self._idle_since = now
         elif now - self._idle_since > OFFER_WAIT:
             self._end("no offer came" if self._live is None else "nobody published or watched any longer")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from mytalk.media.face_source import FaceSource, open_face
+from mytalk.media.face_source import FaceSource, StillSource, open_face
 from streamer.admission import refusal
 from streamer.clock import Clock
 from streamer.config import ServerConfig
@@ -13,8 +13,10 @@ from streamer.engine import Engine
 from streamer.errors import BusyError, ForbiddenError, RequestError, UnknownSessionError
 from streamer.ladder import Rung
 from streamer.options import SessionOptions
+from streamer.portraits import Consent, check_consent, read_portrait
 from streamer.session import Session
 from streamer.stored import LoopedSpeech
+from streamer.stream_place import STOPPING
 
 RETRY_LOADING = 2
 """Seconds after which a client that came while the models were loading may ask again."""
@@ -34,20 +36,34 @@ class Sessions:
         self._past_packets = 0  # sent to viewers of closed sessions
         self._config = config
         self._engine = engine
-        self._clock = clock
+        self.clock = clock
         self._sessions: dict[str, tuple[Session, asyncio.Task[None]]] = {}
         self._portrait: FaceSource | None = None
         self._speech: LoopedSpeech | None = None
         self._reading = asyncio.Lock()
 
-    async def create(self, options: SessionOptions) -> Session:
-        """A new session. ``BusyError``: no room for it. ``InputError``: a stored file cannot be read."""
+    async def read_face(self, picture: bytes, options: SessionOptions, consent: Consent | None) -> StillSource:
+        """A client's own portrait. Raises ``InputError`` where it may not or cannot be one; ``BusyError`` as below."""
+        if options.source != "portrait":
+            raise RequestError(f"a portrait, but the source is {options.source} (need portrait, or none)")
+        check_consent(consent, required=self._config.require_consent)
+        self._admit()
+        async with self._reading:  # one at a time: it takes a core
+            return await asyncio.to_thread(read_portrait, picture)
+
+    async def create(
+        self, options: SessionOptions, face: FaceSource | None = None, consent: Consent | None = None
+    ) -> Session:
+        """A new session; ``face``: a client's own. ``BusyError``: no room for it. ``InputError``: a stored file cannot
+        be read."""
         self._check_films(options)
         self._admit()
-        face = await self._read_portrait() if options.source == "portrait" else None
+        if face is None and options.source == "portrait":
+            face = await self._read_portrait()
         speech = await self._read_speech() if options.speech == "demo" else None
         self._admit()
-        session = Session(options, self._engine, self._clock, face, speech, self._config.recordings)
+        session = Session(options, self._engine, self.clock, face, speech, self._config.recordings)
+        session.consent = consent
         task = asyncio.create_task(session.run(), name=f"session {session.id[:6]}")
         self._sessions[session.id] = (session, task)
         task.add_done_callback(lambda _: self._forget(session))
@@ -67,7 +83,7 @@ class Sessions:
         """Refuses new sessions and ends the others."""
         self.draining = True
         tasks = [task for _, task in self._sessions.values()]
-        await asyncio.gather(*(session.end("the server is stopping") for session in self.all()))
+        await asyncio.gather(*(session.end(STOPPING) for session in self.all()))
         await asyncio.gather(*tasks)
 
     def pictures(self) -> Counter[str]:
