@@ -23,6 +23,7 @@ class SessionOptions:
     program gives the session (``stream``).
 
     ``face`` says which one speaks: the largest, or the one nearest to a point (shares of the picture's sides).
+    ``on_silence``: the mouth rests, or the picture is shown as it came.
     ``video_delay`` holds the camera's pictures for so many milliseconds: dubbed speech comes that much later.
     """
 
@@ -34,6 +35,7 @@ class SessionOptions:
     mouth_opening: float = 1.0
     video_delay: int = 0
     face: Choice = "largest"
+    on_silence: Literal["close", "passthrough"] = "close"
 
     @classmethod
     def from_json(cls, body: object) -> SessionOptions:
@@ -69,10 +71,12 @@ class SessionOptions:
             alive=self.source == "portrait",
             live=True,
             face=self.face,
+            on_silence=self.on_silence,
         )
 
 
 _CHOICES: dict[str, tuple[str, ...]] = {
+    "on_silence": ("close", "passthrough"),
     "source": ("live", "portrait"),
     "speech": ("live", "demo", "stream"),
     "profile": ("low", "balanced", "quality"),
