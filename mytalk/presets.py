@@ -116,7 +116,7 @@ PRESETS = {
         "edge",
         SpeechPreset(width=128),
         IdentityPreset(width=128),
-        MotionPreset(layers=3, width=128, ffn=256, heads=4, upper_face=False),
+        MotionPreset(layers=3, width=128, ffn=256, heads=4),
         EDGE,
         steps=1,
     ),

@@ -43,7 +43,8 @@ class Denoiser(nn.Module):
     """Predicts x0 from a noisy window: ``m_0 = G(m_t | t, speech, identity, upper face)``, eq. 3 of MyTalk.
 
     The known history stands in front of the noisy motion on the feature axis, and before it the upper face where the
-    preset shows it; so does the person where the preset concatenates it. Arithmetic is that of the weights, results that of the noise.
+    preset shows it; so does the person where the preset concatenates it. Arithmetic is that of the weights, results
+    that of the noise.
     """
 
     def __init__(self, preset: Preset) -> None:

@@ -58,11 +58,23 @@ def test_known_history_comes_back_as_given(model: MotionModel) -> None:
     assert torch.equal(motion[:, :30], given.history[:, :30])
 
 
-@pytest.mark.parametrize("name", ["speech", "upper", "identity", "history"])
-def test_every_condition_is_listened_to(model: MotionModel, name: str) -> None:
+def listens(model: MotionModel, name: str) -> bool:
     given, noise = conditions(40, 30), torch.randn(1, 40, 24)
     other = replace(given, **{name: getattr(given, name) + 0.5})
-    assert not torch.allclose(model.sample(noise, given, DDIM(1))[:, 30:], model.sample(noise, other, DDIM(1))[:, 30:])
+    return not torch.allclose(model.sample(noise, given, DDIM(1))[:, 30:], model.sample(noise, other, DDIM(1))[:, 30:])
+
+
+@pytest.mark.parametrize("name", ["speech", "identity", "history"])
+def test_every_condition_is_listened_to(model: MotionModel, name: str) -> None:
+    assert listens(model, name)
+
+
+@pytest.mark.parametrize("shown", [False, True])
+def test_the_upper_face_counts_only_where_the_preset_shows_it(shown: bool) -> None:
+    torch.manual_seed(2)
+    edge = PRESETS["edge"]
+    model = MotionModel(replace(edge, motion=replace(edge.motion, upper_face=shown))).eval()
+    assert listens(model, "upper") is shown
 
 
 def test_the_same_noise_gives_the_same_motion(model: MotionModel) -> None:
