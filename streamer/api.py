@@ -23,6 +23,7 @@ from streamer.sessions import Sessions
 from streamer.signalling import SDP, cors, redirected, text_of
 from streamer.stream import DISCLOSURE
 from streamer.tokens import INCLUDED
+from streamer.upload import read_upload
 from streamer.webrtc import Peer
 from streamer.websocket import StreamRoute
 from streamer.whep import Whep
@@ -70,9 +71,15 @@ class Api:
 
     async def _create(self, request: web.Request) -> web.Response:
         key = self._access.maker(request)
-        options = SessionOptions.from_json(await _json(request))
+        face, consent = None, None
+        if request.content_type == "multipart/form-data":
+            upload = await read_upload(request)
+            options, consent = SessionOptions.from_json(upload.options), upload.consent
+            face = await self._sessions.read_face(upload.portrait, options, consent)
+        else:
+            options = SessionOptions.from_json(await _json(request))
         try:
-            session = await self._sessions.create(options, key.id if key is not None else None)
+            session = await self._sessions.create(options, face, consent, key.id if key is not None else None)
         except BusyError:
             if self._config.redirect is None:
                 raise
@@ -107,6 +114,7 @@ class Api:
             "id": session.id,
             "state": session.state,
             "untouched_because": failure,
+            "consent": session.consent.to_json() if session.consent is not None else None,
             "stats": session.stats(),
             "events": session.events.to_json(),
         }

@@ -24,7 +24,7 @@ ASSETS = Path(str(files("mytalk"))) / "assets"
 DAY = 24 * 3600
 """Seconds."""
 
-Kind = Literal["text", "whole", "path", "flag", "servers"]
+Kind = Literal["text", "texts", "whole", "path", "flag", "servers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,15 @@ class ServerConfig:
     )
     redirect: str | None = field(
         default=None, metadata=_means("URL of another server, for whom this one has no room (307)")
+    )
+    require_consent: bool = field(
+        default=False, metadata=_means("refuse portraits of clients without the person's consent", "flag")
+    )
+    recordings: Path | None = field(
+        default=None, metadata=_means("folder into which sessions may ask to be recorded", "path")
+    )
+    push_to: tuple[str, ...] = field(
+        default=(), metadata=_means("what URLs begin with that sessions may ask to be pushed to: rtmp://HOST/", "texts")
     )
     keys: Path | None = field(
         default=None, metadata=_means("file of API keys, made by 'mytalk keys'; then every call needs one", "path")

@@ -64,7 +64,7 @@ class Middleware:
         if self._only_here and _HERE.fullmatch(request.host) is None:  # a name that leads here (DNS rebinding)
             raise ForbiddenError("this server is for its own machine (ask for localhost, or start it with --keys)")
         self._access.admit(request)
-        if request.body_exists:
+        if request.body_exists and request.content_type != "multipart/form-data":  # which has bounds of its own
             try:
                 async with asyncio.timeout(BODY_WAIT):
                     await request.read()

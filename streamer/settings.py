@@ -23,7 +23,7 @@ from streamer.config import Meaning, ServerConfig
 from streamer.ice_servers import IceServer
 
 PREFIX = "MYTALK_SERVE_"
-"""Of environment variables. Several ICE servers are parted by commas."""
+"""Of environment variables. Several ICE servers, or texts, are parted by commas."""
 
 MASK = "***"
 
@@ -58,8 +58,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         given: dict[str, Any] = {"help": meaning.help.replace("%", "%%") + default, "default": argparse.SUPPRESS}
         if meaning.kind == "flag":
             given["action"] = argparse.BooleanOptionalAction
-        elif meaning.kind == "servers":
-            given |= {"action": "append", "metavar": "SERVER"}
+        elif meaning.kind in ("servers", "texts"):
+            given |= {"action": "append", "metavar": "SERVER" if meaning.kind == "servers" else "TEXT"}
         elif meaning.choices:
             given["choices"] = meaning.choices
         else:
@@ -109,11 +109,12 @@ def _read(raw: Any, meaning: Meaning, place: str) -> Any:
             return _flag_of(raw, place)
         case "whole":
             return _whole(raw, meaning, place)
-        case "servers":
+        case "servers" | "texts":
             given = raw.split(",") if isinstance(raw, str) else raw
             if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
-                raise OptionError(f"{place} is no list of texts (need ['stun:HOST', 'turn:HOST USER SECRET'])")
-            return tuple(IceServer.parse(one) for one in given if one.strip())
+                raise OptionError(f"{place} is no list of texts")
+            texts = [one.strip() for one in given if one.strip()]
+            return tuple(map(IceServer.parse, texts) if meaning.kind == "servers" else texts)
     if not isinstance(raw, str):
         raise OptionError(f"{place} is {raw!r} (need a text)")
     if meaning.choices and raw not in meaning.choices:
@@ -154,7 +155,7 @@ def _toml(value: Any) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, tuple):
-        return f"[{', '.join(_toml(_masked(server)) for server in value)}]"
+        return f"[{', '.join(_toml(_masked(one) if isinstance(one, IceServer) else one) for one in value)}]"
     escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 

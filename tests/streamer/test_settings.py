@@ -46,6 +46,7 @@ def test_the_file_gives_way_to_the_environment_and_both_to_the_command_line(file
 def test_every_field_can_be_set_from_each_of_the_three(tmp_path: Path) -> None:
     values: dict[str, Any] = {
         "text": "bfloat16",
+        "texts": ["rtmp://a.example/", "srt://b.example"],
         "whole": 7,
         "path": "/a/b",
         "flag": True,
