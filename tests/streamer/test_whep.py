@@ -294,6 +294,17 @@ async def test_a_viewer_that_only_listens(client: Client, server: Running) -> No
         await viewer.close()
 
 
+async def test_a_microphone_alone_can_publish_into_a_portrait(client: Client, models: FakeModels) -> None:
+    session = await client.create(source="portrait")
+    obs = Obs(Microphone(babble(60)))
+    await obs.start(client, session["urls"]["whip"], session["token"])
+    viewer = await watch(client, session)
+    await viewer.until(pictures=10, sounds=50)
+    assert abs(viewer.heard()).max() > 3000
+    await viewer.close()
+    await obs.close()
+
+
 async def test_a_camera_without_a_microphone_can_publish_into_a_session_that_stores_its_speech(
     client: Client, models: FakeModels
 ) -> None:
