@@ -212,7 +212,7 @@ async def test_a_session_that_would_break_the_others_is_refused_with_the_reason(
         assert "the engine" in reason(answer)
         models.streams[0].cost = 0.0
         async with asyncio.timeout(60):  # a busy machine takes long to catch up
-            while (await request(client, "POST", "/v1/sessions", json={}))[0] != 201:
+            while (await request(client, "POST", "/v1/sessions", json={}))[0] != 201:  # noqa: ASYNC110
                 await asyncio.sleep(0.5)
 
 
