@@ -21,6 +21,9 @@ from streamer.tokens import KEY_PATTERN, TOKEN_PATTERN
 OURS = ("mytalk", "streamer")
 """Loggers that say more than warnings. Those of libraries tell what their peers sent."""
 
+LOUD = ("aiortc", "aioice")
+"""Loggers that warn of every packet that a peer got wrong: a peer could fill the log."""
+
 MASK = "***"
 
 SHOWN_ID = 8
@@ -37,6 +40,8 @@ def begin(*, as_json: bool, verbose: bool, stream: Any = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+    for name in LOUD:
+        logging.getLogger(name).setLevel(logging.ERROR)
     for name in OURS:
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO if as_json else logging.WARNING)
 
