@@ -27,6 +27,9 @@ MAX_BODY = 64 * 1024
 BODY_WAIT = 10.0
 """Seconds that a body may take to arrive."""
 
+PROBES = ("/healthz", "/readyz", "/metrics")
+"""Routes that machines ask every few seconds: their log lines are for ``--verbose``."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _HERE = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE | re.ASCII)
@@ -56,7 +59,7 @@ class Middleware:
             took = (self._clock.now() - began) // MILLISECOND_NS
             self.served[_method(request), route, response.status] += 1
             data = {"method": _method(request), "route": route, "status": response.status, "ms": took}
-            log.info("request", extra={"data": data})
+            log.log(logging.DEBUG if route in PROBES else logging.INFO, "request", extra={"data": data})
             return response
 
     @web.middleware

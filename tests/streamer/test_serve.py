@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +44,32 @@ def test_a_signal_stops_it_cleanly_in_bounded_time(number: signal.Signals) -> No
         _, errors = process.communicate(timeout=10)
         assert (process.returncode, errors) == (0, "")
         assert time.monotonic() - began < 8
+
+
+def test_sigterm_drains_and_the_log_is_json() -> None:
+    with serving("--log", "json", "--drain-seconds", "2") as (process, url):
+        body = urllib.request.Request(f"{url}v1/sessions", b"{}", {"Content-Type": "application/json"})
+        with urllib.request.urlopen(body) as answer:
+            session = json.loads(answer.read())
+        process.send_signal(signal.SIGTERM)
+        statuses = [status_of(f"{url}readyz") for _ in range(5)]
+        assert status_of(body) == 503
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, statuses[-1]) == (0, 503)
+    lines = [json.loads(line) for line in errors.splitlines()]
+    ended = next(line for line in lines if line["message"] == "session ended")
+    assert (ended["session"], ended["reason"]) == (session["id"][:8], "the server is stopping")
+    assert next(line for line in lines if line["message"] == "draining")["sessions"] == 1
+    assert session["token"] not in errors
+
+
+def status_of(request: str | urllib.request.Request) -> int:
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
 
 
 def test_a_port_in_use_is_one_line_and_a_non_zero_exit() -> None:
