@@ -213,9 +213,12 @@ class MotionStream:
         self._gate.hear(levels)
 
     def _emit(self, window: Window, index: int, row: Tensor, mean: Tensor) -> MotionFrame:
-        """One frame of a window's motion, faded in from what the window before it had thought of."""
+        """One frame of a window's motion, faded in from what the window before it had thought of.
+
+        Quickly, since the older thought has heard less: a fade over the whole look-ahead makes mouths late.
+        """
         if index in self._tentative:
-            share = (index - window.emit.start + 1) / (self._profile.lookahead + 1)
+            share = min(1.0, (index - window.emit.start + 2) / (self._profile.lookahead + 1))
             row = torch.lerp(self._tentative[index], row, share)
         self._history.append(row)
         voice = self._gate.next(self._ahead)
