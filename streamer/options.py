@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
+from mytalk.media_time import SAMPLE_RATE
+from streamer.dubbing import MOST_DELAY
 from streamer.errors import RequestError
 
 if TYPE_CHECKING:
+    from mytalk.face import Choice
     from mytalk.stream import StreamOptions
 
 MAX_STEPS = 50
@@ -16,14 +19,23 @@ MAX_MOUTH_OPENING = 3.0
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """``source``: the peer's camera, or the server's portrait. ``speech``: the peer's microphone, or the demo."""
+    """``source``: the peer's camera, or the server's portrait. ``speech``: the peer's microphone, the demo, or what a
+    program gives the session (``stream``).
+
+    ``face`` says which one speaks: the largest, or the one nearest to a point (shares of the picture's sides).
+    ``on_silence``: the mouth rests, or the picture is shown as it came.
+    ``video_delay`` holds the camera's pictures for so many milliseconds: dubbed speech comes that much later.
+    """
 
     source: Literal["live", "portrait"] = "live"
-    speech: Literal["live", "demo"] = "live"
+    speech: Literal["live", "demo", "stream"] = "live"
     profile: Literal["low", "balanced", "quality"] = "balanced"
     seed: int = 0
     steps: int | None = None
     mouth_opening: float = 1.0
+    video_delay: int = 0
+    face: Choice = "largest"
+    on_silence: Literal["close", "passthrough"] = "close"
 
     @classmethod
     def from_json(cls, body: object) -> SessionOptions:
@@ -41,7 +53,10 @@ class SessionOptions:
         _check_number(body, "mouth_opening", (int, float), 0, MAX_MOUTH_OPENING)
         if body.get("steps") is not None:
             _check_number(body, "steps", int, 1, MAX_STEPS)
-        return cls(**body)
+        _check_number(body, "video_delay", int, 0, MOST_DELAY * 1000 // SAMPLE_RATE)
+        if body.get("video_delay") and body.get("source", "live") != "live":
+            raise RequestError("video_delay holds a camera's pictures (need source live, or video_delay 0)")
+        return cls(**body | {"face": face_of(body.get("face", "largest"))})
 
     def for_stream(self) -> StreamOptions:
         """The part that the models see. Imports torch: for the engine thread."""
@@ -53,15 +68,31 @@ class SessionOptions:
             profile=self.profile,
             mouth_opening=float(self.mouth_opening),
             still=self.source == "portrait",
+            alive=self.source == "portrait",
             live=True,
+            face=self.face,
+            on_silence=self.on_silence,
         )
 
 
 _CHOICES: dict[str, tuple[str, ...]] = {
+    "on_silence": ("close", "passthrough"),
     "source": ("live", "portrait"),
-    "speech": ("live", "demo"),
+    "speech": ("live", "demo", "stream"),
     "profile": ("low", "balanced", "quality"),
 }
+
+
+def face_of(said: object) -> Choice:
+    """What JSON says of the face that speaks. Raises ``RequestError``."""
+    if said == "largest":
+        return "largest"
+    if isinstance(said, list) and len(said) == 2:
+        x, y = said
+        numbers = isinstance(x, int | float) and isinstance(y, int | float) and not isinstance(x, bool)
+        if numbers and 0 <= x <= 1 and 0 <= y <= 1:
+            return float(x), float(y)
+    raise RequestError(f"face is {said!r} (need 'largest', or a point as two shares from 0 to 1)")
 
 
 def _check_number(body: dict[str, Any], name: str, kind: Any, low: int, high: float) -> None:

@@ -21,6 +21,7 @@ from mytalk.picture import Picture, VideoFrame
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mytalk.face import Choice
     from mytalk.motion.batch import MotionRequest
     from mytalk.stream import StreamOptions
 
@@ -49,6 +50,7 @@ class LipSync(Protocol):
 
     latency: int
     steps: int
+    face: Choice
 
     @property
     def stats(self) -> dict[str, float]: ...
@@ -103,6 +105,7 @@ class Seat:
         self._base = base
         self.dropped = 0  # pictures that found no room
         self.steps: int | None = None  # sampling steps from the next job on; None: what the stream began with
+        self.face: Choice | None = None  # which one speaks from the next job on; None: as the stream began
         self.half_rate = False  # every second picture is left out
         self.left_out = 0  # pictures, by half_rate
         self._open_stream = open_stream
@@ -281,6 +284,8 @@ class Seat:
     def _take_in(self, stream: LipSync) -> None:
         if self.steps is not None and self.steps != stream.steps:
             stream.steps = self.steps
+        if self.face is not None and self.face != stream.face:
+            stream.face = self.face
         if self._held_until:
             stream.hold_video(self._held_until)
             self._held_until = 0

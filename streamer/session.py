@@ -16,6 +16,7 @@ from streamer.events import Event, Events
 from streamer.ladder import Rung
 from streamer.live import Live
 from streamer.options import SessionOptions
+from streamer.speech import Stereo
 from streamer.stored import LoopedSpeech
 from streamer.webrtc import Peer
 
@@ -93,6 +94,12 @@ class Session:
         if self._live is None or self.state != "live":
             raise ConflictError(f"the session is {self.state} (need it live to interrupt it)")
         return self._live.clear()
+
+    def say(self, samples: Stereo, at: int | None = None) -> None:
+        """Dubbed speech, see :meth:`streamer.live.Live.say`. Raises ``ConflictError`` where the session is not live."""
+        if self._live is None or self.state != "live":
+            raise ConflictError(f"the session is {self.state} (need it live to speak)")
+        self._live.say(samples, at)
 
     async def end(self, reason: str) -> None:
         """Ends the session and returns when everything of it is freed."""

@@ -15,13 +15,13 @@ from aiortc import RTCSessionDescription as Description
 from aiortc.exceptions import OperationError
 from aiortc.mediastreams import MediaStreamError
 
-from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from streamer import encoders
 from streamer.errors import NoUsableTrackError, RequestError
 from streamer.offer import Offer
 from streamer.receive import Inbound
 from streamer.speech import SpeechChunk
+from streamer.timeline import timestamp
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class OutboundTrack(MediaStreamTrack):
         if isinstance(item, SpeechChunk):
             return item.to_av()
         frame = item.picture.to_av()
-        frame.pts = item.at * VIDEO_RATE // SAMPLE_RATE
+        frame.pts = timestamp(item, VIDEO_RATE)
         frame.time_base = Fraction(1, VIDEO_RATE)
         return frame
 

@@ -51,11 +51,15 @@ def gap(tracker: FaceTracker, frame: VideoFrame) -> float:
     return float(aperture(fit_pose(face).to_canonical(face.points)[list(LOWER_FACE)]))
 
 
-@pytest.mark.parametrize("rate", [Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(50)])
+@pytest.mark.parametrize("rate", [24, 25, Fraction(30000, 1001), 30, 50, 60, "variable"], ids=str)
 def test_every_frame_comes_back_at_its_own_time(
-    pipeline: Pipeline, portrait: Picture, portrait_face: Face, babble: Samples, rate: Fraction
+    pipeline: Pipeline, portrait: Picture, portrait_face: Face, babble: Samples, rate: Any
 ) -> None:
-    frames = film(portrait, int(1.5 * rate), rate)
+    if rate == "variable":
+        stamps = np.cumsum(np.random.default_rng(2).integers(900, 12_000, 20)).tolist()
+        frames = [VideoFrame(portrait, to_samples(n, Fraction(1, 90_000)), n, Fraction(1, 90_000)) for n in stamps]
+    else:
+        frames = film(portrait, int(1.2 * rate), Fraction(rate))
     out = run(pipeline.stream(), [(frame, portrait_face) for frame in frames], babble[:24_000], 640)
     assert [(f.at, f.pts, f.time_base) for f in out] == [(f.at, f.pts, f.time_base) for f in frames]
 
@@ -103,6 +107,22 @@ def test_a_lost_face_fades_out_and_back_in(
     assert change[24] < change[23] < change[22] * 1.05
     assert change[35] < 0.6 * steady
     assert change[35 + FADE_FRAMES] > 0.7 * steady
+
+
+def test_in_silence_the_picture_is_untouched_where_that_is_asked_for(
+    pipeline: Pipeline, portrait: Picture, portrait_face: Face, babble: Samples
+) -> None:
+    frames = film(portrait, 75)
+    speech = np.concatenate([np.zeros(16_000, np.float32), babble[:16_000], np.zeros(16_000, np.float32)])
+    stream = pipeline.stream(StreamOptions(on_silence="passthrough"))
+    out = run(stream, [(frame, portrait_face) for frame in frames], speech, 640)
+    touched = [frame.picture is not portrait for frame in out]
+    assert not any(touched[:23])
+    assert all(touched[25:50])
+    assert not any(touched[60:])
+    assert np.abs(np.diff(touched)).sum() == 2  # it comes once, and goes once
+    whole = run(pipeline.stream(), [(frame, portrait_face) for frame in frames], speech, 640)
+    np.testing.assert_array_equal(out[40].picture.y, whole[40].picture.y)
 
 
 def test_the_mouth_closes_when_told_to(

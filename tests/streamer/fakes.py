@@ -36,6 +36,7 @@ class FakeStream:
         self.latency = lookahead * FRAME_SAMPLES
         self.cost = cost  # seconds a frame
         self.steps = 4
+        self.face: Any = "largest"
         self.closed = False
         self.speech: list[NDArray[np.float32]] = []
         self.tracked = 0
