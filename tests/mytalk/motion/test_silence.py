@@ -26,6 +26,16 @@ def test_speech_opens_before_it_starts_and_shuts_after() -> None:
     assert opened[-1] == 0
 
 
+def test_a_room_before_the_first_word_is_not_speech() -> None:
+    gate = SilenceGate()
+    room = np.random.default_rng(1).uniform(-75, -56, 50).astype(np.float32)
+    room[0] = -80  # the file begins with nothing
+    gate.hear(room)
+    assert [gate.next(2) for _ in range(48)] == [0] * 48
+    gate.hear(np.full(4, -45, np.float32))  # a quiet voice is
+    assert [gate.next(2) for _ in range(4)] == [0.5, 1, 1, 1]
+
+
 def test_it_tells_getting_ready_from_speaking() -> None:
     gate = SilenceGate()
     gate.hear(np.array([-80.0] * 20 + [-20.0] * 5 + [-80.0] * 10, np.float32))
