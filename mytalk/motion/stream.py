@@ -55,6 +55,7 @@ class MotionFrame:
 
     index: int
     lower: NDArray[np.float32]  # (169, 3) canonical
+    voice: float = 1.0  # 0 where nobody speaks and the mouth rests, 1 where somebody does, between them for some frames
 
 
 @dataclass(slots=True)
@@ -220,7 +221,8 @@ class MotionStream:
             share = min(1.0, (index - window.emit.start + 2) / (self._profile.lookahead + 1))
             row = torch.lerp(self._tentative[index], row, share)
         self._history.append(row)
-        return MotionFrame(index, self._shape(mean + LIVELINESS * (row - mean), self._gate.next(self._ahead)))
+        voice = self._gate.next(self._ahead)
+        return MotionFrame(index, self._shape(mean + LIVELINESS * (row - mean), voice), voice)
 
     def _skip(self, window: Window) -> None:
         """Frames without motion: to the windows after them, the mouth was at rest."""
