@@ -93,6 +93,8 @@ class LipSyncStream:
     ) -> None:
         profile = PROFILES[options.profile]
         self.latency = (profile.hop + profile.lookahead) * FRAME_SAMPLES
+        self.mouth_opening = options.mouth_opening  # of the motion to come; may be set at any time
+        self.on_silence = options.on_silence  # likewise, of the pictures to come
         self.speech_samples = 0
         self._model = motion
         self._options = options
@@ -283,7 +285,7 @@ class LipSyncStream:
         """Fades in after the face has come back, and out before it goes."""
         ahead = next((i for i, w in enumerate(self._waiting) if w.face is None), FADE_FRAMES)
         shown = min(1.0, waiting.since_found / FADE_FRAMES, (ahead + 1) / FADE_FRAMES)
-        return shown if self._options.on_silence == "close" else min(shown, self._voice_at(waiting.frame.at))
+        return shown if self.on_silence == "close" else min(shown, self._voice_at(waiting.frame.at))
 
     def _voice_at(self, at: int) -> float:
         """Whether somebody speaks at media time ``at``, after its shape was asked for: 0..1."""
@@ -304,7 +306,7 @@ class LipSyncStream:
         if len(self._shapes) >= 2 and self._shapes[1].index == before.index + 1:
             share = np.float32((at - before.index * FRAME_SAMPLES) / FRAME_SAMPLES)
             lower = lower + share * (self._shapes[1].lower - lower)
-        return open_by(lower, self._options.mouth_opening, self._model)
+        return open_by(lower, self.mouth_opening, self._model)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

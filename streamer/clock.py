@@ -1,4 +1,4 @@
-"""The only place that reads monotonic time. Moments are integers in nanoseconds."""
+"""The only place that reads time. Moments are integers in nanoseconds, monotonic but for :func:`ntp_now`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,15 @@ SAMPLE_NS = 1_000_000_000 // SAMPLE_RATE
 
 MILLISECOND_NS = 1_000_000
 SECOND_NS = 1_000_000_000
+
+
+_NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
+
+
+def ntp_now() -> int:
+    """The wall clock as sender reports give it: seconds since 1900, times 2^32 (RFC 3550, 4)."""
+    seconds, nanoseconds = divmod(time.time_ns(), SECOND_NS)
+    return (seconds + _NTP_EPOCH << 32) | (nanoseconds << 32) // SECOND_NS
 
 
 class Clock(Protocol):

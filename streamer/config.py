@@ -13,12 +13,17 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from streamer.ice_servers import IceServer
+
 ASSETS = Path(str(files("mytalk"))) / "assets"
 
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """One server. Ports: 0 takes a free one. ``ice_servers`` are ``stun:`` or ``turn:`` URLs given to WebRTC."""
+    """One server. Ports: 0 takes a free one.
+
+    ``redirect`` is the URL of another server, for those whom this one has no room for and whose session is not here.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -29,7 +34,11 @@ class ServerConfig:
     max_sessions: int = 2
     portrait: Path | None = None  # None: the embedded portrait
     demo_speech: Path | None = None  # None: the embedded speech
-    ice_servers: tuple[str, ...] = ()
+    ice_servers: tuple[IceServer, ...] = ()  # for clients and for the server itself
+    redirect: str | None = None
+    require_consent: bool = False  # of the person, for a portrait that a client brings
+    recordings: Path | None = None  # folder of the films of sessions that are recorded; None: none may be
+    push_to: tuple[str, ...] = ()  # what the URLs begin with that sessions may be pushed to
 
     @property
     def portrait_path(self) -> Path:

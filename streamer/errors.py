@@ -9,8 +9,12 @@
         ├── UnknownSessionError   404  no such session (any more)
         ├── NoUsableTrackError    406  the offer lacks a track that the session needs
         ├── ConflictError         409  the session has its connection already
+        │   └── NotLiveError           nothing to watch yet; ``retry_after`` seconds
+        ├── StaleError            412  If-Match names an ICE session that is over
         ├── TooLargeError         413  a body over the limit
-        └── MediaTypeError        415  a content type that the route does not read
+        ├── MediaTypeError        415  a content type that the route does not read
+        ├── UnprocessableError    422  understood, but not for this connection
+        └── NoConditionError      428  no If-Match
     EngineError
     └── BusyError                 503  no room, or not ready; ``retry_after`` seconds
     ServerError
@@ -26,12 +30,16 @@ __all__ = [
     "ConflictError",
     "ForbiddenError",
     "MediaTypeError",
+    "NoConditionError",
     "NoUsableTrackError",
     "NotAuthorizedError",
+    "NotLiveError",
     "PortInUseError",
     "RequestError",
+    "StaleError",
     "TooLargeError",
     "UnknownSessionError",
+    "UnprocessableError",
 ]
 
 
@@ -76,6 +84,23 @@ class ConflictError(RequestError):
     code = "conflict"
 
 
+class NotLiveError(ConflictError):
+    """Nothing to watch yet (WHEP, 4.2: 409 with Retry-After)."""
+
+    code = "not_live"
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class StaleError(RequestError):
+    """If-Match names an ICE session that is over (RFC 9725, 4.3.2: 412)."""
+
+    http_status = 412
+    code = "stale"
+
+
 class TooLargeError(RequestError):
     """A body over the limit."""
 
@@ -90,8 +115,22 @@ class MediaTypeError(RequestError):
     code = "media_type"
 
 
+class UnprocessableError(RequestError):
+    """Understood, but not for this connection (RFC 9725, 4.3.1: 422)."""
+
+    http_status = 422
+    code = "unprocessable"
+
+
+class NoConditionError(RequestError):
+    """A PATCH without If-Match (RFC 9725, 4.3.2: 428)."""
+
+    http_status = 428
+    code = "no_condition"
+
+
 class BusyError(EngineError):
-    """No room for another session, or the models are not loaded yet."""
+    """No room for another session or viewer, or the models are not loaded yet."""
 
     code = "busy"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from streamer.clock import MILLISECOND_NS, Clock
@@ -25,10 +26,11 @@ class Event:
 
 
 class Events:
-    """The newest events of one session, oldest first."""
+    """The newest events of one session, oldest first. ``listeners`` hear of each as it happens."""
 
     def __init__(self, clock: Clock) -> None:
         self.counts: Counter[str] = Counter()
+        self.listeners: list[Callable[[Event], None]] = []
         self._clock = clock
         self._born = clock.now()
         self._kept: deque[Event] = deque(maxlen=KEPT)
@@ -38,6 +40,8 @@ class Events:
         event = Event((self._clock.now() - self._born) // MILLISECOND_NS, name, data)
         self._kept.append(event)
         self.counts[name] += 1
+        for listener in list(self.listeners):
+            listener(event)
         return event
 
     def to_json(self) -> list[dict[str, object]]:

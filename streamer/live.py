@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -22,14 +22,18 @@ from streamer.engine import Engine
 from streamer.errors import ConflictError
 from streamer.events import Event, Events
 from streamer.ladder import Rung
+from streamer.messages import NAMES
 from streamer.options import SessionOptions
 from streamer.pacer import Pacer
 from streamer.place import Place
 from streamer.receive import Inbound
-from streamer.speech import CHUNK, CHUNK_TIME, OUTPUT_RATE, SpeechChunk, Stereo, stereo_of
+from streamer.sinks import Sink
+from streamer.speech import CHUNK, CHUNK_TIME, OUTPUT_RATE, SpeechChunk, Stereo, mixed, stereo_of
 from streamer.stored import LoopedSpeech
 from streamer.timeline import HOLD, PictureTimeline, SpeechTimeline, picture_offset
-from streamer.webrtc import VIDEO_RATE, Peer
+from streamer.typed_json import write
+from streamer.voice import Voice
+from streamer.webrtc import VIDEO_RATE, Connection
 
 if TYPE_CHECKING:
     from mytalk.face import Choice
@@ -43,11 +47,15 @@ _TICK = CHUNK_TIME * SAMPLE_NS  # 20 ms
 class Live:
     """One session's media from its connection to its end. ``face`` and ``speech`` None: the peer's own.
 
+    ``peer`` None: a session that has both without a publisher; media begins at once. ``sinks`` get what leaves.
+    ``voice``: what a client streams.
+
     ``generation`` counts barge-ins. Nothing that was said in an older one is heard or seen: what waits on the event
     loop is dropped as ``clear`` is called, and what the engine's thread has under way when it arrives here.
     """
 
     # From when media began:
+    _group: asyncio.TaskGroup
     _origin: int  # ns: media time 0
     _place: Place
     _said_from: int  # media time at which the speech of this generation begins
@@ -60,19 +68,23 @@ class Live:
         options: SessionOptions,
         engine: Engine,
         clock: Clock,
-        peer: Peer,
+        peer: Connection | None,
+        sinks: Sequence[Sink],
         events: Events,
         face: FaceSource | None = None,
         speech: LoopedSpeech | None = None,
+        voice: Voice | None = None,
     ) -> None:
-        self.generation = 0
+        self.generation = voice.generation if voice is not None else 0
         self._options = options
         self._engine = engine
         self._clock = clock
         self._peer = peer
+        self._sinks = sinks
         self._events = events
         self._face = face
         self._stored_speech = speech
+        self._voice = voice
         self._last: Picture | None = None
         self._began = asyncio.Event()
         delay = options.video_delay * SAMPLE_RATE // 1000
@@ -86,22 +98,33 @@ class Live:
 
     async def run(self) -> None:
         """Moves media until it is cancelled."""
-        peer = self._peer
         async with asyncio.TaskGroup() as group:
+            self._group = group
             if self._stored_speech is not None:
                 group.create_task(self._speak(self._stored_speech))
-            elif self._dubbed is not None:
+            if self._dubbed is not None:
                 group.create_task(self._dub(self._dubbed))
-            elif peer.sound_in is not None:
-                group.create_task(self._hear(peer.sound_in))
             if self._face is not None:
                 group.create_task(self._show(self._face))
-            elif peer.pictures_in is not None:
-                group.create_task(self._see(peer.pictures_in))
+            self._receive_from(self._peer)
             await self._began.wait()
             group.create_task(self._tick())
             group.create_task(self._release())
             group.create_task(self._place.run())
+
+    def replace(self, peer: Connection) -> None:
+        """Another publisher in the place of one that has gone; its tracks count their own time."""
+        self._peer = peer
+        if self._began.is_set():
+            self._speech.restart()
+            self._pictures.restart()
+        self._receive_from(peer)
+
+    def _receive_from(self, peer: Connection | None) -> None:
+        if peer is not None and peer.sound_in is not None and self._options.speech == "live":
+            self._group.create_task(self._hear(peer.sound_in))
+        if peer is not None and peer.pictures_in is not None and self._options.source == "live":
+            self._group.create_task(self._see(peer.pictures_in))
 
     def clear(self) -> Event:
         """Barge-in: nothing said so far is heard or seen any more; the mouth comes to rest. New speech goes on at once.
@@ -117,9 +140,12 @@ class Live:
                 self._dubbed.clear()
             self._said_from = self._speech.at
             first_left = self._pacer.clear()
-            self._peer.clear()
+            for sink in self._sinks:
+                sink.clear()
             self._place.clear(first_left)
         self.generation += 1
+        if self._voice is not None and (told := self._voice.clear()).utterance is not None:
+            return self._events.add("playback.finished", **write(told))
         return self._events.add(
             "playback.finished", position=position, interrupted=interrupted, generation=self.generation
         )
@@ -142,6 +168,12 @@ class Live:
         if self._began.is_set():
             self._place.choose(face)
             self._events.add("session.updated", face=face)
+
+    def adjust(self, options: SessionOptions) -> None:
+        """Takes other values of what can be changed live (:mod:`streamer.controls`)."""
+        self._options = options
+        if self._began.is_set():
+            self._place.adjust(options)
 
     @property
     def rung(self) -> Rung:
@@ -211,7 +243,8 @@ class Live:
 
     async def _speak(self, speech: LoopedSpeech) -> None:
         """A stored speech, as it would come from a microphone. A barge-in ends it; it begins again after its pause."""
-        await self._peer.connected.wait()
+        if self._peer is not None:
+            await self._peer.connected.wait()
         self._begin(self._clock.now())
         chunks, generation, position = speech.chunks(), self.generation, 0
         while True:
@@ -222,16 +255,17 @@ class Live:
             position += 1
 
     async def _dub(self, dubbed: DubbedSpeech) -> None:
-        """What a program says, each 20 ms at its time."""
-        await self._peer.connected.wait()
+        """What a client says, as it falls due: where the loop stood still it is late, and none of it is lost."""
+        if self._peer is not None:
+            await self._peer.connected.wait()
         self._begin(self._clock.now())
-        self._speech.pin()
-        position = (self._clock.now() - self._origin) // _TICK
-        dubbed.skip(position * CHUNK)
         while True:
-            await self._clock.sleep_until(self._origin + (position + 1) * _TICK)
-            self._say(self._speech.accept(position * CHUNK, dubbed.take(), self._clock.now()))
-            position += 1
+            at = self._speech.at
+            await self._clock.sleep_until(self._origin + at * SAMPLE_NS + _TICK)
+            samples = dubbed.take()
+            if self._voice is not None:
+                samples = mixed(samples, self._voice.take(at))
+            self._say([self._speech.append(samples)])
 
     async def _see(self, inbound: Inbound) -> None:
         """The peer's camera."""
@@ -258,7 +292,8 @@ class Live:
         """Media time goes on where a track stalls; the sender's reports move the pictures to their speech."""
         while True:
             now = self._clock.now()
-            self._say(self._speech.advance(now))
+            if self._dubbed is None:
+                self._say(self._speech.advance(now))
             media = (now - self._origin) // SAMPLE_NS
             if self._face is None and not self._given:
                 self._place.no_picture_before(max(0, media - HOLD))
@@ -272,6 +307,8 @@ class Live:
             await self._clock.sleep_until(now + _TICK)
 
     def _align(self) -> None:
+        if self._peer is None:
+            return
         sound, pictures = self._peer.sound_in, self._peer.pictures_in
         if sound is None or pictures is None or sound.report is None or pictures.report is None:
             return
@@ -301,10 +338,14 @@ class Live:
         while True:
             now = self._clock.now()
             released = self._pacer.release(now)
-            for chunk in released.sounds:
-                self._peer.sound_out.push(chunk)
-            for frame in released.pictures:
-                self._peer.pictures_out.push(frame)
+            for sink in self._sinks:
+                for chunk in released.sounds:
+                    sink.sound(chunk)
+                for frame in released.pictures:
+                    sink.picture(frame)
+            if self._voice is not None:
+                for told in self._voice.heard(self._pacer.heard):
+                    self._events.add(NAMES[type(told)], **write(told))
             due = self._pacer.next_due()
             await self._clock.sleep_until(now + _TICK if due is None else min(due, now + _TICK))
 

@@ -50,6 +50,10 @@ def prometheus_text(engine: Engine, sessions: Sessions) -> str:
             "Events of sessions, by type",
             [(f'{{type="{name}"}}', count) for name, count in sorted(sessions.events().items())],
         ),
+        *_metric("mytalk_viewers", "gauge", "Viewers by WHEP", [("", sum(len(one.viewers) for one in now))]),
+        *_metric(
+            "mytalk_viewer_packets_total", "counter", "RTP packets sent to them", [("", sessions.viewer_packets())]
+        ),
         *_metric("mytalk_engine_jobs_total", "counter", "Jobs done by the engine and its tracker", [("", engine.jobs)]),
         *_metric("mytalk_engine_busy_seconds_total", "counter", "Time in them", [("", engine.busy_ns / SECOND_NS)]),
         *_metric("mytalk_engine_windows_total", "counter", "Motion windows sampled", [("", engine.windows)]),

@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from aiortc.sdp import MediaDescription, SessionDescription
 
-from streamer.errors import NoUsableTrackError, RequestError
+from streamer.errors import RequestError
+from streamer.trickle import MAX_CANDIDATES
 
 MAX_SECTIONS = 3
 """Media sections an offer may hold: one of audio, one of video, one of data."""
 
 KINDS = {"audio", "video", "application"}
 
-MAX_CANDIDATES = 64
-"""ICE candidates an offer may hold; each one makes the server send checks to an address of the peer's choice."""
-
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An offer that can be answered. The four flags are the peer's wishes."""
+    """An offer that can be answered. What it sends and takes are the peer's wishes.
+
+    ``video_codecs``: names as in ``rtpmap``, small letters, best first. ``candidates``: how many it names.
+    """
 
     sdp: str
+    has_audio: bool
+    has_video: bool
     sends_audio: bool
     sends_video: bool
+    takes_audio: bool
     takes_video: bool
+    video_codecs: tuple[str, ...]
+    candidates: int
 
 
 def read_offer(sdp: str) -> Offer:
-    """Parses an offer. ``RequestError`` (400): not an offer. ``NoUsableTrackError`` (406): no audio in it."""
+    """Parses an offer. ``RequestError`` (400): not an offer."""
     try:
-        description = SessionDescription.parse(_without_mdns(sdp))
+        description = SessionDescription.parse(_cleaned(sdp))
     except Exception as error:  # aiortc's parser raises whatever the text made it trip over
         raise RequestError(f"the offer is not SDP ({type(error).__name__}: need RFC 8866 with WebRTC media)") from error
     sections = description.media
     if not sections:
-        raise RequestError("the offer holds no media section (need at least one of audio)")
+        raise RequestError("the offer holds no media section (need at least one of audio or video)")
     kinds = [section.kind for section in sections]
     if len(kinds) > MAX_SECTIONS or len(set(kinds)) < len(kinds) or not set(kinds) <= KINDS:
         raise RequestError(f"the offer holds {', '.join(kinds)} (need at most one each of audio, video and data)")
-    if sum(len(section.ice_candidates) for section in sections) > MAX_CANDIDATES:
+    candidates = sum(len(section.ice_candidates) for section in sections)
+    if candidates > MAX_CANDIDATES:
         raise RequestError(f"the offer holds more than {MAX_CANDIDATES} candidates (send fewer)")
     _check_security(sections)
     mids = [section.rtp.muxId for section in sections]
@@ -48,16 +56,21 @@ def read_offer(sdp: str) -> Offer:
         raise RequestError(
             "the offer's BUNDLE group names other sections than it holds (need each a=mid once, RFC 9143)"
         )
-    audio = _section(sections, "audio")
-    if audio is None:
-        raise NoUsableTrackError("the offer has no audio (need an audio section, Opus)")
-    video = _section(sections, "video")
+    audio, video = _section(sections, "audio"), _section(sections, "video")
     return Offer(
-        _without_mdns(sdp),
-        sends_audio=audio.direction in ("sendrecv", "sendonly"),
-        sends_video=video is not None and video.direction in ("sendrecv", "sendonly"),
-        takes_video=video is not None and video.direction in ("sendrecv", "recvonly"),
+        _cleaned(sdp),
+        has_audio=audio is not None,
+        has_video=video is not None,
+        sends_audio=audio is not None and audio.direction in _SENDS,
+        sends_video=video is not None and video.direction in _SENDS,
+        takes_audio=audio is not None and audio.direction in _TAKES,
+        takes_video=video is not None and video.direction in _TAKES,
+        video_codecs=tuple(dict.fromkeys(codec.name.lower() for codec in video.rtp.codecs)) if video else (),
+        candidates=candidates,
     )
+
+
+_SENDS, _TAKES = ("sendrecv", "sendonly"), ("sendrecv", "recvonly")
 
 
 def _section(sections: list[MediaDescription], kind: str) -> MediaDescription | None:
@@ -72,9 +85,15 @@ def _check_security(sections: list[MediaDescription]) -> None:
             raise RequestError(f"the offer's {section.kind} lacks a DTLS fingerprint (need a=fingerprint, RFC 8122)")
 
 
-def _without_mdns(sdp: str) -> str:
-    """Browsers hide their address behind ``.local`` names. Waiting for those to resolve helps nobody: the browser's
-    own checks arrive first and show the address (peer-reflexive, RFC 8445, 7.3.1.3)."""
-    lines = sdp.splitlines()
+def _cleaned(sdp: str) -> str:
+    """The offer as aiortc reads it rightly.
+
+    Browsers hide their address behind ``.local`` names. Waiting for those to resolve helps nobody: the browser's own
+    checks arrive first and show the address (peer-reflexive, RFC 8445, 7.3.1.3). And port 0 does not refuse a section
+    that is ``bundle-only`` (RFC 9143, 6).
+    """
+    sections = re.split(r"(?m)^(?=m=)", "\n".join(sdp.splitlines()))
+    bundled = [re.sub(r"^(m=\S+) 0 ", r"\1 9 ", one) if "\na=bundle-only" in one else one for one in sections]
+    lines = "".join(bundled).splitlines()
     kept = [line for line in lines if not (line.startswith("a=candidate:") and ".local " in line)]
     return "\r\n".join(kept) + "\r\n"

@@ -15,16 +15,20 @@ if TYPE_CHECKING:
 
 MAX_STEPS = 50
 MAX_MOUTH_OPENING = 3.0
+MAX_URL = 1024
+
+_SCHEMES = ("rtmp://", "rtmps://", "srt://")
 
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
     """``source``: the peer's camera, or the server's portrait. ``speech``: the peer's microphone, the demo, or what a
-    program gives the session (``stream``).
+    client streams (``stream``).
 
     ``face`` says which one speaks: the largest, or the one nearest to a point (shares of the picture's sides).
     ``on_silence``: the mouth rests, or the picture is shown as it came.
     ``video_delay`` holds the camera's pictures for so many milliseconds: dubbed speech comes that much later.
+    ``record``: into the server's folder of recordings. ``push``: to a streaming server, a URL of RTMP or SRT.
     """
 
     source: Literal["live", "portrait"] = "live"
@@ -33,6 +37,8 @@ class SessionOptions:
     seed: int = 0
     steps: int | None = None
     mouth_opening: float = 1.0
+    record: bool = False
+    push: str | None = None
     video_delay: int = 0
     face: Choice = "largest"
     on_silence: Literal["close", "passthrough"] = "close"
@@ -53,6 +59,11 @@ class SessionOptions:
         _check_number(body, "mouth_opening", (int, float), 0, MAX_MOUTH_OPENING)
         if body.get("steps") is not None:
             _check_number(body, "steps", int, 1, MAX_STEPS)
+        if not isinstance(body.get("record", False), bool):
+            raise RequestError(f"record is {body['record']!r} (need true or false)")
+        push = body.get("push")
+        if push is not None and not (isinstance(push, str) and len(push) <= MAX_URL and push.startswith(_SCHEMES)):
+            raise RequestError("push is no URL to push to (need rtmp://, rtmps:// or srt://)")
         _check_number(body, "video_delay", int, 0, MOST_DELAY * 1000 // SAMPLE_RATE)
         if body.get("video_delay") and body.get("source", "live") != "live":
             raise RequestError("video_delay holds a camera's pictures (need source live, or video_delay 0)")

@@ -5,36 +5,56 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 from mytalk.errors import MyTalkError
 from mytalk.media.face_source import FaceSource
+from streamer import controls
+from streamer.broadcast import Broadcast
 from streamer.clock import MILLISECOND_NS, SECOND_NS, Clock
 from streamer.engine import Engine
-from streamer.errors import ConflictError, UnknownSessionError
+from streamer.errors import BusyError, ConflictError, NotLiveError, UnknownSessionError
 from streamer.events import Event, Events
+from streamer.film import Film
 from streamer.ladder import Rung
 from streamer.live import Live
+from streamer.messages import Scalar
 from streamer.options import SessionOptions
+from streamer.portraits import Consent
+from streamer.pulse import Pulse
+from streamer.sinks import Sink
 from streamer.speech import Stereo
 from streamer.stored import LoopedSpeech
-from streamer.webrtc import Peer
+from streamer.stream import Stream
+from streamer.stream_place import StreamPlace
+from streamer.typed_json import write
+from streamer.viewer import Viewer
+from streamer.voice import Voice
+from streamer.webrtc import Connection, Peer
 
 log = logging.getLogger(__name__)
 
 State = Literal["new", "live", "draining", "closed"]
 
-OFFER_WAIT = 30 * SECOND_NS
-"""A session without an offer ends after this long."""
+OFFER_WAIT = 120 * SECOND_NS
+"""A session that nobody publishes to, or that stores all its media and nobody watches, ends after this long. A person
+pastes a URL into a streaming program meanwhile, or that program comes back after a failure of its network."""
 
-CONNECT_WAIT = 15 * SECOND_NS
-"""A session whose peer never connects ends after this long."""
+MOST_VIEWERS = 200
+"""Viewers of one session at a time."""
 
-SILENCE = 4 * SECOND_NS
-"""A session whose peer sends no datagram at all ends after this long. A live peer sends reports every second."""
+RETRY_VIEWER = 10
+"""Seconds after which a viewer that found no place may ask again."""
+
+RETRY_LIVE = 2
+"""Seconds after which a viewer who came before the first publisher may ask again."""
 
 MOST_FAULTS = 50
 """Frames in a row that cannot be encoded, after which the session ends: its viewer sees or hears nothing."""
+
+FAILED = "a part of the session failed"
 
 _WATCH = SECOND_NS // 2
 
@@ -49,19 +69,33 @@ class Session:
         clock: Clock,
         face: FaceSource | None = None,
         speech: LoopedSpeech | None = None,
+        recordings: Path | None = None,
     ) -> None:
         self.id = secrets.token_urlsafe(16)
-        self.token = secrets.token_urlsafe(32)
+        self.token = secrets.token_urlsafe(32)  # of its owner
+        self.view_token = secrets.token_urlsafe(32)  # of those who may watch it
         self.options = options
         self.state: State = "new"
         self.reason = ""  # why it ended
         self.events = Events(clock)
+        self.broadcast = Broadcast()
+        self.consent: Consent | None = None  # of the person on a client's own portrait
+        self.voice = Voice() if options.speech == "stream" else None
+        self.streaming = StreamPlace(self, clock)
+        self.publisher: Connection | None = None  # the peer of a call, or who publishes by WHIP
+        self.viewers: dict[str, Viewer] = {}
         self._engine = engine
         self._clock = clock
+        self._recordings = recordings
+        self._films: list[Film] = []
         self._face = face  # None: the peer's camera
         self._stored_speech = speech  # None: the peer's microphone
         self._claimed = False
-        self._peer: Peer | None = None
+        self._is_call = False
+        self._faults = 0  # of encoders, told so far
+        self._past_packets = 0  # sent to viewers that have gone
+        self._pulses: dict[str, Pulse] = {}  # of connections, by id
+        self._idle_since = clock.now()  # nobody has published or, where nobody need, watched since
         self._live: Live | None = None
         self._attached = asyncio.Event()
         self._ended = asyncio.Event()
@@ -71,29 +105,100 @@ class Session:
     # --- for the server
 
     def claim(self) -> None:
-        """Reserves the session for one offer. Raises ``ConflictError`` for a second one."""
-        if self._claimed or self.state != "new":
+        """Reserves the session for one who publishes. Raises ``ConflictError`` while another does."""
+        if self.state in ("draining", "closed"):
+            raise UnknownSessionError("the session has ended (make another)")
+        if self._claimed:
             raise ConflictError("the session has its offer already (need one session a connection; make another)")
         self._claimed = True
 
     def release(self) -> None:
-        """Takes back a claim whose offer could not be answered."""
+        """Takes back a claim whose offer could not be answered, or whose publisher has gone."""
         self._claimed = False
 
     def attach(self, peer: Peer) -> None:
-        """Takes the answered peer; media flows as soon as it connects. ``UnknownSessionError``: it ended meanwhile."""
-        if self._ended.is_set():
-            raise UnknownSessionError("the session ended while its offer was answered (make another)")
-        self._peer = peer
-        self._live = Live(self.options, self._engine, self._clock, peer, self.events, self._face, self._stored_speech)
-        self.state = "live"
-        self._attached.set()
+        """Takes the answered peer of a call; media flows as soon as it connects, and the session ends with it.
+        ``UnknownSessionError``: it ended meanwhile."""
+        self._check_open()
+        if self._live is not None:
+            raise ConflictError("the session is live already (watch it by WHEP)")
+        self._is_call = True
+        self._go_live(peer, [peer])
+
+    def publish(self, publisher: Connection) -> None:
+        """Takes an answered publisher. When it goes another may come. ``UnknownSessionError``: it ended meanwhile."""
+        if self._live is None:
+            self._go_live(publisher, [])
+            return
+        self._check_open()
+        self.publisher = publisher
+        self._live.replace(publisher)
+
+    def admit_viewer(self) -> None:
+        """Raises ``NotLiveError`` while there is nothing to watch, ``BusyError`` where there is no place."""
+        self._begin_alone()
+        if self.state != "live":
+            raise NotLiveError(f"the session is {self.state}: nobody publishes to it (ask again)", RETRY_LIVE)
+        if len(self.viewers) >= MOST_VIEWERS:
+            raise BusyError(f"all {MOST_VIEWERS} places of viewers are taken (ask again)", RETRY_VIEWER)
+
+    def watch(self, viewer: Viewer) -> None:
+        """Takes an answered viewer. ``UnknownSessionError``: the session ended meanwhile."""
+        self._check_open()
+        self.viewers[viewer.id] = viewer
+
+    @property
+    def viewer_packets(self) -> int:
+        """RTP packets sent to viewers so far."""
+        return self._past_packets + sum(viewer.packets for viewer in self.viewers.values())
+
+    async def drop(self, connection: Connection) -> None:
+        """Closes a publisher or viewer; the session goes on."""
+        viewer = self.viewers.pop(connection.id, None)
+        self._past_packets += viewer.packets if viewer is not None else 0
+        self._pulses.pop(connection.id, None)
+        if connection is self.publisher:
+            self.publisher = None
+            self.release()
+        await connection.close()
 
     def clear(self) -> Event:
         """Barge-in, see :meth:`streamer.live.Live.clear`. Raises ``ConflictError`` where nothing can have been said."""
+        if self._live is None and self.voice is not None:
+            return self.events.add("playback.finished", **write(self.voice.clear()))
         if self._live is None or self.state != "live":
             raise ConflictError(f"the session is {self.state} (need it live to interrupt it)")
         return self._live.clear()
+
+    def open_stream(self, resume: str | None) -> Stream:
+        """A stream for a client, or the one to be resumed. Raises ``ConflictError`` or ``ProtocolError``."""
+        self._check_open()
+        if resume is not None:
+            return self.streaming.resume(resume)
+        stream = self.streaming.open()
+        self._begin_alone()
+        return stream
+
+    def without_stream(self) -> None:
+        """The stream has gone for good: so has the session, if it had nothing else."""
+        if self._needs_nobody and not self._claimed and not self.viewers:
+            self._end("its client left")
+
+    @property
+    def controls(self) -> dict[str, Scalar]:
+        """Those that can be changed live, with their values."""
+        return controls.values(self.options, self._engine.steps)
+
+    def control(self, changes: Mapping[str, Scalar]) -> None:
+        """Changes controls. Raises ``ProtocolError`` and changes none where one of them cannot be."""
+        self.options = controls.changed(self.options, changes)
+        if self._live is not None:
+            self._live.adjust(self.options)
+        self.events.add("session.updated", controls=self.controls)
+
+    def stop(self, reason: str) -> None:
+        """Ends the session, soon."""
+        self._end(reason)
 
     def say(self, samples: Stereo, at: int | None = None) -> None:
         """Dubbed speech, see :meth:`streamer.live.Live.say`. Raises ``ConflictError`` where the session is not live."""
@@ -134,7 +239,7 @@ class Session:
                 for task in tasks:
                     task.cancel()
         except* Exception as failures:
-            self.reason = "a part of the session failed"
+            self.reason = FAILED
             log.exception("session %s failed", self.id[:6], exc_info=failures)
         finally:
             await self._free()
@@ -153,46 +258,93 @@ class Session:
         try:
             if self._live is not None:
                 self._live.close()
-            if self._peer is not None:
-                await self._peer.close()
+            self.streaming.close(self.reason, failed=self.reason == FAILED)
+            await asyncio.gather(*(film.close() for film in self._films))
+            connections = [*self.viewers.values(), *([self.publisher] if self.publisher is not None else [])]
+            await asyncio.gather(*(connection.close() for connection in connections))
         finally:
+            self._past_packets = self.viewer_packets
+            self.viewers.clear()
             self.state = "closed"
             self._closed.set()
 
+    def _check_open(self) -> None:
+        if self._ended.is_set():
+            raise UnknownSessionError("the session ended while its offer was answered (make another)")
+
+    @property
+    def _needs_nobody(self) -> bool:
+        """Whether it has a face and a speech without anyone who publishes."""
+        return self._face is not None and self.options.speech != "live"
+
+    def _begin_alone(self) -> None:
+        if self._live is None and self._needs_nobody:
+            self._go_live(None, [])
+
+    def _go_live(self, publisher: Connection | None, sinks: list[Sink]) -> None:
+        self._check_open()
+        self.publisher = publisher
+        self._films = [Film(target, self.broadcast, self._film_failed) for target in self._film_targets()]
+        everywhere = [*sinks, self.broadcast, self.streaming, *self._films]
+        stored = (self._face, self._stored_speech, self.voice)
+        self._live = Live(self.options, self._engine, self._clock, publisher, everywhere, self.events, *stored)
+        self.state = "live"
+        self._attached.set()
+
+    def _film_targets(self) -> list[Path | str]:
+        targets: list[Path | str] = []
+        if self.options.record and self._recordings is not None:
+            targets.append(self._recordings / f"{self.id}.mp4")
+        return [*targets, self.options.push] if self.options.push is not None else targets
+
+    def _film_failed(self, reason: str) -> None:
+        self.events.add("error", code="film", message=f"a recording or push ended: {reason}", fatal=False)
+
     async def _run_live(self) -> None:
         await self._attached.wait()
-        assert self._peer is not None
         assert self._live is not None
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._end_with(self._peer))
+            if self._is_call and self.publisher is not None:
+                group.create_task(self._end_with(self.publisher))
+            group.create_task(self.broadcast.run())
             group.create_task(self._live.run())
 
-    async def _end_with(self, peer: Peer) -> None:
+    async def _end_with(self, peer: Connection) -> None:
         await peer.gone.wait()
         self._end("the peer left")
 
     async def _watch(self) -> None:
-        """Ends the session when its peer is gone, whether or not it said goodbye."""
-        heard, heard_at, faults = 0, self._born, 0
+        """Lets go of connections that are gone, whether or not they said goodbye, and ends a session without any."""
         while True:
             await self._clock.sleep_until(self._clock.now() + _WATCH)
             now = self._clock.now()
-            peer = self._peer
-            if peer is None:
-                if now - self._born > OFFER_WAIT:
-                    self._end("no offer came")
-                heard_at = now
-                continue
-            datagrams = await peer.datagrams()
-            if datagrams != heard:
-                heard, heard_at = datagrams, now
-            count, in_a_row = peer.encoder_faults
-            if count > faults:
-                self.events.add("error", code="encoder", message="frames could not be encoded", count=count)
-                faults = count
-            if in_a_row >= MOST_FAULTS:
-                self._end("its frames cannot be encoded")
-            if peer.gone.is_set():
-                self._end("the peer left")
-            elif now - heard_at > (SILENCE if peer.connected.is_set() else CONNECT_WAIT):
-                self._end("the peer fell silent" if peer.connected.is_set() else "the peer never connected")
+            self._count_faults()
+            for connection in [*self.viewers.values(), *([self.publisher] if self.publisher is not None else [])]:
+                pulse = self._pulses.setdefault(connection.id, Pulse(now))
+                heard, connected = await connection.datagrams(), connection.connected.is_set()
+                reason = pulse.stopped(heard, now, connected=connected, owing=connection.owes())
+                if connection.gone.is_set():
+                    reason = "the peer left"
+                if reason is None:
+                    continue
+                if self._is_call and connection is self.publisher:
+                    self._end(reason)
+                else:
+                    await self.drop(connection)
+            self._end_where_idle(now)
+
+    def _end_where_idle(self, now: int) -> None:
+        if self._claimed or (self._needs_nobody and self.viewers) or self.streaming.stream is not None:
+            self._idle_since = now
+        elif now - self._idle_since > OFFER_WAIT:
+            self._end("no offer came" if self._live is None else "nobody published or watched any longer")
+
+    def _count_faults(self) -> None:
+        """Frames that could not be encoded: told as they come, and the end of a session that has nothing else."""
+        calls, calls_in_a_row = self.publisher.encoder_faults if self.publisher is not None else (0, 0)
+        count = calls + self.broadcast.faults.count
+        if count > self._faults:
+            self.events.add("error", code="encoder", message="frames could not be encoded", count=count)
+            self._faults = count
+        if max(calls_in_a_row, self.broadcast.faults.in_a_row) >= MOST_FAULTS:
+            self._end("its frames cannot be encoded")

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from mytalk.media.face_source import FaceSource, open_face
+from mytalk.media.face_source import FaceSource, StillSource, open_face
 from streamer.admission import refusal
 from streamer.clock import Clock
 from streamer.config import ServerConfig
 from streamer.engine import Engine
-from streamer.errors import BusyError, UnknownSessionError
+from streamer.errors import BusyError, ForbiddenError, RequestError, UnknownSessionError
 from streamer.ladder import Rung
 from streamer.options import SessionOptions
+from streamer.portraits import Consent, check_consent, read_portrait
 from streamer.session import Session
 from streamer.stored import LoopedSpeech
+from streamer.stream_place import STOPPING
 
 RETRY_LOADING = 2
 """Seconds after which a client that came while the models were loading may ask again."""
@@ -31,21 +33,37 @@ class Sessions:
         self.draining = False
         self._past: Counter[str] = Counter()  # pictures of closed sessions
         self._past_events: Counter[str] = Counter()
+        self._past_packets = 0  # sent to viewers of closed sessions
         self._config = config
         self._engine = engine
-        self._clock = clock
+        self.clock = clock
         self._sessions: dict[str, tuple[Session, asyncio.Task[None]]] = {}
         self._portrait: FaceSource | None = None
         self._speech: LoopedSpeech | None = None
         self._reading = asyncio.Lock()
 
-    async def create(self, options: SessionOptions) -> Session:
-        """A new session. ``BusyError``: no room for it. ``InputError``: a stored file cannot be read."""
+    async def read_face(self, picture: bytes, options: SessionOptions, consent: Consent | None) -> StillSource:
+        """A client's own portrait. Raises ``InputError`` where it may not or cannot be one; ``BusyError`` as below."""
+        if options.source != "portrait":
+            raise RequestError(f"a portrait, but the source is {options.source} (need portrait, or none)")
+        check_consent(consent, required=self._config.require_consent)
         self._admit()
-        face = await self._read_portrait() if options.source == "portrait" else None
+        async with self._reading:  # one at a time: it takes a core
+            return await asyncio.to_thread(read_portrait, picture)
+
+    async def create(
+        self, options: SessionOptions, face: FaceSource | None = None, consent: Consent | None = None
+    ) -> Session:
+        """A new session; ``face``: a client's own. ``BusyError``: no room for it. ``InputError``: a stored file cannot
+        be read."""
+        self._check_films(options)
+        self._admit()
+        if face is None and options.source == "portrait":
+            face = await self._read_portrait()
         speech = await self._read_speech() if options.speech == "demo" else None
         self._admit()
-        session = Session(options, self._engine, self._clock, face, speech)
+        session = Session(options, self._engine, self.clock, face, speech, self._config.recordings)
+        session.consent = consent
         task = asyncio.create_task(session.run(), name=f"session {session.id[:6]}")
         self._sessions[session.id] = (session, task)
         task.add_done_callback(lambda _: self._forget(session))
@@ -65,7 +83,7 @@ class Sessions:
         """Refuses new sessions and ends the others."""
         self.draining = True
         tasks = [task for _, task in self._sessions.values()]
-        await asyncio.gather(*(session.end("the server is stopping") for session in self.all()))
+        await asyncio.gather(*(session.end(STOPPING) for session in self.all()))
         await asyncio.gather(*tasks)
 
     def pictures(self) -> Counter[str]:
@@ -74,6 +92,10 @@ class Sessions:
         for session in self.all():
             total.update(session.pictures())
         return total
+
+    def viewer_packets(self) -> int:
+        """RTP packets sent to all viewers so far."""
+        return self._past_packets + sum(session.viewer_packets for session in self.all())
 
     def events(self) -> Counter[str]:
         """Events of all sessions so far, by type."""
@@ -95,11 +117,18 @@ class Sessions:
         if reason is not None:
             raise BusyError(f"{reason} (wait for one to end)", RETRY_FULL)
 
+    def _check_films(self, options: SessionOptions) -> None:
+        if options.record and (self._config.recordings is None or not self._config.recordings.is_dir()):
+            raise RequestError("this server keeps no recordings (start it with --recordings FOLDER, which must exist)")
+        if options.push is not None and not options.push.startswith(self._config.push_to or ("never",)):
+            raise ForbiddenError("this server does not push there (start it with --push-to, and how such URLs begin)")
+
     def _forget(self, session: Session) -> None:
         self._sessions.pop(session.id, None)
         self.ended[session.reason] += 1
         self._past.update(session.pictures())
         self._past_events.update(session.events.counts)
+        self._past_packets += session.viewer_packets
 
     async def _read_portrait(self) -> FaceSource:
         async with self._reading:

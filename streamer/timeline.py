@@ -141,6 +141,16 @@ class SpeechTimeline:
             return joining + self._whole_chunks()
         return self._whole_chunks()
 
+    def restart(self) -> None:
+        """The next packet is another track's: it takes its place by when it comes."""
+        self._offset = None
+        self._reckoning = Reckoning()
+
+    def append(self, samples: Stereo) -> SpeechChunk:
+        """The next 20 ms of speech that comes just when it is asked for, and so has no time of its own."""
+        self._next += CHUNK
+        return SpeechChunk((self._next - CHUNK) // CHUNK * CHUNK_TIME, samples)
+
     def clear(self) -> None:
         """Barge-in: the part of a chunk that has been said becomes silence."""
         self._parts = deque(np.zeros_like(part) for part in self._parts)
@@ -254,6 +264,11 @@ class PictureTimeline:
         if self._wanted is not None:
             self._offset += max(-_SLEW, min(_SLEW, self._wanted - self._offset))
         return self._put(track + self._offset)
+
+    def restart(self) -> None:
+        """The next picture is another track's: it takes its place by when it comes."""
+        self._offset = self._wanted = None
+        self._reckoning = Reckoning()
 
     def hold(self, now: int, step: int) -> int | None:
         """Media time at which the last picture is to be shown again, or None while the camera keeps up."""

@@ -1,27 +1,31 @@
-"""One WebRTC connection: what the peer sends comes in bounded and aligned, what the pacer releases goes out."""
+"""WebRTC connections: what a peer sends comes in bounded and aligned, what the pacer releases goes out."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import re
+import secrets
 from collections import deque
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
 import av
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpSender
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCRtpSender
 from aiortc import RTCSessionDescription as Description
 from aiortc.exceptions import OperationError
 from aiortc.mediastreams import MediaStreamError
 
 from mytalk.picture import VideoFrame
-from streamer import encoders
-from streamer.errors import NoUsableTrackError, RequestError
+from streamer import encoders, ice_restart
+from streamer.errors import NoUsableTrackError, RequestError, UnprocessableError
+from streamer.ice_servers import IceServer
 from streamer.offer import Offer
 from streamer.receive import Inbound
 from streamer.speech import SpeechChunk
 from streamer.timeline import timestamp
+from streamer.trickle import MAX_CANDIDATES, Fragment, write_fragment
 
 log = logging.getLogger(__name__)
 
@@ -77,19 +81,24 @@ class OutboundTrack(MediaStreamTrack):
         self._filled.set()
 
 
-class Peer:
-    """The server's end of one connection. ``connected`` and ``gone`` are set once each, whoever caused it."""
+class Connection:
+    """The server's end of one connection. ``connected`` and ``gone`` are set once each, whoever caused it.
 
-    def __init__(self, ice_servers: Sequence[str] = ()) -> None:
+    As it is, it receives (WHIP); subclasses add what they send. ``etag`` names its ICE session (RFC 9725, 4.3.1).
+    """
+
+    def __init__(self, ice_servers: Sequence[IceServer] = ()) -> None:
+        self.id = secrets.token_urlsafe(16)
+        self.etag = _new_etag()
         self.connected = asyncio.Event()
         self.gone = asyncio.Event()
         self.sound_in: Inbound | None = None
         self.pictures_in: Inbound | None = None
-        self.sound_out = OutboundTrack("audio")
-        self.pictures_out = OutboundTrack("video")
-        self._faults: list[encoders.Faults] = []
+        self._candidates = 0  # that the peer named so far
+        self._restarts: set[asyncio.Task[bool]] = set()
         # With no ICE server named, aiortc would ask a public one and wait 5 s where it does not answer.
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[RTCIceServer(url) for url in ice_servers]))
+        servers = [server.to_rtc() for server in ice_servers]
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         self._connection.on("connectionstatechange", self._on_state)
         self._connection.on("track", self._on_track)
 
@@ -99,9 +108,7 @@ class Peer:
         Raises ``NoUsableTrackError`` where no codec is common, ``RequestError`` where aiortc refuses the offer.
         """
         connection = self._connection
-        connection.addTrack(self.sound_out)
-        if offer.takes_video or offer.sends_video:
-            connection.addTrack(self.pictures_out)
+        self._add_media(offer)
         for transceiver in connection.getTransceivers():
             if transceiver.kind == "audio":
                 known = RTCRtpSender.getCapabilities("audio").codecs
@@ -115,21 +122,64 @@ class Peer:
             Exception
         ) as error:  # aiortc trips over an offer in whatever way; the server's own faults are not in here
             raise RequestError(f"the offer cannot be answered: {str(error) or type(error).__name__}") from error
-        for transceiver in connection.getTransceivers():
-            if transceiver._codecs:
-                faults = encoders.install(transceiver.sender, transceiver._codecs[0])
-                self._faults += [faults] if faults is not None else []
+        self._candidates = offer.candidates
+        self._negotiated()
         return connection.localDescription.sdp
+
+    async def trickle(self, fragment: Fragment) -> None:
+        """Takes candidates that came after the offer. ``RequestError``: too many; ``UnprocessableError``: another ICE
+        session's."""
+        if fragment.username not in (None, self.remote_username):
+            raise UnprocessableError("the fragment's ice-ufrag is not this ICE session's (to restart: If-Match: *)")
+        self._candidates += len(fragment.candidates)
+        if self._candidates > MAX_CANDIDATES:
+            raise RequestError(f"the peer named more than {MAX_CANDIDATES} candidates (send fewer)")
+        mids = [transceiver.mid for transceiver in self._connection.getTransceivers()]
+        for candidate in fragment.candidates:
+            if candidate.sdpMid not in mids or len(self._transports) == 1:
+                candidate.sdpMid, candidate.sdpMLineIndex = mids[0], None  # of a bundle, the first names them all
+            await self._connection.addIceCandidate(candidate)
+        if fragment.complete:
+            await self._connection.addIceCandidate(None)
+
+    async def restart_ice(self, fragment: Fragment) -> str:
+        """Takes new credentials; gives the answer's fragment. ``etag`` is another one from here on.
+
+        Raises ``UnprocessableError`` for an offer that was not bundled.
+        """
+        assert fragment.username is not None
+        assert fragment.password is not None
+        if len(self._transports) != 1:
+            raise UnprocessableError("the media are not bundled: ICE cannot be restarted (make another connection)")
+        [transport] = self._transports
+        ice_restart.renew(transport._connection, fragment.username, fragment.password)
+        transport.iceGatherer._remote_candidates_end = False
+        self.etag = _new_etag()
+        self._candidates = 0
+        await self.trickle(fragment)
+        task = asyncio.create_task(ice_restart.agree(transport._connection), name="ICE restart")
+        self._restarts.add(task)
+        task.add_done_callback(self._restarts.discard)
+        mine = transport.iceGatherer.getLocalParameters()
+        mid = self._connection.getTransceivers()[0].mid or "0"
+        candidates = transport.iceGatherer.getLocalCandidates()
+        return write_fragment(mine.usernameFragment, mine.password, mid, candidates)
+
+    @property
+    def remote_username(self) -> str | None:
+        """The peer's present ICE username fragment."""
+        offered = self._connection.remoteDescription
+        started = next((transport._connection.remote_username for transport in self._transports), None)
+        return started or (_username_in(offered.sdp) if offered is not None else None)
 
     @property
     def encoder_faults(self) -> tuple[int, int]:
         """Frames that could not be encoded, and how many in a row of late."""
-        return sum(one.count for one in self._faults), max((one.in_a_row for one in self._faults), default=0)
+        return 0, 0
 
-    def clear(self) -> None:
-        """Barge-in: nothing that waits to be encoded leaves."""
-        self.sound_out.clear()
-        self.pictures_out.clear()
+    def owes(self) -> bool:
+        """Whether the peer has had something to send, or to report on, since the last call."""
+        return True
 
     async def datagrams(self) -> int:
         """Datagrams received so far on all transports."""
@@ -139,6 +189,8 @@ class Peer:
     async def close(self) -> None:
         """Frees sockets, threads and tasks."""
         self.gone.set()
+        for task in self._restarts:
+            task.cancel()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._connection.close()
@@ -146,8 +198,21 @@ class Peer:
             log.error("a connection did not close within %s s", CLOSE_TIMEOUT)
         except Exception:
             log.exception("a connection did not close")
-        self.sound_out.stop()
-        self.pictures_out.stop()
+
+    def _add_media(self, offer: Offer) -> None:
+        """Before the offer is taken: what this end sends and receives."""
+        if offer.has_audio:
+            self._connection.addTransceiver("audio", direction="recvonly")
+        if offer.has_video:
+            self._connection.addTransceiver("video", direction="recvonly")
+
+    def _negotiated(self) -> None:
+        """After the answer is made and before media flows."""
+
+    @property
+    def _transports(self) -> set[Any]:
+        """The ICE transports: one, where the media are bundled."""
+        return {transceiver.receiver.transport.transport for transceiver in self._connection.getTransceivers()}
 
     def _on_state(self) -> None:
         state = self._connection.connectionState
@@ -162,3 +227,55 @@ class Peer:
             self.sound_in = Inbound(receiver)
         else:
             self.pictures_in = Inbound(receiver)
+
+
+class Peer(Connection):
+    """One end of a call: sends and receives on the same connection, with encoders of its own. A sink."""
+
+    def __init__(self, ice_servers: Sequence[IceServer] = ()) -> None:
+        super().__init__(ice_servers)
+        self.sound_out = OutboundTrack("audio")
+        self.pictures_out = OutboundTrack("video")
+        self._faults: list[encoders.Faults] = []
+
+    def sound(self, chunk: SpeechChunk) -> None:
+        """Sends it now."""
+        self.sound_out.push(chunk)
+
+    def picture(self, frame: VideoFrame) -> None:
+        """Sends it now."""
+        self.pictures_out.push(frame)
+
+    def clear(self) -> None:
+        """Barge-in: nothing that waits to be encoded leaves."""
+        self.sound_out.clear()
+        self.pictures_out.clear()
+
+    @property
+    def encoder_faults(self) -> tuple[int, int]:
+        return sum(one.count for one in self._faults), max((one.in_a_row for one in self._faults), default=0)
+
+    async def close(self) -> None:
+        await super().close()
+        self.sound_out.stop()
+        self.pictures_out.stop()
+
+    def _add_media(self, offer: Offer) -> None:
+        self._connection.addTrack(self.sound_out)
+        if offer.has_video:
+            self._connection.addTrack(self.pictures_out)
+
+    def _negotiated(self) -> None:
+        for transceiver in self._connection.getTransceivers():
+            if transceiver._codecs:
+                faults = encoders.install(transceiver.sender, transceiver._codecs[0])
+                self._faults += [faults] if faults is not None else []
+
+
+def _new_etag() -> str:
+    return f'"{secrets.token_hex(6)}"'
+
+
+def _username_in(sdp: str) -> str | None:
+    found = re.search(r"^a=ice-ufrag:(\S+)", sdp, re.MULTILINE)
+    return found[1] if found else None

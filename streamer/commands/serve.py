@@ -8,6 +8,7 @@ from pathlib import Path
 
 from streamer.commands.weights_options import add_weights_options
 from streamer.config import ServerConfig
+from streamer.ice_servers import IceServer
 from streamer.server import serve
 
 
@@ -25,7 +26,23 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--portrait", type=Path, help="picture or clip of portrait sessions (default: the embedded one)"
     )
     parser.add_argument(
-        "--ice-server", action="append", default=[], metavar="URL", help="stun: or turn: URL, repeatable"
+        "--ice-server",
+        action="append",
+        default=[],
+        metavar="SERVER",
+        help="'stun:HOST', or 'turn:HOST USER SECRET' in one word; repeatable",
+    )
+    parser.add_argument("--redirect", metavar="URL", help="another server, for whom this one has no room (307)")
+    parser.add_argument(
+        "--require-consent", action="store_true", help="refuse portraits of clients without the person's consent"
+    )
+    parser.add_argument("--recordings", type=Path, metavar="FOLDER", help="sessions may ask to be recorded into it")
+    parser.add_argument(
+        "--push-to",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="sessions may ask to be pushed to URLs that begin so, as rtmp://HOST/; repeatable",
     )
     parser.add_argument("--verbose", action="store_true", help="log every step")
     parser.set_defaults(run=run)
@@ -43,7 +60,11 @@ def run(args: argparse.Namespace) -> int:
         dtype=args.dtype,
         max_sessions=args.max_sessions,
         portrait=args.portrait,
-        ice_servers=tuple(args.ice_server),
+        ice_servers=tuple(IceServer.parse(text) for text in args.ice_server),
+        redirect=args.redirect,
+        require_consent=args.require_consent,
+        recordings=args.recordings,
+        push_to=tuple(args.push_to),
     )
     serve(config, lambda url: print(f"Serving at {url} (Ctrl-C to stop)", flush=True))
     return 0

@@ -19,7 +19,7 @@ class Call {
 
   async connect(camera) {
     this.camera = camera;
-    const iceServers = this.session.ice_servers.map((urls) => ({ urls }));
+    const iceServers = this.session.ice_servers;
     const connection = new RTCPeerConnection({ iceServers });
     this.connection = connection;
     const result = new MediaStream();

@@ -77,7 +77,7 @@ class Ear:
         self.seen: list[tuple[VideoFrame, int]] = []
         self.sound_out, self.pictures_out = OutboundTrack("audio"), OutboundTrack("video")
 
-    clear = Peer.clear
+    sound, picture, clear = Peer.sound, Peer.picture, Peer.clear
 
     def take(self) -> list[int]:
         """What has left since the last call; each chunk's packet says the same as its samples."""
@@ -113,7 +113,8 @@ class Call:
         self.peer = Ear(self.clock, camera)
         self.peer.connected.set()
         peer, events = cast(Peer, self.peer), Events(self.clock)
-        self.live = Live(options or SessionOptions(), engine, self.clock, peer, events, face, speech)
+        usual = SessionOptions(source="portrait" if face else "live", speech="demo" if speech else "live")
+        self.live = Live(options or usual, engine, self.clock, peer, [peer], events, face, speech)
         self.task = asyncio.create_task(self.live.run())
 
     @property

@@ -48,7 +48,7 @@ def reason(body: dict[str, Any]) -> str:
 async def test_a_session_says_where_it_is_who_may_use_it_and_that_it_is_synthetic(client: Client) -> None:
     status, body, headers = await request(client, "POST", "/v1/sessions", json={})
     assert status == 201
-    assert set(body) == {"id", "state", "token", "urls", "ice_servers", "disclosure"}
+    assert set(body) == {"id", "state", "token", "view_token", "urls", "ice_servers", "disclosure"}
     assert "synthetic" in body["disclosure"]
     assert len(body["id"]) >= 20
     assert headers["Location"] == body["urls"]["session"]

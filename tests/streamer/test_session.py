@@ -13,7 +13,8 @@ from streamer.clock import SECOND_NS, FakeClock, SystemClock
 from streamer.engine import Engine
 from streamer.errors import ConflictError, UnknownSessionError
 from streamer.options import SessionOptions
-from streamer.session import CONNECT_WAIT, OFFER_WAIT, SILENCE, Session
+from streamer.pulse import CONNECT_WAIT, SILENCE
+from streamer.session import OFFER_WAIT, Session
 from streamer.webrtc import Peer
 
 
@@ -22,6 +23,7 @@ class SilentPeer:
 
     def __init__(self) -> None:
         self.connected, self.gone = asyncio.Event(), asyncio.Event()
+        self.id = "silent"
         self.sound_in = self.pictures_in = None
         self.count = 0
         self.encoder_faults = (0, 0)
@@ -29,6 +31,9 @@ class SilentPeer:
 
     async def datagrams(self) -> int:
         return self.count
+
+    def owes(self) -> bool:
+        return True
 
     async def close(self) -> None:
         self.closed = True

@@ -1,0 +1,51 @@
+"""Speech in, a talking face out: a MyTalk streamer's client. ``connect`` for asyncio, ``connect_sync`` for scripts."""
+
+from mytalk_client.errors import ClientError, DeviceError, EndedError, LostError, RefusedError
+from mytalk_client.http import SessionInfo, create_session, end_session
+from mytalk_client.messages import (
+    Audio,
+    Error,
+    Event,
+    OutputDropped,
+    PlaybackFinished,
+    PlaybackStarted,
+    SessionEnded,
+    SessionResumed,
+    SessionUpdated,
+    SpeechCommitted,
+    SpeechDropped,
+    SpeechFormat,
+    SpeechLate,
+    Video,
+)
+from mytalk_client.session import Session, connect
+from mytalk_client.sync import SyncSession, connect_sync
+
+__all__ = [
+    "Audio",
+    "ClientError",
+    "DeviceError",
+    "EndedError",
+    "Error",
+    "Event",
+    "LostError",
+    "OutputDropped",
+    "PlaybackFinished",
+    "PlaybackStarted",
+    "RefusedError",
+    "Session",
+    "SessionEnded",
+    "SessionInfo",
+    "SessionResumed",
+    "SessionUpdated",
+    "SpeechCommitted",
+    "SpeechDropped",
+    "SpeechFormat",
+    "SpeechLate",
+    "SyncSession",
+    "Video",
+    "connect",
+    "connect_sync",
+    "create_session",
+    "end_session",
+]

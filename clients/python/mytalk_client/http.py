@@ -1,0 +1,98 @@
+"""Making and ending sessions over HTTP, with the standard library alone: calls block, and belong on a thread."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mytalk_client.errors import ClientError, LostError, RefusedError
+
+TIMEOUT = 30.0
+"""Seconds that a request may take."""
+
+Consent = Mapping[str, str]
+"""Of the person on a portrait: ``who``, ``when`` and ``purpose``."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """Where a session is and who may use it. ``urls`` are whole: ``webrtc``, ``whip``, ``whep``, ``stream``..."""
+
+    id: str
+    token: str
+    urls: Mapping[str, str]
+    disclosure: str = ""
+
+
+def create_session(
+    url: str,
+    api_key: str | None = None,
+    *,
+    portrait: bytes | None = None,
+    consent: Consent | None = None,
+    **options: object,
+) -> SessionInfo:
+    """``POST /v1/sessions`` with ``options`` and, for a face of your own, the bytes of a picture and its consent.
+
+    Raises ``RefusedError`` or ``LostError``.
+    """
+    if portrait is None:
+        body, content_type = json.dumps(options).encode(), "application/json"
+    else:
+        body, content_type = _multipart(dict(options) | {"consent": dict(consent or {})}, portrait)
+    answer = _request("POST", f"{url.rstrip('/')}/v1/sessions", api_key, body, content_type)
+    try:
+        urls = {name: url.rstrip("/") + path for name, path in answer["urls"].items()}
+        return SessionInfo(answer["id"], answer["token"], urls, answer.get("disclosure", ""))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ClientError(f"{url} does not answer as a MyTalk streamer does (without {error})") from error
+
+
+def end_session(info: SessionInfo) -> None:
+    """``DELETE`` it. Raises ``RefusedError`` or ``LostError``."""
+    _request("DELETE", info.urls["session"], info.token)
+
+
+def _multipart(options: Mapping[str, Any], portrait: bytes) -> tuple[bytes, str]:
+    """RFC 7578."""
+    border = secrets.token_hex(16)
+    parts = [("session", "application/json", json.dumps(options).encode())]
+    parts.append(("portrait", "application/octet-stream", portrait))
+    body = b"".join(
+        f'--{border}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\n'
+        f"Content-Type: {kind}\r\n\r\n".encode()
+        + content
+        + b"\r\n"
+        for name, kind, content in parts
+    )
+    return body + f"--{border}--\r\n".encode(), f"multipart/form-data; boundary={border}"
+
+
+def _request(method: str, url: str, token: str | None, body: bytes | None = None, content_type: str = "") -> Any:
+    headers = {"Content-Type": content_type} if body is not None else {}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    try:
+        request = urllib.request.Request(url, body, headers, method=method)
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+            return json.load(response)
+    except urllib.error.HTTPError as error:
+        with error:
+            raise _refused(error) from error
+    except (OSError, ValueError) as error:  # no connection, no URL, no JSON
+        raise LostError(f"{url}: {getattr(error, 'reason', error)}") from error
+
+
+def _refused(error: urllib.error.HTTPError) -> RefusedError:
+    retry = error.headers.get("Retry-After", "")
+    try:
+        told = json.load(error)["error"]
+        message, code = str(told["message"]), str(told["code"])
+    except (ValueError, KeyError, TypeError):
+        message, code = str(error.reason), "http"
+    return RefusedError(message, code, error.code, int(retry) if retry.isdecimal() else None)

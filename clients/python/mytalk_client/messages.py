@@ -1,0 +1,255 @@
+"""``mytalk.v1`` as this package reads and writes it: types of what a server tells, JSON and 16-byte headers.
+
+Messages of types that are not known here, and fields that are not, are passed over: a newer server may send them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+SUBPROTOCOL = "mytalk.v1"
+
+HEADER = struct.Struct("<BBHIQ")
+"""kind, flags, reserved, generation, pts."""
+
+UNCOUNTED = frozenset(("ping", "pong", "ack", "session.created", "session.resumed"))
+"""Types that resuming does not repeat, and that neither side counts."""
+
+SPEECH_PCM16, SPEECH_OPUS = 1, 2
+_KEYFRAME, _INIT, _TIMED = 1, 2, 4
+
+Encoding = Literal["pcm16", "opus"]
+VideoEncoding = Literal["none", "h264", "jpeg", "fmp4"]
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechFormat:
+    """How speech is given: 16-bit little-endian samples, interleaved, or Opus packets (then ``rate`` is 48000)."""
+
+    rate: int
+    channels: int = 1
+    encoding: Encoding = "pcm16"
+
+    def milliseconds(self, payload: bytes) -> int:
+        """Length of PCM; of one Opus packet 20 ms, as nearly all are."""
+        return 20 if self.encoding == "opus" else len(payload) * 500 // (self.channels * self.rate)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCreated:
+    session_id: str
+    generation: int
+    controls: Mapping[str, Scalar]
+    limits: Mapping[str, int]
+    disclosure: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionResumed:
+    """The connection had broken and is back; nothing was lost."""
+
+    received: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionUpdated:
+    """What holds now. ``rung``: what the server gave up because it is overloaded."""
+
+    speech: Mapping[str, Scalar] | None = None
+    output: Mapping[str, Scalar] | None = None
+    controls: Mapping[str, Scalar] | None = None
+    rung: str | None = None
+    pictures: str | None = None
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechCommitted:
+    """``utterance`` counts from 1, ``length`` is in samples at 16 kHz."""
+
+    utterance: int
+    length: int
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechDropped:
+    """Speech that came after a clear by somebody else, ``samples`` of it, was not taken."""
+
+    samples: int
+    generation: int
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechLate:
+    """Speech for the picture of media time ``pts`` came when that had left: so much of its beginning was cut."""
+
+    dropped_ms: int
+    pts: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackStarted:
+    """The first sample of an utterance leaves; ``pts`` is its media time."""
+
+    utterance: int
+    pts: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackFinished:
+    """``position`` samples (16 kHz) of an utterance were heard, all of them unless it was ``interrupted``."""
+
+    position: int
+    interrupted: bool
+    generation: int
+    utterance: int | None = None
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputDropped:
+    """So many pictures were left out because this program or its line is too slow."""
+
+    pictures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """One message was not taken; ``fatal``: and the connection closes."""
+
+    code: str
+    message: str
+    fatal: bool = False
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    received: int
+    buffered_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    data: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """20 ms of sound, 16-bit little-endian, 48 kHz stereo; ``pts`` in samples at 16 kHz, as pictures have it."""
+
+    generation: int
+    pts: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A picture, or for ``fmp4`` a segment of MP4 (``init``: the one before all others)."""
+
+    encoding: Literal["h264", "jpeg", "fmp4"]
+    generation: int
+    pts: int
+    data: bytes
+    keyframe: bool = False
+    init: bool = False
+
+
+Event = (
+    SessionResumed
+    | SessionUpdated
+    | SessionEnded
+    | SpeechCommitted
+    | SpeechDropped
+    | SpeechLate
+    | PlaybackStarted
+    | PlaybackFinished
+    | OutputDropped
+    | Error
+    | Audio
+    | Video
+)
+"""What a session yields."""
+
+Message = Event | SessionCreated | Ack | Pong
+
+_TYPES: dict[str, type] = {
+    "session.created": SessionCreated,
+    "session.resumed": SessionResumed,
+    "session.updated": SessionUpdated,
+    "session.ended": SessionEnded,
+    "speech.committed": SpeechCommitted,
+    "speech.dropped": SpeechDropped,
+    "speech.late": SpeechLate,
+    "playback.started": PlaybackStarted,
+    "playback.finished": PlaybackFinished,
+    "output.dropped": OutputDropped,
+    "error": Error,
+    "ack": Ack,
+    "pong": Pong,
+}
+_KINDS: dict[int, Literal["h264", "jpeg", "fmp4"]] = {17: "h264", 18: "jpeg", 19: "fmp4"}
+_AUDIO = 16
+
+
+def parse(data: str | bytes) -> tuple[Message | None, bool]:
+    """What a server sent (None: a type not known here), and whether it counts. ``ValueError``: it is no message."""
+    if isinstance(data, bytes):
+        if len(data) <= HEADER.size:
+            raise ValueError(f"{len(data)} bytes (need a header of {HEADER.size} and a payload)")
+        kind, flags, _, generation, pts = HEADER.unpack_from(data)
+        payload, key, init = data[HEADER.size :], flags & _KEYFRAME, flags & _INIT
+        return _media(_KINDS.get(kind, kind), generation, pts, payload, key, init), True
+    body = json.loads(data)
+    if not isinstance(body, dict) or not isinstance(body.get("type"), str):
+        raise ValueError("not an object with a type")
+    name = body["type"]
+    counted = name not in UNCOUNTED
+    try:
+        if name == "media":
+            of = _AUDIO if body["kind"] == "audio" else body["kind"]
+            payload = base64.b64decode(body["data"])
+            key, init = body.get("keyframe", False), body.get("init", False)
+            return _media(of, body["generation"], body["pts"], payload, key, init), counted
+        kind = _TYPES.get(name)
+        if kind is None:
+            return None, counted
+        message: Message = kind(**{field.name: body[field.name] for field in fields(kind) if field.name in body})
+        return message, counted
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{name} without {error}") from error
+
+
+def _media(kind: int | str, generation: int, pts: int, payload: bytes, key: int, init: int) -> Audio | Video | None:
+    if kind == _AUDIO:
+        return Audio(generation, pts, payload)
+    if kind in _KINDS.values():
+        return Video(kind, generation, pts, payload, bool(key), bool(init))  # type: ignore[arg-type]
+    return None
+
+
+def text(type_: str, **given: Any) -> str:
+    """A message of the client; fields that are None are left out."""
+    body = {"type": type_} | {name: value for name, value in given.items() if value is not None}
+    return json.dumps(body, separators=(",", ":"), allow_nan=False)
+
+
+def speech(encoding: Encoding, generation: int, pts: int, payload: bytes, *, timed: bool = False) -> bytes:
+    """A binary message of speech. ``timed``: ``pts`` is the media time of the picture that it belongs to."""
+    kind = SPEECH_PCM16 if encoding == "pcm16" else SPEECH_OPUS
+    return HEADER.pack(kind, _TIMED if timed else 0, 0, generation, pts) + payload

@@ -1,0 +1,279 @@
+"""A session as a program has it: say speech, hear what became of it, see the face.
+
+::
+
+    async with connect("http://localhost:8080", speech=SpeechFormat(24_000), video="h264") as session:
+        await session.say(pcm)
+        async for event in session:
+            ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Literal
+
+from mytalk_client.errors import ClientError, EndedError
+from mytalk_client.http import Consent, SessionInfo, create_session, end_session
+from mytalk_client.link import Link
+from mytalk_client.messages import (
+    Audio,
+    Event,
+    Message,
+    PlaybackFinished,
+    Pong,
+    Scalar,
+    SessionCreated,
+    SessionResumed,
+    SpeechFormat,
+    Video,
+    VideoEncoding,
+    speech,
+    text,
+)
+
+AHEAD_MS = 10_000
+"""Speech that is given ahead of what was said: more would stay unread, and an interrupt with it."""
+
+INBOX_BYTES = 32 << 20
+"""Sound and pictures that wait to be iterated. Full: the connection is not read; the server leaves pictures out."""
+
+_PIECE_MS = 100  # of PCM in one message
+_EVENT_BYTES = 256  # what an event is counted as
+
+
+class Session:
+    """Made by :func:`connect`. Cancelling any call leaves the session usable; what was not sent is not said."""
+
+    def __init__(self, info: SessionInfo, speech_format: SpeechFormat) -> None:
+        self.info = info
+        self.format = speech_format
+        self.generation = 0  # interrupts so far
+        self.controls: Mapping[str, Scalar] = {}
+        self.disclosure = info.disclosure  # to be shown to whoever sees the video
+        self._position = 0  # samples of this generation
+        self._rest = b""  # less than a whole sample
+        self._inbox: deque[Event] = deque()
+        self._held = 0  # bytes in _inbox
+        self._filled = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._link = Link(info.urls["stream"], info.token, self._deliver, self._room)
+        self._running: asyncio.Task[None] | None = None
+
+    # --- speaking
+
+    async def say(self, pcm: bytes | AsyncIterable[bytes], *, event_id: str | None = None) -> None:
+        """One utterance, whole or in pieces as they come. Waits while more than 10 s of speech are ahead.
+
+        Cancelled, it has said what it had sent, and the utterance is open: ``commit`` or ``interrupt`` next.
+        """
+        if isinstance(pcm, (bytes, bytearray, memoryview)):
+            await self.append(bytes(pcm))
+        else:
+            async for piece in pcm:
+                await self.append(piece)
+        await self.commit(event_id)
+
+    async def append(self, payload: bytes) -> None:
+        """More speech of the utterance: PCM of any length, or one Opus packet."""
+        if self.format.encoding == "opus":
+            await self._wait_for_room()
+            self._send_speech(payload, samples=48_000 * self.format.milliseconds(payload) // 1000)
+            return
+        frame = 2 * self.format.channels
+        payload = self._rest + payload
+        whole = len(payload) // frame * frame
+        payload, self._rest = payload[:whole], payload[whole:]
+        step = max(1, self.format.rate * _PIECE_MS // 1000) * frame
+        for start in range(0, whole, step):
+            await self._wait_for_room()
+            piece = payload[start : start + step]
+            self._send_speech(piece, samples=len(piece) // frame)
+
+    async def dub(self, payload: bytes, pts: int) -> None:
+        """Speech that belongs to the picture of media time ``pts`` (16 kHz), of a session with a camera and a
+        ``video_delay``: whole samples of any length, or one Opus packet. ``SpeechLate`` says what came too late."""
+        self._check_open()
+        frame = 2 * self.format.channels
+        step = len(payload) if self.format.encoding == "opus" else max(1, self.format.rate * _PIECE_MS // 1000) * frame
+        for start in range(0, len(payload), step):
+            at = pts + start // frame * 16_000 // self.format.rate
+            self._link.send(
+                speech(self.format.encoding, self.generation, at, payload[start : start + step], timed=True)
+            )
+
+    async def commit(self, event_id: str | None = None) -> None:
+        """The utterance is whole. ``SpeechCommitted`` and, once it was heard, ``PlaybackFinished`` follow."""
+        self._check_open()
+        self._rest = b""
+        self._link.send(text("speech.commit", event_id=event_id))
+
+    async def interrupt(self, event_id: str | None = None) -> None:
+        """Nothing said so far is heard any more; ``PlaybackFinished`` says how far it got."""
+        self._check_open()
+        self._begin_generation(self.generation + 1)
+        self._link.send(text("speech.clear", event_id=event_id))
+
+    async def update(self, event_id: str | None = None, **controls: Scalar) -> None:
+        """Changes controls, such as ``mouth_opening=0.7``. ``SessionUpdated`` or ``Error`` follows."""
+        self._check_open()
+        self._link.send(text("session.update", controls=controls, event_id=event_id))
+
+    @property
+    def ahead_ms(self) -> int:
+        """Speech that was given and not yet said."""
+        return self._link.log.ahead_ms
+
+    # --- listening
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        """The next event, sound or picture. Ends with the session; raises what took the connection away for good."""
+        while not self._inbox:
+            self._filled.clear()
+            if self._running is None or self._running.done():
+                self._raise_failure()
+                raise StopAsyncIteration
+            await self._filled.wait()
+        event = self._inbox.popleft()
+        self._held -= _size(event)
+        if self._held < INBOX_BYTES:
+            self._room.set()
+        return event
+
+    # --- lifetime
+
+    async def open(self, audio: bool, video: VideoEncoding) -> None:
+        """Connects. Raises ``RefusedError`` or ``LostError``."""
+        output = {"audio": "pcm16" if audio else "none", "video": video}
+        given = {"encoding": self.format.encoding, "rate": self.format.rate, "channels": self.format.channels}
+        self._link.send(text("session.update", speech=given, output=output))
+        self._running = asyncio.create_task(self._link.run(), name="mytalk session")
+        self._running.add_done_callback(self._on_end)
+        opened = asyncio.create_task(self._link.opened.wait())
+        try:
+            await asyncio.wait({opened, self._running}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            opened.cancel()
+        if not self._link.opened.is_set():
+            self._raise_failure()
+
+    async def close(self) -> None:
+        """Says goodbye. A session that has nothing else ends with it."""
+        if self._running is not None:
+            try:
+                await self._link.close()
+            finally:
+                self._running.cancel()
+                await asyncio.gather(self._running, return_exceptions=True)
+
+    def _send_speech(self, payload: bytes, samples: int) -> None:
+        self._check_open()
+        data = speech(self.format.encoding, self.generation, self._position, payload)
+        self._position += samples
+        self._link.send(data, self.format.milliseconds(payload))
+
+    async def _wait_for_room(self) -> None:
+        self._check_open()
+        while self._link.log.ahead_ms > AHEAD_MS:
+            self._link.changed.clear()
+            await self._link.changed.wait()
+            self._check_open()
+
+    def _begin_generation(self, generation: int) -> None:
+        self.generation, self._position, self._rest = generation, 0, b""
+
+    def _check_open(self) -> None:
+        if self._running is None or self._running.done():
+            self._raise_failure()
+            raise EndedError("the session is over (connect again)")
+
+    def _raise_failure(self) -> None:
+        if self._running is not None and self._running.done() and not self._running.cancelled():
+            failure = self._running.exception()
+            if failure is not None:
+                raise failure
+
+    def _on_end(self, task: asyncio.Task[None]) -> None:
+        self._filled.set()
+        self._link.changed.set()
+
+    def _deliver(self, message: Message) -> None:
+        if isinstance(message, SessionCreated):
+            self.controls, self.disclosure = message.controls, message.disclosure
+            if message.generation != self.generation:
+                self._begin_generation(message.generation)
+            return
+        if isinstance(message, (PlaybackFinished, SessionResumed)) and message.generation > self.generation:
+            self._begin_generation(message.generation)  # somebody else interrupted
+        if isinstance(message, Pong) or not isinstance(message, Event):
+            return
+        self._inbox.append(message)
+        self._held += _size(message)
+        if self._held >= INBOX_BYTES:
+            self._room.clear()
+        self._filled.set()
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    api_key: str | None = None,
+    *,
+    speech: SpeechFormat | None = None,
+    audio: bool = False,
+    video: VideoEncoding = "none",
+    source: Literal["portrait", "live"] = "portrait",
+    portrait: bytes | None = None,
+    consent: Consent | None = None,
+    info: SessionInfo | None = None,
+    **options: object,
+) -> AsyncIterator[Session]:
+    """A session for as long as the block runs; a new one, or with ``info`` one that was made before.
+
+    ``speech``: what you give (default: 24 kHz, mono). ``audio`` and ``video``: what you want back. ``portrait``: the
+    bytes of a picture of a face, with ``consent`` of the person. ``options``: ``profile``, ``seed``... as the server
+    has them. Raises ``RefusedError`` or ``LostError``.
+    """
+    made = info is None
+    if info is None:
+        asked = {"source": source, "speech": "stream", "portrait": portrait, "consent": consent, **options}
+        info = await _created(url, api_key, asked)
+    session = Session(info, speech or SpeechFormat(24_000))
+    try:
+        await session.open(audio, video)
+        yield session
+    finally:
+        await session.close()
+        if made and not session._link.opened.is_set():
+            await asyncio.to_thread(_end_quietly, info)
+
+
+async def _created(url: str, api_key: str | None, asked: dict[str, object]) -> SessionInfo:
+    """Cancelled, it ends what is made in vain."""
+    making = asyncio.ensure_future(asyncio.to_thread(create_session, url, api_key, **asked))  # type: ignore[arg-type]
+    try:
+        return await asyncio.shield(making)
+    except asyncio.CancelledError:
+        making.add_done_callback(_end_made)
+        raise
+
+
+def _end_made(making: asyncio.Future[SessionInfo]) -> None:
+    if not making.cancelled() and making.exception() is None:
+        asyncio.get_running_loop().run_in_executor(None, _end_quietly, making.result())
+
+
+def _end_quietly(info: SessionInfo) -> None:
+    with suppress(ClientError):
+        end_session(info)
+
+
+def _size(event: Event) -> int:
+    return len(event.data) if isinstance(event, (Audio, Video)) else _EVENT_BYTES

@@ -1,0 +1,91 @@
+"""The same session for scripts without asyncio: its event loop runs in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from mytalk_client.messages import Event, Scalar
+from mytalk_client.session import Session, connect
+
+T = TypeVar("T")
+
+
+class SyncSession:
+    """Made by :func:`connect_sync`. Every call may come from any thread; each is one of :class:`Session`'s."""
+
+    def __init__(self, session: Session, loop: asyncio.AbstractEventLoop) -> None:
+        self.session = session
+        self._loop = loop
+
+    def say(self, pcm: bytes | Iterable[bytes], *, event_id: str | None = None, wait: bool = True) -> None:
+        """One utterance; see :meth:`Session.say`. Without ``wait`` it returns at once: for those who iterate next.
+
+        Who asked for sound or video and says more than 10 s must not wait: what is not iterated stops the session.
+        """
+        if isinstance(pcm, bytes) and not wait:
+            asyncio.run_coroutine_threadsafe(self.session.say(pcm, event_id=event_id), self._loop)
+            return
+        for piece in [pcm] if isinstance(pcm, bytes) else pcm:
+            self.append(piece)
+        self.commit(event_id)
+
+    def append(self, payload: bytes) -> None:
+        """More speech of the utterance."""
+        self._run(self.session.append(payload))
+
+    def commit(self, event_id: str | None = None) -> None:
+        """The utterance is whole."""
+        self._run(self.session.commit(event_id))
+
+    def interrupt(self, event_id: str | None = None) -> None:
+        """Nothing said so far is heard any more."""
+        self._run(self.session.interrupt(event_id))
+
+    def update(self, event_id: str | None = None, **controls: Scalar) -> None:
+        """Changes controls."""
+        self._run(self.session.update(event_id, **controls))
+
+    def next(self, timeout: float | None = None) -> Event | None:
+        """The next event; None at the end of the session. Raises ``TimeoutError`` after ``timeout`` seconds."""
+        return self._run(_next(self.session, timeout))
+
+    def __iter__(self) -> Iterator[Event]:
+        while (event := self.next()) is not None:
+            yield event
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:  # Ctrl-C: what is under way is called off
+            future.cancel()
+            raise
+
+
+@contextmanager
+def connect_sync(url: str, api_key: str | None = None, **given: Any) -> Iterator[SyncSession]:
+    """As :func:`connect`, with the same arguments."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="mytalk client", daemon=True)
+    thread.start()
+    context = connect(url, api_key, **given)
+    try:
+        session = asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result()
+        try:
+            yield SyncSession(session, loop)
+        finally:
+            asyncio.run_coroutine_threadsafe(context.__aexit__(None, None, None), loop).result()
+    finally:
+        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def _next(session: Session, timeout: float | None) -> Event | None:  # noqa: ASYNC109
+    async with asyncio.timeout(timeout):
+        return await anext(session, None)

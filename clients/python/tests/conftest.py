@@ -1,0 +1,44 @@
+"""A server with fake models in the test's own loop, and a line to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from fakes import FakeModels
+from lines import Line
+
+from streamer.config import ServerConfig
+from streamer.options import SessionOptions
+from streamer.server import Running, running
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _imported() -> None:
+    """The first session imports torch, which fake models did not need: here, and not while a test listens."""
+    SessionOptions().for_stream()
+
+
+@pytest.fixture
+def models() -> FakeModels:
+    return FakeModels()
+
+
+@pytest.fixture
+async def server(models: FakeModels) -> AsyncIterator[Running]:
+    async with running(ServerConfig(port=0), lambda: models) as server:
+        await server.loading
+        yield server
+
+
+@pytest.fixture
+async def line(server: Running) -> AsyncIterator[Line]:
+    line = Line(int(server.url.rstrip("/").rsplit(":", 1)[1]))
+    yield line
+    await line.close()
+
+
+@pytest.fixture
+async def url(line: Line) -> str:
+    """Of the server, over the line."""
+    return await line.open()

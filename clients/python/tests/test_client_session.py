@@ -1,0 +1,314 @@
+"""The client against a real server: speech is heard whole, whatever becomes of the line and of the program's tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from fakes import FakeModels, babble, eventually
+from lines import Line
+from mytalk_client import (
+    Audio,
+    EndedError,
+    Error,
+    Event,
+    LostError,
+    PlaybackFinished,
+    PlaybackStarted,
+    RefusedError,
+    Session,
+    SessionEnded,
+    SessionResumed,
+    SessionUpdated,
+    SpeechCommitted,
+    SpeechFormat,
+    SpeechLate,
+    Video,
+    connect,
+    connect_sync,
+    create_session,
+    end_session,
+)
+from mytalk_client import session as session_module
+from stream_client import found_in
+
+from streamer.server import Running
+
+PCM48 = SpeechFormat(48_000)
+
+
+async def until_heard(session: Session, count: int = 1) -> list[Event]:
+    """Events until so many utterances have been heard."""
+    events: list[Event] = []
+    async with asyncio.timeout(60):
+        async for event in session:
+            events.append(event)
+            if sum(isinstance(one, PlaybackFinished) for one in events) == count:
+                return events
+    raise AssertionError(f"the session ended: {events[-5:]}")
+
+
+async def listen(session: Session) -> list[Event]:
+    return [event async for event in session]
+
+
+def heard(events: list[Event]) -> np.ndarray:
+    sounds = [event for event in events if isinstance(event, Audio)]
+    assert [sound.pts for sound in sounds] == list(range(sounds[0].pts, sounds[0].pts + 320 * len(sounds), 320))
+    return np.frombuffer(b"".join(sound.data for sound in sounds), "<i2")[::2]
+
+
+async def test_what_is_said_is_heard_and_seen_and_told(url: str) -> None:
+    speech = babble(1, seed=2)
+    async with connect(url, speech=PCM48, audio=True, video="h264") as session:
+        assert "synthetic" in session.disclosure
+        await session.say(speech.tobytes(), event_id="hello")
+        events = await until_heard(session)
+        events += [await anext(session) for _ in range(20)]
+    assert found_in(speech, heard(events)) >= 0
+    told = [event for event in events if not isinstance(event, Audio | Video)]
+    assert [type(event) for event in told[:4]] == [SessionUpdated, SpeechCommitted, PlaybackStarted, PlaybackFinished]
+    assert told[1] == SpeechCommitted(1, 16_000, "hello")
+    assert told[3] == PlaybackFinished(16_000, False, 0, 1)
+    assert next(event for event in events if isinstance(event, Video)).keyframe
+
+
+async def test_pieces_of_any_size_make_one_utterance(url: str) -> None:
+    speech = babble(0.5, seed=4)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        data = speech.tobytes()
+        for start in range(0, len(data), 1_001):  # odd: samples are cut in two
+            yield data[start : start + 1_001]
+            await asyncio.sleep(0)
+
+    async with connect(url, speech=PCM48, audio=True) as session:
+        await session.say(pieces())
+        events = await until_heard(session)
+        events += [await anext(session) for _ in range(20)]
+    assert found_in(speech, heard(events)) >= 0
+
+
+async def test_cuts_of_the_line_lose_no_speech_and_no_sound(url: str, line: Line) -> None:
+    speech = babble(4, seed=6)
+    async with connect(url, speech=PCM48, audio=True, video="h264") as session:
+
+        async def cut() -> None:
+            for _ in range(3):
+                await asyncio.sleep(0.7)
+                line.cut()
+
+        cutting = asyncio.create_task(cut())
+        for start in range(0, len(speech), 4_800):
+            await session.append(speech[start : start + 4_800].tobytes())
+            await asyncio.sleep(0.05)
+        await session.commit()
+        events = await until_heard(session)
+        events += [await anext(session) for _ in range(30)]
+        await cutting
+    assert found_in(speech, heard(events)) >= 0
+    assert sum(isinstance(event, SessionResumed) for event in events) >= 2
+    assert not [event for event in events if isinstance(event, Error)]
+    pictures = [event.pts for event in events if isinstance(event, Video)]
+    assert pictures == sorted(set(pictures))
+
+
+async def test_a_line_that_stays_down_is_an_error_in_the_end(
+    url: str, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mytalk_client.link.RESUME_SECONDS", 0.5)
+    async with connect(url, speech=PCM48) as session:
+        line.down = True
+        line.cut()
+        with pytest.raises(LostError, match="no connection"):
+            await asyncio.wait_for(listen(session), 30)
+        with pytest.raises(LostError):
+            await session.say(b"\0\0")
+
+
+async def test_an_interrupt_says_how_far_it_got_and_the_next_words_are_whole(url: str) -> None:
+    second = babble(0.5, seed=9)
+    async with connect(url, speech=PCM48, audio=True) as session:
+        await session.say(babble(8).tobytes())
+        async for event in session:
+            if isinstance(event, PlaybackStarted):
+                break
+        await session.interrupt("stop")
+        await session.say(second.tobytes())
+        events = await until_heard(session, count=2)
+        events += [await anext(session) for _ in range(20)]
+    stopped = next(event for event in events if isinstance(event, PlaybackFinished))
+    assert (stopped.interrupted, stopped.event_id, stopped.generation) == (True, "stop", 1)
+    assert stopped.position < 8 * 16_000
+    assert found_in(second, heard(events)) >= 0
+    assert not [event for event in events if isinstance(event, Error)]
+
+
+async def test_speech_far_ahead_waits_and_a_cancelled_say_leaves_the_session_usable(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_module, "AHEAD_MS", 1_000)
+    async with connect(url, speech=PCM48, audio=True) as session:
+        saying = asyncio.create_task(session.say(babble(30).tobytes()))
+        async for event in session:
+            if isinstance(event, PlaybackStarted):
+                break
+        assert not saying.done()
+        assert session.ahead_ms <= 1_200
+        saying.cancel()
+        with suppress(asyncio.CancelledError):
+            await saying
+        await session.interrupt()
+        words = babble(0.3, seed=1)
+        await session.say(words.tobytes())
+        events = await until_heard(session, count=2)
+        events += [await anext(session) for _ in range(20)]
+    assert found_in(words, heard(events)) >= 0
+
+
+async def test_a_cancelled_wait_loses_no_event(url: str) -> None:
+    speech = babble(0.5, seed=3)
+    events: list[Event] = []
+    async with connect(url, speech=PCM48, audio=True) as session:
+        await session.say(speech.tobytes())
+        while sum(isinstance(event, PlaybackFinished) for event in events) < 1 or len(events) < 100:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.003):
+                    events.append(await anext(session))
+    assert found_in(speech, heard(events)) >= 0
+
+
+async def test_who_does_not_listen_is_not_drowned(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "INBOX_BYTES", 100_000)
+    async with connect(url, speech=PCM48, audio=True) as session:
+        await asyncio.sleep(1.5)
+        assert session._held < 110_000
+        async for _ in session:
+            if session._held < 5_000:
+                break
+
+
+async def test_the_end_of_a_session_ends_the_iteration(url: str) -> None:
+    async with connect(url, speech=PCM48) as session:
+        await asyncio.to_thread(end_session, session.info)
+        events = [event async for event in session]
+        assert isinstance(events[-1], SessionEnded)
+        with pytest.raises(EndedError):
+            await session.say(b"\0\0")
+
+
+async def test_leaving_the_block_ends_the_session_on_the_server(url: str, server: Running) -> None:
+    async with connect(url):
+        assert len(server.sessions.all()) == 1
+    await eventually(lambda: not server.sessions.all(), seconds=8)  # a cut would be waited for, for 10 s
+
+
+async def test_a_block_that_fails_ends_the_session_as_well(url: str, server: Running) -> None:
+    async def fail() -> None:
+        async with connect(url, audio=True, video="h264") as session:
+            await anext(session)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    await eventually(lambda: not server.sessions.all(), seconds=8)
+
+
+async def test_a_server_that_is_full_says_when_to_come_back(url: str) -> None:
+    async with connect(url), connect(url):
+        with pytest.raises(RefusedError, match="sessions are taken") as refused:
+            async with connect(url):
+                pass
+    assert (refused.value.status, refused.value.code, refused.value.retry_after) == (503, "busy", 10)
+
+
+async def test_what_the_server_does_not_know_is_refused_with_its_words(url: str) -> None:
+    with pytest.raises(RefusedError, match="unknown field 'colour'") as refused:
+        async with connect(url, colour="red"):
+            pass
+    assert refused.value.status == 400
+    with pytest.raises(LostError):
+        async with connect("http://127.0.0.1:9"):
+            pass
+    with pytest.raises(LostError):
+        async with connect("no URL"):
+            pass
+
+
+async def test_another_ones_session_and_a_wrong_token_are_refused(url: str) -> None:
+    info = await asyncio.to_thread(create_session, url, source="portrait", speech="stream")
+    async with connect(url, info=info):
+        with pytest.raises(RefusedError, match="open already"):
+            async with connect(url, info=info):
+                pass
+    stolen = type(info)(info.id, "x", info.urls)
+    with pytest.raises(RefusedError):
+        async with connect(url, info=stolen):
+            pass
+
+
+async def test_a_cancelled_connect_leaves_no_session_behind(url: str, server: Running) -> None:
+    async def enter() -> None:
+        async with connect(url):
+            await asyncio.sleep(60)
+
+    for delay in (0.0, 0.005, 0.02, 0.1):
+        task = asyncio.create_task(enter())
+        await asyncio.sleep(delay)
+        task.cancel()
+        with suppress(asyncio.CancelledError, RefusedError):  # refused: the one before is on its way out
+            await task
+    await asyncio.sleep(0.5)
+    await eventually(lambda: not server.sessions.all(), seconds=20)
+
+
+async def test_controls_change_and_wrong_ones_are_events(url: str, models: FakeModels) -> None:
+    async with connect(url, speech=PCM48) as session:
+        assert session.controls["mouth_opening"] == 1.0
+        await session.update(mouth_opening=0.4, event_id="a")
+        await session.update(gaze=2, event_id="b")
+        told: list[Event] = []
+        async for event in session:
+            told.append(event)
+            if isinstance(event, Error):
+                break
+        await eventually(lambda: bool(models.streams) and models.streams[0].mouth_opening == 0.4, seconds=20)
+    assert [event.event_id for event in told if isinstance(event, SessionUpdated)] == [None, "a"]
+    assert isinstance(told[-1], Error)
+    assert (told[-1].code, told[-1].event_id) == ("unknown_control", "b")
+
+
+async def test_a_dub_is_heard_at_its_pictures_time(url: str) -> None:
+    word = babble(0.5, seed=8)
+    async with connect(url, speech=PCM48, audio=True) as session:
+        events = [await anext(session) for _ in range(50)]
+        at = max(event.pts for event in events if isinstance(event, Audio)) + 2 * 16_000
+        await session.dub(word.tobytes(), at)
+        await session.dub(word.tobytes(), 0)
+        while found_in(word, heard(events)) < 0:
+            events.append(await asyncio.wait_for(anext(session), 30))
+    first = next(event.pts for event in events if isinstance(event, Audio))
+    assert 3 * first + found_in(word, heard(events)) == 3 * at
+    assert sum(event.dropped_ms for event in events if isinstance(event, SpeechLate)) == 500
+
+
+async def test_a_script_without_asyncio_does_the_same(url: str) -> None:
+    speech = babble(0.5, seed=3)
+
+    def script() -> list[Event]:
+        events: list[Event] = []
+        with connect_sync(url, speech=PCM48, audio=True) as session:
+            session.say(speech.tobytes())
+            for event in session:
+                events.append(event)
+                if isinstance(event, PlaybackFinished):
+                    break
+            events += [event for _ in range(20) if (event := session.next(timeout=30)) is not None]
+            session.interrupt()
+            assert any(isinstance(event, PlaybackFinished) and event.generation == 1 for event in session)
+        return events
+
+    assert found_in(speech, heard(await asyncio.to_thread(script))) >= 0

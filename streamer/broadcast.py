@@ -1,0 +1,184 @@
+"""One encode of a session's media for any number of viewers. A sink of the pacer.
+
+Each picture is encoded once for every codec that somebody watches in, and speech once, or not at all where it can leave
+as the packets it came in. Nobody watching costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any, Protocol
+
+import av
+
+from mytalk.media_time import SAMPLE_RATE
+from mytalk.picture import VideoFrame
+from streamer.clock import ntp_now
+from streamer.encoders import Faults, SpeechEncoder
+from streamer.forward import Encoded
+from streamer.picture_encoder import ENCODERS, H264, Vp8
+from streamer.speech import OUTPUT_RATE, SpeechChunk
+from streamer.viewer_rate import common_rate
+
+KEYFRAME_PAUSE = SAMPLE_RATE // 4
+"""Media time between two keyframes at least, however many viewers ask."""
+
+_RATE_PAUSE = 2 * SAMPLE_RATE  # media time between two changes of the bitrate
+_SOUND_BOUND = 50  # chunks: 1 s. Full (the thread is stuck): the oldest is dropped and counted.
+_PICTURE_BOUND = 4  # pictures. Full (encoding takes longer than a frame): the oldest is dropped and counted.
+
+
+class Audience(Protocol):
+    """One who watches: a WHEP viewer, or whatever else wants encoded media."""
+
+    codec: str | None  # a key of ENCODERS; None: only listens
+
+    @property
+    def rate(self) -> int:
+        """Bits a second of video that it can take."""
+
+    def sound(self, encoded: Encoded) -> None:
+        """Opus, 20 ms."""
+
+    def picture(self, encoded: Encoded) -> None:
+        """One picture in its codec. The first may not be a keyframe: one follows soon."""
+
+
+class Broadcast:
+    """Runs as a task of the session. ``join`` and ``leave`` may be called at any time."""
+
+    def __init__(self) -> None:
+        self.dropped = 0  # items that found a queue full
+        self.encoded = 0  # pictures, over all codecs
+        self.faults = Faults()
+        self.audience: list[Audience] = []
+        self._encoders: dict[str, H264 | Vp8] = {}
+        self._wanted: set[str] = set()  # codecs that somebody wants a keyframe in
+        self._last_key: dict[str, int] = {}  # codec -> media time
+        self._last_rate = 0
+        self._speech: SpeechEncoder | None = None
+        self._sounds: deque[tuple[SpeechChunk, int]] = deque()
+        self._pictures: deque[tuple[VideoFrame, int]] = deque()
+        self._heard, self._seen = asyncio.Event(), asyncio.Event()
+
+    # --- the audience
+
+    @property
+    def codecs(self) -> list[str]:
+        """Those in use, the one with most viewers first: another viewer in one of them costs no encode."""
+        watched = [one.codec for one in self.audience if one.codec is not None]
+        return sorted(set(watched), key=watched.count, reverse=True)
+
+    def join(self, one: Audience) -> None:
+        """From now on it gets what leaves; its first picture is a keyframe."""
+        self.audience.append(one)
+        self.refresh(one)
+
+    def leave(self, one: Audience) -> None:
+        """It gets nothing more. An encoder that nobody needs any longer is freed."""
+        if one in self.audience:
+            self.audience.remove(one)
+        for codec in self._encoders.keys() - set(self.codecs):
+            del self._encoders[codec]
+        if not self.audience:
+            self._speech = None
+            self._sounds.clear()
+            self._pictures.clear()
+
+    def refresh(self, one: Audience) -> None:
+        """It needs a keyframe."""
+        if one.codec is not None:
+            self._wanted.add(one.codec)
+
+    # --- as a sink
+
+    def sound(self, chunk: SpeechChunk) -> None:
+        if self.audience:
+            self._sounds.append((chunk, ntp_now()))
+            self.dropped += _bounded(self._sounds, _SOUND_BOUND)
+            self._heard.set()
+
+    def picture(self, frame: VideoFrame) -> None:
+        if self.codecs:
+            self._pictures.append((frame, ntp_now()))
+            self.dropped += _bounded(self._pictures, _PICTURE_BOUND)
+            self._seen.set()
+
+    def clear(self) -> None:
+        self._sounds = deque((chunk.silenced(), ntp) for chunk, ntp in self._sounds)
+        self._pictures.clear()
+
+    # --- encoding
+
+    async def run(self) -> None:
+        """Encodes until it is cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._encode_sounds())
+            group.create_task(self._encode_pictures())
+
+    async def _encode_sounds(self) -> None:
+        while True:
+            while not self._sounds:
+                self._heard.clear()
+                await self._heard.wait()
+            chunk, ntp = self._sounds.popleft()
+            packet = chunk.packet if chunk.packet is not None else await self._opus(chunk)
+            if packet is not None:
+                timestamp = chunk.at * (OUTPUT_RATE // SAMPLE_RATE)
+                encoded = Encoded(packet, [packet], timestamp, ntp)
+                for one in self.audience:
+                    one.sound(encoded)
+
+    async def _opus(self, chunk: SpeechChunk) -> bytes | None:
+        self._speech = encoder = self._speech or SpeechEncoder()
+        frame = chunk.to_av()
+        assert isinstance(frame, av.AudioFrame)
+        packets, _ = await asyncio.to_thread(encoder.encode, frame)
+        return packets[0] if packets else None
+
+    async def _encode_pictures(self) -> None:
+        while True:
+            while not self._pictures:
+                self._seen.clear()
+                await self._seen.wait()
+            frame, ntp = self._pictures.popleft()
+            self._set_rates(frame.at)
+            for codec in self.codecs:
+                if codec not in self._encoders:
+                    self._encoders[codec] = ENCODERS[codec]()
+            async with asyncio.TaskGroup() as group:
+                for codec, encoder in self._encoders.items():
+                    group.create_task(self._encode(codec, encoder, frame, ntp))
+
+    async def _encode(self, codec: str, encoder: H264 | Vp8, frame: VideoFrame, ntp: int) -> None:
+        key = codec in self._wanted and frame.at - self._last_key.get(codec, -KEYFRAME_PAUSE) >= KEYFRAME_PAUSE
+        try:
+            encoded = await asyncio.to_thread(encoder.encode, frame, ntp, keyframe=key)
+        except Exception:
+            self.faults.add()
+            return
+        self.faults.over()
+        if encoded is None:
+            return
+        self.encoded += 1
+        if encoded.key:
+            self._wanted.discard(codec)
+            self._last_key[codec] = frame.at
+        for one in self.audience:
+            if one.codec == codec:
+                one.picture(encoded)
+
+    def _set_rates(self, now: int) -> None:
+        if now - self._last_rate < _RATE_PAUSE:
+            return
+        self._last_rate = now
+        for codec, encoder in self._encoders.items():
+            encoder.bitrate = common_rate(one.rate for one in self.audience if one.codec == codec)
+
+
+def _bounded(queue: deque[Any], bound: int) -> int:
+    if len(queue) <= bound:
+        return 0
+    queue.popleft()
+    return 1

@@ -1,0 +1,122 @@
+"""Encodes one session's pictures once, for all viewers that know the codec: H264 (constrained baseline) or VP8.
+
+Made for :mod:`streamer.broadcast`; calls take about 2-10 ms and belong on a thread.
+"""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from fractions import Fraction
+from typing import Any
+
+import av
+from aiortc.codecs.h264 import H264Encoder
+from aiortc.codecs.vpx import Vp8Encoder
+from av.video.frame import PictureType
+
+from mytalk.media_time import SAMPLE_RATE
+from mytalk.picture import VideoFrame
+from streamer.encoders import START_BITRATE
+from streamer.forward import Encoded
+
+RATE = 90_000
+"""Units a second of a video track's timestamps (RFC 3551)."""
+
+_NEVER = 1 << 20  # pictures between keyframes that nobody asked for
+
+
+class PictureEncoder(ABC):
+    """One codec's encoder. ``bitrate`` may be set at any time; more than a tenth up or down costs a keyframe, as does
+    another size of picture. After a failure it begins again.
+    """
+
+    def __init__(self) -> None:
+        self.bitrate = START_BITRATE
+        self._codec: Any = None
+
+    def encode(self, frame: VideoFrame, ntp: int, *, keyframe: bool = False) -> Encoded | None:
+        """One picture; None where the encoder holds it back. Raises whatever FFmpeg raises."""
+        picture = frame.picture.to_av()
+        timestamp = frame.at * RATE // SAMPLE_RATE
+        picture.pts, picture.time_base = timestamp, Fraction(1, RATE)
+        picture.pict_type = PictureType.I if keyframe else PictureType.NONE
+        if self._codec is not None and self._outdated(picture):
+            self._codec = None
+        try:
+            self._codec = self._codec or self._open(picture)
+            packets = self._codec.encode(picture)
+        except Exception:
+            self._codec = None
+            raise
+        data = b"".join(bytes(packet) for packet in packets)
+        if not data:
+            return None
+        key = any(packet.is_keyframe for packet in packets)
+        return Encoded(data, self._cut(data), timestamp, ntp, key)
+
+    def _outdated(self, picture: av.VideoFrame) -> bool:
+        resized = (picture.width, picture.height) != (self._codec.width, self._codec.height)
+        return resized or abs(self.bitrate - self._codec.bit_rate) > self._codec.bit_rate // 10
+
+    def _context(self, name: str, picture: av.VideoFrame, options: dict[str, str]) -> Any:
+        codec: Any = av.CodecContext.create(name, "w")
+        codec.width, codec.height, codec.pix_fmt = picture.width, picture.height, "yuv420p"
+        codec.time_base, codec.framerate = Fraction(1, RATE), Fraction(25)
+        codec.color_range, codec.colorspace = picture.color_range, picture.colorspace
+        codec.bit_rate = self.bitrate
+        codec.gop_size = _NEVER
+        codec.options = options
+        codec.thread_count = 1  # pictures are small, and the engine wants the other cores
+        return codec
+
+    @abstractmethod
+    def _open(self, picture: av.VideoFrame) -> Any:
+        """FFmpeg's encoder for pictures like this one."""
+
+    @abstractmethod
+    def _cut(self, data: bytes) -> list[bytes]:
+        """RTP payloads."""
+
+
+class H264(PictureEncoder):
+    """libx264, with parameter sets before every keyframe."""
+
+    name = "h264"
+
+    def _open(self, picture: av.VideoFrame) -> Any:
+        rate = str(self.bitrate)
+        options = {"preset": "superfast", "tune": "zerolatency", "forced-idr": "1", "sc_threshold": "0"}
+        options |= {"maxrate": rate, "bufsize": rate}
+        codec = self._context("libx264", picture, options)
+        codec.profile = "Baseline"
+        return codec
+
+    def _cut(self, data: bytes) -> list[bytes]:
+        return H264Encoder._packetize(H264Encoder._split_bitstream(data))  # RFC 6184
+
+
+class Vp8(PictureEncoder):
+    """libvpx in real time."""
+
+    name = "vp8"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._picture_id = random.randrange(1 << 15)
+
+    def _open(self, picture: av.VideoFrame) -> Any:
+        rate = str(self.bitrate)
+        options = {"deadline": "realtime", "cpu-used": "-6", "lag-in-frames": "0", "error-resilient": "1"}
+        options |= {"minrate": rate, "maxrate": rate, "bufsize": rate, "undershoot-pct": "100", "overshoot-pct": "15"}
+        codec = self._context("libvpx", picture, options | {"static-thresh": "1", "noise-sensitivity": "0"})
+        codec.qmin, codec.qmax = 2, 56
+        return codec
+
+    def _cut(self, data: bytes) -> list[bytes]:
+        self._picture_id = (self._picture_id + 1) % (1 << 15)
+        return Vp8Encoder._packetize(data, self._picture_id)  # RFC 7741
+
+
+ENCODERS: dict[str, type[H264] | type[Vp8]] = {"h264": H264, "vp8": Vp8}
+"""By name in ``rtpmap``, small letters."""

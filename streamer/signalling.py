@@ -1,0 +1,167 @@
+"""What WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) share: an offer posted, an answer returned, and a URL for the
+connection that takes candidates, ICE restarts and the end. Any web page may call it: it needs a token, no cookie."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from aiohttp import web
+
+from streamer.access import Access, Right
+from streamer.config import ServerConfig
+from streamer.errors import (
+    BusyError,
+    MediaTypeError,
+    NoConditionError,
+    RequestError,
+    StaleError,
+    UnknownSessionError,
+)
+from streamer.offer import Offer, read_offer
+from streamer.session import Session
+from streamer.sessions import RETRY_FULL, Sessions
+from streamer.trickle import MEDIA_TYPE, read_fragment
+from streamer.webrtc import Connection
+
+SDP = "application/sdp"
+
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "Location, Link, ETag, Retry-After, Accept-Post, Accept-Patch",
+}
+_PREFLIGHT = {"Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match", "Access-Control-Max-Age": "600"}
+_PATHS = re.compile(r"/v1/sessions/[^/]+/(?:whip|whep)(?:/[^/]+)?")
+
+
+class Signalling(ABC):
+    """The routes of one of the two protocols."""
+
+    name: str  # the last part of the endpoint's path
+    right: Right
+
+    def __init__(self, sessions: Sessions, access: Access, config: ServerConfig) -> None:
+        self._sessions = sessions
+        self._access = access
+        self._config = config
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """Other methods than these are 405, as RFC 9725, 4.2 wants."""
+        endpoint = f"/v1/sessions/{{id}}/{self.name}"
+        router.add_post(endpoint, self._post)
+        router.add_route("OPTIONS", endpoint, self._options)
+        router.add_patch(endpoint + "/{connection}", self._patch)
+        router.add_delete(endpoint + "/{connection}", self._delete)
+        router.add_route("OPTIONS", endpoint + "/{connection}", self._connection_options)
+
+    @abstractmethod
+    def check(self, offer: Offer, session: Session) -> None:
+        """Raises ``NoUsableTrackError`` where the offer lacks what this protocol needs of it."""
+
+    @abstractmethod
+    async def open(self, offer: Offer, session: Session) -> tuple[Connection, str]:
+        """Answers the offer; gives the connection, which the session has taken, and the answer."""
+
+    @abstractmethod
+    def find(self, session: Session, connection: str) -> Connection | None:
+        """A connection of this protocol, by its id."""
+
+    async def _post(self, request: web.Request) -> web.Response:
+        if (elsewhere := self._elsewhere(request)) is not None:
+            return elsewhere
+        session = self._access.session(request, self.right)
+        if self._sessions.draining:
+            raise BusyError("the server is stopping (ask another)", RETRY_FULL)
+        offer = read_offer(await _text(request, SDP))
+        self.check(offer, session)
+        connection, answer = await self.open(offer, session)
+        response = web.Response(body=answer.encode(), status=201, content_type=SDP)  # no charset: clients compare it
+        response.headers["Location"] = f"/v1/sessions/{session.id}/{self.name}/{connection.id}"
+        response.headers["ETag"] = connection.etag
+        self._link(response)
+        return response
+
+    async def _options(self, request: web.Request) -> web.Response:
+        """To a preflight and to anybody what may be posted; to who may post, also the ICE servers (RFC 9725, 4.6)."""
+        response = web.Response(status=200, headers={"Accept-Post": SDP, **_PREFLIGHT})
+        response.headers["Access-Control-Allow-Methods"] = "POST, OPTIONS"
+        if "Authorization" in request.headers:
+            self._access.session(request, self.right)
+            self._link(response)
+        return response
+
+    async def _connection_options(self, request: web.Request) -> web.Response:
+        response = web.Response(status=200, headers={"Accept-Patch": MEDIA_TYPE, **_PREFLIGHT})
+        response.headers["Access-Control-Allow-Methods"] = "PATCH, DELETE, OPTIONS"
+        return response
+
+    async def _patch(self, request: web.Request) -> web.Response:
+        """Candidates that came later (204), or an ICE restart (200)."""
+        _, connection = self._connection(request)
+        if request.content_type != MEDIA_TYPE:
+            raise MediaTypeError(f"content type {request.content_type} (need {MEDIA_TYPE})")
+        condition = request.headers.get("If-Match")
+        if condition is None:
+            raise NoConditionError("no If-Match (need the ETag of the answer, or * to restart ICE)")
+        tags = [tag.strip() for tag in condition.split(",")]
+        if tags != ["*"] and connection.etag not in tags:
+            raise StaleError("If-Match names another ICE session (need the newest ETag)")
+        fragment = read_fragment(await _text(request, MEDIA_TYPE))
+        if tags == ["*"] and fragment.username is not None and fragment.username != connection.remote_username:
+            answer = await connection.restart_ice(fragment)
+            return web.Response(body=answer.encode(), content_type=MEDIA_TYPE, headers={"ETag": connection.etag})
+        await connection.trickle(fragment)
+        return web.Response(status=204)
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        session, connection = self._connection(request)
+        await session.drop(connection)
+        return web.Response(status=200)
+
+    def _connection(self, request: web.Request) -> tuple[Session, Connection]:
+        session = self._access.session(request, self.right)
+        connection = self.find(session, request.match_info["connection"])
+        if connection is None:
+            raise UnknownSessionError("no such connection (it may have ended; post another offer)")
+        return session, connection
+
+    def _elsewhere(self, request: web.Request) -> web.Response | None:
+        """A session that is not here may be at the server beside this one, where there is one."""
+        if self._config.redirect is None:
+            return None
+        with suppress(UnknownSessionError):
+            self._sessions.find(request.match_info["id"])
+            return None
+        return redirected(self._config.redirect, request)
+
+    def _link(self, response: web.Response) -> None:
+        for server in self._config.ice_servers:
+            response.headers.add("Link", server.link())
+
+
+def redirected(server: str, request: web.Request) -> web.Response:
+    """307, which keeps the method and the body (RFC 9725, 4.5)."""
+    location = server.rstrip("/") + request.raw_path
+    return web.Response(status=307, headers={"Location": location})
+
+
+@web.middleware
+async def cors(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Lets pages of any origin read the answers of these routes, their failures too."""
+    response = await handler(request)
+    if _PATHS.fullmatch(request.path):
+        response.headers.update(_CORS)
+    return response
+
+
+async def _text(request: web.Request, media_type: str) -> str:
+    if request.content_type != media_type:
+        raise MediaTypeError(f"content type {request.content_type} (need {media_type})")
+    try:
+        return await request.text()
+    except (UnicodeDecodeError, LookupError) as error:
+        raise RequestError("the body is not text (need UTF-8)") from error

@@ -1,0 +1,21 @@
+"""Where released media goes: the peer of a call, the viewers of a session, a file."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mytalk.picture import VideoFrame
+from streamer.speech import SpeechChunk
+
+
+class Sink(Protocol):
+    """Takes what the pacer releases, as it releases it. Must not block: what takes time has a bounded queue."""
+
+    def sound(self, chunk: SpeechChunk) -> None:
+        """The next 20 ms of speech."""
+
+    def picture(self, frame: VideoFrame) -> None:
+        """The next picture."""
+
+    def clear(self) -> None:
+        """Barge-in: nothing of what was said and still waits may leave."""

@@ -1,0 +1,148 @@
+"""What a stream's client sees and hears: released media, encoded as it was asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+import cv2
+
+from mytalk.media_time import SAMPLE_RATE
+from mytalk.picture import Picture, VideoFrame
+from streamer.broadcast import Broadcast
+from streamer.encoders import MAX_BITRATE
+from streamer.fmp4 import Fmp4
+from streamer.forward import Encoded
+from streamer.messages import Output
+from streamer.packets import Flags, Kind
+from streamer.picture_encoder import RATE
+from streamer.speech import SpeechChunk
+
+JPEG_QUALITY = 85
+
+KEY_INTERVAL = 4 * SAMPLE_RATE
+"""Media time between two keyframes of an MP4: players jump to them, and forget up to them."""
+
+_PICTURE_BOUND = 4  # pictures that wait to become JPEG. Full: the oldest is left out and counted.
+
+Send = Callable[[Kind, Flags, int, bytes], None]
+"""Kind, flags, media time, payload."""
+
+
+class StreamOutput:
+    """A sink of the pacer and, for H264, one of the audience of the session's one encoder.
+
+    ``late`` says whether the picture at hand is to be left out, because the connection is too slow.
+    """
+
+    def __init__(self, send: Send, late: Callable[[], bool], broadcast: Broadcast) -> None:
+        self.chosen = Output()
+        self.dropped = 0  # pictures that found no room
+        self._send, self._late = send, late
+        self._broadcast = broadcast
+        self._audience = _Audience(self)
+        self._needs_key = True
+        self._pictures: deque[VideoFrame] = deque()
+        self._filled = asyncio.Event()
+        self._jpeg: asyncio.Task[None] | None = None
+        self._mp4: Fmp4 | None = None
+        self._size = (0, 0)
+        self._last_key = 0  # media time
+
+    def choose(self, output: Output) -> None:
+        """From now on this is sent."""
+        self.close()
+        self.chosen = output
+        self._needs_key = True
+        self._mp4 = Fmp4() if output.video == "fmp4" else None
+        if output.video in ("h264", "fmp4"):
+            self._broadcast.join(self._audience)
+        elif output.video == "jpeg":
+            self._jpeg = asyncio.create_task(self._make_jpegs(), name="JPEGs of a stream")
+
+    def close(self) -> None:
+        """Nothing more is sent."""
+        self.chosen = Output()
+        self._broadcast.leave(self._audience)
+        self._pictures.clear()
+        self._mp4 = None
+        if self._jpeg is not None:
+            self._jpeg.cancel()
+            self._jpeg = None
+
+    # --- as a sink
+
+    def sound(self, chunk: SpeechChunk) -> None:
+        if self.chosen.audio == "pcm16":
+            self._send(Kind.AUDIO_PCM16, Flags.NONE, chunk.at, chunk.samples.astype("<i2").tobytes())
+        if self._mp4 is not None:
+            for data, flags in self._mp4.sound(chunk):
+                self._send(Kind.FMP4, flags, chunk.at, data)
+
+    def picture(self, frame: VideoFrame) -> None:
+        self._size = (frame.picture.width, frame.picture.height)
+        if self._jpeg is None or self._late():
+            return
+        self._pictures.append(frame)
+        if len(self._pictures) > _PICTURE_BOUND:
+            self._pictures.popleft()
+            self.dropped += 1
+        self._filled.set()
+
+    def clear(self) -> None:
+        self._pictures.clear()
+        if self._mp4 is not None:
+            self._mp4.clear()
+
+    # --- encoding
+
+    def h264(self, encoded: Encoded) -> None:
+        """One picture. What cannot be decoded without one that was left out is left out too."""
+        if self._late() or (self._needs_key and not encoded.key):
+            if not self._needs_key:
+                self._needs_key = True
+                self._broadcast.refresh(self._audience)
+            return
+        self._needs_key = False
+        at = -(-encoded.timestamp * SAMPLE_RATE // RATE)  # the timestamp was rounded down
+        if self._mp4 is None:
+            self._send(Kind.VIDEO_H264, Flags.KEYFRAME if encoded.key else Flags.NONE, at, encoded.data)
+            return
+        self._last_key = at if encoded.key else self._last_key
+        if at - self._last_key > KEY_INTERVAL:
+            self._broadcast.refresh(self._audience)
+        for data, flags in self._mp4.picture(encoded.data, at, *self._size, key=encoded.key):
+            self._send(Kind.FMP4, flags, at, data)
+
+    async def _make_jpegs(self) -> None:
+        while True:
+            while not self._pictures:
+                self._filled.clear()
+                await self._filled.wait()
+            frame = self._pictures.popleft()
+            data = await asyncio.to_thread(jpeg_of, frame.picture)
+            self._send(Kind.VIDEO_JPEG, Flags.KEYFRAME, frame.at, data)
+
+
+class _Audience:
+    """As the broadcast sees it: its ``sound`` and ``picture`` are other ones than a sink's."""
+
+    codec: str | None = "h264"
+    rate = MAX_BITRATE
+
+    def __init__(self, output: StreamOutput) -> None:
+        self._output = output
+
+    def sound(self, encoded: Encoded) -> None:
+        """Sound leaves as samples."""
+
+    def picture(self, encoded: Encoded) -> None:
+        self._output.h264(encoded)
+
+
+def jpeg_of(picture: Picture) -> bytes:
+    """Takes about 5 ms for 512 x 512."""
+    done, data = cv2.imencode(".jpg", picture.rgb()[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    assert done
+    return bytes(data)

@@ -1,0 +1,113 @@
+"""A session's place for a stream: which one it is, who carries it, and how long it waits for another carrier."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from mytalk.picture import VideoFrame
+from streamer.clock import MILLISECOND_NS, Clock
+from streamer.errors import ConflictError
+from streamer.messages import Limits, SessionEnded
+from streamer.protocol import ProtocolError
+from streamer.speech import SpeechChunk
+from streamer.stream import Host, Stream
+
+RESUME_WAIT = Limits().resume_ms * MILLISECOND_NS
+"""A stream whose connection broke waits this long for another one."""
+
+STOPPING = "the server is stopping"
+
+
+class Carrier(Protocol):
+    """A connection."""
+
+    async def give_way(self) -> None:
+        """Closes: another one carries the stream from here on."""
+
+
+class StreamPlace:
+    """One session's. A sink of the pacer: what is released goes to the stream, if there is one."""
+
+    def __init__(self, host: Host, clock: Clock) -> None:
+        self.stream: Stream | None = None
+        self._host = host
+        self._clock = clock
+        self.carrier: Carrier | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: asyncio.Task[None] | None = None  # for a carrier
+
+    # --- for connections
+
+    def open(self) -> Stream:
+        """A new stream. ``ConflictError``: there is one that has its connection."""
+        if self.carrier is not None:
+            raise ConflictError("the session's stream is open already (one at a time: resume it, or close it first)")
+        self._end_stream("another stream began", 1000)
+        self.stream = Stream(self._host, self._clock)
+        return self.stream
+
+    def resume(self, received: str) -> Stream:
+        """The stream as it is, to go on after so many messages. ``ProtocolError``: it cannot be resumed."""
+        if self.stream is None:
+            raise ProtocolError("cannot_resume", "there is no stream to resume (begin anew)", fatal=True)
+        if not received.isascii() or not received.isdecimal() or len(received) > 16:
+            raise ProtocolError("cannot_resume", f"resume={received[:20]!r} (need a count of messages)", fatal=True)
+        self.stream.resume(int(received))
+        return self.stream
+
+    def connect(self, carrier: Carrier) -> None:
+        """It carries the stream from now on; one that did before gives way."""
+        previous, self.carrier = self.carrier, carrier
+        if previous is not None:
+            task = asyncio.create_task(previous.give_way(), name="a stream's connection gives way")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+
+    def disconnect(self, carrier: Carrier, *, left: bool) -> None:
+        """It carries the stream no longer. ``left``: its client said goodbye; otherwise another carrier may come."""
+        if carrier is not self.carrier:
+            return
+        self.carrier = None
+        if left or self.stream is None or self.stream.over is not None:
+            self._gone()
+        else:
+            self._waiting = asyncio.create_task(self._wait(), name="a stream waits for its client")
+
+    # --- for the session
+
+    def close(self, reason: str, *, failed: bool) -> None:
+        """The session is over."""
+        code = 1011 if failed else 1001 if reason == STOPPING else 1000
+        self._end_stream(reason, code)
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    def sound(self, chunk: SpeechChunk) -> None:
+        if self.stream is not None:
+            self.stream.output.sound(chunk)
+
+    def picture(self, frame: VideoFrame) -> None:
+        if self.stream is not None:
+            self.stream.output.picture(frame)
+
+    def clear(self) -> None:
+        if self.stream is not None:
+            self.stream.output.clear()
+
+    async def _wait(self) -> None:
+        await self._clock.sleep_until(self._clock.now() + RESUME_WAIT)
+        self._waiting = None
+        self._gone()
+
+    def _gone(self) -> None:
+        self._end_stream("its client left", 1000)
+        self._host.without_stream()
+
+    def _end_stream(self, reason: str, code: int) -> None:
+        if self.stream is not None:
+            self.stream.end(SessionEnded(reason), code)
+            self.stream = None

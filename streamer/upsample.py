@@ -1,0 +1,68 @@
+"""Speech of any usual rate to the 48 kHz stereo that is heard, as a stream: any chunks give the same samples."""
+
+from __future__ import annotations
+
+from functools import cache
+from math import gcd
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from streamer.speech import OUTPUT_RATE, Stereo
+
+HALF = 16
+"""Samples on each side that one output sample is made from; as many are held back until later ones come."""
+
+_CUTOFF = 0.92  # of the speech's own band
+
+
+class Upsampler:
+    """``rate`` (8 000 to 48 000, a multiple of 25) to 48 kHz by a windowed sinc. 48 kHz passes through to the bit."""
+
+    def __init__(self, rate: int) -> None:
+        common = gcd(rate, OUTPUT_RATE)
+        self._up, self._down = OUTPUT_RATE // common, rate // common
+        self._tail: NDArray[np.float32] | None = None  # (n, channels), from _first on
+        self._first = 1 - HALF  # input sample that _tail begins with
+        self._made = 0  # output samples so far
+
+    def __call__(self, samples: NDArray[np.int16]) -> Stereo:
+        """``(n, 1 or 2)`` at its own rate to all that can be made by now, ``(m, 2)``."""
+        if self._up == self._down:
+            return _stereo(samples)
+        if self._tail is None:
+            self._tail = np.zeros((HALF - 1, samples.shape[1]), np.float32)
+        tail = np.concatenate([self._tail, samples.astype(np.float32)])
+        known = self._first + len(tail) - HALF  # input samples that have HALF later ones
+        count = max(0, -(-known * self._up // self._down) - self._made)
+        if not count:
+            self._tail = tail
+            return np.zeros((0, 2), np.int16)
+        moments = (self._made + np.arange(count)) * self._down
+        starts = moments // self._up - self._first - HALF + 1
+        windows = sliding_window_view(tail, 2 * HALF, axis=0)[starts]  # (m, channels, 2 HALF)
+        out = np.einsum("mct,mt->mc", windows, _kernels(self._up)[moments % self._up])
+        self._made += count
+        spare = max(0, self._made * self._down // self._up - HALF + 1 - self._first)
+        self._tail, self._first = tail[spare:], self._first + spare
+        return _stereo(np.clip(np.rint(out), -32768, 32767).astype(np.int16))
+
+    def flush(self) -> Stereo:
+        """What was held back, as if silence followed."""
+        if self._tail is None:
+            return np.zeros((0, 2), np.int16)
+        return self(np.zeros((HALF, self._tail.shape[1]), np.int16))
+
+
+def _stereo(samples: NDArray[np.int16]) -> Stereo:
+    return np.repeat(samples, 2, axis=1) if samples.shape[1] == 1 else samples
+
+
+@cache
+def _kernels(up: int) -> NDArray[np.float32]:
+    """One filter a phase, ``(up, 2 HALF)``; each sums to 1."""
+    places = np.arange(1 - HALF, HALF + 1)[None] - np.arange(up)[:, None] / up
+    window = 0.42 + 0.5 * np.cos(np.pi * places / HALF) + 0.08 * np.cos(2 * np.pi * places / HALF)
+    kernels = np.sinc(_CUTOFF * places) * np.where(np.abs(places) < HALF, window, 0)
+    return np.asarray(kernels / kernels.sum(axis=1, keepdims=True), np.float32)

@@ -1,0 +1,304 @@
+"""Speech that a client streams, from its messages to the 20 ms that are said next. Sans-IO.
+
+Speech may come much faster than it is said: it waits here as it came, and is made 48 kHz stereo when its time comes.
+Utterances follow one another; what a client is told of them (begun, heard, interrupted) goes by what was heard.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from mytalk.media_time import SAMPLE_RATE
+from streamer.messages import Limits, PlaybackFinished, PlaybackStarted, SpeechFormat
+from streamer.protocol import ProtocolError
+from streamer.speech import CHUNK, CHUNK_TIME, OUTPUT_RATE, Stereo, stereo_of
+from streamer.upsample import Upsampler
+
+_AHEAD_MS = 60  # that an utterance needs to begin, or to go on where it ran dry
+_PATIENCE = 5  # chunks (100 ms) after which it begins with less
+_MOST_UTTERANCES = 500  # that wait. Full: what would begin another is refused
+_JOINED = SAMPLE_RATE // 1000  # media time (1 ms) by which speech for pictures may miss where the one before ended
+_STEP = OUTPUT_RATE // SAMPLE_RATE
+_SMALL = 1024  # samples; smaller parts are joined, or a flood of tiny messages would cost more than its samples
+
+
+@dataclass(slots=True)
+class _Utterance:
+    number: int
+    format: SpeechFormat
+    upsample: Upsampler
+    ended: bool = False
+    playing: bool = False
+    waited: int = 0  # chunks
+    length: int = 0  # samples at its own rate, so far
+    parts: deque[NDArray[np.int16]] = field(default_factory=deque)  # (n, channels)
+    held: int = 0  # samples in parts
+    ready: Stereo = field(default_factory=lambda: np.zeros((0, 2), np.int16))
+    said: int = 0  # samples at 48 kHz
+
+    @property
+    def waiting_ms(self) -> int:
+        return self.held * 1000 // self.format.rate + len(self.ready) * 1000 // OUTPUT_RATE
+
+    def add(self, samples: NDArray[np.int16]) -> None:
+        """Takes speech at its own rate, ``(n, channels)``."""
+        if self.parts and len(self.parts[-1]) < _SMALL:
+            samples, count = np.concatenate([self.parts.pop(), samples]), len(samples)
+        else:
+            count = len(samples)
+        self.parts.append(samples)
+        self.held += count
+        self.length += count
+
+    def chunk(self) -> Stereo | None:
+        """The next 20 ms, less only at its end or when it has waited enough; None while it had better wait."""
+        self._prepare()
+        if not len(self.ready) or not self._may_play():
+            return None
+        chunk, self.ready = self.ready[:CHUNK], self.ready[CHUNK:]
+        self.said += len(chunk)
+        return chunk
+
+    @property
+    def over(self) -> bool:
+        return self.ended and not self.held and not len(self.ready)
+
+    def _may_play(self) -> bool:
+        if self.playing and (len(self.ready) >= CHUNK or self.ended):
+            return True
+        self.waited = 0 if self.playing else self.waited + 1
+        self.playing = self.ended or self.waiting_ms >= _AHEAD_MS or self.waited > _PATIENCE
+        return self.playing
+
+    def _prepare(self) -> None:
+        step = self.format.rate // 50 + 1
+        while len(self.ready) < CHUNK and self.held:
+            part = self.parts.popleft()
+            if len(part) > step:
+                self.parts.appendleft(part[step:])
+                part = part[:step]
+            self.held -= len(part)
+            self._add(self.upsample(part))
+            if self.ended and not self.held:
+                self._add(self.upsample.flush())
+
+    def _add(self, samples: Stereo) -> None:
+        self.ready = np.concatenate([self.ready, samples])
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A chunk on its way to being heard."""
+
+    at: int  # media time
+    utterance: int
+    position: int  # samples at 16 kHz of the utterance, up to its end
+    first: bool
+    last: bool
+
+
+@dataclass(slots=True)
+class _Run:
+    """Speech for pictures, without a hole since media time ``begins``."""
+
+    begins: int
+    rate: int
+    upsample: Upsampler
+    given: int = 0  # samples at its own rate
+    made: int = 0  # samples at 48 kHz
+    rest: Stereo = field(default_factory=lambda: np.zeros((0, 2), np.int16))  # less than a sample of media time
+
+    @property
+    def end(self) -> int:
+        return self.begins + self.given * SAMPLE_RATE // self.rate
+
+    def next(self, samples: NDArray[np.int16]) -> tuple[Stereo, int]:
+        self.given += len(samples)
+        out = np.concatenate([self.rest, self.upsample(samples)])
+        whole = len(out) // _STEP * _STEP
+        place = self.begins + self.made // _STEP
+        self.rest, self.made = out[whole:], self.made + whole
+        return out[:whole], place
+
+
+class Voice:
+    """One session's streamed speech. What does not fit raises ``ProtocolError`` and is not taken, all of it."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.generation = 0  # clears so far
+        self.limits = limits or Limits()
+        self.format: SpeechFormat | None = None
+        self._position = 0  # samples since the format or the generation began
+        self._utterances: deque[_Utterance] = deque()
+        self._count = 0
+        self._under_way: deque[_Said] = deque()
+        self._heard = (0, 0)  # utterance that is being heard (0: none) and how much of it
+        self._decoder: av.AudioCodecContext | None = None
+        self._run: _Run | None = None
+
+    # --- what the client sends
+
+    @property
+    def buffered_ms(self) -> int:
+        """Speech that waits to be said."""
+        return sum(utterance.waiting_ms for utterance in self._utterances)
+
+    @property
+    def full(self) -> bool:
+        """Whether no more is to be read from the connection for now."""
+        return self.buffered_ms >= self.limits.pause_ms
+
+    def check(self, speech: SpeechFormat) -> None:
+        """Raises ``ProtocolError`` for a format that there is not."""
+        if speech.encoding == "opus" and speech.rate != OUTPUT_RATE:
+            raise ProtocolError("bad_message", f"Opus at {speech.rate} Hz (need rate {OUTPUT_RATE})")
+
+    def expect(self, speech: SpeechFormat) -> None:
+        """Speech comes like this from now on; the utterance before it is over."""
+        self.check(speech)
+        self._end_utterance()
+        self.format = speech
+        self._position = 0
+        self._run = None
+        self._decoder = _opus_decoder() if speech.encoding == "opus" else None
+
+    def append(self, payload: bytes, encoding: str | None, pts: int | None) -> None:
+        """The next speech. ``encoding`` and ``pts``: what the message says of it; None: nothing."""
+        speech = self._announced(encoding)
+        if pts is not None and pts != self._position:
+            raise ProtocolError("wrong_position", f"pts is {pts} (need {self._position}, what was sent before it)")
+        samples = self._decode(payload) if speech.encoding == "opus" else _pcm(payload, speech.channels)
+        waiting, more = self.buffered_ms, len(samples) * 1000 // speech.rate
+        if waiting + more > self.limits.buffer_ms:
+            most = self.limits.buffer_ms / 1000
+            message = f"{waiting / 1000:.1f} s of speech wait, {more / 1000:.1f} s more is over {most:g} s (send later)"
+            raise ProtocolError("speech_overflow", message)
+        self._open_utterance(speech).add(samples)
+        self._position += len(samples)
+
+    def for_picture(self, payload: bytes, encoding: str | None, at: int) -> tuple[Stereo, int]:
+        """Speech that belongs to the picture of media time ``at``, at 48 kHz, and where it begins: it does not wait
+        here. Of speech that goes on where the one before ended, the last few samples come with the next."""
+        speech = self._announced(encoding)
+        samples = self._decode(payload) if speech.encoding == "opus" else _pcm(payload, speech.channels)
+        run = self._run
+        if run is None or abs(at - run.end) > _JOINED:
+            run = self._run = _Run(at, speech.rate, Upsampler(speech.rate))
+        return run.next(samples)
+
+    def commit(self) -> tuple[int, int]:
+        """The utterance is whole: its number, and its length in samples at 16 kHz."""
+        utterance = self._end_utterance()
+        if utterance is None:
+            raise ProtocolError("bad_speech", "nothing to commit (first send speech)")
+        return utterance.number, utterance.length * SAMPLE_RATE // utterance.format.rate
+
+    def clear(self) -> PlaybackFinished:
+        """Barge-in: nothing of it is said any more. Gives how far it was heard."""
+        number, position = self._heard
+        if not number and (self._under_way or self._utterances):
+            number = self._under_way[0].utterance if self._under_way else self._utterances[0].number
+        self.generation += 1
+        self._position = 0
+        self._utterances.clear()
+        self._under_way.clear()
+        self._heard = (0, 0)
+        self._run = None
+        if self._decoder is not None:
+            self._decoder = _opus_decoder()
+        return PlaybackFinished(position, bool(number), self.generation, number or None)
+
+    # --- what the session takes
+
+    def take(self, at: int) -> Stereo:
+        """The 20 ms ``(960, 2)`` that are said at media time ``at``; silence where there is nothing to say."""
+        out = np.zeros((CHUNK, 2), np.int16)
+        if not self._utterances:
+            return out
+        utterance = self._utterances[0]
+        chunk = utterance.chunk()
+        position = -(-utterance.said * SAMPLE_RATE // OUTPUT_RATE)
+        if chunk is not None:
+            out[: len(chunk)] = chunk
+            first = utterance.said == len(chunk)
+            self._under_way.append(_Said(at, utterance.number, position, first, utterance.over))
+        elif utterance.over:  # it was committed after all of it had been said
+            self._under_way.append(_Said(at - CHUNK_TIME, utterance.number, position, first=False, last=True))
+        if utterance.over:
+            self._utterances.popleft()
+        return out
+
+    def heard(self, until: int) -> list[PlaybackStarted | PlaybackFinished]:
+        """What there is to tell when all sound before media time ``until`` has left."""
+        told: list[PlaybackStarted | PlaybackFinished] = []
+        while self._under_way and self._under_way[0].at + CHUNK_TIME <= until:
+            said = self._under_way.popleft()
+            self._heard = (said.utterance, said.position)
+            if said.first:
+                told.append(PlaybackStarted(said.utterance, said.at, self.generation))
+            if said.last:
+                told.append(PlaybackFinished(said.position, False, self.generation, said.utterance))
+                self._heard = (0, 0)
+        return told
+
+    def _announced(self, encoding: str | None) -> SpeechFormat:
+        if self.format is None:
+            raise ProtocolError("no_format", 'speech in no format (first send session.update with "speech")')
+        if encoding is not None and encoding != self.format.encoding:
+            known = self.format.encoding
+            raise ProtocolError("bad_speech", f"{encoding}, but {known} was announced (send session.update)")
+        return self.format
+
+    def _open_utterance(self, speech: SpeechFormat) -> _Utterance:
+        if not self._utterances or self._utterances[-1].ended:
+            if len(self._utterances) >= _MOST_UTTERANCES:
+                raise ProtocolError("speech_overflow", f"{_MOST_UTTERANCES} utterances wait (send another later)")
+            self._count += 1
+            self._utterances.append(_Utterance(self._count, speech, Upsampler(speech.rate)))
+        return self._utterances[-1]
+
+    def _end_utterance(self) -> _Utterance | None:
+        if not self._utterances or self._utterances[-1].ended:
+            return None
+        utterance = self._utterances[-1]
+        utterance.ended = True
+        if not utterance.held:
+            utterance.ready = np.concatenate([utterance.ready, utterance.upsample.flush()])
+        return utterance
+
+    def _decode(self, packet: bytes) -> NDArray[np.int16]:
+        assert self._decoder is not None
+        try:
+            frames = self._decoder.decode(av.Packet(packet))
+        except av.FFmpegError as error:
+            raise ProtocolError("bad_speech", "not an Opus packet (need RFC 6716, one packet a message)") from error
+        return np.concatenate([np.zeros((0, 2), np.int16), *(stereo_of(frame) for frame in frames)])
+
+
+def _pcm(payload: bytes, channels: int) -> NDArray[np.int16]:
+    if len(payload) % (2 * channels):
+        noun = "channel" if channels == 1 else "channels"
+        raise ProtocolError("bad_speech", f"{len(payload)} bytes (need 16-bit samples of {channels} {noun}, whole)")
+    return np.frombuffer(payload, "<i2").reshape(-1, channels).astype(np.int16, copy=False)
+
+
+def length_of(payload: bytes, speech: SpeechFormat) -> int:
+    """Samples of a payload at the speech's own rate, without decoding it (Opus: RFC 6716, 3.1 and 3.2)."""
+    if speech.encoding == "pcm16":
+        return len(payload) // (2 * speech.channels)
+    config, code = payload[0] >> 3, payload[0] & 3
+    silk, celt = (480, 960, 1920, 2880), (120, 240, 480, 960)
+    size = silk[config & 3] if config < 12 else silk[config & 1] if config < 16 else celt[config & 3]
+    count = (1, 2, 2, payload[1] & 63 if len(payload) > 1 else 0)[code]
+    return size * count
+
+
+def _opus_decoder() -> av.AudioCodecContext:
+    decoder: av.AudioCodecContext = av.CodecContext.create("libopus", "r")
+    decoder.format, decoder.layout, decoder.sample_rate = "s16", "stereo", OUTPUT_RATE
+    return decoder

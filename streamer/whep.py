@@ -1,0 +1,36 @@
+"""WHEP (draft-ietf-wish-whep): ``POST /v1/sessions/{id}/whep`` watches a session. Any number of viewers cost one encode
+(:mod:`streamer.broadcast`)."""
+
+from __future__ import annotations
+
+from streamer.errors import NoUsableTrackError
+from streamer.offer import Offer
+from streamer.session import Session
+from streamer.signalling import Signalling
+from streamer.viewer import Viewer
+from streamer.webrtc import Connection
+
+
+class Whep(Signalling):
+    """The routes of viewers."""
+
+    name = "whep"
+    right = "view"
+
+    def check(self, offer: Offer, session: Session) -> None:
+        if not offer.takes_audio and not offer.takes_video:
+            raise NoUsableTrackError("the offer takes nothing (need recvonly sections of audio, video or both)")
+
+    async def open(self, offer: Offer, session: Session) -> tuple[Connection, str]:
+        session.admit_viewer()
+        viewer = Viewer(session.broadcast, self._config.ice_servers)
+        try:
+            answer = await viewer.answer(offer)
+            session.watch(viewer)
+        except BaseException:
+            await viewer.close()
+            raise
+        return viewer, answer
+
+    def find(self, session: Session, connection: str) -> Connection | None:
+        return session.viewers.get(connection)
