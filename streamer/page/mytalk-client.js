@@ -568,6 +568,10 @@ var SoundPlayer = class {
 		const latency = this.context.outputLatency || this.context.baseLatency || 0;
 		return (this.context.currentTime - latency - this.#at) * MEDIA_RATE;
 	}
+	/** Media time at which what came so far ends. */
+	get end() {
+		return this.#next;
+	}
 	/** Barge-in: what waits is heard no more. */
 	clear() {
 		for (const source of this.#playing) source.stop();
@@ -608,6 +612,11 @@ var CanvasPlayer = class {
 	get skewMs() {
 		const { heard } = this.sound;
 		return heard === void 0 || this.#shown === void 0 ? null : (heard - this.#shown) / MEDIA_MS;
+	}
+	/** Milliseconds that the newest sound waits before it is heard; null before there is any. */
+	get waitMs() {
+		const { heard, end } = this.sound;
+		return heard === void 0 ? null : (end - heard) / MEDIA_MS;
 	}
 	close() {
 		cancelAnimationFrame(this.#frame);

@@ -41,6 +41,12 @@ export class CanvasPlayer {
     return heard === undefined || this.#shown === undefined ? null : (heard - this.#shown) / MEDIA_MS;
   }
 
+  /** Milliseconds that the newest sound waits before it is heard; null before there is any. */
+  get waitMs(): number | null {
+    const { heard, end } = this.sound;
+    return heard === undefined ? null : (end - heard) / MEDIA_MS;
+  }
+
   close(): void {
     cancelAnimationFrame(this.#frame);
     for (const off of this.#off) off();

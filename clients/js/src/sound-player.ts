@@ -53,6 +53,11 @@ export class SoundPlayer {
     return (this.context.currentTime - latency - this.#at) * MEDIA_RATE;
   }
 
+  /** Media time at which what came so far ends. */
+  get end(): number {
+    return this.#next;
+  }
+
   /** Barge-in: what waits is heard no more. */
   clear(): void {
     for (const source of this.#playing) source.stop();
