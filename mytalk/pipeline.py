@@ -101,12 +101,22 @@ def load(
     folder = _folder(preset)
     sizes = read_preset(folder)
     target, numbers = _device(device), _dtype(dtype)
-    front = load_front(sizes.speech, speech_model, read_speech_model(folder))
-    motion, appearance = MotionModel(sizes, front), _appearance(sizes, numbers)
-    load_into(motion.identity, folder, "identity")
-    load_into(_WithoutIdentity(motion), folder, "motion")
+    motion, appearance = load_motion(folder, speech_model), _appearance(sizes, numbers)
     load_into(appearance, folder, "appearance")
     return Pipeline(sizes, motion, appearance, target, numbers)
+
+
+def load_motion(preset: str | Path = "edge", speech_model: str | Path | None = None) -> MotionModel:
+    """Stage 1 alone, on the CPU: of a preset's name, or of a folder that may hold no other weights.
+
+    Raises as `load` does.
+    """
+    folder = _folder(preset)
+    sizes = read_preset(folder)
+    motion = MotionModel(sizes, load_front(sizes.speech, speech_model, read_speech_model(folder)))
+    load_into(motion.identity, folder, "identity")
+    load_into(_WithoutIdentity(motion), folder, "motion")
+    return motion
 
 
 def random_pipeline(

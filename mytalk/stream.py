@@ -9,7 +9,7 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,8 @@ from torch import Tensor
 from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.renderer import MouthRenderer
 from mytalk.errors import EngineError, OptionError
-from mytalk.face import Face, FaceTracker, HeadPose, PoseFilter, fit_pose
+from mytalk.face import Choice, Face, HeadPose, PoseFilter, SpeakerTracker, fit_pose
+from mytalk.face.idle import IdlePortrait
 from mytalk.face.landmarks import LOWER_FACE
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionRequest
@@ -37,8 +38,10 @@ MAX_YAW = 0.9
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """What a session may choose. ``steps`` None takes the preset's.
+    """What a session may choose. ``steps`` None takes the preset's. ``face`` says which one speaks: ``largest``, or the
+    one nearest to a point (shares of width and height).
 
+    ``still`` says that all pictures are one portrait; ``alive`` has it blink and move its head a little.
     ``learn`` False keeps no mouths but those of ``enrol``: measuring asks for it. ``live`` keeps half a second of
     pictures that have been made, because a barge-in has them made again.
     """
@@ -48,8 +51,10 @@ class StreamOptions:
     profile: str = "balanced"
     mouth_opening: float = 1.0
     still: bool = False
+    alive: bool = False
     learn: bool = True
     live: bool = False
+    face: Choice = "largest"
 
     def __post_init__(self) -> None:
         if self.profile not in PROFILES:
@@ -60,6 +65,8 @@ class StreamOptions:
             raise OptionError(f"steps {self.steps}: need 1 to 50")
         if not 0 <= self.seed < 2**64:
             raise OptionError(f"seed {self.seed}: need 0 to 2^64 - 1")
+        if self.face != "largest" and not all(0 <= share <= 1 for share in self.face):
+            raise OptionError(f"face {self.face}: need 'largest', or a point as two shares from 0 to 1")
 
 
 @dataclass(slots=True)
@@ -89,8 +96,10 @@ class LipSyncStream:
         self._options = options
         self._motion = MotionStream(motion, profile, steps=options.steps or steps, seed=options.seed)
         self._renderer = MouthRenderer(appearance, still=options.still)
-        self._tracker: FaceTracker | None = None
-        self._still_face: tuple[Picture, Face | None] | None = None
+        self.face = options.face  # which one speaks; may be set at any time
+        self._tracker: SpeakerTracker | None = None
+        self._still_face: tuple[Picture, Choice, Face | None] | None = None
+        self._idle: IdlePortrait | None = None
         self._poses = PoseFilter()
         self._waiting: deque[_Waiting] = deque()
         self._made: deque[_Waiting] = deque()  # pictures that ``clear`` may take back
@@ -134,13 +143,15 @@ class LipSyncStream:
 
     def track(self, picture: Picture) -> Face | None:
         """The face in the next picture; pictures in order. A picture that is the last one again costs nothing."""
-        if self._still_face is not None and self._still_face[0] is picture:
-            return self._still_face[1]
+        choice = self.face
+        if self._still_face is not None and self._still_face[0] is picture and self._still_face[1] == choice:
+            return self._still_face[2]
         if self._tracker is None:
-            self._tracker = FaceTracker()
+            self._tracker = SpeakerTracker(choice)
         with self._timed("detect"):
+            self._tracker.choice = choice
             face = self._tracker(picture)
-        self._still_face = (picture, face)
+        self._still_face = (picture, choice, face)
         return face
 
     def enrol(self, pictures: list[tuple[Picture, Face]]) -> None:
@@ -222,7 +233,7 @@ class LipSyncStream:
                 self._made.append(waiting)
                 while self._made[0].frame.at < waiting.frame.at - REWIND * FRAME_SAMPLES:
                     self._made.popleft()
-            yield self._render(waiting)
+            yield self._alive(self._render(waiting), waiting)
 
     def close(self) -> None:
         """Frees the tracker. Call it from the thread that tracks, or when that one has ended."""
@@ -254,6 +265,17 @@ class LipSyncStream:
                 self._counts["not_finite"] += 1
                 return waiting.frame
         return VideoFrame(picture, waiting.frame.at, waiting.frame.pts, waiting.frame.time_base)
+
+    def _alive(self, frame: VideoFrame, waiting: _Waiting) -> VideoFrame:
+        """The portrait's own small motion, on top of its mouth's."""
+        if not (self._options.alive and self._options.still) or waiting.face is None:
+            return frame
+        with self._timed("render"):
+            if self._idle is None:
+                self._idle = IdlePortrait(waiting.frame.picture, waiting.face, self._options.seed)
+            if self._idle.portrait is not waiting.frame.picture:  # a clip moves by itself
+                return frame
+            return replace(frame, picture=self._idle(frame.picture, frame.at))
 
     def _opacity(self, waiting: _Waiting) -> float:
         """Fades in after the face has come back, and out before it goes."""

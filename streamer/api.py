@@ -23,6 +23,7 @@ from streamer.session import Session
 from streamer.sessions import Sessions
 from streamer.signalling import cors, redirected
 from streamer.stream import DISCLOSURE
+from streamer.upload import read_upload
 from streamer.webrtc import Peer
 from streamer.websocket import StreamRoute
 from streamer.whep import Whep
@@ -76,9 +77,15 @@ class Api:
     # --- sessions
 
     async def _create(self, request: web.Request) -> web.Response:
-        options = SessionOptions.from_json(await _json(request))
+        face, consent = None, None
+        if request.content_type == "multipart/form-data":
+            upload = await read_upload(request)
+            options, consent = SessionOptions.from_json(upload.options), upload.consent
+            face = await self._sessions.read_face(upload.portrait, options, consent)
+        else:
+            options = SessionOptions.from_json(await _json(request))
         try:
-            session = await self._sessions.create(options)
+            session = await self._sessions.create(options, face, consent)
         except BusyError:
             if self._config.redirect is None:
                 raise
@@ -102,6 +109,7 @@ class Api:
             "id": session.id,
             "state": session.state,
             "untouched_because": failure,
+            "consent": session.consent.to_json() if session.consent is not None else None,
             "stats": session.stats(),
             "events": session.events.to_json(),
         }

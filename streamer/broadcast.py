@@ -144,12 +144,14 @@ class Broadcast:
                 await self._seen.wait()
             frame, ntp = self._pictures.popleft()
             self._set_rates(frame.at)
+            for codec in self.codecs:
+                if codec not in self._encoders:
+                    self._encoders[codec] = ENCODERS[codec]()
             async with asyncio.TaskGroup() as group:
-                for codec in self.codecs:
-                    group.create_task(self._encode(codec, frame, ntp))
+                for codec, encoder in self._encoders.items():
+                    group.create_task(self._encode(codec, encoder, frame, ntp))
 
-    async def _encode(self, codec: str, frame: VideoFrame, ntp: int) -> None:
-        encoder = self._encoders.setdefault(codec, ENCODERS[codec]())
+    async def _encode(self, codec: str, encoder: H264 | Vp8, frame: VideoFrame, ntp: int) -> None:
         key = codec in self._wanted and frame.at - self._last_key.get(codec, -KEYFRAME_PAUSE) >= KEYFRAME_PAUSE
         try:
             encoded = await asyncio.to_thread(encoder.encode, frame, ntp, keyframe=key)

@@ -36,6 +36,9 @@ class ServerConfig:
     demo_speech: Path | None = None  # None: the embedded speech
     ice_servers: tuple[IceServer, ...] = ()  # for clients and for the server itself
     redirect: str | None = None
+    require_consent: bool = False  # of the person, for a portrait that a client brings
+    recordings: Path | None = None  # folder of the films of sessions that are recorded; None: none may be
+    push_to: tuple[str, ...] = ()  # what the URLs begin with that sessions may be pushed to
 
     @property
     def portrait_path(self) -> Path:

@@ -10,13 +10,15 @@ from streamer.messages import Scalar
 from streamer.options import SessionOptions
 from streamer.protocol import ProtocolError
 
-LIVE = ("mouth_opening", "steps")
-"""Fields of :class:`SessionOptions` that the engine takes from one window to the next."""
+LIVE = ("face", "mouth_opening", "steps")
+"""Fields of :class:`SessionOptions` that the engine takes from one window to the next. Here, which face speaks is a
+text: ``largest``, or a point as two shares of the picture's sides, ``0.25,0.5``."""
 
 
 def values(options: SessionOptions, preset_steps: int) -> dict[str, Scalar]:
     """What holds now."""
-    return {"mouth_opening": options.mouth_opening, "steps": options.steps or preset_steps}
+    face = options.face if isinstance(options.face, str) else ",".join(map(str, options.face))
+    return {"face": face, "mouth_opening": options.mouth_opening, "steps": options.steps or preset_steps}
 
 
 def changed(options: SessionOptions, changes: Mapping[str, Scalar]) -> SessionOptions:
@@ -26,7 +28,16 @@ def changed(options: SessionOptions, changes: Mapping[str, Scalar]) -> SessionOp
             known = ", ".join(LIVE)
             raise ProtocolError("unknown_control", f"{name[:40]!r} cannot be changed live (what can: {known})")
         try:
-            options = replace(options, **{name: getattr(SessionOptions.from_json({name: value}), name)})
+            given = _point(value) if name == "face" else value
+            options = replace(options, **{name: getattr(SessionOptions.from_json({name: given}), name)})
         except RequestError as error:
             raise ProtocolError("bad_control", str(error)) from error
     return options
+
+
+def _point(value: Scalar) -> object:
+    """A point that was given as a text; anything else as it is."""
+    try:
+        return [float(share) for share in str(value).split(",")] if "," in str(value) else value
+    except ValueError:
+        return value

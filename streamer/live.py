@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import av
 from aiortc.mediastreams import MediaStreamError
 
 from mytalk.errors import MyTalkError
 from mytalk.media.face_source import FaceSource
-from mytalk.media_time import FRAME_SAMPLES
+from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.picture import Picture, VideoFrame
 from mytalk.presets import PROFILES
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS, Clock
+from streamer.dubbing import DubbedSpeech, HeldPictures
 from streamer.engine import Engine
+from streamer.errors import ConflictError
 from streamer.events import Event, Events
-from streamer.ladder import Ladder, Rung
+from streamer.ladder import Rung
 from streamer.messages import NAMES
 from streamer.options import SessionOptions
-from streamer.pacer import FOREVER, Pacer
+from streamer.pacer import Pacer
+from streamer.place import Place
 from streamer.receive import Inbound
-from streamer.seat import LipSync, Models, Seat
 from streamer.sinks import Sink
-from streamer.speech import CHUNK, CHUNK_TIME, Downsampler, SpeechChunk, stereo_of
+from streamer.speech import CHUNK, CHUNK_TIME, OUTPUT_RATE, SpeechChunk, Stereo, mixed, stereo_of
 from streamer.stored import LoopedSpeech
 from streamer.timeline import HOLD, PictureTimeline, SpeechTimeline, picture_offset
 from streamer.typed_json import write
 from streamer.voice import Voice
 from streamer.webrtc import VIDEO_RATE, Connection
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from mytalk.face import Choice
 
 MARGIN = 100 * MILLISECOND_NS // SAMPLE_NS
 """Media time between a frame's motion being possible and the frame leaving: motion, pixels, and the wait for a turn."""
@@ -45,7 +47,8 @@ _TICK = CHUNK_TIME * SAMPLE_NS  # 20 ms
 class Live:
     """One session's media from its connection to its end. ``face`` and ``speech`` None: the peer's own.
 
-    ``peer`` None: a session whose face and speech are both stored; media begins at once. ``sinks`` get what leaves.
+    ``peer`` None: a session that has both without a publisher; media begins at once. ``sinks`` get what leaves.
+    ``voice``: what a client streams.
 
     ``generation`` counts barge-ins. Nothing that was said in an older one is heard or seen: what waits on the event
     loop is dropped as ``clear`` is called, and what the engine's thread has under way when it arrives here.
@@ -54,14 +57,11 @@ class Live:
     # From when media began:
     _group: asyncio.TaskGroup
     _origin: int  # ns: media time 0
-    _ladder: Ladder
-    _steps: int  # of sampling, while nothing is given up
-    _said: int  # media time up to which chunks have been said
+    _place: Place
     _said_from: int  # media time at which the speech of this generation begins
     _speech: SpeechTimeline
     _pictures: PictureTimeline
     _pacer: Pacer
-    _downsample: Downsampler
 
     def __init__(
         self,
@@ -76,7 +76,6 @@ class Live:
         voice: Voice | None = None,
     ) -> None:
         self.generation = voice.generation if voice is not None else 0
-        self.failure: MyTalkError | None = None  # why its pictures leave untouched
         self._options = options
         self._engine = engine
         self._clock = clock
@@ -86,11 +85,12 @@ class Live:
         self._face = face
         self._stored_speech = speech
         self._voice = voice
-        self._seat: Seat | None = None  # None: its pictures leave untouched
-        self._past = Counter[str]()  # pictures, at the seats it had before
         self._last: Picture | None = None
         self._began = asyncio.Event()
-        self._lost = asyncio.Event()  # its seat, with the engine
+        delay = options.video_delay * SAMPLE_RATE // 1000
+        self._held = HeldPictures(delay) if delay else None
+        self._dubbed = DubbedSpeech(delay) if options.speech == "stream" else None
+        self._given = 0  # pictures to seat and pacer
         profile = PROFILES[options.profile]
         self._delay = (profile.hop + profile.lookahead) * FRAME_SAMPLES + MARGIN
 
@@ -102,15 +102,15 @@ class Live:
             self._group = group
             if self._stored_speech is not None:
                 group.create_task(self._speak(self._stored_speech))
-            if self._voice is not None:
-                group.create_task(self._draw(self._voice))
+            if self._dubbed is not None:
+                group.create_task(self._dub(self._dubbed))
             if self._face is not None:
                 group.create_task(self._show(self._face))
             self._receive_from(self._peer)
             await self._began.wait()
             group.create_task(self._tick())
             group.create_task(self._release())
-            group.create_task(self._return_to_engine())
+            group.create_task(self._place.run())
 
     def replace(self, peer: Connection) -> None:
         """Another publisher in the place of one that has gone; its tracks count their own time."""
@@ -136,46 +136,66 @@ class Live:
             position = max(0, self._pacer.heard - self._said_from)
             interrupted = self._speech.at > self._said_from
             self._speech.clear()
+            if self._dubbed is not None:
+                self._dubbed.clear()
             self._said_from = self._speech.at
             first_left = self._pacer.clear()
             for sink in self._sinks:
                 sink.clear()
-            if self._seat is not None:
-                self._downsample.clear()
-                self._seat.clear(first_left)
+            self._place.clear(first_left)
         self.generation += 1
-        if self._voice is not None:
-            return self._events.add("playback.finished", **write(self._voice.clear()))
+        if self._voice is not None and (told := self._voice.clear()).utterance is not None:
+            return self._events.add("playback.finished", **write(told))
         return self._events.add(
             "playback.finished", position=position, interrupted=interrupted, generation=self.generation
         )
 
+    def say(self, samples: Stereo, at: int | None = None) -> None:
+        """Takes dubbed speech at 48 kHz, for the picture of media time ``at`` or to be played on arrival.
+
+        What comes too late is dropped, and an event says how much. Raises ``TooLargeError``, and ``ConflictError``
+        where the session's speech comes from elsewhere.
+        """
+        if self._dubbed is None:
+            raise ConflictError(
+                f"the session's speech is {self._options.speech} (need a session whose speech is stream)"
+            )
+        if missed := self._dubbed.add(samples, at):
+            self._events.add("speech.late", dropped_ms=missed * 1000 // OUTPUT_RATE, pts=at)
+
+    def choose(self, face: Choice) -> None:
+        """Which face speaks from here on."""
+        if self._began.is_set():
+            self._place.choose(face)
+            self._events.add("session.updated", face=face)
+
     def adjust(self, options: SessionOptions) -> None:
-        """Takes other values of what can be changed live: steps and mouth opening."""
+        """Takes other values of what can be changed live: steps, mouth opening and the face that speaks."""
         self._options = options
         if self._began.is_set():
-            self._steps = options.steps or self._engine.steps
-        if self._seat is not None:
-            self._seat.steps = self._steps_of(self._ladder.rung)
-            self._seat.mouth_opening = options.mouth_opening
+            self._place.adjust(options)
 
     @property
     def rung(self) -> Rung:
         """What it has given up under overload."""
-        return self._ladder.rung if self._began.is_set() else Rung.FULL
+        return self._place.rung if self._began.is_set() else Rung.FULL
+
+    @property
+    def failure(self) -> MyTalkError | None:
+        """Why its pictures leave untouched."""
+        return self._place.failure if self._began.is_set() else None
 
     def close(self) -> None:
         """Gives the place at the engine back."""
-        if self._seat is not None:
-            self._seat.close()
+        if self._began.is_set():
+            self._place.close()
 
     def pictures(self) -> dict[str, int]:
         """Pictures so far, by what became of them."""
         if not self._began.is_set():
             return {}
-        at_engine = self._past.copy()
-        at_engine.update(self._seat.counts if self._seat is not None else {})
-        return {**asdict(self._pacer.counts), **at_engine}
+        left_out = {"held_left_out": self._held.left_out} if self._held is not None else {}
+        return {**asdict(self._pacer.counts), **self._place.counts, **left_out}
 
     def stats(self) -> dict[str, object]:
         """Counts and milliseconds for people and for `/metrics`."""
@@ -184,14 +204,17 @@ class Live:
         sounds, pictures = self._pacer.waiting
         return {
             "rung": self.rung.name.lower(),
-            "lag_ms": (self._seat.lag if self._seat is not None else 0) * SAMPLE_NS // MILLISECOND_NS,
+            "lag_ms": self._place.lag * SAMPLE_NS // MILLISECOND_NS,
             "delay_ms": self._pacer.delay * SAMPLE_NS // MILLISECOND_NS,
             "sounds_waiting": sounds,
             "pictures_waiting": pictures,
-            "late_speech_ms": self._speech.late * 1000 // 48_000,
-            "filled_speech_ms": self._speech.filled * 1000 // 48_000,
+            "late_speech_ms": self._speech.late * 1000 // OUTPUT_RATE,
+            "late_dub_ms": self._dubbed.late * 1000 // OUTPUT_RATE if self._dubbed is not None else 0,
+            "pictures_held": len(self._held) if self._held is not None else 0,
+            "filled_speech_ms": self._speech.filled * 1000 // OUTPUT_RATE,
+            "stretched_speech_ms": self._speech.stretched * 1000 // OUTPUT_RATE,
             "pictures": self.pictures(),
-            "engine": self._seat.stats if self._seat is not None else {},
+            "engine": self._place.stats,
         }
 
     def _begin(self, origin: int) -> None:
@@ -203,80 +226,8 @@ class Live:
         self._said_from = 0
         self._pictures = PictureTimeline(origin)
         self._pacer = Pacer(origin, self._delay)
-        self._said = 0
-        self._steps = self._options.steps or self._engine.steps
-        rungs = [rung for rung in Rung if self._steps > 1 or rung is not Rung.FEWER_STEPS]
-        self._ladder = Ladder(rungs, self._clock.now())
+        self._place = Place(self._options, self._engine, self._clock, self._events, self._pacer)
         self._began.set()
-        if self._engine.state == "ready":
-            self._take_seat()
-        else:
-            self._leave_seat()
-            self._lost.set()
-
-    # --- at the engine
-
-    def _take_seat(self) -> None:
-        """The engine hears the session from here on; pictures leave untouched until its first one comes."""
-        self._downsample = Downsampler()
-        self._seat = self._engine.seat(self._open_stream, self._finished, self._failed, base=self._said)
-        self._seat.half_rate = self._ladder.rung >= Rung.HALF_RATE
-        self._seat.steps = self._steps_of(self._ladder.rung)
-
-    def _leave_seat(self) -> None:
-        """Pictures leave untouched from here on, those that are finished apart."""
-        self._pacer.untouched_before = FOREVER
-        if self._seat is not None:
-            self._seat.close()
-            self._past.update(self._seat.counts)
-            self._seat = None
-
-    def _watch_load(self, now: int) -> None:
-        """Gives up what an overloaded engine cannot do, and takes it back. Sound does not pass this way."""
-        if self.failure is not None or self._lost.is_set():
-            return
-        if not self._ladder.observe(self._seat.lag if self._seat is not None else 0, now):
-            return
-        rung = self._ladder.rung
-        self._events.add("session.updated", rung=rung.name.lower())
-        if rung is Rung.UNTOUCHED:
-            self._leave_seat()
-        elif self._seat is None:
-            self._take_seat()
-        else:
-            self._seat.half_rate = rung >= Rung.HALF_RATE
-            self._seat.steps = self._steps_of(rung)
-
-    def _steps_of(self, rung: Rung) -> int:
-        return max(1, self._steps // 4) if rung >= Rung.FEWER_STEPS else self._steps
-
-    def _open_stream(self, models: Models) -> LipSync:
-        return models.stream(self._options.for_stream())
-
-    def _finished(self, frame: VideoFrame) -> None:
-        if self._pacer.untouched_before == FOREVER:
-            self._pacer.untouched_before = frame.at
-        self._pacer.picture(frame, self._clock.now())
-
-    def _failed(self, failure: MyTalkError) -> None:
-        if self._seat is None:
-            return
-        self.failure = failure
-        self._events.add("error", code="engine", message=str(failure), fatal=False)
-        log.error("a session goes on with untouched pictures: %s", failure)
-        if self._seat.lost:
-            self._lost.set()
-        self._leave_seat()
-
-    async def _return_to_engine(self) -> None:
-        """Takes a seat again where the engine had failed and has begun anew. A stream's own failure is for good."""
-        while True:
-            await self._lost.wait()
-            await self._engine.ready.wait()
-            self._lost.clear()
-            self._take_seat()
-            self.failure = None
-            self._events.add("session.updated", pictures="dubbed")
 
     # --- in
 
@@ -303,17 +254,18 @@ class Live:
             self._say(self._speech.accept(position * CHUNK, next(chunks), self._clock.now()))
             position += 1
 
-    async def _draw(self, voice: Voice) -> None:
-        """Speech that a client streams, as it falls due: where the loop stood still it is late, and none is lost."""
+    async def _dub(self, dubbed: DubbedSpeech) -> None:
+        """What a client says, as it falls due: where the loop stood still it is late, and none of it is lost."""
         if self._peer is not None:
             await self._peer.connected.wait()
-        if self._face is not None:
-            self._begin(self._clock.now())
-        await self._began.wait()
+        self._begin(self._clock.now())
         while True:
             at = self._speech.at
             await self._clock.sleep_until(self._origin + at * SAMPLE_NS + _TICK)
-            self._say([self._speech.append(voice.take(at))])
+            samples = dubbed.take()
+            if self._voice is not None:
+                samples = mixed(samples, self._voice.take(at))
+            self._say([self._speech.append(samples)])
 
     async def _see(self, inbound: Inbound) -> None:
         """The peer's camera."""
@@ -340,16 +292,18 @@ class Live:
         """Media time goes on where a track stalls; the sender's reports move the pictures to their speech."""
         while True:
             now = self._clock.now()
-            if self._voice is None:
+            if self._dubbed is None:
                 self._say(self._speech.advance(now))
-            if self._face is None and self._last is None:
-                if self._seat is not None:
-                    self._seat.no_picture_before(max(0, (now - self._origin) // SAMPLE_NS - HOLD))
-            elif self._face is None and self._last is not None:
+            media = (now - self._origin) // SAMPLE_NS
+            if self._face is None and not self._given:
+                self._place.no_picture_before(max(0, media - HOLD))
+            if self._face is None and self._last is not None:
                 while (at := self._pictures.hold(now, FRAME_SAMPLES)) is not None:
                     self._picture(VideoFrame(self._last, at, at, Fraction(1, 16_000)))
+            for frame in self._held.due(media + 2 * CHUNK_TIME) if self._held is not None else ():
+                self._give(frame)
             self._align()
-            self._watch_load(now)
+            self._place.watch(now)
             await self._clock.sleep_until(now + _TICK)
 
     def _align(self) -> None:
@@ -364,15 +318,19 @@ class Live:
     def _say(self, chunks: list[SpeechChunk]) -> None:
         for chunk in chunks:
             self._pacer.sound(chunk)
-            self._said = chunk.at + CHUNK_TIME
-            if self._seat is not None:
-                self._seat.speech(self._downsample(chunk.samples))
+            self._place.say(chunk)
 
     def _picture(self, frame: VideoFrame) -> None:
         self._last = frame.picture
+        if self._held is not None:
+            self._held.add(frame)
+        else:
+            self._give(frame)
+
+    def _give(self, frame: VideoFrame) -> None:
+        self._given += 1
         self._pacer.expect(frame)
-        if self._seat is not None:
-            self._seat.picture(frame)
+        self._place.show(frame)
 
     # --- out
 

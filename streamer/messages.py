@@ -69,11 +69,15 @@ class SessionUpdate:
 
 @dataclass(frozen=True, slots=True)
 class SpeechAppend:
-    """Speech as base64: the same as a binary message. ``generation`` and ``pts`` left out: the next ones."""
+    """Speech as base64: the same as a binary message. ``generation`` and ``pts`` left out: the next ones.
+
+    ``at``: the media time of the picture that it belongs to, as TIMED has it in a packet; then without ``pts``.
+    """
 
     audio: bytes
     generation: U32 | None = None
     pts: U53 | None = None
+    at: U53 | None = None
     event_id: Name | None = None
 
 
@@ -168,6 +172,15 @@ class SpeechDropped:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechLate:
+    """Speech for the picture of media time ``pts`` came when that had left: so much of its beginning was cut."""
+
+    dropped_ms: U53
+    pts: U53 | None = None
+    at_ms: U53 | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PlaybackStarted:
     """The first sample of an utterance leaves now; ``pts`` is its media time."""
 
@@ -259,6 +272,7 @@ SERVER: dict[str, type] = {
     "session.ended": SessionEnded,
     "speech.committed": SpeechCommitted,
     "speech.dropped": SpeechDropped,
+    "speech.late": SpeechLate,
     "playback.started": PlaybackStarted,
     "playback.finished": PlaybackFinished,
     "output.dropped": OutputDropped,
@@ -277,6 +291,7 @@ ServerMessage = (
     | SessionEnded
     | SpeechCommitted
     | SpeechDropped
+    | SpeechLate
     | PlaybackStarted
     | PlaybackFinished
     | OutputDropped

@@ -5,19 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
+from mytalk.media_time import SAMPLE_RATE
+from streamer.dubbing import MOST_DELAY
 from streamer.errors import RequestError
 
 if TYPE_CHECKING:
+    from mytalk.face import Choice
     from mytalk.stream import StreamOptions
 
 MAX_STEPS = 50
 MAX_MOUTH_OPENING = 3.0
+MAX_URL = 1024
+
+_SCHEMES = ("rtmp://", "rtmps://", "srt://")
 
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """``source``: the peer's camera, or the server's portrait. ``speech``: the peer's microphone, the demo,
-    or what a client streams by WebSocket."""
+    """``source``: the peer's camera, or the server's portrait. ``speech``: the peer's microphone, the demo, or what a
+    client streams (``stream``).
+
+    ``face`` says which one speaks: the largest, or the one nearest to a point (shares of the picture's sides).
+    ``video_delay`` holds the camera's pictures for so many milliseconds: dubbed speech comes that much later.
+    ``record``: into the server's folder of recordings. ``push``: to a streaming server, a URL of RTMP or SRT.
+    """
 
     source: Literal["live", "portrait"] = "live"
     speech: Literal["live", "demo", "stream"] = "live"
@@ -25,6 +36,10 @@ class SessionOptions:
     seed: int = 0
     steps: int | None = None
     mouth_opening: float = 1.0
+    record: bool = False
+    push: str | None = None
+    video_delay: int = 0
+    face: Choice = "largest"
 
     @classmethod
     def from_json(cls, body: object) -> SessionOptions:
@@ -42,7 +57,15 @@ class SessionOptions:
         _check_number(body, "mouth_opening", (int, float), 0, MAX_MOUTH_OPENING)
         if body.get("steps") is not None:
             _check_number(body, "steps", int, 1, MAX_STEPS)
-        return cls(**body)
+        if not isinstance(body.get("record", False), bool):
+            raise RequestError(f"record is {body['record']!r} (need true or false)")
+        push = body.get("push")
+        if push is not None and not (isinstance(push, str) and len(push) <= MAX_URL and push.startswith(_SCHEMES)):
+            raise RequestError("push is no URL to push to (need rtmp://, rtmps:// or srt://)")
+        _check_number(body, "video_delay", int, 0, MOST_DELAY * 1000 // SAMPLE_RATE)
+        if body.get("video_delay") and body.get("source", "live") != "live":
+            raise RequestError("video_delay holds a camera's pictures (need source live, or video_delay 0)")
+        return cls(**body | {"face": face_of(body.get("face", "largest"))})
 
     def for_stream(self) -> StreamOptions:
         """The part that the models see. Imports torch: for the engine thread."""
@@ -54,7 +77,9 @@ class SessionOptions:
             profile=self.profile,
             mouth_opening=float(self.mouth_opening),
             still=self.source == "portrait",
+            alive=self.source == "portrait",
             live=True,
+            face=self.face,
         )
 
 
@@ -63,6 +88,18 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "speech": ("live", "demo", "stream"),
     "profile": ("low", "balanced", "quality"),
 }
+
+
+def face_of(said: object) -> Choice:
+    """What JSON says of the face that speaks. Raises ``RequestError``."""
+    if said == "largest":
+        return "largest"
+    if isinstance(said, list) and len(said) == 2:
+        x, y = said
+        numbers = isinstance(x, int | float) and isinstance(y, int | float) and not isinstance(x, bool)
+        if numbers and 0 <= x <= 1 and 0 <= y <= 1:
+            return float(x), float(y)
+    raise RequestError(f"face is {said!r} (need 'largest', or a point as two shares from 0 to 1)")
 
 
 def _check_number(body: dict[str, Any], name: str, kind: Any, low: int, high: float) -> None:

@@ -32,19 +32,23 @@ SPEECH_KINDS = frozenset((Kind.SPEECH_PCM16, Kind.SPEECH_OPUS))
 
 
 class Flags(IntFlag):
-    """KEYFRAME: can be decoded from here. INIT: what a decoder of fMP4 needs before anything else."""
+    """To the client, KEYFRAME: can be decoded from here. INIT: what a decoder of fMP4 needs before anything else.
+
+    To the server, TIMED: ``pts`` is the media time of the picture that the speech belongs to.
+    """
 
     NONE = 0
     KEYFRAME = 1
     INIT = 2
+    TIMED = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Packet:
     """One binary message.
 
-    ``pts``: to the server, samples at the speech's own rate since its generation or its format began; to the client,
-    media time (samples at 16 kHz).
+    ``pts``: to the server, samples at the speech's own rate since its generation or its format began, but media time
+    where it is TIMED; to the client, media time (samples at 16 kHz).
     """
 
     kind: Kind
@@ -65,8 +69,9 @@ class Packet:
         kind, flags, reserved, generation, pts = HEADER.unpack_from(data)
         if kind not in Kind._value2member_map_:
             raise PacketError(f"kind {kind} is unknown (known: {', '.join(f'{one:d}' for one in Kind)})")
-        if flags & ~(Flags.KEYFRAME | Flags.INIT) or reserved:
-            raise PacketError(f"flags are {flags} and the reserved field is {reserved} (need 0 where nothing is said)")
+        known = int(Flags.TIMED if kind in SPEECH_KINDS else Flags.KEYFRAME | Flags.INIT)
+        if flags & ~known or reserved:
+            raise PacketError(f"flags {flags}, reserved {reserved} (need 0; of flags, this kind knows {known})")
         if pts > MOST_PTS:
             raise PacketError(f"pts is {pts} (need at most 2^53 - 1)")
         return cls(Kind(kind), generation, pts, bytes(data[HEADER.size :]), Flags(flags))

@@ -42,8 +42,6 @@ def parse_client(data: str | bytes) -> ClientMessage | Packet:
     packet = _packet(data)
     if packet.kind not in SPEECH_KINDS:
         raise ProtocolError("bad_packet", f"kind {packet.kind:d} is the server's to send (need 1 or 2)")
-    if packet.flags:
-        raise ProtocolError("bad_packet", f"flags are {packet.flags:d} (need 0 in what a client sends)")
     return packet
 
 

@@ -18,9 +18,10 @@ class Pulse:
         self._heard = 0
         self._heard_at = now
 
-    def stopped(self, datagrams: int, now: int, *, connected: bool) -> str | None:
-        """Why the connection is to be given up, from all datagrams so far; None while it lives."""
-        if datagrams != self._heard:
+    def stopped(self, datagrams: int, now: int, *, connected: bool, owing: bool = True) -> str | None:
+        """Why the connection is to be given up, from all datagrams so far; None while it lives. ``owing``: the peer has
+        something to send, or to report on."""
+        if datagrams != self._heard or (connected and not owing):
             self._heard, self._heard_at = datagrams, now
         if now - self._heard_at <= (SILENCE if connected else CONNECT_WAIT):
             return None

@@ -21,6 +21,7 @@ from mytalk.picture import Picture, VideoFrame
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mytalk.face import Choice
     from mytalk.motion.batch import MotionRequest
     from mytalk.stream import StreamOptions
 
@@ -50,6 +51,7 @@ class LipSync(Protocol):
     latency: int
     steps: int
     mouth_opening: float
+    face: Choice
 
     @property
     def stats(self) -> dict[str, float]: ...
@@ -105,6 +107,7 @@ class Seat:
         self.dropped = 0  # pictures that found no room
         self.steps: int | None = None  # sampling steps from the next job on; None: what the stream began with
         self.mouth_opening: float | None = None  # likewise
+        self.face: Choice | None = None  # which one speaks from the next job on; None: as the stream began
         self.half_rate = False  # every second picture is left out
         self.left_out = 0  # pictures, by half_rate
         self._open_stream = open_stream
@@ -285,6 +288,8 @@ class Seat:
             stream.steps = self.steps
         if self.mouth_opening is not None:
             stream.mouth_opening = self.mouth_opening
+        if self.face is not None and self.face != stream.face:
+            stream.face = self.face
         if self._held_until:
             stream.hold_video(self._held_until)
             self._held_until = 0

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 from mytalk.errors import MyTalkError
@@ -16,12 +17,15 @@ from streamer.clock import MILLISECOND_NS, SECOND_NS, Clock
 from streamer.engine import Engine
 from streamer.errors import BusyError, ConflictError, NotLiveError, UnknownSessionError
 from streamer.events import Event, Events
+from streamer.film import Film
 from streamer.ladder import Rung
 from streamer.live import Live
 from streamer.messages import Scalar
 from streamer.options import SessionOptions
+from streamer.portraits import Consent
 from streamer.pulse import Pulse
 from streamer.sinks import Sink
+from streamer.speech import Stereo
 from streamer.stored import LoopedSpeech
 from streamer.stream import Stream
 from streamer.stream_place import StreamPlace
@@ -65,6 +69,7 @@ class Session:
         clock: Clock,
         face: FaceSource | None = None,
         speech: LoopedSpeech | None = None,
+        recordings: Path | None = None,
     ) -> None:
         self.id = secrets.token_urlsafe(16)
         self.token = secrets.token_urlsafe(32)  # of its owner
@@ -74,12 +79,15 @@ class Session:
         self.reason = ""  # why it ended
         self.events = Events(clock)
         self.broadcast = Broadcast()
+        self.consent: Consent | None = None  # of the person on a client's own portrait
         self.voice = Voice() if options.speech == "stream" else None
         self.streaming = StreamPlace(self, clock)
         self.publisher: Connection | None = None  # the peer of a call, or who publishes by WHIP
         self.viewers: dict[str, Viewer] = {}
         self._engine = engine
         self._clock = clock
+        self._recordings = recordings
+        self._films: list[Film] = []
         self._face = face  # None: the peer's camera
         self._stored_speech = speech  # None: the peer's microphone
         self._claimed = False
@@ -192,6 +200,12 @@ class Session:
         """Ends the session, soon."""
         self._end(reason)
 
+    def say(self, samples: Stereo, at: int | None = None) -> None:
+        """Dubbed speech, see :meth:`streamer.live.Live.say`. Raises ``ConflictError`` where the session is not live."""
+        if self._live is None or self.state != "live":
+            raise ConflictError(f"the session is {self.state} (need it live to speak)")
+        self._live.say(samples, at)
+
     async def end(self, reason: str) -> None:
         """Ends the session and returns when everything of it is freed."""
         self._end(reason)
@@ -245,6 +259,7 @@ class Session:
             if self._live is not None:
                 self._live.close()
             self.streaming.close(self.reason, failed=self.reason == FAILED)
+            await asyncio.gather(*(film.close() for film in self._films))
             connections = [*self.viewers.values(), *([self.publisher] if self.publisher is not None else [])]
             await asyncio.gather(*(connection.close() for connection in connections))
         finally:
@@ -269,11 +284,21 @@ class Session:
     def _go_live(self, publisher: Connection | None, sinks: list[Sink]) -> None:
         self._check_open()
         self.publisher = publisher
-        everywhere = [*sinks, self.broadcast, self.streaming]
+        self._films = [Film(target, self.broadcast, self._film_failed) for target in self._film_targets()]
+        everywhere = [*sinks, self.broadcast, self.streaming, *self._films]
         stored = (self._face, self._stored_speech, self.voice)
         self._live = Live(self.options, self._engine, self._clock, publisher, everywhere, self.events, *stored)
         self.state = "live"
         self._attached.set()
+
+    def _film_targets(self) -> list[Path | str]:
+        targets: list[Path | str] = []
+        if self.options.record and self._recordings is not None:
+            targets.append(self._recordings / f"{self.id}.mp4")
+        return [*targets, self.options.push] if self.options.push is not None else targets
+
+    def _film_failed(self, reason: str) -> None:
+        self.events.add("error", code="film", message=f"a recording or push ended: {reason}", fatal=False)
 
     async def _run_live(self) -> None:
         await self._attached.wait()
@@ -296,7 +321,8 @@ class Session:
             self._count_faults()
             for connection in [*self.viewers.values(), *([self.publisher] if self.publisher is not None else [])]:
                 pulse = self._pulses.setdefault(connection.id, Pulse(now))
-                reason = pulse.stopped(await connection.datagrams(), now, connected=connection.connected.is_set())
+                heard, connected = await connection.datagrams(), connection.connected.is_set()
+                reason = pulse.stopped(heard, now, connected=connected, owing=connection.owes())
                 if connection.gone.is_set():
                     reason = "the peer left"
                 if reason is None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from mytalk.media.face_source import FaceSource, open_face
+from mytalk.media.face_source import FaceSource, StillSource, open_face
 from streamer.admission import refusal
 from streamer.clock import Clock
 from streamer.config import ServerConfig
 from streamer.engine import Engine
-from streamer.errors import BusyError, UnknownSessionError
+from streamer.errors import BusyError, ForbiddenError, RequestError, UnknownSessionError
 from streamer.ladder import Rung
 from streamer.options import SessionOptions
+from streamer.portraits import Consent, check_consent, read_portrait
 from streamer.session import Session
 from streamer.stored import LoopedSpeech
 from streamer.stream_place import STOPPING
@@ -41,13 +42,28 @@ class Sessions:
         self._speech: LoopedSpeech | None = None
         self._reading = asyncio.Lock()
 
-    async def create(self, options: SessionOptions) -> Session:
-        """A new session. ``BusyError``: no room for it. ``InputError``: a stored file cannot be read."""
+    async def read_face(self, picture: bytes, options: SessionOptions, consent: Consent | None) -> StillSource:
+        """A client's own portrait. Raises ``InputError`` where it may not or cannot be one; ``BusyError`` as below."""
+        if options.source != "portrait":
+            raise RequestError(f"a portrait, but the source is {options.source} (need portrait, or none)")
+        check_consent(consent, required=self._config.require_consent)
         self._admit()
-        face = await self._read_portrait() if options.source == "portrait" else None
+        async with self._reading:  # one at a time: it takes a core
+            return await asyncio.to_thread(read_portrait, picture)
+
+    async def create(
+        self, options: SessionOptions, face: FaceSource | None = None, consent: Consent | None = None
+    ) -> Session:
+        """A new session; ``face``: a client's own. ``BusyError``: no room for it. ``InputError``: a stored file cannot
+        be read."""
+        self._check_films(options)
+        self._admit()
+        if face is None and options.source == "portrait":
+            face = await self._read_portrait()
         speech = await self._read_speech() if options.speech == "demo" else None
         self._admit()
-        session = Session(options, self._engine, self.clock, face, speech)
+        session = Session(options, self._engine, self.clock, face, speech, self._config.recordings)
+        session.consent = consent
         task = asyncio.create_task(session.run(), name=f"session {session.id[:6]}")
         self._sessions[session.id] = (session, task)
         task.add_done_callback(lambda _: self._forget(session))
@@ -100,6 +116,12 @@ class Sessions:
         reason = refusal(self._engine.load, self._engine.seats)
         if reason is not None:
             raise BusyError(f"{reason} (wait for one to end)", RETRY_FULL)
+
+    def _check_films(self, options: SessionOptions) -> None:
+        if options.record and (self._config.recordings is None or not self._config.recordings.is_dir()):
+            raise RequestError("this server keeps no recordings (start it with --recordings FOLDER, which must exist)")
+        if options.push is not None and not options.push.startswith(self._config.push_to or ("never",)):
+            raise ForbiddenError("this server does not push there (start it with --push-to, and how such URLs begin)")
 
     def _forget(self, session: Session) -> None:
         self._sessions.pop(session.id, None)

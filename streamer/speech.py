@@ -59,6 +59,13 @@ def stereo_of(frame: av.AudioFrame) -> Stereo:
     return np.repeat(samples, 2, axis=1) if samples.shape[1] == 1 else np.ascontiguousarray(samples[:, :2])
 
 
+def mixed(one: Stereo, other: Stereo) -> Stereo:
+    """Both at once, where both are heard; either as it is where the other is silent."""
+    if not one.any() or not other.any():
+        return other if other.any() else one
+    return np.clip(one.astype(np.int32) + other, -32768, 32767).astype(np.int16)
+
+
 class Downsampler:
     """48 kHz stereo to the model's 16 kHz mono, as a stream that keeps its time: the last millisecond is held back.
 

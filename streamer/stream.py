@@ -15,9 +15,11 @@ from typing import Protocol
 from streamer import messages as m
 from streamer.broadcast import Broadcast
 from streamer.clock import Clock
+from streamer.errors import ConflictError, TooLargeError
 from streamer.events import Event, Events
 from streamer.packets import Flags, Kind, Packet
 from streamer.protocol import ProtocolError, parse_client, to_text
+from streamer.speech import Stereo
 from streamer.stream_output import StreamOutput
 from streamer.tape import HOPELESS, Tape
 from streamer.voice import Voice, length_of
@@ -47,6 +49,9 @@ class Host(Protocol):
 
     def clear(self) -> Event:
         """Barge-in; the event is told as well."""
+
+    def say(self, samples: Stereo, at: int | None = None) -> None:
+        """Speech at 48 kHz for the picture of media time ``at``. Raises ``ConflictError`` or ``TooLargeError``."""
 
     def stop(self, reason: str) -> None:
         """Ends the session, soon."""
@@ -147,7 +152,10 @@ class Stream:
         match message:
             case Packet():
                 encoding = "opus" if message.kind is Kind.SPEECH_OPUS else "pcm16"
-                self._speech(message.payload, encoding, message.generation, message.pts)
+                timed = bool(message.flags & Flags.TIMED)
+                self._speech(message.payload, encoding, message.generation, message.pts, timed=timed)
+            case m.SpeechAppend() if message.at is not None:
+                self._speech(message.audio, None, message.generation, message.at, timed=True)
             case m.SpeechAppend():
                 self._speech(message.audio, None, message.generation, message.pts)
             case m.SpeechCommit():
@@ -164,7 +172,9 @@ class Stream:
             case m.Ping():
                 self._say_now(m.Pong(message.data))
 
-    def _speech(self, payload: bytes, encoding: str | None, generation: int | None, pts: int | None) -> None:
+    def _speech(
+        self, payload: bytes, encoding: str | None, generation: int | None, pts: int | None, *, timed: bool = False
+    ) -> None:
         voice = self._voice
         if generation is not None and generation > voice.generation:
             raise ProtocolError("wrong_generation", f"generation {generation} (need {voice.generation})")
@@ -172,7 +182,15 @@ class Stream:
             samples = length_of(payload, voice.format) if voice.format is not None else 0
             self.say(m.SpeechDropped(samples, generation, self._answering))
             return
-        voice.append(payload, encoding, pts)
+        if not timed or pts is None:
+            voice.append(payload, encoding, pts)
+            return
+        try:
+            self._host.say(*voice.for_picture(payload, encoding, pts))
+        except TooLargeError as error:
+            raise ProtocolError("speech_overflow", str(error)) from error
+        except ConflictError as error:
+            raise ProtocolError("not_live", str(error)) from error
 
     def _update(self, message: m.SessionUpdate) -> None:
         if message.speech is not None:

@@ -12,6 +12,7 @@ from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import Picture, VideoFrame
 from streamer.broadcast import Broadcast
 from streamer.encoders import MAX_BITRATE
+from streamer.fmp4 import Fmp4
 from streamer.forward import Encoded
 from streamer.messages import Output
 from streamer.packets import Flags, Kind
@@ -19,6 +20,9 @@ from streamer.picture_encoder import RATE
 from streamer.speech import SpeechChunk
 
 JPEG_QUALITY = 85
+
+KEY_INTERVAL = 4 * SAMPLE_RATE
+"""Media time between two keyframes of an MP4: players jump to them, and forget up to them."""
 
 _PICTURE_BOUND = 4  # pictures that wait to become JPEG. Full: the oldest is left out and counted.
 
@@ -42,13 +46,17 @@ class StreamOutput:
         self._pictures: deque[VideoFrame] = deque()
         self._filled = asyncio.Event()
         self._jpeg: asyncio.Task[None] | None = None
+        self._mp4: Fmp4 | None = None
+        self._size = (0, 0)
+        self._last_key = 0  # media time
 
     def choose(self, output: Output) -> None:
         """From now on this is sent."""
         self.close()
         self.chosen = output
         self._needs_key = True
-        if output.video == "h264":
+        self._mp4 = Fmp4() if output.video == "fmp4" else None
+        if output.video in ("h264", "fmp4"):
             self._broadcast.join(self._audience)
         elif output.video == "jpeg":
             self._jpeg = asyncio.create_task(self._make_jpegs(), name="JPEGs of a stream")
@@ -58,6 +66,7 @@ class StreamOutput:
         self.chosen = Output()
         self._broadcast.leave(self._audience)
         self._pictures.clear()
+        self._mp4 = None
         if self._jpeg is not None:
             self._jpeg.cancel()
             self._jpeg = None
@@ -67,8 +76,12 @@ class StreamOutput:
     def sound(self, chunk: SpeechChunk) -> None:
         if self.chosen.audio == "pcm16":
             self._send(Kind.AUDIO_PCM16, Flags.NONE, chunk.at, chunk.samples.astype("<i2").tobytes())
+        if self._mp4 is not None:
+            for data, flags in self._mp4.sound(chunk):
+                self._send(Kind.FMP4, flags, chunk.at, data)
 
     def picture(self, frame: VideoFrame) -> None:
+        self._size = (frame.picture.width, frame.picture.height)
         if self._jpeg is None or self._late():
             return
         self._pictures.append(frame)
@@ -79,6 +92,8 @@ class StreamOutput:
 
     def clear(self) -> None:
         self._pictures.clear()
+        if self._mp4 is not None:
+            self._mp4.clear()
 
     # --- encoding
 
@@ -91,7 +106,14 @@ class StreamOutput:
             return
         self._needs_key = False
         at = -(-encoded.timestamp * SAMPLE_RATE // RATE)  # the timestamp was rounded down
-        self._send(Kind.VIDEO_H264, Flags.KEYFRAME if encoded.key else Flags.NONE, at, encoded.data)
+        if self._mp4 is None:
+            self._send(Kind.VIDEO_H264, Flags.KEYFRAME if encoded.key else Flags.NONE, at, encoded.data)
+            return
+        self._last_key = at if encoded.key else self._last_key
+        if at - self._last_key > KEY_INTERVAL:
+            self._broadcast.refresh(self._audience)
+        for data, flags in self._mp4.picture(encoded.data, at, *self._size, key=encoded.key):
+            self._send(Kind.FMP4, flags, at, data)
 
     async def _make_jpegs(self) -> None:
         while True:

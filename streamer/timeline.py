@@ -14,8 +14,10 @@ from fractions import Fraction
 import numpy as np
 
 from mytalk.media_time import SAMPLE_RATE, to_samples
+from mytalk.picture import VideoFrame
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
 from streamer.speech import CHUNK, CHUNK_TIME, OUTPUT_RATE, SpeechChunk, Stereo
+from streamer.stretch import Stretch, between, joined
 
 STALL = SAMPLE_RATE // 5
 """Media time (200 ms) that speech may be missing before silence takes its place; less than any pacer's delay."""
@@ -26,6 +28,12 @@ HOLD = SAMPLE_RATE // 4
 JUMP = 2 * SECOND_NS
 """A packet that is early by more than this, or late by more for a second, says that the sender's timestamps jumped."""
 
+EARLY = 400 * MILLISECOND_NS
+"""The same of a picture that is early: no network makes it so, and it would stand still until its time."""
+
+GENTLE = 5 * CHUNK
+"""Samples (100 ms) up to which speech is moved by making it longer or shorter; beyond, it is cut or waited for."""
+
 _DRIFT = 40 * MILLISECOND_NS  # that every packet of a window must be early or late by, before its track moves
 _WINDOW = 150  # packets: 3 s of speech, 6 s of a 25 fps camera
 _PATIENCE = SECOND_NS  # of packets late by JUMP: a queue that empties after a stall is shorter
@@ -35,7 +43,8 @@ _SLEW = SAMPLE_RATE // 200  # a picture moves at most 5 ms against the one befor
 class Reckoning:
     """Says when a track's place on the timeline is wrong: two clocks drift, a path grew slower, timestamps jumped."""
 
-    def __init__(self) -> None:
+    def __init__(self, early: int = JUMP) -> None:
+        self._early = early
         self._window: deque[int] = deque(maxlen=_WINDOW)
         self._late_since: int | None = None
 
@@ -47,7 +56,7 @@ class Reckoning:
         elif self._late_since is None:
             self._late_since = now
         least = min(self._window)
-        if lateness < -JUMP or (self._late_since is not None and now - self._late_since > _PATIENCE):
+        if lateness < -self._early or (self._late_since is not None and now - self._late_since > _PATIENCE):
             moved = lateness
         elif len(self._window) == _WINDOW and abs(least) >= _DRIFT:
             moved = least
@@ -73,7 +82,19 @@ class SpeechTimeline:
         self._next = 0  # position of the first sample not yet taken, in 48 kHz samples
         self._parts: deque[Stereo] = deque()
         self._held = 0  # samples in _parts
-        self._reckoning = Reckoning()
+        self._reckoning: Reckoning | None = Reckoning()
+        self._stretch = Stretch()
+        self._before: Stereo | None = None  # the chunk before the next, where it was a whole packet
+        self._joining: Stereo | None = None  # a packet that becomes one chunk with the next
+
+    def pin(self) -> None:
+        """The track's positions are media time's own: there is nothing to reckon."""
+        self._offset, self._reckoning = 0, None
+
+    @property
+    def stretched(self) -> int:
+        """Samples (48 kHz) put in and taken out where nobody hears it."""
+        return self._stretch.done * CHUNK
 
     @property
     def at(self) -> int:
@@ -93,17 +114,21 @@ class SpeechTimeline:
         count = len(samples)
         if self._offset is None:
             self._offset = _whole(max(self._next, self._position(now) - count) - pts, up=True)
-        late = self._position(now) - (pts + self._offset + count)
-        self._offset += _whole(self._reckoning.shift(late * SECOND_NS // OUTPUT_RATE, now) * OUTPUT_RATE // SECOND_NS)
+        whole = count == CHUNK and not self._held
+        self._reckon(pts + self._offset + count, now, gently=whole)
         start = pts + self._offset
+        if self._joining is not None:
+            return self._join(start, samples, now) if whole else [*self._let_go(), *self.accept(pts, samples, now)]
+        if whole and start == self._next and self._before is not None and self._stretch.may(self._before, samples, now):
+            return self._stretched(samples, now)
         if start > self._next:
             self._silence(start - self._next)
         missed = min(self._next - start, count)
         self.late += missed
         chunks = self._whole_chunks()
         if count == CHUNK and not missed and not self._held:
-            self._next += CHUNK
-            return [*chunks, SpeechChunk((self._next - CHUNK) // CHUNK * CHUNK_TIME, samples, packet)]
+            return [*chunks, self._whole_packet(samples, packet)]
+        self._before = None
         self._take(samples[missed:])
         return chunks + self._whole_chunks()
 
@@ -111,7 +136,9 @@ class SpeechTimeline:
         """Puts silence where speech has been missing for :data:`STALL`."""
         missing = self._position(now) - STALL * OUTPUT_RATE // SAMPLE_RATE - self._next
         if missing > 0:
+            joining = self._let_go()
             self._silence(_whole(missing, up=True))
+            return joining + self._whole_chunks()
         return self._whole_chunks()
 
     def restart(self) -> None:
@@ -127,12 +154,64 @@ class SpeechTimeline:
     def clear(self) -> None:
         """Barge-in: the part of a chunk that has been said becomes silence."""
         self._parts = deque(np.zeros_like(part) for part in self._parts)
+        self._before = None
+        if self._joining is not None:
+            self._joining = np.zeros_like(self._joining)
+
+    def _reckon(self, end: int, now: int, *, gently: bool) -> None:
+        """Moves the track where it is early or late; by little and ``gently``, where its speech allows."""
+        if self._reckoning is None or self._offset is None:
+            return
+        late = self._position(now) - end - self._stretch.owed * CHUNK
+        moved = _whole(self._reckoning.shift(late * SECOND_NS // OUTPUT_RATE, now) * OUTPUT_RATE // SECOND_NS)
+        if abs(moved) <= GENTLE:
+            self._stretch.owe(moved // CHUNK, now)
+        else:
+            self._offset += moved
+        if not gently and self._stretch.owed:
+            self._offset += self._stretch.owed * CHUNK
+            self._stretch = Stretch()
+
+    def _stretched(self, samples: Stereo, now: int) -> list[SpeechChunk]:
+        """A packet at a place where the track may be moved by its length."""
+        assert self._before is not None
+        assert self._offset is not None
+        if self._stretch.owed < 0:
+            self._joining = samples
+            return []
+        self._offset += CHUNK
+        self._stretch.paid(1, now)
+        extra = between(self._before, samples)
+        return [self._whole_packet(extra, None), self._whole_packet(samples, None)]
+
+    def _join(self, start: int, samples: Stereo, now: int) -> list[SpeechChunk]:
+        """The packet after the one that waits to be joined with it."""
+        assert self._joining is not None
+        assert self._offset is not None
+        if start != self._next + CHUNK:  # one was lost
+            return [*self._let_go(), *self.accept(start - self._offset, samples, now)]
+        both, self._joining = joined(self._joining, samples), None
+        self._offset -= CHUNK
+        self._stretch.paid(-1, now)
+        return [self._whole_packet(both, None)]
+
+    def _let_go(self) -> list[SpeechChunk]:
+        if self._joining is None:
+            return []
+        joining, self._joining = self._joining, None
+        return [self._whole_packet(joining, None)]
+
+    def _whole_packet(self, samples: Stereo, packet: bytes | None) -> SpeechChunk:
+        self._next += CHUNK
+        self._before = samples
+        return SpeechChunk((self._next - CHUNK) // CHUNK * CHUNK_TIME, samples, packet)
 
     def _position(self, now: int) -> int:
         return (now - self._origin) * OUTPUT_RATE // SECOND_NS
 
     def _silence(self, count: int) -> None:
         self.filled += count
+        self._before = None
         self._take(np.zeros((count, 2), np.int16))
 
     def _take(self, samples: Stereo) -> None:
@@ -163,7 +242,7 @@ class PictureTimeline:
         self._offset: int | None = None  # media time - track time
         self._wanted: int | None = None  # the offset that the sender's reports ask for
         self._last = -1
-        self._reckoning = Reckoning()
+        self._reckoning = Reckoning(EARLY)
 
     def align(self, offset: int) -> None:
         """Takes the offset (media time minus track time) that the sender's reports show, and moves there slowly."""
@@ -177,7 +256,7 @@ class PictureTimeline:
         if self._offset is None:
             self._offset = arrived - track
         shift = self._reckoning.shift((arrived - track - self._offset) * SAMPLE_NS, now)
-        if self._wanted is not None and abs(shift) <= JUMP:
+        if self._wanted is not None and abs(shift) <= EARLY:
             self._offset += max(-_SLEW, min(_SLEW, self._wanted - self._offset))
         elif shift:
             self._offset, self._wanted = self._offset + shift // SAMPLE_NS, None
@@ -200,6 +279,15 @@ class PictureTimeline:
             return None
         self._last = at
         return at
+
+
+def timestamp(frame: VideoFrame, rate: int) -> int:
+    """Of a picture on an outbound track of ``rate`` units a second: the source's own, moved to where media time has it.
+
+    So the intervals between pictures are the source's to the unit, whatever they are.
+    """
+    moved = frame.at - to_samples(frame.pts, frame.time_base)
+    return round(frame.pts * frame.time_base * rate) + moved * rate // SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ class Viewer(Connection):
         self._sounds: Forwarder | None = None
         self._pictures: Forwarder | None = None
         self._joined = False
+        self._seen = 0  # packets, at the last look
 
     @property
     def rate(self) -> int:
@@ -36,6 +37,11 @@ class Viewer(Connection):
     def packets(self) -> int:
         """RTP packets sent so far."""
         return sum(forwarder.packets for forwarder in (self._sounds, self._pictures) if forwarder is not None)
+
+    def owes(self) -> bool:
+        """Who gets nothing has nothing to report on."""
+        before, self._seen = self._seen, self.packets
+        return self._seen > before
 
     def sound(self, encoded: Encoded) -> None:
         """Sends 20 ms of speech."""

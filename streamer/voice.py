@@ -22,6 +22,8 @@ from streamer.upsample import Upsampler
 _AHEAD_MS = 60  # that an utterance needs to begin, or to go on where it ran dry
 _PATIENCE = 5  # chunks (100 ms) after which it begins with less
 _MOST_UTTERANCES = 500  # that wait. Full: what would begin another is refused
+_JOINED = SAMPLE_RATE // 1000  # media time (1 ms) by which speech for pictures may miss where the one before ended
+_STEP = OUTPUT_RATE // SAMPLE_RATE
 _SMALL = 1024  # samples; smaller parts are joined, or a flood of tiny messages would cost more than its samples
 
 
@@ -100,6 +102,30 @@ class _Said:
     last: bool
 
 
+@dataclass(slots=True)
+class _Run:
+    """Speech for pictures, without a hole since media time ``begins``."""
+
+    begins: int
+    rate: int
+    upsample: Upsampler
+    given: int = 0  # samples at its own rate
+    made: int = 0  # samples at 48 kHz
+    rest: Stereo = field(default_factory=lambda: np.zeros((0, 2), np.int16))  # less than a sample of media time
+
+    @property
+    def end(self) -> int:
+        return self.begins + self.given * SAMPLE_RATE // self.rate
+
+    def next(self, samples: NDArray[np.int16]) -> tuple[Stereo, int]:
+        self.given += len(samples)
+        out = np.concatenate([self.rest, self.upsample(samples)])
+        whole = len(out) // _STEP * _STEP
+        place = self.begins + self.made // _STEP
+        self.rest, self.made = out[whole:], self.made + whole
+        return out[:whole], place
+
+
 class Voice:
     """One session's streamed speech. What does not fit raises ``ProtocolError`` and is not taken, all of it."""
 
@@ -113,6 +139,7 @@ class Voice:
         self._under_way: deque[_Said] = deque()
         self._heard = (0, 0)  # utterance that is being heard (0: none) and how much of it
         self._decoder: av.AudioCodecContext | None = None
+        self._run: _Run | None = None
 
     # --- what the client sends
 
@@ -137,15 +164,12 @@ class Voice:
         self._end_utterance()
         self.format = speech
         self._position = 0
+        self._run = None
         self._decoder = _opus_decoder() if speech.encoding == "opus" else None
 
     def append(self, payload: bytes, encoding: str | None, pts: int | None) -> None:
         """The next speech. ``encoding`` and ``pts``: what the message says of it; None: nothing."""
-        speech = self.format
-        if speech is None:
-            raise ProtocolError("no_format", 'speech in no format (first send session.update with "speech")')
-        if encoding is not None and encoding != speech.encoding:
-            raise ProtocolError("bad_speech", f"{encoding}, but {speech.encoding} was announced (send session.update)")
+        speech = self._announced(encoding)
         if pts is not None and pts != self._position:
             raise ProtocolError("wrong_position", f"pts is {pts} (need {self._position}, what was sent before it)")
         samples = self._decode(payload) if speech.encoding == "opus" else _pcm(payload, speech.channels)
@@ -156,6 +180,16 @@ class Voice:
             raise ProtocolError("speech_overflow", message)
         self._open_utterance(speech).add(samples)
         self._position += len(samples)
+
+    def for_picture(self, payload: bytes, encoding: str | None, at: int) -> tuple[Stereo, int]:
+        """Speech that belongs to the picture of media time ``at``, at 48 kHz, and where it begins: it does not wait
+        here. Of speech that goes on where the one before ended, the last few samples come with the next."""
+        speech = self._announced(encoding)
+        samples = self._decode(payload) if speech.encoding == "opus" else _pcm(payload, speech.channels)
+        run = self._run
+        if run is None or abs(at - run.end) > _JOINED:
+            run = self._run = _Run(at, speech.rate, Upsampler(speech.rate))
+        return run.next(samples)
 
     def commit(self) -> tuple[int, int]:
         """The utterance is whole: its number, and its length in samples at 16 kHz."""
@@ -174,6 +208,7 @@ class Voice:
         self._utterances.clear()
         self._under_way.clear()
         self._heard = (0, 0)
+        self._run = None
         if self._decoder is not None:
             self._decoder = _opus_decoder()
         return PlaybackFinished(position, bool(number), self.generation, number or None)
@@ -210,6 +245,14 @@ class Voice:
                 told.append(PlaybackFinished(said.position, False, self.generation, said.utterance))
                 self._heard = (0, 0)
         return told
+
+    def _announced(self, encoding: str | None) -> SpeechFormat:
+        if self.format is None:
+            raise ProtocolError("no_format", 'speech in no format (first send session.update with "speech")')
+        if encoding is not None and encoding != self.format.encoding:
+            known = self.format.encoding
+            raise ProtocolError("bad_speech", f"{encoding}, but {known} was announced (send session.update)")
+        return self.format
 
     def _open_utterance(self, speech: SpeechFormat) -> _Utterance:
         if not self._utterances or self._utterances[-1].ended:

@@ -17,7 +17,6 @@ from aiortc import RTCSessionDescription as Description
 from aiortc.exceptions import OperationError
 from aiortc.mediastreams import MediaStreamError
 
-from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from streamer import encoders, ice_restart
 from streamer.errors import NoUsableTrackError, RequestError, UnprocessableError
@@ -25,6 +24,7 @@ from streamer.ice_servers import IceServer
 from streamer.offer import Offer
 from streamer.receive import Inbound
 from streamer.speech import SpeechChunk
+from streamer.timeline import timestamp
 from streamer.trickle import MAX_CANDIDATES, Fragment, write_fragment
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class OutboundTrack(MediaStreamTrack):
         if isinstance(item, SpeechChunk):
             return item.to_av()
         frame = item.picture.to_av()
-        frame.pts = item.at * VIDEO_RATE // SAMPLE_RATE
+        frame.pts = timestamp(item, VIDEO_RATE)
         frame.time_base = Fraction(1, VIDEO_RATE)
         return frame
 
@@ -176,6 +176,10 @@ class Connection:
     def encoder_faults(self) -> tuple[int, int]:
         """Frames that could not be encoded, and how many in a row of late."""
         return 0, 0
+
+    def owes(self) -> bool:
+        """Whether the peer has had something to send, or to report on, since the last call."""
+        return True
 
     async def datagrams(self) -> int:
         """Datagrams received so far on all transports."""

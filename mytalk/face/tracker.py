@@ -50,13 +50,24 @@ class FaceTracker:
         self._follow = _mesh(static_image_mode=False, max_num_faces=1)
         self._crop: tuple[int, int, int] | None = None  # x0, y0, side
 
-    def __call__(self, picture: Picture) -> Face | None:
-        """The face in the next picture, or None where there is none of at least 48 pixels' width."""
+    def __call__(self, picture: Picture, *, search: bool = True) -> Face | None:
+        """The face in the next picture, or None where there is none of at least 48 pixels' width.
+
+        ``search``: the largest one, where the face that was followed is gone.
+        """
         face = self._track(picture)
         if face is None:
-            face = self._find(picture)
+            face = self._find(picture) if search else None
         if face is None or face.width < MIN_FACE_PIXELS:
             self._crop = None
+            return None
+        self._centre(face, picture)
+        return face
+
+    def follow(self, face: Face, picture: Picture) -> Face | None:
+        """From here on this face, found in this picture; None where it is too small."""
+        self.reset()
+        if face.width < MIN_FACE_PIXELS:
             return None
         self._centre(face, picture)
         return face

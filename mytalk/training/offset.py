@@ -1,6 +1,6 @@
 """By how much the sound of a video is late against the lips.
 
-The embedded motion model says how the lips would move to the sound; that is correlated with how they do move, over all
+A motion model says how the lips would move to the sound; that is correlated with how they do move, over all
 lags up to 0.6 s. After SyncNet (Chung and Zisserman 2016), whose offset is likewise the best of +-15 frames, and whose
 confidence is the best against the others; here with landmarks, since landmarks are what is at hand.
 """
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-import mytalk
 from mytalk.face.landmarks import CORNERS, LOWER_FACE, aperture
 from mytalk.media_time import FRAME_SAMPLES, MOTION_RATE
 from mytalk.motion.stream import MotionStream
+from mytalk.pipeline import load_motion
 from mytalk.presets import PROFILES
 from mytalk.training.clip_members import Landmarks
 
@@ -79,10 +79,13 @@ class Offset:
 
 
 class OffsetEstimator:
-    """Holds the embedded motion model, on the CPU. One thread at a time."""
+    """Holds a motion model, on the CPU: the embedded one, or that of ``weights``, a preset or a checkpoint folder.
 
-    def __init__(self) -> None:
-        self._model = mytalk.load("edge", device="cpu").motion
+    A model that learned from a recording has learned its offset too, and finds none. One thread at a time.
+    """
+
+    def __init__(self, weights: str = "edge") -> None:
+        self._model = load_motion(weights).eval()
 
     def estimate(self, clips: Sequence[tuple[Landmarks, NDArray[np.float32]]]) -> Offset:
         """One offset for the clips of one recording.

@@ -49,6 +49,7 @@ class Job:
     limits: Limits
     strict: bool
     keep_offset: bool
+    sync_weights: str
 
     @property
     def path(self) -> Path:
@@ -180,7 +181,7 @@ def _finish(job: Job, recorded: list[Recorded], made: Made) -> None:
     if not spoken:
         return
     around = [(clip.landmarks, heard[clip.at - first - MARGIN : clip.end - first + MARGIN]) for clip in spoken]
-    offset = _estimator().estimate(around)
+    offset = _estimator(job.sync_weights).estimate(around)
     problem = offset.problem(strict=job.strict)
     for clip in spoken:
         if problem is not None:
@@ -231,5 +232,5 @@ def _key(source: str, at: int) -> str:
 
 
 @lru_cache(maxsize=1)
-def _estimator() -> OffsetEstimator:
-    return OffsetEstimator()
+def _estimator(weights: str) -> OffsetEstimator:
+    return OffsetEstimator(weights)

@@ -42,6 +42,7 @@ class PrepareOptions:
     limits: Limits = field(default_factory=Limits)
     strict: bool = False  # also reject what is too short, or says too little, to be sure it is in sync
     keep_offset: bool = False  # measure by how much the sound is late, but leave it so
+    sync_weights: str = "edge"  # preset or checkpoint folder whose motion model measures it
     licence: str = ""  # a note that every clip carries
     shard_mb: int = 256
 
@@ -101,6 +102,7 @@ def prepare(
         "largest yaw": options.limits.yaw,
         "strict": options.strict,
         "keep offset": options.keep_offset,
+        "sync weights": options.sync_weights,
         "licence": options.licence,
     }
     with Journal(data, fixed) as journal:
@@ -185,6 +187,7 @@ class _Jobs(Iterator[Job]):
                         limits=options.limits,
                         strict=options.strict,
                         keep_offset=options.keep_offset,
+                        sync_weights=options.sync_weights,
                     )
                 )
 

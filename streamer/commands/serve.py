@@ -33,6 +33,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="'stun:HOST', or 'turn:HOST USER SECRET' in one word; repeatable",
     )
     parser.add_argument("--redirect", metavar="URL", help="another server, for whom this one has no room (307)")
+    parser.add_argument(
+        "--require-consent", action="store_true", help="refuse portraits of clients without the person's consent"
+    )
+    parser.add_argument("--recordings", type=Path, metavar="FOLDER", help="sessions may ask to be recorded into it")
+    parser.add_argument(
+        "--push-to",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="sessions may ask to be pushed to URLs that begin so, as rtmp://HOST/; repeatable",
+    )
     parser.add_argument("--verbose", action="store_true", help="log every step")
     parser.set_defaults(run=run)
 
@@ -51,6 +62,9 @@ def run(args: argparse.Namespace) -> int:
         portrait=args.portrait,
         ice_servers=tuple(IceServer.parse(text) for text in args.ice_server),
         redirect=args.redirect,
+        require_consent=args.require_consent,
+        recordings=args.recordings,
+        push_to=tuple(args.push_to),
     )
     serve(config, lambda url: print(f"Serving at {url} (Ctrl-C to stop)", flush=True))
     return 0

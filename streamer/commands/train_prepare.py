@@ -38,6 +38,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--max-yaw", type=float, default=30.0, metavar="DEGREES", help="turn (default: %(default)s)")
     parser.add_argument("--strict", action="store_true", help="reject what cannot be told to be in sync, too")
     parser.add_argument("--keep-offset", action="store_true", help="leave sound that is late or early where it is")
+    parser.add_argument(
+        "--sync-weights",
+        default="edge",
+        metavar="FOLDER",
+        help="preset or checkpoint whose motion model measures how late sound is: not one that learned from these "
+        "videos (default: %(default)s)",
+    )
     parser.add_argument("--licence", default="", metavar="NOTE", help="a note that every clip carries")
     parser.add_argument("--shard-mb", type=int, default=256, help="size of a shard (default: %(default)s)")
     parser.set_defaults(run=run)
@@ -54,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
         limits=Limits(args.min_face, args.max_yaw),
         strict=args.strict,
         keep_offset=args.keep_offset,
+        sync_weights=args.sync_weights,
         licence=args.licence,
         shard_mb=args.shard_mb,
     )

@@ -51,11 +51,15 @@ def gap(tracker: FaceTracker, frame: VideoFrame) -> float:
     return float(aperture(fit_pose(face).to_canonical(face.points)[list(LOWER_FACE)]))
 
 
-@pytest.mark.parametrize("rate", [Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(50)])
+@pytest.mark.parametrize("rate", [24, 25, Fraction(30000, 1001), 30, 50, 60, "variable"], ids=str)
 def test_every_frame_comes_back_at_its_own_time(
-    pipeline: Pipeline, portrait: Picture, portrait_face: Face, babble: Samples, rate: Fraction
+    pipeline: Pipeline, portrait: Picture, portrait_face: Face, babble: Samples, rate: Any
 ) -> None:
-    frames = film(portrait, int(1.5 * rate), rate)
+    if rate == "variable":
+        stamps = np.cumsum(np.random.default_rng(2).integers(900, 12_000, 20)).tolist()
+        frames = [VideoFrame(portrait, to_samples(n, Fraction(1, 90_000)), n, Fraction(1, 90_000)) for n in stamps]
+    else:
+        frames = film(portrait, int(1.2 * rate), Fraction(rate))
     out = run(pipeline.stream(), [(frame, portrait_face) for frame in frames], babble[:24_000], 640)
     assert [(f.at, f.pts, f.time_base) for f in out] == [(f.at, f.pts, f.time_base) for f in frames]
 

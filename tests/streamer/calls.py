@@ -9,8 +9,10 @@ from typing import cast
 
 import av
 import numpy as np
+from fakes import number_of, numbered
 
 from mytalk.media.face_source import FaceSource
+from mytalk.picture import VideoFrame
 from streamer.clock import MILLISECOND_NS, Clock, FakeClock
 from streamer.engine import Engine
 from streamer.events import Event, Events
@@ -46,12 +48,33 @@ class Speaker:
         return b"%d" % self.word
 
 
-class Ear:
-    """A peer that keeps what it is sent: the word of every chunk, 0 for silence."""
+class Lens:
+    """A camera by the call's clock: numbered pictures at 25 fps."""
+
+    report = None
 
     def __init__(self, clock: Clock) -> None:
+        self.track = self
+        self._clock = clock
+        self._began = clock.now()
+        self._count = itertools.count()
+
+    async def recv(self) -> av.VideoFrame:
+        index = next(self._count)
+        await self._clock.sleep_until(self._began + index * 2 * STEP)
+        frame = av.VideoFrame.from_ndarray(numbered(index, 192), format="rgb24")
+        frame.pts, frame.time_base = index * 3600, Fraction(1, 90_000)
+        return frame
+
+
+class Ear:
+    """A peer that keeps what it is sent: chunks, whose word is 0 for silence, and pictures with their numbers."""
+
+    def __init__(self, clock: Clock, camera: bool = False) -> None:
         self.connected = asyncio.Event()
-        self.sound_in, self.pictures_in = Speaker(clock), None
+        self.sound_in, self.pictures_in = Speaker(clock), Lens(clock) if camera else None
+        self.chunks: list[SpeechChunk] = []
+        self.seen: list[tuple[VideoFrame, int]] = []
         self.sound_out, self.pictures_out = OutboundTrack("audio"), OutboundTrack("video")
 
     sound, picture, clear = Peer.sound, Peer.picture, Peer.clear
@@ -62,10 +85,14 @@ class Ear:
         items = self.sound_out._items
         while items:
             chunk = cast(SpeechChunk, items.popleft())
-            word = int(chunk.samples[0, 0])
-            assert (chunk.samples == word).all()
+            self.chunks.append(chunk)
+            word = int(chunk.samples[-1, 0])
+            assert chunk.packet is None or (chunk.samples == word).all()
             assert chunk.packet in (None, b"%d" % word)
             words.append(word)
+        while self.pictures_out._items:
+            frame = cast(VideoFrame, self.pictures_out._items.popleft())
+            self.seen.append((frame, number_of(frame.picture.rgb())))
         return words
 
 
@@ -78,14 +105,16 @@ class Call:
         speech: LoopedSpeech | None = None,
         face: FaceSource | None = None,
         clock: Clock | None = None,
+        options: SessionOptions | None = None,
+        camera: bool = False,
     ) -> None:
         self.fake_clock = FakeClock()
         self.clock = clock or self.fake_clock
-        self.peer = Ear(self.clock)
+        self.peer = Ear(self.clock, camera)
         self.peer.connected.set()
         peer, events = cast(Peer, self.peer), Events(self.clock)
-        options = SessionOptions(source="portrait" if face else "live", speech="demo" if speech else "live")
-        self.live = Live(options, engine, self.clock, peer, [peer], events, face, speech)
+        usual = SessionOptions(source="portrait" if face else "live", speech="demo" if speech else "live")
+        self.live = Live(options or usual, engine, self.clock, peer, [peer], events, face, speech)
         self.task = asyncio.create_task(self.live.run())
 
     @property

@@ -166,7 +166,7 @@ async def test_windows_that_are_ready_together_share_a_batch_as_far_as_the_devic
                     customer.feed(n, 3)
                 await asyncio.sleep(0.03)
             await asyncio.sleep(0.03)
-        await eventually(lambda: all(len(customer.frames) >= 50 for customer in customers), seconds=10)
+        await eventually(lambda: all(len(one.frames) + one.seat.dropped >= 50 for one in customers), seconds=20)
         assert not any(customer.failures for customer in customers)
         assert engine.windows > 1.5 * engine.batches
     assert max(models.batches) <= 7

@@ -28,21 +28,25 @@ def named(rows: list[dict[str, Any]]) -> Any:
     return pytest.mark.parametrize("row", rows, ids=[row["name"] for row in rows])
 
 
-@named(fixture("client_messages"))
+def timed(sender: str, what: str) -> list[dict[str, Any]]:
+    return [row for row in fixture("timed") if row["from"] == sender and what in row]
+
+
+@named(fixture("client_messages") + timed("client", "message"))
 def test_what_a_client_sends_is_read_and_written_unchanged(row: dict[str, Any]) -> None:
     message = parse_client(json.dumps(row["message"]))
     assert type(message) is CLIENT[row["message"]["type"]]
     assert json.loads(to_text(message)) == row["message"]  # type: ignore[arg-type]
 
 
-@named(fixture("server_messages"))
+@named(fixture("server_messages") + timed("server", "message"))
 def test_what_a_server_sends_is_read_and_written_unchanged(row: dict[str, Any]) -> None:
     message = parse_server(json.dumps(row["message"]))
     assert type(message) is SERVER[row["message"]["type"]]
     assert json.loads(to_text(message)) == row["message"]  # type: ignore[arg-type]
 
 
-@named(fixture("packets"))
+@named(fixture("packets") + timed("client", "hex"))
 def test_packets_are_read_and_written_unchanged(row: dict[str, Any]) -> None:
     data = bytes.fromhex(row["hex"])
     packet = (parse_client if row["from"] == "client" else parse_server)(data)
@@ -65,7 +69,8 @@ def test_what_is_malformed_is_refused_with_its_code(row: dict[str, Any]) -> None
 
 def test_the_fixtures_show_every_message_and_every_kind() -> None:
     assert {row["message"]["type"] for row in fixture("client_messages")} == set(CLIENT)
-    assert {row["message"]["type"] for row in fixture("server_messages")} == set(SERVER)
+    told = fixture("server_messages") + timed("server", "message")
+    assert {row["message"]["type"] for row in told} == set(SERVER)
     assert {row["kind"] for row in fixture("packets")} == set(Kind)
 
 

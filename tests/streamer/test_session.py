@@ -32,6 +32,9 @@ class SilentPeer:
     async def datagrams(self) -> int:
         return self.count
 
+    def owes(self) -> bool:
+        return True
+
     async def close(self) -> None:
         self.closed = True
 

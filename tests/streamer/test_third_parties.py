@@ -1,8 +1,14 @@
-"""Other people's WebRTC with our WHIP and WHEP: FFmpeg publishes, Chromium watches, publishes and restarts ICE."""
+"""Other people's WebRTC with our WHIP and WHEP: FFmpeg publishes, Chromium watches and restarts ICE, werift does both.
+
+werift is not part of the project: its tests run after ``npm install --prefix FOLDER werift`` with MYTALK_WERIFT=FOLDER.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +24,7 @@ from streams import published, watch
 from streamer.server import Running
 
 FFMPEG = pytest.mark.skipif("whip" not in av.formats_available, reason="this FFmpeg has no WHIP muxer")
+WERIFT = os.environ.get("MYTALK_WERIFT", "")
 BROWSER = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (install the package chromium)")
 
 
@@ -54,6 +61,38 @@ async def test_ffmpegs_whip_muxer_publishes_h264_and_opus(client: Client, server
         await eventually(lambda: ours.publisher is None, seconds=20)
         await viewer.close()
     assert models.streams[0].tracked > 30
+
+
+@pytest.mark.skipif(not WERIFT or shutil.which("node") is None, reason="MYTALK_WERIFT names no folder with werift")
+@pytest.mark.parametrize("codec", ["vp8", "h264"])
+async def test_werift_watches_one_session_and_publishes_into_another(
+    client: Client, server: Running, models: FakeModels, codec: str
+) -> None:
+    async with published(client) as (first, _):
+        second = await client.create()
+        addresses = (client.url + first["urls"]["whep"], first["view_token"])
+        addresses += (client.url + second["urls"]["whip"], second["token"])
+        script = str(Path(__file__).with_name("werift_relay.mjs"))
+        node = await asyncio.create_subprocess_exec(
+            "node", script, WERIFT, *addresses, codec, "12", stdout=asyncio.subprocess.PIPE
+        )
+        try:
+            ours = server.sessions.find(second["id"])
+            await eventually(lambda: ours.state == "live", seconds=30)
+            viewer = await watch(client, second)
+            await viewer.until(pictures=20, sounds=20)
+            numbers = [number_of(frame.to_ndarray(format="rgb24")) for _, frame in viewer.pictures]
+            assert numbers == sorted(numbers)
+            assert len(set(numbers)) > 10
+            printed, _ = await asyncio.wait_for(node.communicate(), 60)
+            await viewer.close()
+        finally:
+            if node.returncode is None:
+                node.kill()
+                await node.communicate()
+        seen = json.loads(printed)
+        assert seen["statuses"] == [201, 201, 200, 200]
+        assert min(seen["audio"], seen["video"]) > 100
 
 
 # A player as a page of another origin writes it: RTCPeerConnection and fetch.

@@ -99,6 +99,46 @@ def test_a_sender_whose_clock_runs_differently_stays_within_60_ms(ppm: int) -> N
     assert timeline.late + timeline.filled < 2 * drifted + 4 * CHUNK
 
 
+@pytest.mark.parametrize("ppm", [-200, 200])
+def test_drift_is_absorbed_without_a_click_and_without_a_loss(ppm: int) -> None:
+    """Twenty minutes of syllables and pauses from a sender whose clock differs; its packets jitter by 15 ms."""
+    minutes, rng = 20, np.random.default_rng(4)
+    moments = np.arange(10 * 48_000) / 48_000
+    loudness = np.clip(np.sin(2 * np.pi * 2.3 * moments) + 0.6, 0, 1) * (moments % 5 < 4)
+    turns = np.cumsum(140 + 40 * np.sin(2 * np.pi * moments)) / 48_000
+    said = (9_000 * loudness * np.sin(2 * np.pi * turns)).astype(int)
+    speech = np.repeat(said.astype(np.int16)[:, None], 2, axis=1)
+    jitter = rng.integers(0, 15 * MILLISECOND_NS, 50 * 60 * minutes).tolist()
+    timeline = SpeechTimeline(origin=0)
+    steps, behind, last, count = [], [], np.int16(0), 0
+    for i, late in enumerate(jitter):
+        now = (i + 1) * PACKET_NS * 1_000_000 // (1_000_000 + ppm) + late
+        place = i * CHUNK % len(speech)
+        for chunk in timeline.accept(i * CHUNK, speech[place : place + CHUNK], now, b"as it came"):
+            assert chunk.at == count * CHUNK_TIME
+            count += 1
+            steps.append(int(np.abs(np.diff(chunk.samples[:, 0].astype(int), prepend=int(last))).max()))
+            last = chunk.samples[-1, 0]
+        behind.append(now * 16 // MILLISECOND_NS - timeline.at)
+    assert max(steps) <= 1.05 * np.abs(np.diff(said)).max()
+    assert max(behind) - min(behind) < 100 * 16
+    assert (timeline.late, timeline.filled) == (0, CHUNK)  # before the first packet, which came late
+    assert abs(timeline.stretched - minutes * 60 * 48_000 * 200 // 1_000_000) <= 2 * CHUNK + 0.04 * 48_000
+
+
+def test_speech_that_is_made_shorter_survives_a_packet_that_is_lost_right_then() -> None:
+    timeline = SpeechTimeline(origin=0)
+    chunks, i = [], 0
+    while timeline._joining is None and i < 2000:
+        chunks += timeline.accept(i * CHUNK, packet(0), (i + 1) * PACKET_NS - (i > 0) * 60 * MILLISECOND_NS)
+        i += 1
+    for n in range(i + 1, i + 50):  # packet i is lost
+        chunks += timeline.accept(n * CHUNK, packet(0), (n + 1) * PACKET_NS - 60 * MILLISECOND_NS)
+    assert joined(chunks).size
+    assert timeline.filled == CHUNK
+    assert timeline.stretched >= CHUNK
+
+
 @pytest.mark.parametrize("stall", [1, 3, 10])
 def test_after_a_stall_of_the_server_speech_is_back_in_its_place_at_once(stall: int) -> None:
     """Nothing is taken in for seconds; then 50 packets, all that the queue held, come at once."""

@@ -191,6 +191,22 @@ def test_the_stated_cap_is_where_it_is_refused_and_what_was_taken_is_said() -> N
     voice.append(bytes(2 * 3_200), None, 14_000)
 
 
+@pytest.mark.parametrize("rate", RATES)
+def test_speech_for_pictures_that_goes_on_has_no_seams(rate: int) -> None:
+    voice, sound = Voice(), tone(rate)
+    voice.expect(pcm(rate))
+    made, step = np.zeros(0, np.int16), rate // 50 + 3
+    for start in range(0, len(sound), step):
+        samples, at = voice.for_picture(sound[start : start + step].tobytes(), "pcm16", 1600 + start * 16_000 // rate)
+        assert (at - 1600) * 3 == len(made)
+        made = np.concatenate([made, samples[:, 0]])
+    expected = 10_000 * np.sin(2 * np.pi * 440 * np.arange(len(made)) / 48_000)
+    assert len(made) > 23_000
+    assert np.abs(made[200:] - expected[200:]).max() < 30
+    assert voice.for_picture(sound.tobytes(), "pcm16", 99_000)[1] == 99_000
+    assert voice.buffered_ms == 0
+
+
 def test_a_flood_of_tiny_messages_costs_little() -> None:
     voice = Voice()
     voice.expect(pcm(8_000))

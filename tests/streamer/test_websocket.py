@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
 from itertools import pairwise
 
@@ -18,7 +19,7 @@ from stream_client import Streamer, found_in, streaming
 from streamer import stream_place
 from streamer.clock import SECOND_NS
 from streamer.messages import Limits
-from streamer.packets import Flags, Kind
+from streamer.packets import Flags, Kind, Packet
 from streamer.protocol import SUBPROTOCOL, TOKEN_PREFIX
 from streamer.server import Running
 
@@ -67,6 +68,29 @@ async def test_h264_comes_dubbed_with_its_place_in_time(client: Client) -> None:
     x0, y0, x1, y1 = MARK
     mouths = [frame.to_ndarray(format="gray")[y0:y1, x0:x1].mean() for frame in decoded]
     assert max(mouths[5:]) > 200
+
+
+async def test_fragmented_mp4_carries_picture_and_sound_from_any_moment_on(client: Client) -> None:
+    speech = babble(1, seed=3)
+    async with streaming(client) as streamer:
+        await begin(streamer, audio="none", video="fmp4")
+        await streamer.say(speech)
+        await streamer.send(type="speech.commit")
+        await streamer.one("playback.finished")
+        await streamer.until(lambda: len(streamer.packets) > 120)
+        segments = streamer.of(Kind.FMP4)
+    assert len(segments) == len(streamer.packets)
+    assert [segment.flags for segment in segments[:2]] == [Flags.INIT, Flags.KEYFRAME]
+    file = io.BytesIO(b"".join(segment.payload for segment in segments))
+    with av.open(file) as film:
+        sounds = [frame.to_ndarray()[0] for frame in film.decode(audio=0)]
+    file.seek(0)
+    with av.open(file) as film:
+        pictures = [(float(frame.pts * frame.time_base), frame.width) for frame in film.decode(video=0)]
+    assert np.abs(np.concatenate(sounds)).max() > 0.2
+    assert len(pictures) > 20
+    assert {width for _, width in pictures} == {256}
+    assert abs(pictures[0][0] - segments[1].pts / 16_000) < 0.05
 
 
 async def test_jpegs_and_sound_come_as_json_where_binary_cannot_be_read(client: Client) -> None:
@@ -129,6 +153,23 @@ async def test_speech_of_an_old_generation_is_not_taken_and_that_is_said(client:
         error = await streamer.one("error")
     assert (dropped["samples"], dropped["generation"]) == (4800, 0)
     assert error["code"] == "wrong_generation"
+
+
+async def test_speech_for_a_picture_is_heard_beside_it_and_late_speech_is_told(client: Client) -> None:
+    word = babble(0.2, seed=6)
+    async with streaming(client) as streamer:
+        await begin(streamer)
+        await streamer.until(lambda: len(streamer.packets) > 20)
+        at = streamer.packets[-1].pts + 3 * 16_000
+        packet = Packet(Kind.SPEECH_PCM16, 0, at, word.tobytes(), Flags.TIMED)
+        await streamer.socket.send_bytes(packet.to_bytes())
+        await streamer.send(type="speech.append", audio=base64.b64encode(word.tobytes()).decode(), at=0)
+        late = await streamer.one("speech.late")
+        await streamer.until(lambda: found_in(word, streamer.heard()) >= 0)
+        heard_at = streamer.of(Kind.AUDIO_PCM16)[0].pts * 3 + found_in(word, streamer.heard())
+    assert heard_at == 3 * at
+    assert (late["dropped_ms"], late["pts"]) == (200, 0)
+    assert not streamer.all("playback.started")
 
 
 async def test_a_cut_loses_nothing_either_way(client: Client) -> None:
@@ -279,15 +320,18 @@ async def test_a_message_over_the_limit_closes_with_1009(client: Client) -> None
 
 async def test_controls_change_what_the_engine_does_and_are_events(client: Client, models: FakeModels) -> None:
     async with streaming(client) as streamer:
-        assert streamer.told[0]["controls"] == {"mouth_opening": 1.0, "steps": 4}
+        assert streamer.told[0]["controls"] == {"face": "largest", "mouth_opening": 1.0, "steps": 4}
         await begin(streamer)
         await streamer.until(lambda: bool(models.streams))
-        await streamer.send(type="session.update", controls={"mouth_opening": 0.5, "steps": 2}, event_id="less")
+        less = {"face": "0.25,0.5", "mouth_opening": 0.5, "steps": 2}
+        await streamer.send(type="session.update", controls=less, event_id="less")
         changed = await streamer.one("session.updated", count=2)
-        assert (changed["controls"], changed["event_id"]) == ({"mouth_opening": 0.5, "steps": 2}, "less")
+        assert (changed["controls"], changed["event_id"]) == (less, "less")
         await streamer.until(lambda: (models.streams[0].mouth_opening, models.streams[0].steps) == (0.5, 2))
-        await streamer.send(type="session.update", controls={"mouth_opening": 9})
-        assert (await streamer.one("error"))["code"] == "bad_control"
+        assert models.streams[0].face == (0.25, 0.5)
+        for wrong in ({"mouth_opening": 9}, {"steps": 3, "face": "2,x"}):
+            await streamer.send(type="session.update", controls=wrong)
+        assert (await streamer.one("error", count=2))["code"] == "bad_control"
         assert len(streamer.all("session.updated")) == 2
         state = await client.state(streamer.session)
     assert [event for event in state["events"] if "controls" in event]

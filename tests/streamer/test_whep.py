@@ -12,6 +12,7 @@ import pytest
 from fakes import MARK, Camera, Client, FakeModels, Microphone, Viewer, babble, bearer, call, eventually, number_of
 from streams import FRAGMENT, SDP, Obs, ask, post, prefer, published, watch
 
+from streamer.encoders import START_BITRATE
 from streamer.server import Running
 from streamer.session import Session
 
@@ -131,6 +132,36 @@ async def test_a_viewer_that_lost_the_picture_gets_a_keyframe(client: Client, se
         await receiver._send_rtcp_pli(source.source)
         await eventually(lambda: any(keys), seconds=20)
         await viewer.close()
+
+
+async def test_a_lossy_line_lowers_the_bitrate_and_a_clean_one_does_not(client: Client, server: Running) -> None:
+    async with published(client) as (session, _):
+        viewer = await watch(client, session)
+        await viewer.until(pictures=10)
+        broadcast = only(server).broadcast
+        [encoder] = broadcast._encoders.values()
+        assert encoder.bitrate == START_BITRATE
+        [transport] = {one.receiver.transport for one in viewer.connection.getTransceivers()}
+        handle, count = transport._handle_rtp_data, itertools.count()
+
+        async def lossy(data: bytes, arrival_time_ms: int) -> None:
+            if next(count) % 3:
+                await handle(data, arrival_time_ms)
+
+        transport._handle_rtp_data = lossy  # type: ignore[method-assign]
+        await eventually(lambda: broadcast._encoders["vp8"].bitrate < START_BITRATE // 2, seconds=40)
+        await viewer.close()
+
+
+async def test_a_call_has_no_place_in_a_session_that_is_published_to(client: Client) -> None:
+    async with published(client) as (session, obs):
+        await obs.stop(client, session["token"])
+        offer = {"type": "offer", "sdp": await offer_of("audio", "video", direction="sendrecv")}
+        answer = await ask(client, "POST", session["urls"]["webrtc"], session["token"], json=offer)
+        assert answer.status == 409
+        again = Obs()  # the refused call left the place free
+        await again.start(client, session["urls"]["whip"], session["token"])
+        await again.close()
 
 
 async def test_while_nobody_publishes_viewers_are_told_to_come_again(client: Client) -> None:

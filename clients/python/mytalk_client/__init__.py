@@ -15,6 +15,7 @@ from mytalk_client.messages import (
     SpeechCommitted,
     SpeechDropped,
     SpeechFormat,
+    SpeechLate,
     Video,
 )
 from mytalk_client.session import Session, connect
@@ -40,6 +41,7 @@ __all__ = [
     "SpeechCommitted",
     "SpeechDropped",
     "SpeechFormat",
+    "SpeechLate",
     "SyncSession",
     "Video",
     "connect",

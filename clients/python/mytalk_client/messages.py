@@ -21,7 +21,7 @@ UNCOUNTED = frozenset(("ping", "pong", "ack", "session.created", "session.resume
 """Types that resuming does not repeat, and that neither side counts."""
 
 SPEECH_PCM16, SPEECH_OPUS = 1, 2
-_KEYFRAME, _INIT = 1, 2
+_KEYFRAME, _INIT, _TIMED = 1, 2, 4
 
 Encoding = Literal["pcm16", "opus"]
 VideoEncoding = Literal["none", "h264", "jpeg", "fmp4"]
@@ -91,6 +91,14 @@ class SpeechDropped:
     samples: int
     generation: int
     event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechLate:
+    """Speech for the picture of media time ``pts`` came when that had left: so much of its beginning was cut."""
+
+    dropped_ms: int
+    pts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +176,7 @@ Event = (
     | SessionEnded
     | SpeechCommitted
     | SpeechDropped
+    | SpeechLate
     | PlaybackStarted
     | PlaybackFinished
     | OutputDropped
@@ -186,6 +195,7 @@ _TYPES: dict[str, type] = {
     "session.ended": SessionEnded,
     "speech.committed": SpeechCommitted,
     "speech.dropped": SpeechDropped,
+    "speech.late": SpeechLate,
     "playback.started": PlaybackStarted,
     "playback.finished": PlaybackFinished,
     "output.dropped": OutputDropped,
@@ -239,7 +249,7 @@ def text(type_: str, **given: Any) -> str:
     return json.dumps(body, separators=(",", ":"), allow_nan=False)
 
 
-def speech(encoding: Encoding, generation: int, pts: int, payload: bytes) -> bytes:
-    """A binary message of speech."""
+def speech(encoding: Encoding, generation: int, pts: int, payload: bytes, *, timed: bool = False) -> bytes:
+    """A binary message of speech. ``timed``: ``pts`` is the media time of the picture that it belongs to."""
     kind = SPEECH_PCM16 if encoding == "pcm16" else SPEECH_OPUS
-    return HEADER.pack(kind, 0, 0, generation, pts) + payload
+    return HEADER.pack(kind, _TIMED if timed else 0, 0, generation, pts) + payload

@@ -94,6 +94,18 @@ class Session:
             piece = payload[start : start + step]
             self._send_speech(piece, samples=len(piece) // frame)
 
+    async def dub(self, payload: bytes, pts: int) -> None:
+        """Speech that belongs to the picture of media time ``pts`` (16 kHz), of a session with a camera and a
+        ``video_delay``: whole samples of any length, or one Opus packet. ``SpeechLate`` says what came too late."""
+        self._check_open()
+        frame = 2 * self.format.channels
+        step = len(payload) if self.format.encoding == "opus" else max(1, self.format.rate * _PIECE_MS // 1000) * frame
+        for start in range(0, len(payload), step):
+            at = pts + start // frame * 16_000 // self.format.rate
+            self._link.send(
+                speech(self.format.encoding, self.generation, at, payload[start : start + step], timed=True)
+            )
+
     async def commit(self, event_id: str | None = None) -> None:
         """The utterance is whole. ``SpeechCommitted`` and, once it was heard, ``PlaybackFinished`` follow."""
         self._check_open()

@@ -21,8 +21,14 @@ class SyncSession:
         self.session = session
         self._loop = loop
 
-    def say(self, pcm: bytes | Iterable[bytes], *, event_id: str | None = None) -> None:
-        """One utterance; see :meth:`Session.say`."""
+    def say(self, pcm: bytes | Iterable[bytes], *, event_id: str | None = None, wait: bool = True) -> None:
+        """One utterance; see :meth:`Session.say`. Without ``wait`` it returns at once: for those who iterate next.
+
+        Who asked for sound or video and says more than 10 s must not wait: what is not iterated stops the session.
+        """
+        if isinstance(pcm, bytes) and not wait:
+            asyncio.run_coroutine_threadsafe(self.session.say(pcm, event_id=event_id), self._loop)
+            return
         for piece in [pcm] if isinstance(pcm, bytes) else pcm:
             self.append(piece)
         self.commit(event_id)

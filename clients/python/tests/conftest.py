@@ -9,7 +9,14 @@ from fakes import FakeModels
 from lines import Line
 
 from streamer.config import ServerConfig
+from streamer.options import SessionOptions
 from streamer.server import Running, running
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _imported() -> None:
+    """The first session imports torch, which fake models did not need: here, and not while a test listens."""
+    SessionOptions().for_stream()
 
 
 @pytest.fixture

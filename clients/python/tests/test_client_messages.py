@@ -13,8 +13,10 @@ from lines import fixture
 from mytalk_client.link import Log
 from mytalk_client.messages import _TYPES, Audio, Video, parse, speech, text
 
+TIMED = fixture("timed")
 
-@pytest.mark.parametrize("row", fixture("server_messages"), ids=lambda row: row["name"])
+
+@pytest.mark.parametrize("row", fixture("server_messages") + TIMED[3:], ids=lambda row: row["name"])
 def test_what_a_server_tells_is_read_with_every_field_that_a_program_sees(row: dict[str, Any]) -> None:
     given_ = row["message"]
     message, counted = parse(json.dumps(given_ | {"a_field_of_tomorrow": 1}))
@@ -26,12 +28,13 @@ def test_what_a_server_tells_is_read_with_every_field_that_a_program_sees(row: d
             assert getattr(message, field.name) == given_.get(field.name, field.default)
 
 
-@pytest.mark.parametrize("row", fixture("packets"), ids=lambda row: row["name"])
+@pytest.mark.parametrize("row", fixture("packets") + TIMED[:2], ids=lambda row: row["name"])
 def test_packets_are_read_and_written_as_the_fixtures_say(row: dict[str, Any]) -> None:
     data, payload = bytes.fromhex(row["hex"]), bytes.fromhex(row["payload_hex"])
     if row["from"] == "client":
         encoding = "pcm16" if row["kind"] == 1 else "opus"
-        assert speech(encoding, row["generation"], row["pts"], payload) == data  # type: ignore[arg-type]
+        timed = row["flags"] == 4
+        assert speech(encoding, row["generation"], row["pts"], payload, timed=timed) == data  # type: ignore[arg-type]
         return
     message, counted = parse(data)
     assert counted

@@ -25,6 +25,7 @@ from mytalk_client import (
     SessionUpdated,
     SpeechCommitted,
     SpeechFormat,
+    SpeechLate,
     Video,
     connect,
     connect_sync,
@@ -267,6 +268,20 @@ async def test_controls_change_and_wrong_ones_are_events(url: str, models: FakeM
     assert isinstance(told[-1], Error)
     assert (told[-1].code, told[-1].event_id) == ("unknown_control", "b")
     await eventually(lambda: bool(models.streams) and models.streams[0].mouth_opening == 0.4, seconds=20)
+
+
+async def test_a_dub_is_heard_at_its_pictures_time(url: str) -> None:
+    word = babble(0.5, seed=8)
+    async with connect(url, speech=PCM48, audio=True) as session:
+        events = [await anext(session) for _ in range(50)]
+        at = max(event.pts for event in events if isinstance(event, Audio)) + 2 * 16_000
+        await session.dub(word.tobytes(), at)
+        await session.dub(word.tobytes(), 0)
+        while found_in(word, heard(events)) < 0:
+            events.append(await asyncio.wait_for(anext(session), 30))
+    first = next(event.pts for event in events if isinstance(event, Audio))
+    assert 3 * first + found_in(word, heard(events)) == 3 * at
+    assert sum(event.dropped_ms for event in events if isinstance(event, SpeechLate)) == 500
 
 
 async def test_a_script_without_asyncio_does_the_same(url: str) -> None:

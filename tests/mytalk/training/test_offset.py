@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import shutil
+from importlib.resources import files
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mytalk.errors import WeightsError
 from mytalk.face import Face, fit_pose
 from mytalk.face.landmarks import LOWER_FACE
 from mytalk.media_time import FRAME_SAMPLES
@@ -45,6 +50,19 @@ def _moved(heard: Sound, samples: int) -> Sound:
     """The sound ``samples`` late, with the margin that the estimator wants."""
     first = MARGIN - samples
     return heard[first : first + FRAMES * FRAME_SAMPLES + 2 * MARGIN]
+
+
+def test_a_folder_of_motion_weights_alone_will_do(
+    estimator: OffsetEstimator, portrait_face: Face, tmp_path: Path
+) -> None:
+    for name in ("config.json", "identity.safetensors", "motion.safetensors"):
+        shutil.copy(str(files("mytalk") / "weights" / "edge" / name), tmp_path)
+    landmarks, heard = _talking(estimator, portrait_face, 3)
+    other = OffsetEstimator(str(tmp_path)).estimate([(landmarks, _moved(heard, 700))])
+    assert other == estimator.estimate([(landmarks, _moved(heard, 700))])
+    (tmp_path / "motion.safetensors").unlink()
+    with pytest.raises(WeightsError, match=r"motion\.safetensors"):
+        OffsetEstimator(str(tmp_path))
 
 
 @pytest.mark.parametrize("samples", [-8000, 0, 300, 5000])

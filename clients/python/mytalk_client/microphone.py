@@ -1,0 +1,123 @@
+"""``mytalk mic``: a microphone into a session, and its sound to the headphones (a loudspeaker is heard again)."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from mytalk_client.errors import DeviceError
+from mytalk_client.messages import Audio, Error, SessionEnded, SessionResumed, SpeechFormat
+from mytalk_client.session import Session, connect
+
+MICROPHONE = SpeechFormat(16_000)
+BLOCK = 320
+"""Samples of the microphone in one message: 20 ms."""
+
+_OUT_RATE = 48_000
+_WAITING_BLOCKS = 100  # 2 s from the microphone. Full (no connection for so long): the oldest is left out.
+_LEAST_OUT = _OUT_RATE * 4 // 10  # bytes: 100 ms are collected before sound begins, or begins again
+_MOST_OUT = _OUT_RATE * 4  # bytes: 1 s. Full: the oldest is left out, so that the delay does not grow.
+
+
+class Speaker:
+    """Sound on its way to the loudspeaker, asked for by the device's thread; silence where there is none."""
+
+    def __init__(self) -> None:
+        self._waiting = bytearray()
+        self._playing = False
+
+    def push(self, data: bytes) -> None:
+        """The next sound."""
+        self._waiting += data
+        if len(self._waiting) > _MOST_OUT:
+            del self._waiting[: len(self._waiting) - _MOST_OUT]
+
+    def fill(self, out: Any, *_: object) -> None:
+        """As sounddevice calls it: as much as ``out`` holds."""
+        size = len(out)
+        self._playing = len(self._waiting) >= (size if self._playing else _LEAST_OUT)
+        taken = bytes(self._waiting[:size]) if self._playing else b""
+        del self._waiting[: len(taken)]
+        out[:] = taken + bytes(size - len(taken))
+
+
+def devices() -> Any:
+    """The module ``sounddevice``. Raises ``DeviceError`` that says what to install."""
+    try:
+        import sounddevice
+    except ModuleNotFoundError as error:
+        raise DeviceError("sounddevice is missing (pip install 'mytalk-client[mic]')") from error
+    except OSError as error:
+        needed = "Debian: apt install libportaudio2; macOS: brew install portaudio"
+        raise DeviceError(f"PortAudio is missing: {error} ({needed})") from error
+    return sounddevice
+
+
+async def talk(session: Session, sounddevice: Any) -> None:
+    """Until the session ends or the task is cancelled. Raises ``DeviceError`` where a device cannot be used."""
+    speaker = Speaker()
+    try:
+        out = sounddevice.RawOutputStream(samplerate=_OUT_RATE, channels=2, dtype="int16", callback=speaker.fill)
+        with out:
+            hearing = asyncio.create_task(_hear(session, sounddevice))
+            try:
+                async for event in session:
+                    if isinstance(event, Audio):
+                        speaker.push(event.data)
+                    elif isinstance(event, Error | SessionEnded | SessionResumed):
+                        print(event, flush=True)
+            finally:
+                hearing.cancel()
+                with suppress(asyncio.CancelledError):
+                    await hearing
+    except sounddevice.PortAudioError as error:
+        raise DeviceError(f"no usable sound device: {error} (python -m sounddevice lists them)") from error
+
+
+async def _hear(session: Session, sounddevice: Any) -> None:
+    async for block in _blocks(sounddevice):
+        await session.append(block)
+
+
+async def _blocks(sounddevice: Any) -> AsyncIterator[bytes]:
+    loop = asyncio.get_running_loop()
+    blocks: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def put(data: bytes) -> None:
+        if blocks.qsize() >= _WAITING_BLOCKS:
+            blocks.get_nowait()
+        blocks.put_nowait(data)
+
+    def heard(data: Any, *_: object) -> None:
+        loop.call_soon_threadsafe(put, bytes(data))
+
+    given = {"samplerate": MICROPHONE.rate, "channels": 1, "dtype": "int16", "blocksize": BLOCK}
+    with sounddevice.RawInputStream(callback=heard, **given):
+        while True:
+            yield await blocks.get()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("--url", default="http://localhost:8080", help="of the server (default: %(default)s)")
+    parser.add_argument("--api-key", help="where the server wants one")
+    parser.add_argument("--portrait", type=Path, metavar="PICTURE", help="a face of your own (default: the server's)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Talks until Ctrl-C. Raises ``ClientError``."""
+    sounddevice = devices()
+    portrait = args.portrait.read_bytes() if args.portrait is not None else None
+
+    async def session() -> None:
+        async with connect(args.url, args.api_key, speech=MICROPHONE, audio=True, portrait=portrait) as session:
+            print(f"{session.disclosure}\nSpeak; watch it at {session.info.urls['whep']} (Ctrl-C to stop)", flush=True)
+            await talk(session, sounddevice)
+
+    with suppress(KeyboardInterrupt):
+        asyncio.run(session())
+    return 0

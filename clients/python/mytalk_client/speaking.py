@@ -1,0 +1,87 @@
+"""``mytalk-client say``: a WAV file and a portrait to a film, by a live server and over one WebSocket."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import wave
+from pathlib import Path
+
+from mytalk_client.errors import ClientError
+from mytalk_client.messages import Error, PlaybackFinished, SpeechFormat, Video
+from mytalk_client.session import Session, connect
+
+TAIL_PTS = 8_000
+"""Media time (16 kHz; 0.5 s) that the film goes on after the last word: the mouth closes."""
+
+
+def read_wav(path: Path) -> tuple[SpeechFormat, bytes]:
+    """16-bit PCM of one or two channels. Raises ``ClientError``."""
+    try:
+        with wave.open(str(path)) as file:
+            width, channels = file.getsampwidth(), file.getnchannels()
+            if width != 2 or channels > 2:
+                raise ClientError(f"{path}: {8 * width} bits, {channels} channels (need 16 bits, one or two)")
+            return SpeechFormat(file.getframerate(), channels), file.readframes(file.getnframes())
+    except (OSError, EOFError, wave.Error) as error:
+        raise ClientError(f"{path}: no WAV file ({error}; ffmpeg -i IN -c:a pcm_s16le OUT.wav makes one)") from error
+
+
+async def film(session: Session, pcm: bytes, out: Path) -> int:
+    """Says ``pcm`` and writes the film as it comes; the number of bytes. Raises ``ClientError``."""
+    saying = asyncio.create_task(session.say(pcm, event_id="film"))
+    written, until = 0, None
+    try:
+        with out.open("wb") as file:
+            async for event in session:
+                if isinstance(event, Video):
+                    written += await asyncio.to_thread(file.write, event.data)
+                    if until is not None and event.pts >= until:
+                        return written
+                    last = event.pts
+                    _show(last)
+                elif isinstance(event, PlaybackFinished):
+                    until = last + TAIL_PTS
+                elif isinstance(event, Error):
+                    raise ClientError(f"{event.code}: {event.message}")
+    finally:
+        saying.cancel()
+        await asyncio.gather(saying, return_exceptions=True)
+        _show(None)
+    raise ClientError("the session ended before all was said")
+
+
+def _show(pts: int | None) -> None:
+    if sys.stderr.isatty():
+        shown = " " * 20 if pts is None else f"{pts / 16_000:6.1f} s"
+        print(f"\r{shown}\r", end="", file=sys.stderr, flush=True)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("speech", type=Path, metavar="SPEECH.wav")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.mp4")
+    parser.add_argument("--portrait", type=Path, metavar="PICTURE", help="a face of your own (default: the server's)")
+    parser.add_argument("--consent", nargs=3, metavar=("WHO", "WHEN", "PURPOSE"), help="of the person on it")
+    parser.add_argument("--url", default="http://localhost:8080", help="of the server (default: %(default)s)")
+    parser.add_argument("--api-key", help="where the server wants one")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Raises ``ClientError``."""
+    speech, pcm = read_wav(args.speech)
+    consent = dict(zip(("who", "when", "purpose"), args.consent, strict=True)) if args.consent else None
+    try:
+        portrait = args.portrait.read_bytes() if args.portrait is not None else None
+    except OSError as error:
+        raise ClientError(f"{args.portrait}: {error.strerror}") from error
+
+    async def work() -> int:
+        asked = connect(args.url, args.api_key, speech=speech, video="fmp4", portrait=portrait, consent=consent)
+        async with asked as session:
+            print(session.disclosure, file=sys.stderr)
+            return await film(session, pcm, args.output)
+
+    print(f"{args.output}: {asyncio.run(work())} bytes")
+    return 0

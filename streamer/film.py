@@ -1,0 +1,181 @@
+"""A session's media as a film: into an MP4 file (``record``), or to a streaming server (``push``: RTMP, SRT).
+
+A sink of the pacer for its sound, and one of the broadcast's audience for its pictures: they are the bytes that viewers
+of H264 get. Files and networks may stand still: a thread of its own writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from mytalk.media_time import SAMPLE_RATE
+from mytalk.picture import VideoFrame
+from streamer.broadcast import Broadcast
+from streamer.encoders import START_BITRATE
+from streamer.forward import Encoded
+from streamer.picture_encoder import RATE
+from streamer.speech import OUTPUT_RATE, SpeechChunk
+
+log = logging.getLogger(__name__)
+
+FORMATS = {"rtmp": "flv", "rtmps": "flv", "srt": "mpegts"}
+"""Container formats by the scheme of a URL. SRT needs an FFmpeg that was built with it: PyAV's own wheel was not."""
+
+KEYFRAMES = 2 * RATE
+"""Units between two keyframes at most: streaming servers cut there, and players seek there."""
+
+CLOSE_TIMEOUT = 3.0
+"""Seconds that the last of a film may take to be written before the thread is left to itself."""
+
+_BOUND = 500  # items: about 7 s. Full (the disk or the network stands still): the film ends, and an event says so.
+_SPEECH_BITRATE = 128_000
+_CONNECT_TIMEOUT = 5.0  # seconds
+_MP4 = {"movflags": "hybrid_fragmented+frag_keyframe", "flush_packets": "1"}  # can be played as far as it was written
+_COMMENT = "Synthetic: the mouth was made to speak this sound by MyTalk streamer (live)"
+
+_Item = SpeechChunk | Encoded | None
+
+
+class Film:
+    """Begins at the first keyframe. ``failed`` is called once, on the loop, with what ended it before its time."""
+
+    def __init__(self, target: Path | str, broadcast: Broadcast, failed: Callable[[str], None]) -> None:
+        self.target = target
+        self._broadcast = broadcast
+        self._failed = failed
+        self._loop = asyncio.get_running_loop()
+        self._last_key = 0
+        self._over = False
+        self._items: queue.Queue[_Item] = queue.Queue()
+        self._thread = threading.Thread(target=self._write, name="film", daemon=True)
+        self._thread.start()
+        self.pictures = _Pictures(self)
+        broadcast.join(self.pictures)
+
+    # --- a sink
+
+    def sound(self, chunk: SpeechChunk) -> None:
+        self._put(chunk)
+
+    def picture(self, frame: VideoFrame) -> None:
+        """Nothing: the broadcast gives it encoded."""
+
+    def clear(self) -> None:
+        """Nothing: what has come here has left the pacer, and was heard."""
+
+    # --- for the session
+
+    async def close(self) -> None:
+        """Ends the film; what has left is in it."""
+        self._broadcast.leave(self.pictures)
+        if not self._over:
+            self._over = True
+            self._items.put(None)
+        await asyncio.to_thread(self._thread.join, CLOSE_TIMEOUT)
+        if self._thread.is_alive():
+            log.error("a film was not finished within %s s", CLOSE_TIMEOUT)
+
+    def add(self, encoded: Encoded) -> None:
+        """The next picture."""
+        if encoded.key:
+            self._last_key = encoded.timestamp
+        elif encoded.timestamp - self._last_key >= KEYFRAMES:
+            self._last_key = encoded.timestamp
+            self._broadcast.refresh(self.pictures)
+        self._put(encoded)
+
+    def _put(self, item: SpeechChunk | Encoded) -> None:
+        if self._over:
+            return
+        self._items.put(item)
+        if self._items.qsize() > _BOUND:
+            self._end("what it is written to stands still")
+
+    def _end(self, reason: str) -> None:
+        if not self._over:
+            self._over = True
+            self._items.put(None)
+            self._broadcast.leave(self.pictures)
+            self._failed(reason)
+
+    # --- on its thread
+
+    def _write(self) -> None:
+        try:
+            while (item := self._items.get()) is not None:
+                if isinstance(item, Encoded) and item.key:
+                    self._write_from(item)
+                    break
+        except Exception as error:
+            log.warning("a film ended: %s", error)
+            reason = str(error).split("; last error log")[0].split(":")[0]  # the target may hold a stream key
+            self._loop.call_soon_threadsafe(self._end, reason)
+
+    def _write_from(self, first: Encoded) -> None:
+        path, kind = _place(self.target)
+        with av.open(io.BytesIO(first.data), format="h264") as source:
+            container = av.open(path, "w", format=kind, options=_MP4 if kind == "mp4" else {}, timeout=_CONNECT_TIMEOUT)
+            video: Any = container.add_stream_from_template(source.streams.video[0])
+        with container:
+            container.metadata["comment"] = _COMMENT
+            video.time_base = Fraction(1, RATE)
+            audio: Any = container.add_stream("aac", rate=OUTPUT_RATE, layout="stereo")
+            audio.bit_rate = _SPEECH_BITRATE
+            began = first.timestamp * SAMPLE_RATE // RATE
+            item: _Item = first
+            while item is not None:
+                if isinstance(item, Encoded):
+                    container.mux(_packet(item, video, first.timestamp))
+                elif item.at >= began:
+                    container.mux(audio.encode(_frame(item, began)))
+                item = self._items.get()
+            container.mux(audio.encode(None))
+        if isinstance(self.target, Path):
+            Path(path).rename(self.target)
+
+
+class _Pictures:
+    """The film among the viewers."""
+
+    codec: str | None = "h264"
+    rate = START_BITRATE
+
+    def __init__(self, film: Film) -> None:
+        self._film = film
+
+    def sound(self, encoded: Encoded) -> None:
+        """Nothing: a film's sound is AAC, of the samples."""
+
+    def picture(self, encoded: Encoded) -> None:
+        self._film.add(encoded)
+
+
+def _place(target: Path | str) -> tuple[str, str]:
+    """Where to write, and in which format. A file takes its name when it is complete."""
+    if isinstance(target, Path):
+        return str(target.with_name(f".{target.name}.part")), "mp4"
+    return target, FORMATS[target.partition("://")[0]]
+
+
+def _packet(picture: Encoded, stream: Any, began: int) -> Any:
+    packet: Any = av.Packet(picture.data)
+    packet.pts = packet.dts = picture.timestamp - began
+    packet.time_base, packet.stream, packet.is_keyframe = Fraction(1, RATE), stream, picture.key
+    return packet
+
+
+def _frame(chunk: SpeechChunk, began: int) -> av.AudioFrame:
+    frame = av.AudioFrame.from_ndarray(chunk.samples.reshape(1, -1), format="s16", layout="stereo")
+    frame.sample_rate, frame.time_base = OUTPUT_RATE, Fraction(1, OUTPUT_RATE)
+    frame.pts = (chunk.at - began) * (OUTPUT_RATE // SAMPLE_RATE)
+    return frame

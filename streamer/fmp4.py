@@ -1,0 +1,92 @@
+"""Encoded pictures and speech to fragmented MP4 (H264, AAC), as browsers' Media Source plays it and files keep it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+
+from mytalk.media_time import SAMPLE_RATE
+from streamer.mp4_boxes import AUDIO, TIMESCALE, VIDEO, fragment, initialization, nal_units, sample
+from streamer.packets import Flags
+from streamer.speech import OUTPUT_RATE, SpeechChunk
+
+SPEECH_BITRATE = 128_000
+"""Bits a second of AAC."""
+
+PRIMING = 1024
+"""Samples that an AAC decoder gives before the first one that was encoded. Players of fragments do not skip them, so
+pictures are put that much later too, and sound and picture stay together."""
+
+_FRAME = 1024  # samples of one AAC packet
+_INTERVAL = TIMESCALE // 25  # of a picture that has none before it
+
+Segment = tuple[bytes, Flags]
+"""An initialization segment (INIT), or a fragment: one picture (KEYFRAME), or one packet of sound."""
+
+
+class Fmp4:
+    """Media time 0 of the session is 0 of the MP4, which begins with the first keyframe. Calls take about 1 ms."""
+
+    def __init__(self) -> None:
+        self._parameters: list[bytes] = []  # SPS and PPS that the MP4 began with
+        self._number = 0  # of the last fragment
+        self._shown = 0  # of the last picture, in TIMESCALE
+        self._encoder: Any = None
+        self._samples = np.zeros((0, 2), np.int16)  # not yet encoded
+        self._next = 0  # place of the first of them
+
+    def picture(self, data: bytes, at: int, width: int, height: int, *, key: bool) -> list[Segment]:
+        """One access unit (Annex B) of media time ``at``. Other parameter sets than before begin another MP4."""
+        units = nal_units(data)
+        segments: list[Segment] = []
+        parameters = [unit for unit in units if unit[0] & 31 in (7, 8)]
+        if key and parameters[:2] != self._parameters:
+            self._begin(parameters[:2])
+            sps, pps = self._parameters
+            config = bytes(self._encoder.extradata)
+            segments.append((initialization(width, height, sps, pps, config), Flags.INIT))
+        if not self._parameters:
+            return segments
+        place = at * TIMESCALE // SAMPLE_RATE + PRIMING
+        interval = place - self._shown if 0 < place - self._shown < TIMESCALE else _INTERVAL
+        self._shown = place
+        flags = Flags.KEYFRAME if key else Flags.NONE
+        return [*segments, (self._fragment(VIDEO, place, interval, sample(units), key=key), flags)]
+
+    def sound(self, chunk: SpeechChunk) -> list[Segment]:
+        """The next 20 ms; nothing comes of what was said before the first keyframe."""
+        if not self._parameters:
+            return []
+        if not len(self._samples):
+            self._next = chunk.at * OUTPUT_RATE // SAMPLE_RATE
+        self._samples = np.concatenate([self._samples, chunk.samples])
+        segments: list[Segment] = []
+        while len(self._samples) >= _FRAME:
+            block, self._samples = self._samples[:_FRAME], self._samples[_FRAME:]
+            planes = np.ascontiguousarray(block.T.astype(np.float32) / np.float32(32768))
+            frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout="stereo")
+            frame.sample_rate, frame.pts, frame.time_base = OUTPUT_RATE, self._next + PRIMING, Fraction(1, OUTPUT_RATE)
+            self._next += _FRAME
+            for packet in self._encoder.encode(frame):
+                place = packet.pts  # PRIMING before what it was made from
+                segments.append((self._fragment(AUDIO, place, _FRAME, bytes(packet), key=True), Flags.NONE))
+        return segments
+
+    def clear(self) -> None:
+        """Barge-in: what waits for the rest of its packet becomes silence."""
+        self._samples = np.zeros_like(self._samples)
+
+    def _begin(self, parameters: list[bytes]) -> None:
+        self._parameters, self._number, self._shown = parameters, 0, 0
+        self._samples = self._samples[:0]
+        self._encoder = av.CodecContext.create("aac", "w")
+        self._encoder.sample_rate, self._encoder.layout, self._encoder.format = OUTPUT_RATE, "stereo", "fltp"
+        self._encoder.bit_rate, self._encoder.time_base = SPEECH_BITRATE, Fraction(1, OUTPUT_RATE)
+        self._encoder.open()
+
+    def _fragment(self, track: int, at: int, duration: int, data: bytes, *, key: bool) -> bytes:
+        self._number += 1
+        return fragment(self._number, track, at, duration, data, key=key)

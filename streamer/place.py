@@ -1,0 +1,176 @@
+"""A session's place at the engine: taken, given up under overload or lost with the engine, and taken again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from mytalk.errors import MyTalkError
+from mytalk.picture import VideoFrame
+from streamer.clock import Clock
+from streamer.engine import Engine
+from streamer.events import Events
+from streamer.ladder import Ladder, Rung
+from streamer.options import SessionOptions
+from streamer.pacer import FOREVER, Pacer
+from streamer.seat import LipSync, Models, Seat
+from streamer.speech import CHUNK_TIME, Downsampler, SpeechChunk
+
+if TYPE_CHECKING:
+    from mytalk.face import Choice
+
+log = logging.getLogger(__name__)
+
+
+class Place:
+    """Between a session's media and its seat. While it has no seat, the pacer shows the pictures as they came."""
+
+    def __init__(self, options: SessionOptions, engine: Engine, clock: Clock, events: Events, pacer: Pacer) -> None:
+        self.failure: MyTalkError | None = None  # why pictures leave untouched
+        self._options = options
+        self._engine = engine
+        self._clock = clock
+        self._events = events
+        self._pacer = pacer
+        self._seat: Seat | None = None
+        self._face: Choice | None = None  # where it has been changed
+        self._past = Counter[str]()  # pictures, at the seats it had before
+        self._lost = asyncio.Event()  # the seat, with the engine
+        self._said = 0  # media time up to which chunks have been said
+        self._downsample = Downsampler()
+        self._steps = options.steps or engine.steps  # of sampling, while nothing is given up
+        rungs = [rung for rung in Rung if self._steps > 1 or rung is not Rung.FEWER_STEPS]
+        self._ladder = Ladder(rungs, clock.now())
+        if engine.state == "ready":
+            self._take()
+        else:
+            self._leave()
+            self._lost.set()
+
+    @property
+    def rung(self) -> Rung:
+        """What is given up under overload."""
+        return self._ladder.rung
+
+    @property
+    def lag(self) -> int:
+        """Media time by which the engine lags behind what it could have done."""
+        return self._seat.lag if self._seat is not None else 0
+
+    @property
+    def stats(self) -> dict[str, float]:
+        """What the stream says of itself."""
+        return self._seat.stats if self._seat is not None else {}
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Pictures that were not dubbed, by why."""
+        counts = self._past.copy()
+        counts.update(self._seat.counts if self._seat is not None else {})
+        return counts
+
+    def say(self, chunk: SpeechChunk) -> None:
+        """The next 20 ms of speech."""
+        self._said = chunk.at + CHUNK_TIME
+        if self._seat is not None:
+            self._seat.speech(self._downsample(chunk.samples))
+
+    def show(self, frame: VideoFrame) -> None:
+        """The next picture, which the pacer has already."""
+        if self._seat is not None:
+            self._seat.picture(frame)
+
+    def no_picture_before(self, at: int) -> None:
+        """Speech up to media time ``at`` has no picture to wait for."""
+        if self._seat is not None:
+            self._seat.no_picture_before(at)
+
+    def choose(self, face: Choice) -> None:
+        """Another face speaks from here on."""
+        self._face = face
+        if self._seat is not None:
+            self._seat.face = face
+
+    def adjust(self, options: SessionOptions) -> None:
+        """Takes other steps, another mouth opening and another face from the next window on."""
+        self._options = options
+        self._steps = options.steps or self._engine.steps
+        self._face = options.face
+        if self._seat is not None:
+            self._seat.steps = self._steps_of(self._ladder.rung)
+            self._seat.mouth_opening = options.mouth_opening
+            self._seat.face = options.face
+
+    def clear(self, first_left: int) -> None:
+        """Barge-in; the pictures from media time ``first_left`` on have not left."""
+        if self._seat is not None:
+            self._downsample.clear()
+            self._seat.clear(first_left)
+
+    def watch(self, now: int) -> None:
+        """Gives up what an overloaded engine cannot do, and takes it back. Sound does not pass this way."""
+        if self.failure is not None or self._lost.is_set() or not self._ladder.observe(self.lag, now):
+            return
+        rung = self._ladder.rung
+        self._events.add("session.updated", rung=rung.name.lower())
+        if rung is Rung.UNTOUCHED:
+            self._leave()
+        elif self._seat is None:
+            self._take()
+        else:
+            self._seat.half_rate = rung >= Rung.HALF_RATE
+            self._seat.steps = self._steps_of(rung)
+
+    async def run(self) -> None:
+        """Takes a seat again where the engine had failed and has begun anew. A stream's own failure is for good."""
+        while True:
+            await self._lost.wait()
+            await self._engine.ready.wait()
+            self._lost.clear()
+            self._take()
+            self.failure = None
+            self._events.add("session.updated", pictures="dubbed")
+
+    def close(self) -> None:
+        """Gives the seat back."""
+        if self._seat is not None:
+            self._seat.close()
+
+    def _take(self) -> None:
+        """The engine hears the session from here on; pictures leave untouched until its first one comes."""
+        self._downsample = Downsampler()
+        self._seat = self._engine.seat(self._open_stream, self._finished, self._failed, base=self._said)
+        self._seat.half_rate = self._ladder.rung >= Rung.HALF_RATE
+        self._seat.steps = self._steps_of(self._ladder.rung)
+        self._seat.face = self._face
+
+    def _leave(self) -> None:
+        """Pictures leave untouched from here on, those that are finished apart."""
+        self._pacer.untouched_before = FOREVER
+        if self._seat is not None:
+            self._seat.close()
+            self._past.update(self._seat.counts)
+            self._seat = None
+
+    def _steps_of(self, rung: Rung) -> int:
+        return max(1, self._steps // 4) if rung >= Rung.FEWER_STEPS else self._steps
+
+    def _open_stream(self, models: Models) -> LipSync:
+        return models.stream(self._options.for_stream())
+
+    def _finished(self, frame: VideoFrame) -> None:
+        if self._pacer.untouched_before == FOREVER:
+            self._pacer.untouched_before = frame.at
+        self._pacer.picture(frame, self._clock.now())
+
+    def _failed(self, failure: MyTalkError) -> None:
+        if self._seat is None:
+            return
+        self.failure = failure
+        self._events.add("error", code="engine", message=str(failure), fatal=False)
+        log.error("a session goes on with untouched pictures: %s", failure)
+        if self._seat.lost:
+            self._lost.set()
+        self._leave()

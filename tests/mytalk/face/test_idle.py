@@ -1,0 +1,89 @@
+"""A portrait stays alive: it blinks now and then, sways a little, and the picture around it stands."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mytalk import Picture, Pipeline, StreamOptions, VideoFrame
+from mytalk.face import Face, FaceTracker
+from mytalk.face.idle import SWAY, IdlePortrait, eyelids, head_motion
+from mytalk.media_time import FRAME_SAMPLES, MOTION_RATE
+
+MINUTE = range(0, 60 * MOTION_RATE * FRAME_SAMPLES, FRAME_SAMPLES)
+
+
+def openness(face: Face) -> float:
+    """Height of both eyes over their length."""
+    points = face.points[:, :2]
+    ratios = [
+        np.linalg.norm(points[up] - points[low]) / np.linalg.norm(points[left] - points[right])
+        for up, low, left, right in ((159, 145, 33, 133), (386, 374, 362, 263))
+    ]
+    return float(np.mean(ratios))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**40])
+def test_it_blinks_some_times_a_minute_for_a_fifth_of_a_second_and_never_the_same_way_twice(seed: int) -> None:
+    lids = np.array([eyelids(seed, at) for at in MINUTE])
+    begins = np.flatnonzero((lids > 0) & (np.roll(lids, 1) == 0))
+    assert 8 <= len(begins) <= 28
+    assert len(set(np.diff(begins).tolist())) > 4
+    lengths = [int(np.argmin(lids[begin : begin + 20] > 0)) for begin in begins[:-1]]
+    assert 4 <= min(lengths) <= max(lengths) <= 8
+    assert all(lids[begin : begin + 8].max() > 0.8 for begin in begins[:-1])
+
+
+def test_its_head_moves_all_the_time_and_never_far_or_fast() -> None:
+    track = np.array([head_motion(3, at) for at in MINUTE])
+    assert np.abs(track[:, :2]).max() <= SWAY
+    assert track.std(axis=0).min() > 0.2 * SWAY
+    assert np.abs(np.diff(track, axis=0)).max() < 0.1 * SWAY
+
+
+def test_the_lids_close_and_the_background_stands_to_the_bit(portrait: Picture, portrait_face: Face) -> None:
+    idle = IdlePortrait(portrait, portrait_face, seed=0)
+    lids = [eyelids(0, at) for at in MINUTE]
+    shut, wide = MINUTE[int(np.argmax(lids))], MINUTE[int(np.argmin(lids))]
+    tracker = FaceTracker()
+    found = [tracker(idle(portrait, at)) for at in (wide, shut)]
+    tracker.close()
+    assert found[0] is not None
+    assert found[1] is not None
+    assert openness(found[1]) < 0.75 * openness(found[0])  # the tracker believes in open eyes
+    for at in MINUTE[:250:25]:
+        moved = idle(portrait, at)
+        np.testing.assert_array_equal(moved.y[300:], portrait.y[300:])
+        np.testing.assert_array_equal(moved.u[:, :40], portrait.u[:, :40])
+        assert not np.array_equal(moved.y, portrait.y)
+        mouth = (slice(125, 145), slice(205, 245))
+        assert np.abs(moved.y[mouth].astype(int) - portrait.y[mouth]).mean() < 25
+
+
+def test_a_portrait_that_is_cut_off_at_the_picture_s_edge_bends_without_a_seam(portrait: Picture) -> None:
+    cut = Picture.from_rgb(portrait.rgb()[60:220, 150:300])
+    tracker = FaceTracker()
+    face = tracker(cut)
+    tracker.close()
+    assert face is not None
+    moved = IdlePortrait(cut, face, seed=0)(cut, 12_345)
+    assert moved.y.shape == cut.y.shape
+    rows: NDArray[np.int_] = np.abs(np.diff(moved.y.astype(int), axis=0)).max(axis=0)
+    assert rows.max() <= 1.2 * np.abs(np.diff(cut.y.astype(int), axis=0)).max()
+
+
+def test_a_session_s_portrait_is_alive_in_silence_and_only_where_it_is_asked_to(
+    pipeline: Pipeline, portrait: Picture, portrait_face: Face
+) -> None:
+    for alive in (True, False):
+        stream = pipeline.stream(StreamOptions(still=True, alive=alive))
+        for n in range(100):
+            stream.push_frame(VideoFrame(portrait, n * FRAME_SAMPLES, n, Fraction(1, MOTION_RATE)), portrait_face)
+        stream.push_speech(np.zeros(100 * FRAME_SAMPLES, np.float32))
+        brows = [frame.picture.y[80:110, 200:240].astype(int) for frame in stream.pull()]
+        stream.close()
+        moved = max(np.abs(one - brows[0]).mean() for one in brows)
+        assert (moved > 1) == alive
