@@ -39,8 +39,9 @@ ROUTES = ("webrtc", "whip", "whep", "stream", "clear")
 
 PAGE = Path(str(files("streamer"))) / "page"
 
-_POLICY = "default-src 'self'; media-src 'self' blob:; frame-ancestors 'none'"
-"""What the page may load. Media Source (fragmented MP4 by the WebSocket) is a ``blob:`` to the browser."""
+_POLICY = "default-src 'self'; media-src 'self' blob:; img-src 'self' blob:; frame-ancestors 'none'"
+"""What the page may load. A picture that was chosen is a ``blob:`` to the browser, and so is Media Source, which plays
+the fragmented MP4 of the WebSocket."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

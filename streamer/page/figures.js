@@ -51,7 +51,7 @@ export class Figures {
   #put(show, state, seen) {
     if (state.untouched_because) this.say(`The picture comes back untouched: ${state.untouched_because}`, true);
     const receive = seen ? seen.receiveMs : show.player?.waitMs;
-    const skew = seen ? seen.skewMs : show.player?.skewMs;
+    const skew = seen ? seen.skewMs : show.player && "skewMs" in show.player ? show.player.skewMs : null;
     const { delay_ms: delay, pictures = {} } = state.stats;
     put({ session: state.state });
     if (delay !== undefined && receive != null) put({ latency: `about ${Math.round(delay + receive)} ms` });

@@ -853,19 +853,26 @@ function media(fields) {
 
 // dist/media-source-player.js
 /** Fragmented MP4 of a stream, by Media Source Extensions: for browsers that decode no H264 otherwise. */
-/** H264 baseline and AAC-LC. */
-const FMP4_TYPE = "video/mp4; codecs=\"avc1.42e01f,mp4a.40.2\"";
+/** H264 of any profile that the server may send; what it is, the MP4's beginning says. */
+const BASELINE = "avc1.42e01f";
 /** Seconds behind the newest fragment, beyond which playing jumps forward. */
 const MOST_BEHIND = 1;
 /** And where it jumps to. */
 const BEHIND = .25;
-/** Seconds of what was played that are kept. */
+/** Seconds of what was played that are kept: twice as much, and half of it goes. */
 const KEPT = 10;
-/** Fragments that wait for the buffer: a few seconds. Full: playing has failed, for an MP4 with a hole is none. */
-const FRAGMENTS_KEPT = 256;
+/** Fragments that wait for the buffer: about 13 s. Full: playing has failed, for an MP4 with a hole is none. */
+const FRAGMENTS_KEPT = 1024;
 /** Whether this browser can. */
 function playsFmp4() {
-	return typeof MediaSource === "function" && MediaSource.isTypeSupported("video/mp4; codecs=\"avc1.42e01f,mp4a.40.2\"");
+	return typeof MediaSource === "function" && MediaSource.isTypeSupported(typeOf(BASELINE));
+}
+/** The codec that a beginning names: three bytes of its `avcC` (ISO 14496-15, 5.3.3.1), as RFC 6381 writes them. */
+function codecOfInit(init) {
+	for (let i = 0; i + 8 <= init.length; i += 1) {
+		if (String.fromCharCode(...init.subarray(i, i + 4)) !== "avcC") continue;
+		return `avc1.${[...init.subarray(i + 5, i + 8)].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+	}
 }
 var MediaSourcePlayer = class {
 	video;
@@ -875,20 +882,26 @@ var MediaSourcePlayer = class {
 	#fragments = [];
 	#off;
 	#buffer;
-	/** Plays the `fmp4` that `stream` sends from now on. */
+	/** Plays the `fmp4` that `stream` sends from now on. `failed` hears why it cannot go on. */
 	constructor(video, stream, failed = () => void 0) {
 		this.video = video;
 		this.failed = failed;
 		if (!playsFmp4()) throw new UnsupportedError("this browser plays no fragmented MP4 (ask for jpeg)");
 		this.#url = URL.createObjectURL(this.#source);
+		video.srcObject = null;
 		video.src = this.#url;
-		this.#source.addEventListener("sourceopen", () => this.#open(), { once: true });
-		this.#off = stream.on("media", ({ kind, data }) => {
-			if (kind !== "fmp4") return;
-			this.#fragments.push(data);
+		this.#source.addEventListener("sourceopen", () => this.#feed(), { once: true });
+		this.#off = stream.on("media", (media) => {
+			if (media.kind !== "fmp4") return;
+			this.#fragments.push(media);
 			if (this.#fragments.length > FRAGMENTS_KEPT) this.#fail(/* @__PURE__ */ new RangeError("the browser takes in no more video"));
 			else this.#feed();
 		});
+	}
+	/** Milliseconds of video that wait to be seen; null before there is any. */
+	get waitMs() {
+		const { buffered, currentTime } = this.video;
+		return buffered.length === 0 ? null : 1e3 * (buffered.end(buffered.length - 1) - currentTime);
 	}
 	close() {
 		this.#off();
@@ -897,32 +910,48 @@ var MediaSourcePlayer = class {
 		this.video.load();
 		URL.revokeObjectURL(this.#url);
 	}
-	#open() {
-		this.#buffer = this.#source.addSourceBuffer(FMP4_TYPE);
-		this.#buffer.addEventListener("updateend", () => {
-			this.#keepUp();
-			this.#feed();
-		});
-		this.#feed();
-	}
+	/** Gives the buffer what waits, up to another beginning. */
 	#feed() {
-		const buffer = this.#buffer;
-		if (buffer === void 0 || buffer.updating || this.#source.readyState !== "open") return;
-		const buffered = this.video.buffered;
-		const first = buffered.length > 0 ? buffered.start(0) : Infinity;
+		const [first] = this.#fragments;
+		if (this.#source.readyState !== "open" || this.#buffer?.updating || first === void 0) return;
 		try {
-			if (this.video.currentTime - first > 20) buffer.remove(first, this.video.currentTime - KEPT);
-			else if (this.#fragments[0] !== void 0) buffer.appendBuffer(this.#fragments.shift());
+			if (first.init) this.#begin(first.data);
+			if (this.#buffer === void 0 || this.#forget(this.#buffer)) return;
+			const next = this.#fragments.findIndex(({ init }, index) => init && index > 0);
+			const parts = this.#fragments.splice(0, next < 0 ? this.#fragments.length : next);
+			this.#buffer.appendBuffer(joined(parts));
 		} catch (error) {
 			this.#fail(error);
 		}
 	}
-	/** Live: what lies far behind the newest is not played. */
+	/** An MP4 begins: the first, or one of another size. */
+	#begin(init) {
+		const type = typeOf(codecOfInit(init) ?? BASELINE);
+		if (this.#buffer !== void 0) {
+			this.#buffer.changeType(type);
+			return;
+		}
+		this.#buffer = this.#source.addSourceBuffer(type);
+		this.#buffer.addEventListener("updateend", () => {
+			this.#keepUp();
+			this.#feed();
+		});
+	}
+	/** Whether the buffer is busy forgetting what was played long ago. */
+	#forget(buffer) {
+		const { buffered, currentTime } = this.video;
+		if (buffered.length === 0 || currentTime - buffered.start(0) < 20) return false;
+		buffer.remove(buffered.start(0), currentTime - KEPT);
+		return true;
+	}
+	/** Live: what lies far behind the newest is not played. A session is older than its stream: it does not begin at 0. */
 	#keepUp() {
-		const { buffered } = this.video;
+		const { buffered, currentTime } = this.video;
 		if (buffered.length === 0) return;
+		const begin = buffered.start(buffered.length - 1);
 		const newest = buffered.end(buffered.length - 1);
-		if (this.video.currentTime < buffered.start(buffered.length - 1) || newest - this.video.currentTime > MOST_BEHIND) this.video.currentTime = Math.max(buffered.start(buffered.length - 1), newest - BEHIND);
+		if (currentTime >= begin && newest - currentTime <= MOST_BEHIND) return;
+		this.video.currentTime = Math.max(begin, newest - BEHIND);
 	}
 	#fail(error) {
 		this.#off();
@@ -930,6 +959,18 @@ var MediaSourcePlayer = class {
 		this.failed(error);
 	}
 };
+function typeOf(codec) {
+	return `video/mp4; codecs="${codec},mp4a.40.2"`;
+}
+function joined(parts) {
+	const whole = new Uint8Array(parts.reduce((sum, { data }) => sum + data.length, 0));
+	let at = 0;
+	for (const { data } of parts) {
+		whole.set(data, at);
+		at += data.length;
+	}
+	return whole;
+}
 
 // dist/messages.js
 /** Every message of `mytalk.v1` as a type, named as on the wire (PROTOCOL.md): discriminated unions by `type`. */
@@ -1781,15 +1822,30 @@ var Client = class {
 	}
 	/** Makes a session. `BusyError`: the server has no room, or is not ready; ask again after `retryAfter`. */
 	async create(options = {}, signal) {
+		return await this.#create(JSON.stringify(options), { "Content-Type": "application/json" }, signal);
+	}
+	/** Makes a session whose face is a picture. `HttpError` of status 422: no face was found on it. */
+	async createWith(portrait, options = {}, signal) {
+		const { picture, consent } = portrait;
+		const form = new FormData();
+		form.append("session", JSON.stringify({
+			source: "portrait",
+			...options,
+			...consent && { consent }
+		}));
+		form.append("portrait", picture);
+		return await this.#create(form, {}, signal);
+	}
+	async #create(body, kind, signal) {
 		const url = new URL("/v1/sessions", this.base);
 		const headers = {
 			...this.#headers,
-			"Content-Type": "application/json"
+			...kind
 		};
 		const response = await this.#fetch(url, {
 			method: "POST",
 			headers,
-			body: JSON.stringify(options),
+			body,
 			...signal && { signal }
 		});
 		if (!response.ok) throw await HttpError.from(response);

@@ -20,6 +20,8 @@ const result = /** @type {HTMLVideoElement} */ (byId("result"));
 const canvas = /** @type {HTMLCanvasElement} */ (byId("canvas"));
 const camera = /** @type {HTMLVideoElement} */ (byId("camera"));
 const file = /** @type {HTMLInputElement} */ (byId("file"));
+const picture = /** @type {HTMLInputElement} */ (byId("picture"));
+const portrait = /** @type {HTMLImageElement} */ (byId("portrait"));
 const button = (/** @type {string} */ id) => /** @type {HTMLButtonElement} */ (byId(id));
 const buttons = { start: button("start"), stop: button("stop"), interrupt: button("interrupt"), again: button("again") };
 const sliders = /** @type {HTMLInputElement[]} */ ([...byId("controls").querySelectorAll("input")]);
@@ -34,12 +36,13 @@ async function start() {
   const chosen = /** @type {any} */ (Object.fromEntries(new FormData(form)));
   const controls = Object.fromEntries(sliders.filter(isMoved).map((slider) => [slider.name, Number(slider.value)]));
   const key = /** @type {HTMLInputElement} */ (byId("key")).value;
-  const choices = { ...chosen, controls, key, file: file.files?.[0] ?? null };
+  const files = { file: file.files?.[0] ?? null, picture: picture.files?.[0] ?? null };
+  const choices = { ...chosen, ...files, controls, key };
   const show = new Show(choices, { result, canvas, preview, say });
   current = show;
   busy(true);
-  canvas.hidden = choices.way !== "websocket";
-  result.hidden = !canvas.hidden;
+  canvas.hidden = true;
+  result.hidden = false;
   try {
     await show.begin();
     if (show !== current) return;
@@ -166,7 +169,25 @@ function isMoved(slider) {
 function preview(stream) {
   camera.srcObject = stream;
   camera.hidden = !stream;
-  byId("portrait").hidden = Boolean(stream);
+  portrait.hidden = Boolean(stream);
+}
+
+/** The portrait on the source's side: the server's, or the person's own picture. */
+function showPortrait() {
+  const isOwn = new FormData(form).get("face") === "picture";
+  const own = isOwn ? picture.files?.[0] : undefined;
+  byId("consent").hidden = !isOwn;
+  if (portrait.src.startsWith("blob:")) URL.revokeObjectURL(portrait.src);
+  portrait.src = own ? URL.createObjectURL(own) : "/portrait";
+}
+
+/**
+ * @param {string} name
+ * @param {string} value
+ */
+function choose(name, value) {
+  const choice = form.querySelector(`[name=${name}][value=${value}]`);
+  /** @type {HTMLInputElement} */ (choice).checked = true;
 }
 
 /** @param {string} text */
@@ -197,10 +218,12 @@ buttons.stop.addEventListener("click", () => {
 });
 buttons.interrupt.addEventListener("click", () => void interrupt());
 buttons.again.addEventListener("click", () => current && void sayFile(current));
-file.addEventListener("change", () => {
-  const choice = form.querySelector("[name=voice][value=file]");
-  /** @type {HTMLInputElement} */ (choice).checked = true;
+file.addEventListener("change", () => choose("voice", "file"));
+picture.addEventListener("change", () => {
+  choose("face", "picture");
+  showPortrait();
 });
+for (const choice of form.querySelectorAll("[name=face]")) choice.addEventListener("change", showPortrait);
 for (const slider of sliders) {
   let timer = 0;
   slider.addEventListener("input", () => {

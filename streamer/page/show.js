@@ -1,10 +1,11 @@
 // One show: a session from its making to its end, with the face, the voice and the way that were chosen.
 
-import { CanvasPlayer, Client, decodesH264, Microphone } from "/mytalk-client.js";
+import { CanvasPlayer, Client, decodesH264, MediaSourcePlayer, Microphone, playsFmp4 } from "/mytalk-client.js";
 
 /**
- * @typedef {{ face: "portrait" | "camera", voice: "sample" | "microphone" | "file", profile: "low" | "balanced" | "quality",
- *   way: "webrtc" | "websocket", controls: Record<string, number>, file: File | null, key: string }} Choices
+ * @typedef {{ face: "portrait" | "picture" | "camera", voice: "sample" | "microphone" | "file", profile: "low" | "balanced" | "quality",
+ *   way: "webrtc" | "websocket", controls: Record<string, number>, file: File | null, picture: File | null, who: string,
+ *   key: string }} Choices
  * @typedef {{ result: HTMLVideoElement, canvas: HTMLCanvasElement, preview: (camera: MediaStream | null) => void,
  *   say: (text: string) => void }} Screen
  */
@@ -20,7 +21,7 @@ export class Show {
   stream;
   /** @type {import("/mytalk-client.js").Peer | undefined} */
   peer; // what brings the result, where WebRTC does
-  /** @type {CanvasPlayer | undefined} */
+  /** @type {CanvasPlayer | MediaSourcePlayer | undefined} */
   player; // or this, where the WebSocket does
   /** @type {import("/mytalk-client.js").Peer | undefined} */
   #publisher;
@@ -51,7 +52,7 @@ export class Show {
     this.screen.say("Connecting …");
     this.session = await this.#create();
     this.stream = await this.session.open({ ...(await this.#wanted()), aheadMs: AHEAD_MS, signal });
-    if (way === "websocket") this.player = await this.#playOnCanvas(this.stream);
+    if (way === "websocket") this.player = await this.#play(this.stream);
     const element = this.screen.result;
     if (face === "camera" && voice === "microphone" && way === "webrtc") {
       this.peer = await this.session.call(this.#camera ?? null, { element, signal });
@@ -59,7 +60,7 @@ export class Show {
       if (this.#camera) this.#publisher = await this.session.publish(this.#camera, { signal });
       if (way === "webrtc") this.peer = await this.session.watch({ element, signal });
     }
-    if (voice === "microphone" && face === "portrait") this.#listen();
+    if (this.#microphone) void this.#listen(this.#microphone, this.stream);
   }
 
   /** What ends it other than `end`: resolves with an error, or with why it is over. */
@@ -96,12 +97,12 @@ export class Show {
 
   async #askForDevices() {
     const { face, voice } = this.choices;
-    if (face === "portrait" && voice !== "microphone") return this.screen.preview(null);
+    if (face !== "camera" && voice !== "microphone") return;
     if (!navigator.mediaDevices) throw new Error("Cameras and microphones need https:// or localhost in the address.");
     this.screen.say("Asking for your camera or microphone …");
-    if (face === "portrait") {
+    if (face !== "camera") {
       this.#microphone = await Microphone.open({ rate: RATE, signal: this.#stop.signal });
-      return this.screen.preview(null);
+      return;
     }
     const video = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 25 } };
     this.#camera = await navigator.mediaDevices.getUserMedia({ video, audio: voice === "microphone" });
@@ -111,13 +112,11 @@ export class Show {
 
   /** Makes the session; while the server still loads its models, waits and asks again. */
   async #create() {
-    const { face, voice, profile, controls, key } = this.choices;
+    const { key } = this.choices;
     const client = new Client(location.href, key ? { apiKey: key } : {});
-    const source = face === "camera" ? "live" : "portrait";
-    const speech = voice === "sample" ? "demo" : voice === "file" || face === "portrait" ? "stream" : "live";
     for (let tries = 0; ; tries += 1) {
       try {
-        return await client.create({ source, speech, profile, ...controls }, this.#stop.signal);
+        return await this.#createOnce(client);
       } catch (error) {
         const seconds = /** @type {{ retryAfter?: number }} */ (error).retryAfter;
         if (!seconds || seconds > 5 || tries > BUSY_TRIES) throw error;
@@ -128,32 +127,58 @@ export class Show {
     }
   }
 
+  /** @param {Client} client */
+  async #createOnce(client) {
+    const { face, voice, profile, controls, picture, who } = this.choices;
+    const { signal } = this.#stop;
+    const speech = voice === "sample" ? "demo" : this.#isStreamed ? "stream" : "live";
+    const options = /** @type {const} */ ({ speech, profile, ...controls });
+    if (face === "camera") return await client.create({ source: "live", ...options }, signal);
+    if (face === "portrait") return await client.create({ source: "portrait", ...options }, signal);
+    if (!picture) throw new Error("Choose the picture that is to speak.");
+    const when = new Date().toISOString().slice(0, 10);
+    const consent = { who, when, purpose: "to speak on the demo page" };
+    return await client.createWith({ picture, ...(who && { consent }) }, options, signal);
+  }
+
+  /** Whether speech goes from here by the WebSocket. */
+  get #isStreamed() {
+    const { face, voice } = this.choices;
+    return voice === "file" || (voice === "microphone" && face !== "camera");
+  }
+
   /**
    * What is said to the stream, and wanted of it.
    * @returns {Promise<import("/mytalk-client.js").StreamOptions>}
    */
   async #wanted() {
-    const { face, voice, way } = this.choices;
-    const isStreamed = voice === "file" || (voice === "microphone" && face === "portrait");
-    const video = (await decodesH264()) ? "h264" : "jpeg";
+    const video = (await decodesH264()) ? "h264" : playsFmp4() ? "fmp4" : "jpeg";
     return {
-      ...(isStreamed && { speech: { encoding: "pcm16", rate: RATE } }),
-      ...(way === "websocket" && { output: { audio: "pcm16", video } }),
+      ...(this.#isStreamed && { speech: { encoding: "pcm16", rate: RATE } }),
+      ...(this.choices.way === "websocket" && { output: { audio: video === "fmp4" ? "none" : "pcm16", video } }),
     };
   }
 
   /** @param {import("/mytalk-client.js").Stream} stream */
-  async #playOnCanvas(stream) {
-    const player = new CanvasPlayer(this.screen.canvas, stream, () => {
+  async #play(stream) {
+    const { result, canvas } = this.screen;
+    const isCanvas = (await decodesH264()) || !playsFmp4();
+    canvas.hidden = !isCanvas;
+    result.hidden = isCanvas;
+    if (!isCanvas) return new MediaSourcePlayer(result, stream);
+    const player = new CanvasPlayer(canvas, stream, () => {
       void stream.update({ output: { audio: "pcm16", video: "jpeg" } }).catch(() => undefined);
     });
     await player.sound.start();
     return player;
   }
 
-  async #listen() {
-    const { stream } = this;
-    if (stream) await this.#microphone?.speakInto(stream).catch(() => undefined); // the stream is over: `over` says why
+  /**
+   * @param {Microphone} microphone
+   * @param {import("/mytalk-client.js").Stream} stream
+   */
+  async #listen(microphone, stream) {
+    await microphone.speakInto(stream).catch(() => undefined); // the stream is over: `over` says why
   }
 }
 

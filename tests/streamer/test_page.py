@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 import av
@@ -20,6 +21,8 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (install the package chromium)"),
 ]
+
+ASTRONAUT = Path(str(files("mytalk"))) / "assets" / "astronaut.png"
 
 PLAYING = "document.getElementById('result').currentTime > 1.5 && document.getElementById('result').videoWidth > 0"
 
@@ -54,7 +57,7 @@ LOUDNESS = """new Promise((resolve) => {
 async def test_the_portrait_speaks_by_keyboard_alone(server: Running, tmp_path: Path) -> None:
     async with chromium(tmp_path) as page:
         await page.open(server.url)
-        for _ in range(6):
+        for _ in range(7):
             await page.press("Tab")
         assert await page.run("document.activeElement.id") == "start"
         await page.press("Enter")
@@ -154,6 +157,23 @@ async def test_a_camera_is_dubbed_with_a_file(server: Running, tmp_path: Path, m
         await ended(server)
 
 
+async def test_a_picture_of_ones_own_speaks_with_consent(server: Running, tmp_path: Path) -> None:
+    async with chromium(tmp_path) as page:
+        await page.open(server.url)
+        await page.choose_file("#picture", ASTRONAUT)
+        assert not await page.run("document.getElementById('consent').hidden")
+        await page.run("document.querySelector('[name=who]').value = 'Jane Doe'")
+        await page.until("document.getElementById('portrait').naturalWidth === 512")
+        await page.run("document.getElementById('start').click()")
+        await page.until(PLAYING)
+        assert await page.run("document.getElementById('result').videoWidth") == 512
+        assert await page.run(LOOK % "'result', 0.1, 0.1, 0.05, 0.05") > 220
+        [session] = server.sessions.all()
+        assert session.consent is not None
+        assert session.consent.who == "Jane Doe"
+        assert page.complaints == []
+
+
 async def test_sliders_change_the_session_that_is_live(server: Running, tmp_path: Path) -> None:
     async with chromium(tmp_path) as page:
         await page.open(server.url)
@@ -195,6 +215,9 @@ async def test_the_page_fits_a_phone_dark_and_light(server: Running, tmp_path: P
         ]
         assert (back < ink) == (scheme == "dark")
         assert abs(back - ink) > 150
+        await page.run("document.getElementById('start').click()")
+        await page.until(PLAYING)
+        assert await page.run("document.documentElement.scrollWidth") <= 360
         await page.screenshot(tmp_path / f"phone-{scheme}.png")
         assert page.complaints == []
 

@@ -16,6 +16,7 @@ export {
   Client,
   Session,
   type ClientOptions,
+  type Portrait,
   type SessionDescription,
   type SessionOptions,
   type SessionState,

@@ -18,6 +18,22 @@ export interface SessionOptions {
   seed?: number;
   steps?: number;
   mouth_opening?: number;
+  /** Which face speaks: the largest, or the one nearest to a point, in shares of the picture's sides. */
+  face?: "largest" | readonly [number, number];
+  /** Milliseconds by which a camera's pictures wait for speech that is dubbed. */
+  video_delay?: number;
+  /** Into the server's folder of recordings. */
+  record?: boolean;
+  /** To a streaming server: a URL of RTMP or SRT. */
+  push?: string;
+}
+
+/** A face of one's own. */
+export interface Portrait {
+  /** PNG, JPEG or WebP, at most 8 MiB, with one face seen from the front. */
+  picture: Blob;
+  /** Who agreed, when (ISO 8601), and to what. A server may want it. */
+  consent?: { who: string; when: string; purpose: string };
 }
 
 /** What `POST /v1/sessions` answers. */
@@ -60,14 +76,22 @@ export class Client {
 
   /** Makes a session. `BusyError`: the server has no room, or is not ready; ask again after `retryAfter`. */
   async create(options: SessionOptions = {}, signal?: AbortSignal): Promise<Session> {
+    return await this.#create(JSON.stringify(options), { "Content-Type": "application/json" }, signal);
+  }
+
+  /** Makes a session whose face is a picture. `HttpError` of status 422: no face was found on it. */
+  async createWith(portrait: Portrait, options: SessionOptions = {}, signal?: AbortSignal): Promise<Session> {
+    const { picture, consent } = portrait;
+    const form = new FormData();
+    form.append("session", JSON.stringify({ source: "portrait", ...options, ...(consent && { consent }) }));
+    form.append("portrait", picture);
+    return await this.#create(form, {}, signal);
+  }
+
+  async #create(body: BodyInit, kind: Record<string, string>, signal?: AbortSignal): Promise<Session> {
     const url = new URL("/v1/sessions", this.base);
-    const headers = { ...this.#headers, "Content-Type": "application/json" };
-    const response = await this.#fetch(url, {
-      method: "POST",
-      headers,
-      body: JSON.stringify(options),
-      ...(signal && { signal }),
-    });
+    const headers = { ...this.#headers, ...kind };
+    const response = await this.#fetch(url, { method: "POST", headers, body, ...(signal && { signal }) });
     if (!response.ok) throw await HttpError.from(response);
     // A redirect (307) leads to the server that the session is on.
     return new Session((await response.json()) as SessionDescription, response.url || url, this.#fetch);

@@ -39,6 +39,17 @@ test("a session is made as the fixture says, with the key of the server", async 
   expect(session.disclosure).toBe("<text>");
 });
 
+test("a picture goes with who agreed to it", async () => {
+  const fetching = served(answer(made.status, made.response));
+  const consent = { who: "Jane Doe", when: "2026-11-25", purpose: "a greeting" };
+  const picture = new Blob([Uint8Array.of(1, 2, 3)], { type: "image/png" });
+  await new Client("https://host.example", { fetch: fetching }).createWith({ picture, consent }, { speech: "stream" });
+  const { body, headers } = fetching.mock.calls[0]?.[1] as RequestInit & { body: FormData };
+  expect(JSON.parse(body.get("session") as string)).toEqual({ source: "portrait", speech: "stream", consent });
+  expect((body.get("portrait") as Blob).size).toBe(3);
+  expect(headers).toEqual({}); // the boundary is fetch's to say
+});
+
 test("what the server refuses is an error with its reason", async () => {
   const client = new Client("https://host.example", { fetch: served(answer(refused.status, refused.response)) });
   await expect(client.create()).rejects.toMatchObject({ name: "HttpError", status: 400, code: "bad_request" });

@@ -1,6 +1,7 @@
 /** The small parts: samples, packets of Opus, queues, listeners, and the worklet that makes chunks of a microphone. */
 
 import { afterEach, expect, test, vi } from "vitest";
+import { codecOfInit } from "../src/media-source-player.js";
 import { Listeners } from "../src/listeners.js";
 import { opusSamples } from "../src/opus.js";
 import { pcmBytes, pcmSamples, toPcm16 } from "../src/pcm.js";
@@ -115,6 +116,9 @@ test("the codec is read from the parameter set, wherever it is in the unit", () 
   const unit = Uint8Array.of(0, 0, 0, 1, 9, 0xf0, 0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x1f, 0x8c, 0, 0, 1, 0x68);
   expect(codecOf(unit)).toBe("avc1.42c01f");
   expect(codecOf(Uint8Array.of(0, 0, 1, 0x41, 1, 2, 3))).toBeUndefined();
+  const init = [...Buffer.from("....avcC"), 1, 0x42, 0xc0, 0x0d, 0xff];
+  expect(codecOfInit(Uint8Array.from(init))).toBe("avc1.42c00d");
+  expect(codecOfInit(Uint8Array.of(1, 2, 3))).toBeUndefined();
 });
 
 test("the worklet makes 20 ms of mono of whatever blocks it gets", async () => {
