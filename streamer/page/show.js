@@ -74,7 +74,7 @@ export class Show {
   async sayFile() {
     const { signal } = this.#stop;
     if (!this.stream || !this.#speech) return false;
-    const said = await this.stream.say(this.#speech, signal);
+    const said = await this.stream.say(this.#speech, { signal });
     if (said < this.#speech.length) return true;
     const { utterance } = await this.stream.commit(signal);
     return (await this.stream.finished(utterance, signal)).interrupted;

@@ -53,6 +53,7 @@ const NEEDED: { [T in ServerMessage["type"]]: Record<string, Check> } = {
   "session.ended": { reason: text },
   "speech.committed": { utterance: count, length: count },
   "speech.dropped": { samples: count, generation: count },
+  "speech.late": { dropped_ms: count },
   "playback.started": { utterance: count, pts: count, generation: count },
   "playback.finished": { position: count, interrupted: flag, generation: count },
   "output.dropped": { pictures: count },

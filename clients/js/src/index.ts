@@ -23,7 +23,7 @@ export {
 } from "./session.js";
 export type { SignallingOptions } from "./signalling.js";
 export type { OpenSocket, Socket, SocketEvents } from "./socket.js";
-export type { Speech } from "./speech.js";
+export type { SayOptions, Speech } from "./speech.js";
 export { Stream, type Closed, type Connection, type StreamEvents, type StreamOptions } from "./stream.js";
 export { watch, type WatchOptions } from "./whep.js";
 export { publish, type PublishOptions } from "./whip.js";

@@ -49,6 +49,8 @@ export interface SpeechAppend extends Named {
   audio: Uint8Array;
   generation?: number;
   pts?: number;
+  /** Media time of the picture that it belongs to; then without `pts`. */
+  at?: number;
 }
 
 export interface SpeechCommit extends Named {
@@ -125,6 +127,14 @@ export interface SpeechDropped extends Named {
   generation: number;
 }
 
+/** Speech for the picture of media time `pts` came when that had left: so much of its beginning was cut. */
+export interface SpeechLate {
+  type: "speech.late";
+  dropped_ms: number;
+  pts?: number;
+  at_ms?: number;
+}
+
 export interface PlaybackStarted {
   type: "playback.started";
   utterance: number;
@@ -193,6 +203,7 @@ export type ServerMessage =
   | SessionUpdated
   | SpeechCommitted
   | SpeechDropped
+  | SpeechLate
   | PlaybackStarted
   | PlaybackFinished
   | OutputDropped

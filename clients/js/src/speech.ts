@@ -10,6 +10,15 @@ import { abortable, deferred, type Deferred } from "./waiting.js";
 /** PCM samples, interleaved (16 bit, or -1 to 1), or one Opus packet. */
 export type Speech = Int16Array | Float32Array | Uint8Array;
 
+export interface SayOptions {
+  signal?: AbortSignal;
+  /** Dubbing: the media time (16 kHz) of the picture that it belongs to. Left out: it follows what was said before. */
+  at?: number;
+}
+
+/** Media time: samples at 16 kHz. */
+const MEDIA_RATE = 16_000;
+
 /** Messages a second, for PCM. */
 const MESSAGES = 10;
 
@@ -22,6 +31,7 @@ export class SpeechWriter {
   #room: Deferred<void> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #over: Error | undefined;
+  #refused: Error | undefined; // what was sent last: what follows it would be refused as well
 
   /**
    * @param put sends a packet that holds so many milliseconds of speech
@@ -45,20 +55,23 @@ export class SpeechWriter {
     return abortable(done, signal);
   }
 
-  say(speech: Speech, signal?: AbortSignal): Promise<number> {
+  say(speech: Speech, { signal, at }: SayOptions = {}): Promise<number> {
     const generation = this.generation;
     return this.inTurn(async () => {
       const format = this.#format;
       if (format === undefined) throw new TypeError("speech in no format (first update({ speech: ... }))");
       let samples = 0;
       for (const part of parts(speech, format)) {
-        while (generation === this.generation && this.#ahead > this.aheadMs) {
+        while (generation === this.generation && this.#refused === undefined && this.#ahead > this.aheadMs) {
           await abortable((this.#room ??= deferred()).promise, signal);
         }
         if (generation !== this.generation) break;
+        if (this.#refused !== undefined) throw this.#refused;
         const ms = (1000 * part.samples) / format.rate;
-        this.put(packSpeech({ encoding: format.encoding, generation, pts: this.#pts, payload: part.payload }), ms);
-        this.#pts += part.samples;
+        const timed = at !== undefined;
+        const pts = timed ? at + Math.floor((samples * MEDIA_RATE) / format.rate) : this.#pts;
+        this.put(packSpeech({ encoding: format.encoding, generation, pts, payload: part.payload, timed }), ms);
+        if (!timed) this.#pts += part.samples;
         samples += part.samples;
       }
       return samples;
@@ -69,12 +82,20 @@ export class SpeechWriter {
   expect(format: SpeechFormat): void {
     this.#format = format;
     this.#pts = 0;
+    this.#refused = undefined;
+  }
+
+  /** The server did not take a packet: nothing more is sent before another format, or a clear, begins anew. */
+  refuse(error: Error): void {
+    this.#refused = error;
+    this.#wake();
   }
 
   /** What is said from now on belongs to `generation`; what waits to be said is not. */
   nextGeneration(generation: number): void {
     this.generation = generation;
     this.#pts = 0;
+    this.#refused = undefined;
     this.#waitingThere = 0;
     this.sent.hush();
     this.#since = this.sent.count;

@@ -7,7 +7,7 @@ import { Listeners } from "./listeners.js";
 import type * as m from "./messages.js";
 import { Sent } from "./sent.js";
 import { openSocket, type OpenSocket } from "./socket.js";
-import { SpeechWriter, type Speech } from "./speech.js";
+import { SpeechWriter, type SayOptions, type Speech } from "./speech.js";
 import { Queue } from "./queue.js";
 import { abortable, deferred, type Deferred } from "./waiting.js";
 
@@ -19,6 +19,18 @@ const MEDIA_KEPT = 512;
 
 /** Far below the 30 s from which on the server reads no more, a `speech.clear` included. */
 const AHEAD_MS = 10_000;
+
+/** Codes of an `error` that answers a packet, which has no `event_id`. */
+const SPEECH_ERRORS = new Set([
+  "no_format",
+  "bad_speech",
+  "bad_packet",
+  "wrong_position",
+  "wrong_generation",
+  "speech_overflow",
+  "not_streamed",
+  "not_live",
+]);
 
 export interface StreamOptions {
   /** How speech will come; may be said later by `update`. */
@@ -115,10 +127,11 @@ export class Stream implements AsyncIterable<m.StreamEvent> {
 
   /**
    * Sends speech in the format that was announced, in order; waits while too much is ahead. Gives the samples (of a
-   * channel) that were sent: fewer than given where `clear` came meanwhile.
+   * channel) that were sent: fewer than given where `clear` came meanwhile. Throws `ServerError` where the server did
+   * not take what was sent before, until `clear` or another format begins anew.
    */
-  say(speech: Speech, signal?: AbortSignal): Promise<number> {
-    return this.#speech.say(speech, signal);
+  say(speech: Speech, options: SayOptions = {}): Promise<number> {
+    return this.#speech.say(speech, options);
   }
 
   /** The utterance ends here. */
@@ -262,6 +275,7 @@ export class Stream implements AsyncIterable<m.StreamEvent> {
         break;
       case "error":
         if (message.fatal) this.#line.expectClose({ reason: message.message, error: serverError(message) });
+        else if (SPEECH_ERRORS.has(message.code) && message.event_id === undefined) this.#speech.refuse(serverError(message));
         break;
     }
   }

@@ -29,16 +29,21 @@ function fixture<T>(name: string): T[] {
 }
 
 const bytes = (hex: string) => new Uint8Array(Buffer.from(hex, "hex"));
-const packets = fixture<PacketRow>("packets");
+const timed = fixture<PacketRow | (Row & { from: "client" | "server" })>("timed");
+const packets = [...fixture<PacketRow>("packets"), ...timed.filter((row) => "hex" in row)];
+const messages = (from: "client" | "server") => [
+  ...fixture<Row>(`${from}_messages`),
+  ...timed.filter((row) => "message" in row && row.from === from),
+] as Row[];
 
 describe("text", () => {
-  test.each(fixture<Row>("server_messages"))("the server's: $name", ({ message }) => {
+  test.each(messages("server"))("the server's: $name", ({ message }) => {
     const parsed = parseServer(JSON.stringify(message));
     expect(parsed.type).toBe(message.type);
     expect(JSON.parse(toText(parsed))).toEqual(message);
   });
 
-  test.each(fixture<Row>("client_messages"))("the client's: $name", ({ message }) => {
+  test.each(messages("client"))("the client's: $name", ({ message }) => {
     const typed: ClientMessage =
       message.type === "speech.append"
         ? { ...message, type: "speech.append", audio: fromBase64(message["audio"] as string) }
@@ -47,7 +52,7 @@ describe("text", () => {
   });
 
   test("the fixtures show every message that this package knows", () => {
-    const shown = new Set(fixture<Row>("server_messages").map(({ message }) => message.type));
+    const shown = new Set(messages("server").map(({ message }) => message.type));
     const known: Record<ServerMessage["type"], true> = {
       "session.created": true,
       "session.resumed": true,
@@ -55,6 +60,7 @@ describe("text", () => {
       "session.ended": true,
       "speech.committed": true,
       "speech.dropped": true,
+      "speech.late": true,
       "playback.started": true,
       "playback.finished": true,
       "output.dropped": true,
@@ -96,7 +102,7 @@ describe("text", () => {
 describe("packets", () => {
   test.each(packets.filter(({ from }) => from === "client"))("the client's: $name", (row) => {
     const encoding = row.kind === 1 ? "pcm16" : "opus";
-    const packed = packSpeech({ ...row, encoding, payload: bytes(row.payload_hex) });
+    const packed = packSpeech({ ...row, encoding, payload: bytes(row.payload_hex), timed: row.flags === 4 });
     expect(Buffer.from(packed).toString("hex")).toBe(row.hex);
   });
 

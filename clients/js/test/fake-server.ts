@@ -7,6 +7,7 @@ import { isCounted } from "../src/codec.js";
 
 export interface Packet {
   kind: number;
+  flags: number;
   generation: number;
   pts: number;
   payload: Buffer;
@@ -123,6 +124,7 @@ export class FakeServer {
       this.received += 1;
       this.packets.push({
         kind: data.readUInt8(0),
+        flags: data.readUInt8(1),
         generation: data.readUInt32LE(4),
         pts: Number(data.readBigUInt64LE(8)),
         payload: data.subarray(16),

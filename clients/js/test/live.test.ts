@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { BusyError, HttpError, ServerError } from "../src/errors.js";
 import type { StreamEvent } from "../src/messages.js";
 import { openNodeSocket } from "../src/node-socket.js";
-import { Client, type Session } from "../src/session.js";
+import { Client, Session } from "../src/session.js";
 import type { OpenSocket, Socket } from "../src/socket.js";
 
 const url = process.env["MYTALK_URL"] ?? "";
@@ -110,9 +110,8 @@ describe.skipIf(url === "")("a server", { timeout: 60_000 }, () => {
   test("refuses with reasons", async () => {
     const session = await create();
     const stranger = { ...session.description, token: "wrong" };
-    const { Session: Made } = await import("../src/session.js");
-    await expect(new Made(stranger, url).open()).rejects.toBeInstanceOf(ServerError);
-    await expect(new Made(stranger, url).state()).rejects.toMatchObject({ name: "ForbiddenError", status: 403 });
+    await expect(new Session(stranger, url).open()).rejects.toBeInstanceOf(ServerError);
+    await expect(new Session(stranger, url).state()).rejects.toMatchObject({ name: "ForbiddenError", status: 403 });
     await expect(new Client(url).create({ source: "cat" as "live" })).rejects.toBeInstanceOf(HttpError);
     const rest = create().then(create).then(create).then(create);
     await expect(rest).rejects.toBeInstanceOf(BusyError);

@@ -28,7 +28,7 @@ async function begin(options: StreamOptions = {}, server = new FakeServer()) {
 
 async function until(condition: () => boolean): Promise<void> {
   for (let tries = 0; !condition(); tries += 1) {
-    if (tries > 1000) throw new Error(`never: ${condition.toString()}`);
+    if (tries > 2000) throw new Error(`never: ${condition.toString()}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
@@ -149,6 +149,18 @@ test("floats and stereo are said as they are", async () => {
   await expect(stream.say(new Uint8Array(4))).rejects.toThrow("pcm16");
 });
 
+test("speech for a picture says which, and does not count as said before", async () => {
+  const { server, stream } = await begin();
+  await stream.say(ramp(3200), { at: 32_000 });
+  await stream.say(ramp(1600));
+  await stream.commit();
+  expect(server.packets.map(({ flags, pts }) => [flags, pts])).toEqual([
+    [4, 32_000],
+    [4, 33_600],
+    [0, 0],
+  ]);
+});
+
 test("Opus packets carry their place in samples", async () => {
   const { server, stream } = await begin({ speech: { encoding: "opus", rate: 48_000 } });
   for (const toc of [0xf8, 0x08, 0xfb]) await stream.say(Uint8Array.of(toc, 2, 3)); // 20 ms, 20 ms, 2 x 20 ms
@@ -195,6 +207,19 @@ test("an error goes to who caused it; the stream goes on", async () => {
   await expect(refused).rejects.toBeInstanceOf(ServerError);
   await stream.say(ramp(1600));
   expect(await stream.commit()).toMatchObject({ utterance: 1 });
+});
+
+test("speech that the server did not take is told to who says it, until it begins anew", async () => {
+  const { server, stream } = await begin({ aheadMs: 100 });
+  const said = stream.say(ramp(160_000));
+  await until(() => server.packets.length > 0);
+  server.say({ type: "error", code: "speech_overflow", message: "59.5 s of speech wait", fatal: false });
+  await expect(said).rejects.toMatchObject({ name: "ServerError", code: "speech_overflow" });
+  await expect(stream.say(ramp(160))).rejects.toMatchObject({ code: "speech_overflow" });
+  await stream.clear();
+  expect(await stream.say(ramp(1600))).toBe(1600);
+  await stream.commit();
+  expect(server.speech(1)).toEqual(ramp(1600));
 });
 
 test("a refusal is why the opening fails", async () => {
@@ -249,7 +274,7 @@ test("what is no message of the protocol ends the stream", async () => {
 test("a signal ends what waits with its own reason", async () => {
   const { stream } = await begin({ aheadMs: 100 });
   const patience = new AbortController();
-  const said = stream.say(ramp(160_000), patience.signal);
+  const said = stream.say(ramp(160_000), { signal: patience.signal });
   patience.abort(new Error("enough"));
   await expect(said).rejects.toThrow("enough");
   const never = new FakeServer(() => undefined);
