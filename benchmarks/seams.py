@@ -56,7 +56,7 @@ ASSETS = Path(str(files("mytalk") / "assets"))
 GOAL = 1.1
 NAMES = ("history", "ring", "crossfade")
 _BAR, _ROW, _LEFT, _RIGHT = 14, 20, 220, 60  # of the plot, pixels
-_WIDTH, _MOST = 420, 3.0  # pixels, and the ratio that they stand for
+_WIDTH, _MOST = 420, 2.0  # pixels, and the ratio that they stand for
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ def plot(tables: dict[str, dict[str, Row]], steps: int) -> str:
             colour = "#2a7f62" if row.seam <= GOAL else "#c2543d"
             svg.append(f'<text x="{_LEFT - 8}" y="{y + 11}" text-anchor="end">{escape(name)}</text>')
             svg.append(f'<rect x="{_LEFT}" y="{y}" width="{width:.1f}" height="{_BAR}" fill="{colour}"/>')
-            svg.append(f'<text x="{_LEFT + width + 6:.1f}" y="{y + 11}">{row.seam:.2f}</text>')
+            svg.append(f'<text x="{_LEFT + width + 6:.1f}" y="{y + 11}">{row.seam:.3f}</text>')
             y += _ROW
         at = _LEFT + _WIDTH * GOAL / _MOST
         svg.append(f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{top - 4}" y2="{y}" stroke="#333" stroke-dasharray="3 3"/>')
@@ -221,9 +221,9 @@ def main() -> None:
                 tables[name][str(means)] = score(made, whole, profile.hop)
     print(f"{platform.machine()}, {len(spoken)} talks, {steps} sampling step(s); goal {GOAL} or less, 1 = invisible")
     for name, rows in tables.items():
-        print(f"\n{name:24} seam  (may)  median  inside      r")
+        print(f"\n{name:24}  seam  (may)  median  inside      r")
         for kind, row in rows.items():
-            figures = f"{row.seam:4.2f} ({row.chance:4.2f}) {row.median:7.2f} {row.inside:7.2f} {row.correlation:6.3f}"
+            figures = f"{row.seam:5.3f} ({row.chance:4.2f}) {row.median:7.2f} {row.inside:7.2f} {row.correlation:6.3f}"
             print(f"{kind:24} {figures}")
     if options.json is not None:
         rows = {name: {kind: asdict(row) for kind, row in rows.items()} for name, rows in tables.items()}

@@ -114,9 +114,9 @@ class Preset:
 PRESETS = {
     "edge": Preset(
         "edge",
-        SpeechPreset(width=128),
+        SpeechPreset(width=128, dropout=0.2),
         IdentityPreset(width=128),
-        MotionPreset(layers=3, width=128, ffn=256, heads=4),
+        MotionPreset(layers=3, width=128, ffn=256, heads=4, dropout=0.2, upper_face=False),
         EDGE,
         steps=1,
     ),

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,8 @@ MAX_YAW = 0.9
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
     """What a session may choose. ``steps`` None takes the preset's. ``face`` says which one speaks: ``largest``, or the
-    one nearest to a point (shares of width and height).
+    one nearest to a point (shares of width and height). ``on_silence``: the mouth rests (``close``), or the picture is
+    shown as it came (``passthrough``).
 
     ``still`` says that all pictures are one portrait; ``alive`` has it blink and move its head a little.
     ``learn`` False keeps no mouths but those of ``enrol``: measuring asks for it. ``live`` keeps half a second of
@@ -55,6 +57,7 @@ class StreamOptions:
     learn: bool = True
     live: bool = False
     face: Choice = "largest"
+    on_silence: Literal["close", "passthrough"] = "close"
 
     def __post_init__(self) -> None:
         if self.profile not in PROFILES:
@@ -91,6 +94,7 @@ class LipSyncStream:
         profile = PROFILES[options.profile]
         self.latency = (profile.hop + profile.lookahead) * FRAME_SAMPLES
         self.mouth_opening = options.mouth_opening  # of the motion to come; may be set at any time
+        self.on_silence = options.on_silence  # likewise, of the pictures to come
         self.speech_samples = 0
         self._model = motion
         self._options = options
@@ -280,7 +284,14 @@ class LipSyncStream:
     def _opacity(self, waiting: _Waiting) -> float:
         """Fades in after the face has come back, and out before it goes."""
         ahead = next((i for i, w in enumerate(self._waiting) if w.face is None), FADE_FRAMES)
-        return min(1.0, waiting.since_found / FADE_FRAMES, (ahead + 1) / FADE_FRAMES)
+        shown = min(1.0, waiting.since_found / FADE_FRAMES, (ahead + 1) / FADE_FRAMES)
+        return shown if self.on_silence == "close" else min(shown, self._voice_at(waiting.frame.at))
+
+    def _voice_at(self, at: int) -> float:
+        """Whether somebody speaks at media time ``at``, after its shape was asked for: 0..1."""
+        before, after = self._shapes[0], self._shapes[min(1, len(self._shapes) - 1)]
+        share = min(1.0, (at - before.index * FRAME_SAMPLES) / FRAME_SAMPLES)
+        return before.voice + share * (after.voice - before.voice)
 
     def _shape_at(self, at: int) -> NDArray[np.float32] | None:
         """The lower face wanted at media time ``at``, between the motion frames around it; canonical ``(169, 3)``."""

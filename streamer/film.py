@@ -12,6 +12,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,8 @@ class Film:
         except Exception as error:
             log.warning("a film ended: %s", error)
             reason = str(error).split("; last error log")[0].split(":")[0]  # the target may hold a stream key
-            self._loop.call_soon_threadsafe(self._end, reason)
+            with suppress(RuntimeError):  # the loop has gone: nobody is left to be told
+                self._loop.call_soon_threadsafe(self._end, reason)
 
     def _write_from(self, first: Encoded) -> None:
         path, kind = _place(self.target)

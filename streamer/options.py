@@ -26,6 +26,7 @@ class SessionOptions:
     client streams (``stream``).
 
     ``face`` says which one speaks: the largest, or the one nearest to a point (shares of the picture's sides).
+    ``on_silence``: the mouth rests, or the picture is shown as it came.
     ``video_delay`` holds the camera's pictures for so many milliseconds: dubbed speech comes that much later.
     ``record``: into the server's folder of recordings. ``push``: to a streaming server, a URL of RTMP or SRT.
     """
@@ -40,6 +41,7 @@ class SessionOptions:
     push: str | None = None
     video_delay: int = 0
     face: Choice = "largest"
+    on_silence: Literal["close", "passthrough"] = "close"
 
     @classmethod
     def from_json(cls, body: object) -> SessionOptions:
@@ -80,10 +82,12 @@ class SessionOptions:
             alive=self.source == "portrait",
             live=True,
             face=self.face,
+            on_silence=self.on_silence,
         )
 
 
 _CHOICES: dict[str, tuple[str, ...]] = {
+    "on_silence": ("close", "passthrough"),
     "source": ("live", "portrait"),
     "speech": ("live", "demo", "stream"),
     "profile": ("low", "balanced", "quality"),

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.appearance.warp import Points
+from mytalk.appearance.warp import LOWER_LIP, UPPER_LIP, Points
 from mytalk.face.landmarks import LOWER_COUNT, LOWER_LIPS_INNER, LOWER_LIPS_OUTER
 
-CAPACITY = 32
+CAPACITY = 64
 FRESH = 250
 """Sightings after which a like mouth takes the place of an older one: light changes."""
 
@@ -19,14 +19,21 @@ _KEEP = 0.9  # the last choice stays while it is no farther than the best / this
 
 
 def _weights() -> NDArray[np.float32]:
-    """Lips count most, the inner ones double; the rest tells head turns apart."""
+    """Of each landmark's own distance: lips count most; the rest tells head turns apart."""
     weights = np.full(LOWER_COUNT, 0.3 / (LOWER_COUNT - 40), np.float32)
-    weights[list(LOWER_LIPS_OUTER)] = 0.3 / 20
-    weights[list(LOWER_LIPS_INNER)] = 0.6 / 20
-    return weights
+    weights[list(LOWER_LIPS_OUTER)] = 0.6 / 20
+    weights[list(LOWER_LIPS_INNER)] = 0.3 / 20
+    return np.asarray(weights / weights.sum(), np.float32)
 
 
 _WEIGHTS = _weights()
+_OUTER = np.array(LOWER_LIPS_OUTER)
+_OUTER_LOWER, _OUTER_UPPER = _OUTER[0:11], np.concatenate([_OUTER[:1], _OUTER[:9:-1]])  # as LOWER_LIP, UPPER_LIP
+_LIP_WEIGHTS = np.array([2.0, 1.2, 1.0], np.float32)
+"""Of the thickness of lower and upper lip and the height of the gap between them. Lips that look alike are as thick:
+they tell how far teeth and tongue show better than the inner lip line does, which trackers find least well."""
+
+_SCALE = 1 / (1 + 0.4 * float(_LIP_WEIGHTS.sum()))  # so that a distance is about a mean of pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +116,18 @@ class ReferenceBank:
 
 
 def distances(mouths: NDArray[np.float32], points: Points) -> NDArray[np.float32]:
-    """Weighted mean distance of the landmarks of mouths ``(N, 169, 2)`` to wanted ones, crop pixels, ``(N,)``."""
-    apart = np.linalg.norm(mouths - points, axis=2)
-    return np.asarray(apart @ _WEIGHTS / _WEIGHTS.sum(), np.float32)
+    """How unlike wanted landmarks ``(169, 2)`` those of mouths ``(N, 169, 2)`` are, about crop pixels, ``(N,)``."""
+    apart = np.linalg.norm(mouths - points, axis=2) @ _WEIGHTS
+    apart += np.abs(_lip_heights(mouths) - _lip_heights(points)).mean(axis=-1) @ _LIP_WEIGHTS
+    return np.asarray(_SCALE * apart, np.float32)
+
+
+def _lip_heights(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Thickness of the lower and the upper lip at 11 places, and the mean height of the gap 11 times: ``(..., 3, 11)``.
+
+    In crop pixels.
+    """
+    y = points[..., 1]
+    lower, upper = y[..., _OUTER_LOWER] - y[..., LOWER_LIP], y[..., UPPER_LIP] - y[..., _OUTER_UPPER]
+    gap = (y[..., LOWER_LIP] - y[..., UPPER_LIP]).mean(axis=-1, keepdims=True)
+    return np.stack([lower, upper, np.broadcast_to(gap, lower.shape)], axis=-2)

@@ -22,8 +22,9 @@ _GAPS = np.array([0.0, 8.5, 15.0, 22.5]) * _MILLIMETRE  # from the midline to th
 _DARK = np.array([0.17, 0.09, 0.09], np.float32)  # shares of the skin's colour
 _TONGUE = np.array([0.36, 0.17, 0.17], np.float32)
 _TONGUE_FROM = 0.62  # of the gap, from the upper lip
-_TEETH = 0.86  # lightness of teeth in the mouth's shade / the skin's
-_COLOUR = 0.35  # how much of the skin's colour cast they take
+_TONGUE_BEYOND = 6.0  # crop pixels that it goes on under the lower lip: no dark line along it
+_TEETH = 1.0  # lightness of teeth / the skin's, before the shade of lip and corners
+_COLOUR = 0.6  # how much of the skin's colour cast they take
 
 
 class Inside:
@@ -46,7 +47,8 @@ class Inside:
         """Shares of tongue and teeth, ``(S, S, 1)`` each."""
         upper, lower = self._points[UPPER_LIP], self._points[LOWER_LIP]
         gap = lower - upper
-        tongue = fill(np.concatenate([upper + _TONGUE_FROM * gap, lower[::-1] + 1]), blur=2.5)
+        below = lower[::-1] + np.array([0, _TONGUE_BEYOND], np.float32)
+        tongue = fill(np.concatenate([upper + _TONGUE_FROM * gap, below]), blur=2.5)
         layers = tongue, _teeth(upper, gap)
         if self._size != CROP_PIXELS:
             layers = tuple(cv2.resize(layer, (self._size, self._size)) for layer in layers)

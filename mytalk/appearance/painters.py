@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import cv2
@@ -23,20 +24,28 @@ from mytalk.appearance.warp import GRID, Points, Target
 from mytalk.face.landmarks import LOWER_FACE, aperture
 
 _SAME_SHAPE, _OTHER_SHAPE = 0.2, 1.0  # distances of mouths, crop pixels, between which the network fades in
-_INSIDE = 0.5  # how far the network is followed inside the mouth, from as many mouths as it takes
 _MENDING_BLUR = 1.2  # Gaussian sigma, crop pixels: pores and lip lines stay those of the nearest mouth
+_INSIDE_BLUR = 2.5  # and inside a mouth the edges of teeth too
+_INSIDE_GAIN = 0.5  # how much lighter or darker it is made at most, as a share of what it is
+_BLACK = 20.0  # keeps shares of dark pixels calm, 0..255
 _LOWER = list(LOWER_FACE)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The frame that a mouth is painted into."""
+
+    current: Colours  # the picture as the network sees it, its skin moved to the wanted landmarks
+    region: Mask  # (128, 128): what may be painted anew
+    painted: Mask  # (128, 128): what of it is
+    face: Points | None  # (478, 2) landmarks that were tracked, crop pixels
 
 
 class Painter(Protocol):
     """Paints one mouth. Belongs to one session."""
 
-    def paint(self, bank: ReferenceBank, goal: Target, current: Colours, region: Mask, face: Points | None) -> Painting:
-        """The mouth ``goal`` from a bank that is not empty.
-
-        ``current`` is the frame's picture, ``region`` ``(128, 128)`` what is painted anew, ``face`` the ``(478, 2)``
-        landmarks that were tracked, crop pixels.
-        """
+    def paint(self, bank: ReferenceBank, goal: Target, scene: Scene) -> Painting:
+        """The mouth ``goal`` from a bank that is not empty, for the frame of ``scene``."""
         ...
 
 
@@ -47,13 +56,13 @@ class BentMouth:
         self._model = model
         self._last: Mouth | None = None
 
-    def paint(self, bank: ReferenceBank, goal: Target, current: Colours, region: Mask, face: Points | None) -> Painting:
+    def paint(self, bank: ReferenceBank, goal: Target, scene: Scene) -> Painting:
         count = 1 if self._model is None else self._model.preset.references
         mouths = bank.nearest(goal.points, count, self._last)
         self._last = mouths[0]
-        size = len(current)
-        region = resized(region, size)
-        rim, inside = Rim(current, region), Inside(goal.points, size)
+        current, size = scene.current, len(scene.current)
+        region = resized(scene.region, size)
+        rim, inside = Rim(current, resized(scene.painted, size)), Inside(goal.points, size)
         bent: list[Bent] = []
         for mouth in mouths:
             again = next((i for i, other in enumerate(mouths[: len(bent)]) if other is mouth), None)
@@ -64,10 +73,8 @@ class BentMouth:
         if self._model is not None:
             trust = _trust_in(mouths[0], goal.points)
             if trust < 1:
-                window, mending = _mend(self._model, bent, current, region, goal.points)
-                if self._model.preset.residual:
-                    share = _mended_share(bent, goal, len({id(mouth) for mouth in mouths}))
-                    mending *= share[window][..., None]
+                different = len({id(mouth) for mouth in mouths})
+                window, mending = _mend(self._model, bent, current, region, goal, different)
                 colours[window] += (1 - trust) * mending
         return Painting(mouths[0], bent[0].warp.flow, bent[0].kept, colours)
 
@@ -84,12 +91,13 @@ class PaintedFace:
         self._chosen_of = 0  # mouths in the bank when they were chosen
         self._features: Tensor | None = None
 
-    def paint(self, bank: ReferenceBank, goal: Target, current: Colours, region: Mask, face: Points | None) -> Painting:
+    def paint(self, bank: ReferenceBank, goal: Target, scene: Scene) -> Painting:
+        current, face = scene.current, scene.face
         if face is None:
             raise ValueError("a model that sees the whole face needs all 478 tracked landmarks: give render its face=")
         model = self._model
         size, crop = model.preset.size, FACE.mouth(model.preset.size)
-        lips, region = self._lip_features(bank), resized(region, size)
+        lips, region = self._lip_features(bank), resized(scene.region, size)
         drawn = face.copy()
         drawn[_LOWER] = goal.points
         seen = face_inputs(np.zeros(0, np.float32), current, region, drawn)
@@ -119,28 +127,42 @@ def spread_mouths(mouths: list[Mouth], count: int) -> list[Mouth]:
     return [ranked[place] for place in places]
 
 
-def _mended_share(bent: list[Bent], goal: Target, different: int) -> NDArray[np.float32]:
-    """How far the network is followed: less inside the mouth, where it averages what it cannot know, and not at all
-    where the inside was drawn or comes from one mouth alone.
-    """
-    share = np.ones_like(bent[0].colours[..., 0]) if bent[0].kept is None else bent[0].kept
-    inside = np.float32(_INSIDE * min(1.0, (different - 1) / (REFERENCES - 1)))
-    return share * (1 - (1 - inside) * resized(goal.inside(), len(share)))
-
-
 def _mend(
-    model: AppearanceModel, bent: list[Bent], current: Colours, region: Mask, points: Points
+    model: AppearanceModel, bent: list[Bent], current: Colours, region: Mask, goal: Target, different: int
 ) -> tuple[Window, Colours]:
-    """What to add to the nearest mouth, ``(W, W, 3)`` in 0..255, and where."""
+    """What to add to the nearest mouth, ``(W, W, 3)`` in 0..255, and where. ``different``: mouths among those bent."""
     window = window_of(region, model.preset.window, model.preset.stem)
-    seen = mouth_inputs(bent, current, region, points, window)
+    seen = mouth_inputs(bent, current, region, goal.points, window)
     references, non_lip, landmarks = (_batch(array, model) for array in (seen.references, seen.non_lip, seen.landmarks))
     with torch.inference_mode():
         mouth = model(references, non_lip, landmarks).mouth(references)
         mending = (mouth - references[:, 0])[0].movedim(0, -1).float().cpu().numpy() * seen.exposure.unit
     if model.preset.residual:
-        mending = cv2.GaussianBlur(mending, (0, 0), _MENDING_BLUR)
+        inside = resized(goal.inside(), len(region))[window][..., None]
+        mending = _softened(mending, bent[0].colours[window] + bent[0].correction[window], inside)
+        mending *= _followed(bent[0], inside, window, different)
     return window, mending
+
+
+def _softened(mending: Colours, seen: Colours, inside: NDArray[np.float32]) -> Colours:
+    """Mending without detail of the mouth that is ``seen``; ``inside`` ``(W, W, 1)``: what of it lies between the lips.
+
+    There the network averages what it cannot know, teeth and dark, into fog. It is believed in how light the place is,
+    as a gain: what is dark stays so.
+    """
+    skin = cv2.GaussianBlur(mending, (0, 0), _MENDING_BLUR)
+    change, light = (cv2.GaussianBlur(one, (0, 0), _INSIDE_BLUR) for one in (mending, seen))
+    gain = np.clip(change / (np.maximum(light, 0) + _BLACK), -_INSIDE_GAIN, _INSIDE_GAIN)
+    return np.asarray(skin + inside * (gain * seen - skin), np.float32)
+
+
+def _followed(nearest: Bent, inside: NDArray[np.float32], window: Window, different: int) -> NDArray[np.float32]:
+    """How far the network is followed, ``(W, W, 1)``: not at all where the inside was drawn or comes from one mouth
+    alone.
+    """
+    known = np.float32(min(1.0, (different - 1) / (REFERENCES - 1)))
+    share = 1 - (1 - known) * inside
+    return share if nearest.kept is None else share * nearest.kept[window][..., None]
 
 
 def _batch(pictures: NDArray[np.float32], model: AppearanceModel) -> Tensor:

@@ -9,9 +9,9 @@ from mytalk.appearance.bank import Mouth, ReferenceBank
 from mytalk.appearance.compose import apply, paint, place_of, sample_through, spread
 from mytalk.appearance.framing import FACE, MOUTH, frame_of
 from mytalk.appearance.jaw import held_back
-from mytalk.appearance.mask import Mask, mouth_mask, moving_mask
+from mytalk.appearance.mask import Mask, mouth_mask, moving_mask, painted_mask
 from mytalk.appearance.model import AppearanceModel
-from mytalk.appearance.painters import BentMouth, PaintedFace, Painter
+from mytalk.appearance.painters import BentMouth, PaintedFace, Painter, Scene
 from mytalk.appearance.prepare import Matrix, resized_flow, sample, skin_of, to_crop
 from mytalk.appearance.preset import EDGE
 from mytalk.appearance.tone import Colours
@@ -65,9 +65,10 @@ class MouthRenderer:
     ) -> Picture:
         """The picture with its mouth moved from ``source`` to ``target``, ``(169, 2)`` picture pixels each.
 
-        Nothing outside the feathered mouth region changes, and with ``opacity`` 0 nothing at all. Skin between
-        mouth and jaw line follows the landmarks with the picture's own pixels. ``face`` are all ``(478, 2)`` landmarks
-        of the picture, which a model that sees the whole face needs.
+        Nothing outside the feathered mouth region changes, and with ``opacity`` 0 nothing at all. Lips and what is
+        between them are always painted anew, skin beside them only where it has to move; skin up to the jaw line
+        follows the landmarks with the picture's own pixels. ``face`` are all ``(478, 2)`` landmarks of the picture,
+        which a model that sees the whole face needs.
         """
         if opacity <= 0:
             return picture
@@ -84,12 +85,13 @@ class MouthRenderer:
         pixels = picture.region_rgb(place.box)
         current = self._current(pixels, place.to_pixels, None if reach is None else flow)
         tracked = None if face is None else apply(matrix, face)
-        painting = self._painter.paint(self._bank, goal, current, region, tracked)
+        painted = painted_mask(region, wanted, None if reach is None else flow)
+        painting = self._painter.paint(self._bank, goal, Scene(current, region, painted, tracked))
         # Only the box that changes is worked on from here.
-        inner = place_of(picture, matrix, region if reach is None else np.maximum(region, reach))
+        inner = place_of(picture, matrix, painted if reach is None else np.maximum(painted, reach))
         if inner is None:
             return picture
-        mouth, alpha = paint(painting, inner), spread(region, inner)
+        mouth, alpha = paint(painting, inner), spread(painted, inner)
         if reach is not None:
             skin = sample_through(pixels, flow, place.to_pixels, inner)
             mouth = skin + alpha[..., None] * (mouth - skin)

@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 _CELLS = 32  # the correction is made on a 32 x 32 grid: shading, not detail
 _NEAR, _FAR = 2.5, 6.0  # Gaussian sigmas, cells
 _FAR_SHARE = 0.02  # weight of the far kernel where the near one reaches the rim
-_LIMIT = 0.1  # a larger difference of logarithms is no shading but other content
+_LIMIT = 0.1  # no shading changes a logarithm by more
+_OTHER = 0.2  # and what differs by more is other content: background beside a turned cheek, a hand
+_AROUND = np.ones((3, 3), np.uint8)
+_DOUBT = 1e-3  # weight that it keeps, for where all around differs
 _BLACK = 20.0  # keeps logarithms of dark pixels calm
 
 Colours = NDArray[np.float32]  # (S, S, 3), 0..255
@@ -22,12 +25,15 @@ class Rim:
         self._current = _log_cells(current)
         self._known = np.clip(1.0 - 2.0 * _shrink(region), 0.0, 1.0)
         self._known[:1], self._known[-1:], self._known[:, :1], self._known[:, -1:] = 0, 0, 0, 0
-        self._weight = _spread(self._known)
 
     def correction(self, bent: Colours) -> Colours:
         """What to add to ``bent`` so that its light meets the current frame's around the region, smoothly inside."""
-        difference = np.clip(self._current - _log_cells(bent), -_LIMIT, _LIMIT)
-        smooth = _spread(difference * self._known[..., None]) / (self._weight[..., None] + 1e-6)
+        difference = self._current - _log_cells(bent)
+        alike = (_OTHER - np.abs(difference).max(axis=2)) / (_OTHER - _LIMIT)
+        alike = cv2.erode(alike, _AROUND)  # a cell beside other content holds some of it
+        known = (self._known * np.clip(alike, _DOUBT, 1.0))[..., None]
+        limited = np.clip(difference, -_LIMIT, _LIMIT)
+        smooth = _spread(limited * known) / (_spread(known)[..., None] + 1e-6)
         gain = cv2.resize(np.expm1(smooth), bent.shape[1::-1], interpolation=cv2.INTER_LINEAR)
         return np.asarray(gain * (bent + _BLACK), np.float32)
 

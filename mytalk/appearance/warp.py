@@ -20,11 +20,12 @@ from mytalk.face.pose import CROP_LEFT, CROP_PIXELS, CROP_SIDE, CROP_TOP
 Points = NDArray[np.float32]  # (169, 2), crop pixels
 Flow = NDArray[np.float32]  # (128, 128, 2): where each pixel comes from
 
-MAX_STRETCH = 1.3  # of the mouth's inside, before the dark below the teeth is uncovered
+MAX_STRETCH = 1.4  # of the mouth's inside, before the dark below the teeth is uncovered
 MIN_STRETCH = 0.8  # before the lower lip covers it
 
 _RIM_SIDE = 8  # rim points a side
 _SLIT, _OPEN = 3.0, 8.0  # a source's widest gap, crop pixels, at which its inside is not and is fully trusted
+_DEEP = 3.0  # crop pixels that are uncovered in full: a thinner dark line along the lip is none
 _NARROW, _WIDE = 1.0, 5.0  # gaps, crop pixels, at which covered teeth are all dark and not dark at all
 _INSIDE = 18  # the last triangles of the mesh
 _FLAT = 1e-2  # a triangle of no more than half this area is not drawn
@@ -79,10 +80,12 @@ class Target:
         """The inside of the mouth below ``seen``, the share of the gap that the source fills at each place."""
         upper, lower = self.points[UPPER_LIP], self.points[LOWER_LIP]
         edge = upper + seen[:, None] * (lower - upper)
-        if float(np.linalg.norm(lower - edge, axis=1).max()) < 0.5:
+        depth = np.linalg.norm(lower - edge, axis=1)
+        if float(depth.max()) < 0.5:
             return None
         # A little beyond the lower lip's edge, where neighbouring pixels come from places far apart.
-        return fill(np.concatenate([edge, lower[::-1] + np.array([0, 0.6], np.float32)]), blur=1.0)
+        beyond = lower + np.array([0, 0.6], np.float32)
+        return _strip(edge, beyond, np.minimum(depth / _DEEP, 1.0), blur=1.0)
 
     def _shade(self, covered: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """Narrow slits of a mouth that the source shows wide open: its teeth must not glitter between the lips."""
@@ -91,11 +94,16 @@ class Target:
         depth = covered * narrow
         if float(depth.max()) < 0.05:
             return None
-        canvas = np.zeros((CROP_PIXELS, CROP_PIXELS), np.float32)
-        for i in range(len(upper) - 1):
-            quad = fixed(np.stack([upper[i], upper[i + 1], lower[i + 1], lower[i]]))
-            cv2.fillConvexPoly(canvas, quad, float(depth[i : i + 2].mean()), cv2.LINE_8, SUBPIXEL)
-        return np.asarray(cv2.GaussianBlur(canvas, (0, 0), 0.8), np.float32)
+        return _strip(upper, lower, depth, blur=0.8)
+
+
+def _strip(above: Points, below: Points, shares: NDArray[np.float32], blur: float) -> NDArray[np.float32]:
+    """What lies between two lines of as many points, filled with its share at each, ``(128, 128)``."""
+    canvas = np.zeros((CROP_PIXELS, CROP_PIXELS), np.float32)
+    for i in range(len(above) - 1):
+        quad = fixed(np.stack([above[i], above[i + 1], below[i + 1], below[i]]))
+        cv2.fillConvexPoly(canvas, quad, float(shares[i : i + 2].mean()), cv2.LINE_8, SUBPIXEL)
+    return np.asarray(cv2.GaussianBlur(canvas, (0, 0), blur), np.float32)
 
 
 def fill(polygon: NDArray[np.float32], blur: float) -> NDArray[np.float32]:
@@ -115,11 +123,17 @@ def displacement(target: Points, source: Points) -> float:
     return float(np.abs(target[_MESH_ROWS] - source[_MESH_ROWS]).max())
 
 
+def way(flow: Flow) -> NDArray[np.float32]:
+    """How far each pixel comes, crop pixels, ``(128, 128)``."""
+    moved = flow - GRID
+    return np.asarray(cv2.magnitude(moved[..., 0], moved[..., 1]), np.float32)
+
+
 def _hang(source: Points, target: Points) -> tuple[Points, NDArray[np.float32], NDArray[np.float32]]:
     """Source places of the target's inner lip, the share of each gap that the source fills, and the share of the
     source's gap that the target's lips cover.
 
-    The lower lip's places are moved along the source's mouth axis so that the inside is stretched by 0.8 to 1.3.
+    The lower lip's places are moved along the source's mouth axis so that the inside is stretched by 0.8 to 1.4.
     """
     across = source[UPPER_LIP[-1]] - source[UPPER_LIP[0]]
     down = np.array([-across[1], across[0]]) / max(float(np.linalg.norm(across)), 1e-3)

@@ -55,6 +55,7 @@ class MotionFrame:
 
     index: int
     lower: NDArray[np.float32]  # (169, 3) canonical
+    voice: float = 1.0  # 0 where nobody speaks and the mouth rests, 1 where somebody does, between them for some frames
 
 
 @dataclass(slots=True)
@@ -212,12 +213,16 @@ class MotionStream:
         self._gate.hear(levels)
 
     def _emit(self, window: Window, index: int, row: Tensor, mean: Tensor) -> MotionFrame:
-        """One frame of a window's motion, faded in from what the window before it had thought of."""
+        """One frame of a window's motion, faded in from what the window before it had thought of.
+
+        Quickly, since the older thought has heard less: a fade over the whole look-ahead makes mouths late.
+        """
         if index in self._tentative:
-            share = (index - window.emit.start + 1) / (self._profile.lookahead + 1)
+            share = min(1.0, (index - window.emit.start + 2) / (self._profile.lookahead + 1))
             row = torch.lerp(self._tentative[index], row, share)
         self._history.append(row)
-        return MotionFrame(index, self._shape(mean + LIVELINESS * (row - mean), self._gate.next(self._ahead)))
+        voice = self._gate.next(self._ahead)
+        return MotionFrame(index, self._shape(mean + LIVELINESS * (row - mean), voice), voice)
 
     def _skip(self, window: Window) -> None:
         """Frames without motion: to the windows after them, the mouth was at rest."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mytalk.appearance.bank import Mouth
 from mytalk.appearance.cavity import Inside
 from mytalk.appearance.framing import FACE, Window
-from mytalk.appearance.mask import mouth_mask, moving_mask
+from mytalk.appearance.mask import mouth_mask, moving_mask, painted_mask
 from mytalk.appearance.prepare import (
     NetworkInputs,
     bend,
@@ -26,7 +26,7 @@ from mytalk.appearance.prepare import (
 )
 from mytalk.appearance.preset import AppearancePreset
 from mytalk.appearance.tone import Rim
-from mytalk.appearance.warp import GRID, Points, Target, displacement
+from mytalk.appearance.warp import GRID, Flow, Points, Target, displacement
 from mytalk.face.landmarks import LIPS_OUTER, LOWER_FACE, MIRROR
 from mytalk.face.pose import CROP_PIXELS
 
@@ -77,7 +77,10 @@ def row_of(scene: Scene, preset: AppearancePreset, moved: tuple[int, int] = (0, 
     mouth = _lips(scene.truth.points[_OUTER])
     crop = FACE.mouth(preset.size)
     around = scene.current.face.astype(np.float32)
-    around[crop] = _skin_moved(around[crop], scene.current.lower, scene.truth.lower)
+    flow = _skin_flow(scene.current.lower, scene.truth.lower)
+    if flow is not None:
+        around[crop] = sample(around[crop].astype(np.uint8), resized_flow(flow, preset.size))
+    painted = resized(painted_mask(region, scene.truth.lower, flow), preset.size)
     truth = scene.truth.face.astype(np.float32)
     region, mouth = resized(region, preset.size), resized(mouth, preset.size)
     if preset.framing == "face":
@@ -87,7 +90,7 @@ def row_of(scene: Scene, preset: AppearancePreset, moved: tuple[int, int] = (0, 
     else:
         around, truth = around[crop], truth[crop]
         window = _moved(window_of(region, preset.window, preset.stem), moved, preset.size)
-        seen = _mouth_inputs(scene, preset, around, region, window)
+        seen = _mouth_inputs(scene, preset, around, region, painted, window)
         around, truth, region, mouth = around[window], truth[window], region[window], mouth[window]
     pictures = {
         "references": seen.references,
@@ -106,10 +109,10 @@ def row_of(scene: Scene, preset: AppearancePreset, moved: tuple[int, int] = (0, 
 
 
 def _mouth_inputs(
-    scene: Scene, preset: AppearancePreset, around: Field, region: Field, window: Window
+    scene: Scene, preset: AppearancePreset, around: Field, region: Field, painted: Field, window: Window
 ) -> NetworkInputs:
     goal = Target(scene.truth.lower)
-    rim, inside = Rim(around, region), Inside(goal.points, preset.size)
+    rim, inside = Rim(around, painted), Inside(goal.points, preset.size)
     bent = []
     for one in scene.references:
         crop = np.ascontiguousarray(one.face[FACE.mouth(preset.size)])
@@ -118,13 +121,11 @@ def _mouth_inputs(
     return mouth_inputs(bent, around, region, goal.points, window)
 
 
-def _skin_moved(crop: Field, seen: Points, wanted: Points) -> Field:
-    """The current mouth crop, its skin following the landmarks as it does live."""
+def _skin_flow(seen: Points, wanted: Points) -> Flow | None:
+    """How the current frame's skin follows the landmarks, as it does live; None: they have not moved."""
     if displacement(wanted, seen) <= 1.0:
-        return crop
-    reach = moving_mask(seen, wanted)
-    flow = GRID + reach[..., None] * (Target(wanted).warp_from(seen).flow - GRID)
-    return sample(crop.astype(np.uint8), resized_flow(flow, len(crop)))
+        return None
+    return GRID + moving_mask(seen, wanted)[..., None] * (Target(wanted).warp_from(seen).flow - GRID)
 
 
 def _moved(window: Window, by: tuple[int, int], size: int) -> Window:

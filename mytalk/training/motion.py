@@ -35,6 +35,7 @@ from mytalk.training.checkpoints import Checkpoints
 from mytalk.training.loop import WEIGHTS, total_steps
 from mytalk.training.motion_examples import UNHEARD, HeldOutWindows, MotionExamples, MotionOptions
 from mytalk.training.people import fit_space, sample_people
+from mytalk.training.person_offsets import read_offsets
 from mytalk.training.store import ClipStore
 from mytalk.training.task import Batch, Examples, Phase, Task, full_precision, to_device
 from mytalk.training.voices.phones import CLASSES
@@ -212,6 +213,7 @@ class MotionSources:
     identity: Path  # an identity run, or a checkpoint folder with identity weights
     tts: Path | None = None
     speech_model: str | None = None
+    offsets: Path | None = None  # of mytalk train offsets
 
 
 def motion_task(preset: Preset, options: MotionOptions, sources: MotionSources, run: Path) -> MotionTask:
@@ -233,7 +235,8 @@ def motion_task(preset: Preset, options: MotionOptions, sources: MotionSources, 
     task = MotionTask(preset, model, options)
     as_mel = isinstance(model.front, LogMel)
     steps = total_steps(options, len(store))
-    examples = MotionExamples(options, store, model.space, as_mel=as_mel, steps=steps)
+    offsets = read_offsets(sources.offsets) if sources.offsets else {}
+    examples = MotionExamples(options, store, model.space, as_mel=as_mel, steps=steps, offsets=offsets)
     if sources.tts is not None:
         examples.speak(sources.tts, people, model.space)
     task.examples = examples

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,13 +69,23 @@ class MotionOptions(TrainingOptions):
 
 
 class MotionExamples:
-    """Windows by (step, row). ``steps`` is the run's length, of which synthetic speech alone has the first share."""
+    """Windows by (step, row). ``steps`` is the run's length, of which synthetic speech alone has the first share.
+
+    ``offsets`` are milliseconds by which people's sound is late, taken away from it.
+    """
 
     def __init__(
-        self, options: MotionOptions, store: ClipStore, space: MotionSpace, *, as_mel: bool, steps: int
+        self,
+        options: MotionOptions,
+        store: ClipStore,
+        space: MotionSpace,
+        *,
+        as_mel: bool,
+        steps: int,
+        offsets: Mapping[str, float] | None = None,
     ) -> None:
         self._options, self._store, self._as_mel = options, store, as_mel
-        self._clips = ClipSequences(store, space, as_mel=as_mel, evenness=options.evenness)
+        self._clips = ClipSequences(store, space, as_mel=as_mel, evenness=options.evenness, offsets=offsets)
         self._spoken: list[Sequence] = []
         self._mirror = Mirror(space)
         self._tts_steps = options.tts_first * steps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from mytalk.errors import DataError
 from mytalk.face.landmarks import LOWER_FACE, UPPER_COUNT, UPPER_FACE
-from mytalk.media_time import FRAME_SAMPLES
+from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.motion.space import GAIN, MotionSpace
 from mytalk.speech.mel import LogMel
 from mytalk.training.people import Frames, Rest, clips_by_person, sample_frames
@@ -46,7 +47,8 @@ class ClipSequences:
 
     A person's rest shape is found when their first clip is asked for, and kept: 2.5 kB a person. ``evenness`` brings
     people who open more or less than most to the usual range (``RestShape.openness``): 0 not at all, 1 all the way,
-    which is what ``MotionStream`` undoes.
+    which is what ``MotionStream`` undoes. ``offsets`` are milliseconds by which a person's sound is late: it is moved,
+    and what it leaves is silent.
     """
 
     def __init__(
@@ -56,9 +58,11 @@ class ClipSequences:
         *,
         as_mel: bool,
         evenness: float = 0.0,
+        offsets: Mapping[str, float] | None = None,
         cache_bytes: int = 512 * 2**20,
     ) -> None:
         self._store, self._space, self._evenness = store, space, evenness
+        self._offsets = dict(offsets or {})
         self._mel = LogMel() if as_mel else None
         self._clips = clips_by_person(store)
         self._people: dict[str, tuple[Rest, float]] = {}
@@ -98,7 +102,8 @@ class ClipSequences:
         rest, gain = self.person(entry.person)
         motion = gain * self._space.encode(torch.from_numpy(canonical[:, list(LOWER_FACE)] - rest.lower))
         upper = torch.from_numpy(np.ascontiguousarray((canonical[:, list(UPPER_FACE)] - rest.upper)[..., :2]))
-        return Sequence(entry.key, _heard(self._store.sound(index), self._mel), motion, upper, rest)
+        late = round(self._offsets.get(entry.person, 0.0) * SAMPLE_RATE / 1000)
+        return Sequence(entry.key, _heard(_earlier(self._store.sound(index), late), self._mel), motion, upper, rest)
 
 
 def spoken_sequences(
@@ -141,6 +146,14 @@ def _control_map(people: Rows[Frames], rests: Rows[Rest], space: MotionSpace) ->
         motions.append(space.encode(torch.from_numpy(picked - rest.lower)).numpy())
     found, *_ = np.linalg.lstsq(np.concatenate(controls), np.concatenate(motions), rcond=1e-3)
     return np.asarray(found, np.float32)
+
+
+def _earlier(sound: NDArray[np.float32], samples: int) -> NDArray[np.float32]:
+    """As long as before; ``samples`` below 0 make it later."""
+    moved = np.zeros_like(sound)
+    kept = max(len(sound) - abs(samples), 0)
+    moved[max(-samples, 0) :][:kept] = sound[max(samples, 0) :][:kept]
+    return moved
 
 
 def _heard(sound: NDArray[np.float32], mel: LogMel | None) -> Tensor:

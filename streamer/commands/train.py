@@ -9,7 +9,8 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamer.commands import train_ablations, train_prepare
+from mytalk.errors import OptionError
+from streamer.commands import train_ablations, train_offsets, train_prepare
 from streamer.progress import Progress
 
 if TYPE_CHECKING:
@@ -45,11 +46,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     commands = parser.add_subparsers(dest="trainer", required=True, metavar="COMMAND")
     train_prepare.add_parser(commands)
+    train_offsets.add_parser(commands)
     identity = _add_trainer(commands, "identity", "tell people apart by their landmarks (ArcFace)")
     identity.set_defaults(run=_identity)
     motion = _add_trainer(commands, "motion", "speech to lower-face motion (diffusion)")
     motion.add_argument("--identity", type=Path, required=True, metavar="RUN", help="the finished identity run")
     motion.add_argument("--tts", type=Path, metavar="FOLDER", help="synthetic speech of mytalk.training.speech_corpus")
+    motion.add_argument("--tts-alone", action="store_true", help="no step on clips: what measures their offsets")
+    motion.add_argument("--offsets", type=Path, metavar="TSV", help="of mytalk train offsets, which are taken away")
     _add_speech_model(motion)
     motion.set_defaults(run=_motion)
     distill = _add_trainer(commands, "distill", "teach a motion model to sample in 1 to 4 steps")
@@ -113,10 +117,13 @@ def _motion(args: argparse.Namespace) -> int:
     from mytalk.training.motion import MotionSources
     from mytalk.training.trainers import train_motion
 
-    sources = MotionSources(args.data, args.identity, args.tts, args.speech_model)
+    sources = MotionSources(args.data, args.identity, args.tts, args.speech_model, args.offsets)
+    given = {**_given(args), "tts_first": 1.0 if args.tts_alone else None}
+    if args.tts_alone and args.tts is None:
+        raise OptionError("--tts-alone needs --tts: a folder of mytalk.training.speech_corpus")
     with _progress("motion") as progress:
         outcome = train_motion(
-            read_config(args.config), sources, args.output, device=args.device, progress=progress, **_given(args)
+            read_config(args.config), sources, args.output, device=args.device, progress=progress, **given
         )
     return _tell(args.output, outcome)
 

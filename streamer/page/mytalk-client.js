@@ -527,11 +527,11 @@ const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 /** Sound of a stream, played: its clock is what pictures are shown by. */
 const RATE = 48e3;
 /** Media time: samples at 16 kHz. */
-const MEDIA_RATE = 16e3;
+const MEDIA_RATE$1 = 16e3;
 /** Seconds between coming and being heard, against the network's unrest. */
 const DELAY = .12;
 /** A gap in media time of more than this begins anew. */
-const MOST_GAP = MEDIA_RATE / 2;
+const MOST_GAP = MEDIA_RATE$1 / 2;
 var SoundPlayer = class {
 	context = new AudioContext({
 		sampleRate: RATE,
@@ -553,20 +553,20 @@ var SoundPlayer = class {
 			for (let i = 0; i < target.length; i += 1) target[i] = samples[2 * i + channel] / 32768;
 		}
 		const now = this.context.currentTime;
-		const due = this.#at === void 0 ? 0 : this.#at + pts / MEDIA_RATE;
-		if (this.#at === void 0 || due < now || Math.abs(pts - this.#next) > MOST_GAP) this.#at = now + DELAY - pts / MEDIA_RATE;
-		this.#next = pts + buffer.length / (RATE / MEDIA_RATE);
+		const due = this.#at === void 0 ? 0 : this.#at + pts / MEDIA_RATE$1;
+		if (this.#at === void 0 || due < now || Math.abs(pts - this.#next) > MOST_GAP) this.#at = now + DELAY - pts / MEDIA_RATE$1;
+		this.#next = pts + buffer.length / (RATE / MEDIA_RATE$1);
 		const source = new AudioBufferSourceNode(this.context, { buffer });
 		source.connect(this.context.destination);
 		source.onended = () => this.#playing.delete(source);
 		this.#playing.add(source);
-		source.start(this.#at + pts / MEDIA_RATE);
+		source.start(this.#at + pts / MEDIA_RATE$1);
 	}
 	/** Media time that is being heard; undefined before there is any. */
 	get heard() {
 		if (this.#at === void 0) return void 0;
 		const latency = this.context.outputLatency || this.context.baseLatency || 0;
-		return (this.context.currentTime - latency - this.#at) * MEDIA_RATE;
+		return (this.context.currentTime - latency - this.#at) * MEDIA_RATE$1;
 	}
 	/** Media time at which what came so far ends. */
 	get end() {
@@ -681,6 +681,7 @@ function fromBase64(text) {
 const HEADER_BYTES = 16;
 const KEYFRAME = 1;
 const INIT = 2;
+const TIMED = 4;
 const SPEECH_KINDS = {
 	pcm16: 1,
 	opus: 2
@@ -692,13 +693,14 @@ const MEDIA_KINDS = {
 	19: "fmp4"
 };
 /** A packet of speech as bytes. Throws `RangeError` for numbers that the header cannot hold. */
-function packSpeech({ encoding, generation, pts, payload }) {
+function packSpeech({ encoding, generation, pts, payload, timed = false }) {
 	if (!Number.isSafeInteger(pts) || pts < 0) throw new RangeError(`pts is ${pts} (need 0 to 2^53 - 1)`);
 	if (generation !== generation >>> 0) throw new RangeError(`generation is ${generation} (need 0 to 2^32 - 1)`);
 	if (payload.length === 0) throw new RangeError("a packet without speech (need at least a sample)");
 	const bytes = new Uint8Array(16 + payload.length);
 	const header = new DataView(bytes.buffer);
 	header.setUint8(0, SPEECH_KINDS[encoding]);
+	header.setUint8(1, timed ? TIMED : 0);
 	header.setUint32(4, generation, true);
 	header.setBigUint64(8, BigInt(pts), true);
 	bytes.set(payload, 16);
@@ -789,6 +791,7 @@ const NEEDED = {
 		samples: count,
 		generation: count
 	},
+	"speech.late": { dropped_ms: count },
 	"playback.started": {
 		utterance: count,
 		pts: count,
@@ -1396,6 +1399,8 @@ function opusSamples(packet) {
 
 // dist/speech.js
 /** Speech on its way to the server: cut into messages, counted, and not too far ahead of what is heard. */
+/** Media time: samples at 16 kHz. */
+const MEDIA_RATE = 16e3;
 /** Messages a second, for PCM. */
 const MESSAGES = 10;
 var SpeechWriter = class {
@@ -1410,6 +1415,7 @@ var SpeechWriter = class {
 	#room;
 	#turn = Promise.resolve();
 	#over;
+	#refused;
 	/**
 	* @param put sends a packet that holds so many milliseconds of speech
 	* @param sent what the server may not have yet
@@ -1430,23 +1436,27 @@ var SpeechWriter = class {
 		this.#turn = done.catch(() => void 0);
 		return abortable(done, signal);
 	}
-	say(speech, signal) {
+	say(speech, { signal, at } = {}) {
 		const generation = this.generation;
 		return this.inTurn(async () => {
 			const format = this.#format;
 			if (format === void 0) throw new TypeError("speech in no format (first update({ speech: ... }))");
 			let samples = 0;
 			for (const part of parts(speech, format)) {
-				while (generation === this.generation && this.#ahead > this.aheadMs) await abortable((this.#room ??= deferred()).promise, signal);
+				while (generation === this.generation && this.#refused === void 0 && this.#ahead > this.aheadMs) await abortable((this.#room ??= deferred()).promise, signal);
 				if (generation !== this.generation) break;
+				if (this.#refused !== void 0) throw this.#refused;
 				const ms = 1e3 * part.samples / format.rate;
+				const timed = at !== void 0;
+				const pts = timed ? at + Math.floor(samples * MEDIA_RATE / format.rate) : this.#pts;
 				this.put(packSpeech({
 					encoding: format.encoding,
 					generation,
-					pts: this.#pts,
-					payload: part.payload
+					pts,
+					payload: part.payload,
+					timed
 				}), ms);
-				this.#pts += part.samples;
+				if (!timed) this.#pts += part.samples;
 				samples += part.samples;
 			}
 			return samples;
@@ -1456,11 +1466,18 @@ var SpeechWriter = class {
 	expect(format) {
 		this.#format = format;
 		this.#pts = 0;
+		this.#refused = void 0;
+	}
+	/** The server did not take a packet: nothing more is sent before another format, or a clear, begins anew. */
+	refuse(error) {
+		this.#refused = error;
+		this.#wake();
 	}
 	/** What is said from now on belongs to `generation`; what waits to be said is not. */
 	nextGeneration(generation) {
 		this.generation = generation;
 		this.#pts = 0;
+		this.#refused = void 0;
 		this.#waitingThere = 0;
 		this.sent.hush();
 		this.#since = this.sent.count;
@@ -1517,6 +1534,17 @@ const EVENTS_KEPT = 512;
 const MEDIA_KEPT = 512;
 /** Far below the 30 s from which on the server reads no more, a `speech.clear` included. */
 const AHEAD_MS = 1e4;
+/** Codes of an `error` that answers a packet, which has no `event_id`. */
+const SPEECH_ERRORS = /* @__PURE__ */ new Set([
+	"no_format",
+	"bad_speech",
+	"bad_packet",
+	"wrong_position",
+	"wrong_generation",
+	"speech_overflow",
+	"not_streamed",
+	"not_live"
+]);
 /**
 * Opened by `Session.open`.
 *
@@ -1584,10 +1612,11 @@ var Stream = class Stream {
 	}
 	/**
 	* Sends speech in the format that was announced, in order; waits while too much is ahead. Gives the samples (of a
-	* channel) that were sent: fewer than given where `clear` came meanwhile.
+	* channel) that were sent: fewer than given where `clear` came meanwhile. Throws `ServerError` where the server did
+	* not take what was sent before, until `clear` or another format begins anew.
 	*/
-	say(speech, signal) {
-		return this.#speech.say(speech, signal);
+	say(speech, options = {}) {
+		return this.#speech.say(speech, options);
 	}
 	/** The utterance ends here. */
 	async commit(signal) {
@@ -1718,6 +1747,7 @@ var Stream = class Stream {
 				reason: message.message,
 				error: serverError(message)
 			});
+			else if (SPEECH_ERRORS.has(message.code) && message.event_id === void 0) this.#speech.refuse(serverError(message));
 		}
 	}
 	#answer(message) {

@@ -72,6 +72,7 @@ async def test_a_session_says_where_it_is_who_may_use_it_and_that_it_is_syntheti
         ('{"seed": true}', "whole number"),
         ('{"seed": -1}', "0 to"),
         ('{"mouth_opening": 9}', "0 to 3"),
+        ('{"on_silence": "freeze"}', "close, passthrough"),
         ('{"video_delay": 60000}', "0 to 10000"),
         ('{"video_delay": 0.5}', "whole number"),
         ('{"video_delay": 500, "source": "portrait"}', "source live"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
+import mytalk
 from streamer.cli import main
 
 sys.path.append(str(Path(__file__).parents[1] / "mytalk" / "training"))
@@ -31,6 +33,21 @@ def test_identity_then_motion_then_a_student(data: Path, tmp_path: Path, capfd: 
     distill = ("train", "distill", *common, "--teacher", str(tmp_path / "m"), "-o", str(tmp_path / "s"))
     assert main([*distill, "--student-steps", "2", "--steps", "2", "--batch", "2"]) == 0
     assert f"{tmp_path / 's'}: 2 steps; loss" in capfd.readouterr().out
+
+
+def test_offsets_are_measured_and_taken_away(data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "offsets.tsv"
+    weights = Path(mytalk.__file__).parent / "weights" / "edge"
+    assert main(["train", "offsets", "--data", str(data), "--weights", str(weights), "-o", str(table)]) == 0
+    assert "person2: " in capfd.readouterr().out
+    common = ("--config", "tiny", "--data", str(data), "--device", "cpu", "--steps", "2")
+    assert main(["train", "identity", *common, "-o", str(tmp_path / "id"), "--batch", "4"]) == 0
+    motion = ("train", "motion", *common, "--identity", str(tmp_path / "id"), "--batch", "2")
+    assert main([*motion, "--offsets", str(table), "-o", str(tmp_path / "m")]) == 0
+    assert json.loads((tmp_path / "m" / "options.json").read_text())["sources"]["offsets"] == str(table)
+    capfd.readouterr()
+    assert main([*motion, "--tts-alone", "-o", str(tmp_path / "n")]) == 2
+    assert "--tts-alone needs --tts" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

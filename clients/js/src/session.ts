@@ -20,6 +20,8 @@ export interface SessionOptions {
   mouth_opening?: number;
   /** Which face speaks: the largest, or the one nearest to a point, in shares of the picture's sides. */
   face?: "largest" | readonly [number, number];
+  /** What is seen while nobody speaks: a mouth that rests, or the untouched picture. */
+  on_silence?: "close" | "passthrough";
   /** Milliseconds by which a camera's pictures wait for speech that is dubbed. */
   video_delay?: number;
   /** Into the server's folder of recordings. */

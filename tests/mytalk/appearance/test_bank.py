@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mytalk.appearance.bank import FRESH, Mouth, ReferenceBank, distances
-from mytalk.face.landmarks import LOWER_COUNT, LOWER_LIPS_INNER
+from mytalk.face.landmarks import LOWER_COUNT, LOWER_LIPS_INNER, LOWER_LIPS_OUTER
 
 _NOTHING = np.zeros((2, 2, 3), np.uint8)
 
@@ -70,3 +70,12 @@ def test_last_choice_stays_while_nothing_is_clearly_nearer() -> None:
     low = bank.nearest(mouth(0).points, 1)[0]
     assert bank.nearest(mouth(10.2).points, 1, last=low)[0] is low
     assert bank.nearest(mouth(15).points, 1, last=low)[0] is not low
+
+
+def test_lips_as_thick_as_wanted_are_nearer_than_lips_in_the_same_place() -> None:
+    wanted, thick, moved = (mouth(10).points.copy() for _ in range(3))
+    lower_lip = [LOWER_LIPS_INNER[5], LOWER_LIPS_OUTER[5]]
+    thick[lower_lip[0], 1] -= 4  # the inner edge alone: a thicker lip
+    moved[lower_lip, 1] -= 4  # both edges: the lip as thick, elsewhere
+    to_thick, to_moved = distances(np.stack([thick, moved]), wanted)
+    assert to_moved < to_thick

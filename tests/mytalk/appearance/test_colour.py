@@ -11,9 +11,9 @@ from mytalk.appearance.compose import apply
 from mytalk.appearance.mask import mouth_mask
 from mytalk.appearance.prepare import Bent, mouth_inputs
 from mytalk.appearance.tone import Rim
-from mytalk.appearance.warp import GRID, Warp
+from mytalk.appearance.warp import GRID, Target, Warp
 from mytalk.face import Face, fit_pose
-from mytalk.face.landmarks import INNER_LOWER, INNER_UPPER, LOWER_FACE, LOWER_LIPS_INNER
+from mytalk.face.landmarks import INNER_LOWER, INNER_UPPER, LOWER_FACE, LOWER_LIPS_INNER, LOWER_MIRROR
 
 Points = NDArray[np.float32]
 SKIN = np.array([200, 150, 120], np.float32)
@@ -48,6 +48,14 @@ def test_other_content_around_the_mouth_does_not_recolour_it(points: Points, fac
     assert np.abs(change / face).max() < 0.15
 
 
+def test_background_beside_a_turned_cheek_does_not_tint_it(points: Points, face: NDArray[np.float32]) -> None:
+    region, current = mouth_mask(points), face.copy()
+    beside = (region == 0) & (np.arange(128) > 90)
+    current[beside] = (150, 155, 155)
+    change = Rim(current, region).correction(face)
+    assert np.abs(change / face)[region > 0.5].max() < 0.02
+
+
 def test_network_sees_the_same_whatever_the_exposure(points: Points, face: NDArray[np.float32]) -> None:
     region, window = mouth_mask(points), (slice(8, 104), slice(16, 112))
 
@@ -72,3 +80,11 @@ def test_drawn_inside_is_dark_with_lighter_teeth_on_top(points: Points) -> None:
     assert at(0.2) > 2.5 * at(0.5)
     assert at(0.5) < 0.35 * SKIN.mean()
     assert at(0.5) < at(0.85) < at(0.2)
+
+
+def test_drawn_inside_of_a_mirrored_mouth_is_mirrored(points: Points) -> None:
+    wide = points.copy()
+    wide[list(LOWER_LIPS_INNER[1:10]), 1] += 12
+    mirrored = wide[list(LOWER_MIRROR)] * np.array([-1, 1], np.float32) + np.array([127, 0], np.float32)
+    inside, other = Inside(wide).colours(SKIN), Inside(mirrored).colours(SKIN)[:, ::-1]
+    assert np.percentile(np.abs(inside - other)[Target(wide).inside() > 0.5], 95) < 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -77,6 +78,48 @@ def test_nothing_outside_the_mask_changes(
     assert np.array_equal(rendered.u[~half], portrait.u[~half])
     assert np.array_equal(rendered.v[~half], portrait.v[~half])
     assert not same(rendered, portrait)
+
+
+def distance_from_lips(pose: HeadPose, points: Points) -> NDArray[np.float32]:
+    """Of each pixel of the mouth crop; 0 on the lips and between them."""
+    canvas = np.full((128, 128), 255, np.uint8)
+    lips = apply(pose.crop_matrix(), points)[list(LOWER_LIPS_OUTER)]
+    cv2.fillPoly(canvas, [np.rint(lips).astype(np.int32)], 0)
+    return np.asarray(cv2.distanceTransform(canvas, cv2.DIST_L2, 3), np.float32)
+
+
+def painted_green(picture: Picture, pose: HeadPose, part: NDArray[np.bool_]) -> Picture:
+    """The picture with part ``(128, 128)`` of its mouth crop green."""
+    place = place_of(picture, pose.crop_matrix())
+    assert place is not None
+    green = np.tile(np.array([0, 255, 0], np.float32), (*place.size[::-1], 1))
+    return picture.with_region(place.box, green, spread(part.astype(np.float32), place))
+
+
+def mouth_crop(picture: Picture, pose: HeadPose) -> NDArray[np.float32]:
+    return np.asarray(cv2.warpAffine(picture.rgb(), pose.crop_matrix(), (128, 128)), np.float32)
+
+
+@pytest.mark.parametrize("opens", [False, True])
+def test_lips_are_never_those_of_the_film(
+    portrait: Picture, pose: HeadPose, smile: Points, open_mouth: Points, opens: bool
+) -> None:
+    wanted = open_mouth if opens else smile
+    renderer = MouthRenderer(None, still=True)
+    renderer.observe(portrait, pose, smile)
+    green_lips = painted_green(portrait, pose, distance_from_lips(pose, smile) == 0)
+    rendered = mouth_crop(renderer.render(green_lips, pose, smile, wanted), pose)
+    lips = distance_from_lips(pose, wanted) == 0
+    assert np.mean((rendered[..., 1] > rendered[..., 0])[lips]) < 0.01  # lips are redder than green
+
+
+def test_skin_that_need_not_move_is_the_films_own(portrait: Picture, pose: HeadPose, smile: Points) -> None:
+    renderer = MouthRenderer(None, still=True)
+    renderer.observe(portrait, pose, smile)
+    away = distance_from_lips(pose, smile)
+    film = painted_green(portrait, pose, away > 10)
+    rendered = renderer.render(film, pose, smile, smile)
+    assert np.array_equal(mouth_crop(rendered, pose)[away > 12], mouth_crop(film, pose)[away > 12])
 
 
 def test_no_opacity_gives_the_same_picture(

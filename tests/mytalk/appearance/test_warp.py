@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mytalk.appearance.compose import apply
 from mytalk.appearance.mask import mouth_mask, moving_mask
 from mytalk.appearance.raster import landmark_picture
-from mytalk.appearance.warp import GRID, Target
+from mytalk.appearance.warp import GRID, MAX_STRETCH, Target
 from mytalk.face import Face, fit_pose
 from mytalk.face.landmarks import INNER_LOWER, INNER_UPPER, LOWER_FACE, LOWER_LIPS_INNER
 
@@ -118,3 +118,18 @@ def test_a_shut_mouth_keeps_what_its_source_showed_in_the_dark(smile: Points) ->
     x, y = np.rint(almost[LOWER_FACE.index(13)]).astype(int)
     assert shade[y : y + 2, x].max() > 0.3
     assert Target(smile).warp_from(smile).shade is None
+
+
+def test_a_gap_little_wider_than_the_source_can_fill_is_not_lined_with_dark(smile: Points) -> None:
+    source = opened(smile, 8)
+    lower, upper = list(LOWER_LIPS_INNER[1:10]), list(LOWER_LIPS_INNER[:10:-1])
+
+    def cavity(stretch: float) -> NDArray[np.float32] | None:
+        wanted = source.copy()
+        wanted[lower] = source[upper] + np.float32(stretch) * (source[lower] - source[upper])
+        return Target(wanted).warp_from(source).cavity
+
+    thin, deep = cavity(MAX_STRETCH + 0.04), cavity(MAX_STRETCH + 0.6)
+    assert thin is None or thin.max() < 0.4
+    assert deep is not None
+    assert deep.max() > 0.9

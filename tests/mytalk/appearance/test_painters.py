@@ -1,0 +1,93 @@
+"""What the network may change of a mouth that was seen."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from mytalk.appearance.bank import Mouth, ReferenceBank
+from mytalk.appearance.compose import Painting, apply
+from mytalk.appearance.mask import mouth_mask
+from mytalk.appearance.model import AppearanceModel
+from mytalk.appearance.painters import BentMouth, Scene
+from mytalk.appearance.preset import EDGE
+from mytalk.appearance.warp import Target
+from mytalk.face import Face, fit_pose
+from mytalk.face.landmarks import LOWER_FACE, LOWER_LIPS_INNER, LOWER_LIPS_OUTER
+
+Points = NDArray[np.float32]
+SKIN, DARK = np.array([200, 150, 120], np.float32), np.array([30, 18, 15], np.float32)
+
+
+@pytest.fixture(scope="module")
+def lips(portrait_face: Face) -> Points:
+    """An open mouth in crop pixels."""
+    points = apply(fit_pose(portrait_face).crop_matrix(), portrait_face.points[list(LOWER_FACE), :2])
+    points[list(LOWER_LIPS_INNER[1:10] + LOWER_LIPS_OUTER[1:10]), 1] += 10
+    return points
+
+
+def wider(lips: Points, by: float) -> Points:
+    moved = lips.copy()
+    moved[list(LOWER_LIPS_INNER[1:10] + LOWER_LIPS_OUTER[1:10]), 1] += by
+    return moved
+
+
+def drawn(points: Points) -> NDArray[np.uint8]:
+    """Skin with a dark mouth whose upper half is light, as teeth are."""
+    inside = Target(points).inside()[..., None]
+    picture = SKIN + inside * (DARK - SKIN)
+    loop = points[list(LOWER_LIPS_INNER)]
+    teeth = inside * (np.arange(128)[:, None, None] < loop[:, 1].mean())
+    return np.asarray(np.clip(picture + teeth * (190 - picture), 0, 255), np.uint8)
+
+
+def brightening(by: float) -> AppearanceModel:
+    """A network that makes everything lighter by so much, in its own units."""
+    torch.manual_seed(0)
+    model = AppearanceModel(EDGE).eval()
+    with torch.no_grad():
+        for parameter in model.decoder.conv_out.parameters():
+            parameter.zero_()
+        assert model.decoder.conv_out.bias is not None
+        model.decoder.conv_out.bias.fill_(by)
+    return model
+
+
+def painting(model: AppearanceModel | None, lips: Points, mouths: int) -> Painting:
+    """Lips that open a little wider than any of the bank."""
+    bank = ReferenceBank()
+    for number in range(mouths):
+        points = wider(lips, -2.0 * number)
+        crop = drawn(points)
+        bank.put(number, Mouth(points, crop, crop, np.eye(2, 3, dtype=np.float32), SKIN))
+    goal = Target(wider(lips, 2))
+    current = drawn(goal.points).astype(np.float32)
+    region = mouth_mask(goal.points)
+    return BentMouth(model).paint(bank, goal, Scene(current, region, region, None))
+
+
+def picture_of(one: Painting) -> NDArray[np.float32]:
+    assert one.mouth is not None
+    bent = cv2.remap(one.mouth.crop, one.flow, None, cv2.INTER_LINEAR).astype(np.float32)
+    return np.asarray(bent * (1 if one.kept is None else one.kept[..., None]) + one.colours, np.float32)
+
+
+def test_a_network_that_lightens_leaves_the_dark_of_a_mouth_dark(lips: Points) -> None:
+    plain, mended = (picture_of(painting(model, lips, 3)) for model in (None, brightening(0.5)))
+    inside = Target(wider(lips, 2)).inside() > 0.95
+    dark, teeth = inside & (plain.mean(axis=2) < 40), inside & (plain.mean(axis=2) > 150)
+    change = (mended - plain).mean(axis=2)
+    assert change[teeth].mean() > 10
+    assert 0 <= change[dark].mean() < 0.3 * change[teeth].mean()
+
+
+def test_inside_of_a_mouth_that_one_reference_shows_is_not_mended(lips: Points) -> None:
+    plain, mended = (painting(model, lips, 1) for model in (None, brightening(0.5)))
+    inside = Target(wider(lips, 2)).inside() > 0.95
+    change = np.abs(mended.colours - plain.colours).mean(axis=2)
+    around = mouth_mask(wider(lips, 2)) > 0.99
+    assert change[inside].mean() < 0.1 * change[around & ~inside].mean()
