@@ -11,6 +11,7 @@ export class Figures {
   /** @type {number[]} */
   #skews = [];
   #timer = 0;
+  #asking = new AbortController();
 
   /** @param {(text: string, bad?: boolean) => void} say */
   constructor(say) {
@@ -25,6 +26,8 @@ export class Figures {
 
   stop() {
     clearInterval(this.#timer);
+    this.#asking.abort();
+    this.#asking = new AbortController();
     this.#timer = 0;
     this.#skews = [];
     put(NONE);
@@ -36,7 +39,7 @@ export class Figures {
    */
   async #look(show, timer) {
     try {
-      const [state, seen] = await Promise.all([show.session?.state(), show.peer?.figures()]);
+      const [state, seen] = await Promise.all([show.session?.state(this.#asking.signal), show.peer?.figures()]);
       if (state && timer === this.#timer) this.#put(show, state, seen);
     } catch (error) {
       if (!(error instanceof GoneError) && timer === this.#timer) put({ session: "not reached" });

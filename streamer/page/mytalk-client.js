@@ -166,14 +166,14 @@ var Peer = class {
 		}
 		return this;
 	}
-	/** Hangs up. */
-	async close() {
+	/** Hangs up. `isKnown`: the server knows already, its session has ended. */
+	async close(isKnown = false) {
 		clearTimeout(this.#timer);
 		this.#over.resolve(void 0);
 		this.#connected.reject(new PeerError("the connection was closed"));
 		const end = this.#end;
 		this.#end = void 0;
-		await end?.();
+		if (!isKnown) await end?.();
 		this.connection.close();
 		for (const track of this.media.getTracks()) track.stop();
 	}

@@ -51,6 +51,8 @@ export class Show {
     signal.throwIfAborted();
     this.screen.say("Connecting …");
     this.session = await this.#create();
+    if (signal.aborted) await this.session.end();
+    signal.throwIfAborted();
     this.stream = await this.session.open({ ...(await this.#wanted()), aheadMs: AHEAD_MS, signal });
     if (way === "websocket") this.player = await this.#play(this.stream);
     const element = this.screen.result;
@@ -82,16 +84,15 @@ export class Show {
 
   /** Leaves nothing behind: devices, connections, and the session at the server. */
   end() {
-    this.#stop.abort();
     this.#microphone?.stop();
     for (const track of this.#camera?.getTracks() ?? []) track.stop();
     this.player?.close();
-    this.stream?.close();
-    // The session first: it is still there to be ended when its peers hang up.
-    const ended = this.session?.end() ?? Promise.resolve();
-    void ended.catch(() => undefined).finally(() => {
-      void this.peer?.close();
-      void this.#publisher?.close();
+    if (!this.session) return this.#stop.abort();
+    // The session first: with it the server lets go of all that hangs on it.
+    void this.session.end().catch(() => undefined).finally(() => {
+      this.#stop.abort();
+      void this.peer?.close(true);
+      void this.#publisher?.close(true);
     });
   }
 
@@ -127,18 +128,20 @@ export class Show {
     }
   }
 
-  /** @param {Client} client */
+  /**
+   * Not to be aborted: a session that nobody knows of would stay at the server.
+   * @param {Client} client
+   */
   async #createOnce(client) {
     const { face, voice, profile, controls, picture, who } = this.choices;
-    const { signal } = this.#stop;
     const speech = voice === "sample" ? "demo" : this.#isStreamed ? "stream" : "live";
     const options = /** @type {const} */ ({ speech, profile, ...controls });
-    if (face === "camera") return await client.create({ source: "live", ...options }, signal);
-    if (face === "portrait") return await client.create({ source: "portrait", ...options }, signal);
+    if (face === "camera") return await client.create({ source: "live", ...options });
+    if (face === "portrait") return await client.create({ source: "portrait", ...options });
     if (!picture) throw new Error("Choose the picture that is to speak.");
     const when = new Date().toISOString().slice(0, 10);
     const consent = { who, when, purpose: "to speak on the demo page" };
-    return await client.createWith({ picture, ...(who && { consent }) }, options, signal);
+    return await client.createWith({ picture, ...(who && { consent }) }, options);
   }
 
   /** Whether speech goes from here by the WebSocket. */

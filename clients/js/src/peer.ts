@@ -48,14 +48,14 @@ export class Peer {
     return this;
   }
 
-  /** Hangs up. */
-  async close(): Promise<void> {
+  /** Hangs up. `isKnown`: the server knows already, its session has ended. */
+  async close(isKnown = false): Promise<void> {
     clearTimeout(this.#timer);
     this.#over.resolve(undefined);
     this.#connected.reject(new PeerError("the connection was closed"));
     const end = this.#end;
     this.#end = undefined;
-    await end?.();
+    if (!isKnown) await end?.();
     this.connection.close();
     for (const track of this.media.getTracks()) track.stop();
   }

@@ -82,6 +82,15 @@ test("it connects, and hangs up once", async () => {
   expect(await peer.closed).toBeUndefined();
 });
 
+test("a server that knows already is not told", async () => {
+  const { connection, peer, end } = made();
+  const connected = peer.connect(end);
+  connection.become("connected");
+  await connected;
+  await peer.close(true);
+  expect([end.mock.calls.length, connection.closed]).toEqual([0, true]);
+});
+
 test("where no way is found, connecting fails and the server is told", async () => {
   const { connection, peer, end } = made();
   const connected = peer.connect(end);
