@@ -50,7 +50,7 @@ from mytalk.evaluation.closure import Bilabial, bilabials_beside
 from mytalk.evaluation.engine import EngineRun, enrolment_of
 from mytalk.evaluation.fidelity import Fidelity
 from mytalk.evaluation.filmed import Filmed, Shapes, look_through, shapes_of
-from mytalk.evaluation.first_stage import Asked, asked_of_noise
+from mytalk.evaluation.first_stage import Asked, FirstStage, asked_of, steady_noise
 from mytalk.evaluation.moment import Pair, watch
 from mytalk.evaluation.motion import Heard, MotionScores
 from mytalk.evaluation.speaking import other_speech, own_speech
@@ -144,7 +144,9 @@ class Bench:
     def deaf(self, clip: Filmed) -> Figures:
         """How far ours follows the filmed mouth while it hears a steady noise: what it reads off the face."""
         enrolment = enrolment_of(clip.film, paired=True)
-        asked = asked_of_noise(self._pipeline, zip(clip.at, clip.faces, strict=True), self._options, enrolment)
+        stage = FirstStage(self._pipeline.motion, self._pipeline.steps, self._options)
+        noise = steady_noise(clip.at[-1] + stage.latency + FRAME_SAMPLES)
+        asked = asked_of(stage, zip(clip.at, clip.faces, strict=True), noise, enrolment)
         aperture = clip.shapes.aperture
         return {"own.asked.deaf": correlation(asked.curve(len(aperture)), aperture)}
 

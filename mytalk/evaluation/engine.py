@@ -65,7 +65,7 @@ class EngineRun:
     ) -> None:
         self._film, self._sound, self._paired, self._enrols, self._faces = film, sound, paired, enrol, faces
         self._stream: LipSyncStream = pipeline.stream(replace(options, learn=not paired))
-        self._first = FirstStage(pipeline, options)
+        self._first = FirstStage(pipeline.motion, pipeline.steps, options)
         self._enrolment = enrolment_of(film, paired=paired)
         self.hop = PROFILES[options.profile].hop  # motion frames that each window emits
         self._waiting: deque[Tracked] = deque()  # bounded by the stream's latency

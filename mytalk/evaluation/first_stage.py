@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +12,10 @@ from mytalk.evaluation.films import Sound
 from mytalk.face import Face, PoseFilter, fit_pose
 from mytalk.face.landmarks import LIPS, aperture
 from mytalk.media_time import FRAME_SAMPLES
+from mytalk.motion.model import MotionModel
 from mytalk.motion.stream import MotionFrame, MotionStream
 from mytalk.presets import PROFILES
 from mytalk.stream import MAX_YAW, StreamOptions
-
-if TYPE_CHECKING:
-    from mytalk.pipeline import Pipeline
 
 _NOISE = 0.05  # RMS of a steady noise that no level gate takes for silence
 
@@ -47,9 +44,9 @@ class Asked:
 class FirstStage:
     """Faces and speech in, as a live session hands them on; read ``asked`` after."""
 
-    def __init__(self, pipeline: Pipeline, options: StreamOptions) -> None:
+    def __init__(self, model: MotionModel, steps: int, options: StreamOptions) -> None:
         profile = PROFILES[options.profile]
-        self._motion = MotionStream(pipeline.motion, profile, steps=options.steps or pipeline.steps, seed=options.seed)
+        self._motion = MotionStream(model, profile, steps=options.steps or steps, seed=options.seed)
         self._poses = PoseFilter()
         self.latency = (profile.hop + profile.lookahead) * FRAME_SAMPLES
         self.asked = Asked()
@@ -73,22 +70,24 @@ class FirstStage:
         self.asked.take(self._motion.finish())
 
 
-def asked_of_noise(
-    pipeline: Pipeline, tracked: Iterable[tuple[int, Face | None]], options: StreamOptions, enrolment: int
-) -> Asked:
-    """What stage 1 asks for when it hears a steady noise and sees ``tracked``: media times and faces, in order.
-
-    A mouth that moves with the filmed one then is read off the face, and would follow the film in any other speech.
-    The faces before ``enrolment`` enrol; 0: none do.
+def asked_of(stage: FirstStage, tracked: Iterable[tuple[int, Face | None]], speech: Sound, enrolment: int) -> Asked:
+    """What stage 1 asks for when it hears ``speech``, and silence after it, and sees ``tracked``: media times and
+    faces, in order. The faces before ``enrolment`` enrol; 0: none do.
     """
     tracked = list(tracked)
-    stage, noise = FirstStage(pipeline, options), np.random.default_rng(0)
     stage.enrol([face for at, face in tracked if face is not None and at < enrolment])
     heard = 0
     for at, face in tracked:
         stage.push_face(at, face)
         until = max(heard, at + stage.latency + FRAME_SAMPLES)
-        stage.push_speech((_NOISE * noise.standard_normal(until - heard)).astype(np.float32))
+        part = speech[heard:until]
+        stage.push_speech(np.pad(part, (0, until - heard - len(part))))
         heard = until
     stage.finish()
     return stage.asked
+
+
+def steady_noise(samples: int) -> Sound:
+    """Instead of speech: a mouth that moves with the filmed one then is read off the face, and would follow the film
+    in any other speech."""
+    return (_NOISE * np.random.default_rng(0).standard_normal(samples)).astype(np.float32)

@@ -8,12 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mytalk.checkpoint import load_into
 from mytalk.errors import OutputError
 from mytalk.training.config import Config, TrainingOptions
 from mytalk.training.distill import DistillOptions, distill_task
 from mytalk.training.identity import IdentityOptions, IdentityTask
 from mytalk.training.loop import Outcome, fit
-from mytalk.training.motion import MotionSources, motion_task
+from mytalk.training.motion import MotionSources, motion_task, weights_of
 from mytalk.training.motion_examples import MotionOptions
 from mytalk.training.store import ClipStore
 
@@ -56,10 +57,12 @@ def train_appearance(
     data: Sequence[Path],
     run: Path,
     *,
+    start: Path | None = None,
     device: str = "auto",
     progress: Progress | None = None,
     **given: Any,
 ) -> Outcome:
+    """``start`` holds weights to begin from, a preset folder's or a run's; their sizes must be the config's."""
     from mytalk.training.appearance import AppearanceTask
     from mytalk.training.appearance_options import AppearanceOptions
 
@@ -67,7 +70,9 @@ def train_appearance(
     store = ClipStore(list(data), hold_out=options.hold_out)
     kept = ClipStore(list(data), hold_out=options.hold_out, held_out=True) if options.hold_out else None
     task = AppearanceTask(config.preset, options, store, kept)
-    _record(run, config, options, data=data)
+    if start is not None:
+        load_into(task.averaged, weights_of(start), "appearance")
+    _record(run, config, options, data=data, start=start)
     return fit(task, options, run, device=device, progress=progress)
 
 

@@ -64,6 +64,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_speech_model(distill)
     distill.set_defaults(run=_distill)
     appearance = _add_trainer(commands, "appearance", "landmarks and references to pictures")
+    appearance.add_argument("--start", type=Path, metavar="FOLDER", help="go on from the weights of a preset or a run")
     appearance.set_defaults(run=_appearance)
     export = commands.add_parser("export", help="three runs to one preset folder", description="Three runs to one.")
     for name in ("identity", "motion", "appearance"):
@@ -153,7 +154,13 @@ def _appearance(args: argparse.Namespace) -> int:
 
     with _progress("appearance") as progress:
         outcome = train_appearance(
-            read_config(args.config), args.data, args.output, device=args.device, progress=progress, **_given(args)
+            read_config(args.config),
+            args.data,
+            args.output,
+            start=args.start,
+            device=args.device,
+            progress=progress,
+            **_given(args),
         )
     return _tell(args.output, outcome)
 

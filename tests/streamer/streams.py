@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from urllib.parse import urljoin
 
 from aiohttp import ClientResponse
 from aiortc import MediaStreamTrack, RTCRtpSender
-from fakes import Camera, Client, Microphone, Viewer, babble
+from fakes import Camera, Client, Microphone, Viewer, babble, number_of
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
@@ -101,6 +102,26 @@ async def watch(client: Client, session: dict[str, Any], *codecs: str, sound: bo
     assert answer.status == 201, answer.text
     await viewer.take(answer.text)
     return viewer
+
+
+async def numbers_seen(viewer: Viewer, different: int) -> list[int]:
+    """The numbers of the pictures that came, once so many are different; each picture is read once."""
+    numbers: list[int] = []
+    async with asyncio.timeout(60):
+        while len(set(numbers)) < different:
+            for _, frame in viewer.pictures[len(numbers) :]:
+                numbers.append(number_of(frame.to_ndarray(format="rgb24")))
+            await asyncio.sleep(0.1)
+    return numbers
+
+
+async def loud(viewer: Viewer) -> None:
+    """Returns once speech is heard: on a busy machine the first of it may come too late."""
+    async with asyncio.timeout(60):
+        heard = 0
+        while not any(abs(frame.to_ndarray()).max() > 3000 for _, frame in viewer.sounds[heard:]):
+            heard = len(viewer.sounds)
+            await asyncio.sleep(0.1)
 
 
 @asynccontextmanager

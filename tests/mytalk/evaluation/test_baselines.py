@@ -15,7 +15,7 @@ from mytalk.evaluation.crop import face_crop, mouth_box
 from mytalk.evaluation.fidelity import psnr, sharpness
 from mytalk.evaluation.filmed import Filmed, look_through
 from mytalk.evaluation.films import Sound
-from mytalk.evaluation.first_stage import asked_of_noise
+from mytalk.evaluation.first_stage import FirstStage, asked_of, steady_noise
 from mytalk.evaluation.moment import Pair
 from mytalk.evaluation.true_landmarks import score_pixels
 from mytalk.evaluation.viewed import Recording
@@ -112,9 +112,14 @@ def test_pixels_at_true_landmarks_see_through_blur_but_not_through_copying(filme
 
 def test_without_speech_the_first_stage_still_moves_a_mouth(pipeline: Pipeline, filmed: Filmed) -> None:
     tracked = list(zip(filmed.at, filmed.faces, strict=True))
-    curve = asked_of_noise(pipeline, tracked, StreamOptions(), SAMPLE_RATE).curve(FRAMES)
-    assert not np.isnan(curve).any()
-    assert np.isnan(asked_of_noise(pipeline, [(at, None) for at in filmed.at], StreamOptions(), 0).curve(FRAMES)).all()
+    noise = steady_noise(FRAMES * 640 + SAMPLE_RATE)
+
+    def curve(tracked: list[tuple[int, Face | None]], enrolment: int) -> NDArray[np.float32]:
+        stage = FirstStage(pipeline.motion, pipeline.steps, StreamOptions())
+        return asked_of(stage, tracked, noise, enrolment).curve(FRAMES)
+
+    assert not np.isnan(curve(tracked, SAMPLE_RATE)).any()
+    assert np.isnan(curve([(at, None) for at in filmed.at], 0)).all()
 
 
 def test_a_portrait_is_looked_at_as_one_picture(tmp_path: Path, portrait: Picture) -> None:

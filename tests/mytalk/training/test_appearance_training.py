@@ -12,21 +12,24 @@ import pytest
 import torch
 from aligned_faces import write_faces
 
+import mytalk
 from mytalk import Picture
 from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.preset import EDGE, PAPER, AppearancePreset
 from mytalk.appearance.renderer import MouthRenderer
 from mytalk.checkpoint import load_into, read_preset, read_tensors
-from mytalk.errors import DataError, TrainingError
+from mytalk.errors import DataError, TrainingError, WeightsError
 from mytalk.face import Face, fit_pose
 from mytalk.face.landmarks import LOWER_FACE
 from mytalk.presets import PRESETS
 from mytalk.training.appearance import AppearanceTask
 from mytalk.training.appearance_data import AppearanceExamples
 from mytalk.training.appearance_options import AppearanceOptions
+from mytalk.training.config import read_config
 from mytalk.training.logbook import read_curve
 from mytalk.training.loop import fit
 from mytalk.training.store import ClipStore
+from mytalk.training.trainers import train_appearance
 
 SMALL = replace(
     PAPER, size=32, window=64, stem=4, hidden=32, multipliers=(1,), blocks=1, middle=False, decoder_hidden=32,
@@ -112,6 +115,17 @@ def test_what_was_trained_renders(store: ClipStore, portrait: Picture, portrait_
     lower, face = portrait_face.points[list(LOWER_FACE), :2], portrait_face.points[:, :2]
     rendered = MouthRenderer(model).render(portrait, fit_pose(portrait_face), lower, lower, face=face)
     assert not np.array_equal(rendered.y, portrait.y)
+
+
+def test_a_run_may_begin_from_weights_that_are_there(data: Path, tmp_path: Path) -> None:
+    given = {"steps": 1, "batch": 2, "learning_rate": 1e-9}
+    embedded = Path(mytalk.__file__).parent / "weights" / "edge"
+    train_appearance(read_config("edge"), [data], tmp_path / "run", start=embedded, device="cpu", **given)
+    asis, begun = read_tensors(embedded, "appearance"), read_tensors(tmp_path / "run" / "weights", "appearance")
+    assert asis.keys() == begun.keys()
+    assert all(torch.allclose(asis[name], begun[name], atol=1e-6) for name in asis)
+    with pytest.raises(WeightsError, match="another preset"):
+        train_appearance(read_config("tiny"), [data], tmp_path / "tiny", start=embedded, device="cpu", **given)
 
 
 @pytest.mark.parametrize(("preset", "options"), [(EDGE, LIKE_A_BANK), (SMALL, PLAIN)])
