@@ -39,6 +39,10 @@ ROUTES = ("webrtc", "whip", "whep", "stream", "clear")
 
 PAGE = Path(str(files("streamer"))) / "page"
 
+_POLICY = "default-src 'self'; media-src 'self' blob:; img-src 'self' blob:; frame-ancestors 'none'"
+"""What the page may load. A picture that was chosen is a ``blob:`` to the browser, and so is Media Source, which plays
+the fragmented MP4 of the WebSocket."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -66,8 +70,8 @@ class Api:
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/", _file(PAGE / "index.html"))
-        for name in ("page.css", "page.js", "icon.svg"):
-            app.router.add_get(f"/{name}", _file(PAGE / name))
+        for path in PAGE.iterdir():
+            app.router.add_get(f"/{path.name}", _file(path))
         app.router.add_get("/portrait", _file(self._config.portrait_path))
         return app
 
@@ -235,6 +239,6 @@ def _allowed(error: web.HTTPException) -> dict[str, str]:
 async def _headers(request: web.Request, handler: Handler) -> web.StreamResponse:
     response = await handler(request)
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Content-Security-Policy"] = "default-src 'self'; frame-ancestors 'none'"
+    response.headers["Content-Security-Policy"] = _POLICY
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
