@@ -1,43 +1,134 @@
-"""Who may do what: the one place where a request's right is checked, whichever route it came by."""
+"""Who may do what: the one place where a request's right is checked, whichever route it came by.
+
+A caller shows a bearer (RFC 6750): an API key, where the server has keys, or a session's token. A browser's WebSocket,
+which cannot set headers, shows it as a subprotocol ``mytalk.token.<bearer>``. It is never read from a URL.
+"""
 
 from __future__ import annotations
 
-import secrets
 from typing import Literal
 
 from aiohttp import web
 
-from streamer.errors import ForbiddenError, NotAuthorizedError
+from streamer.clock import SECOND_NS, Clock
+from streamer.config import ServerConfig
+from streamer.errors import ForbiddenError, NotAuthorizedError, QuotaError
+from streamer.keys import Key, KeyRing, looks_like_key
 from streamer.protocol import TOKEN_PREFIX
+from streamer.quota import RequestBudget, SecondsUsed
 from streamer.session import Session
 from streamer.sessions import Sessions
+from streamer.tokens import INCLUDED, Right, TokenMint
 
-Right = Literal["own", "publish", "view"]
-"""``own``: see, change and end a session; ``publish``: send media into it; ``view``: watch it."""
+_DAY_WAIT = 3600
+"""Seconds after which a key that has used its seconds may ask again: they are counted by the hour."""
+
+_SESSION_WAIT = 10
+"""Seconds after which a key that has all its sessions may ask again."""
 
 
 class Access:
-    """Checks bearer tokens (RFC 6750). A session's token gives every right to it, its view token that to watch it."""
+    """Checks callers of one server."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, config: ServerConfig, keys: KeyRing | None, clock: Clock) -> None:
         self._sessions = sessions
+        self._config = config
+        self._keys = keys
+        self._clock = clock
+        self._mint = TokenMint(clock, config.token_seconds)
+        self._budget = RequestBudget()
+        self._used = SecondsUsed()
+        sessions.on_end = self._count_seconds
+
+    # --- for every request
+
+    def admit(self, request: web.Request) -> None:
+        """Counts a request against its key, or else its address. Raises ``QuotaError``."""
+        key = self._key(request)
+        caller = f"key {key.id}" if key is not None else request.remote or "unknown"
+        a_minute = key.requests if key is not None else self._config.requests_per_minute
+        wait = self._budget.wait(caller, a_minute, self._clock.now())
+        if wait:
+            raise QuotaError(f"more than {a_minute} requests a minute (send fewer)", wait)
+
+    # --- for routes
+
+    def maker(self, request: web.Request) -> Key | None:
+        """Whose session is to be made: None where the server has no keys. Raises ``NotAuthorizedError``,
+        ``ForbiddenError``, or ``QuotaError`` where the key has used what it may."""
+        key = self._needed(request, "publish")
+        if key is None:
+            return None
+        running = [session for session in self._sessions.all() if session.key_id == key.id]
+        if key.sessions and len(running) >= key.sessions:
+            raise QuotaError(f"the key has its {key.sessions} sessions (end one first)", _SESSION_WAIT)
+        if key.seconds and self._seconds(key) >= key.seconds:
+            raise QuotaError(f"the key has used its {key.seconds} s of sessions within a day", _DAY_WAIT)
+        return key
 
     def session(self, request: web.Request, right: Right) -> Session:
         """The session that the request's path names. Raises ``UnknownSessionError``, ``NotAuthorizedError`` where there
-        is no token, ``ForbiddenError`` where it does not give ``right``."""
+        is no bearer or an unknown one, ``ForbiddenError`` where it does not give ``right``."""
         session = self._sessions.find(request.match_info["id"])
-        token = _bearer(request)
-        if not token:
+        bearer = _bearer(request)
+        if not bearer:
             raise NotAuthorizedError("no token (need the header Authorization: Bearer TOKEN, from POST /v1/sessions)")
-        good = (session.token, session.view_token) if right == "view" else (session.token,)
-        given = token.encode()
-        if not any([secrets.compare_digest(given, one.encode()) for one in good]):
-            raise ForbiddenError("the token is not this session's (need the one that POST /v1/sessions returned)")
+        if self._keys is not None and looks_like_key(bearer):
+            key = self._key(request)
+            if key is None:
+                raise NotAuthorizedError("the key is not known (it may have been revoked)")
+            owner = key.may("admin") or (key.may("publish") and key.id == session.key_id)
+            if not owner and not (right == "view" and key.may("view")):
+                raise ForbiddenError(f"the key may not {right} this session (need its own, or one with more scopes)")
+        elif right not in INCLUDED[self._mint.right(bearer, session.id)]:
+            raise ForbiddenError(f"the token does not give the right to {right} (need one that does)")
         return session
+
+    def figures(self, request: web.Request) -> None:
+        """Whether the caller may read `/metrics`. Raises ``NotAuthorizedError`` or ``ForbiddenError``."""
+        self._needed(request, "metrics")
+
+    def token(self, session: Session, right: Right) -> str:
+        """A token of that session."""
+        return self._mint.token(session.id, right)
+
+    # --- for the server
+
+    def overdue(self, session: Session) -> str | None:
+        """Why a session has to end now, or None."""
+        age, longest = session.age / SECOND_NS, self._config.session_seconds
+        if longest and age >= longest:
+            return "it reached its longest time"
+        if session.key_id is None or self._keys is None:
+            return None
+        key = self._keys.get(session.key_id)
+        if key is None:
+            return "its key was revoked"
+        return "its key has used its seconds" if key.seconds and self._seconds(key) >= key.seconds else None
+
+    def _needed(self, request: web.Request, scope: Literal["publish", "metrics"]) -> Key | None:
+        if self._keys is None:
+            return None
+        key = self._key(request)
+        if key is None:
+            raise NotAuthorizedError("no API key, or an unknown one (need the header Authorization: Bearer KEY)")
+        if not key.may(scope):
+            raise ForbiddenError(f"the key lacks the scope {scope!r} (it has {', '.join(key.scopes)})")
+        return key
+
+    def _key(self, request: web.Request) -> Key | None:
+        return self._keys.find(_bearer(request)) if self._keys is not None else None
+
+    def _seconds(self, key: Key) -> float:
+        running = sum(session.age for session in self._sessions.all() if session.key_id == key.id)
+        return self._used.of(key.id, self._clock.now()) + running / SECOND_NS
+
+    def _count_seconds(self, session: Session) -> None:
+        if session.key_id is not None:
+            self._used.add(session.key_id, session.age / SECOND_NS, self._clock.now())
 
 
 def _bearer(request: web.Request) -> str:
-    """The token of a request: its header's, or for a WebSocket of a browser, which cannot set one, a subprotocol's."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return token.strip()

@@ -3,66 +3,58 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from mytalk.errors import MyTalkError
 from streamer.access import Access
 from streamer.config import ServerConfig
+from streamer.door import Door
 from streamer.engine import Engine
-from streamer.errors import BusyError, MediaTypeError, NoUsableTrackError, RequestError, TooLargeError
+from streamer.errors import BusyError, MediaTypeError, NoUsableTrackError, RequestError
 from streamer.metrics import prometheus_text
+from streamer.middleware import MAX_BODY, Handler, Middleware
 from streamer.offer import Offer, read_offer
 from streamer.options import SessionOptions
 from streamer.session import Session
 from streamer.sessions import Sessions
-from streamer.signalling import cors, redirected
+from streamer.signalling import SDP, cors, redirected, text_of
 from streamer.stream import DISCLOSURE
+from streamer.tokens import INCLUDED
 from streamer.upload import read_upload
 from streamer.webrtc import Peer
 from streamer.websocket import StreamRoute
 from streamer.whep import Whep
 from streamer.whip import Whip
 
-log = logging.getLogger(__name__)
-
-MAX_BODY = 64 * 1024
-"""Bytes of a request's body; a browser's offer takes about 8 000."""
-
-ROUTES = ("webrtc", "whip", "whep", "stream", "clear")
+ROUTES = ("webrtc", "whip", "whep", "stream", "clear", "tokens")
 """Of a session, under its own path."""
 
 PAGE = Path(str(files("streamer"))) / "page"
-
-_POLICY = "default-src 'self'; media-src 'self' blob:; img-src 'self' blob:; frame-ancestors 'none'"
-"""What the page may load. A picture that was chosen is a ``blob:`` to the browser, and so is Media Source, which plays
-the fragmented MP4 of the WebSocket."""
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Api:
     """The routes of one server."""
 
-    def __init__(self, sessions: Sessions, engine: Engine, config: ServerConfig) -> None:
+    def __init__(self, sessions: Sessions, engine: Engine, config: ServerConfig, access: Access, door: Door) -> None:
         self._sessions = sessions
         self._engine = engine
         self._config = config
-        self._access = Access(sessions)
+        self._access = access
+        self._door = door
+        self._middleware = Middleware(access, config, sessions.clock)
 
     def app(self) -> web.Application:
         """The aiohttp application."""
-        app = web.Application(client_max_size=MAX_BODY, middlewares=[_headers, cors, _failures])
+        app = web.Application(client_max_size=MAX_BODY, middlewares=[cors, *self._middleware.all()])
         app.router.add_post("/v1/sessions", self._create)
         app.router.add_get("/v1/sessions/{id}", self._state)
         app.router.add_delete("/v1/sessions/{id}", self._delete)
         app.router.add_post("/v1/sessions/{id}/webrtc", self._connect)
         app.router.add_post("/v1/sessions/{id}/clear", self._clear)
+        app.router.add_post("/v1/sessions/{id}/tokens", self._tokens)
         app.router.add_get("/v1/sessions/{id}/stream", StreamRoute(self._access, self._sessions.clock).serve)
         for protocol in (Whip, Whep):
             protocol(self._sessions, self._access, self._config).add_routes(app.router)
@@ -78,6 +70,7 @@ class Api:
     # --- sessions
 
     async def _create(self, request: web.Request) -> web.Response:
+        key = self._access.maker(request)
         face, consent = None, None
         if request.content_type == "multipart/form-data":
             upload = await read_upload(request)
@@ -86,7 +79,7 @@ class Api:
         else:
             options = SessionOptions.from_json(await _json(request))
         try:
-            session = await self._sessions.create(options, face, consent)
+            session = await self._sessions.create(options, face, consent, key.id if key is not None else None)
         except BusyError:
             if self._config.redirect is None:
                 raise
@@ -95,13 +88,24 @@ class Api:
         body = {
             "id": session.id,
             "state": session.state,
-            "token": session.token,
-            "view_token": session.view_token,
+            "token": self._access.token(session, "own"),
+            "view_token": self._access.token(session, "view"),
+            "expires_in": self._config.token_seconds,
             "urls": {"session": base} | {name: f"{base}/{name}" for name in ROUTES},
             "ice_servers": [server.to_json() for server in self._config.ice_servers],
             "disclosure": DISCLOSURE,
         }
         return web.json_response(body, status=201, headers={"Location": base, "Cache-Control": "no-store"})
+
+    async def _tokens(self, request: web.Request) -> web.Response:
+        """A fresh token, for who has the right to give it: its own before it expires, or to publish, or to view."""
+        session = self._access.session(request, "own")
+        body = await _json(request)
+        right = body.get("right", "own") if isinstance(body, dict) else None
+        if not isinstance(right, str) or right not in INCLUDED or set(body) - {"right"}:
+            raise RequestError('the body asks for no right (need {"right": "own", "publish" or "view"})')
+        answer = {"token": self._access.token(session, right), "right": right, "expires_in": self._config.token_seconds}
+        return web.json_response(answer, status=201, headers={"Cache-Control": "no-store"})
 
     async def _state(self, request: web.Request) -> web.Response:
         session = self._access.session(request, "own")
@@ -138,7 +142,7 @@ class Api:
         headers = {"Location": f"/v1/sessions/{session.id}"}
         if as_json:
             return web.json_response({"type": "answer", "sdp": answer}, status=201, headers=headers)
-        return web.Response(text=answer, status=201, content_type="application/sdp", headers=headers)
+        return web.Response(text=answer, status=201, content_type=SDP, headers=headers)
 
     async def _answer(self, session: Session, offer: Offer) -> str:
         peer = Peer(self._config.ice_servers)
@@ -156,12 +160,12 @@ class Api:
         return web.json_response({"status": "alive"})
 
     async def _readyz(self, request: web.Request) -> web.Response:
-        ready = self._engine.state == "ready" and not self._sessions.draining
-        state = "draining" if self._sessions.draining else self._engine.state
-        return web.json_response({"status": state}, status=200 if ready else 503)
+        condition = self._sessions.condition
+        return web.json_response({"status": condition}, status=200 if condition == "ready" else 503)
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        text = prometheus_text(self._engine, self._sessions)
+        self._access.figures(request)
+        text = prometheus_text(self._engine, self._sessions, self._middleware.served, self._door)
         return web.Response(text=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
 
@@ -177,23 +181,19 @@ def _check_tracks(offer: Offer, options: SessionOptions) -> None:
 
 
 async def _json(request: web.Request) -> Any:
-    if request.content_type != "application/json":
-        raise MediaTypeError(f"content type {request.content_type} (need application/json)")
+    text = await text_of(request, "application/json")
     try:
-        return json.loads(await request.text())
-    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise RequestError(f"the body is not JSON ({error})") from error
 
 
 async def _offer_text(request: web.Request) -> tuple[bool, str]:
     """Whether the answer is to be JSON, and the offer's SDP."""
-    if request.content_type == "application/sdp":
-        try:
-            return False, await request.text()
-        except UnicodeDecodeError as error:
-            raise RequestError("the offer is not text (need UTF-8)") from error
+    if request.content_type == SDP:
+        return False, await text_of(request, SDP)
     if request.content_type != "application/json":
-        raise MediaTypeError(f"content type {request.content_type} (need application/sdp or application/json)")
+        raise MediaTypeError(f"content type {request.content_type} (need {SDP} or application/json)")
     body = await _json(request)
     if not isinstance(body, dict) or body.get("type") != "offer" or not isinstance(body.get("sdp"), str):
         raise RequestError('the body is not an offer (need {"type": "offer", "sdp": "v=0..."})')
@@ -205,40 +205,3 @@ def _file(path: Path) -> Handler:
         return web.FileResponse(path)
 
     return serve
-
-
-def _error(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> web.Response:
-    return web.json_response({"error": {"code": code, "message": message}}, status=status, headers=headers)
-
-
-@web.middleware
-async def _failures(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every failure is JSON with a reason; one that nobody foresaw is logged, and says nothing of the inside."""
-    try:
-        return await handler(request)
-    except web.HTTPRequestEntityTooLarge:
-        error = TooLargeError(f"the body is over {MAX_BODY} bytes (send less)")
-        return _error(error.http_status, error.code, str(error))
-    except web.HTTPException as error:
-        return _error(error.status, error.reason.lower().replace(" ", "_"), error.reason, _allowed(error))
-    except MyTalkError as error:
-        headers = {"WWW-Authenticate": "Bearer"} if error.http_status == 401 else {}
-        if (retry_after := getattr(error, "retry_after", None)) is not None:
-            headers["Retry-After"] = str(retry_after)
-        return _error(error.http_status, getattr(error, "code", "failed"), str(error), headers)
-    except Exception:
-        log.exception("%s %s failed", request.method, request.match_info.route.resource)
-        return _error(500, "internal", "the server failed at this request; its log says why")
-
-
-def _allowed(error: web.HTTPException) -> dict[str, str]:
-    return {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-
-
-@web.middleware
-async def _headers(request: web.Request, handler: Handler) -> web.StreamResponse:
-    response = await handler(request)
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Content-Security-Policy"] = _POLICY
-    response.headers["Referrer-Policy"] = "no-referrer"
-    return response

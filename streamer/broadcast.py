@@ -62,6 +62,11 @@ class Broadcast:
         self._pictures: deque[tuple[VideoFrame, int]] = deque()
         self._heard, self._seen = asyncio.Event(), asyncio.Event()
 
+    @property
+    def waiting(self) -> int:
+        """Items that wait to be encoded."""
+        return len(self._sounds) + len(self._pictures)
+
     # --- the audience
 
     @property

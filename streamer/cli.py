@@ -15,7 +15,7 @@ from mytalk.errors import MyTalkError
 from streamer.cores import sleep_when_idle
 from streamer.native_noise import silenced
 
-COMMANDS = ("demo", "dub", "evaluate", "mic", "serve", "train")
+COMMANDS = ("demo", "dub", "evaluate", "keys", "mic", "serve", "train")
 """Modules of ``streamer.commands``. Only the one that is called is imported."""
 
 INTERRUPTED = 130

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from mytalk.errors import EngineError
 from streamer.admission import Load
 from streamer.batching import Batching
-from streamer.clock import Clock
+from streamer.clock import SECOND_NS, Clock
+from streamer.histogram import work_histogram
 from streamer.seat import Deliver, Fail, Models, OpenStream, Seat
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+STUCK = 60 * SECOND_NS
+"""A job that takes longer than this will not end: a driver hangs."""
 
 RESTARTS = 1
 """How often an engine that ran begins again after a failure: the models are loaded anew."""
@@ -42,6 +45,8 @@ class Engine:
         self.failures = 0
         self.steps = 1  # sampling steps of a session that asks for none, once the models are there
         self.failure: BaseException | None = None
+        self.job_seconds = work_histogram()  # of the engine thread
+        self.step_seconds = work_histogram()  # of batches of motion windows
         self.busy_ns = 0  # time spent in jobs, both threads
         self.jobs = 0
         self.windows = self.batches = 0  # of motion: sampled, and in how many batches
@@ -49,6 +54,7 @@ class Engine:
         self._clock = clock
         self._batching = Batching()
         self._load_now = Load(clock.now())
+        self._working: dict[str, int] = {}  # thread -> when its job began
         self._models: Models | None = None
         self._seats: list[Seat] = []
         self._wake = threading.Condition()
@@ -100,11 +106,20 @@ class Engine:
         return len(self._seats)
 
     @property
+    def condition(self) -> str:
+        """``state``, or ``stuck``: ready, but a thread is gone or has been at one job for a minute."""
+        if self.state != "ready":
+            return self.state
+        late = [began for began in list(self._working.values()) if self._clock.now() - began > STUCK]
+        return "stuck" if late or not all(thread.is_alive() for thread in self._threads) else "ready"
+
+    @property
     def load(self) -> float:
         """Share of the last seconds that the engine thread has worked, 0..1."""
         return self._load_now.at(self._clock.now())
 
     def _start_threads(self) -> None:
+        self._working.clear()
         for target, name in ((self._run_engine, "engine"), (self._run_tracker, "tracker")):
             thread = threading.Thread(target=target, name=name, daemon=True)
             self._threads.append(thread)
@@ -169,13 +184,15 @@ class Engine:
             with self._wake:
                 self._seats.remove(seat)
             return
-        began = self._clock.now()
+        began = self._begin_job()
         assert self._models is not None
         seat.open(self._models)
         if (request := seat.take_in()) is not None:
             self._move(self._models, seat, request)
         seat.finish_one()
-        self._load_now.worked(began, self._count(began))
+        ended = self._count(began)
+        self._load_now.worked(began, ended)
+        self.job_seconds.observe((ended - began) / SECOND_NS)
 
     def _move(self, models: Models, seat: Seat, request: MotionRequest) -> None:
         """Samples a seat's window, and those that other seats have ready in the same batch."""
@@ -184,6 +201,7 @@ class Engine:
         wishes += [(other, asked) for other in others if (asked := other.take_in()) is not None]
         batch = self._batching.schedule([asked.steps for _, asked in wishes])
         chosen = [wishes[place] for place in batch.places]
+        began = self._clock.now()
         try:
             motion = models.sample([asked for _, asked in chosen])
         except Exception:  # the device's memory, or one session's window
@@ -191,6 +209,7 @@ class Engine:
             self._batching.update(batch, fitted=False)
             return  # each seat's own next job does it, and fails that seat alone
         self._batching.update(batch, fitted=True)
+        self.step_seconds.observe((self._clock.now() - began) / SECOND_NS)
         self.windows += len(chosen)
         self.batches += 1
         for (one, asked), rows in zip(chosen, motion, strict=True):
@@ -201,7 +220,7 @@ class Engine:
     def _run_tracker(self) -> None:
         try:
             for seat in self._jobs(lambda seat: seat.has_untracked):
-                began = self._clock.now()
+                began = self._begin_job()
                 seat.track_one()
                 self._count(began)
         except BaseException as failure:
@@ -226,8 +245,13 @@ class Engine:
                 turn = (self._seats.index(seat) + 1) % len(self._seats)
             yield seat
 
+    def _begin_job(self) -> int:
+        began = self._working[threading.current_thread().name] = self._clock.now()
+        return began
+
     def _count(self, began: int) -> int:
         ended = self._clock.now()
+        del self._working[threading.current_thread().name]
         self.busy_ns += ended - began
         self.jobs += 1
         return ended

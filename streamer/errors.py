@@ -4,17 +4,20 @@
 
     InputError
     └── RequestError              400  the request cannot be understood
-        ├── NotAuthorizedError    401  no token
-        ├── ForbiddenError        403  a token, but not this session's
+        ├── NotAuthorizedError    401  no key or token, or one that is not known
+        │   └── ExpiredError           a token that was good once
+        ├── ForbiddenError        403  another session's token, or a key without the scope
         ├── UnknownSessionError   404  no such session (any more)
         ├── NoUsableTrackError    406  the offer lacks a track that the session needs
+        ├── TooSlowError          408  the body did not come in time
         ├── ConflictError         409  the session has its connection already
         │   └── NotLiveError           nothing to watch yet; ``retry_after`` seconds
         ├── StaleError            412  If-Match names an ICE session that is over
         ├── TooLargeError         413  a body over the limit
         ├── MediaTypeError        415  a content type that the route does not read
         ├── UnprocessableError    422  understood, but not for this connection
-        └── NoConditionError      428  no If-Match
+        ├── NoConditionError      428  no If-Match
+        └── QuotaError            429  the key, or the address, has used what it may; ``retry_after`` seconds
     EngineError
     └── BusyError                 503  no room, or not ready; ``retry_after`` seconds
     ServerError
@@ -28,6 +31,7 @@ from mytalk.errors import EngineError, InputError, ServerError
 __all__ = [
     "BusyError",
     "ConflictError",
+    "ExpiredError",
     "ForbiddenError",
     "MediaTypeError",
     "NoConditionError",
@@ -35,9 +39,11 @@ __all__ = [
     "NotAuthorizedError",
     "NotLiveError",
     "PortInUseError",
+    "QuotaError",
     "RequestError",
     "StaleError",
     "TooLargeError",
+    "TooSlowError",
     "UnknownSessionError",
     "UnprocessableError",
 ]
@@ -50,14 +56,20 @@ class RequestError(InputError):
 
 
 class NotAuthorizedError(RequestError):
-    """A call that needs the session's token came without one."""
+    """A call that needs a key or a token came without one, or with one that is not known (RFC 6750, 3.1)."""
 
     http_status = 401
     code = "not_authorized"
 
 
+class ExpiredError(NotAuthorizedError):
+    """The token was good once."""
+
+    code = "expired"
+
+
 class ForbiddenError(RequestError):
-    """The token is not this session's."""
+    """The token is another session's, or the key lacks the scope."""
 
     http_status = 403
     code = "forbidden"
@@ -75,6 +87,13 @@ class NoUsableTrackError(RequestError):
 
     http_status = 406
     code = "no_usable_track"
+
+
+class TooSlowError(RequestError):
+    """The body did not come in time."""
+
+    http_status = 408
+    code = "too_slow"
 
 
 class ConflictError(RequestError):
@@ -127,6 +146,18 @@ class NoConditionError(RequestError):
 
     http_status = 428
     code = "no_condition"
+
+
+class QuotaError(RequestError):
+    """The key, or the address, has used what it may for now."""
+
+    http_status = 429
+    close_code = 1013
+    code = "over_quota"
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class BusyError(EngineError):

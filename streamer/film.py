@@ -118,8 +118,8 @@ class Film:
                     self._write_from(item)
                     break
         except Exception as error:
-            log.warning("a film ended: %s", error)
             reason = str(error).split("; last error log")[0].split(":")[0]  # the target may hold a stream key
+            log.warning("a film ended: %s", reason)
             with suppress(RuntimeError):  # the loop has gone: nobody is left to be told
                 self._loop.call_soon_threadsafe(self._end, reason)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiortc import RTCIceServer
 
@@ -22,7 +22,7 @@ credential-type="password"'
 
     url: str
     username: str | None = None
-    credential: str | None = None
+    credential: str | None = field(default=None, repr=False)
 
     @classmethod
     def parse(cls, text: str) -> IceServer:

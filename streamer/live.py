@@ -21,6 +21,7 @@ from streamer.dubbing import DubbedSpeech, HeldPictures
 from streamer.engine import Engine
 from streamer.errors import ConflictError
 from streamer.events import Event, Events
+from streamer.histogram import Histogram, skew_histogram
 from streamer.ladder import Rung
 from streamer.messages import NAMES
 from streamer.options import SessionOptions
@@ -196,6 +197,18 @@ class Live:
             return {}
         left_out = {"held_left_out": self._held.left_out} if self._held is not None else {}
         return {**asdict(self._pacer.counts), **self._place.counts, **left_out}
+
+    @property
+    def skew(self) -> Histogram:
+        """By how much pictures left later than their sound."""
+        return self._pacer.skew if self._began.is_set() else skew_histogram()
+
+    def queues(self) -> dict[str, int]:
+        """Items that wait, by where."""
+        if not self._began.is_set():
+            return {}
+        sounds, pictures = self._pacer.waiting
+        return {"paced_sounds": sounds, "paced_pictures": pictures, **self._place.waiting}
 
     def stats(self) -> dict[str, object]:
         """Counts and milliseconds for people and for `/metrics`."""

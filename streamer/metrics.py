@@ -3,68 +3,100 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from streamer.clock import SECOND_NS
+from streamer.door import Door
 from streamer.engine import Engine
+from streamer.histogram import Histogram
 from streamer.ladder import Rung
 from streamer.sessions import Sessions
 
 STATES = ("new", "live", "draining")
 
+Served = Counter[tuple[str, str, int]]
+"""Answers by method, route and status."""
 
-def prometheus_text(engine: Engine, sessions: Sessions) -> str:
+
+def prometheus_text(engine: Engine, sessions: Sessions, served: Served, door: Door) -> str:
     """All figures of one server."""
-    now = sessions.all()
-    states = Counter[str](session.state for session in now)
-    rungs = Counter(session.rung for session in now)
-    lines = [
-        *_metric("mytalk_ready", "gauge", "1 while the engine runs", [("", int(engine.state == "ready"))]),
-        *_metric(
-            "mytalk_sessions",
-            "gauge",
-            "Sessions by state",
-            [(f'{{state="{state}"}}', states[state]) for state in STATES],
-        ),
-        *_metric(
-            "mytalk_sessions_ended_total",
-            "counter",
-            "Sessions that ended, by reason",
-            [(f'{{reason="{reason}"}}', count) for reason, count in sorted(sessions.ended.items())],
-        ),
-        *_metric(
-            "mytalk_pictures_total",
-            "counter",
-            "Pictures by what became of them",
-            [(f'{{outcome="{outcome}"}}', count) for outcome, count in sorted(sessions.pictures().items())],
-        ),
-        *_metric(
-            "mytalk_rungs",
-            "gauge",
-            "Sessions by what they gave up under overload",
-            [(f'{{rung="{rung.name.lower()}"}}', rungs[rung]) for rung in Rung],
-        ),
-        *_metric(
-            "mytalk_events_total",
-            "counter",
-            "Events of sessions, by type",
-            [(f'{{type="{name}"}}', count) for name, count in sorted(sessions.events().items())],
-        ),
-        *_metric("mytalk_viewers", "gauge", "Viewers by WHEP", [("", sum(len(one.viewers) for one in now))]),
-        *_metric(
-            "mytalk_viewer_packets_total", "counter", "RTP packets sent to them", [("", sessions.viewer_packets())]
-        ),
-        *_metric("mytalk_engine_jobs_total", "counter", "Jobs done by the engine and its tracker", [("", engine.jobs)]),
-        *_metric("mytalk_engine_busy_seconds_total", "counter", "Time in them", [("", engine.busy_ns / SECOND_NS)]),
-        *_metric("mytalk_engine_windows_total", "counter", "Motion windows sampled", [("", engine.windows)]),
-        *_metric("mytalk_engine_batches_total", "counter", "Batches they were sampled in", [("", engine.batches)]),
-        *_metric("mytalk_engine_failures_total", "counter", "Times that the engine failed", [("", engine.failures)]),
-        *_metric("mytalk_engine_load", "gauge", "Share of the engine thread's time that is work", [("", engine.load)]),
-        *_metric("mytalk_engine_seats", "gauge", "Streams held by the engine", [("", engine.seats)]),
-    ]
+    lines = [*_of_sessions(sessions), *_of_media(sessions), *_of_engine(engine), *_of_http(served, door)]
     return "\n".join(lines) + "\n"
 
 
+def _of_sessions(sessions: Sessions) -> Iterator[str]:
+    now = sessions.all()
+    states = Counter[str](session.state for session in now)
+    rungs = Counter(session.rung for session in now)
+    ready = sessions.condition == "ready"
+    yield from _metric("mytalk_ready", "gauge", "1 while new sessions may come", [("", ready)])
+    yield from _metric("mytalk_draining", "gauge", "1 while the server is stopping", [("", sessions.draining)])
+    yield from _metric(
+        "mytalk_sessions", "gauge", "Sessions by state", _labelled("state", {s: states[s] for s in STATES})
+    )
+    ended = _labelled("reason", sessions.ended)
+    yield from _metric("mytalk_sessions_ended_total", "counter", "Sessions that ended, by reason", ended)
+    given_up = _labelled("rung", {rung.name.lower(): rungs[rung] for rung in Rung})
+    yield from _metric("mytalk_rungs", "gauge", "Sessions by what they gave up under overload", given_up)
+    events = _labelled("type", sessions.events())
+    yield from _metric("mytalk_events_total", "counter", "Events of sessions, by type", events)
+    yield from _metric("mytalk_viewers", "gauge", "Viewers by WHEP", [("", sum(len(one.viewers) for one in now))])
+
+
+def _of_media(sessions: Sessions) -> Iterator[str]:
+    outcomes = _labelled("outcome", sessions.pictures())
+    yield from _metric("mytalk_pictures_total", "counter", "Pictures by what became of them", outcomes)
+    meaning = "Seconds that a picture left later than its sound"
+    yield from _histogram("mytalk_skew_seconds", meaning, sessions.skew())
+    waiting = _labelled("queue", sessions.queues())
+    yield from _metric("mytalk_queue_items", "gauge", "Items that wait in queues of all sessions", waiting)
+    packets = [("", sessions.viewer_packets())]
+    yield from _metric("mytalk_viewer_packets_total", "counter", "RTP packets sent to viewers", packets)
+    carried = [(f'{{via="{via}",direction="{way}"}}', size) for (via, way), size in sorted(sessions.traffic().items())]
+    yield from _metric("mytalk_bytes_total", "counter", "Bytes of media and messages", carried)
+
+
+def _of_engine(engine: Engine) -> Iterator[str]:
+    yield from _metric(
+        "mytalk_engine_jobs_total", "counter", "Jobs done by the engine and its tracker", [("", engine.jobs)]
+    )
+    yield from _metric(
+        "mytalk_engine_busy_seconds_total", "counter", "Time in them", [("", engine.busy_ns / SECOND_NS)]
+    )
+    yield from _histogram("mytalk_engine_job_seconds", "Motion, where it is due, and one picture", engine.job_seconds)
+    yield from _histogram("mytalk_engine_step_seconds", "One batch of motion windows, all steps", engine.step_seconds)
+    yield from _metric("mytalk_engine_windows_total", "counter", "Motion windows sampled", [("", engine.windows)])
+    yield from _metric("mytalk_engine_batches_total", "counter", "Batches they were sampled in", [("", engine.batches)])
+    yield from _metric(
+        "mytalk_engine_failures_total", "counter", "Times that the engine failed", [("", engine.failures)]
+    )
+    yield from _metric(
+        "mytalk_engine_load", "gauge", "Share of the engine thread's time that is work", [("", engine.load)]
+    )
+    yield from _metric("mytalk_engine_seats", "gauge", "Streams held by the engine", [("", engine.seats)])
+
+
+def _of_http(served: Served, door: Door) -> Iterator[str]:
+    answers = [
+        (f'{{method="{method}",route="{route}",status="{status}"}}', count)
+        for (method, route, status), count in sorted(served.items())
+    ]
+    yield from _metric("mytalk_http_requests_total", "counter", "Requests answered", answers)
+    yield from _metric("mytalk_http_connections", "gauge", "TCP connections", [("", door.inside)])
+    yield from _metric(
+        "mytalk_http_refused_total", "counter", "TCP connections that found no place", [("", door.refused)]
+    )
+
+
+def _labelled(label: str, values: dict[str, int]) -> list[tuple[str, float]]:
+    return [(f'{{{label}="{name}"}}', value) for name, value in sorted(values.items())]
+
+
 def _metric(name: str, kind: str, meaning: str, values: Iterable[tuple[str, float]]) -> list[str]:
-    samples = [f"{name}{labels} {value}" for labels, value in values]
+    samples = [f"{name}{labels} {float(value):.12g}" for labels, value in values]
     return [f"# HELP {name} {meaning}", f"# TYPE {name} {kind}", *samples]
+
+
+def _histogram(name: str, meaning: str, histogram: Histogram) -> list[str]:
+    samples = [f"{line} {float(value):.12g}" for line, value in histogram.samples(name)]
+    return [f"# HELP {name} {meaning}", f"# TYPE {name} histogram", *samples]

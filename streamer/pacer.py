@@ -12,6 +12,7 @@ import numpy as np
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
+from streamer.histogram import skew_histogram
 from streamer.speech import CHUNK_TIME, SpeechChunk
 
 FOREVER = 1 << 62
@@ -62,6 +63,8 @@ class Pacer:
 
     def __init__(self, origin: int, delay: int) -> None:
         self.counts = PacerCounts()
+        self.skew = skew_histogram()
+        self._sound_late = 0  # ns: how long after its time the last sound left
         self._origin = origin
         self._delay = self._least = self._wanted = delay
         self._sounds: deque[SpeechChunk] = deque()
@@ -141,7 +144,10 @@ class Pacer:
         if fresh:
             self._shown = fresh[-1].at
         if sounds:
+            self._sound_late = now - self._due(sounds[-1].at)
             self.heard = sounds[-1].at + CHUNK_TIME
+        for frame in fresh:
+            self.skew.observe((now - self._due(frame.at) - self._sound_late) / SECOND_NS)
         return Released(sounds, fresh)
 
     def _due(self, at: int) -> int:

@@ -65,6 +65,11 @@ class Place:
         return self._seat.stats if self._seat is not None else {}
 
     @property
+    def waiting(self) -> dict[str, int]:
+        """Items that wait at the seat, by where."""
+        return self._seat.waiting if self._seat is not None else {}
+
+    @property
     def counts(self) -> Counter[str]:
         """Pictures that were not dubbed, by why."""
         counts = self._past.copy()

@@ -2,7 +2,8 @@
 
 - Its audio jitter buffer holds 80 ms, and 280 ms for good after one lost packet: here it holds 40 ms, always.
 - Its video jitter buffer waits for the next frame before it hands one on: here the RTP marker ends a frame.
-- Its decoder and track queues grow without limit: here they are bounded.
+- Its decoder and track queues grow without limit: here they are bounded. So is the size of pictures
+  (:mod:`streamer.decoders`).
 - It keeps the packets that it decodes to itself: here speech can go out again as the very packets that came in.
 - Its tracks start at pts 0, each at its own first packet: here the sender's reports are read too (RFC 3550, 6.4.1).
 
@@ -26,7 +27,10 @@ from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket, RtpPacket
 from aiortc.utils import uint16_add
 from av.frame import Frame
 
+from streamer import decoders
 from streamer.timeline import SenderReport
+
+decoders.install()
 
 SPEECH_DEPTH = 2
 """Packets (20 ms each) that speech is held back to put late ones in order."""
@@ -114,6 +118,9 @@ class DecoderQueue(queue.Queue[Any]):
         self._ask_for_keyframe = ask_for_keyframe
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        if item is not None and self._kind == "video" and decoders.too_large(item[1].data):
+            self.dropped += 1
+            return
         if item is None or (self._kind == "video" and self.qsize() >= _DECODER_BOUND["video"]):
             self._drop(keep=0)
             if item is not None:

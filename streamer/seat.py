@@ -141,6 +141,11 @@ class Seat:
         return {"dropped": self.dropped, "left_out": self.left_out, "not_finite": not_finite}
 
     @property
+    def waiting(self) -> dict[str, int]:
+        """Items that wait for the tracker, for the engine, and speech that waits for it (pieces)."""
+        return {"untracked": len(self._untracked), "tracked": len(self._tracked), "speech": len(self._speech)}
+
+    @property
     def lag(self) -> int:
         """Media time by which the engine could have finished its oldest picture earlier; 0 where it waits for more."""
         try:

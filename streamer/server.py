@@ -10,7 +10,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -19,12 +19,15 @@ from aiohttp import web
 
 from mytalk.errors import MyTalkError, ServerError
 from mytalk.media.face_source import open_face
+from streamer.access import Access
 from streamer.api import Api
-from streamer.clock import Clock, SystemClock
+from streamer.clock import SECOND_NS, Clock, SystemClock
 from streamer.config import ServerConfig
 from streamer.cores import leave_some_to_others
+from streamer.door import Door, tls_context
 from streamer.engine import Engine
 from streamer.errors import PortInUseError
+from streamer.keys import KeyRing
 from streamer.seat import Models
 from streamer.sessions import Sessions
 
@@ -33,6 +36,10 @@ log = logging.getLogger(__name__)
 STOP_TIMEOUT = 8.0
 """Seconds that stopping may take in all before the rest is left to the operating system."""
 
+HEAD_WAIT = 15.0
+"""Seconds in which a connection has to send a whole request head, and that it may rest between two requests."""
+
+_WATCH = SECOND_NS // 2
 _WARM_UP = 12  # pictures dubbed before the server is ready
 _ENCODERS = 4  # threads that encode what leaves; aiortc uses the loop's default executor
 
@@ -51,39 +58,61 @@ class Running:
 async def running(
     config: ServerConfig, load: Callable[[], Models] | None = None, clock: Clock | None = None
 ) -> AsyncIterator[Running]:
-    """A server inside an event loop, from listening to stopped. Raises ``PortInUseError`` or ``ServerError``."""
+    """A server inside an event loop, from listening to stopped. Raises ``PortInUseError``, ``ServerError``, or
+    ``OptionError`` for a file of keys or certificates that is of no use."""
+    _check_open(config)
+    keys = KeyRing(config.keys) if config.keys is not None else None
+    tls = tls_context(config.tls_cert, config.tls_key)
     listener = _listen(config.host, config.port)
     clock = clock or SystemClock()
     executor = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="encode")
     asyncio.get_running_loop().set_default_executor(executor)
     engine = Engine(load or (lambda: _load(config)), clock)
     sessions = Sessions(config, engine, clock)
+    access = Access(sessions, config, keys, clock)
+    door = Door(config.max_connections)
     runner = web.AppRunner(
-        Api(sessions, engine, config).app(), access_log=None, shutdown_timeout=1, handle_signals=False
+        Api(sessions, engine, config, access, door).app(),
+        access_log=None,
+        shutdown_timeout=1,
+        handle_signals=False,
+        keepalive_timeout=HEAD_WAIT,
     )
     await runner.setup()
-    await web.SockSite(runner, listener).start()
+    assert runner.server is not None
+    door.opens_to = runner.server
+    socket_server = await asyncio.get_running_loop().create_server(door, sock=listener, ssl=tls)
     loading = asyncio.create_task(engine.start(), name="load the models")
+    watching = asyncio.create_task(_end_overdue(sessions, access, clock), name="end overdue sessions")
     try:
-        yield Running(_url(listener), engine, sessions, loading)
+        yield Running(_url(listener, secure=tls is not None), engine, sessions, loading)
     finally:
         loading.cancel()
+        watching.cancel()
         try:
             async with asyncio.timeout(STOP_TIMEOUT):
                 await sessions.close()
+                socket_server.close()
                 await runner.cleanup()
                 await engine.close()
         except TimeoutError:
             log.error("the server did not stop within %s s", STOP_TIMEOUT)
-        await asyncio.gather(loading, return_exceptions=True)
+        await asyncio.gather(loading, watching, return_exceptions=True)
 
 
 async def run_until_stopped(config: ServerConfig, ready: Callable[[str], None]) -> None:
-    """Serves until SIGINT or SIGTERM. ``ready`` is called with the page's URL once sessions can be made."""
-    stop = asyncio.Event()
+    """Serves until SIGINT; or until SIGTERM and then as long as there are sessions, ``config.drain_seconds`` at most,
+    which a second signal cuts short. ``ready`` is called with the page's URL once sessions can be made."""
+    stop, at_once = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def on_signal(name: signal.Signals) -> None:
+        if name is signal.SIGINT or stop.is_set():
+            at_once.set()
+        stop.set()
+
     for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, stop.set)
+        loop.add_signal_handler(name, on_signal, name)
     try:
         async with running(config) as server:
             stopping = asyncio.create_task(stop.wait(), name="wait for a signal")
@@ -92,9 +121,29 @@ async def run_until_stopped(config: ServerConfig, ready: Callable[[str], None]) 
                 server.loading.result()
                 ready(server.url)
             await stopping
+            await _drain(server.sessions, config.drain_seconds, at_once)
     finally:
         for name in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(name)
+
+
+async def _drain(sessions: Sessions, seconds: int, at_once: asyncio.Event) -> None:
+    """No new sessions from here on; waits for those there are to end by themselves."""
+    sessions.draining = True
+    log.info("draining", extra={"data": {"sessions": len(sessions.all()), "seconds": seconds}})
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while sessions.all() and not at_once.is_set():  # noqa: ASYNC110 (two things to wait for)
+                await asyncio.sleep(0.1)
+
+
+async def _end_overdue(sessions: Sessions, access: Access, clock: Clock) -> None:
+    """Ends sessions that are over their time, or whose key is."""
+    while True:
+        await clock.sleep_until(clock.now() + _WATCH)
+        for session in sessions.all():
+            if (reason := access.overdue(session)) is not None:
+                session.stop(reason)
 
 
 def serve(config: ServerConfig, ready: Callable[[str], None] | None = None) -> None:
@@ -119,6 +168,17 @@ def _load(config: ServerConfig) -> Models:
     return pipeline
 
 
+def _check_open(config: ServerConfig) -> None:
+    """A server for others says who may use it."""
+    if not config.is_local and config.keys is None and not config.allow_anyone:
+        raise ServerError(
+            f"listening on {config.host} lets other machines in, without keys whoever asks "
+            "(need --keys FILE, made by 'mytalk keys add FILE --name NAME', or --allow-anyone)"
+        )
+    if not config.is_local and config.keys is not None and config.tls_cert is None:
+        log.warning("keys and tokens cross the network readable (use --tls-cert, or a proxy that speaks TLS)")
+
+
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -139,7 +199,7 @@ def _refused(host: str, port: int, error: Exception) -> MyTalkError:
     return ServerError(f"cannot listen on {host} port {port}: {error} (need one of its addresses and a free port)")
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, *, secure: bool) -> str:
     host, port = listener.getsockname()[:2]
     shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::1", "::") else host
-    return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
+    return f"http{'s' * secure}://{f'[{shown}]' if ':' in shown else shown}:{port}/"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,7 @@ from streamer.engine import Engine
 from streamer.errors import BusyError, ConflictError, NotLiveError, UnknownSessionError
 from streamer.events import Event, Events
 from streamer.film import Film
+from streamer.histogram import Histogram, skew_histogram
 from streamer.ladder import Rung
 from streamer.live import Live
 from streamer.messages import Scalar
@@ -38,8 +40,8 @@ log = logging.getLogger(__name__)
 
 State = Literal["new", "live", "draining", "closed"]
 
-OFFER_WAIT = 120 * SECOND_NS
-"""A session that nobody publishes to, or that stores all its media and nobody watches, ends after this long. A person
+IDLE_WAIT = 120 * SECOND_NS
+"""A session that nobody publishes to, or that stores all its media and nobody watches, ends after so long. A person
 pastes a URL into a streaming program meanwhile, or that program comes back after a failure of its network."""
 
 MOST_VIEWERS = 200
@@ -70,10 +72,11 @@ class Session:
         face: FaceSource | None = None,
         speech: LoopedSpeech | None = None,
         recordings: Path | None = None,
+        key_id: str | None = None,
+        idle_wait: int = IDLE_WAIT,
     ) -> None:
         self.id = secrets.token_urlsafe(16)
-        self.token = secrets.token_urlsafe(32)  # of its owner
-        self.view_token = secrets.token_urlsafe(32)  # of those who may watch it
+        self.key_id = key_id  # of the API key that it was made with
         self.options = options
         self.state: State = "new"
         self.reason = ""  # why it ended
@@ -84,6 +87,8 @@ class Session:
         self.streaming = StreamPlace(self, clock)
         self.publisher: Connection | None = None  # the peer of a call, or who publishes by WHIP
         self.viewers: dict[str, Viewer] = {}
+        self.traffic = Counter[tuple[str, str]]()  # bytes, by way and direction
+        self._carried: dict[str, tuple[int, int]] = {}  # bytes of connections, by id, counted so far
         self._engine = engine
         self._clock = clock
         self._recordings = recordings
@@ -95,6 +100,7 @@ class Session:
         self._faults = 0  # of encoders, told so far
         self._past_packets = 0  # sent to viewers that have gone
         self._pulses: dict[str, Pulse] = {}  # of connections, by id
+        self.idle_wait = idle_wait
         self._idle_since = clock.now()  # nobody has published or, where nobody need, watched since
         self._live: Live | None = None
         self._attached = asyncio.Event()
@@ -157,6 +163,7 @@ class Session:
         viewer = self.viewers.pop(connection.id, None)
         self._past_packets += viewer.packets if viewer is not None else 0
         self._pulses.pop(connection.id, None)
+        self._carried.pop(connection.id, None)
         if connection is self.publisher:
             self.publisher = None
             self.release()
@@ -221,13 +228,27 @@ class Session:
         """What it has given up under overload."""
         return self._live.rung if self._live is not None else Rung.FULL
 
+    @property
+    def age(self) -> int:
+        """Nanoseconds since it was made."""
+        return self._clock.now() - self._born
+
     def pictures(self) -> dict[str, int]:
         """Pictures so far, by what became of them."""
         return self._live.pictures() if self._live is not None else {}
 
+    @property
+    def skew(self) -> Histogram:
+        """By how much pictures left later than their sound."""
+        return self._live.skew if self._live is not None else skew_histogram()
+
+    def queues(self) -> dict[str, int]:
+        """Items that wait, by where."""
+        return {"encoder": self.broadcast.waiting} | (self._live.queues() if self._live is not None else {})
+
     def stats(self) -> dict[str, object]:
         """Counts and milliseconds for people and for `/metrics`."""
-        age = {"age_ms": (self._clock.now() - self._born) // MILLISECOND_NS}
+        age = {"age_ms": self.age // MILLISECOND_NS}
         return age | (self._live.stats() if self._live is not None else {})
 
     async def run(self) -> None:
@@ -240,7 +261,7 @@ class Session:
                     task.cancel()
         except* Exception as failures:
             self.reason = FAILED
-            log.exception("session %s failed", self.id[:6], exc_info=failures)
+            log.exception("a session failed", exc_info=failures)
         finally:
             await self._free()
 
@@ -323,6 +344,7 @@ class Session:
                 pulse = self._pulses.setdefault(connection.id, Pulse(now))
                 heard, connected = await connection.datagrams(), connection.connected.is_set()
                 reason = pulse.stopped(heard, now, connected=connected, owing=connection.owes())
+                self._count_bytes(connection)
                 if connection.gone.is_set():
                     reason = "the peer left"
                 if reason is None:
@@ -336,8 +358,14 @@ class Session:
     def _end_where_idle(self, now: int) -> None:
         if self._claimed or (self._needs_nobody and self.viewers) or self.streaming.stream is not None:
             self._idle_since = now
-        elif now - self._idle_since > OFFER_WAIT:
+        elif now - self._idle_since > self.idle_wait:
             self._end("no offer came" if self._live is None else "nobody published or watched any longer")
+
+    def _count_bytes(self, connection: Connection) -> None:
+        received, sent = self._carried.get(connection.id, (0, 0))
+        self._carried[connection.id] = connection.carried
+        self.traffic["webrtc", "in"] += connection.carried[0] - received
+        self.traffic["webrtc", "out"] += connection.carried[1] - sent
 
     def _count_faults(self) -> None:
         """Frames that could not be encoded: told as they come, and the end of a session that has nothing else."""

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
+from collections.abc import Callable
 
 from mytalk.media.face_source import FaceSource, StillSource, open_face
+from streamer import logs
 from streamer.admission import refusal
-from streamer.clock import Clock
+from streamer.clock import SECOND_NS, Clock
 from streamer.config import ServerConfig
 from streamer.engine import Engine
 from streamer.errors import BusyError, ForbiddenError, RequestError, UnknownSessionError
+from streamer.histogram import Histogram, skew_histogram
 from streamer.ladder import Rung
 from streamer.options import SessionOptions
 from streamer.portraits import Consent, check_consent, read_portrait
 from streamer.session import Session
 from streamer.stored import LoopedSpeech
 from streamer.stream_place import STOPPING
+
+log = logging.getLogger(__name__)
+
+QUEUES = ("encoder", "paced_sounds", "paced_pictures", "untracked", "tracked", "speech")
+"""Where items of a session may wait."""
 
 RETRY_LOADING = 2
 """Seconds after which a client that came while the models were loading may ask again."""
@@ -31,8 +40,11 @@ class Sessions:
     def __init__(self, config: ServerConfig, engine: Engine, clock: Clock) -> None:
         self.ended: Counter[str] = Counter()  # reason -> sessions
         self.draining = False
+        self.on_end: Callable[[Session], None] = lambda session: None
         self._past: Counter[str] = Counter()  # pictures of closed sessions
         self._past_events: Counter[str] = Counter()
+        self._past_traffic = Counter[tuple[str, str]]()
+        self._past_skew = skew_histogram()
         self._past_packets = 0  # sent to viewers of closed sessions
         self._config = config
         self._engine = engine
@@ -41,6 +53,11 @@ class Sessions:
         self._portrait: FaceSource | None = None
         self._speech: LoopedSpeech | None = None
         self._reading = asyncio.Lock()
+
+    @property
+    def condition(self) -> str:
+        """``ready`` while new sessions may come, otherwise why not."""
+        return "draining" if self.draining else self._engine.condition
 
     async def read_face(self, picture: bytes, options: SessionOptions, consent: Consent | None) -> StillSource:
         """A client's own portrait. Raises ``InputError`` where it may not or cannot be one; ``BusyError`` as below."""
@@ -52,19 +69,27 @@ class Sessions:
             return await asyncio.to_thread(read_portrait, picture)
 
     async def create(
-        self, options: SessionOptions, face: FaceSource | None = None, consent: Consent | None = None
+        self,
+        options: SessionOptions,
+        face: FaceSource | None = None,
+        consent: Consent | None = None,
+        key_id: str | None = None,
     ) -> Session:
-        """A new session; ``face``: a client's own. ``BusyError``: no room for it. ``InputError``: a stored file cannot
-        be read."""
+        """A new session; ``face``: a client's own, ``key_id``: of the API key that it is made with. ``BusyError``: no
+        room for it. ``InputError``: a stored file cannot be read."""
         self._check_films(options)
         self._admit()
         if face is None and options.source == "portrait":
             face = await self._read_portrait()
         speech = await self._read_speech() if options.speech == "demo" else None
         self._admit()
-        session = Session(options, self._engine, self.clock, face, speech, self._config.recordings)
+        idle = self._config.idle_seconds * SECOND_NS
+        session = Session(options, self._engine, self.clock, face, speech, self._config.recordings, key_id, idle)
         session.consent = consent
-        task = asyncio.create_task(session.run(), name=f"session {session.id[:6]}")
+        with logs.of_session(session.id):
+            data = {"source": options.source, "speech": options.speech, "key": key_id}
+            log.info("session began", extra={"data": data})
+            task = asyncio.create_task(session.run(), name=f"session {session.id[:6]}")
         self._sessions[session.id] = (session, task)
         task.add_done_callback(lambda _: self._forget(session))
         return session
@@ -97,6 +122,24 @@ class Sessions:
         """RTP packets sent to all viewers so far."""
         return self._past_packets + sum(session.viewer_packets for session in self.all())
 
+    def traffic(self) -> Counter[tuple[str, str]]:
+        """Bytes of all sessions so far, by way and direction."""
+        return sum((session.traffic for session in self.all()), self._past_traffic.copy())
+
+    def skew(self) -> Histogram:
+        """By how much pictures of all sessions left later than their sound."""
+        total = skew_histogram()
+        for one in [self._past_skew, *(session.skew for session in self.all())]:
+            total.update(one)
+        return total
+
+    def queues(self) -> Counter[str]:
+        """Items that wait now, by where."""
+        total = Counter(dict.fromkeys(QUEUES, 0))
+        for session in self.all():
+            total.update(session.queues())
+        return total
+
     def events(self) -> Counter[str]:
         """Events of all sessions so far, by type."""
         return sum((session.events.counts for session in self.all()), self._past_events.copy())
@@ -106,8 +149,8 @@ class Sessions:
             raise BusyError("the server is stopping (ask another)", RETRY_FULL)
         if self._engine.state == "loading":
             raise BusyError("the models are being loaded (ask again in a moment)", RETRY_LOADING)
-        if self._engine.state != "ready":
-            raise BusyError(f"the engine is {self._engine.state} (restart the server)", RETRY_FULL)
+        if self._engine.condition != "ready":
+            raise BusyError(f"the engine is {self._engine.condition} (restart the server)", RETRY_FULL)
         if len(self._sessions) >= self._config.max_sessions:
             taken = f"all {self._config.max_sessions} sessions are taken"
             raise BusyError(f"{taken} (wait for one to end, or start with a larger --max-sessions)", RETRY_FULL)
@@ -126,8 +169,14 @@ class Sessions:
     def _forget(self, session: Session) -> None:
         self._sessions.pop(session.id, None)
         self.ended[session.reason] += 1
+        self.on_end(session)
+        with logs.of_session(session.id):
+            data = {"reason": session.reason, "seconds": session.age // SECOND_NS, "pictures": session.pictures()}
+            log.info("session ended", extra={"data": data})
         self._past.update(session.pictures())
         self._past_events.update(session.events.counts)
+        self._past_traffic.update(session.traffic)
+        self._past_skew.update(session.skew)
         self._past_packets += session.viewer_packets
 
     async def _read_portrait(self) -> FaceSource:

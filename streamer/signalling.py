@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from streamer.access import Access, Right
+from streamer.access import Access
 from streamer.config import ServerConfig
 from streamer.errors import (
     BusyError,
@@ -23,6 +23,7 @@ from streamer.errors import (
 from streamer.offer import Offer, read_offer
 from streamer.session import Session
 from streamer.sessions import RETRY_FULL, Sessions
+from streamer.tokens import Right
 from streamer.trickle import MEDIA_TYPE, read_fragment
 from streamer.webrtc import Connection
 
@@ -74,7 +75,7 @@ class Signalling(ABC):
         session = self._access.session(request, self.right)
         if self._sessions.draining:
             raise BusyError("the server is stopping (ask another)", RETRY_FULL)
-        offer = read_offer(await _text(request, SDP))
+        offer = read_offer(await text_of(request, SDP))
         self.check(offer, session)
         connection, answer = await self.open(offer, session)
         response = web.Response(body=answer.encode(), status=201, content_type=SDP)  # no charset: clients compare it
@@ -108,7 +109,7 @@ class Signalling(ABC):
         tags = [tag.strip() for tag in condition.split(",")]
         if tags != ["*"] and connection.etag not in tags:
             raise StaleError("If-Match names another ICE session (need the newest ETag)")
-        fragment = read_fragment(await _text(request, MEDIA_TYPE))
+        fragment = read_fragment(await text_of(request, MEDIA_TYPE))
         if tags == ["*"] and fragment.username is not None and fragment.username != connection.remote_username:
             answer = await connection.restart_ice(fragment)
             return web.Response(body=answer.encode(), content_type=MEDIA_TYPE, headers={"ETag": connection.etag})
@@ -158,10 +159,11 @@ async def cors(
     return response
 
 
-async def _text(request: web.Request, media_type: str) -> str:
+async def text_of(request: web.Request, media_type: str) -> str:
+    """The body, UTF-8 whatever charset it claims. Raises ``MediaTypeError`` or ``RequestError``."""
     if request.content_type != media_type:
         raise MediaTypeError(f"content type {request.content_type} (need {media_type})")
     try:
-        return await request.text()
-    except (UnicodeDecodeError, LookupError) as error:
+        return (await request.read()).decode()
+    except UnicodeDecodeError as error:
         raise RequestError("the body is not text (need UTF-8)") from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -38,6 +38,7 @@ class Host(Protocol):
     id: str
     events: Events
     broadcast: Broadcast
+    traffic: Counter[tuple[str, str]]  # bytes, by way and direction
     voice: Voice | None  # None: the session's speech comes from elsewhere
 
     @property
@@ -93,10 +94,13 @@ class Stream:
 
     def next(self) -> str | bytes | None:
         """What is to be sent next, or None."""
-        return self._urgent.popleft() if self._urgent else self._tape.next(self._clock.now())
+        data = self._urgent.popleft() if self._urgent else self._tape.next(self._clock.now())
+        self._host.traffic["websocket", "out"] += len(data or b"")
+        return data
 
     def take(self, data: str | bytes) -> None:
         """One message of the client. Whatever it is, it is answered and nothing is raised."""
+        self._host.traffic["websocket", "in"] += len(data)
         try:
             message = parse_client(data)
             self.received += not isinstance(message, m.UNCOUNTED)

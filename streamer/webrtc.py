@@ -94,6 +94,7 @@ class Connection:
         self.gone = asyncio.Event()
         self.sound_in: Inbound | None = None
         self.pictures_in: Inbound | None = None
+        self.carried = (0, 0)  # bytes received and sent, when datagrams were counted last
         self._candidates = 0  # that the peer named so far
         self._restarts: set[asyncio.Task[bool]] = set()
         # With no ICE server named, aiortc would ask a public one and wait 5 s where it does not answer.
@@ -184,7 +185,9 @@ class Connection:
     async def datagrams(self) -> int:
         """Datagrams received so far on all transports."""
         report = await self._connection.getStats()
-        return sum(stat.packetsReceived for stat in report.values() if stat.type == "transport")
+        transports = [stat for stat in report.values() if stat.type == "transport"]
+        self.carried = (sum(one.bytesReceived for one in transports), sum(one.bytesSent for one in transports))
+        return sum(one.packetsReceived for one in transports)
 
     async def close(self) -> None:
         """Frees sockets, threads and tasks."""

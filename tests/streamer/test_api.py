@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -48,7 +49,7 @@ def reason(body: dict[str, Any]) -> str:
 async def test_a_session_says_where_it_is_who_may_use_it_and_that_it_is_synthetic(client: Client) -> None:
     status, body, headers = await request(client, "POST", "/v1/sessions", json={})
     assert status == 201
-    assert set(body) == {"id", "state", "token", "view_token", "urls", "ice_servers", "disclosure"}
+    assert set(body) == {"id", "state", "token", "view_token", "expires_in", "urls", "ice_servers", "disclosure"}
     assert "synthetic" in body["disclosure"]
     assert len(body["id"]) >= 20
     assert headers["Location"] == body["urls"]["session"]
@@ -210,8 +211,9 @@ async def test_a_session_that_would_break_the_others_is_refused_with_the_reason(
         assert (status, headers["Retry-After"]) == (503, "10")
         assert "the engine" in reason(answer)
         models.streams[0].cost = 0.0
-        await asyncio.sleep(5)
-        await client.create()
+        async with asyncio.timeout(60):  # a busy machine takes long to catch up
+            while (await request(client, "POST", "/v1/sessions", json={}))[0] != 201:  # noqa: ASYNC110
+                await asyncio.sleep(0.5)
 
 
 async def test_while_the_models_load_sessions_are_refused_and_readyz_says_so(config: ServerConfig) -> None:
@@ -259,8 +261,8 @@ async def test_metrics_count_sessions_and_pictures(client: Client) -> None:
     async with client.http.get(f"{client.url}/metrics") as response:
         text = await response.text()
     assert 'mytalk_sessions_ended_total{reason="deleted by its client"} 1' in text
-    on_time = next(line for line in text.splitlines() if line.startswith('mytalk_pictures_total{outcome="on_time"}'))
-    assert int(on_time.split()[-1]) >= 5
+    left = re.findall(r'^mytalk_pictures_total{outcome="(?:on_time|late|untouched)"} (\d+)$', text, re.MULTILINE)
+    assert sum(map(int, left)) >= 5
 
 
 async def test_unknown_routes_and_methods_answer_in_json(client: Client) -> None:

@@ -321,9 +321,9 @@ async def freed_soon(server: Running) -> bool:
     return True
 
 
-async def test_a_session_without_an_offer_does_not_stay(client: Client, server: Running, monkeypatch: Any) -> None:
-    monkeypatch.setattr("streamer.session.OFFER_WAIT", 10**9)
+async def test_a_session_without_an_offer_does_not_stay(client: Client, server: Running) -> None:
     session = await client.create()
+    next(iter(server.sessions.all())).idle_wait = 10**9
     await asyncio.wait_for(end_of(server, session), 4)
     assert server.sessions.ended == {"no offer came": 1}
 

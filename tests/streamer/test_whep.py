@@ -172,13 +172,13 @@ async def test_while_nobody_publishes_viewers_are_told_to_come_again(client: Cli
 
 
 async def test_a_session_of_stored_media_begins_with_its_first_viewer_and_ends_without_any(
-    client: Client, server: Running, monkeypatch: pytest.MonkeyPatch
+    client: Client, server: Running
 ) -> None:
     session = await client.create(source="portrait", speech="demo")
     viewer = await watch(client, session)
     await viewer.until(pictures=10, sounds=50)
     await loud(viewer)
-    monkeypatch.setattr("streamer.session.OFFER_WAIT", 10**9)
+    only(server).idle_wait = 10**9
     await asyncio.sleep(1.5)
     assert only(server).state == "live"
     await viewer.close()

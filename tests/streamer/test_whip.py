@@ -106,13 +106,11 @@ async def test_a_stream_that_vanishes_makes_room_for_another(client: Client, ser
         await again.stop(client, session["token"])
 
 
-async def test_a_session_that_nobody_publishes_to_any_longer_ends(
-    client: Client, server: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_session_that_nobody_publishes_to_any_longer_ends(client: Client, server: Running) -> None:
     async with published(client) as (session, obs):
         viewer = await watch(client, session)
         await viewer.until(pictures=2)
-        monkeypatch.setattr("streamer.session.OFFER_WAIT", 10**9)
+        server.sessions.all()[0].idle_wait = 10**9
         await obs.stop(client, session["token"])
         await eventually(lambda: not server.sessions.all(), seconds=20)
         assert server.sessions.ended == {"nobody published or watched any longer": 1}

@@ -1,0 +1,135 @@
+"""What holds for every request, whichever route it takes: who may ask, how long a body may take, how failures are told,
+and what is logged and counted of it. The log names the route and the session, never the query, headers or bodies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+
+from aiohttp import typedefs, web
+
+from mytalk.errors import MyTalkError
+from streamer import logs
+from streamer.access import Access
+from streamer.clock import MILLISECOND_NS, Clock
+from streamer.config import ServerConfig
+from streamer.errors import ForbiddenError, TooLargeError, TooSlowError
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 64 * 1024
+"""Bytes of a request's body; a browser's offer takes about 8 000."""
+
+BODY_WAIT = 10.0
+"""Seconds that a body may take to arrive."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_POLICY = "default-src 'self'; media-src 'self' blob:; img-src 'self' blob:; frame-ancestors 'none'"
+"""What the page may load. A picture that was chosen is a ``blob:`` to the browser, and so is Media Source, which plays
+the fragmented MP4 of the WebSocket."""
+
+_HERE = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE | re.ASCII)
+_SESSION_ID = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)
+
+
+class Middleware:
+    """The rules of one server. ``served`` counts answers by method, route and status."""
+
+    def __init__(self, access: Access, config: ServerConfig, clock: Clock) -> None:
+        self.served: Counter[tuple[str, str, int]] = Counter()
+        self._access = access
+        self._clock = clock
+        self._only_here = config.is_local and config.keys is None and not config.allow_anyone
+
+    def all(self) -> list[typedefs.Middleware]:
+        """The outermost first."""
+        return [self._noted, _headers, _failures, self._admitted]
+
+    @web.middleware
+    async def _noted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        session = request.match_info.get("id", "")
+        with logs.of_session(session) if _SESSION_ID.fullmatch(session) else nullcontext():
+            began = self._clock.now()
+            response = await handler(request)
+            route = _route(request)
+            took = (self._clock.now() - began) // MILLISECOND_NS
+            self.served[_method(request), route, response.status] += 1
+            data = {"method": _method(request), "route": route, "status": response.status, "ms": took}
+            log.info("request", extra={"data": data})
+            return response
+
+    @web.middleware
+    async def _admitted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self._only_here and _HERE.fullmatch(request.host) is None:  # a name that leads here (DNS rebinding)
+            raise ForbiddenError("this server is for its own machine (ask for localhost, or start it with --keys)")
+        self._access.admit(request)
+        if request.body_exists and request.content_type != "multipart/form-data":  # which has bounds of its own
+            try:
+                async with asyncio.timeout(BODY_WAIT):
+                    await request.read()
+            except TimeoutError:
+                raise TooSlowError(f"the body did not come within {BODY_WAIT:.0f} s (send it at once)") from None
+        return await handler(request)
+
+
+@web.middleware
+async def _failures(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every failure is JSON with a reason; one that nobody foresaw is logged, and says nothing of the inside."""
+    try:
+        return await handler(request)
+    except web.HTTPRequestEntityTooLarge:
+        error = TooLargeError(f"the body is over {MAX_BODY} bytes (send less)")
+        return _error(error.http_status, error.code, str(error))
+    except web.HTTPException as error:
+        return _error(error.status, error.reason.lower().replace(" ", "_"), error.reason, _allowed(error))
+    except MyTalkError as error:
+        return _told(error)
+    except Exception:
+        log.exception("%s %s failed", _method(request), _route(request))
+        return _error(500, "internal", "the server failed at this request; its log says why")
+
+
+@web.middleware
+async def _headers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    response = await handler(request)
+    if not response.prepared:
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Content-Security-Policy"] = _POLICY
+        response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def _told(error: MyTalkError) -> web.Response:
+    code = getattr(error, "code", "failed")
+    headers = {}
+    if error.http_status == 401:
+        headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if code == "expired" else "Bearer"
+    if (retry_after := getattr(error, "retry_after", None)) is not None:
+        headers["Retry-After"] = str(retry_after)
+    response = _error(error.http_status, code, str(error), headers)
+    if isinstance(error, TooSlowError):
+        response.force_close()  # the rest of the body may still come
+    return response
+
+
+def _error(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> web.Response:
+    return web.json_response({"error": {"code": code, "message": message}}, status=status, headers=headers)
+
+
+def _allowed(error: web.HTTPException) -> dict[str, str]:
+    return {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+
+
+def _route(request: web.Request) -> str:
+    """The path's pattern: of the path itself, anybody may write anything."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "none"
+
+
+def _method(request: web.Request) -> str:
+    return request.method if request.method in ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "PUT") else "other"

@@ -1,0 +1,65 @@
+"""How much a caller has used: requests a minute, and seconds of sessions within a day. Sans-IO.
+
+Kept in memory: a server that starts again has forgotten it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+
+from streamer.clock import SECOND_NS
+from streamer.config import DAY
+
+MOST_CALLERS = 10_000
+"""Callers that are remembered. Full: the one heard least lately is forgotten, and begins with a whole minute's."""
+
+_HOUR = 3600 * SECOND_NS
+
+
+class RequestBudget:
+    """Token buckets, one a caller: a minute's requests may come at once, further ones as time passes.
+
+    >>> budget = RequestBudget()
+    >>> [budget.wait("10.0.0.1", a_minute=2, now=0) for _ in range(3)]
+    [0, 0, 30]
+    >>> budget.wait("10.0.0.1", a_minute=2, now=30 * SECOND_NS)
+    0
+    """
+
+    def __init__(self) -> None:
+        self._buckets: OrderedDict[str, tuple[int, float]] = OrderedDict()  # when seen, and requests left then
+
+    def wait(self, caller: str, a_minute: int, now: int) -> int:
+        """Counts one request; 0 where it may be served, otherwise the seconds after which it may come again."""
+        if not a_minute:
+            return 0
+        seen, left = self._buckets.pop(caller, (now, float(a_minute)))
+        left = min(a_minute, left + (now - seen) * a_minute / (60 * SECOND_NS))
+        served = left >= 1
+        self._buckets[caller] = (now, left - served)
+        if len(self._buckets) > MOST_CALLERS:
+            self._buckets.popitem(last=False)
+        return 0 if served else max(1, -int(-(1 - left) * 60 // a_minute))
+
+
+class SecondsUsed:
+    """Seconds of sessions that have ended within the last day, by key; to the hour."""
+
+    def __init__(self) -> None:
+        self._used: dict[str, deque[tuple[int, float]]] = {}  # hour, seconds
+
+    def add(self, key_id: str, seconds: float, now: int) -> None:
+        """A session of that key lasted so long, and ended now."""
+        hours = self._used.setdefault(key_id, deque())
+        hour = now // _HOUR
+        if hours and hours[-1][0] == hour:
+            hours[-1] = (hour, hours[-1][1] + seconds)
+        else:
+            hours.append((hour, seconds))
+
+    def of(self, key_id: str, now: int) -> float:
+        """What that key has used."""
+        hours = self._used.get(key_id, deque())
+        while hours and hours[0][0] <= now // _HOUR - DAY // 3600:
+            hours.popleft()
+        return sum(seconds for _, seconds in hours)
