@@ -94,6 +94,7 @@ class LipSyncStream:
         profile = PROFILES[options.profile]
         self.latency = (profile.hop + profile.lookahead) * FRAME_SAMPLES
         self.mouth_opening = options.mouth_opening  # of the motion to come; may be set at any time
+        self.on_silence = options.on_silence  # likewise, of the pictures to come
         self.speech_samples = 0
         self._model = motion
         self._options = options
@@ -284,7 +285,7 @@ class LipSyncStream:
         """Fades in after the face has come back, and out before it goes."""
         ahead = next((i for i, w in enumerate(self._waiting) if w.face is None), FADE_FRAMES)
         shown = min(1.0, waiting.since_found / FADE_FRAMES, (ahead + 1) / FADE_FRAMES)
-        return shown if self._options.on_silence == "close" else min(shown, self._voice_at(waiting.frame.at))
+        return shown if self.on_silence == "close" else min(shown, self._voice_at(waiting.frame.at))
 
     def _voice_at(self, at: int) -> float:
         """Whether somebody speaks at media time ``at``, after its shape was asked for: 0..1."""

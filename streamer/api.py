@@ -62,8 +62,8 @@ class Api:
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/", _file(PAGE / "index.html"))
-        for name in ("page.css", "page.js", "icon.svg"):
-            app.router.add_get(f"/{name}", _file(PAGE / name))
+        for path in PAGE.iterdir():
+            app.router.add_get(f"/{path.name}", _file(path))
         app.router.add_get("/portrait", _file(self._config.portrait_path))
         return app
 

@@ -171,7 +171,7 @@ class Live:
             self._events.add("session.updated", face=face)
 
     def adjust(self, options: SessionOptions) -> None:
-        """Takes other values of what can be changed live: steps, mouth opening and the face that speaks."""
+        """Takes other values of what can be changed live (:mod:`streamer.controls`)."""
         self._options = options
         if self._began.is_set():
             self._place.adjust(options)

@@ -32,6 +32,10 @@ PROBES = ("/healthz", "/readyz", "/metrics")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+_POLICY = "default-src 'self'; media-src 'self' blob:; img-src 'self' blob:; frame-ancestors 'none'"
+"""What the page may load. A picture that was chosen is a ``blob:`` to the browser, and so is Media Source, which plays
+the fragmented MP4 of the WebSocket."""
+
 _HERE = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE | re.ASCII)
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)
 
@@ -98,7 +102,7 @@ async def _headers(request: web.Request, handler: Handler) -> web.StreamResponse
     response = await handler(request)
     if not response.prepared:
         response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Content-Security-Policy"] = "default-src 'self'; frame-ancestors 'none'"
+        response.headers["Content-Security-Policy"] = _POLICY
         response.headers["Referrer-Policy"] = "no-referrer"
     return response
 

@@ -99,13 +99,14 @@ class Place:
             self._seat.face = face
 
     def adjust(self, options: SessionOptions) -> None:
-        """Takes other steps, another mouth opening and another face from the next window on."""
+        """Takes other values of what can be changed live, from the next window on."""
         self._options = options
         self._steps = options.steps or self._engine.steps
         self._face = options.face
         if self._seat is not None:
             self._seat.steps = self._steps_of(self._ladder.rung)
             self._seat.mouth_opening = options.mouth_opening
+            self._seat.on_silence = options.on_silence
             self._seat.face = options.face
 
     def clear(self, first_left: int) -> None:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,7 @@ class LipSync(Protocol):
     latency: int
     steps: int
     mouth_opening: float
+    on_silence: Literal["close", "passthrough"]
     face: Choice
 
     @property
@@ -107,6 +108,7 @@ class Seat:
         self.dropped = 0  # pictures that found no room
         self.steps: int | None = None  # sampling steps from the next job on; None: what the stream began with
         self.mouth_opening: float | None = None  # likewise
+        self.on_silence: Literal["close", "passthrough"] | None = None  # likewise
         self.face: Choice | None = None  # which one speaks from the next job on; None: as the stream began
         self.half_rate = False  # every second picture is left out
         self.left_out = 0  # pictures, by half_rate
@@ -293,6 +295,8 @@ class Seat:
             stream.steps = self.steps
         if self.mouth_opening is not None:
             stream.mouth_opening = self.mouth_opening
+        if self.on_silence is not None:
+            stream.on_silence = self.on_silence
         if self.face is not None and self.face != stream.face:
             stream.face = self.face
         if self._held_until:

@@ -240,14 +240,15 @@ class PictureTimeline:
         self.late = 0  # pictures that came after a later one was placed
         self._origin = origin
         self._offset: int | None = None  # media time - track time
-        self._wanted: int | None = None  # the offset that the sender's reports ask for
+        self._wanted: int | None = None  # the offset that it moves to
+        self._reported = False  # whether that is what the sender's reports ask for
         self._last = -1
         self._reckoning = Reckoning(EARLY)
 
     def align(self, offset: int) -> None:
         """Takes the offset (media time minus track time) that the sender's reports show, and moves there slowly."""
         if self._offset is not None and abs(offset - self._offset) * SAMPLE_NS <= JUMP:
-            self._wanted = offset
+            self._wanted, self._reported = offset, True
 
     def place(self, pts: int, time_base: Fraction, now: int) -> int | None:
         """Media time of a picture that arrived now; None where its place has been taken already."""
@@ -256,10 +257,12 @@ class PictureTimeline:
         if self._offset is None:
             self._offset = arrived - track
         shift = self._reckoning.shift((arrived - track - self._offset) * SAMPLE_NS, now)
-        if self._wanted is not None and abs(shift) <= EARLY:
-            self._offset += max(-_SLEW, min(_SLEW, self._wanted - self._offset))
-        elif shift:
+        if abs(shift) > EARLY:
             self._offset, self._wanted = self._offset + shift // SAMPLE_NS, None
+        elif shift and not (self._reported and self._wanted is not None):
+            self._wanted, self._reported = self._offset + shift // SAMPLE_NS, False
+        if self._wanted is not None:
+            self._offset += max(-_SLEW, min(_SLEW, self._wanted - self._offset))
         return self._put(track + self._offset)
 
     def restart(self) -> None:

@@ -15,6 +15,7 @@ QUIETEST, LOUDEST_FLOOR = -75.0, -42.0  # dB of full scale between which the flo
 RISE = 0.06  # dB a frame by which the floor climbs towards steady noise
 FALL = 0.08  # dB a frame by which the peak is forgotten
 QUIETEST_PEAK = -38.0
+USUAL_PEAK = -22.0  # dB of full scale: speech, until some has been heard; a room before it is not taken for speech
 ANTICIPATION = 2  # frames before speech from which the mouth may move: lips lead the sound
 HOLD = 4  # frames after the last loud one in which the mouth may still move
 RESTED = 2  # frames at rest that are no pause for breath: lips stay together until the sound is there
@@ -26,7 +27,7 @@ class SilenceGate:
     """Turns levels in dB into a share 0..1 of motion to keep, one a motion frame, in order."""
 
     floor: float = -60.0
-    peak: float = QUIETEST_PEAK
+    peak: float = USUAL_PEAK
     share: float = 0.0
     ready: bool = False  # whether the mouth leaves a long rest for speech that comes, and none is heard yet
     _rested: int = 0  # frames at rest without a break

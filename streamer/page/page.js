@@ -1,182 +1,242 @@
-// One call: make a session, connect, show both sides, end it. No build, no dependencies.
+// The page: what is chosen, the buttons, and what is said of the show under way.
 
-const byId = (id) => document.getElementById(id);
-const form = byId("setup");
-const POLL_MS = 1000;
-const GATHER_MS = 1500; // ICE candidates that take longer are not waited for
+import { NotAuthorizedError } from "/mytalk-client.js";
+import { Figures } from "./figures.js";
+import { Show } from "./show.js";
 
-let current = null; // the call under way
-let attempt = 0; // counts starts and stops: a start that was overtaken by a stop goes no further
+const EVENTS_SHOWN = 50;
+const SLIDE_MS = 120; // between two changes of a control while its slider moves
 
-class Call {
-  constructor(session) {
-    this.session = session;
-    this.headers = { Authorization: `Bearer ${session.token}` };
-    this.connection = null;
-    this.camera = null;
-    this.timer = 0;
-  }
+/** What a busy server has given up. @type {Record<string, string>} */
+const RUNGS = {
+  fewer_steps: "fewer sampling steps",
+  half_rate: "every second picture is made",
+  untouched: "pictures pass as they came",
+};
 
-  async connect(camera) {
-    this.camera = camera;
-    const iceServers = this.session.ice_servers;
-    const connection = new RTCPeerConnection({ iceServers });
-    this.connection = connection;
-    const result = new MediaStream();
-    byId("result").srcObject = result;
-    connection.ontrack = ({ track }) => result.addTrack(track);
-    connection.onconnectionstatechange = () => {
-      if (connection.connectionState === "failed") finish("The connection failed: is UDP blocked on the way?", true);
-    };
-    const sent = camera ? camera.getTracks() : [];
-    for (const track of sent) connection.addTrack(track, camera);
-    for (const kind of ["audio", "video"]) {
-      if (!sent.some((track) => track.kind === kind)) connection.addTransceiver(kind, { direction: "recvonly" });
-    }
-    await connection.setLocalDescription();
-    await gathered(connection);
-    const { type, sdp } = connection.localDescription;
-    const answer = await ask("POST", this.session.urls.webrtc, { type, sdp }, this.headers);
-    await connection.setRemoteDescription(answer);
-    this.timer = setInterval(() => this.look().catch((error) => finish(error.message, true)), POLL_MS);
-  }
+const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const form = /** @type {HTMLFormElement} */ (byId("setup"));
+const result = /** @type {HTMLVideoElement} */ (byId("result"));
+const canvas = /** @type {HTMLCanvasElement} */ (byId("canvas"));
+const camera = /** @type {HTMLVideoElement} */ (byId("camera"));
+const file = /** @type {HTMLInputElement} */ (byId("file"));
+const picture = /** @type {HTMLInputElement} */ (byId("picture"));
+const portrait = /** @type {HTMLImageElement} */ (byId("portrait"));
+const button = (/** @type {string} */ id) => /** @type {HTMLButtonElement} */ (byId(id));
+const buttons = { start: button("start"), stop: button("stop"), interrupt: button("interrupt"), again: button("again") };
+const sliders = /** @type {HTMLInputElement[]} */ ([...byId("controls").querySelectorAll("input")]);
+const figures = new Figures(say);
 
-  // Asks the server how the session does, and the browser how long it waits before it plays.
-  async look() {
-    const now = await ask("GET", this.session.urls.session, undefined, this.headers);
-    if (current !== this) return;
-    byId("session").textContent = now.state;
-    if (now.untouched_because) say(`The picture comes back untouched: ${now.untouched_because}`, true);
-    const pictures = now.stats.pictures;
-    if (!pictures) return;
-    const shown = pictures.on_time + pictures.late + pictures.untouched;
-    byId("pictures").textContent = shown.toLocaleString();
-    byId("late").textContent = `${pictures.late} / ${pictures.overtaken + pictures.dropped}`;
-    byId("latency").textContent = `about ${Math.round(now.stats.delay_ms + (await this.playout()))} ms`;
-  }
+/** @type {Show | null} */
+let current = null;
 
-  async playout() {
-    let waited = 0;
-    let trip = 0;
-    for (const stat of (await this.connection.getStats()).values()) {
-      if (stat.type === "inbound-rtp" && stat.kind === "video" && stat.jitterBufferEmittedCount) {
-        waited = (1000 * stat.jitterBufferDelay) / stat.jitterBufferEmittedCount;
-      }
-      if (stat.type === "candidate-pair" && stat.nominated) trip = 1000 * (stat.currentRoundTripTime ?? 0);
-    }
-    return waited + trip;
-  }
-
-  end() {
-    clearInterval(this.timer);
-    for (const track of this.camera?.getTracks() ?? []) track.stop();
-    // The session first: closing the connection ends it too, and then there would be nothing to delete.
-    const deleted = fetch(this.session.urls.session, { method: "DELETE", headers: this.headers, keepalive: true });
-    deleted.catch(() => {}).finally(() => this.connection?.close());
-  }
-}
-
-async function ask(method, url, body, headers = {}) {
-  const given = body === undefined ? {} : { body: JSON.stringify(body) };
-  const types = body === undefined ? {} : { "Content-Type": "application/json" };
-  const response = await fetch(url, { method, headers: { ...types, ...headers }, ...given });
-  const answer = await response.json();
-  if (response.ok) return answer;
-  if (response.status === 404 && method === "GET") throw new Error("The session has ended.");
-  const error = new Error(answer.error?.message ?? response.statusText);
-  error.again = response.status === 503 ? Number(response.headers.get("Retry-After")) : 0;
-  throw error;
-}
-
-// Makes the session; while the server still loads its models, waits and asks again.
-async function makeSession(options, wanted) {
-  for (let tries = 0; ; tries += 1) {
-    try {
-      return await ask("POST", "/v1/sessions", options);
-    } catch (error) {
-      if (!error.again || error.again > 5 || tries > 30 || !wanted()) throw error;
-      say(`Waiting: ${error.message}`);
-      await new Promise((resolve) => setTimeout(resolve, 1000 * error.again));
-    }
-  }
-}
-
-function gathered(connection) {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, GATHER_MS);
-    const check = () => {
-      if (connection.iceGatheringState !== "complete") return;
-      clearTimeout(timer);
-      resolve();
-    };
-    connection.onicegatheringstatechange = check;
-    check();
-  });
-}
+// --- a show
 
 async function start() {
-  const chosen = Object.fromEntries(new FormData(form));
-  const wants = { video: chosen.source === "live", audio: chosen.speech === "live" };
-  chosen.mouth_opening = Number(chosen.mouth_opening);
+  const chosen = /** @type {any} */ (Object.fromEntries(new FormData(form)));
+  const controls = Object.fromEntries(sliders.filter(isMoved).map((slider) => [slider.name, Number(slider.value)]));
+  const key = /** @type {HTMLInputElement} */ (byId("key")).value;
+  const files = { file: file.files?.[0] ?? null, picture: picture.files?.[0] ?? null };
+  const choices = { ...chosen, ...files, controls, key };
+  const show = new Show(choices, { result, canvas, preview, say });
+  current = show;
   busy(true);
-  const mine = ++attempt;
-  let camera = null;
+  canvas.hidden = true;
+  result.hidden = false;
   try {
-    if (wants.video || wants.audio) {
-      say("Asking for your camera or microphone …");
-      const size = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 25 } };
-      if (!navigator.mediaDevices) throw new Error("Cameras need https:// or localhost in the address.");
-      camera = await navigator.mediaDevices.getUserMedia({ audio: wants.audio, video: wants.video && size });
-    }
-    preview(wants.video ? camera : null);
-    say("Connecting …");
-    const session = await makeSession(chosen, () => mine === attempt);
-    if (mine !== attempt) return new Call(session).end();
-    current = new Call(session);
-    byId("state").title = session.disclosure;
-    await current.connect(camera);
+    await show.begin();
+    if (show !== current) return;
+    listen(show);
+    figures.watch(show);
+    buttons.interrupt.disabled = false;
+    byId("disclosure").textContent = show.session?.disclosure ?? "";
+    if (choices.way === "websocket") say("Live.");
+    if (choices.voice === "file") void sayFile(show);
+    const why = await show.over();
+    if (show === current) finish(why instanceof Error ? why.message : `The session has ended: ${why ?? ""}`, true);
   } catch (error) {
-    if (mine === attempt) finish(error.message, true);
-  } finally {
-    if (mine !== attempt) for (const track of camera?.getTracks() ?? []) track.stop();
+    if (show === current) fail(/** @type {Error} */ (error));
   }
 }
 
-function preview(stream) {
-  byId("camera").srcObject = stream;
-  byId("camera").hidden = !stream;
-  byId("portrait").hidden = Boolean(stream);
+/** @param {Error} error */
+function fail(error) {
+  if (error instanceof NotAuthorizedError) {
+    byId("key-row").hidden = false;
+    finish("This server wants a key.", true);
+    byId("key").focus();
+    return;
+  }
+  finish(error.message, true);
 }
 
+/** @param {Show} show */
+async function sayFile(show) {
+  buttons.again.hidden = false;
+  buttons.again.disabled = true;
+  try {
+    const interrupted = await show.sayFile();
+    if (show === current) say(interrupted ? "Interrupted." : "The file has been said.");
+  } catch {
+    // The stream is over: `over` says why.
+  }
+  buttons.again.disabled = show !== current;
+}
+
+async function interrupt() {
+  try {
+    const heard = await current?.stream?.clear();
+    if (heard) say(heard.interrupted ? `Interrupted after ${(heard.position / 16_000).toFixed(1)} s.` : "Nothing was being said.");
+  } catch (error) {
+    if (current) say(/** @type {Error} */ (error).message, true);
+  }
+}
+
+/**
+ * @param {string} message
+ * @param {boolean} bad
+ */
 function finish(message, bad = false) {
-  attempt += 1;
-  current?.end();
+  const show = current;
   current = null;
-  byId("result").srcObject = null;
-  byId("session").textContent = "none";
+  show?.end();
+  figures.stop();
+  result.srcObject = null;
+  canvas.getContext("2d")?.clearRect(0, 0, canvas.width, canvas.height);
+  byId("disclosure").textContent = "";
   preview(null);
   busy(false);
   say(message, bad);
 }
 
+// --- what is shown
+
+/** @param {Show} show */
+function listen(show) {
+  const { stream } = show;
+  if (!stream) return;
+  byId("events").replaceChildren();
+  void (async () => {
+    for await (const event of stream) {
+      note(event);
+      if (event.type === "session.created") showControls(event.controls);
+      if (event.type === "session.updated" && event.controls) showControls(event.controls);
+      if (event.type === "session.updated" && event.rung) {
+        const less = event.rung === "full" ? undefined : (RUNGS[event.rung] ?? event.rung);
+        say(less === undefined ? "Live." : `The server is busy: ${less}.`, less !== undefined);
+      }
+      if (event.type === "error" && !event.fatal) say(event.message, true);
+    }
+  })().catch(() => undefined); // the stream is over: `over` says why
+  stream.on("connection", (state) => {
+    if (state === "resuming") say("The connection broke. It is made again …", true);
+    if (state === "open") say("Live.");
+  });
+}
+
+/** @param {import("/mytalk-client.js").StreamEvent} event */
+function note({ type, ...rest }) {
+  const row = document.createElement("li");
+  const name = document.createElement("code");
+  name.textContent = type;
+  row.append(name, ` ${JSON.stringify(rest)}`);
+  byId("events").prepend(row);
+  while (byId("events").children.length > EVENTS_SHOWN) byId("events").lastElementChild?.remove();
+}
+
+/** @param {Record<string, unknown>} controls */
+function showControls(controls) {
+  for (const slider of sliders) {
+    slider.disabled = !(slider.name in controls);
+    if (slider === document.activeElement || slider.disabled) continue;
+    slider.value = String(controls[slider.name]);
+    showValue(slider);
+  }
+}
+
+/** @param {HTMLInputElement} slider */
+function showValue(slider) {
+  const output = slider.parentElement?.querySelector("output");
+  if (output) output.textContent = String(Number(slider.value));
+}
+
+/** @param {HTMLInputElement} slider */
+function isMoved(slider) {
+  return slider.value !== slider.defaultValue;
+}
+
+/** @param {MediaStream | null} stream */
+function preview(stream) {
+  camera.srcObject = stream;
+  camera.hidden = !stream;
+  portrait.hidden = Boolean(stream);
+}
+
+/** The portrait on the source's side: the server's, or the person's own picture. */
+function showPortrait() {
+  const isOwn = new FormData(form).get("face") === "picture";
+  const own = isOwn ? picture.files?.[0] : undefined;
+  byId("consent").hidden = !isOwn;
+  if (portrait.src.startsWith("blob:")) URL.revokeObjectURL(portrait.src);
+  portrait.src = own ? URL.createObjectURL(own) : "/portrait";
+}
+
+/**
+ * @param {string} name
+ * @param {string} value
+ */
+function choose(name, value) {
+  const choice = form.querySelector(`[name=${name}][value=${value}]`);
+  /** @type {HTMLInputElement} */ (choice).checked = true;
+}
+
+/** @param {string} text */
 function say(text, bad = false) {
   byId("state").textContent = text;
   byId("state").classList.toggle("bad", bad);
 }
 
+/** @param {boolean} on */
 function busy(on) {
-  byId("start").disabled = on;
-  byId("stop").disabled = !on;
+  buttons.start.disabled = on;
+  buttons.stop.disabled = !on;
+  buttons.interrupt.disabled = true;
+  buttons.again.hidden = true;
   for (const fieldset of form.querySelectorAll("fieldset")) fieldset.disabled = on;
+  for (const slider of sliders) slider.disabled = false;
 }
+
+// --- what the person does
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  start();
+  void start();
 });
-byId("stop").addEventListener("click", () => {
+buttons.stop.addEventListener("click", () => {
   finish("Stopped.");
-  byId("start").focus();
+  buttons.start.focus();
 });
-byId("result").addEventListener("playing", () => current && say("Live."));
+buttons.interrupt.addEventListener("click", () => void interrupt());
+buttons.again.addEventListener("click", () => current && void sayFile(current));
+file.addEventListener("change", () => choose("voice", "file"));
+picture.addEventListener("change", () => {
+  choose("face", "picture");
+  showPortrait();
+});
+for (const choice of form.querySelectorAll("[name=face]")) choice.addEventListener("change", showPortrait);
+for (const slider of sliders) {
+  let timer = 0;
+  slider.addEventListener("input", () => {
+    showValue(slider);
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      const changed = current?.stream?.update({ controls: { [slider.name]: Number(slider.value) } });
+      changed?.catch((error) => current && say(error.message, true));
+    }, SLIDE_MS);
+  });
+}
+addEventListener("keydown", ({ key }) => {
+  if (key === "Escape" && !buttons.interrupt.disabled) void interrupt();
+});
+result.addEventListener("playing", () => current && say("Live."));
 addEventListener("pagehide", () => current?.end());

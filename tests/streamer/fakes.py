@@ -37,6 +37,7 @@ class FakeStream:
         self.cost = cost  # seconds a frame
         self.steps = 4
         self.mouth_opening = 1.0
+        self.on_silence = "close"
         self.face: Any = "largest"
         self.closed = False
         self.speech: list[NDArray[np.float32]] = []

@@ -115,6 +115,15 @@ async def numbers_seen(viewer: Viewer, different: int) -> list[int]:
     return numbers
 
 
+async def loud(viewer: Viewer) -> None:
+    """Returns once speech is heard: on a busy machine the first of it may come too late."""
+    async with asyncio.timeout(60):
+        heard = 0
+        while not any(abs(frame.to_ndarray()).max() > 3000 for _, frame in viewer.sounds[heard:]):
+            heard = len(viewer.sounds)
+            await asyncio.sleep(0.1)
+
+
 @asynccontextmanager
 async def published(client: Client, **options: object) -> AsyncIterator[tuple[dict[str, Any], Obs]]:
     """A session that OBS publishes to."""

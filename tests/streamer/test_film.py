@@ -13,7 +13,7 @@ from typing import Any
 import av
 import pytest
 from fakes import MARK, Client, eventually, number_of
-from streams import ask, published, watch
+from streams import ask, loud, published, watch
 
 from streamer.config import ServerConfig
 from streamer.server import Running
@@ -38,7 +38,7 @@ def config(config: ServerConfig, tmp_path: Path, port: int) -> ServerConfig:
 
 def look_at(target: Any) -> tuple[list[int], int, int, float]:
     """Of a film: the pictures' numbers, the brightest mouth, the loudest sample, how far apart its tracks end."""
-    numbers, bright, loud, ends = [], 0, 0, {"video": 0.0, "audio": 0.0}
+    numbers, bright, loudest, ends = [], 0, 0, {"video": 0.0, "audio": 0.0}
     x0, y0, x1, y1 = MARK
     with target if not isinstance(target, Path) else av.open(target) as film, suppress(OSError):  # RTMP's end is one
         for frame in film.decode(film.streams.video[0], film.streams.audio[0]):
@@ -48,25 +48,26 @@ def look_at(target: Any) -> tuple[list[int], int, int, float]:
                 bright = max(bright, int(rgb[y0 + 8 : y1 - 8, x0 + 8 : x1 - 8].mean()))
                 ends["video"] = frame.time
             else:
-                loud = max(loud, int(32768 * abs(frame.to_ndarray()).max()))
+                loudest = max(loudest, int(32768 * abs(frame.to_ndarray()).max()))
                 ends["audio"] = frame.time
-    return numbers, bright, loud, abs(ends["video"] - ends["audio"])
+    return numbers, bright, loudest, abs(ends["video"] - ends["audio"])
 
 
 async def test_a_recorded_session_is_a_film_when_it_has_ended(client: Client, config: ServerConfig) -> None:
     assert config.recordings is not None
     async with published(client, record=True) as (session, _):
-        viewer = await watch(client, session, "h264", sound=False)
+        viewer = await watch(client, session, "h264")
+        await loud(viewer)
         await viewer.until(pictures=75)  # 3 s
         await viewer.close()
         await ask(client, "DELETE", session["urls"]["session"], session["token"])
     [film] = config.recordings.iterdir()
     assert film.name == f"{session['id']}.mp4"
-    numbers, bright, loud, apart = await asyncio.to_thread(look_at, film)
+    numbers, bright, loudest, apart = await asyncio.to_thread(look_at, film)
     assert len(numbers) > 40
     assert numbers == sorted(numbers)
     assert bright > 240
-    assert loud > 3000
+    assert loudest > 3000
     assert apart < 1
     with av.open(film) as opened:
         assert [stream.codec_context.name for stream in opened.streams] == ["h264", "aac"]
@@ -96,14 +97,15 @@ async def test_a_pushed_session_arrives_at_a_streaming_server(client: Client, po
     await asyncio.sleep(1)  # the listener listens
     async with published(client, push=url) as (session, _):
         viewer = await watch(client, session)
+        await loud(viewer)
         await viewer.until(pictures=125)
         await viewer.close()
         await ask(client, "DELETE", session["urls"]["session"], session["token"])
-    numbers, bright, loud, _ = await asyncio.wait_for(received, 60)
+    numbers, bright, loudest, _ = await asyncio.wait_for(received, 60)
     assert len(numbers) > 50
     assert numbers == sorted(numbers)
     assert bright > 240
-    assert loud > 3000
+    assert loudest > 3000
 
 
 async def test_a_push_that_fails_is_told_without_its_key_and_the_session_goes_on(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from browser import CHROMIUM, chromium
-from fakes import FakeModels, babble, numbered, write_wav
+from browser import CHROMIUM, Page, chromium
+from fakes import FakeModels, babble, eventually, numbered, write_wav
 
 from mytalk.face import FaceTracker
 from mytalk.face.landmarks import LIPS
@@ -21,21 +22,23 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (install the package chromium)"),
 ]
 
+ASTRONAUT = Path(str(files("mytalk"))) / "assets" / "astronaut.png"
+
 PLAYING = "document.getElementById('result').currentTime > 1.5 && document.getElementById('result').videoWidth > 0"
 
-# Mean brightness of a box of the result, given in shares of its width and height.
-LOOK = """(() => {
-  const video = document.getElementById('result');
+# Mean brightness of a box of what a video or a canvas shows, given in shares of its width and height.
+LOOK = """((id, ...shares) => {
+  const shown = document.getElementById(id);
   const canvas = document.createElement('canvas');
-  canvas.width = video.videoWidth; canvas.height = video.videoHeight;
+  canvas.width = shown.videoWidth || shown.width; canvas.height = shown.videoHeight || shown.height;
   const brush = canvas.getContext('2d');
-  brush.drawImage(video, 0, 0);
-  const box = [%s].map((share, i) => Math.round(share * (i %% 2 ? canvas.height : canvas.width)));
+  brush.drawImage(shown, 0, 0);
+  const box = shares.map((share, i) => Math.round(share * (i %% 2 ? canvas.height : canvas.width)));
   const data = brush.getImageData(...box).data;
   let sum = 0;
   for (let i = 0; i < data.length; i += 4) sum += data[i + 1];
   return sum / (data.length / 4);
-})()"""
+})(%s)"""
 
 LOUDNESS = """new Promise((resolve) => {
   const context = new AudioContext();
@@ -54,15 +57,17 @@ LOUDNESS = """new Promise((resolve) => {
 async def test_the_portrait_speaks_by_keyboard_alone(server: Running, tmp_path: Path) -> None:
     async with chromium(tmp_path) as page:
         await page.open(server.url)
-        for _ in range(5):
+        for _ in range(7):
             await page.press("Tab")
         assert await page.run("document.activeElement.id") == "start"
         await page.press("Enter")
         await page.until(PLAYING)
-        assert await page.run(LOOK % "0.2, 0.2, 0.1, 0.1") > 220  # the fake models' white mouth
+        assert await page.run(LOOK % "'result', 0.2, 0.2, 0.1, 0.1") > 220  # the fake models' white mouth
         assert await page.run(LOUDNESS) > 0.02
         await page.until("document.getElementById('latency').textContent.includes('ms')")
+        await page.until("document.getElementById('skew').textContent !== '–'")
         assert await page.run("document.getElementById('state').textContent") == "Live."
+        assert "synthetic" in await page.run("document.getElementById('disclosure').textContent")
         await page.screenshot(tmp_path / "speaking.png")
         await page.press("Tab")
         assert await page.run("document.activeElement.id") == "stop"
@@ -79,11 +84,10 @@ async def test_camera_and_microphone_come_back_dubbed(server: Running, tmp_path:
     flags = (f"--use-file-for-fake-video-capture={film}", f"--use-file-for-fake-audio-capture={sound}")
     async with chromium(tmp_path, *flags) as page:
         await page.open(server.url)
-        await page.run("document.querySelector('[name=source][value=live]').click()")
-        await page.run("document.querySelector('[name=speech][value=live]').click()")
+        await choose(page, face="camera", voice="microphone")
         await page.run("document.getElementById('start').click()")
         await page.until(PLAYING)
-        assert await page.run(LOOK % "0.07, 0.1, 0.05, 0.05") > 220
+        assert await page.run(LOOK % "'result', 0.07, 0.1, 0.05, 0.05") > 220
         assert await page.run(LOUDNESS) > 0.02
         assert await page.run("document.getElementById('camera').videoWidth") > 0
         await page.screenshot(tmp_path / "camera.png")
@@ -91,6 +95,98 @@ async def test_camera_and_microphone_come_back_dubbed(server: Running, tmp_path:
         assert models.streams[0].tracked > 10
         await page.call("Page.navigate", url="about:blank")  # the tab goes elsewhere: its session ends at once
         await ended(server)
+
+
+async def test_a_microphone_goes_by_the_websocket_to_a_portrait(
+    server: Running, tmp_path: Path, models: FakeModels
+) -> None:
+    sound = tmp_path / "microphone.wav"
+    write_wav(sound, babble(4.0))
+    async with chromium(tmp_path, f"--use-file-for-fake-audio-capture={sound}") as page:
+        await page.open(server.url)
+        await choose(page, voice="microphone")
+        await page.run("document.getElementById('start').click()")
+        await page.until(PLAYING)
+        assert await page.run(LOUDNESS) > 0.02
+        await page.until("document.getElementById('events').textContent.includes('playback.started')")
+        assert page.complaints == []
+    heard = np.concatenate(models.streams[0].speech)
+    assert np.abs(heard).max() > 0.1
+
+
+async def test_a_file_is_said_interrupted_and_said_again_by_the_websocket_alone(
+    server: Running, tmp_path: Path, models: FakeModels
+) -> None:
+    speech = tmp_path / "speech.wav"
+    write_wav(speech, babble(3.0))
+    async with chromium(tmp_path) as page:
+        await page.open(server.url)
+        await page.choose_file("#file", speech)
+        await choose(page, way="websocket")
+        await page.run("document.getElementById('start').click()")
+        await page.until("document.getElementById('canvas').width === 256")
+        await page.until(f"""{LOOK % "'canvas', 0.2, 0.2, 0.1, 0.1"} > 220""")
+        await page.until("document.getElementById('events').textContent.includes('playback.started')")
+        await page.press("Escape")
+        await page.until("document.getElementById('state').textContent.startsWith('Interrupted')")
+        await page.until("!document.getElementById('again').disabled")
+        await page.run("document.getElementById('again').click()")
+        await page.until("document.getElementById('state').textContent === 'The file has been said.'")
+        for figure in ("latency", "skew"):
+            await page.until(f"document.getElementById('{figure}').textContent !== '–'")
+        await page.screenshot(tmp_path / "websocket.png")
+        assert page.complaints == []
+        assert await page.run("performance.getEntriesByType('resource').every(({ name }) => !name.includes('whep'))")
+
+
+async def test_a_camera_is_dubbed_with_a_file(server: Running, tmp_path: Path, models: FakeModels) -> None:
+    film, speech = tmp_path / "camera.mjpeg", tmp_path / "speech.wav"
+    write_film(film)
+    write_wav(speech, babble(3.0))
+    async with chromium(tmp_path, f"--use-file-for-fake-video-capture={film}") as page:
+        await page.open(server.url)
+        await page.choose_file("#file", speech)
+        await choose(page, face="camera")
+        await page.run("document.getElementById('start').click()")
+        await page.until(PLAYING)
+        assert await page.run(LOOK % "'result', 0.07, 0.1, 0.05, 0.05") > 220
+        await page.until("document.getElementById('state').textContent === 'The file has been said.'")
+        assert page.complaints == []
+        assert models.streams[0].tracked > 10
+        await page.run("document.getElementById('stop').click()")
+        await ended(server)
+
+
+async def test_a_picture_of_ones_own_speaks_with_consent(server: Running, tmp_path: Path) -> None:
+    async with chromium(tmp_path) as page:
+        await page.open(server.url)
+        await page.choose_file("#picture", ASTRONAUT)
+        assert not await page.run("document.getElementById('consent').hidden")
+        await page.run("document.querySelector('[name=who]').value = 'Jane Doe'")
+        await page.until("document.getElementById('portrait').naturalWidth === 512")
+        await page.run("document.getElementById('start').click()")
+        await page.until(PLAYING)
+        assert await page.run("document.getElementById('result').videoWidth") == 512
+        assert await page.run(LOOK % "'result', 0.1, 0.1, 0.05, 0.05") > 220
+        [session] = server.sessions.all()
+        assert session.consent is not None
+        assert session.consent.who == "Jane Doe"
+        assert page.complaints == []
+
+
+async def test_sliders_change_the_session_that_is_live(server: Running, tmp_path: Path) -> None:
+    async with chromium(tmp_path) as page:
+        await page.open(server.url)
+        await page.run("document.getElementById('start').click()")
+        await page.until(PLAYING)
+        await page.run("document.querySelector('[name=mouth_opening]').focus()")
+        for _ in range(4):
+            await page.press("ArrowRight")
+        [session] = server.sessions.all()
+        await eventually(lambda: session.options.mouth_opening == 1.2, seconds=10)
+        shown = "document.querySelector('[name=mouth_opening] + output').textContent"
+        assert await page.run(shown) == "1.2"
+        assert page.complaints == []
 
 
 async def test_a_full_server_is_told_to_the_person(server: Running, tmp_path: Path) -> None:
@@ -119,8 +215,20 @@ async def test_the_page_fits_a_phone_dark_and_light(server: Running, tmp_path: P
         ]
         assert (back < ink) == (scheme == "dark")
         assert abs(back - ink) > 150
+        await page.run("document.getElementById('start').click()")
+        await page.until(PLAYING)
+        assert await page.run("document.documentElement.scrollWidth") <= 360
         await page.screenshot(tmp_path / f"phone-{scheme}.png")
         assert page.complaints == []
+
+
+async def choose(page: Page, **choices: str) -> None:
+    """As a click on each of the form's choices."""
+    for name, value in choices.items():
+        await page.run(f"""(() => {{
+          const choice = document.querySelector('[name={name}][value={value}], select[name={name}]');
+          if (choice.type === 'radio') choice.click(); else choice.value = '{value}';
+        }})()""")
 
 
 async def ended(server: Running) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import numpy as np
 import pytest
 from aiortc import RTCPeerConnection
 from aiortc.jitterbuffer import JitterFrame
@@ -40,6 +41,19 @@ def test_a_lost_packet_costs_no_delay_afterwards() -> None:
     assert fed(buffer, [rtp(n, n) for n in range(100) if n not in (10, 40, 41)]) == [
         n for n in range(100 - SPEECH_DEPTH) if n not in (10, 40, 41)
     ]
+
+
+def test_after_five_seconds_of_loss_speech_is_as_late_as_before_at_once() -> None:
+    """One packet in ten is lost, some in a row, among late ones; what comes then is held for two packets, as ever."""
+    rng = np.random.default_rng(2)
+    buffer, late = SpeechBuffer(), {}
+    order = [n if not 250 <= n < 500 or rng.random() > 0.1 else None for n in range(800)]
+    for n, came in enumerate(order):
+        if came is not None:
+            late |= {timestamp: n - timestamp for timestamp in fed(buffer, [rtp(came, came)])}
+    assert max(late.values()) <= SPEECH_DEPTH + 3
+    assert {late[n] for n in range(510, 790)} == {SPEECH_DEPTH}
+    assert list(late) == sorted(late)
 
 
 def test_packets_that_swapped_places_come_out_in_order() -> None:

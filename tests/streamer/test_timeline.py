@@ -187,6 +187,19 @@ def test_pictures_keep_their_intervals_and_always_grow() -> None:
     assert timeline.late == 1
 
 
+@pytest.mark.parametrize("ppm", [-200, 200])
+def test_a_camera_whose_clock_drifts_is_followed_without_a_jump(ppm: int) -> None:
+    timeline = PictureTimeline(origin=0)
+    ats, behind = [], []
+    for i in range(25 * 1200):  # twenty minutes, without a report
+        now = i * 40 * MILLISECOND_NS * 1_000_000 // (1_000_000 + ppm)
+        ats.append(timeline.place(i * 3600, TICKS, now))
+        behind.append(now * 16 // MILLISECOND_NS - (ats[-1] or 0))
+    steps = np.diff(ats)
+    assert 640 - 81 <= steps.min() <= steps.max() <= 640 + 81
+    assert max(behind) - min(behind) < 60 * 16
+
+
 def test_a_frozen_camera_is_held_until_it_returns() -> None:
     timeline = PictureTimeline(origin=0)
     assert timeline.place(0, TICKS, 0) == 0

@@ -320,15 +320,20 @@ async def test_a_message_over_the_limit_closes_with_1009(client: Client) -> None
 
 async def test_controls_change_what_the_engine_does_and_are_events(client: Client, models: FakeModels) -> None:
     async with streaming(client) as streamer:
-        assert streamer.told[0]["controls"] == {"face": "largest", "mouth_opening": 1.0, "steps": 4}
+        assert streamer.told[0]["controls"] == {
+            "face": "largest",
+            "mouth_opening": 1.0,
+            "on_silence": "close",
+            "steps": 4,
+        }
         await begin(streamer)
         await streamer.until(lambda: bool(models.streams))
-        less = {"face": "0.25,0.5", "mouth_opening": 0.5, "steps": 2}
+        less = {"face": "0.25,0.5", "mouth_opening": 0.5, "on_silence": "passthrough", "steps": 2}
         await streamer.send(type="session.update", controls=less, event_id="less")
         changed = await streamer.one("session.updated", count=2)
         assert (changed["controls"], changed["event_id"]) == (less, "less")
         await streamer.until(lambda: (models.streams[0].mouth_opening, models.streams[0].steps) == (0.5, 2))
-        assert models.streams[0].face == (0.25, 0.5)
+        assert (models.streams[0].face, models.streams[0].on_silence) == ((0.25, 0.5), "passthrough")
         for wrong in ({"mouth_opening": 9}, {"steps": 3, "face": "2,x"}):
             await streamer.send(type="session.update", controls=wrong)
         assert (await streamer.one("error", count=2))["code"] == "bad_control"

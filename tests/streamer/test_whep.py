@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from fakes import MARK, Camera, Client, FakeModels, Microphone, Viewer, babble, bearer, call, eventually, number_of
-from streams import FRAGMENT, SDP, Obs, ask, numbers_seen, post, prefer, published, watch
+from streams import FRAGMENT, SDP, Obs, ask, loud, numbers_seen, post, prefer, published, watch
 
 from streamer.encoders import START_BITRATE
 from streamer.server import Running
@@ -45,7 +45,7 @@ async def test_a_viewer_sees_and_hears_what_is_published_dubbed(client: Client, 
         assert sorted(numbers) == numbers
         x0, y0, x1, y1 = MARK
         assert max(rgb(frame)[y0 + 8 : y1 - 8, x0 + 8 : x1 - 8].mean() for _, frame in viewer.pictures) > 240
-        assert abs(viewer.heard()).max() > 3000
+        await loud(viewer)
         await viewer.close()
 
 
@@ -148,7 +148,7 @@ async def test_a_lossy_line_lowers_the_bitrate_and_a_clean_one_does_not(client: 
                 await handle(data, arrival_time_ms)
 
         transport._handle_rtp_data = lossy  # type: ignore[method-assign]
-        await eventually(lambda: broadcast._encoders["vp8"].bitrate < START_BITRATE // 2, seconds=40)
+        await eventually(lambda: broadcast._encoders["vp8"].bitrate < START_BITRATE // 2, seconds=150)
         await viewer.close()
 
 
@@ -177,7 +177,7 @@ async def test_a_session_of_stored_media_begins_with_its_first_viewer_and_ends_w
     session = await client.create(source="portrait", speech="demo")
     viewer = await watch(client, session)
     await viewer.until(pictures=10, sounds=50)
-    assert abs(viewer.heard()).max() > 3000
+    await loud(viewer)
     only(server).idle_wait = 10**9
     await asyncio.sleep(1.5)
     assert only(server).state == "live"
@@ -300,7 +300,7 @@ async def test_a_microphone_alone_can_publish_into_a_portrait(client: Client, mo
     await obs.start(client, session["urls"]["whip"], session["token"])
     viewer = await watch(client, session)
     await viewer.until(pictures=10, sounds=50)
-    assert abs(viewer.heard()).max() > 3000
+    await loud(viewer)
     await viewer.close()
     await obs.close()
 
@@ -314,7 +314,7 @@ async def test_a_camera_without_a_microphone_can_publish_into_a_session_that_sto
     await obs.start(client, session["urls"]["whip"], session["token"])
     viewer = await watch(client, session)
     await viewer.until(pictures=20, sounds=50)
-    assert abs(viewer.heard()).max() > 3000
+    await loud(viewer)
     assert models.streams[0].tracked > 5
     await viewer.close()
     await obs.close()

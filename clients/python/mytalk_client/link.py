@@ -82,11 +82,17 @@ class Link:
         self._urgent: deque[str] = deque()  # uncounted; a handful at most
         self._received = 0  # counted messages of the server
         self._greeted = False
+        self._socket: ClientConnection | None = None
 
     def send(self, data: str | bytes, milliseconds: int = 0) -> None:
         """Sends it in its turn, over this connection or the next."""
         self.log.add(data, milliseconds)
         self._wake.set()
+
+    async def close(self) -> None:
+        """Says goodbye, so that the server waits for nobody; ``run`` returns."""
+        if self._socket is not None:
+            await self._socket.close()
 
     async def run(self) -> None:
         """Connects, and again whenever the connection breaks, for as long as the server waits."""
@@ -94,7 +100,8 @@ class Link:
         lost_at, tries = loop.time(), 0
         while True:
             try:
-                async with self._connect() as socket:
+                async with self._connect() as self._socket:
+                    socket = self._socket
                     await self._greet(socket)
                     tries = 0
                     await self._carry(socket)

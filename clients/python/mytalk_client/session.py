@@ -167,8 +167,11 @@ class Session:
     async def close(self) -> None:
         """Says goodbye. A session that has nothing else ends with it."""
         if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
+            try:
+                await self._link.close()
+            finally:
+                self._running.cancel()
+                await asyncio.gather(self._running, return_exceptions=True)
 
     def _send_speech(self, payload: bytes, samples: int) -> None:
         self._check_open()

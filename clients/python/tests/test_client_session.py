@@ -203,7 +203,18 @@ async def test_the_end_of_a_session_ends_the_iteration(url: str) -> None:
 async def test_leaving_the_block_ends_the_session_on_the_server(url: str, server: Running) -> None:
     async with connect(url):
         assert len(server.sessions.all()) == 1
-    await eventually(lambda: not server.sessions.all(), seconds=20)
+    await eventually(lambda: not server.sessions.all(), seconds=8)  # a cut would be waited for, for 10 s
+
+
+async def test_a_block_that_fails_ends_the_session_as_well(url: str, server: Running) -> None:
+    async def fail() -> None:
+        async with connect(url, audio=True, video="h264") as session:
+            await anext(session)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    await eventually(lambda: not server.sessions.all(), seconds=8)
 
 
 async def test_a_server_that_is_full_says_when_to_come_back(url: str) -> None:
@@ -264,10 +275,10 @@ async def test_controls_change_and_wrong_ones_are_events(url: str, models: FakeM
             told.append(event)
             if isinstance(event, Error):
                 break
+        await eventually(lambda: bool(models.streams) and models.streams[0].mouth_opening == 0.4, seconds=20)
     assert [event.event_id for event in told if isinstance(event, SessionUpdated)] == [None, "a"]
     assert isinstance(told[-1], Error)
     assert (told[-1].code, told[-1].event_id) == ("unknown_control", "b")
-    await eventually(lambda: bool(models.streams) and models.streams[0].mouth_opening == 0.4, seconds=20)
 
 
 async def test_a_dub_is_heard_at_its_pictures_time(url: str) -> None:

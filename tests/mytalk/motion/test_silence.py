@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from mytalk.motion.silence import SilenceGate
 
@@ -26,6 +27,16 @@ def test_speech_opens_before_it_starts_and_shuts_after() -> None:
     assert opened[-1] == 0
 
 
+def test_a_room_before_the_first_word_is_not_speech() -> None:
+    gate = SilenceGate()
+    room = np.random.default_rng(1).uniform(-75, -56, 50).astype(np.float32)
+    room[0] = -80  # the file begins with nothing
+    gate.hear(room)
+    assert [gate.next(2) for _ in range(48)] == [0] * 48
+    gate.hear(np.full(4, -45, np.float32))  # a quiet voice is
+    assert [gate.next(2) for _ in range(4)] == [0.5, 1, 1, 1]
+
+
 def test_it_tells_getting_ready_from_speaking() -> None:
     gate = SilenceGate()
     gate.hear(np.array([-80.0] * 20 + [-20.0] * 5 + [-80.0] * 10, np.float32))
@@ -46,6 +57,20 @@ def test_speech_after_a_short_pause_is_not_waited_for_with_lips_together() -> No
 
 def test_steady_noise_shuts_again() -> None:
     assert shares([-38.0] * 1500)[-1] == 0
+
+
+@pytest.mark.parametrize(("level", "seconds"), [(-70.0, 1), (-60.0, 1), (-50.0, 6), (-43.0, 15)])
+def test_the_mouth_does_not_twitch_in_noise_that_comes_and_goes_a_little(level: float, seconds: int) -> None:
+    """Loud noise is taken for speech until the floor has climbed to it."""
+    noise = level + np.random.default_rng(6).normal(0, 1.5, 60 * 25)
+    after_speech = shares([-20.0] * 50 + noise.tolist())
+    assert max(after_speech[50 + 25 * seconds :]) == 0
+
+
+def test_one_opening_for_one_word_however_its_level_trembles() -> None:
+    word = -24 + np.random.default_rng(1).normal(0, 6, 40)
+    opened = np.array(shares([-70.0] * 50 + word.tolist() + [-70.0] * 50)) > 0
+    assert np.abs(np.diff(opened.astype(int))).sum() == 2
 
 
 def test_a_pause_within_a_sentence_does_not_shut() -> None:

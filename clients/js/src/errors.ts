@@ -1,0 +1,130 @@
+/**
+ * Everything this package throws of its own:
+ *
+ *     MyTalkError
+ *     ├── HttpError             the server answered a request with an error; `status`, `code`
+ *     │   ├── NotAuthorizedError    401: no key or token, or a wrong one
+ *     │   ├── ForbiddenError        403: it does not give this right
+ *     │   ├── GoneError             404: no such session any more
+ *     │   └── BusyError             409, 429, 503: ask again after `retryAfter` seconds
+ *     ├── ServerError           an `error` message of the stream; `code`, `fatal`, `event_id`
+ *     ├── ProtocolError         what came is not `mytalk.v1`
+ *     ├── DisconnectedError     the stream is over: `closeCode`
+ *     ├── PeerError             WebRTC found no way, or lost it
+ *     └── UnsupportedError      this browser or program lacks what is needed
+ *
+ * Aborted work throws the signal's own reason, as `fetch` does.
+ */
+export class MyTalkError extends Error {
+  override readonly name: string = "MyTalkError";
+}
+
+/** The server refused a request. `code` is its machine-readable reason. */
+export class HttpError extends MyTalkError {
+  override readonly name: string = "HttpError";
+
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    /** Seconds after which to ask again; undefined where the server names none. */
+    readonly retryAfter?: number,
+  ) {
+    super(message);
+  }
+
+  /** The error that an answer means. Reads its body. */
+  static async from(response: Response): Promise<HttpError> {
+    const text = await response.text().catch(() => "");
+    const { code, message } = reason(text);
+    const seconds = Number(response.headers.get("Retry-After") ?? NaN);
+    const kind = KINDS[response.status] ?? HttpError;
+    return new kind(
+      response.status,
+      code ?? "failed",
+      message ?? `the server answered ${response.status} ${response.statusText}`,
+      Number.isFinite(seconds) ? seconds : undefined,
+    );
+  }
+}
+
+export class NotAuthorizedError extends HttpError {
+  override readonly name: string = "NotAuthorizedError";
+}
+
+export class ForbiddenError extends HttpError {
+  override readonly name: string = "ForbiddenError";
+}
+
+export class GoneError extends HttpError {
+  override readonly name: string = "GoneError";
+}
+
+export class BusyError extends HttpError {
+  override readonly name: string = "BusyError";
+}
+
+const KINDS: Record<number, typeof HttpError> = {
+  401: NotAuthorizedError,
+  403: ForbiddenError,
+  404: GoneError,
+  409: BusyError,
+  429: BusyError,
+  503: BusyError,
+};
+
+/** The server could not do what a message asked, or something of the session failed. */
+export class ServerError extends MyTalkError {
+  override readonly name: string = "ServerError";
+
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly fatal: boolean,
+    readonly event_id?: string,
+  ) {
+    super(message);
+  }
+}
+
+/** A message that this version does not understand. `unknown_type` is to be passed over. */
+export class ProtocolError extends MyTalkError {
+  override readonly name: string = "ProtocolError";
+
+  constructor(
+    readonly code: "bad_json" | "bad_message" | "unknown_type" | "bad_packet",
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** The stream is over and cannot be resumed. */
+export class DisconnectedError extends MyTalkError {
+  override readonly name: string = "DisconnectedError";
+
+  constructor(
+    message: string,
+    /** As in PROTOCOL.md; 1006 where the connection broke. */
+    readonly closeCode: number,
+  ) {
+    super(message);
+  }
+}
+
+export class PeerError extends MyTalkError {
+  override readonly name: string = "PeerError";
+}
+
+export class UnsupportedError extends MyTalkError {
+  override readonly name: string = "UnsupportedError";
+}
+
+function reason(text: string): { code?: string; message?: string } {
+  try {
+    const { error } = JSON.parse(text) as { error?: { code?: string; message?: string } };
+    return error ?? {};
+  } catch {
+    return {};
+  }
+}

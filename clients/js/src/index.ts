@@ -1,0 +1,29 @@
+/** Client of a MyTalk streamer. README.md has an example of each way to use it. */
+
+export { call, type CallOptions } from "./call.js";
+export { CanvasPlayer } from "./canvas-player.js";
+export { parseServer, SUBPROTOCOL, TOKEN_PREFIX, toText } from "./codec.js";
+export * from "./errors.js";
+export { MediaSourcePlayer, playsFmp4 } from "./media-source-player.js";
+export type * from "./messages.js";
+export { SPEECH_RATES } from "./messages.js";
+export { Microphone, type MicrophoneOptions } from "./microphone.js";
+export { packSpeech, unpackMedia, type SpeechPacket } from "./packets.js";
+export { toPcm16 } from "./pcm.js";
+export { Peer, type PeerFigures } from "./peer.js";
+export { decodesH264 } from "./picture-decoder.js";
+export {
+  Client,
+  Session,
+  type ClientOptions,
+  type Portrait,
+  type SessionDescription,
+  type SessionOptions,
+  type SessionState,
+} from "./session.js";
+export type { SignallingOptions } from "./signalling.js";
+export type { OpenSocket, Socket, SocketEvents } from "./socket.js";
+export type { SayOptions, Speech } from "./speech.js";
+export { Stream, type Closed, type Connection, type StreamEvents, type StreamOptions } from "./stream.js";
+export { watch, type WatchOptions } from "./whep.js";
+export { publish, type PublishOptions } from "./whip.js";

@@ -1,0 +1,220 @@
+/** Every message of `mytalk.v1` as a type, named as on the wire (PROTOCOL.md): discriminated unions by `type`. */
+
+export type Scalar = string | number | boolean | null;
+
+/** How speech comes in. PCM: 16-bit, interleaved. Opus: one packet (RFC 6716) a message, 48 kHz. */
+export interface SpeechFormat {
+  encoding: "pcm16" | "opus";
+  rate: SpeechRate;
+  channels: 1 | 2;
+}
+
+export const SPEECH_RATES = [8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000] as const;
+
+export type SpeechRate = (typeof SPEECH_RATES)[number];
+
+/** What is sent back. `fmp4` carries picture and sound together. */
+export interface Output {
+  audio: "none" | "pcm16";
+  video: "none" | "h264" | "jpeg" | "fmp4";
+  form: "binary" | "json";
+}
+
+export interface Limits {
+  message_bytes: number;
+  /** Speech waiting, from which on the server stops reading. */
+  pause_ms: number;
+  /** Speech waiting, beyond which it refuses more. */
+  buffer_ms: number;
+  /** How long a broken stream can be resumed. */
+  resume_ms: number;
+}
+
+// --- client to server
+
+interface Named {
+  event_id?: string;
+}
+
+export interface SessionUpdate extends Named {
+  type: "session.update";
+  speech?: Omit<SpeechFormat, "channels"> & { channels?: 1 | 2 };
+  output?: Partial<Output>;
+  controls?: Record<string, Scalar>;
+}
+
+/** Speech as base64: the same as a packet. This package sends packets. */
+export interface SpeechAppend extends Named {
+  type: "speech.append";
+  audio: Uint8Array;
+  generation?: number;
+  pts?: number;
+  /** Media time of the picture that it belongs to; then without `pts`. */
+  at?: number;
+}
+
+export interface SpeechCommit extends Named {
+  type: "speech.commit";
+}
+
+export interface SpeechClear extends Named {
+  type: "speech.clear";
+}
+
+export interface SessionEnd extends Named {
+  type: "session.end";
+}
+
+export interface Ping {
+  type: "ping";
+  data?: string;
+}
+
+export interface ClientAck {
+  type: "ack";
+  received: number;
+}
+
+export type ClientMessage =
+  | SessionUpdate
+  | SpeechAppend
+  | SpeechCommit
+  | SpeechClear
+  | SessionEnd
+  | Ping
+  | ClientAck;
+
+// --- server to client
+
+export interface SessionCreated {
+  type: "session.created";
+  session_id: string;
+  generation: number;
+  output: Output;
+  controls: Record<string, Scalar>;
+  limits: Limits;
+  disclosure: string;
+}
+
+export interface SessionResumed {
+  type: "session.resumed";
+  session_id: string;
+  received: number;
+  generation: number;
+}
+
+export interface SessionUpdated extends Named {
+  type: "session.updated";
+  speech?: SpeechFormat;
+  output?: Output;
+  controls?: Record<string, Scalar>;
+  /** What the server gave up under overload: `full` is nothing. */
+  rung?: string;
+  pictures?: string;
+  at_ms?: number;
+}
+
+export interface SpeechCommitted extends Named {
+  type: "speech.committed";
+  utterance: number;
+  /** Samples at 16 kHz. */
+  length: number;
+}
+
+export interface SpeechDropped extends Named {
+  type: "speech.dropped";
+  samples: number;
+  generation: number;
+}
+
+/** Speech for the picture of media time `pts` came when that had left: so much of its beginning was cut. */
+export interface SpeechLate {
+  type: "speech.late";
+  dropped_ms: number;
+  pts?: number;
+  at_ms?: number;
+}
+
+export interface PlaybackStarted {
+  type: "playback.started";
+  utterance: number;
+  pts: number;
+  generation: number;
+  at_ms?: number;
+}
+
+export interface PlaybackFinished extends Named {
+  type: "playback.finished";
+  /** Samples at 16 kHz of the utterance that were heard. */
+  position: number;
+  interrupted: boolean;
+  generation: number;
+  utterance?: number;
+  at_ms?: number;
+}
+
+export interface OutputDropped {
+  type: "output.dropped";
+  pictures: number;
+}
+
+/** Sound or a picture, whichever way it came: as a packet or as JSON. */
+export interface Media {
+  type: "media";
+  kind: MediaKind;
+  generation: number;
+  /** Media time: samples at 16 kHz since the session began. */
+  pts: number;
+  data: Uint8Array;
+  keyframe: boolean;
+  init: boolean;
+}
+
+export type MediaKind = "audio" | "h264" | "jpeg" | "fmp4";
+
+export interface SessionEnded {
+  type: "session.ended";
+  reason: string;
+}
+
+export interface ErrorMessage extends Named {
+  type: "error";
+  code: string;
+  message: string;
+  fatal: boolean;
+  count?: number;
+  at_ms?: number;
+}
+
+export interface ServerAck {
+  type: "ack";
+  received: number;
+  buffered_ms: number;
+}
+
+export interface Pong {
+  type: "pong";
+  data?: string;
+}
+
+export type ServerMessage =
+  | SessionCreated
+  | SessionResumed
+  | SessionUpdated
+  | SpeechCommitted
+  | SpeechDropped
+  | SpeechLate
+  | PlaybackStarted
+  | PlaybackFinished
+  | OutputDropped
+  | Media
+  | SessionEnded
+  | ErrorMessage
+  | ServerAck
+  | Pong;
+
+/** What a program that uses a stream is told; the rest is the stream's own business, or media. */
+export type StreamEvent = Exclude<ServerMessage, Media | ServerAck | Pong>;
+
+/** A message by its `type`. */
+export type Of<T extends ServerMessage["type"]> = Extract<ServerMessage, { type: T }>;

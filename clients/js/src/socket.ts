@@ -1,0 +1,48 @@
+/** One WebSocket connection: the browser's own, or in Node before version 22 one over `node:http`. */
+
+import { SUBPROTOCOL, TOKEN_PREFIX } from "./codec.js";
+import { DisconnectedError } from "./errors.js";
+
+/** An open connection. What is sent after it closed goes nowhere. */
+export interface Socket {
+  send(data: string | Uint8Array): void;
+  /** Says goodbye; `closed` is called when the other side has answered, or soon. */
+  close(code: number): void;
+}
+
+export interface SocketEvents {
+  message: (data: string | Uint8Array) => void;
+  /** Called once. 1006: broken. */
+  closed: (code: number) => void;
+}
+
+/** Opens a connection to `url` (`ws:` or `wss:`). Rejects with `DisconnectedError`. */
+export type OpenSocket = (url: string, token: string, events: SocketEvents) => Promise<Socket>;
+
+export const openSocket: OpenSocket = async (url, token, events) => {
+  if (typeof WebSocket === "function") return openWebSocket(url, token, events);
+  const { openNodeSocket } = await import("./node-socket.js");
+  return openNodeSocket(url, token, events);
+};
+
+const openWebSocket: OpenSocket = (url, token, events) =>
+  new Promise((resolve, reject) => {
+    const socket = new WebSocket(url, [SUBPROTOCOL, TOKEN_PREFIX + token]);
+    let opened = false;
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => {
+      opened = true;
+      resolve({
+        send: (data) => {
+          if (socket.readyState === socket.OPEN) socket.send(data as string | Uint8Array<ArrayBuffer>);
+        },
+        close: (code) => socket.close(code),
+      });
+    };
+    socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) =>
+      events.message(typeof data === "string" ? data : new Uint8Array(data));
+    socket.onclose = ({ code }) => {
+      if (opened) events.closed(code === 1005 ? 1006 : code);
+      else reject(new DisconnectedError("the connection could not be opened", code));
+    };
+  });

@@ -1,0 +1,29 @@
+/** Publishing by WHIP (RFC 9725): to any endpoint, ours or another's. */
+
+import { Peer } from "./peer.js";
+import { Resource, type SignallingOptions } from "./signalling.js";
+
+export interface PublishOptions extends SignallingOptions {
+  /** Bits a second of the video at most. Left out: the browser's own choice. */
+  videoBitrate?: number;
+}
+
+/** Sends all tracks of `media`; resolves when they can flow. The tracks stay the caller's, to be stopped by it. */
+export async function publish(url: string | URL, media: MediaStream, options: PublishOptions = {}): Promise<Peer> {
+  const { iceServers = [], signal, videoBitrate } = options;
+  signal?.throwIfAborted();
+  const tracks = media.getTracks();
+  if (tracks.length === 0) throw new TypeError("nothing to publish (need a camera or a microphone track)");
+  const peer = new Peer(new RTCPeerConnection({ iceServers }));
+  for (const track of tracks) {
+    const bitrate = track.kind === "video" && videoBitrate !== undefined ? { maxBitrate: videoBitrate } : {};
+    peer.connection.addTransceiver(track, { direction: "sendonly", streams: [media], sendEncodings: [bitrate] });
+  }
+  try {
+    const resource = await Resource.post(peer.connection, new URL(url), options);
+    return await peer.connect(() => resource.end(), signal);
+  } catch (error) {
+    await peer.close();
+    throw error;
+  }
+}

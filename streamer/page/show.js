@@ -1,0 +1,206 @@
+// One show: a session from its making to its end, with the face, the voice and the way that were chosen.
+
+import { CanvasPlayer, Client, decodesH264, MediaSourcePlayer, Microphone, playsFmp4 } from "/mytalk-client.js";
+
+/**
+ * @typedef {{ face: "portrait" | "picture" | "camera", voice: "sample" | "microphone" | "file", profile: "low" | "balanced" | "quality",
+ *   way: "webrtc" | "websocket", controls: Record<string, number>, file: File | null, picture: File | null, who: string,
+ *   key: string }} Choices
+ * @typedef {{ result: HTMLVideoElement, canvas: HTMLCanvasElement, preview: (camera: MediaStream | null) => void,
+ *   say: (text: string) => void }} Screen
+ */
+
+const RATE = 48_000; // of speech that is sent from here
+const AHEAD_MS = 3_000; // of it, sent before it is heard
+const BUSY_TRIES = 30;
+
+export class Show {
+  /** @type {import("/mytalk-client.js").Session | undefined} */
+  session;
+  /** @type {import("/mytalk-client.js").Stream | undefined} */
+  stream;
+  /** @type {import("/mytalk-client.js").Peer | undefined} */
+  peer; // what brings the result, where WebRTC does
+  /** @type {CanvasPlayer | MediaSourcePlayer | undefined} */
+  player; // or this, where the WebSocket does
+  /** @type {import("/mytalk-client.js").Peer | undefined} */
+  #publisher;
+  /** @type {MediaStream | undefined} */
+  #camera;
+  /** @type {Microphone | undefined} */
+  #microphone;
+  /** @type {Float32Array | undefined} */
+  #speech;
+  #stop = new AbortController();
+
+  /**
+   * @param {Choices} choices
+   * @param {Screen} screen
+   */
+  constructor(choices, screen) {
+    this.choices = choices;
+    this.screen = screen;
+  }
+
+  /** Resolves when all is connected. Throws why it cannot be, and the reason of `end` where that came first. */
+  async begin() {
+    const { face, voice, way } = this.choices;
+    const { signal } = this.#stop;
+    if (voice === "file") this.#speech = await decoded(this.choices.file);
+    await this.#askForDevices();
+    signal.throwIfAborted();
+    this.screen.say("Connecting …");
+    this.session = await this.#create();
+    if (signal.aborted) await this.session.end();
+    signal.throwIfAborted();
+    this.stream = await this.session.open({ ...(await this.#wanted()), aheadMs: AHEAD_MS, signal });
+    if (way === "websocket") this.player = await this.#play(this.stream);
+    const element = this.screen.result;
+    if (face === "camera" && voice === "microphone" && way === "webrtc") {
+      this.peer = await this.session.call(this.#camera ?? null, { element, signal });
+    } else {
+      if (this.#camera) this.#publisher = await this.session.publish(this.#camera, { signal });
+      if (way === "webrtc") this.peer = await this.session.watch({ element, signal });
+    }
+    if (this.#microphone) void this.#listen(this.#microphone, this.stream);
+  }
+
+  /** What ends it other than `end`: resolves with an error, or with why it is over. */
+  async over() {
+    const peers = [this.peer, this.#publisher].flatMap((peer) => (peer ? [peer.closed] : []));
+    const stream = this.stream ? [this.stream.closed.then(({ error, reason }) => error ?? reason)] : [];
+    return await Promise.race([...stream, ...peers]);
+  }
+
+  /** Says the file, once; resolves when it was heard, with whether it was interrupted. */
+  async sayFile() {
+    const { signal } = this.#stop;
+    if (!this.stream || !this.#speech) return false;
+    const said = await this.stream.say(this.#speech, { signal });
+    if (said < this.#speech.length) return true;
+    const { utterance } = await this.stream.commit(signal);
+    return (await this.stream.finished(utterance, signal)).interrupted;
+  }
+
+  /** Leaves nothing behind: devices, connections, and the session at the server. */
+  end() {
+    this.#microphone?.stop();
+    for (const track of this.#camera?.getTracks() ?? []) track.stop();
+    this.player?.close();
+    if (!this.session) return this.#stop.abort();
+    // The session first: with it the server lets go of all that hangs on it.
+    void this.session.end().catch(() => undefined).finally(() => {
+      this.#stop.abort();
+      void this.peer?.close(true);
+      void this.#publisher?.close(true);
+    });
+  }
+
+  async #askForDevices() {
+    const { face, voice } = this.choices;
+    if (face !== "camera" && voice !== "microphone") return;
+    if (!navigator.mediaDevices) throw new Error("Cameras and microphones need https:// or localhost in the address.");
+    this.screen.say("Asking for your camera or microphone …");
+    if (face !== "camera") {
+      this.#microphone = await Microphone.open({ rate: RATE, signal: this.#stop.signal });
+      return;
+    }
+    const video = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 25 } };
+    this.#camera = await navigator.mediaDevices.getUserMedia({ video, audio: voice === "microphone" });
+    if (this.#stop.signal.aborted) for (const track of this.#camera.getTracks()) track.stop();
+    else this.screen.preview(this.#camera);
+  }
+
+  /** Makes the session; while the server still loads its models, waits and asks again. */
+  async #create() {
+    const { key } = this.choices;
+    const client = new Client(location.href, key ? { apiKey: key } : {});
+    for (let tries = 0; ; tries += 1) {
+      try {
+        return await this.#createOnce(client);
+      } catch (error) {
+        const seconds = /** @type {{ retryAfter?: number }} */ (error).retryAfter;
+        if (!seconds || seconds > 5 || tries > BUSY_TRIES) throw error;
+        this.screen.say(`Waiting: ${/** @type {Error} */ (error).message}`);
+        await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+        this.#stop.signal.throwIfAborted();
+      }
+    }
+  }
+
+  /**
+   * Not to be aborted: a session that nobody knows of would stay at the server.
+   * @param {Client} client
+   */
+  async #createOnce(client) {
+    const { face, voice, profile, controls, picture, who } = this.choices;
+    const speech = voice === "sample" ? "demo" : this.#isStreamed ? "stream" : "live";
+    const options = /** @type {const} */ ({ speech, profile, ...controls });
+    if (face === "camera") return await client.create({ source: "live", ...options });
+    if (face === "portrait") return await client.create({ source: "portrait", ...options });
+    if (!picture) throw new Error("Choose the picture that is to speak.");
+    const when = new Date().toISOString().slice(0, 10);
+    const consent = { who, when, purpose: "to speak on the demo page" };
+    return await client.createWith({ picture, ...(who && { consent }) }, options);
+  }
+
+  /** Whether speech goes from here by the WebSocket. */
+  get #isStreamed() {
+    const { face, voice } = this.choices;
+    return voice === "file" || (voice === "microphone" && face !== "camera");
+  }
+
+  /**
+   * What is said to the stream, and wanted of it.
+   * @returns {Promise<import("/mytalk-client.js").StreamOptions>}
+   */
+  async #wanted() {
+    const video = (await decodesH264()) ? "h264" : playsFmp4() ? "fmp4" : "jpeg";
+    return {
+      ...(this.#isStreamed && { speech: { encoding: "pcm16", rate: RATE } }),
+      ...(this.choices.way === "websocket" && { output: { audio: video === "fmp4" ? "none" : "pcm16", video } }),
+    };
+  }
+
+  /** @param {import("/mytalk-client.js").Stream} stream */
+  async #play(stream) {
+    const { result, canvas } = this.screen;
+    const isCanvas = (await decodesH264()) || !playsFmp4();
+    canvas.hidden = !isCanvas;
+    result.hidden = isCanvas;
+    if (!isCanvas) return new MediaSourcePlayer(result, stream);
+    const player = new CanvasPlayer(canvas, stream, () => {
+      void stream.update({ output: { audio: "pcm16", video: "jpeg" } }).catch(() => undefined);
+    });
+    await player.sound.start();
+    return player;
+  }
+
+  /**
+   * @param {Microphone} microphone
+   * @param {import("/mytalk-client.js").Stream} stream
+   */
+  async #listen(microphone, stream) {
+    await microphone.speakInto(stream).catch(() => undefined); // the stream is over: `over` says why
+  }
+}
+
+/**
+ * A file as mono samples.
+ * @param {File | null} file
+ */
+async function decoded(file) {
+  if (!file) throw new Error("Choose the file that is to be said.");
+  const context = new OfflineAudioContext(1, 1, RATE);
+  let sound;
+  try {
+    sound = await context.decodeAudioData(await file.arrayBuffer());
+  } catch (cause) {
+    throw new Error(`${file.name} has no sound that this browser can read.`, { cause });
+  }
+  const mono = new Float32Array(sound.length);
+  for (let channel = 0; channel < sound.numberOfChannels; channel += 1) {
+    sound.getChannelData(channel).forEach((sample, i) => (mono[i] = (mono[i] ?? 0) + sample / sound.numberOfChannels));
+  }
+  return mono;
+}
