@@ -137,7 +137,7 @@ async def test_a_token_expires_and_a_key_gives_another(client: Client, keys: Key
     path = session["urls"]["session"]
     assert (await ask(client, "GET", path, session["token"])).status == 200
     async with asyncio.timeout(20):
-        while (answer := await ask(client, "GET", path, session["token"])).status == 200:
+        while (answer := await ask(client, "GET", path, session["token"])).status == 200:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, 'Bearer error="invalid_token"')
     assert "expired" in answer.text
