@@ -6,8 +6,8 @@ A real aiortc peer on loopback sends 512 x 512 at 25 fps and speech in 20 ms pac
 its own), and measures what it receives: three seconds of a still picture and silence; speech, until the mouth moves;
 ``--seconds`` of film and speech; then a hum that is interrupted again and again. Every picture carries its number;
 speech is found again by correlation, second by second. Times are from the peer's microphone or camera to the peer's
-decoded frame: both encoders, both decoders and the peer's receive buffer (40 ms of speech) are in them, loading the
-models is not. The peer runs on the same cores.
+decoded frame: both encoders and both decoders are in them; loading the models and a player's buffer against the
+network's jitter are not. The peer runs on the same cores.
 
 Beside it, as a yardstick: what a design that makes pictures in blocks of 16 would take on this run's own figures.
 """
@@ -28,7 +28,6 @@ import aiohttp
 import numpy as np
 from live_peers import (
     ASSETS,
-    BUFFER_MS,
     Camera,
     Microphone,
     Peer,
@@ -141,7 +140,7 @@ def judge(camera: Camera, microphone: Microphone, peer: Peer, began: float, took
     heard = speech_latency(microphone, peer, began)
     beside = {at: near(picture_ms, camera, at) for at, _ in heard}
     both = [max(ms, *pictures) for at, ms in heard if (pictures := beside[at])]
-    skews = [float(np.mean(pictures)) - (ms - BUFFER_MS) for at, ms in heard if (pictures := beside[at])]
+    skews = [float(np.mean(pictures)) - ms for at, ms in heard if (pictures := beside[at])]
     numbers = [number for _, number in known]
     usual = float(np.median(list(picture_ms.values())))
     missing = set(range(numbers[0], numbers[-1] + 1)) - set(numbers)

@@ -28,15 +28,13 @@ from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
 from mytalk.media import open_face
-from streamer.receive import SPEECH_DEPTH, Inbound
+from streamer.receive import Inbound
 from streamer.speech import CHUNK, OUTPUT_RATE, SpeechChunk, stereo_of
 from streamer.stored import LoopedSpeech
 
 ASSETS = Path(str(files("mytalk") / "assets"))
 BITS = 14
 MARK_ROWS = 24  # lower edge of the picture
-BUFFER_MS = 20.0 * SPEECH_DEPTH
-"""How long the peer holds speech back; pictures not at all (aiortc's own would be 80 and 40)."""
 
 
 class Sender(MediaStreamTrack):
@@ -120,7 +118,10 @@ class Microphone(Sender):
 
 
 class Peer:
-    """Sends both tracks and keeps what it needs of what comes back."""
+    """Sends both tracks and keeps what it needs of what comes back.
+
+    What comes in order is decoded at once. A player's own buffer against the network's jitter comes on top.
+    """
 
     def __init__(self, camera: Camera, microphone: Microphone) -> None:
         self.pictures: list[tuple[float, int]] = []  # arrival, number

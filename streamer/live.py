@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 MARGIN = 100 * MILLISECOND_NS // SAMPLE_NS
 """Media time between a frame's motion being possible and the frame leaving: motion, pixels, and the wait for a turn."""
 
+SPEECH_AWAITED = SECOND_NS // 2
+"""How long pictures wait at first for the speech that their publisher has announced; until then they are left out."""
+
 _TICK = CHUNK_TIME * SAMPLE_NS  # 20 ms
 
 
@@ -281,11 +284,17 @@ class Live:
             self._say([self._speech.append(samples)])
 
     async def _see(self, inbound: Inbound) -> None:
-        """The peer's camera."""
+        """The peer's camera. Where a microphone is to come, media time begins with its first packet: speech keeps to a
+        grid of 20 ms, and on another's it would wait for its next line."""
+        waits = self._peer is not None and self._peer.sound_in is not None and self._options.speech == "live"
+        until = None
         while (frame := await _receive(inbound)) is not None:
             if not isinstance(frame, av.VideoFrame) or frame.pts is None:
                 continue
             now = self._clock.now()
+            until = until or now + (SPEECH_AWAITED if waits else 0)
+            if now < until and not self._began.is_set():
+                continue
             self._begin(now)
             time_base = Fraction(frame.time_base or Fraction(1, VIDEO_RATE))
             at = self._pictures.place(frame.pts, time_base, now)

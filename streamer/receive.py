@@ -1,6 +1,7 @@
 """Bounds what aiortc 1.16.0 leaves unbounded on the receiving side, and reads what it keeps to itself.
 
-- Its audio jitter buffer holds 80 ms, and 280 ms for good after one lost packet: here it holds 40 ms, always.
+- Its audio jitter buffer holds 80 ms, and 280 ms for good after one lost packet: here only what comes after a missing
+  packet is held, 40 ms at most.
 - Its video jitter buffer waits for the next frame before it hands one on: here the RTP marker ends a frame.
 - Its decoder and track queues grow without limit: here they are bounded. So is the size of pictures
   (:mod:`streamer.decoders`).
@@ -33,7 +34,7 @@ from streamer.timeline import SenderReport
 decoders.install()
 
 SPEECH_DEPTH = 2
-"""Packets (20 ms each) that speech is held back to put late ones in order."""
+"""Packets (20 ms each) after a missing one that wait for it."""
 
 _PREFIX = "_RTCRtpReceiver__"
 _CAPACITY = {"audio": 64, "video": 512}  # packets a jitter buffer has places for
@@ -43,7 +44,10 @@ _TRACK_BOUND = {"audio": 50, "video": 8}  # decoded frames
 
 
 class SpeechBuffer(JitterBuffer):
-    """Puts audio packets in order at a constant depth: a lost packet costs its own 20 ms and no delay afterwards."""
+    """Puts audio packets in order. What is in order leaves at once: the pacer's delay is all the buffer that it needs.
+
+    A lost packet costs its own 20 ms and no delay afterwards.
+    """
 
     def __init__(self) -> None:
         super().__init__(capacity=_CAPACITY["audio"])
@@ -56,14 +60,17 @@ class SpeechBuffer(JitterBuffer):
         return super().add(packet)
 
     def next_frame(self) -> JitterFrame | None:
-        """The next packet's frame once :data:`SPEECH_DEPTH` later places are known; steps over lost packets."""
+        """The next packet's frame; steps over a missing one once :data:`SPEECH_DEPTH` later places are known."""
         return None if self._newest is None else self._remove_frame(self._newest)
 
     def _remove_frame(self, sequence_number: int) -> JitterFrame | None:
-        if self._newest is None or uint16_add(self._newest, -self._origin) >= self.capacity:
-            self._newest = sequence_number  # the sender began a new sequence
-        while (behind := uint16_add(self._newest, -self._origin)) >= SPEECH_DEPTH and behind < self.capacity:
+        known = 0 if self._newest is None else uint16_add(self._newest + 1, -self._origin)
+        if known > self.capacity:
+            self._newest, known = sequence_number, 1  # the sender began a new sequence
+        for later in reversed(range(known)):
             packet: Any = self._packets[self._origin % self.capacity]
+            if packet is None and later < SPEECH_DEPTH:
+                return None
             self.remove(1)
             if packet is not None:
                 return JitterFrame(data=packet._data, timestamp=packet.timestamp)
