@@ -40,7 +40,8 @@ def _of_sessions(sessions: Sessions) -> Iterator[str]:
     yield from _metric("mytalk_rungs", "gauge", "Sessions by what they gave up under overload", given_up)
     events = _labelled("type", sessions.events())
     yield from _metric("mytalk_events_total", "counter", "Events of sessions, by type", events)
-    yield from _metric("mytalk_viewers", "gauge", "Viewers by WHEP", [("", sum(len(one.viewers) for one in now))])
+    viewers = [("", sum(len(session.connections.viewers) for session in now))]
+    yield from _metric("mytalk_viewers", "gauge", "Viewers by WHEP", viewers)
 
 
 def _of_media(sessions: Sessions) -> Iterator[str]:

@@ -120,7 +120,7 @@ class Sessions:
 
     def viewer_packets(self) -> int:
         """RTP packets sent to all viewers so far."""
-        return self._past_packets + sum(session.viewer_packets for session in self.all())
+        return self._past_packets + sum(session.connections.viewer_packets for session in self.all())
 
     def traffic(self) -> Counter[tuple[str, str]]:
         """Bytes of all sessions so far, by way and direction."""
@@ -177,7 +177,7 @@ class Sessions:
         self._past_events.update(session.events.counts)
         self._past_traffic.update(session.traffic)
         self._past_skew.update(session.skew)
-        self._past_packets += session.viewer_packets
+        self._past_packets += session.connections.viewer_packets
 
     async def _read_portrait(self) -> FaceSource:
         async with self._reading:

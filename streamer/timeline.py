@@ -82,14 +82,10 @@ class SpeechTimeline:
         self._next = 0  # position of the first sample not yet taken, in 48 kHz samples
         self._parts: deque[Stereo] = deque()
         self._held = 0  # samples in _parts
-        self._reckoning: Reckoning | None = Reckoning()
+        self._reckoning = Reckoning()
         self._stretch = Stretch()
         self._before: Stereo | None = None  # the chunk before the next, where it was a whole packet
         self._joining: Stereo | None = None  # a packet that becomes one chunk with the next
-
-    def pin(self) -> None:
-        """The track's positions are media time's own: there is nothing to reckon."""
-        self._offset, self._reckoning = 0, None
 
     @property
     def stretched(self) -> int:
@@ -160,8 +156,7 @@ class SpeechTimeline:
 
     def _reckon(self, end: int, now: int, *, gently: bool) -> None:
         """Moves the track where it is early or late; by little and ``gently``, where its speech allows."""
-        if self._reckoning is None or self._offset is None:
-            return
+        assert self._offset is not None
         late = self._position(now) - end - self._stretch.owed * CHUNK
         moved = _whole(self._reckoning.shift(late * SECOND_NS // OUTPUT_RATE, now) * OUTPUT_RATE // SECOND_NS)
         if abs(moved) <= GENTLE:
