@@ -134,7 +134,7 @@ class Film:
             video.time_base = Fraction(1, RATE)
             audio: Any = container.add_stream("aac", rate=OUTPUT_RATE, layout="stereo")
             audio.bit_rate = _SPEECH_BITRATE
-            began = first.timestamp * SAMPLE_RATE // RATE
+            began = first.at
             item: _Item = first
             while item is not None:
                 if isinstance(item, Encoded):

@@ -38,6 +38,7 @@ _DRIFT = 40 * MILLISECOND_NS  # that every packet of a window must be early or l
 _WINDOW = 150  # packets: 3 s of speech, 6 s of a 25 fps camera
 _PATIENCE = SECOND_NS  # of packets late by JUMP: a queue that empties after a stall is shorter
 _SLEW = SAMPLE_RATE // 200  # a picture moves at most 5 ms against the one before it
+_LEAST = 2  # samples between pictures: what is nearer could have equal timestamps on an outbound track
 
 
 class Reckoning:
@@ -237,7 +238,7 @@ class PictureTimeline:
         self._offset: int | None = None  # media time - track time
         self._wanted: int | None = None  # the offset that it moves to
         self._reported = False  # whether that is what the sender's reports ask for
-        self._last = -1
+        self._last = -_LEAST
         self._reckoning = Reckoning(EARLY)
 
     def align(self, offset: int) -> None:
@@ -272,7 +273,7 @@ class PictureTimeline:
         return self._put(self._last + step)
 
     def _put(self, at: int) -> int | None:
-        if at <= self._last:
+        if at < self._last + _LEAST:
             self.late += 1
             return None
         self._last = at
