@@ -40,7 +40,7 @@ class Live:
     """One session's media from its connection to its end. ``face`` and ``speech`` None: the peer's own.
 
     ``peer`` None: a session that has both without a publisher; media begins at once. ``sinks`` get what leaves.
-    ``voice``: what a client streams.
+    ``voice``: what a client streams. ``name``: the session's id, for the log.
 
     ``generation`` counts barge-ins. Nothing that was said in an older one is heard or seen: what waits on the event
     loop is dropped as ``clear`` is called, and what the engine's thread has under way when it arrives here.
@@ -62,6 +62,7 @@ class Live:
         face: FaceSource | None = None,
         speech: LoopedSpeech | None = None,
         voice: Voice | None = None,
+        name: str = "",
     ) -> None:
         self.generation = voice.generation if voice is not None else 0
         self._options = options
@@ -70,6 +71,7 @@ class Live:
         self._sinks = sinks
         self._events = events
         self._voice = voice
+        self._name = name
         self._ingest = Ingest(options, clock, peer, face, speech, voice, self._begin)
         profile = PROFILES[options.profile]
         self._delay = (profile.hop + profile.lookahead) * FRAME_SAMPLES + MARGIN
@@ -189,7 +191,7 @@ class Live:
         """Media begins: media time 0 is at ``origin`` (ns)."""
         self._said_from = 0
         self._pacer = Pacer(origin, self._delay)
-        self._place = Place(self._options, self._engine, self._clock, self._events, self._pacer)
+        self._place = Place(self._options, self._engine, self._clock, self._events, self._pacer, self._name)
         return self._pacer, self._place
 
     async def _tick(self) -> None:

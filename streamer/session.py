@@ -292,8 +292,8 @@ class Session:
         targets = film_targets(self.options, self._recordings, self.id)
         self._films = [Film(target, self.broadcast, self._film_failed) for target in targets]
         everywhere = [*sinks, self.broadcast, self.streaming, *self._films]
-        stored = (self._face, self._stored_speech, self.voice)
-        self._live = Live(self.options, self._engine, self._clock, publisher, everywhere, self.events, *stored)
+        rest = (self._face, self._stored_speech, self.voice, self.id)
+        self._live = Live(self.options, self._engine, self._clock, publisher, everywhere, self.events, *rest)
         self.state = "live"
         self._attached.set()
 

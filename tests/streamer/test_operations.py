@@ -209,6 +209,43 @@ async def test_the_log_is_json_with_the_session_and_without_content_or_secrets(
     assert {"method": "POST", "route": "/v1/sessions", "status": 201}.items() <= requests[0].items()
 
 
+@pytest.mark.parametrize("thread", ["pull", "track"])
+async def test_what_goes_wrong_on_the_engines_threads_is_logged_with_its_session(
+    client: Client, server: Running, models: FakeModels, written: io.StringIO, thread: str
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise FloatingPointError("a NaN")
+
+    await client.create()  # another one
+    async with call(client, Microphone(babble(60)), Camera()) as (session, _):
+        await eventually(lambda: bool(models.streams), seconds=10)
+        setattr(models.streams[0], thread, broken)
+        await eventually(lambda: any(one.failure is not None for one in server.sessions.all()), seconds=20)
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    failed = [line for line in lines if line["level"] == "error"]
+    assert len(failed) == 2  # by the thread, and by the session that is told
+    assert "FloatingPointError" in failed[0]["traceback"]
+    assert "untouched pictures" in failed[1]["message"]
+    assert {line.get("session") for line in failed} == {session["id"][: logs.SHOWN_ID]}
+
+
+async def test_what_an_engine_loses_is_logged_with_its_session(written: io.StringIO) -> None:
+    told = asyncio.Event()
+
+    def fail(_: object) -> None:
+        logging.getLogger("streamer.test").error("told")
+        told.set()
+
+    engine = Engine(FakeModels, FakeClock())
+    await engine.start()
+    engine.seat(lambda models: models.stream(None), lambda _: None, fail, name="a-session-of-22-letters")
+    await asyncio.to_thread(engine._fail, RuntimeError("the driver is gone"))
+    await asyncio.wait_for(told.wait(), 10)
+    await engine.close()
+    [line] = [json.loads(line) for line in written.getvalue().splitlines() if "told" in line]
+    assert line["session"] == "a-sessio"
+
+
 def test_what_looks_like_a_secret_is_masked_wherever_it_comes_from() -> None:
     stream = io.StringIO()
     _, key = make_key("one", ["view"])
