@@ -5,9 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+from streamer.errors import BusyError
 from streamer.pulse import Pulse
 from streamer.viewer import Viewer
 from streamer.webrtc import Connection
+
+MOST_VIEWERS = 200
+"""Viewers of one session at a time."""
+
+RETRY_VIEWER = 10
+"""Seconds after which a viewer that found no place may ask again."""
 
 
 class Connections:
@@ -20,6 +27,11 @@ class Connections:
         self._carried: dict[str, tuple[int, int]] = {}  # bytes received and sent, by id, counted so far
         self._pulses: dict[str, Pulse] = {}  # by id
         self._past_packets = 0  # sent to viewers that have gone
+
+    def check_room(self) -> None:
+        """Raises ``BusyError`` where there is no place for another viewer."""
+        if len(self.viewers) >= MOST_VIEWERS:
+            raise BusyError(f"all {MOST_VIEWERS} places of viewers are taken (ask again)", RETRY_VIEWER)
 
     def all(self) -> list[Connection]:
         """The viewers' and the publisher's."""

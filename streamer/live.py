@@ -171,6 +171,11 @@ class Live:
         sounds, pictures = self._pacer.waiting
         return {"paced_sounds": sounds, "paced_pictures": pictures, **self._place.waiting}
 
+    @property
+    def speech_waiting_ms(self) -> int:
+        """Speech for pictures that waits for them."""
+        return self._ingest.dubbed.waiting * 1000 // OUTPUT_RATE if self._ingest.dubbed is not None else 0
+
     def stats(self) -> dict[str, object]:
         """Counts and milliseconds for people and for `/metrics`."""
         if not self._ingest.began.is_set():

@@ -24,7 +24,7 @@ from streamer.api import Api
 from streamer.clock import SECOND_NS, Clock, SystemClock
 from streamer.config import ServerConfig
 from streamer.cores import leave_some_to_others
-from streamer.door import Door, tls_context
+from streamer.door import Door, byte_counter, tls_context
 from streamer.engine import Engine
 from streamer.errors import PortInUseError
 from streamer.keys import KeyRing
@@ -73,7 +73,8 @@ async def running(
     door = Door(config.max_connections)
     runner = web.AppRunner(
         Api(sessions, engine, config, access, door).app(),
-        access_log=None,
+        access_log=log,
+        access_log_class=byte_counter(door.traffic),
         shutdown_timeout=1,
         handle_signals=False,
         keepalive_timeout=HEAD_WAIT,

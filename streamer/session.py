@@ -17,7 +17,7 @@ from streamer.broadcast import Broadcast
 from streamer.clock import MILLISECOND_NS, SECOND_NS, Clock
 from streamer.connections import Connections
 from streamer.engine import Engine
-from streamer.errors import BusyError, ConflictError, NotLiveError, UnknownSessionError
+from streamer.errors import ConflictError, NotLiveError, UnknownSessionError
 from streamer.events import Event, Events
 from streamer.film import Film, film_targets
 from streamer.histogram import Histogram, skew_histogram
@@ -43,12 +43,6 @@ State = Literal["new", "live", "draining", "closed"]
 IDLE_WAIT = 120 * SECOND_NS
 """A session that nobody publishes to, or that stores all its media and nobody watches, ends after so long. A person
 pastes a URL into a streaming program meanwhile, or that program comes back after a failure of its network."""
-
-MOST_VIEWERS = 200
-"""Viewers of one session at a time."""
-
-RETRY_VIEWER = 10
-"""Seconds after which a viewer that found no place may ask again."""
 
 RETRY_LIVE = 2
 """Seconds after which a viewer who came before the first publisher may ask again."""
@@ -141,8 +135,7 @@ class Session:
         self._begin_alone()
         if self.state != "live":
             raise NotLiveError(f"the session is {self.state}: nobody publishes to it (ask again)", RETRY_LIVE)
-        if len(self.connections.viewers) >= MOST_VIEWERS:
-            raise BusyError(f"all {MOST_VIEWERS} places of viewers are taken (ask again)", RETRY_VIEWER)
+        self.connections.check_room()
 
     def watch(self, viewer: Viewer) -> None:
         """Takes an answered viewer. ``UnknownSessionError``: the session ended meanwhile."""
@@ -232,6 +225,12 @@ class Session:
     def queues(self) -> dict[str, int]:
         """Items that wait, by where."""
         return {"encoder": self.broadcast.waiting} | (self._live.queues() if self._live is not None else {})
+
+    @property
+    def speech_waiting_ms(self) -> int:
+        """Streamed speech that waits to be said."""
+        untimed = self.voice.buffered_ms if self.voice is not None else 0
+        return untimed + (self._live.speech_waiting_ms if self._live is not None else 0)
 
     def stats(self) -> dict[str, object]:
         """Counts and milliseconds for people and for `/metrics`."""

@@ -126,6 +126,15 @@ class Sessions:
         """Bytes of all sessions so far, by way and direction."""
         return sum((session.traffic for session in self.all()), self._past_traffic.copy())
 
+    def streams(self) -> Counter[str]:
+        """Streams of clients now, by whether they have their WebSocket."""
+        states = [session.streaming.state for session in self.all()]
+        return Counter({state: states.count(state) for state in ("open", "cut")})
+
+    def speech_waiting_ms(self) -> int:
+        """Streamed speech of all sessions that waits to be said."""
+        return sum(session.speech_waiting_ms for session in self.all())
+
     def skew(self) -> Histogram:
         """By how much pictures of all sessions left later than their sound."""
         total = skew_histogram()

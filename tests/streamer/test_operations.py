@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from fakes import Camera, Client, FakeModels, Microphone, babble, call, eventually
+from stream_client import streaming
 from streams import ask, published, watch
 
 from mytalk.errors import OptionError
@@ -146,6 +147,43 @@ async def test_bytes_of_a_websocket_are_counted_both_ways(client: Client, server
         traffic = server.sessions.traffic()
     assert traffic["websocket", "in"] == len('{"type": "ping", "data": "x"}')
     assert traffic["websocket", "out"] > len(created)
+
+
+async def test_streams_and_the_speech_that_waits_in_them_are_figures(client: Client) -> None:
+    async with streaming(client) as streamer:
+        await streamer.send(type="session.update", speech={"encoding": "pcm16", "rate": 48_000, "channels": 1})
+        await streamer.one("session.updated")
+        await streamer.say(babble(20))
+        await eventually(lambda: bool(streamer.all("playback.started")), seconds=10)
+        during = await figures(client)
+        assert during['mytalk_streams{state="open"}'] == 1
+        assert 5 < during["mytalk_speech_waiting_seconds"] < 20
+        await streamer.cut()
+        await eventually_figure(client, 'mytalk_streams{state="cut"}', 1)
+        await streamer.connect(resume=streamer.received)
+        await streamer.one("session.resumed")
+        await streamer.send(type="session.end")
+        await eventually_figure(client, 'mytalk_streams{state="open"}', 0)
+    assert (await figures(client))["mytalk_speech_waiting_seconds"] == 0
+
+
+async def test_bytes_of_http_are_counted_to_the_byte(client: Client, server: Running) -> None:
+    request = POST + b"Content-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+    writer.write(request)
+    answer = await answer_of(reader)
+    writer.close()
+    counted = await figures(client)
+    assert counted['mytalk_bytes_total{via="http",direction="in"}'] == len(request)
+    assert counted['mytalk_bytes_total{via="http",direction="out"}'] == len(answer)
+    again = await figures(client)
+    assert again['mytalk_bytes_total{via="http",direction="out"}'] > len(answer) + 1000  # the figures themselves
+
+
+async def eventually_figure(client: Client, name: str, value: float) -> None:
+    async with asyncio.timeout(10):
+        while (await figures(client))[name] != value:  # noqa: ASYNC110 (a figure is no event)
+            await asyncio.sleep(0.05)
 
 
 # --- logs
