@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from mytalk.dub import DubReport, Length, check_length, dub
+from mytalk.errors import OptionError
 from mytalk.face import Choice
 from mytalk.media import SpeechReader, open_face
 from mytalk.media.writer import check_output
@@ -50,6 +51,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mouth-opening", type=float, default=1.0, help="0 keeps it closed, 1 is as generated (default: %(default)s)"
     )
+    parser.add_argument("--still", action="store_true", help="an image moves its mouth alone: no blinks, no sway")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -85,6 +87,8 @@ def make_film(
     """Everything that files can be wrong about is found before the models are loaded."""
     source, sound = open_face(picture), SpeechReader(speech)
     length = check_length(source, length)
+    if args.still and not source.still:
+        raise OptionError(f"{source.name}: a video moves by itself (--still is for an image)")
     check_output(output, force=force)
     print(f"loading {args.preset}", file=sys.stderr, flush=True)
     import mytalk
@@ -96,6 +100,7 @@ def make_film(
         mouth_opening=args.mouth_opening,
         profile="quality",  # a file is in no hurry
         face=face,
+        alive=not args.still,
     )
     pipeline = mytalk.load(args.preset, device=args.device, speech_model=args.speech_model, dtype=args.dtype)
     with Progress("dubbing", "frame") as progress:

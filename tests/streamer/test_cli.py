@@ -100,6 +100,7 @@ def test_bad_input_is_one_line_and_a_non_zero_exit(
 
     (tmp_path / "notes.txt").write_text("no film")
     silent = write_film(tmp_path / "silent.mp4", map(numbered, range(3)))
+    film = write_film(tmp_path / "film.mp4", map(numbered, range(3)))
     taken = tmp_path / "taken.mp4"
     taken.write_text("precious")
     before = set(tmp_path.iterdir())
@@ -121,6 +122,7 @@ def test_bad_input_is_one_line_and_a_non_zero_exit(
         (dub(portrait_path, speech_path, tmp_path / "out.mp4", "--face", "0.3"), 2, "need largest, or a point"),
         (dub(portrait_path, speech_path, tmp_path / "out.mp4", "--face", "30,40"), 2, "from 0 to 1, as 0.3,0.4"),
         (dub(portrait_path, speech_path, tmp_path / "out.mp4", "--face", "nan,0.4"), 2, "'nan,0.4'"),
+        (dub(film, speech_path, tmp_path / "out.mp4", "--still"), 2, "a video moves by itself"),
         (_refused(capsys, "dub"), 2, "see mytalk dub --help"),
         (_refused(capsys, "dance"), 2, "dance"),
         (_refused(capsys), 2, "COMMAND"),
@@ -148,6 +150,19 @@ def test_of_two_people_in_a_film_the_chosen_one_speaks(
     halves = [[np.any(picture[:, left : left + 256]) for picture in changed] for left in (0, 256)]
     assert sum(halves[speaks]) > 12
     assert not any(halves[1 - speaks])
+
+
+@pytest.mark.parametrize("more", [[], ["--still"]])
+def test_a_portrait_blinks_and_sways_unless_it_is_to_be_still(
+    tmp_path: Path, portrait_path: Path, speech_path: Path, more: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Picture] = []
+    monkeypatch.setattr(FilmWriter, "write", _noted(FilmWriter.write, made))
+    assert cli.main(["dub", str(portrait_path), str(speech_path), "-o", str(tmp_path / "out.mp4"), *more]) == 0
+    brows = [picture.y[80:115, 195:250].astype(int) for picture in made]
+    mouths = [picture.y[125:150, 195:250].astype(int) for picture in made]
+    assert (np.ptp(brows, axis=0).max() > 20) == (not more)
+    assert np.ptp(mouths, axis=0).max() > 20
 
 
 def _noted(
