@@ -4,7 +4,7 @@ import { CanvasPlayer, Client, decodesH264, MediaSourcePlayer, Microphone, plays
 
 /**
  * @typedef {{ face: "portrait" | "picture" | "camera", voice: "sample" | "microphone" | "file", profile: "low" | "balanced" | "quality",
- *   way: "webrtc" | "websocket", controls: Record<string, number>, file: File | null, picture: File | null, who: string,
+ *   way: "webrtc" | "websocket", controls: import("/mytalk-client.js").SessionOptions, file: File | null, picture: File | null, who: string,
  *   key: string }} Choices
  * @typedef {{ result: HTMLVideoElement, canvas: HTMLCanvasElement, preview: (camera: MediaStream | null) => void,
  *   say: (text: string) => void }} Screen
