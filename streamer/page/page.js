@@ -33,7 +33,7 @@ const faces = new FaceChoice(
     ...{ portrait, camera, area: byId("area"), mark: byId("mark") },
     ...{ largest: button("largest"), across: slider("across"), down: slider("down") },
   },
-  () => change("face", () => faces.text),
+  () => change("face", faces.text),
 );
 
 /** @type {Show | null} */
@@ -119,20 +119,22 @@ function finish(message, bad = false) {
   say(message, bad);
 }
 
-/** @type {Record<string, ReturnType<typeof setTimeout>>} */
-const changing = {};
+/** Controls that have moved, by name: what the server still says of them is old. @type {Map<string, number>} */
+const moving = new Map();
 
 /**
  * Tells the session under way of a control, when it has not moved for a moment.
  * @param {string} name
- * @param {() => string | number} value
+ * @param {string | number} value
  */
 function change(name, value) {
-  clearTimeout(changing[name]);
-  changing[name] = setTimeout(() => {
-    const changed = current?.stream?.update({ controls: { [name]: value() } });
+  clearTimeout(moving.get(name));
+  const tell = () => {
+    moving.delete(name);
+    const changed = current?.stream?.update({ controls: { [name]: value } });
     changed?.catch((error) => current && say(error.message, true));
-  }, SLIDE_MS);
+  };
+  moving.set(name, setTimeout(tell, SLIDE_MS));
 }
 
 // --- what is shown
@@ -174,11 +176,11 @@ function note({ type, ...rest }) {
 function showControls(controls) {
   for (const knob of knobs) {
     knob.disabled = !(knob.name in controls);
-    if (knob === document.activeElement || knob.disabled) continue;
+    if (knob === document.activeElement || knob.disabled || moving.has(knob.name)) continue;
     knob.value = String(controls[knob.name]);
     showValue(knob);
   }
-  if ("face" in controls) faces.show(String(controls["face"]));
+  if ("face" in controls && !moving.has("face")) faces.show(String(controls["face"]));
 }
 
 /** @param {HTMLInputElement | HTMLSelectElement} knob */
@@ -260,7 +262,7 @@ for (const choice of form.querySelectorAll("[name=face]")) choice.addEventListen
 for (const knob of knobs) {
   knob.addEventListener("input", () => {
     showValue(knob);
-    change(knob.name, () => valueOf(knob));
+    change(knob.name, valueOf(knob));
   });
 }
 addEventListener("keydown", ({ key }) => {
