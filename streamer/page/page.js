@@ -156,10 +156,12 @@ function listen(show) {
       if (event.type === "error" && !event.fatal) say(event.message, true);
     }
   })().catch(() => undefined); // the stream is over: `over` says why
-  stream.on("connection", (state) => {
-    if (state === "resuming") say("The connection broke. It is made again …", true);
+  const tell = (/** @type {string} */ state) => {
+    if (state === "resuming" || state === "restarting") say("The connection broke. It is made again …", true);
     if (state === "open") say("Live.");
-  });
+  };
+  stream.on("connection", tell);
+  for (const peer of show.peers) peer.on("connection", tell);
 }
 
 /** @param {import("/mytalk-client.js").StreamEvent} event */

@@ -65,9 +65,14 @@ export class Show {
     if (this.#microphone) void this.#listen(this.#microphone, this.stream);
   }
 
+  /** Its WebRTC connections. */
+  get peers() {
+    return [this.peer, this.#publisher].flatMap((peer) => (peer ? [peer] : []));
+  }
+
   /** What ends it other than `end`: resolves with an error, or with why it is over. */
   async over() {
-    const peers = [this.peer, this.#publisher].flatMap((peer) => (peer ? [peer.closed] : []));
+    const peers = this.peers.map((peer) => peer.closed);
     const stream = this.stream ? [this.stream.closed.then(({ error, reason }) => error ?? reason)] : [];
     return await Promise.race([...stream, ...peers]);
   }
