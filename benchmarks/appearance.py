@@ -1,4 +1,5 @@
-"""How close rendered mouths come to filmed ones, given the true landmarks: mesh warp alone, and with the network.
+"""How close rendered mouths come to filmed ones, given the true landmarks: mesh warp alone, with the network, and with
+the network as a session under overload has it (``frugal``: every second frame).
 
     python benchmarks/appearance.py --clips FOLDER [--weights FOLDER] [--json FILE]
 
@@ -43,9 +44,9 @@ def main() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     network = _network(arguments.weights)
-    tables: dict[str, dict[str, PixelScore]] = {"warp": {}, "network": {}}
+    tables: dict[str, dict[str, PixelScore]] = {"warp": {}, "network": {}, "frugal": {}}
     for path in sorted(p for p in arguments.clips.iterdir() if p.is_file()):
-        for name, one in zip(tables, score(path, (None, network)), strict=True):
+        for name, one in zip(tables, score(path, ((None, False), (network, False), (network, True))), strict=True):
             tables[name][path.stem] = one
             print(name.ljust(8), _row(path.stem, one), flush=True)
     for name, scores in tables.items():
@@ -58,14 +59,17 @@ def main() -> None:
         arguments.json.write_text(json.dumps({"machine": machine, **figures}, indent=1))
 
 
-def score(path: Path, models: Sequence[AppearanceModel | None]) -> list[PixelScore]:
-    """One clip, rendered by each model. Raises NoFaceError where nothing could be compared."""
+def score(path: Path, models: Sequence[tuple[AppearanceModel | None, bool]]) -> list[PixelScore]:
+    """One clip, rendered by each model, frugally or not. Raises NoFaceError where nothing could be compared."""
     reader, tracker = VideoReader(path), FaceTracker()
     tracked = [(frame.at, tracker(frame.picture)) for frame in reader.frames()]
     tracker.close()
     enrolment = ENROL if tracked[-1][0] > SHORT_SECONDS * SAMPLE_RATE else ENROL_SHORT
     faces = [face for _, face in tracked]
-    scores = [score_pixels(zip(reader.frames(), faces, strict=True), model, enrolment) for model in models]
+    scores = [
+        score_pixels(zip(reader.frames(), faces, strict=True), model, enrolment, frugal=frugal)
+        for model, frugal in models
+    ]
     known = [one for one in scores if one is not None]
     if len(known) < len(scores):
         raise NoFaceError(f"{path}: no face after its first {enrolment / SAMPLE_RATE} s (need one to compare)")

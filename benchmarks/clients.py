@@ -1,12 +1,15 @@
-"""What many viewers of one session cost, and how soon each of them sees a picture.
+"""What many viewers of one session cost, how soon each of them sees a picture, and what a WebSocket client waits for.
 
-    python benchmarks/clients.py [--viewers 50] [--joins 20] [--seconds 20] [--codec vp8] [--size 512] [--json FILE]
+    python benchmarks/clients.py [--viewers 50] [--joins 20] [--seconds 20] [--codec vp8] [--size 512]
+                                 [--times 30] [--cuts 5] [--json FILE]
 
 A camera and a microphone publish by WHIP to ``mytalk serve`` (a process of its own); viewers watch by WHEP, on
 loopback. First one viewer alone, then all of them: the difference is what forwarding costs. These viewers decrypt and
 count packets, report on them as others do, and decode nothing. Then ``--joins`` viewers come one after another beside
 them, and decode: from the POST of the offer to the first decoded picture, ICE and DTLS included. Publisher and viewers
 run on the same cores: their work is not in the server's figures, but it is in its way.
+
+Before them, alone: what ``websocket.py`` measures, at the balanced profile.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.rtp import RtpPacket
 from live_peers import ASSETS, Camera, Microphone, Session, film_of, peak_megabytes, processor_seconds, serving, table
+from websocket import converse
 
 from streamer.receive import Inbound
 from streamer.stored import LoopedSpeech
@@ -222,11 +226,16 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512, help="width and height of the pictures")
     parser.add_argument("--clip", type=Path, default=ASSETS / "astronaut.png")
     parser.add_argument("--speech", type=Path, default=ASSETS / "demo_speech.flac")
+    parser.add_argument("--times", type=int, default=30, help="utterances over the WebSocket")
+    parser.add_argument("--cuts", type=int, default=5, help="of the WebSocket's line")
     parser.add_argument("--preset", default="edge")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    with serving("--preset", options.preset) as (url, _):
+        spoken = asyncio.run(converse(url.rstrip("/"), "balanced", options.times, options.cuts))
     with serving("--preset", options.preset) as (url, pid):
         figures = asyncio.run(measure(url, pid, options))
+    figures |= {f"websocket_{name}": value for name, value in spoken.items()}
     print(table(figures))
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")

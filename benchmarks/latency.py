@@ -4,7 +4,8 @@
 
 A real aiortc peer on loopback sends 512 x 512 at 25 fps and speech in 20 ms packets to ``mytalk serve`` (a process of
 its own), and measures what it receives: three seconds of a still picture and silence; speech, until the mouth moves;
-``--seconds`` of film and speech; then a hum that is interrupted again and again. Every picture carries its number;
+``--seconds`` of film and speech; 5 s in which one packet in ten does not reach the peer, and what there is from 2 s
+after them on (``after_loss``); then a hum that is interrupted again and again. Every picture carries its number;
 speech is found again by correlation, second by second. Times are from the peer's microphone or camera to the peer's
 decoded frame: both encoders and both decoders are in them; loading the models and a player's buffer against the
 network's jitter are not. The peer runs on the same cores.
@@ -19,6 +20,7 @@ import asyncio
 import json
 import os
 import platform
+import random
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -50,6 +52,8 @@ CALM = 3.0  # seconds of silence, for encoders and buffers to settle
 LATE_MS = 40.0  # over the median of its run: a picture that comes so much later is late
 BLOCK = 16  # pictures, of the yardstick
 LOOK_AHEAD_MS = 160.0  # of the yardstick's speech features
+LOSS, LOSS_SECONDS = 0.1, 5.0  # share of packets that the peer does not get, and for how long
+RECOVERY, AFTER_LOSS = 2.0, 8.0  # seconds after them that are not looked at, and that are
 
 
 async def converse(url: str, options: argparse.Namespace, pid: int) -> dict[str, Any]:
@@ -76,6 +80,7 @@ async def converse(url: str, options: argparse.Namespace, pid: int) -> dict[str,
         took = time.monotonic() - began
         server, own = processor_seconds(pid) - server_began, time.process_time() - peer_began
         figures = judge(camera, microphone, peer, began, took) | {"first_frame_ms": first}
+        figures |= await recover(camera, microphone, peer)
         waits = await interrupt(session, peer, microphone, options.interrupts)
     await peer.close()
     figures |= spread("interrupt", waits) | stages(looks) | queues(looks)
@@ -116,6 +121,27 @@ def first_frame(microphone: Microphone, peer: Peer) -> float | None:
     return None if at is None else 1000 * (at - spoken_at)
 
 
+async def recover(camera: Camera, microphone: Microphone, peer: Peer) -> dict[str, Any]:
+    """Skew and latency after packets were lost on their way to the peer."""
+    chance = random.Random(1)
+    transports = {one.receiver.transport for one in peer.connection.getTransceivers()}
+    whole = {transport: transport._handle_rtp_data for transport in transports}
+    for transport, handle in whole.items():
+
+        async def lossy(data: bytes, arrival_time_ms: int, handle: Any = handle) -> None:
+            if chance.random() >= LOSS:
+                await handle(data, arrival_time_ms)
+
+        transport._handle_rtp_data = lossy
+    await asyncio.sleep(LOSS_SECONDS)
+    for transport, handle in whole.items():
+        transport._handle_rtp_data = handle
+    began = time.monotonic() + RECOVERY
+    await asyncio.sleep(RECOVERY + AFTER_LOSS)
+    after = judge(camera, microphone, peer, began, AFTER_LOSS)
+    return {f"after_loss_{name}": after[name] for name in ("p95_ms", "av_skew_mean_ms", "av_skew_max_ms")}
+
+
 async def interrupt(session: Session, peer: Peer, microphone: Microphone, times: int) -> list[float]:
     """Milliseconds from asking for silence to the first silent 20 ms that the peer hears, each time."""
     microphone.hums = True
@@ -137,7 +163,7 @@ def judge(camera: Camera, microphone: Microphone, peer: Peer, began: float, took
     seen = [(at, number) for at, number in peer.pictures if began <= at < began + took]
     known = [(at, number) for at, number in seen if number < len(camera.sent)]
     picture_ms = {number: 1000 * (at - camera.sent[number]) for at, number in known}
-    heard = speech_latency(microphone, peer, began)
+    heard = speech_latency(microphone, peer, began, began + took)
     beside = {at: near(picture_ms, camera, at) for at, _ in heard}
     both = [max(ms, *pictures) for at, ms in heard if (pictures := beside[at])]
     skews = [float(np.mean(pictures)) - ms for at, ms in heard if (pictures := beside[at])]
@@ -165,11 +191,11 @@ def near(picture_ms: dict[int, float], camera: Camera, at: float) -> list[float]
     return [ms for number, ms in picture_ms.items() if abs(camera.sent[number] - at) < 0.5]
 
 
-def speech_latency(microphone: Microphone, peer: Peer, began: float) -> list[tuple[float, float]]:
+def speech_latency(microphone: Microphone, peer: Peer, began: float, ended: float) -> list[tuple[float, float]]:
     """For every loud second of received speech: when it was said, and the milliseconds until it was heard."""
     said = np.concatenate(microphone.said).astype(np.float32)
     found = []
-    sounds = [(at, samples) for at, samples in peer.sounds if at >= began]
+    sounds = [(at, samples) for at, samples in peer.sounds if began <= at < ended]
     for start in range(0, len(sounds) - 50, 50):
         part = np.concatenate([samples for _, samples in sounds[start : start + 50]]).astype(np.float32)
         if np.abs(part).mean() < 200:

@@ -16,6 +16,7 @@ import asyncio
 import json
 import os
 import platform
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -23,8 +24,11 @@ from typing import Any
 
 import numpy as np
 from live_peers import serving, table
-from mytalk_client import Audio, PlaybackFinished, PlaybackStarted, Session, SpeechFormat, Video, connect
 from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "clients" / "python"))
+
+from mytalk_client import Audio, PlaybackFinished, PlaybackStarted, Session, SpeechFormat, Video, connect
 
 RATE = 48_000
 WORD = 0.4  # seconds of an utterance
@@ -122,16 +126,16 @@ async def cuts(url: str, count: int, profile: str) -> tuple[list[float], int]:
     return gaps, len(said) - int(np.count_nonzero(heard))
 
 
-async def measure(url: str, options: argparse.Namespace) -> dict[str, Any]:
-    speech = SpeechFormat(RATE)
+async def converse(url: str, profile: str, times: int, breaks: int) -> dict[str, Any]:
+    """Round trips of so many utterances, and so many cuts, over the server's WebSocket."""
     rows = []
-    async with connect(url, speech=speech, audio=True, video="h264", profile=options.profile) as session:
-        for seed in range(options.times + 1):
+    async with connect(url, speech=SpeechFormat(RATE), audio=True, video="h264", profile=profile) as session:
+        for seed in range(times + 1):
             rows.append(await round_trip(session, seed))
             await asyncio.sleep(PAUSE)
     await asyncio.sleep(SETTLE)
-    gaps, missing = await cuts(url, options.cuts, options.profile)
-    figures: dict[str, Any] = {"cores": os.cpu_count(), "machine": platform.machine(), "profile": options.profile}
+    gaps, missing = await cuts(url, breaks, profile)
+    figures: dict[str, Any] = {}
     for name in ("started", "sound", "picture"):
         found = [row[name] for row in rows[1:]]  # the first one waits for the first window
         figures |= {f"{name}_ms_p50": float(np.median(found)), f"{name}_ms_p95": float(np.percentile(found, 95))}
@@ -147,7 +151,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with serving("--preset", options.preset) as (url, _):
-        figures = asyncio.run(measure(url.rstrip("/"), options))
+        figures = asyncio.run(converse(url.rstrip("/"), options.profile, options.times, options.cuts))
+    figures = {"cores": os.cpu_count(), "machine": platform.machine(), "profile": options.profile} | figures
     print(table(figures))
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")

@@ -45,7 +45,7 @@ class StreamOptions:
 
     ``still`` says that all pictures are one portrait; ``alive`` has it blink and move its head a little.
     ``learn`` False keeps no mouths but those of ``enrol``: measuring asks for it. ``live`` keeps half a second of
-    pictures that have been made, because a barge-in has them made again.
+    pictures that have been made, because a barge-in has them made again, and renders frugally.
     """
 
     seed: int = 0
@@ -100,6 +100,7 @@ class LipSyncStream:
         self._options = options
         self._motion = MotionStream(motion, profile, steps=options.steps or steps, seed=options.seed)
         self._renderer = MouthRenderer(appearance, still=options.still)
+        self._renderer.frugal = options.live
         self.face = options.face  # which one speaks; may be set at any time
         self._tracker: SpeakerTracker | None = None
         self._still_face: tuple[Picture, Choice, Face | None] | None = None

@@ -39,7 +39,7 @@ from streamer.webrtc import VIDEO_RATE, Connection
 if TYPE_CHECKING:
     from mytalk.face import Choice
 
-MARGIN = 100 * MILLISECOND_NS // SAMPLE_NS
+MARGIN = 120 * MILLISECOND_NS // SAMPLE_NS
 """Media time between a frame's motion being possible and the frame leaving: motion, pixels, and the wait for a turn."""
 
 SPEECH_AWAITED = SECOND_NS // 2

@@ -42,7 +42,12 @@ class Scene:
 
 
 class Painter(Protocol):
-    """Paints one mouth. Belongs to one session."""
+    """Paints one mouth. Belongs to one session.
+
+    ``frugal`` saves work where the painter can, at some cost to the picture; it may be set at any time.
+    """
+
+    frugal: bool
 
     def paint(self, bank: ReferenceBank, goal: Target, scene: Scene) -> Painting:
         """The mouth ``goal`` from a bank that is not empty, for the frame of ``scene``."""
@@ -50,16 +55,25 @@ class Painter(Protocol):
 
 
 class BentMouth:
-    """The nearest mouth of the bank, bent to the goal; the network mends it with the others' help."""
+    """The nearest mouth of the bank, bent to the goal; the network mends it with the others' help.
+
+    ``frugal``: every second frame takes the mending of the frame before, where its nearest mouth is the same.
+    """
 
     def __init__(self, model: AppearanceModel | None) -> None:
+        self.frugal = False
         self._model = model
         self._last: Mouth | None = None
+        self._spare: tuple[Window, Colours] | None = None  # mending of the last frame, which made it
 
     def paint(self, bank: ReferenceBank, goal: Target, scene: Scene) -> Painting:
         count = 1 if self._model is None else self._model.preset.references
         mouths = bank.nearest(goal.points, count, self._last)
-        self._last = mouths[0]
+        trust = 1.0 if self._model is None else _trust_in(mouths[0], goal.points)
+        spare = self._spare if self.frugal and mouths[0] is self._last else None
+        self._last, self._spare = mouths[0], None
+        if trust == 1 or spare is not None:
+            mouths = mouths[:1]
         current, size = scene.current, len(scene.current)
         region = resized(scene.region, size)
         rim, inside = Rim(current, resized(scene.painted, size)), Inside(goal.points, size)
@@ -70,12 +84,14 @@ class BentMouth:
         colours = bent[0].correction.copy()
         if bent[0].drawn is not None:
             colours += bent[0].drawn
-        if self._model is not None:
-            trust = _trust_in(mouths[0], goal.points)
-            if trust < 1:
+        if self._model is not None and trust < 1:
+            if spare is None:
                 different = len({id(mouth) for mouth in mouths})
-                window, mending = _mend(self._model, bent, current, region, goal, different)
-                colours[window] += (1 - trust) * mending
+                mended = self._spare = _mend(self._model, bent, current, region, goal, different)
+            else:
+                mended = spare
+            window, mending = mended
+            colours[window] += (1 - trust) * mending
         return Painting(mouths[0], bent[0].warp.flow, bent[0].kept, colours)
 
 
@@ -87,6 +103,7 @@ class PaintedFace:
     """
 
     def __init__(self, model: AppearanceModel) -> None:
+        self.frugal = False  # there is nothing that it could leave out
         self._model = model
         self._chosen_of = 0  # mouths in the bank when they were chosen
         self._features: Tensor | None = None

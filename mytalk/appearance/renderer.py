@@ -38,6 +38,15 @@ class MouthRenderer:
     def bank_size(self) -> int:
         return len(self._bank)
 
+    @property
+    def frugal(self) -> bool:
+        """Whether work is saved at some cost to the picture; may be set at any time."""
+        return self._painter.frugal
+
+    @frugal.setter
+    def frugal(self, frugal: bool) -> None:
+        self._painter.frugal = frugal
+
     def observe(self, picture: Picture, pose: HeadPose, points: Points) -> None:
         """Keeps this mouth, ``(169, 2)`` picture pixels, if it differs from those seen so far."""
         matrix = pose.crop_matrix()

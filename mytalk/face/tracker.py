@@ -102,7 +102,8 @@ class FaceTracker:
         shrink = max(rgb.shape[:2]) / _CROP_SIDE
         if shrink > 1:
             size = (round(rgb.shape[1] / shrink), round(rgb.shape[0] / shrink))
-            rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+            # Below a half, what linear sampling leaves out is less than the landmarks' noise, and it takes a tenth.
+            rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if shrink >= 2 else cv2.INTER_LINEAR)
         faces = _detect(self._follow, rgb, (float(box[0]), float(box[1])), (box[2] - box[0]) / rgb.shape[1])
         return faces[0] if faces else None
 

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 ABOVE_FLOOR = 9.0  # dB over the noise floor that count as speech
 BELOW_PEAK = 32.0  # dB under the loudest speech of late that no longer do
 QUIETEST, LOUDEST_FLOOR = -75.0, -42.0  # dB of full scale between which the floor may lie
-RISE = 0.06  # dB a frame by which the floor climbs towards steady noise
+RISE = 0.06  # dB a frame by which the floor climbs towards noise
+STEADY, STEADY_DB = 40, 1.8  # frames, and a standard deviation of their levels under which they are noise: speech over
+# as much noise has 2.2, and mostly 4 to 8
 FALL = 0.08  # dB a frame by which the peak is forgotten
 QUIETEST_PEAK = -38.0
 USUAL_PEAK = -22.0  # dB of full scale: speech, until some has been heard; a room before it is not taken for speech
@@ -30,6 +32,7 @@ class SilenceGate:
     peak: float = USUAL_PEAK
     share: float = 0.0
     ready: bool = False  # whether the mouth leaves a long rest for speech that comes, and none is heard yet
+    _levels: deque[float] = field(default_factory=lambda: deque(maxlen=STEADY))
     _rested: int = 0  # frames at rest without a break
     _loud: deque[bool] = field(default_factory=deque)  # HOLD frames before the next one at most, and all after it
     _behind: int = 0  # of these, frames before the next one
@@ -37,7 +40,12 @@ class SilenceGate:
     def hear(self, levels: NDArray[np.float32]) -> None:
         """Levels of the next frames."""
         for level in levels.tolist():
-            self.floor = float(np.clip(min(self.floor + RISE, level), QUIETEST, LOUDEST_FLOOR))
+            self._levels.append(level)
+            steady = len(self._levels) == STEADY and np.std(self._levels) < STEADY_DB
+            risen = (
+                max(self.floor, min(self._levels)) if steady else min(self.floor + RISE, max(self.floor, LOUDEST_FLOOR))
+            )
+            self.floor = max(QUIETEST, min(risen, level))
             self.peak = max(self.peak - FALL, level, QUIETEST_PEAK)
             self._loud.append(level > max(self.floor + ABOVE_FLOOR, self.peak - BELOW_PEAK))
 

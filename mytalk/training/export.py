@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -26,24 +27,39 @@ from mytalk.training.motion import PHONES, weights_of
 CARD = "MODEL_CARD.md"
 
 
-def compose(identity: Path, motion: Path, appearance: Path, folder: Path, *, force: bool = False) -> Preset:
+def compose(
+    identity: Path,
+    motion: Path,
+    appearance: Path,
+    folder: Path,
+    *,
+    average: Sequence[Path] = (),
+    force: bool = False,
+) -> Preset:
     """Write a checkpoint folder from an identity, a motion (or distilled) and an appearance run.
 
     A run gives its newest averaged weights; one of its checkpoints (``RUN/checkpoints/step-00001000``) gives its own.
+    ``average`` are further motion runs that began from the same weights as ``motion``: the mean of all of them is
+    written (Wortsman et al. 2022, "Model soups").
 
-    Raises OutputExistsError where the folder holds a checkpoint and ``force`` is not given, WeightsError where the
-    motion model was trained with another identity extractor, PresetError where the runs are of different presets.
+    Raises OutputExistsError where the folder holds a checkpoint and ``force`` is not given, WeightsError where a
+    motion model was trained with another identity extractor or in another motion space, PresetError where the runs are
+    of different presets.
     """
     if (folder / CONFIG).exists() and not force:
         raise OutputExistsError(f"{folder}: holds a checkpoint already (--force replaces it)")
     runs = {"identity": identity, "motion": motion, "appearance": appearance}
+    runs |= {f"motion {place}": run for place, run in enumerate(average, 2)}
     sources = {part: weights_of(_run_of(run)) for part, run in runs.items()}
     presets = {part: read_preset(source) for part, source in sources.items()}
     names = {preset.name for preset in presets.values()}
     if len(names) > 1:
         raise PresetError(f"runs of different presets, {', '.join(sorted(names))}: need three of one")
-    tensors = {part: _tensors(run, sources[part], part) for part, run in runs.items()}
-    _check_identity(identity, motion, tensors["identity"], read_tensors(sources["motion"], "identity"))
+    tensors = {part: _tensors(run, sources[part], part.split()[0]) for part, run in runs.items()}
+    motions = {part: runs[part] for part in runs if part.startswith("motion")}
+    for part, run in motions.items():
+        _check_identity(identity, run, tensors["identity"], read_tensors(sources[part], "identity"))
+    tensors["motion"] = _mean({run: tensors.pop(part) for part, run in motions.items()})
     preset = dataclasses.replace(presets["motion"], appearance=presets["appearance"].appearance)
     save_preset(folder, preset)
     for part, own in tensors.items():
@@ -72,6 +88,25 @@ def _tensors(folder: Path, weights: Path, part: str) -> dict[str, torch.Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in kept.items() if name.startswith(prefix)}
 
 
+def _mean(motions: dict[Path, dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Of the weights of several motion runs."""
+    first, *others = motions
+    for other in others:
+        for name, tensor in motions[first].items():
+            if name not in motions[other] or motions[other][name].shape != tensor.shape:
+                raise WeightsError(f"{other}: tensor {name} is missing or of another shape than {first}'s")
+            if name.startswith("space.") and not torch.equal(motions[other][name], tensor):
+                raise WeightsError(
+                    f"{other}: moves in another space than {first}; a mean needs runs that began from the same weights"
+                )
+    return {
+        name: torch.stack([own[name].double() for own in motions.values()]).mean(0).to(tensor.dtype)
+        if tensor.is_floating_point()
+        else tensor
+        for name, tensor in motions[first].items()
+    }
+
+
 def _check_identity(
     identity: Path, motion: Path, given: dict[str, torch.Tensor], used: dict[str, torch.Tensor]
 ) -> None:
@@ -97,7 +132,7 @@ def _card(preset: Preset, runs: dict[str, Path], sizes: dict[str, int]) -> str:
         figures = ", ".join(
             f"{name} {value:.4g}" for name, value in last.items() if name not in ("step", "learning_rate")
         )
-        lines.append(f"| {part} | {sizes[part]:,} | {int(last.get('step', 0))} | {figures} |")
+        lines.append(f"| {part} | {sizes[part.split()[0]]:,} | {int(last.get('step', 0))} | {figures} |")
     lines += ["", "## Options", "", "```json"]
     options = {part: _options(run) for part, run in runs.items()}
     lines += [

@@ -214,13 +214,14 @@ class MotionSources:
     tts: Path | None = None
     speech_model: str | None = None
     offsets: Path | None = None  # of mytalk train offsets
+    start: Path | None = None  # weights to begin from: a motion run of the same sizes, or a checkpoint folder
 
 
 def motion_task(preset: Preset, options: MotionOptions, sources: MotionSources, run: Path) -> MotionTask:
     """The task of a run. A run that goes on keeps the motion space and the speech model that it began with.
 
-    Raises DataError where there is nothing usable, WeightsError where the identity weights are of another preset or the
-    speech model is another one.
+    Raises DataError where there is nothing usable, WeightsError where the identity weights or those to start from are
+    of another preset or the speech model is another one.
     """
     torch.manual_seed(options.seed)
     store = ClipStore(list(sources.data), hold_out=options.hold_out, cache_bytes=0)
@@ -232,6 +233,9 @@ def motion_task(preset: Preset, options: MotionOptions, sources: MotionSources, 
     model.space = (
         _space_of(newest, preset.motion.coefficients) if newest else fit_space(people, model.space.scale.numel())
     )
+    if newest is None and sources.start is not None:
+        parts = nn.ModuleDict({"speech": model.speech, "space": model.space, "denoiser": model.denoiser})
+        load_into(parts, weights_of(sources.start), "motion")
     task = MotionTask(preset, model, options)
     as_mel = isinstance(model.front, LogMel)
     steps = total_steps(options, len(store))

@@ -54,6 +54,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     motion.add_argument("--tts", type=Path, metavar="FOLDER", help="synthetic speech of mytalk.training.speech_corpus")
     motion.add_argument("--tts-alone", action="store_true", help="no step on clips: what measures their offsets")
     motion.add_argument("--offsets", type=Path, metavar="TSV", help="of mytalk train offsets, which are taken away")
+    _add_start(motion)
     _add_speech_model(motion)
     motion.set_defaults(run=_motion)
     distill = _add_trainer(commands, "distill", "teach a motion model to sample in 1 to 4 steps")
@@ -64,12 +65,20 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_speech_model(distill)
     distill.set_defaults(run=_distill)
     appearance = _add_trainer(commands, "appearance", "landmarks and references to pictures")
-    appearance.add_argument("--start", type=Path, metavar="FOLDER", help="go on from the weights of a preset or a run")
+    _add_start(appearance)
     appearance.set_defaults(run=_appearance)
     export = commands.add_parser("export", help="three runs to one preset folder", description="Three runs to one.")
     for name in ("identity", "motion", "appearance"):
         export.add_argument(name, type=Path, metavar=f"{name.upper()}_RUN")
     export.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="the preset folder")
+    export.add_argument(
+        "--average",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="MOTION_RUN",
+        help="further motion runs with the first one's --start: the mean of all is written",
+    )
     export.add_argument("--force", action="store_true", help="replace a checkpoint that is there")
     export.set_defaults(run=_export)
     train_ablations.add_parser(commands)
@@ -96,6 +105,10 @@ def _add_trainer(
     return parser
 
 
+def _add_start(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--start", type=Path, metavar="FOLDER", help="begin from the weights of a preset or a run")
+
+
 def _add_speech_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--speech-model", metavar="FOLDER", help="wav2vec 2.0: a local folder or a hub name (presets that need one)"
@@ -118,7 +131,7 @@ def _motion(args: argparse.Namespace) -> int:
     from mytalk.training.motion import MotionSources
     from mytalk.training.trainers import train_motion
 
-    sources = MotionSources(args.data, args.identity, args.tts, args.speech_model, args.offsets)
+    sources = MotionSources(args.data, args.identity, args.tts, args.speech_model, args.offsets, args.start)
     given = {**_given(args), "tts_first": 1.0 if args.tts_alone else None}
     if args.tts_alone and args.tts is None:
         raise OptionError("--tts-alone needs --tts: a folder of mytalk.training.speech_corpus")
@@ -168,7 +181,7 @@ def _appearance(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     from mytalk.training.export import compose
 
-    preset = compose(args.identity, args.motion, args.appearance, args.output, force=args.force)
+    preset = compose(args.identity, args.motion, args.appearance, args.output, average=args.average, force=args.force)
     print(f"{args.output}: preset {preset.name} (mytalk dub FACE SPEECH -o OUT.mp4 --preset {args.output})")
     return 0
 

@@ -91,3 +91,28 @@ def test_inside_of_a_mouth_that_one_reference_shows_is_not_mended(lips: Points) 
     change = np.abs(mended.colours - plain.colours).mean(axis=2)
     around = mouth_mask(wider(lips, 2)) > 0.99
     assert change[inside].mean() < 0.1 * change[around & ~inside].mean()
+
+
+def test_a_frugal_painter_asks_the_network_for_every_second_frame_of_one_mouth(lips: Points) -> None:
+    model, asked = brightening(0.5), []
+    model.register_forward_hook(lambda *_: asked.append(1))
+    crops = [drawn(wider(lips, -8.0 * number)) for number in range(2)]
+    bank = ReferenceBank()
+    for number, crop in enumerate(crops):
+        bank.put(number, Mouth(wider(lips, -8.0 * number), crop, crop, np.eye(2, 3, dtype=np.float32), SKIN))
+    painter = BentMouth(model)
+
+    def paint(by: float) -> Painting:
+        goal = Target(wider(lips, by))
+        region = mouth_mask(goal.points)
+        return painter.paint(bank, goal, Scene(drawn(goal.points).astype(np.float32), region, region, None))
+
+    every = [paint(by) for by in (2.0, 2.2, 2.4, 2.6)]
+    assert len(asked) == 4
+    painter.frugal = True
+    frugal = [paint(by) for by in (2.0, 2.2, 2.4, 2.6)]
+    assert len(asked) == 6
+    for one, other in zip(every, frugal, strict=True):
+        assert np.abs(picture_of(one) - picture_of(other)).mean() < 0.5
+    paint(-10.0)  # another mouth is nearest: there is nothing to take over
+    assert len(asked) == 7

@@ -55,13 +55,26 @@ def test_speech_after_a_short_pause_is_not_waited_for_with_lips_together() -> No
     assert not any(ready for _, ready in states[10:])
 
 
-def test_steady_noise_shuts_again() -> None:
-    assert shares([-38.0] * 1500)[-1] == 0
+@pytest.mark.parametrize("level", [-60.0, -43.0, -30.0])
+def test_steady_noise_shuts_within_two_seconds(level: float) -> None:
+    noise = level + np.random.default_rng(2).normal(0, 0.5, 500)
+    assert max(shares(noise.tolist())[50:]) == 0
 
 
-@pytest.mark.parametrize(("level", "seconds"), [(-70.0, 1), (-60.0, 1), (-50.0, 6), (-43.0, 15)])
+def test_speech_over_loud_steady_noise_is_heard_and_the_floor_falls_with_the_noise() -> None:
+    rng = np.random.default_rng(3)
+    noise = -35 + rng.normal(0, 0.5, 100)
+    word = np.maximum(noise[:40], -18 + rng.normal(0, 4, 40))
+    opened = shares([*noise, *word, *noise, *[-80.0] * 100, *(word - 20)])
+    assert max(opened[55:95]) == 0
+    assert min(opened[102:138]) == 1
+    assert max(opened[150:335]) == 0
+    assert max(opened[345:]) == 1
+
+
+@pytest.mark.parametrize(("level", "seconds"), [(-70.0, 1), (-60.0, 1), (-50.0, 6), (-43.0, 6), (-25.0, 6)])
 def test_the_mouth_does_not_twitch_in_noise_that_comes_and_goes_a_little(level: float, seconds: int) -> None:
-    """Loud noise is taken for speech until the floor has climbed to it."""
+    """Loud noise is taken for speech until it has been heard to be steady."""
     noise = level + np.random.default_rng(6).normal(0, 1.5, 60 * 25)
     after_speech = shares([-20.0] * 50 + noise.tolist())
     assert max(after_speech[50 + 25 * seconds :]) == 0

@@ -58,6 +58,28 @@ def test_a_checkpoint_may_stand_for_its_run(runs: Path, tmp_path: Path) -> None:
         assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_runs_from_one_start_are_averaged(runs: Path, tmp_path: Path) -> None:
+    began = MotionSources([runs / "data"], runs / "identity", start=runs / "motion")
+    for name, seed in (("one", 1), ("two", 2)):
+        train_motion(CONFIG, began, tmp_path / name, device="cpu", steps=2, batch=2, seed=seed)
+    given = runs / "identity", tmp_path / "one", runs / "appearance"
+    compose(*given, tmp_path / "mean", average=[tmp_path / "two"])
+    one, two, mean = (
+        read_tensors(folder, "motion")
+        for folder in (tmp_path / "one" / "weights", tmp_path / "two" / "weights", tmp_path / "mean")
+    )
+    assert mean.keys() == one.keys()
+    assert all(torch.allclose(mean[name], (one[name] + two[name]) / 2, atol=1e-7) for name in mean)
+    assert any(not torch.equal(one[name], two[name]) for name in mean)
+    assert "| motion 2 |" in (tmp_path / "mean" / "MODEL_CARD.md").read_text()
+    mytalk.load(tmp_path / "mean", device="cpu")
+    stranger = read_tensors(tmp_path / "two" / "weights", "motion")
+    save_tensors(tmp_path / "two" / "weights", "motion", stranger | {"space.scale": 2 * stranger["space.scale"]})
+    with pytest.raises(WeightsError, match="another space"):
+        compose(*given, tmp_path / "none", average=[tmp_path / "two"])
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_preset_that_is_there_is_not_replaced_unasked(runs: Path, tmp_path: Path) -> None:
     given = runs / "identity", runs / "motion", runs / "appearance", tmp_path
     compose(*given)
@@ -93,3 +115,12 @@ def test_shipped_configs_hold_known_options_only(name: str) -> None:
     config.options("identity", IdentityOptions)
     config.options("motion", MotionOptions)
     config.options("appearance", AppearanceOptions)
+
+
+def test_the_second_part_of_edge_is_of_its_sizes_and_speaks_of_motion_alone() -> None:
+    from mytalk.training.motion_examples import MotionOptions
+
+    config = read_config("edge_people")
+    assert config.preset == read_config("edge").preset
+    assert set(config.tables) == {"motion"}
+    assert config.options("motion", MotionOptions).tts_first == 0

@@ -219,6 +219,18 @@ def test_the_identity_extractor_stays_as_it_was(data: Path, identity: Path, tmp_
     assert all(torch.equal(before[name], tensor) for name, tensor in task.model.identity.state_dict().items())
 
 
+def test_a_run_may_begin_from_weights_that_are_there(data: Path, identity: Path, tmp_path: Path) -> None:
+    options = replace(OPTIONS, steps=1)
+    fit(motion_task(CONFIG.preset, options, MotionSources([data], identity), tmp_path), options, tmp_path, device="cpu")
+    sources = MotionSources([data], identity, start=tmp_path)
+    begun = motion_task(CONFIG.preset, replace(options, seed=9), sources, tmp_path / "begun").losses.state_dict()
+    there = read_tensors(tmp_path / "weights", "motion")
+    assert all(torch.equal(begun[name], there[name]) for name in there)
+    wider = replace(CONFIG.preset, motion=replace(CONFIG.preset.motion, ffn=2 * CONFIG.preset.motion.ffn))
+    with pytest.raises(WeightsError, match="another preset"):
+        motion_task(wider, options, sources, tmp_path / "wider")
+
+
 def test_an_identity_of_another_preset_is_refused(data: Path, identity: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="tensor"):
         motion_task(read_config("edge").preset, OPTIONS, MotionSources([data], identity), tmp_path)
