@@ -6,11 +6,12 @@ which cannot set headers, shows it as a subprotocol ``mytalk.token.<bearer>``. I
 
 from __future__ import annotations
 
+import asyncio
 from typing import Literal
 
 from aiohttp import web
 
-from streamer.clock import SECOND_NS, Clock
+from streamer.clock import SECOND_NS, Clock, unix_now
 from streamer.config import ServerConfig
 from streamer.errors import ForbiddenError, NotAuthorizedError, QuotaError
 from streamer.keys import Key, KeyRing, looks_like_key
@@ -19,6 +20,7 @@ from streamer.quota import RequestBudget, SecondsUsed
 from streamer.session import Session
 from streamer.sessions import Sessions
 from streamer.tokens import INCLUDED, Right, TokenMint
+from streamer.usage import Hours, UsageFile, beside
 
 _DAY_WAIT = 3600
 """Seconds after which a key that has used its seconds may ask again: they are counted by the hour."""
@@ -37,7 +39,11 @@ class Access:
         self._clock = clock
         self._mint = TokenMint(clock, config.token_seconds)
         self._budget = RequestBudget()
-        self._used = SecondsUsed()
+        path = config.usage or (beside(config.keys) if config.keys is not None else None)
+        self._file = UsageFile(path) if path is not None and keys is not None else None
+        self._used = SecondsUsed(self._file.read(unix_now()) if self._file is not None else None)
+        self._saves = 0
+        self._saved: Hours = {}
         sessions.on_end = self._count_seconds
 
     # --- for every request
@@ -106,6 +112,20 @@ class Access:
             return "its key was revoked"
         return "its key has used its seconds" if key.seconds and self._seconds(key) >= key.seconds else None
 
+    async def save(self) -> None:
+        """Writes what keys have used, sessions that run included, into the file, where that has changed."""
+        if self._file is None:
+            return
+        used = SecondsUsed(self._used.hours(unix_now()))
+        for session in self._sessions.all():
+            if session.key_id is not None:
+                used.add(session.key_id, session.age / SECOND_NS, unix_now())
+        hours = used.hours(unix_now())
+        if hours != self._saved:
+            self._saved = hours
+            self._saves += 1
+            await asyncio.to_thread(self._file.write, hours, self._saves)
+
     def _needed(self, request: web.Request, scope: Literal["publish", "metrics"]) -> Key | None:
         if self._keys is None:
             return None
@@ -121,11 +141,11 @@ class Access:
 
     def _seconds(self, key: Key) -> float:
         running = sum(session.age for session in self._sessions.all() if session.key_id == key.id)
-        return self._used.of(key.id, self._clock.now()) + running / SECOND_NS
+        return self._used.of(key.id, unix_now()) + running / SECOND_NS
 
     def _count_seconds(self, session: Session) -> None:
         if session.key_id is not None:
-            self._used.add(session.key_id, session.age / SECOND_NS, self._clock.now())
+            self._used.add(session.key_id, session.age / SECOND_NS, unix_now())
 
 
 def _bearer(request: web.Request) -> str:

@@ -131,7 +131,7 @@ class Broadcast:
             packet = chunk.packet if chunk.packet is not None else await self._opus(chunk)
             if packet is not None:
                 timestamp = chunk.at * (OUTPUT_RATE // SAMPLE_RATE)
-                encoded = Encoded(packet, [packet], timestamp, ntp)
+                encoded = Encoded(packet, [packet], chunk.at, timestamp, ntp)
                 for one in self.audience:
                     one.sound(encoded)
 

@@ -1,4 +1,5 @@
-"""The only place that reads time. Moments are integers in nanoseconds, monotonic but for :func:`ntp_now`."""
+"""The only place that reads time. Moments are integers in nanoseconds, monotonic but for :func:`ntp_now` and
+:func:`unix_now`."""
 
 from __future__ import annotations
 
@@ -24,6 +25,11 @@ def ntp_now() -> int:
     """The wall clock as sender reports give it: seconds since 1900, times 2^32 (RFC 3550, 4)."""
     seconds, nanoseconds = divmod(time.time_ns(), SECOND_NS)
     return (seconds + _NTP_EPOCH << 32) | (nanoseconds << 32) // SECOND_NS
+
+
+def unix_now() -> int:
+    """The wall clock: nanoseconds since 1970."""
+    return time.time_ns()
 
 
 class Clock(Protocol):

@@ -81,6 +81,10 @@ class ServerConfig:
     keys: Path | None = field(
         default=None, metadata=_means("file of API keys, made by 'mytalk keys'; then every call needs one", "path")
     )
+    usage: Path | None = field(
+        default=None,
+        metadata=_means("file of what keys have used of their seconds; without it, beside them", "path"),
+    )
     allow_anyone: bool = field(
         default=False, metadata=_means("serve other machines without keys, whoever asks", "flag")
     )

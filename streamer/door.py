@@ -1,24 +1,27 @@
-"""The server's front door: how many may be in at a time, and the certificate that it shows."""
+"""The server's front door: how many may be in at a time, what passes through, and the certificate that it shows."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+from collections import Counter
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
 
 from mytalk.errors import OptionError
 
 
 class Door:
     """Makes the protocol of each new TCP connection, as ``create_server`` wants it. Beyond ``most`` connections, new
-    ones are closed at once and counted."""
+    ones are closed at once and counted. ``traffic``: bytes of requests (``in``) and of their answers (``out``)."""
 
     opens_to: web.Server  # before the first connection
 
     def __init__(self, most: int) -> None:
         self.refused = 0
+        self.traffic = Counter[str]()
         self._most = most
 
     @property
@@ -31,6 +34,23 @@ class Door:
             return self.opens_to()
         self.refused += 1
         return _Closed()
+
+
+def byte_counter(traffic: Counter[str]) -> type[AbstractAccessLogger]:
+    """For ``AppRunner``: counts each exchange, heads and bodies, when it is over. Of a WebSocket, the request alone."""
+
+    class ByteCounter(AbstractAccessLogger):
+        def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+            traffic["in"] += _head_size(request) + request.content.total_bytes
+            traffic["out"] += response.body_length  # aiohttp counts the head as well
+
+    return ByteCounter
+
+
+def _head_size(request: web.BaseRequest) -> int:
+    """Bytes of the request line and the headers, as everybody writes them (RFC 9112)."""
+    line = len(f"{request.method} {request.raw_path} HTTP/1.1\r\n")
+    return line + sum(len(name) + len(value) + 4 for name, value in request.raw_headers) + 2
 
 
 class _Closed(asyncio.Protocol):

@@ -112,11 +112,6 @@ class DubbedSpeech:
         self._waiting = deque(part for part in self._waiting if part[0] + len(part[1]) > self._next)
         return chunk
 
-    def skip(self, position: int) -> None:
-        """Goes on at a 48 kHz position: the loop stood still meanwhile, and what lay between is late."""
-        while self._next < position:
-            self.late += int(self.take().any(axis=1).sum())
-
     def clear(self) -> None:
         """Barge-in: nothing that waits is heard."""
         self._waiting.clear()

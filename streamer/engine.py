@@ -86,15 +86,15 @@ class Engine:
             if thread.is_alive():
                 log.error("the %s thread did not end within 5 s", thread.name)
 
-    def seat(self, open_stream: OpenStream, deliver: Deliver, fail: Fail, base: int = 0) -> Seat:
-        """A place for one session from media time ``base`` on.
+    def seat(self, open_stream: OpenStream, deliver: Deliver, fail: Fail, base: int = 0, name: str = "") -> Seat:
+        """A place for the session ``name`` (its id) from media time ``base`` on.
 
         ``deliver`` and ``fail`` are called on the loop, ``open_stream`` on the thread. Raises ``EngineError`` where the
         engine is not ready.
         """
         if self.state != "ready" or self._loop is None:
             raise EngineError(f"the engine is {self.state} (need it ready; see /readyz)")
-        seat = Seat(open_stream, self._notify, self._post, deliver, fail, base)
+        seat = Seat(open_stream, self._notify, self._post, deliver, fail, base, name)
         with self._wake:
             self._seats.append(seat)
             self._wake.notify_all()

@@ -24,6 +24,7 @@ from mytalk.picture import VideoFrame
 from streamer.broadcast import Broadcast
 from streamer.encoders import START_BITRATE
 from streamer.forward import Encoded
+from streamer.options import SessionOptions
 from streamer.picture_encoder import RATE
 from streamer.speech import OUTPUT_RATE, SpeechChunk
 
@@ -133,7 +134,7 @@ class Film:
             video.time_base = Fraction(1, RATE)
             audio: Any = container.add_stream("aac", rate=OUTPUT_RATE, layout="stereo")
             audio.bit_rate = _SPEECH_BITRATE
-            began = first.timestamp * SAMPLE_RATE // RATE
+            began = first.at
             item: _Item = first
             while item is not None:
                 if isinstance(item, Encoded):
@@ -144,6 +145,12 @@ class Film:
             container.mux(audio.encode(None))
         if isinstance(self.target, Path):
             Path(path).rename(self.target)
+
+
+def film_targets(options: SessionOptions, recordings: Path | None, session_id: str) -> list[Path | str]:
+    """Where a session's films go: a file named after it in ``recordings``, a URL, both or none."""
+    file = [recordings / f"{session_id}.mp4"] if options.record and recordings is not None else []
+    return [*file, *([options.push] if options.push is not None else [])]
 
 
 class _Pictures:

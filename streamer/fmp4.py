@@ -9,7 +9,7 @@ import av
 import numpy as np
 
 from mytalk.media_time import SAMPLE_RATE
-from streamer.mp4_boxes import AUDIO, TIMESCALE, VIDEO, fragment, initialization, nal_units, sample
+from streamer.mp4_boxes import AUDIO, VIDEO, VIDEO_RATE, fragment, initialization, nal_units, sample
 from streamer.packets import Flags
 from streamer.speech import OUTPUT_RATE, SpeechChunk
 
@@ -17,11 +17,12 @@ SPEECH_BITRATE = 128_000
 """Bits a second of AAC."""
 
 PRIMING = 1024
-"""Samples that an AAC decoder gives before the first one that was encoded. Players of fragments do not skip them, so
-pictures are put that much later too, and sound and picture stay together."""
+"""Samples (48 kHz) that an AAC decoder gives before the first one that was encoded. Players of fragments do not skip
+them, so pictures are put that much later too, and sound and picture stay together."""
 
 _FRAME = 1024  # samples of one AAC packet
-_INTERVAL = TIMESCALE // 25  # of a picture that has none before it
+_LATER = PRIMING * VIDEO_RATE // OUTPUT_RATE  # the same in units of the video track
+_INTERVAL = VIDEO_RATE // 25  # of a picture that has none before it
 
 Segment = tuple[bytes, Flags]
 """An initialization segment (INIT), or a fragment: one picture (KEYFRAME), or one packet of sound."""
@@ -33,13 +34,14 @@ class Fmp4:
     def __init__(self) -> None:
         self._parameters: list[bytes] = []  # SPS and PPS that the MP4 began with
         self._number = 0  # of the last fragment
-        self._shown = 0  # of the last picture, in TIMESCALE
+        self._shown = 0  # of the last picture, in units of the video track
         self._encoder: Any = None
         self._samples = np.zeros((0, 2), np.int16)  # not yet encoded
         self._next = 0  # place of the first of them
 
-    def picture(self, data: bytes, at: int, width: int, height: int, *, key: bool) -> list[Segment]:
-        """One access unit (Annex B) of media time ``at``. Other parameter sets than before begin another MP4."""
+    def picture(self, data: bytes, timestamp: int, width: int, height: int, *, key: bool) -> list[Segment]:
+        """One access unit (Annex B), ``timestamp`` since media time 0 in units of 1 / 90 000 s. Other parameter sets
+        than before begin another MP4."""
         units = nal_units(data)
         segments: list[Segment] = []
         parameters = [unit for unit in units if unit[0] & 31 in (7, 8)]
@@ -50,8 +52,8 @@ class Fmp4:
             segments.append((initialization(width, height, sps, pps, config), Flags.INIT))
         if not self._parameters:
             return segments
-        place = at * TIMESCALE // SAMPLE_RATE + PRIMING
-        interval = place - self._shown if 0 < place - self._shown < TIMESCALE else _INTERVAL
+        place = timestamp + _LATER
+        interval = place - self._shown if 0 < place - self._shown < VIDEO_RATE else _INTERVAL
         self._shown = place
         flags = Flags.KEYFRAME if key else Flags.NONE
         return [*segments, (self._fragment(VIDEO, place, interval, sample(units), key=key), flags)]

@@ -33,7 +33,8 @@ class Encoded:
 
     data: bytes
     payloads: Sequence[bytes]
-    timestamp: int  # since media time 0, in the track's units: 90 000 or 48 000 a second
+    at: int  # media time
+    timestamp: int  # the same in the track's units, 90 000 or 48 000 a second: a picture's keep the source's intervals
     ntp: int  # when the pacer released it
     key: bool = True  # can be decoded without what came before
 

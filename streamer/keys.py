@@ -92,12 +92,21 @@ def read_keys(path: Path) -> dict[str, Key]:
 
 def write_keys(path: Path, keys: Iterable[Key]) -> None:
     """Replaces the file at once, readable by its owner alone. Raises ``OptionError``."""
-    text = json.dumps({"keys": [asdict(key) for key in keys]}, indent=2) + "\n"
+    write_private(path, json.dumps({"keys": [asdict(key) for key in keys]}, indent=2) + "\n")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replaces a file at once by one that is readable by its owner alone. Raises ``OptionError``."""
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).replace(path)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise OptionError(f"{path} cannot be written: {error.strerror or error}") from error
 

@@ -48,8 +48,8 @@ def begin(*, as_json: bool, verbose: bool, stream: Any = None) -> None:
 
 @contextmanager
 def of_session(session_id: str) -> Iterator[None]:
-    """What is logged in here, and by tasks that are started in here, belongs to that session."""
-    before = _session.set(session_id[:SHOWN_ID])
+    """What is logged in here, and by tasks and callbacks that begin in here, belongs to that session; "": to none."""
+    before = _session.set(session_id[:SHOWN_ID] or None)
     try:
         yield
     finally:

@@ -20,7 +20,7 @@ Served = Counter[tuple[str, str, int]]
 
 def prometheus_text(engine: Engine, sessions: Sessions, served: Served, door: Door) -> str:
     """All figures of one server."""
-    lines = [*_of_sessions(sessions), *_of_media(sessions), *_of_engine(engine), *_of_http(served, door)]
+    lines = [*_of_sessions(sessions), *_of_media(sessions, door), *_of_engine(engine), *_of_http(served, door)]
     return "\n".join(lines) + "\n"
 
 
@@ -40,10 +40,11 @@ def _of_sessions(sessions: Sessions) -> Iterator[str]:
     yield from _metric("mytalk_rungs", "gauge", "Sessions by what they gave up under overload", given_up)
     events = _labelled("type", sessions.events())
     yield from _metric("mytalk_events_total", "counter", "Events of sessions, by type", events)
-    yield from _metric("mytalk_viewers", "gauge", "Viewers by WHEP", [("", sum(len(one.viewers) for one in now))])
+    viewers = [("", sum(len(session.connections.viewers) for session in now))]
+    yield from _metric("mytalk_viewers", "gauge", "Viewers by WHEP", viewers)
 
 
-def _of_media(sessions: Sessions) -> Iterator[str]:
+def _of_media(sessions: Sessions, door: Door) -> Iterator[str]:
     outcomes = _labelled("outcome", sessions.pictures())
     yield from _metric("mytalk_pictures_total", "counter", "Pictures by what became of them", outcomes)
     meaning = "Seconds that a picture left later than its sound"
@@ -52,8 +53,13 @@ def _of_media(sessions: Sessions) -> Iterator[str]:
     yield from _metric("mytalk_queue_items", "gauge", "Items that wait in queues of all sessions", waiting)
     packets = [("", sessions.viewer_packets())]
     yield from _metric("mytalk_viewer_packets_total", "counter", "RTP packets sent to viewers", packets)
-    carried = [(f'{{via="{via}",direction="{way}"}}', size) for (via, way), size in sorted(sessions.traffic().items())]
-    yield from _metric("mytalk_bytes_total", "counter", "Bytes of media and messages", carried)
+    traffic = sessions.traffic() + Counter({("http", way): size for way, size in door.traffic.items()})
+    carried = [(f'{{via="{via}",direction="{way}"}}', size) for (via, way), size in sorted(traffic.items())]
+    yield from _metric("mytalk_bytes_total", "counter", "Bytes of media, messages and HTTP", carried)
+    streams = _labelled("state", sessions.streams())
+    yield from _metric("mytalk_streams", "gauge", "Streams by WebSocket: open, or cut and to be resumed", streams)
+    speech = [("", sessions.speech_waiting_ms() / 1000)]
+    yield from _metric("mytalk_speech_waiting_seconds", "gauge", "Streamed speech that waits to be said", speech)
 
 
 def _of_engine(engine: Engine) -> Iterator[str]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import struct
 
-TIMESCALE = 48_000
-"""Units a second of both tracks."""
+VIDEO_RATE, AUDIO_RATE = 90_000, 48_000
+"""Units a second of the tracks."""
 
 VIDEO, AUDIO = 1, 2
 """Track numbers."""
@@ -39,7 +39,7 @@ def initialization(width: int, height: int, sps: bytes, pps: bytes, audio_config
 
 
 def fragment(number: int, track: int, at: int, duration: int, data: bytes, *, key: bool) -> bytes:
-    """``moof`` and ``mdat`` of one sample; ``at`` and ``duration`` in :data:`TIMESCALE`. Numbers count from 1."""
+    """``moof`` and ``mdat`` of one sample; ``at`` and ``duration`` in the track's units. Numbers count from 1."""
 
     def movie(offset: int) -> bytes:
         header = _full(b"tfhd", 0x020000, struct.pack(">I", track))  # default-base-is-moof
@@ -62,7 +62,7 @@ def _full(kind: bytes, version_and_flags: int, *parts: bytes) -> bytes:
 
 
 def _track(number: int, width: int, height: int, handler: bytes, media_header: bytes, entry: bytes) -> bytes:
-    volume = 0x100 if handler == b"soun" else 0
+    volume, rate = (0x100, AUDIO_RATE) if handler == b"soun" else (0, VIDEO_RATE)
     header = _full(
         b"tkhd",
         3,  # enabled, in movie
@@ -70,7 +70,7 @@ def _track(number: int, width: int, height: int, handler: bytes, media_header: b
         _MATRIX,
         struct.pack(">II", width << 16, height << 16),
     )
-    media = _full(b"mdhd", 0, struct.pack(">IIIIHH", 0, 0, TIMESCALE, 0, 0x55C4, 0))  # language: und
+    media = _full(b"mdhd", 0, struct.pack(">IIIIHH", 0, 0, rate, 0, 0x55C4, 0))  # language: und
     handled = _full(b"hdlr", 0, bytes(4), handler, bytes(12), b"MyTalk\0")
     source = _box(b"dinf", _full(b"dref", 0, struct.pack(">I", 1), _full(b"url ", 1)))
     empty = [_full(kind, 0, bytes(4)) for kind in (b"stts", b"stsc", b"stco")]
@@ -90,7 +90,7 @@ def _mp4a(config: bytes) -> bytes:
     """ISO/IEC 14496-14, 5.6; the descriptors are 14496-1, 7.2.6."""
     decoder = bytes([0x40, 0x15]) + bytes(11) + _descriptor(5, config)
     stream = struct.pack(">HB", AUDIO, 0) + _descriptor(4, decoder) + _descriptor(6, b"\2")
-    head = struct.pack(">6xH8xHH4xI", 1, 2, 16, TIMESCALE << 16)
+    head = struct.pack(">6xH8xHH4xI", 1, 2, 16, AUDIO_RATE << 16)
     return _box(b"mp4a", head, _full(b"esds", 0, _descriptor(3, stream)))
 
 

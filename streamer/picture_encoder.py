@@ -15,10 +15,10 @@ from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.vpx import Vp8Encoder
 from av.video.frame import PictureType
 
-from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from streamer.encoders import START_BITRATE
 from streamer.forward import Encoded
+from streamer.timeline import timestamp
 
 RATE = 90_000
 """Units a second of a video track's timestamps (RFC 3551)."""
@@ -38,8 +38,8 @@ class PictureEncoder(ABC):
     def encode(self, frame: VideoFrame, ntp: int, *, keyframe: bool = False) -> Encoded | None:
         """One picture; None where the encoder holds it back. Raises whatever FFmpeg raises."""
         picture = frame.picture.to_av()
-        timestamp = frame.at * RATE // SAMPLE_RATE
-        picture.pts, picture.time_base = timestamp, Fraction(1, RATE)
+        stamp = timestamp(frame, RATE)
+        picture.pts, picture.time_base = stamp, Fraction(1, RATE)
         picture.pict_type = PictureType.I if keyframe else PictureType.NONE
         if self._codec is not None and self._outdated(picture):
             self._codec = None
@@ -53,7 +53,7 @@ class PictureEncoder(ABC):
         if not data:
             return None
         key = any(packet.is_keyframe for packet in packets)
-        return Encoded(data, self._cut(data), timestamp, ntp, key)
+        return Encoded(data, self._cut(data), frame.at, stamp, ntp, key)
 
     def _outdated(self, picture: av.VideoFrame) -> bool:
         resized = (picture.width, picture.height) != (self._codec.width, self._codec.height)

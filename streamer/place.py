@@ -25,15 +25,21 @@ log = logging.getLogger(__name__)
 
 
 class Place:
-    """Between a session's media and its seat. While it has no seat, the pacer shows the pictures as they came."""
+    """Between a session's media and its seat. While it has no seat, the pacer shows the pictures as they came.
 
-    def __init__(self, options: SessionOptions, engine: Engine, clock: Clock, events: Events, pacer: Pacer) -> None:
+    ``name``: the session's id, for the log.
+    """
+
+    def __init__(
+        self, options: SessionOptions, engine: Engine, clock: Clock, events: Events, pacer: Pacer, name: str = ""
+    ) -> None:
         self.failure: MyTalkError | None = None  # why pictures leave untouched
         self._options = options
         self._engine = engine
         self._clock = clock
         self._events = events
         self._pacer = pacer
+        self._name = name
         self._seat: Seat | None = None
         self._face: Choice | None = None  # where it has been changed
         self._past = Counter[str]()  # pictures, at the seats it had before
@@ -147,7 +153,7 @@ class Place:
     def _take(self) -> None:
         """The engine hears the session from here on; pictures leave untouched until its first one comes."""
         self._downsample = Downsampler()
-        self._seat = self._engine.seat(self._open_stream, self._finished, self._failed, base=self._said)
+        self._seat = self._engine.seat(self._open_stream, self._finished, self._failed, self._said, self._name)
         self._seat.half_rate = self._ladder.rung >= Rung.HALF_RATE
         self._seat.steps = self._steps_of(self._ladder.rung)
         self._seat.face = self._face

@@ -1,11 +1,12 @@
 """How much a caller has used: requests a minute, and seconds of sessions within a day. Sans-IO.
 
-Kept in memory: a server that starts again has forgotten it.
+Requests are forgotten by a server that starts again; seconds are kept in a file (:mod:`streamer.usage`).
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Iterable, Mapping
 
 from streamer.clock import SECOND_NS
 from streamer.config import DAY
@@ -13,7 +14,7 @@ from streamer.config import DAY
 MOST_CALLERS = 10_000
 """Callers that are remembered. Full: the one heard least lately is forgotten, and begins with a whole minute's."""
 
-_HOUR = 3600 * SECOND_NS
+HOUR = 3600 * SECOND_NS
 
 
 class RequestBudget:
@@ -43,23 +44,31 @@ class RequestBudget:
 
 
 class SecondsUsed:
-    """Seconds of sessions that have ended within the last day, by key; to the hour."""
+    """Seconds of sessions that have ended within the last day, by key; to the hour.
 
-    def __init__(self) -> None:
-        self._used: dict[str, deque[tuple[int, float]]] = {}  # hour, seconds
+    ``hours``: what was used before, by key id, as hours and seconds. Moments are of the wall clock: ``hours`` outlives
+    the process. Where that clock went back, what comes is counted to the latest hour there is.
+    """
+
+    def __init__(self, hours: Mapping[str, Iterable[tuple[int, float]]] | None = None) -> None:
+        self._used = {key_id: deque(sorted(past)) for key_id, past in (hours or {}).items()}
 
     def add(self, key_id: str, seconds: float, now: int) -> None:
         """A session of that key lasted so long, and ended now."""
         hours = self._used.setdefault(key_id, deque())
-        hour = now // _HOUR
-        if hours and hours[-1][0] == hour:
-            hours[-1] = (hour, hours[-1][1] + seconds)
+        hour = now // HOUR
+        if hours and hours[-1][0] >= hour:
+            hours[-1] = (hours[-1][0], hours[-1][1] + seconds)
         else:
             hours.append((hour, seconds))
 
     def of(self, key_id: str, now: int) -> float:
         """What that key has used."""
-        hours = self._used.get(key_id, deque())
-        while hours and hours[0][0] <= now // _HOUR - DAY // 3600:
+        hours = self._used.get(key_id, deque[tuple[int, float]]())
+        while hours and hours[0][0] <= now // HOUR - DAY // 3600:
             hours.popleft()
         return sum(seconds for _, seconds in hours)
+
+    def hours(self, now: int) -> dict[str, list[tuple[int, float]]]:
+        """All that is not forgotten, by key id: hours, in order, and seconds."""
+        return {key_id: list(hours) for key_id, hours in self._used.items() if self.of(key_id, now)}

@@ -17,6 +17,7 @@ from mytalk.errors import EngineError, MyTalkError
 from mytalk.face.tracker import Face
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import Picture, VideoFrame
+from streamer import logs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -88,7 +89,8 @@ class _Clear:
 class Seat:
     """Made by :meth:`streamer.engine.Engine.seat`. ``picture``, ``speech`` and ``close`` are for the event loop.
 
-    Media times are the session's; the stream's own begin at ``base``, where the session took the seat.
+    Media times are the session's; the stream's own begin at ``base``, where the session took the seat. ``name`` is the
+    session's id: what is logged of the seat on the engine's threads belongs to it.
     """
 
     def __init__(
@@ -99,7 +101,9 @@ class Seat:
         deliver: Deliver,
         fail: Fail,
         base: int = 0,
+        name: str = "",
     ) -> None:
+        self.name = name
         self.closing = False
         self.freed = False
         self.failed = False
@@ -212,7 +216,7 @@ class Seat:
 
     def track_one(self) -> None:
         """Finds the face of the oldest waiting picture."""
-        with self._tracking:
+        with self._tracking, logs.of_session(self.name):
             stream = self._stream
             if stream is None or not self._untracked:
                 return
@@ -279,11 +283,12 @@ class Seat:
     @contextmanager
     def _reporting(self) -> Iterator[None]:
         """A failure of this session's stream is this session's alone."""
-        try:
-            yield
-        except Exception as failure:
-            log.exception("a session's stream failed")
-            self.report(failure)
+        with logs.of_session(self.name):
+            try:
+                yield
+            except Exception as failure:
+                log.exception("a session's stream failed")
+                self.report(failure)
 
     def _arrive(self, frame: VideoFrame, generation: int) -> None:
         """On the loop."""
@@ -332,4 +337,5 @@ class Seat:
             return
         self.failed, self.lost = True, lost
         error = failure if isinstance(failure, MyTalkError) else EngineError(f"{type(failure).__name__}: {failure}")
-        self._post(lambda: None if self.closing else self._fail(error))
+        with logs.of_session(self.name):  # also of what the loop is given to do
+            self._post(lambda: None if self.closing else self._fail(error))

@@ -24,7 +24,7 @@ from streamer.api import Api
 from streamer.clock import SECOND_NS, Clock, SystemClock
 from streamer.config import ServerConfig
 from streamer.cores import leave_some_to_others
-from streamer.door import Door, tls_context
+from streamer.door import Door, byte_counter, tls_context
 from streamer.engine import Engine
 from streamer.errors import PortInUseError
 from streamer.keys import KeyRing
@@ -38,6 +38,9 @@ STOP_TIMEOUT = 8.0
 
 HEAD_WAIT = 15.0
 """Seconds in which a connection has to send a whole request head, and that it may rest between two requests."""
+
+SAVE_PAUSE = 5 * SECOND_NS
+"""Between two writes of what keys have used: so much is forgotten if the server is killed."""
 
 _WATCH = SECOND_NS // 2
 _WARM_UP = 12  # pictures dubbed before the server is ready
@@ -73,7 +76,8 @@ async def running(
     door = Door(config.max_connections)
     runner = web.AppRunner(
         Api(sessions, engine, config, access, door).app(),
-        access_log=None,
+        access_log=log,
+        access_log_class=byte_counter(door.traffic),
         shutdown_timeout=1,
         handle_signals=False,
         keepalive_timeout=HEAD_WAIT,
@@ -84,20 +88,23 @@ async def running(
     socket_server = await asyncio.get_running_loop().create_server(door, sock=listener, ssl=tls)
     loading = asyncio.create_task(engine.start(), name="load the models")
     watching = asyncio.create_task(_end_overdue(sessions, access, clock), name="end overdue sessions")
+    saving = asyncio.create_task(_save(access, clock), name="keep what keys have used")
     try:
         yield Running(_url(listener, secure=tls is not None), engine, sessions, loading)
     finally:
         loading.cancel()
         watching.cancel()
+        saving.cancel()
         try:
             async with asyncio.timeout(STOP_TIMEOUT):
                 await sessions.close()
                 socket_server.close()
                 await runner.cleanup()
                 await engine.close()
+                await access.save()
         except TimeoutError:
             log.error("the server did not stop within %s s", STOP_TIMEOUT)
-        await asyncio.gather(loading, watching, return_exceptions=True)
+        await asyncio.gather(loading, watching, saving, return_exceptions=True)
 
 
 async def run_until_stopped(config: ServerConfig, ready: Callable[[str], None]) -> None:
@@ -144,6 +151,13 @@ async def _end_overdue(sessions: Sessions, access: Access, clock: Clock) -> None
         for session in sessions.all():
             if (reason := access.overdue(session)) is not None:
                 session.stop(reason)
+
+
+async def _save(access: Access, clock: Clock) -> None:
+    """Apart from what ends sessions: a disk may stand still."""
+    while True:
+        await clock.sleep_until(clock.now() + SAVE_PAUSE)
+        await access.save()
 
 
 def serve(config: ServerConfig, ready: Callable[[str], None] | None = None) -> None:

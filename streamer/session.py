@@ -15,17 +15,17 @@ from mytalk.media.face_source import FaceSource
 from streamer import controls
 from streamer.broadcast import Broadcast
 from streamer.clock import MILLISECOND_NS, SECOND_NS, Clock
+from streamer.connections import Connections
 from streamer.engine import Engine
-from streamer.errors import BusyError, ConflictError, NotLiveError, UnknownSessionError
+from streamer.errors import ConflictError, NotLiveError, UnknownSessionError
 from streamer.events import Event, Events
-from streamer.film import Film
+from streamer.film import Film, film_targets
 from streamer.histogram import Histogram, skew_histogram
 from streamer.ladder import Rung
 from streamer.live import Live
 from streamer.messages import Scalar
 from streamer.options import SessionOptions
 from streamer.portraits import Consent
-from streamer.pulse import Pulse
 from streamer.sinks import Sink
 from streamer.speech import Stereo
 from streamer.stored import LoopedSpeech
@@ -43,12 +43,6 @@ State = Literal["new", "live", "draining", "closed"]
 IDLE_WAIT = 120 * SECOND_NS
 """A session that nobody publishes to, or that stores all its media and nobody watches, ends after so long. A person
 pastes a URL into a streaming program meanwhile, or that program comes back after a failure of its network."""
-
-MOST_VIEWERS = 200
-"""Viewers of one session at a time."""
-
-RETRY_VIEWER = 10
-"""Seconds after which a viewer that found no place may ask again."""
 
 RETRY_LIVE = 2
 """Seconds after which a viewer who came before the first publisher may ask again."""
@@ -85,10 +79,8 @@ class Session:
         self.consent: Consent | None = None  # of the person on a client's own portrait
         self.voice = Voice() if options.speech == "stream" else None
         self.streaming = StreamPlace(self, clock)
-        self.publisher: Connection | None = None  # the peer of a call, or who publishes by WHIP
-        self.viewers: dict[str, Viewer] = {}
         self.traffic = Counter[tuple[str, str]]()  # bytes, by way and direction
-        self._carried: dict[str, tuple[int, int]] = {}  # bytes of connections, by id, counted so far
+        self.connections = Connections(self.traffic)
         self._engine = engine
         self._clock = clock
         self._recordings = recordings
@@ -98,8 +90,6 @@ class Session:
         self._claimed = False
         self._is_call = False
         self._faults = 0  # of encoders, told so far
-        self._past_packets = 0  # sent to viewers that have gone
-        self._pulses: dict[str, Pulse] = {}  # of connections, by id
         self.idle_wait = idle_wait
         self._idle_since = clock.now()  # nobody has published or, where nobody need, watched since
         self._live: Live | None = None
@@ -137,7 +127,7 @@ class Session:
             self._go_live(publisher, [])
             return
         self._check_open()
-        self.publisher = publisher
+        self.connections.publisher = publisher
         self._live.replace(publisher)
 
     def admit_viewer(self) -> None:
@@ -145,28 +135,18 @@ class Session:
         self._begin_alone()
         if self.state != "live":
             raise NotLiveError(f"the session is {self.state}: nobody publishes to it (ask again)", RETRY_LIVE)
-        if len(self.viewers) >= MOST_VIEWERS:
-            raise BusyError(f"all {MOST_VIEWERS} places of viewers are taken (ask again)", RETRY_VIEWER)
+        self.connections.check_room()
 
     def watch(self, viewer: Viewer) -> None:
         """Takes an answered viewer. ``UnknownSessionError``: the session ended meanwhile."""
         self._check_open()
-        self.viewers[viewer.id] = viewer
-
-    @property
-    def viewer_packets(self) -> int:
-        """RTP packets sent to viewers so far."""
-        return self._past_packets + sum(viewer.packets for viewer in self.viewers.values())
+        self.connections.viewers[viewer.id] = viewer
 
     async def drop(self, connection: Connection) -> None:
         """Closes a publisher or viewer; the session goes on."""
-        viewer = self.viewers.pop(connection.id, None)
-        self._past_packets += viewer.packets if viewer is not None else 0
-        self._pulses.pop(connection.id, None)
-        self._carried.pop(connection.id, None)
-        if connection is self.publisher:
-            self.publisher = None
+        if connection is self.connections.publisher:
             self.release()
+        self.connections.forget(connection)
         await connection.close()
 
     def clear(self) -> Event:
@@ -188,7 +168,7 @@ class Session:
 
     def without_stream(self) -> None:
         """The stream has gone for good: so has the session, if it had nothing else."""
-        if self._needs_nobody and not self._claimed and not self.viewers:
+        if self._needs_nobody and not self._claimed and not self.connections.viewers:
             self._end("its client left")
 
     @property
@@ -246,6 +226,12 @@ class Session:
         """Items that wait, by where."""
         return {"encoder": self.broadcast.waiting} | (self._live.queues() if self._live is not None else {})
 
+    @property
+    def speech_waiting_ms(self) -> int:
+        """Streamed speech that waits to be said."""
+        untimed = self.voice.buffered_ms if self.voice is not None else 0
+        return untimed + (self._live.speech_waiting_ms if self._live is not None else 0)
+
     def stats(self) -> dict[str, object]:
         """Counts and milliseconds for people and for `/metrics`."""
         age = {"age_ms": self.age // MILLISECOND_NS}
@@ -281,11 +267,8 @@ class Session:
                 self._live.close()
             self.streaming.close(self.reason, failed=self.reason == FAILED)
             await asyncio.gather(*(film.close() for film in self._films))
-            connections = [*self.viewers.values(), *([self.publisher] if self.publisher is not None else [])]
-            await asyncio.gather(*(connection.close() for connection in connections))
+            await self.connections.close()
         finally:
-            self._past_packets = self.viewer_packets
-            self.viewers.clear()
             self.state = "closed"
             self._closed.set()
 
@@ -304,19 +287,14 @@ class Session:
 
     def _go_live(self, publisher: Connection | None, sinks: list[Sink]) -> None:
         self._check_open()
-        self.publisher = publisher
-        self._films = [Film(target, self.broadcast, self._film_failed) for target in self._film_targets()]
+        self.connections.publisher = publisher
+        targets = film_targets(self.options, self._recordings, self.id)
+        self._films = [Film(target, self.broadcast, self._film_failed) for target in targets]
         everywhere = [*sinks, self.broadcast, self.streaming, *self._films]
-        stored = (self._face, self._stored_speech, self.voice)
-        self._live = Live(self.options, self._engine, self._clock, publisher, everywhere, self.events, *stored)
+        rest = (self._face, self._stored_speech, self.voice, self.id)
+        self._live = Live(self.options, self._engine, self._clock, publisher, everywhere, self.events, *rest)
         self.state = "live"
         self._attached.set()
-
-    def _film_targets(self) -> list[Path | str]:
-        targets: list[Path | str] = []
-        if self.options.record and self._recordings is not None:
-            targets.append(self._recordings / f"{self.id}.mp4")
-        return [*targets, self.options.push] if self.options.push is not None else targets
 
     def _film_failed(self, reason: str) -> None:
         self.events.add("error", code="film", message=f"a recording or push ended: {reason}", fatal=False)
@@ -325,8 +303,8 @@ class Session:
         await self._attached.wait()
         assert self._live is not None
         async with asyncio.TaskGroup() as group:
-            if self._is_call and self.publisher is not None:
-                group.create_task(self._end_with(self.publisher))
+            if self._is_call and self.connections.publisher is not None:
+                group.create_task(self._end_with(self.connections.publisher))
             group.create_task(self.broadcast.run())
             group.create_task(self._live.run())
 
@@ -340,36 +318,26 @@ class Session:
             await self._clock.sleep_until(self._clock.now() + _WATCH)
             now = self._clock.now()
             self._count_faults()
-            for connection in [*self.viewers.values(), *([self.publisher] if self.publisher is not None else [])]:
-                pulse = self._pulses.setdefault(connection.id, Pulse(now))
-                heard, connected = await connection.datagrams(), connection.connected.is_set()
-                reason = pulse.stopped(heard, now, connected=connected, owing=connection.owes())
-                self._count_bytes(connection)
-                if connection.gone.is_set():
-                    reason = "the peer left"
+            for connection in self.connections.all():
+                reason = await self.connections.lost(connection, now)
                 if reason is None:
                     continue
-                if self._is_call and connection is self.publisher:
+                if self._is_call and connection is self.connections.publisher:
                     self._end(reason)
                 else:
                     await self.drop(connection)
             self._end_where_idle(now)
 
     def _end_where_idle(self, now: int) -> None:
-        if self._claimed or (self._needs_nobody and self.viewers) or self.streaming.stream is not None:
+        if self._claimed or (self._needs_nobody and self.connections.viewers) or self.streaming.stream is not None:
             self._idle_since = now
         elif now - self._idle_since > self.idle_wait:
             self._end("no offer came" if self._live is None else "nobody published or watched any longer")
 
-    def _count_bytes(self, connection: Connection) -> None:
-        received, sent = self._carried.get(connection.id, (0, 0))
-        self._carried[connection.id] = connection.carried
-        self.traffic["webrtc", "in"] += connection.carried[0] - received
-        self.traffic["webrtc", "out"] += connection.carried[1] - sent
-
     def _count_faults(self) -> None:
         """Frames that could not be encoded: told as they come, and the end of a session that has nothing else."""
-        calls, calls_in_a_row = self.publisher.encoder_faults if self.publisher is not None else (0, 0)
+        publisher = self.connections.publisher
+        calls, calls_in_a_row = publisher.encoder_faults if publisher is not None else (0, 0)
         count = calls + self.broadcast.faults.count
         if count > self._faults:
             self.events.add("error", code="encoder", message="frames could not be encoded", count=count)

@@ -120,11 +120,20 @@ class Sessions:
 
     def viewer_packets(self) -> int:
         """RTP packets sent to all viewers so far."""
-        return self._past_packets + sum(session.viewer_packets for session in self.all())
+        return self._past_packets + sum(session.connections.viewer_packets for session in self.all())
 
     def traffic(self) -> Counter[tuple[str, str]]:
         """Bytes of all sessions so far, by way and direction."""
         return sum((session.traffic for session in self.all()), self._past_traffic.copy())
+
+    def streams(self) -> Counter[str]:
+        """Streams of clients now, by whether they have their WebSocket."""
+        states = [session.streaming.state for session in self.all()]
+        return Counter({state: states.count(state) for state in ("open", "cut")})
+
+    def speech_waiting_ms(self) -> int:
+        """Streamed speech of all sessions that waits to be said."""
+        return sum(session.speech_waiting_ms for session in self.all())
 
     def skew(self) -> Histogram:
         """By how much pictures of all sessions left later than their sound."""
@@ -177,7 +186,7 @@ class Sessions:
         self._past_events.update(session.events.counts)
         self._past_traffic.update(session.traffic)
         self._past_skew.update(session.skew)
-        self._past_packets += session.viewer_packets
+        self._past_packets += session.connections.viewer_packets
 
     async def _read_portrait(self) -> FaceSource:
         async with self._reading:

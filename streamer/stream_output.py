@@ -16,7 +16,6 @@ from streamer.fmp4 import Fmp4
 from streamer.forward import Encoded
 from streamer.messages import Output
 from streamer.packets import Flags, Kind
-from streamer.picture_encoder import RATE
 from streamer.speech import SpeechChunk
 
 JPEG_QUALITY = 85
@@ -105,14 +104,14 @@ class StreamOutput:
                 self._broadcast.refresh(self._audience)
             return
         self._needs_key = False
-        at = -(-encoded.timestamp * SAMPLE_RATE // RATE)  # the timestamp was rounded down
+        at = encoded.at
         if self._mp4 is None:
             self._send(Kind.VIDEO_H264, Flags.KEYFRAME if encoded.key else Flags.NONE, at, encoded.data)
             return
         self._last_key = at if encoded.key else self._last_key
         if at - self._last_key > KEY_INTERVAL:
             self._broadcast.refresh(self._audience)
-        for data, flags in self._mp4.picture(encoded.data, at, *self._size, key=encoded.key):
+        for data, flags in self._mp4.picture(encoded.data, encoded.timestamp, *self._size, key=encoded.key):
             self._send(Kind.FMP4, flags, at, data)
 
     async def _make_jpegs(self) -> None:

@@ -37,6 +37,13 @@ class StreamPlace:
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: asyncio.Task[None] | None = None  # for a carrier
 
+    @property
+    def state(self) -> str | None:
+        """``open``, ``cut`` (it waits to be resumed), or None where there is no stream."""
+        if self.stream is None:
+            return None
+        return "open" if self.carrier is not None else "cut"
+
     # --- for connections
 
     def open(self) -> Stream:

@@ -38,6 +38,7 @@ _DRIFT = 40 * MILLISECOND_NS  # that every packet of a window must be early or l
 _WINDOW = 150  # packets: 3 s of speech, 6 s of a 25 fps camera
 _PATIENCE = SECOND_NS  # of packets late by JUMP: a queue that empties after a stall is shorter
 _SLEW = SAMPLE_RATE // 200  # a picture moves at most 5 ms against the one before it
+_LEAST = 2  # samples between pictures: what is nearer could have equal timestamps on an outbound track
 
 
 class Reckoning:
@@ -82,14 +83,10 @@ class SpeechTimeline:
         self._next = 0  # position of the first sample not yet taken, in 48 kHz samples
         self._parts: deque[Stereo] = deque()
         self._held = 0  # samples in _parts
-        self._reckoning: Reckoning | None = Reckoning()
+        self._reckoning = Reckoning()
         self._stretch = Stretch()
         self._before: Stereo | None = None  # the chunk before the next, where it was a whole packet
         self._joining: Stereo | None = None  # a packet that becomes one chunk with the next
-
-    def pin(self) -> None:
-        """The track's positions are media time's own: there is nothing to reckon."""
-        self._offset, self._reckoning = 0, None
 
     @property
     def stretched(self) -> int:
@@ -160,8 +157,7 @@ class SpeechTimeline:
 
     def _reckon(self, end: int, now: int, *, gently: bool) -> None:
         """Moves the track where it is early or late; by little and ``gently``, where its speech allows."""
-        if self._reckoning is None or self._offset is None:
-            return
+        assert self._offset is not None
         late = self._position(now) - end - self._stretch.owed * CHUNK
         moved = _whole(self._reckoning.shift(late * SECOND_NS // OUTPUT_RATE, now) * OUTPUT_RATE // SECOND_NS)
         if abs(moved) <= GENTLE:
@@ -242,7 +238,7 @@ class PictureTimeline:
         self._offset: int | None = None  # media time - track time
         self._wanted: int | None = None  # the offset that it moves to
         self._reported = False  # whether that is what the sender's reports ask for
-        self._last = -1
+        self._last = -_LEAST
         self._reckoning = Reckoning(EARLY)
 
     def align(self, offset: int) -> None:
@@ -277,7 +273,7 @@ class PictureTimeline:
         return self._put(self._last + step)
 
     def _put(self, at: int) -> int | None:
-        if at <= self._last:
+        if at < self._last + _LEAST:
             self.late += 1
             return None
         self._last = at

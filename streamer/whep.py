@@ -33,4 +33,4 @@ class Whep(Signalling):
         return viewer, answer
 
     def find(self, session: Session, connection: str) -> Connection | None:
-        return session.viewers.get(connection)
+        return session.connections.viewers.get(connection)

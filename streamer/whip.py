@@ -41,5 +41,5 @@ class Whip(Signalling):
         return publisher, answer
 
     def find(self, session: Session, connection: str) -> Connection | None:
-        publisher = session.publisher
+        publisher = session.connections.publisher
         return publisher if publisher is not None and publisher.id == connection else None

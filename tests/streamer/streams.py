@@ -6,12 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 from urllib.parse import urljoin
 
 from aiohttp import ClientResponse
 from aiortc import MediaStreamTrack, RTCRtpSender
-from fakes import Camera, Client, Microphone, Viewer, babble, number_of
+from fakes import Camera, Client, Microphone, Viewer, babble, eventually, number_of, numbered
+
+from mytalk.media_time import to_samples
+from mytalk.picture import Picture, VideoFrame
+from streamer.broadcast import Broadcast
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
@@ -122,6 +127,19 @@ async def loud(viewer: Viewer) -> None:
         while not any(abs(frame.to_ndarray()).max() > 3000 for _, frame in viewer.sounds[heard:]):
             heard = len(viewer.sounds)
             await asyncio.sleep(0.1)
+
+
+async def encoded_of(broadcast: Broadcast, given: list[int]) -> list[int]:
+    """Small pictures with these timestamps (90 kHz), each encoded before the next comes; gives their media times."""
+    encoding, ats = asyncio.create_task(broadcast.run()), []
+    for index, pts in enumerate(given):
+        at = to_samples(pts, Fraction(1, 90_000)) + 12_345  # the track began that long after the session
+        broadcast.picture(VideoFrame(Picture.from_rgb(numbered(index, 96)), at, pts, Fraction(1, 90_000)))
+        await eventually(lambda: broadcast.encoded == len(ats) + 1, seconds=20)
+        ats.append(at)
+    encoding.cancel()
+    await asyncio.gather(encoding, return_exceptions=True)
+    return ats
 
 
 @asynccontextmanager

@@ -15,9 +15,12 @@ from streams import ask
 from test_api import offer_of
 
 from mytalk.errors import ServerError
+from streamer import server as server_module
+from streamer.clock import SECOND_NS, unix_now
 from streamer.config import ServerConfig
 from streamer.keys import make_key, read_keys, write_keys
 from streamer.server import Running, running
+from streamer.usage import UsageFile
 
 
 class Keys:
@@ -32,6 +35,10 @@ class Keys:
         key, text = make_key(name, scopes, **limits)
         write_keys(self.path, [*known, key])
         return text
+
+    def limit(self, text: str, seconds: int) -> None:
+        known = read_keys(self.path).values()
+        write_keys(self.path, [replace(key, seconds=seconds) if key.id in text else key for key in known])
 
     def revoke(self, text: str) -> None:
         write_keys(self.path, [key for key in read_keys(self.path).values() if key.id != text.split("_")[1]])
@@ -186,6 +193,71 @@ async def test_a_key_has_so_many_seconds_within_a_day(client: Client, keys: Keys
     status, body = await make(client, key)
     assert status == 429
     assert "1 s" in body["error"]["message"]
+
+
+async def test_what_a_key_has_used_outlives_the_server(config: ServerConfig, keys: Keys) -> None:
+    key, other = keys.add("publish", seconds=1), keys.add("publish", seconds=1)
+    async with running(config, FakeModels) as server, aiohttp.ClientSession() as http:
+        await server.loading
+        assert (await make(Client(http, server.url), key))[0] == 201
+        await eventually(lambda: not server.sessions.all(), seconds=10)
+    path = keys.path.with_name("keys.used.json")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert sorted(one.name for one in path.parent.glob("*keys*")) == ["keys.json", "keys.used.json"]
+    async with running(config, FakeModels) as server, aiohttp.ClientSession() as http:
+        await server.loading
+        assert (await make(Client(http, server.url), key))[0] == 429
+        assert (await make(Client(http, server.url), other))[0] == 201
+
+
+async def test_what_a_running_session_uses_is_kept_if_the_server_is_killed(
+    config: ServerConfig, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "SAVE_PAUSE", SECOND_NS // 5)
+    key, config = keys.add("publish", seconds=600), replace(config, usage=tmp_path / "used.json")
+    copy = tmp_path / "as it was.json"
+    async with running(config, FakeModels) as server, aiohttp.ClientSession() as http:
+        await server.loading
+        assert (await make(Client(http, server.url), key))[0] == 201
+        kept = UsageFile(config.usage)
+        await eventually(lambda: sum(seconds for _, seconds in kept.read(unix_now()).get(key[7:15], [])) > 1, 10)
+        copy.write_bytes((tmp_path / "used.json").read_bytes())
+        assert server.sessions.all()
+    keys.limit(key, seconds=1)
+    async with running(replace(config, usage=copy), FakeModels) as server, aiohttp.ClientSession() as http:
+        await server.loading
+        assert (await make(Client(http, server.url), key))[0] == 429
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"used": []}', '{"used": {"k": 1}}', '{"used": {"0123abcd": [[1, NaN]]}}', "[" * 90_000, "\xff"],
+)
+async def test_a_broken_file_of_what_was_used_is_told_and_replaced(
+    config: ServerConfig, keys: Keys, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    key, path = keys.add("publish", seconds=600), keys.path.with_name("keys.used.json")
+    path.write_text(text, "latin-1")
+    async with running(config, FakeModels) as server, aiohttp.ClientSession() as http:
+        await server.loading
+        assert "keys.used.json cannot be read" in caplog.text
+        assert (await make(Client(http, server.url), key))[0] == 201
+        await asyncio.sleep(0.05)
+    assert list(UsageFile(path).read(unix_now())) == [key[7:15]]
+
+
+async def test_where_nothing_can_be_written_that_is_told_once_and_sessions_go_on(
+    config: ServerConfig, keys: Keys, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "SAVE_PAUSE", SECOND_NS // 5)
+    config = replace(config, usage=tmp_path / "no such folder" / "used.json")
+    async with running(config, FakeModels) as server, aiohttp.ClientSession() as http:
+        await server.loading
+        assert (await make(Client(http, server.url), keys.add("publish", seconds=600)))[0] == 201
+        await eventually(lambda: "will be forgotten" in caplog.text, seconds=10)
+        await asyncio.sleep(1)  # more attempts
+        assert server.sessions.all()
+    assert caplog.text.count("will be forgotten") == 1
 
 
 async def test_a_key_has_so_many_requests_a_minute(client: Client, keys: Keys) -> None:

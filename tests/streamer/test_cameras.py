@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from fractions import Fraction
 from typing import Any
 
@@ -9,6 +11,7 @@ import av
 import numpy as np
 import pytest
 from fakes import Camera, Client, FakeModels, Microphone, Viewer, babble, call, number_of
+from streams import Obs, watch
 
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import Picture, VideoFrame
@@ -92,6 +95,37 @@ async def test_a_receiving_peer_sees_the_cameras_own_intervals(client: Client, r
     between = np.diff(list(seen))
     assert (moved <= 455 * between).all()  # moved to their speech by 5 ms a picture at most
     assert (moved <= 2).sum() >= 5  # else exact: aiortc's encoders, the camera's and the server's, round down
+
+
+@pytest.mark.parametrize("codec", ["h264", "vp8"])
+async def test_a_whep_viewer_sees_the_cameras_own_intervals(client: Client, codec: str) -> None:
+    given = stamps(Fraction(30000, 1001), 4000)
+    session = await client.create()
+    obs = Obs(Microphone(babble(60)), Changing(given))
+    await obs.start(client, session["urls"]["whip"], session["token"])
+    viewer = await watch(client, session, codec)
+    off: list[int] = []  # by how much an interval is not the camera's, where the pictures were not just being moved
+    async with asyncio.timeout(60):
+        while len(off) < 30:
+            await asyncio.sleep(0.2)
+            moved = [pts - given[number] for number, pts in shown(viewer).items()]
+            off = [after - before for before, after in itertools.pairwise(moved) if abs(after - before) < 10]
+    await viewer.close()
+    await obs.close()
+    assert off.count(0) > 0.8 * len(off)  # rounded to media time, a fifth would be; the last step of a move is not
+
+
+@pytest.mark.parametrize("gap", [1, 2])
+def test_timestamps_grow_wherever_two_tracks_count_from(gap: int) -> None:
+    """``gap`` samples of media time apart: 45 units of the tracks are 8 samples."""
+    for first, second, began in itertools.product(range(0, 45, 2), range(0, 45, 2), range(8)):
+        timeline, out = PictureTimeline(origin=0), []
+        for at, pts in ((began, first), (began + gap, second)):
+            timeline.restart()
+            place = timeline.place(pts, TICKS, at * SAMPLE_NS)
+            if place is not None:
+                out.append(timestamp(VideoFrame(GREY, place, pts, TICKS), 90_000))
+        assert out[0] < out[-1] or (gap == 1 and len(out) == 1)
 
 
 async def test_a_camera_that_starts_two_seconds_after_the_microphone_joins_it(

@@ -84,7 +84,7 @@ def test_the_image_copies_what_it_installs_and_no_secret() -> None:
 
 
 def test_mounted_files_are_there_and_prometheus_asks_where_the_server_is() -> None:
-    made_by_the_operator = ("./secrets",)
+    made_by_the_operator = ("./secrets", "./state")
     for service in compose()["services"].values():
         for mount in service.get("volumes", []):
             source = mount.split(":")[0]

@@ -19,7 +19,6 @@ from streamer.engine import Engine
 from streamer.errors import ConflictError, TooLargeError
 from streamer.options import SessionOptions
 from streamer.speech import CHUNK, CHUNK_TIME, Stereo
-from streamer.timeline import SpeechTimeline
 
 DELAY = 2 * 16_000
 
@@ -96,16 +95,6 @@ def test_held_pictures_are_bounded() -> None:
     assert (len(held), held.left_out) == (most, 5)
     assert not held.due(DELAY - 1)
     assert [frame.at for frame in held.due(DELAY + 640)] == [DELAY, DELAY + 640]
-
-
-def test_a_pinned_track_is_where_it_says_and_stays_there() -> None:
-    timeline = SpeechTimeline(origin=0)
-    timeline.pin()
-    chunks = timeline.accept(7 * CHUNK, word(1, 1), 8 * 20_000_000 + 3_000_000)
-    assert [(chunk.at, int(chunk.samples.max())) for chunk in chunks][-1] == (7 * CHUNK_TIME, 1)
-    for n in range(8, 400):  # every one 60 ms late
-        chunks = timeline.accept(n * CHUNK, word(1, 1), (n + 4) * 20_000_000)
-        assert [chunk.at for chunk in chunks] == [n * CHUNK_TIME]
 
 
 async def test_dubbed_speech_leaves_with_the_picture_that_it_names(engine: Engine) -> None:

@@ -7,15 +7,18 @@ import dataclasses
 import json
 import socket
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 import pytest
 from fakes import MARK, Client, eventually, number_of
-from streams import ask, loud, published, watch
+from streams import ask, encoded_of, loud, published, watch
 
+from streamer.broadcast import Broadcast
 from streamer.config import ServerConfig
+from streamer.film import Film
 from streamer.server import Running
 
 
@@ -72,6 +75,18 @@ async def test_a_recorded_session_is_a_film_when_it_has_ended(client: Client, co
     with av.open(film) as opened:
         assert [stream.codec_context.name for stream in opened.streams] == ["h264", "aac"]
         assert "Synthetic" in opened.metadata["comment"]
+
+
+async def test_a_recording_keeps_the_cameras_intervals_to_the_unit(tmp_path: Path) -> None:
+    broadcast, given = Broadcast(), [n * 3003 for n in range(60)]  # 30000 / 1001 fps
+    film = Film(tmp_path / "film.mp4", broadcast, pytest.fail)
+    await encoded_of(broadcast, given)
+    await film.close()
+    with av.open(tmp_path / "film.mp4") as opened:
+        [video] = opened.streams.video
+        stamps = sorted(packet.pts for packet in opened.demux(video) if packet.pts is not None)
+        assert video.time_base == Fraction(1, 90_000)
+    assert stamps == given
 
 
 async def test_what_was_recorded_can_be_played_if_the_server_dies(client: Client, config: ServerConfig) -> None:

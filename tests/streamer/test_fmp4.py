@@ -8,10 +8,16 @@ from typing import Any
 
 import av
 import numpy as np
+import pytest
+from streams import encoded_of
 
+from mytalk.picture import Picture, VideoFrame
+from streamer.broadcast import Broadcast
 from streamer.fmp4 import PRIMING, Fmp4
+from streamer.messages import Output
 from streamer.packets import Flags
 from streamer.speech import SpeechChunk
+from streamer.stream_output import StreamOutput
 
 BEGIN = 32_000  # media time: the session is two seconds old
 
@@ -35,7 +41,7 @@ def film(mp4: Fmp4, codec: Any, ticks: range) -> list[tuple[bytes, Flags]]:
             frame.pts, frame.time_base = at, Fraction(1, 16_000)
             for packet in codec.encode(frame):
                 size = (codec.width, codec.height)
-                segments += mp4.picture(bytes(packet), packet.pts, *size, key=packet.is_keyframe)
+                segments += mp4.picture(bytes(packet), packet.pts * 90_000 // 16_000, *size, key=packet.is_keyframe)
         tone = (20_000 * np.sin(np.arange(960) * 0.1)).astype(np.int16) if flash else np.zeros(960, np.int16)
         segments += mp4.sound(SpeechChunk(at, np.repeat(tone[:, None], 2, axis=1)))
     return segments
@@ -63,6 +69,25 @@ def test_a_flash_and_its_tone_are_seen_and_heard_together_and_when_they_were_mea
     assert np.allclose(tones, meant, atol=0.003)
 
 
+@pytest.mark.parametrize("video", ["fmp4", "h264"])
+async def test_a_websockets_pictures_keep_the_cameras_intervals(video: Any) -> None:
+    """In MP4 to the unit; beside H264 stands media time."""
+    broadcast, given, sent = Broadcast(), [n * 3003 for n in range(30)], []
+    output = StreamOutput(lambda kind, flags, at, data: sent.append((at, data)), lambda: False, broadcast)
+    output.choose(Output(video=video))
+    output.picture(VideoFrame(Picture.from_rgb(np.zeros((96, 96, 3), np.uint8)), 0, 0, Fraction(1, 25)))  # its size
+    ats = await encoded_of(broadcast, given)
+    output.close()
+    if video == "h264":
+        assert [at for at, _ in sent] == ats
+        return
+    assert [at for at, _ in sent[1:]] == ats
+    with av.open(io.BytesIO(b"".join(data for _, data in sent))) as shown:
+        stamps = [frame.pts for frame in shown.decode(video=0)]
+        assert shown.streams.video[0].time_base == Fraction(1, 90_000)
+    assert [stamp - stamps[0] for stamp in stamps] == given
+
+
 def test_another_size_begins_another_mp4() -> None:
     mp4 = Fmp4()
     first = film(mp4, encoder(128), range(20))
@@ -81,5 +106,5 @@ def test_it_begins_with_a_keyframe_and_nothing_comes_before() -> None:
     [packet] = codec.encode(frame)
     frame.pts = 640
     [later] = codec.encode(frame)
-    assert mp4.picture(bytes(later), 640, 128, 128, key=False) == []
+    assert mp4.picture(bytes(later), 3600, 128, 128, key=False) == []
     assert [flags for _, flags in mp4.picture(bytes(packet), 0, 128, 128, key=True)] == [Flags.INIT, Flags.KEYFRAME]

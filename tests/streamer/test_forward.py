@@ -76,7 +76,7 @@ class Stream:
 
 def picture(number: int, payloads: int = 3, *, key: bool = False) -> Encoded:
     parts = [bytes([number, part]) * 20 for part in range(payloads)]
-    return Encoded(b"".join(parts), parts, timestamp=number * 3600, ntp=(4000 + number) << 32, key=key)
+    return Encoded(b"".join(parts), parts, number * 640, timestamp=number * 3600, ntp=(4000 + number) << 32, key=key)
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ async def test_media_goes_on_over_a_new_path(client: Client, server: Running) ->
         answer = await post(client, session["urls"]["whep"], session["view_token"], await viewer.offer())
         await viewer.take(answer.text)
         await viewer.until(pictures=5)
-        [ours] = server.sessions.all()[0].viewers.values()
+        [ours] = server.sessions.all()[0].connections.viewers.values()
         theirs, mine = ice_of(ours._connection), ice_of(viewer.connection)
         before = (theirs.local_username, theirs.local_password, dict(theirs._nominated))
         again = await restart(client, answer.headers["Location"], session["view_token"], viewer)

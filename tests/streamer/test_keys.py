@@ -160,6 +160,18 @@ def test_a_flood_of_callers_takes_bounded_memory() -> None:
     assert len(budget._buckets) == MOST_CALLERS
 
 
+def test_seconds_that_were_kept_count_as_before_and_a_clock_that_went_back_loses_none() -> None:
+    used, hour = SecondsUsed(), 3600 * SECOND_NS
+    used.add("k", 100, now=100 * hour)
+    used.add("k", 10, now=105 * hour)
+    used.add("old", 10, now=50 * hour)
+    kept = used.hours(now=106 * hour)
+    assert kept == {"k": [(100, 100), (105, 10)]}
+    again = SecondsUsed(kept)
+    again.add("k", 1, now=103 * hour)
+    assert [again.of("k", now=moment * hour) for moment in (106, 123, 124, 129)] == [111, 111, 11, 0]
+
+
 def test_seconds_are_forgotten_after_a_day() -> None:
     used, hour = SecondsUsed(), 3600 * SECOND_NS
     used.add("k", 100, now=0)

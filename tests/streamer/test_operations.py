@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from fakes import Camera, Client, FakeModels, Microphone, babble, call, eventually
+from stream_client import streaming
 from streams import ask, published, watch
 
 from mytalk.errors import OptionError
@@ -148,6 +149,43 @@ async def test_bytes_of_a_websocket_are_counted_both_ways(client: Client, server
     assert traffic["websocket", "out"] > len(created)
 
 
+async def test_streams_and_the_speech_that_waits_in_them_are_figures(client: Client) -> None:
+    async with streaming(client) as streamer:
+        await streamer.send(type="session.update", speech={"encoding": "pcm16", "rate": 48_000, "channels": 1})
+        await streamer.one("session.updated")
+        await streamer.say(babble(20))
+        await eventually(lambda: bool(streamer.all("playback.started")), seconds=10)
+        during = await figures(client)
+        assert during['mytalk_streams{state="open"}'] == 1
+        assert 5 < during["mytalk_speech_waiting_seconds"] < 20
+        await streamer.cut()
+        await eventually_figure(client, 'mytalk_streams{state="cut"}', 1)
+        await streamer.connect(resume=streamer.received)
+        await streamer.one("session.resumed")
+        await streamer.send(type="session.end")
+        await eventually_figure(client, 'mytalk_streams{state="open"}', 0)
+    assert (await figures(client))["mytalk_speech_waiting_seconds"] == 0
+
+
+async def test_bytes_of_http_are_counted_to_the_byte(client: Client, server: Running) -> None:
+    request = POST + b"Content-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+    writer.write(request)
+    answer = await answer_of(reader)
+    writer.close()
+    counted = await figures(client)
+    assert counted['mytalk_bytes_total{via="http",direction="in"}'] == len(request)
+    assert counted['mytalk_bytes_total{via="http",direction="out"}'] == len(answer)
+    again = await figures(client)
+    assert again['mytalk_bytes_total{via="http",direction="out"}'] > len(answer) + 1000  # the figures themselves
+
+
+async def eventually_figure(client: Client, name: str, value: float) -> None:
+    async with asyncio.timeout(10):
+        while (await figures(client))[name] != value:  # noqa: ASYNC110 (a figure is no event)
+            await asyncio.sleep(0.05)
+
+
 # --- logs
 
 
@@ -207,6 +245,43 @@ async def test_the_log_is_json_with_the_session_and_without_content_or_secrets(
     assert ended["reason"] == "deleted by its client"
     requests = [line for line in lines if line["message"] == "request"]
     assert {"method": "POST", "route": "/v1/sessions", "status": 201}.items() <= requests[0].items()
+
+
+@pytest.mark.parametrize("thread", ["pull", "track"])
+async def test_what_goes_wrong_on_the_engines_threads_is_logged_with_its_session(
+    client: Client, server: Running, models: FakeModels, written: io.StringIO, thread: str
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise FloatingPointError("a NaN")
+
+    await client.create()  # another one
+    async with call(client, Microphone(babble(60)), Camera()) as (session, _):
+        await eventually(lambda: bool(models.streams), seconds=10)
+        setattr(models.streams[0], thread, broken)
+        await eventually(lambda: any(one.failure is not None for one in server.sessions.all()), seconds=20)
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    failed = [line for line in lines if line["level"] == "error"]
+    assert len(failed) == 2  # by the thread, and by the session that is told
+    assert "FloatingPointError" in failed[0]["traceback"]
+    assert "untouched pictures" in failed[1]["message"]
+    assert {line.get("session") for line in failed} == {session["id"][: logs.SHOWN_ID]}
+
+
+async def test_what_an_engine_loses_is_logged_with_its_session(written: io.StringIO) -> None:
+    told = asyncio.Event()
+
+    def fail(_: object) -> None:
+        logging.getLogger("streamer.test").error("told")
+        told.set()
+
+    engine = Engine(FakeModels, FakeClock())
+    await engine.start()
+    engine.seat(lambda models: models.stream(None), lambda _: None, fail, name="a-session-of-22-letters")
+    await asyncio.to_thread(engine._fail, RuntimeError("the driver is gone"))
+    await asyncio.wait_for(told.wait(), 10)
+    await engine.close()
+    [line] = [json.loads(line) for line in written.getvalue().splitlines() if "told" in line]
+    assert line["session"] == "a-sessio"
 
 
 def test_what_looks_like_a_secret_is_masked_wherever_it_comes_from() -> None:

@@ -13,6 +13,7 @@ from aiortc.codecs.vpx import vp8_depayload
 from fakes import number_of, numbered
 
 from mytalk import Picture
+from mytalk.media_time import to_samples
 from mytalk.picture import VideoFrame
 from streamer.forward import Encoded
 from streamer.picture_encoder import ENCODERS, PictureEncoder
@@ -44,6 +45,20 @@ def test_every_picture_comes_out_at_once_at_its_own_time(codec: str) -> None:
         assert encoded.key == (index == 0)
         [picture] = decoder.decode(av.Packet(encoded.data))  # type: ignore[attr-defined]
         assert number_of(picture.to_ndarray(format="rgb24")) == index
+
+
+@pytest.mark.parametrize("rate", [Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001), Fraction(60)])
+def test_timestamps_keep_the_sources_intervals_to_the_unit(codec: str, rate: Fraction) -> None:
+    encoder, moved = ENCODERS[codec](), 12_345  # samples, from the source's time to media time
+    ats, stamps = [], []
+    for index in range(40):
+        at = to_samples(index, 1 / rate) + moved
+        encoded = encoder.encode(VideoFrame(Picture.from_rgb(numbered(index, 96)), at, index, 1 / rate), ntp=0)
+        assert encoded is not None
+        ats.append(encoded.at - at)
+        stamps.append(encoded.timestamp)
+    assert not any(ats)
+    assert [stamp - stamps[0] for stamp in stamps] == [round(index * 90_000 / rate) for index in range(40)]
 
 
 def test_payloads_fit_a_packet_and_hold_the_same_picture(codec: str) -> None:

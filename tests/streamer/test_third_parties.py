@@ -59,7 +59,7 @@ async def test_ffmpegs_whip_muxer_publishes_h264_and_opus(client: Client, server
         assert numbers == sorted(numbers)
         await loud(viewer)
         assert await asyncio.wait_for(process.wait(), 60) == 0  # it ended its stream, and was told 200
-        await eventually(lambda: ours.publisher is None, seconds=20)
+        await eventually(lambda: ours.connections.publisher is None, seconds=20)
         await viewer.close()
     assert models.streams[0].tracked > 30
 
@@ -197,11 +197,11 @@ async def test_chromium_plays_our_whep_from_another_origin(client: Client, serve
         await page.until(f"{BRIGHTNESS} > 220")  # the fake models' white mouth
         await page.screenshot(tmp_path / "whep.png")
         [ours] = server.sessions.all()
-        [viewer] = ours.viewers.values()
+        [viewer] = ours.connections.viewers.values()
         assert (await page.run("stats()"))["codec"].lower() == f"video/{viewer.codec}"
         left = "fetch(resource, { method: 'DELETE', headers: { Authorization: 'Bearer %s' } }).then((r) => r.status)"
         assert await page.run(left % session["view_token"]) == 200
-        assert not ours.viewers
+        assert not ours.connections.viewers
         assert page.complaints == []
 
 

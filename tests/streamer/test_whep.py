@@ -116,7 +116,7 @@ async def test_a_viewer_that_lost_the_picture_gets_a_keyframe(client: Client, se
     async with published(client) as (session, _):
         viewer = await watch(client, session, sound=False)
         await viewer.until(pictures=10)
-        [ours] = only(server).viewers.values()
+        [ours] = only(server).connections.viewers.values()
         keys = []
         picture = ours.picture
 
@@ -216,13 +216,13 @@ async def test_a_viewer_leaves_by_delete_and_by_vanishing(client: Client, server
             await viewer.take(answer.text)
             await viewer.until(pictures=1)
             viewers.append((viewer, answer.headers["Location"]))
-        assert len(only(server).viewers) == 2
+        assert len(only(server).connections.viewers) == 2
         (one, location), (other, _) = viewers
         assert (await ask(client, "DELETE", location, session["view_token"])).status == 200
         assert (await ask(client, "DELETE", location, session["view_token"])).status == 404
-        assert len(only(server).viewers) == 1
+        assert len(only(server).connections.viewers) == 1
         other.vanish()
-        await eventually(lambda: not only(server).viewers, seconds=20)
+        await eventually(lambda: not only(server).connections.viewers, seconds=20)
         assert only(server).state == "live"
         assert not only(server).broadcast.audience
         await one.close()
@@ -268,7 +268,7 @@ async def test_what_a_viewer_may_ask_for(client: Client, server: Running, monkey
         assert (await ask(client, "PATCH", location, token, **fragment)).status == 204
         for path in ("whip", "session", "clear"):
             assert (await ask(client, "POST", session["urls"][path], token)).status in (403, 405)
-        monkeypatch.setattr("streamer.session.MOST_VIEWERS", len(only(server).viewers))
+        monkeypatch.setattr("streamer.connections.MOST_VIEWERS", len(only(server).connections.viewers))
         full = await post(client, url, token, good)
         assert (full.status, full.headers["Retry-After"]) == (503, "10")
 

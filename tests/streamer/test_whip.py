@@ -48,7 +48,7 @@ async def test_obs_publishes_and_ends_its_stream(client: Client, server: Running
     assert (await client.state(session))["state"] == "live"
     await obs.stop(client, session["token"])
     [ours] = server.sessions.all()
-    assert ours.publisher is None
+    assert ours.connections.publisher is None
     assert ours.state == "live"  # another stream may come
     assert (await ask(client, "DELETE", obs.resource, session["token"])).status == 404
 
@@ -98,9 +98,9 @@ async def test_another_stream_may_follow_and_not_join(client: Client, models: Fa
 async def test_a_stream_that_vanishes_makes_room_for_another(client: Client, server: Running) -> None:
     async with published(client) as (session, obs):
         [ours] = server.sessions.all()
-        await eventually(lambda: ours.publisher is not None and ours.publisher.connected.is_set(), seconds=20)
+        await eventually(lambda: any(one.connected.is_set() for one in ours.connections.all()), seconds=20)
         obs.vanish()
-        await eventually(lambda: ours.publisher is None, seconds=20)
+        await eventually(lambda: ours.connections.publisher is None, seconds=20)
         again = Obs()
         await again.start(client, session["urls"]["whip"], session["token"])
         await again.stop(client, session["token"])

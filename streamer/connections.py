@@ -1,0 +1,75 @@
+"""A session's WebRTC connections: who publishes, who watches, whether they are still there, and what they carried."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+from streamer.errors import BusyError
+from streamer.pulse import Pulse
+from streamer.viewer import Viewer
+from streamer.webrtc import Connection
+
+MOST_VIEWERS = 200
+"""Viewers of one session at a time."""
+
+RETRY_VIEWER = 10
+"""Seconds after which a viewer that found no place may ask again."""
+
+
+class Connections:
+    """One session's. Their bytes are counted in ``traffic``, by way and direction."""
+
+    def __init__(self, traffic: Counter[tuple[str, str]]) -> None:
+        self.publisher: Connection | None = None  # the peer of a call, or who publishes by WHIP
+        self.viewers: dict[str, Viewer] = {}
+        self._traffic = traffic
+        self._carried: dict[str, tuple[int, int]] = {}  # bytes received and sent, by id, counted so far
+        self._pulses: dict[str, Pulse] = {}  # by id
+        self._past_packets = 0  # sent to viewers that have gone
+
+    def check_room(self) -> None:
+        """Raises ``BusyError`` where there is no place for another viewer."""
+        if len(self.viewers) >= MOST_VIEWERS:
+            raise BusyError(f"all {MOST_VIEWERS} places of viewers are taken (ask again)", RETRY_VIEWER)
+
+    def all(self) -> list[Connection]:
+        """The viewers' and the publisher's."""
+        return [*self.viewers.values(), *([self.publisher] if self.publisher is not None else [])]
+
+    @property
+    def viewer_packets(self) -> int:
+        """RTP packets sent to viewers so far."""
+        return self._past_packets + sum(viewer.packets for viewer in self.viewers.values())
+
+    async def lost(self, connection: Connection, now: int) -> str | None:
+        """Why a connection is to be let go of, whether or not its peer said goodbye; None while it lives. To be asked
+        of each of them about twice a second."""
+        pulse = self._pulses.setdefault(connection.id, Pulse(now))
+        heard, connected = await connection.datagrams(), connection.connected.is_set()
+        reason = pulse.stopped(heard, now, connected=connected, owing=connection.owes())
+        self._count_bytes(connection)
+        return "the peer left" if connection.gone.is_set() else reason
+
+    def forget(self, connection: Connection) -> None:
+        """It is none of the session's any longer. To close it is the caller's."""
+        viewer = self.viewers.pop(connection.id, None)
+        self._past_packets += viewer.packets if viewer is not None else 0
+        self._pulses.pop(connection.id, None)
+        self._carried.pop(connection.id, None)
+        if connection is self.publisher:
+            self.publisher = None
+
+    async def close(self) -> None:
+        """Closes all of them; the last publisher stays known, for its figures."""
+        try:
+            await asyncio.gather(*(connection.close() for connection in self.all()))
+        finally:
+            self._past_packets = self.viewer_packets
+            self.viewers.clear()
+
+    def _count_bytes(self, connection: Connection) -> None:
+        received, sent = self._carried.get(connection.id, (0, 0))
+        self._carried[connection.id] = connection.carried
+        self._traffic["webrtc", "in"] += connection.carried[0] - received
+        self._traffic["webrtc", "out"] += connection.carried[1] - sent
