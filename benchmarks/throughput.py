@@ -2,10 +2,11 @@
 
     python benchmarks/throughput.py [--clip VIDEO] [--json FILE]
 
-Without ``--clip`` the clip is the embedded portrait, animated by the engine itself. Decode, face tracking, both models,
-compositing, and H264 and AAC encoding are included; loading the models (stated beside) is not. Stages of different
-threads overlap, so they add up to more than the whole. CPU time is that of all threads together, so two busy cores take
-two seconds of it a second. The embedded weights, all cores of this machine, which ought to be idle.
+Without ``--clip`` the clip is the embedded portrait, its mouth moved by the engine itself and the rest still, as with
+``mytalk dub --still``: what is measured is the dub of that clip, and a video moves by itself. Decode, face tracking,
+both models, compositing, and H264 and AAC encoding are included; loading the models (stated beside) is not. Stages of
+different threads overlap, so they add up to more than the whole. CPU time is that of all threads together, so two busy
+cores take two seconds of it a second. The embedded weights, all cores of this machine, which ought to be idle.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from mytalk.media import SpeechReader, open_face  # noqa: E402
 
 ASSETS = Path(str(files("mytalk") / "assets"))
 FRAME_MS = 40.0
-OPTIONS = StreamOptions(profile="quality")  # as mytalk dub has it
+OPTIONS = StreamOptions(profile="quality")  # as mytalk dub has them for a video
 
 
 def animated(folder: Path, pipeline: mytalk.Pipeline) -> Path:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mytalk.face.pose import fit_pose
 from mytalk.face.tracker import Face
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import Box, Picture
@@ -30,8 +31,12 @@ BLINK_SLOT = 2 * SAMPLE_RATE
 BLINK_SHARE = 0.55
 """Slots that have a blink: one in 3.6 s, as people who listen."""
 
+BLINK_YAW = 0.45
+"""Radians: a face turned further does not blink, because the lids of its far eye are not found well enough."""
+
 _CLOSING, _CLOSED, _OPENING = (SAMPLE_RATE * ms // 1000 for ms in (80, 40, 160))
 _SHUT = 0.94  # of the eye's height: lashes meet before lids do
+_LASHES = 0.35  # of the eye's height, above its upper lid: moves as one piece, because stretched lashes are a smear
 _PERIODS = ((5.3, 3.1), (7.9, 4.3), (6.7, 9.1))  # seconds: across, up and down, leaning
 _REACH = 1.15  # of the box around the face that moves along, in face sizes to each side
 
@@ -109,7 +114,8 @@ class IdlePortrait:
         inside = [edge for edge, cut in zip(edges, self._cut(portrait), strict=True) if not cut]
         if inside:
             self._share *= np.clip(np.minimum.reduce(inside) / 8, 0, 1)
-        self._eyes = [self._eye(face.points[:, :2], *lids) for lids in _EYES]
+        frontal = abs(fit_pose(face).yaw) <= BLINK_YAW
+        self._eyes = [self._eye(face.points[:, :2], *lids) for lids in _EYES] if frontal else []
 
     def __call__(self, picture: Picture, at: int) -> Picture:
         """The picture as it is at media time ``at``."""
@@ -168,10 +174,15 @@ class IdlePortrait:
 
 
 def _lid_drop(eye: _Eye, closed: float) -> Map:
-    """From how far above each pixel of a closing eye comes: skin between brow and lid is drawn down over the eye."""
-    lid = eye.upper + np.float32(closed * _SHUT) * np.maximum(eye.lower - eye.upper, 0)
-    share = (eye.height - eye.brow) / np.maximum(lid - eye.brow, 1e-3)
-    come_from = eye.brow + share * (eye.upper - eye.brow)
+    """From how far above each pixel of a closing eye comes: lashes move down with the lid, and the skin between them
+    and the brow is drawn down over the eye."""
+    tall = np.maximum(eye.lower - eye.upper, 0)
+    moved = np.float32(closed * _SHUT) * tall
+    lid = eye.upper + moved
+    lashes = np.minimum(np.float32(_LASHES) * tall, 0.8 * (eye.upper - eye.brow))
+    share = (eye.height - eye.brow) / np.maximum(lid - lashes - eye.brow, 1e-3)
+    come_from = eye.brow + share * (eye.upper - lashes - eye.brow)
+    come_from = np.where(eye.height > lid - lashes, eye.height - moved, come_from)
     covered = (eye.height > eye.brow) & (eye.height < lid)
     return np.where(covered, eye.height - come_from, 0).astype(np.float32)
 

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 from mytalk.dub import DubReport, Length, check_length, dub
+from mytalk.errors import OptionError
+from mytalk.face import Choice
 from mytalk.media import SpeechReader, open_face
 from mytalk.media.writer import check_output
 from streamer.commands.weights_options import add_weights_options
@@ -17,7 +19,7 @@ from streamer.progress import Progress
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the command and its options."""
     parser = subparsers.add_parser("dub", help="make a face in a file speak", description=__doc__)
-    parser.add_argument("face", type=Path, metavar="VIDEO_OR_IMAGE", help="any file with a face that PyAV can read")
+    parser.add_argument("source", type=Path, metavar="VIDEO_OR_IMAGE", help="any file with a face that PyAV can read")
     parser.add_argument("speech", type=Path, metavar="SPEECH", help="any file with sound; a film's sound will do")
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="OUT.mp4", help="the film: .mp4, .m4v, .mov or .mkv"
@@ -27,6 +29,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         choices=("video", "speech", "shortest"),
         help="how long the film is (default: the speech's length for an image, the video's for a video); a video that "
         "must go on plays forward and backward, a speech that ends early leaves the mouth at rest",
+    )
+    parser.add_argument(
+        "--face",
+        type=face_choice,
+        default="largest",
+        metavar="WHICH",
+        help="which face speaks, where there are several: largest, or the one nearest to a point that is given as "
+        "shares of the width and height, from the upper left: 0.3,0.4 (default: %(default)s)",
     )
     parser.add_argument("--force", action="store_true", help="replace the output if it is there")
     add_model_options(parser)
@@ -41,20 +51,44 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mouth-opening", type=float, default=1.0, help="0 keeps it closed, 1 is as generated (default: %(default)s)"
     )
+    parser.add_argument("--still", action="store_true", help="an image moves its mouth alone: no blinks, no sway")
 
 
 def run(args: argparse.Namespace) -> int:
     """Makes the film and says how it went; raises ``MyTalkError``."""
-    make_film(args, args.face, args.speech, args.output, length=args.length, force=args.force)
+    make_film(args, args.source, args.speech, args.output, length=args.length, force=args.force, face=args.face)
     return 0
 
 
+def face_choice(text: str) -> Choice:
+    """``largest``, or a point as ``X,Y``. Raises ``argparse.ArgumentTypeError``."""
+    if text == "largest":
+        return "largest"
+    try:
+        x, y = map(float, text.split(","))
+    except ValueError:
+        x = y = -1.0
+    if 0 <= x <= 1 and 0 <= y <= 1:
+        return x, y
+    need = "need largest, or a point as two shares of the picture's width and height from 0 to 1, as 0.3,0.4"
+    raise argparse.ArgumentTypeError(f"{text!r} ({need})")
+
+
 def make_film(
-    args: argparse.Namespace, face: Path, speech: Path, output: Path, *, length: Length | None, force: bool
+    args: argparse.Namespace,
+    picture: Path,
+    speech: Path,
+    output: Path,
+    *,
+    length: Length | None,
+    force: bool,
+    face: Choice = "largest",
 ) -> None:
     """Everything that files can be wrong about is found before the models are loaded."""
-    source, sound = open_face(face), SpeechReader(speech)
+    source, sound = open_face(picture), SpeechReader(speech)
     length = check_length(source, length)
+    if args.still and not source.still:
+        raise OptionError(f"{source.name}: a video moves by itself (--still is for an image)")
     check_output(output, force=force)
     print(f"loading {args.preset}", file=sys.stderr, flush=True)
     import mytalk
@@ -65,6 +99,8 @@ def make_film(
         steps=args.steps,
         mouth_opening=args.mouth_opening,
         profile="quality",  # a file is in no hurry
+        face=face,
+        alive=not args.still,
     )
     pipeline = mytalk.load(args.preset, device=args.device, speech_model=args.speech_model, dtype=args.dtype)
     with Progress("dubbing", "frame") as progress:

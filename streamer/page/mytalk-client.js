@@ -105,6 +105,31 @@ function reason(text) {
 	}
 }
 
+// dist/listeners.js
+/** Functions that hear of something by its name. `Events` maps a name to what they are given. */
+var Listeners = class {
+	#all = /* @__PURE__ */ new Map();
+	/** Calls `listener` from now on; returns what ends that. A `signal` ends it as well. */
+	on(name, listener, signal) {
+		const listeners = this.#all.get(name) ?? /* @__PURE__ */ new Set();
+		this.#all.set(name, listeners.add(listener));
+		const off = () => void listeners.delete(listener);
+		if (signal?.aborted) off();
+		signal?.addEventListener("abort", off, { once: true });
+		return off;
+	}
+	/** A listener's own error is the page's or the program's, not ours: it is reported, and the others are called. */
+	emit(name, event) {
+		for (const listener of [...this.#all.get(name) ?? []]) try {
+			listener(event);
+		} catch (error) {
+			queueMicrotask(() => {
+				throw error;
+			});
+		}
+	}
+};
+
 // dist/waiting.js
 /** Waiting that a signal ends. */
 function deferred() {
@@ -136,8 +161,13 @@ function sleep(ms, signal) {
 
 // dist/peer.js
 /** One WebRTC connection to a server: what comes of it, how well, and its end. */
-/** A way that is interrupted for so long is taken for lost. */
-const LOST_MS = 6e3;
+/** A way that is interrupted for so long is taken for lost: another is looked for, or it is given up. */
+const LOST_MS = 5e3;
+/** For so long another way is looked for. The server gives up after 30 s without the peer. */
+const MEND_MS = 25e3;
+/** So long after a restart it may take until media flow. */
+const CONNECT_MS = 8e3;
+const AGAIN_MS = 1e3;
 var Peer = class {
 	connection;
 	/** What is received. Tracks come in as the connection learns of them. */
@@ -146,7 +176,12 @@ var Peer = class {
 	closed;
 	#over = deferred();
 	#connected = deferred();
+	#listeners = new Listeners();
+	#stop = new AbortController();
+	#way;
+	#isMending = false;
 	#end;
+	#restart;
 	#timer;
 	#before;
 	constructor(connection) {
@@ -155,9 +190,17 @@ var Peer = class {
 		connection.addEventListener("track", ({ track }) => this.media.addTrack(track));
 		connection.addEventListener("connectionstatechange", () => this.#changed());
 	}
-	/** Resolves when media can flow. Throws `PeerError`. `end` tells the server that it is over. */
-	async connect(end, signal) {
+	/** Calls `listener` from now on; returns what ends that. A `signal` ends it as well. */
+	on(name, listener, signal) {
+		return this.#listeners.on(name, listener, signal);
+	}
+	/**
+	* Resolves when media can flow. Throws `PeerError`. `end` tells the server that it is over. `restart`, where the
+	* server can, agrees with it on a new way for the same media; it is called when the way has been lost.
+	*/
+	async connect(end, signal, restart) {
 		this.#end = end;
+		this.#restart = restart;
 		try {
 			await abortable(this.#connected.promise, signal);
 		} catch (error) {
@@ -169,8 +212,10 @@ var Peer = class {
 	/** Hangs up. `isKnown`: the server knows already, its session has ended. */
 	async close(isKnown = false) {
 		clearTimeout(this.#timer);
+		this.#stop.abort();
 		this.#over.resolve(void 0);
 		this.#connected.reject(new PeerError("the connection was closed"));
+		this.#become("closed");
 		const end = this.#end;
 		this.#end = void 0;
 		if (!isKnown) await end?.();
@@ -196,9 +241,61 @@ var Peer = class {
 	#changed() {
 		const state = this.connection.connectionState;
 		clearTimeout(this.#timer);
-		if (state === "connected") this.#connected.resolve();
-		if (state === "disconnected") this.#timer = setTimeout(() => this.#fail("the connection was lost"), LOST_MS);
-		if (state === "failed") this.#fail("no way to the server was found (is UDP blocked?)");
+		if (state === "connected") {
+			this.#connected.resolve();
+			this.#become("open");
+		}
+		if (this.#isMending) return;
+		if (state === "disconnected") this.#timer = setTimeout(() => this.#lost("the connection was lost"), LOST_MS);
+		if (state === "failed") this.#lost("no way to the server was found (is UDP blocked?)");
+	}
+	/** ICE alone can be restarted: not DTLS, nor what never was a connection. */
+	#lost(message) {
+		const isIce = this.connection.iceConnectionState !== "connected" && this.connection.iceConnectionState !== "completed";
+		if (this.#restart === void 0 || this.#way !== "open" || !isIce) this.#fail(message);
+		else this.#mend(this.#restart);
+	}
+	/** Restarts ICE until media flow again; fails when the server cannot, or after `MEND_MS`. */
+	async #mend(restart) {
+		const { signal } = this.#stop;
+		const until = performance.now() + MEND_MS;
+		this.#isMending = true;
+		this.#become("restarting");
+		try {
+			while (!await this.#isMended(restart)) {
+				if (performance.now() > until) throw new PeerError("the connection was lost");
+				await sleep(AGAIN_MS, signal);
+			}
+		} catch (error) {
+			if (!signal.aborted) this.#fail(error.message);
+		} finally {
+			this.#isMending = false;
+			if (!signal.aborted) this.#changed();
+		}
+	}
+	/** One try. Throws what no further try would change. */
+	async #isMended(restart) {
+		const { connection } = this;
+		const { signal } = this.#stop;
+		try {
+			await abortable(restart(), signal);
+		} catch (error) {
+			if (signal.aborted || isFinal(error)) throw error;
+			return false;
+		}
+		const done = new AbortController();
+		const connected = new Promise((resolve) => {
+			const look = () => connection.connectionState === "connected" && resolve();
+			connection.addEventListener("connectionstatechange", look, { signal: done.signal });
+			look();
+		});
+		await Promise.race([connected, sleep(CONNECT_MS, signal)]).finally(() => done.abort());
+		return connection.connectionState === "connected";
+	}
+	#become(way) {
+		if (this.#way === way || this.#way === "closed") return;
+		this.#way = way;
+		this.#listeners.emit("connection", way);
 	}
 	#fail(message) {
 		const error = new PeerError(message);
@@ -207,6 +304,11 @@ var Peer = class {
 		this.close();
 	}
 };
+/** A network that is away, or a server that is busy, may be back a second later. */
+function isFinal(error) {
+	if (error instanceof HttpError) return error.status !== 429 && (error.status < 500 || error.status === 501);
+	return error instanceof MyTalkError;
+}
 const EMPTY = {
 	waited: 0,
 	emitted: 0,
@@ -246,6 +348,9 @@ function inbound(stat, sample) {
 /** Candidates found by then are in the offer; later ones follow it. */
 const GATHER_MS$1 = 250;
 const PATIENCE_MS = 1e4;
+/** An ICE restart that is not answered by then is tried again: the network may be another one by now. */
+const RESTART_MS = 5e3;
+const FRAGMENT = "application/trickle-ice-sdpfrag";
 /** One connection's place at its server. */
 var Resource = class Resource {
 	connection;
@@ -276,9 +381,45 @@ var Resource = class Resource {
 			sdp: await response.text()
 		});
 		const resource = new Resource(connection, new URL(location, response.url || url).href, options, response);
-		if (late.length > 0) await resource.#trickle(late.splice(0));
-		connection.onicecandidate = ({ candidate }) => void resource.#trickle([candidate]);
+		await resource.#follow(late);
 		return resource;
+	}
+	/**
+	* One try of an ICE restart (RFC 9725, 4.3.3): new credentials and candidates for the same media. Resolves when both
+	* sides know them. Throws why not, `HttpError` among it; then the connection is as it was.
+	*/
+	async restart() {
+		const { connection } = this;
+		const before = connection.remoteDescription?.sdp ?? "";
+		connection.restartIce();
+		const late = lateCandidates(connection);
+		await connection.setLocalDescription();
+		try {
+			await gathered(connection);
+			const body = fragment(connection.localDescription?.sdp ?? "", late.splice(0));
+			const headers = {
+				"Content-Type": FRAGMENT,
+				"If-Match": "*"
+			};
+			const signal = AbortSignal.timeout(RESTART_MS);
+			const response = await send(this.url, {
+				method: "PATCH",
+				headers,
+				body,
+				signal
+			}, this.options);
+			if (response.status !== 200) throw new PeerError("the server did not restart ICE (it took candidates only)");
+			const sdp = restarted(before, await response.text());
+			this.#etag = response.headers.get("ETag");
+			await connection.setRemoteDescription({
+				type: "answer",
+				sdp
+			});
+		} catch (error) {
+			await connection.setLocalDescription({ type: "rollback" }).catch(() => void 0);
+			throw error;
+		}
+		await this.#follow(late);
 	}
 	/** Tells the server that it is over. One that has forgotten it already is not asked twice. */
 	async end() {
@@ -288,10 +429,15 @@ var Resource = class Resource {
 			keepalive: true
 		}, this.options).catch(() => void 0);
 	}
+	/** Sends the candidates that were late, and those to come. */
+	async #follow(late) {
+		this.connection.onicecandidate = ({ candidate }) => void this.#trickle([candidate]);
+		if (late.length > 0) await this.#trickle(late.splice(0));
+	}
 	/** RFC 8840. A server that takes none (405, 501), or has another ICE session by now, goes without. */
 	async #trickle(candidates) {
 		const body = fragment(this.connection.localDescription?.sdp ?? "", candidates);
-		const headers = { "Content-Type": "application/trickle-ice-sdpfrag" };
+		const headers = { "Content-Type": FRAGMENT };
 		if (this.#etag !== null) headers["If-Match"] = this.#etag;
 		await send(this.url, {
 			method: "PATCH",
@@ -326,6 +472,23 @@ function fragment(offer, candidates) {
 	}
 	if (candidates.includes(null)) lines.push("a=end-of-candidates");
 	return lines.join("\r\n") + "\r\n";
+}
+/**
+* The answer that an ICE restart makes of the one before: with the credentials and the candidates of the server's
+* fragment (RFC 9725, 4.3.3). Throws `PeerError` for a fragment without credentials.
+*/
+function restarted(answer, theirs) {
+	const named = (name) => new RegExp(`^a=${name}:.*$`, "m").exec(theirs)?.[0].trim();
+	const [user, password] = [named("ice-ufrag"), named("ice-pwd")];
+	if (user === void 0 || password === void 0) throw new PeerError("the server's fragment has no ICE credentials");
+	const candidates = new Map(sections(theirs).map((lines) => [midOf(lines), lines.filter(isCandidate)]));
+	return sections(answer).map((lines) => [...lines.filter((line) => !isCandidate(line)).map((line) => line.startsWith("a=ice-ufrag:") ? user : line.startsWith("a=ice-pwd:") ? password : line), ...midOf(lines) !== void 0 && candidates.get(midOf(lines)) || []]).flat().join("\r\n") + "\r\n";
+}
+const isCandidate = (line) => line.startsWith("a=candidate:") || line === "a=end-of-candidates";
+const midOf = (lines) => lines.find((line) => line.startsWith("a=mid:"));
+/** Its lines, from one `m=` to the next; what comes before the first is a section too. */
+function sections(sdp) {
+	return sdp.split(/^(?=m=)/m).map((section) => section.split(/\r?\n/).filter((line) => line !== ""));
 }
 /** Posts; while the endpoint is busy, waits as long as it says and asks again. */
 async function postPatiently(url, offer, options) {
@@ -1295,31 +1458,6 @@ var Line = class {
 	}
 };
 
-// dist/listeners.js
-/** Functions that hear of something by its name. `Events` maps a name to what they are given. */
-var Listeners = class {
-	#all = /* @__PURE__ */ new Map();
-	/** Calls `listener` from now on; returns what ends that. A `signal` ends it as well. */
-	on(name, listener, signal) {
-		const listeners = this.#all.get(name) ?? /* @__PURE__ */ new Set();
-		this.#all.set(name, listeners.add(listener));
-		const off = () => void listeners.delete(listener);
-		if (signal?.aborted) off();
-		signal?.addEventListener("abort", off, { once: true });
-		return off;
-	}
-	/** A listener's own error is the page's or the program's, not ours: it is reported, and the others are called. */
-	emit(name, event) {
-		for (const listener of [...this.#all.get(name) ?? []]) try {
-			listener(event);
-		} catch (error) {
-			queueMicrotask(() => {
-				throw error;
-			});
-		}
-	}
-};
-
 // dist/sent.js
 /** Counted messages to the server, kept until it has them: what a resumed connection sends again. Sans-IO. */
 var Sent = class {
@@ -1805,7 +1943,7 @@ async function watch(url, options = {}) {
 	if (video) peer.connection.addTransceiver("video", { direction: "recvonly" });
 	try {
 		const resource = await Resource.post(peer.connection, new URL(url), options);
-		return await peer.connect(() => resource.end(), signal);
+		return await peer.connect(() => resource.end(), signal, () => resource.restart());
 	} catch (error) {
 		await peer.close();
 		throw error;
@@ -1831,7 +1969,7 @@ async function publish(url, media, options = {}) {
 	}
 	try {
 		const resource = await Resource.post(peer.connection, new URL(url), options);
-		return await peer.connect(() => resource.end(), signal);
+		return await peer.connect(() => resource.end(), signal, () => resource.restart());
 	} catch (error) {
 		await peer.close();
 		throw error;

@@ -1,6 +1,7 @@
 // The page: what is chosen, the buttons, and what is said of the show under way.
 
 import { NotAuthorizedError } from "/mytalk-client.js";
+import { FaceChoice } from "./faces.js";
 import { Figures } from "./figures.js";
 import { Show } from "./show.js";
 
@@ -24,8 +25,16 @@ const picture = /** @type {HTMLInputElement} */ (byId("picture"));
 const portrait = /** @type {HTMLImageElement} */ (byId("portrait"));
 const button = (/** @type {string} */ id) => /** @type {HTMLButtonElement} */ (byId(id));
 const buttons = { start: button("start"), stop: button("stop"), interrupt: button("interrupt"), again: button("again") };
-const sliders = /** @type {HTMLInputElement[]} */ ([...byId("controls").querySelectorAll("input")]);
+const knobs = /** @type {(HTMLInputElement | HTMLSelectElement)[]} */ ([...byId("controls").querySelectorAll("[name]")]);
+const slider = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (byId(id));
 const figures = new Figures(say);
+const faces = new FaceChoice(
+  {
+    ...{ portrait, camera, area: byId("area"), mark: byId("mark") },
+    ...{ largest: button("largest"), across: slider("across"), down: slider("down") },
+  },
+  () => change("face", faces.text),
+);
 
 /** @type {Show | null} */
 let current = null;
@@ -34,7 +43,8 @@ let current = null;
 
 async function start() {
   const chosen = /** @type {any} */ (Object.fromEntries(new FormData(form)));
-  const controls = Object.fromEntries(sliders.filter(isMoved).map((slider) => [slider.name, Number(slider.value)]));
+  const moved = Object.fromEntries(knobs.filter(isMoved).map((knob) => [knob.name, valueOf(knob)]));
+  const controls = { ...moved, face: faces.choice };
   const key = /** @type {HTMLInputElement} */ (byId("key")).value;
   const files = { file: file.files?.[0] ?? null, picture: picture.files?.[0] ?? null };
   const choices = { ...chosen, ...files, controls, key };
@@ -109,6 +119,24 @@ function finish(message, bad = false) {
   say(message, bad);
 }
 
+/** Controls that have moved, by name: what the server still says of them is old. @type {Map<string, number>} */
+const moving = new Map();
+
+/**
+ * Tells the session under way of a control, when it has not moved for a moment.
+ * @param {string} name
+ * @param {string | number} value
+ */
+function change(name, value) {
+  clearTimeout(moving.get(name));
+  const tell = () => {
+    moving.delete(name);
+    const changed = current?.stream?.update({ controls: { [name]: value } });
+    changed?.catch((error) => current && say(error.message, true));
+  };
+  moving.set(name, setTimeout(tell, SLIDE_MS));
+}
+
 // --- what is shown
 
 /** @param {Show} show */
@@ -128,10 +156,12 @@ function listen(show) {
       if (event.type === "error" && !event.fatal) say(event.message, true);
     }
   })().catch(() => undefined); // the stream is over: `over` says why
-  stream.on("connection", (state) => {
-    if (state === "resuming") say("The connection broke. It is made again …", true);
+  const tell = (/** @type {string} */ state) => {
+    if (state === "resuming" || state === "restarting") say("The connection broke. It is made again …", true);
     if (state === "open") say("Live.");
-  });
+  };
+  stream.on("connection", tell);
+  for (const peer of show.peers) peer.on("connection", tell);
 }
 
 /** @param {import("/mytalk-client.js").StreamEvent} event */
@@ -146,23 +176,29 @@ function note({ type, ...rest }) {
 
 /** @param {Record<string, unknown>} controls */
 function showControls(controls) {
-  for (const slider of sliders) {
-    slider.disabled = !(slider.name in controls);
-    if (slider === document.activeElement || slider.disabled) continue;
-    slider.value = String(controls[slider.name]);
-    showValue(slider);
+  for (const knob of knobs) {
+    knob.disabled = !(knob.name in controls);
+    if (knob === document.activeElement || knob.disabled || moving.has(knob.name)) continue;
+    knob.value = String(controls[knob.name]);
+    showValue(knob);
   }
+  if ("face" in controls && !moving.has("face")) faces.show(String(controls["face"]));
 }
 
-/** @param {HTMLInputElement} slider */
-function showValue(slider) {
-  const output = slider.parentElement?.querySelector("output");
-  if (output) output.textContent = String(Number(slider.value));
+/** @param {HTMLInputElement | HTMLSelectElement} knob */
+function showValue(knob) {
+  const output = knob.parentElement?.querySelector("output");
+  if (output) output.textContent = String(Number(knob.value));
 }
 
-/** @param {HTMLInputElement} slider */
-function isMoved(slider) {
-  return slider.value !== slider.defaultValue;
+/** @param {HTMLInputElement | HTMLSelectElement} knob */
+function valueOf(knob) {
+  return knob.type === "range" ? Number(knob.value) : knob.value;
+}
+
+/** @param {HTMLInputElement | HTMLSelectElement} knob */
+function isMoved(knob) {
+  return knob instanceof HTMLSelectElement || knob.value !== knob.defaultValue;
 }
 
 /** @param {MediaStream | null} stream */
@@ -170,6 +206,7 @@ function preview(stream) {
   camera.srcObject = stream;
   camera.hidden = !stream;
   portrait.hidden = Boolean(stream);
+  faces.fit();
 }
 
 /** The portrait on the source's side: the server's, or the person's own picture. */
@@ -203,7 +240,7 @@ function busy(on) {
   buttons.interrupt.disabled = true;
   buttons.again.hidden = true;
   for (const fieldset of form.querySelectorAll("fieldset")) fieldset.disabled = on;
-  for (const slider of sliders) slider.disabled = false;
+  for (const knob of knobs) knob.disabled = false;
 }
 
 // --- what the person does
@@ -224,15 +261,10 @@ picture.addEventListener("change", () => {
   showPortrait();
 });
 for (const choice of form.querySelectorAll("[name=face]")) choice.addEventListener("change", showPortrait);
-for (const slider of sliders) {
-  let timer = 0;
-  slider.addEventListener("input", () => {
-    showValue(slider);
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      const changed = current?.stream?.update({ controls: { [slider.name]: Number(slider.value) } });
-      changed?.catch((error) => current && say(error.message, true));
-    }, SLIDE_MS);
+for (const knob of knobs) {
+  knob.addEventListener("input", () => {
+    showValue(knob);
+    change(knob.name, valueOf(knob));
   });
 }
 addEventListener("keydown", ({ key }) => {

@@ -4,7 +4,7 @@ import { CanvasPlayer, Client, decodesH264, MediaSourcePlayer, Microphone, plays
 
 /**
  * @typedef {{ face: "portrait" | "picture" | "camera", voice: "sample" | "microphone" | "file", profile: "low" | "balanced" | "quality",
- *   way: "webrtc" | "websocket", controls: Record<string, number>, file: File | null, picture: File | null, who: string,
+ *   way: "webrtc" | "websocket", controls: import("/mytalk-client.js").SessionOptions, file: File | null, picture: File | null, who: string,
  *   key: string }} Choices
  * @typedef {{ result: HTMLVideoElement, canvas: HTMLCanvasElement, preview: (camera: MediaStream | null) => void,
  *   say: (text: string) => void }} Screen
@@ -65,9 +65,14 @@ export class Show {
     if (this.#microphone) void this.#listen(this.#microphone, this.stream);
   }
 
+  /** Its WebRTC connections. */
+  get peers() {
+    return [this.peer, this.#publisher].flatMap((peer) => (peer ? [peer] : []));
+  }
+
   /** What ends it other than `end`: resolves with an error, or with why it is over. */
   async over() {
-    const peers = [this.peer, this.#publisher].flatMap((peer) => (peer ? [peer.closed] : []));
+    const peers = this.peers.map((peer) => peer.closed);
     const stream = this.stream ? [this.stream.closed.then(({ error, reason }) => error ?? reason)] : [];
     return await Promise.race([...stream, ...peers]);
   }

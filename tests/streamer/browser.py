@@ -84,7 +84,7 @@ class Page:
         await self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path)])
 
     async def press(self, key: str) -> None:
-        codes = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "ArrowRight": 39, "ArrowDown": 40}
+        codes = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "ArrowLeft": 37, "ArrowRight": 39, "ArrowDown": 40}
         text = {"Enter": "\r", " ": " "}.get(key, "")
         common = {"key": key, "windowsVirtualKeyCode": codes[key]}
         await self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **common)

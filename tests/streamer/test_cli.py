@@ -5,15 +5,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from films import numbered, read_film, speech_like, write_film, write_sound
+from talking_films import planes_of
 
+from mytalk import Picture, VideoFrame
 from mytalk.errors import OutputFullError
-from mytalk.media import FilmWriter
+from mytalk.media import FilmWriter, open_face
 from streamer import cli, server
 from streamer.commands import demo
 from streamer.config import ServerConfig
@@ -97,6 +100,7 @@ def test_bad_input_is_one_line_and_a_non_zero_exit(
 
     (tmp_path / "notes.txt").write_text("no film")
     silent = write_film(tmp_path / "silent.mp4", map(numbered, range(3)))
+    film = write_film(tmp_path / "film.mp4", map(numbered, range(3)))
     taken = tmp_path / "taken.mp4"
     taken.write_text("precious")
     before = set(tmp_path.iterdir())
@@ -114,6 +118,11 @@ def test_bad_input_is_one_line_and_a_non_zero_exit(
         (dub(portrait_path, speech_path, tmp_path / "out.mp4", "--device", "quantum"), 2, "need auto, cpu"),
         (dub(portrait_path, speech_path, tmp_path / "out.mp4", "--mouth-opening", "9"), 2, "need 0"),
         (dub(portrait_path, speech_path, tmp_path / "out.mp4", "--steps", "few"), 2, "--steps"),
+        (dub(portrait_path, speech_path, tmp_path / "out.mp4", "--face", "left"), 2, "need largest, or a point"),
+        (dub(portrait_path, speech_path, tmp_path / "out.mp4", "--face", "0.3"), 2, "need largest, or a point"),
+        (dub(portrait_path, speech_path, tmp_path / "out.mp4", "--face", "30,40"), 2, "from 0 to 1, as 0.3,0.4"),
+        (dub(portrait_path, speech_path, tmp_path / "out.mp4", "--face", "nan,0.4"), 2, "'nan,0.4'"),
+        (dub(film, speech_path, tmp_path / "out.mp4", "--still"), 2, "a video moves by itself"),
         (_refused(capsys, "dub"), 2, "see mytalk dub --help"),
         (_refused(capsys, "dance"), 2, "dance"),
         (_refused(capsys), 2, "COMMAND"),
@@ -123,6 +132,49 @@ def test_bad_input_is_one_line_and_a_non_zero_exit(
         assert words in line
     assert set(tmp_path.iterdir()) == before
     assert taken.read_text() == "precious"
+
+
+@pytest.mark.parametrize(("face", "speaks"), [("largest", 0), ("0.8,0.3", 1)])
+def test_of_two_people_in_a_film_the_chosen_one_speaks(
+    tmp_path: Path, portrait: Picture, speech_path: Path, face: str, speaks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = portrait.rgb()[10:266, 120:376]
+    other = np.pad(cv2.resize(one, (210, 210))[:, ::-1] // 2, ((23, 23), (23, 23), (0, 0)), mode="edge")
+    film = write_film(tmp_path / "two.mp4", [planes_of(np.hstack([one, other]))] * 15)
+    given = [frame.picture.y for frame in open_face(film).frames(endless=False)]
+    made: list[Picture] = []
+    monkeypatch.setattr(FilmWriter, "write", _noted(FilmWriter.write, made))
+    assert cli.main(["dub", str(film), str(speech_path), "-o", str(tmp_path / "out.mp4"), "--face", face]) == 0
+    assert len(made) == len(given)
+    changed = [before != after.y for before, after in zip(given, made, strict=True)]
+    halves = [[np.any(picture[:, left : left + 256]) for picture in changed] for left in (0, 256)]
+    assert sum(halves[speaks]) > 12
+    assert not any(halves[1 - speaks])
+
+
+@pytest.mark.parametrize("more", [[], ["--still"]])
+def test_a_portrait_blinks_and_sways_unless_it_is_to_be_still(
+    tmp_path: Path, portrait_path: Path, speech_path: Path, more: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Picture] = []
+    monkeypatch.setattr(FilmWriter, "write", _noted(FilmWriter.write, made))
+    assert cli.main(["dub", str(portrait_path), str(speech_path), "-o", str(tmp_path / "out.mp4"), *more]) == 0
+    brows = [picture.y[80:115, 195:250].astype(int) for picture in made]
+    mouths = [picture.y[125:150, 195:250].astype(int) for picture in made]
+    assert (np.ptp(brows, axis=0).max() > 20) == (not more)
+    assert np.ptp(mouths, axis=0).max() > 20
+
+
+def _noted(
+    write: Callable[[FilmWriter, VideoFrame], None], pictures: list[Picture]
+) -> Callable[[FilmWriter, VideoFrame], None]:
+    """``FilmWriter.write`` that also keeps what it is given, before it is encoded."""
+
+    def writes(self: FilmWriter, frame: VideoFrame) -> None:
+        pictures.append(frame.picture)
+        write(self, frame)
+
+    return writes
 
 
 def test_a_film_without_a_face_is_refused_with_the_size_it_needs(
@@ -191,7 +243,7 @@ def test_demo_makes_its_film_and_then_serves_its_page(
 
 
 def test_the_embedded_demo_is_a_face_and_ten_seconds_of_speech(portrait_path: Path) -> None:
-    from mytalk.media import SpeechReader, open_face
+    from mytalk.media import SpeechReader
 
     speech = ServerConfig().demo_speech_path
     assert speech.stat().st_size < 300_000

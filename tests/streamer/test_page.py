@@ -189,6 +189,66 @@ async def test_sliders_change_the_session_that_is_live(server: Running, tmp_path
         assert page.complaints == []
 
 
+async def test_a_click_on_the_source_says_which_face_speaks_and_so_do_keys(
+    server: Running, tmp_path: Path, models: FakeModels
+) -> None:
+    async with chromium(tmp_path) as page:
+        await page.open(server.url)
+        await click(page, 0.25, 0.75)  # chosen before it begins: the session is made with it
+        await page.run("document.getElementById('start').click()")
+        await page.until(PLAYING)
+        [session] = server.sessions.all()
+        assert session.options.face == pytest.approx((0.25, 0.75), abs=0.02)
+        await click(page, 0.8, 0.4)
+        await eventually(lambda: models.streams[0].face == pytest.approx((0.8, 0.4), abs=0.02), seconds=10)
+        await page.run("document.getElementById('across').focus()")
+        await page.press("ArrowLeft")
+        await eventually(lambda: models.streams[0].face == pytest.approx((0.79, 0.4), abs=0.02), seconds=10)
+        assert await page.run("document.querySelector('#across + output').textContent") == "79 %"
+        assert await page.run("document.getElementById('mark').style.left") == "79%"
+        await page.screenshot(tmp_path / "face.png")
+        await page.run("document.getElementById('largest').focus()")
+        await page.press("Enter")
+        await eventually(lambda: models.streams[0].face == "largest", seconds=10)
+        assert await page.run("document.getElementById('mark').hidden")
+        assert await page.run("document.getElementById('largest').getAttribute('aria-pressed')") == "true"
+        assert page.complaints == []
+
+
+async def test_a_face_is_clicked_on_the_picture_and_not_beside_it(server: Running, tmp_path: Path) -> None:
+    wide = tmp_path / "wide.png"
+    with av.open(wide, "w") as container:
+        stream = container.add_stream("png", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 400, 200, "rgb24"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((200, 400, 3), 90, np.uint8), format="rgb24")))
+        container.mux(stream.encode(None))
+    async with chromium(tmp_path) as page:
+        await page.open(server.url)
+        await page.choose_file("#picture", wide)
+        await page.until("document.getElementById('portrait').naturalWidth === 400")
+        await page.until("document.getElementById('area').clientHeight < document.getElementById('area').clientWidth")
+        await click(page, 0.5, -0.2)  # the bar above the picture
+        assert await page.run("document.getElementById('mark').hidden")
+        await click(page, 0.5, 0.9)
+        assert not await page.run("document.getElementById('mark').hidden")
+        assert await page.run("document.querySelector('#down + output').textContent") in ("89 %", "90 %", "91 %")
+        assert page.complaints == []
+
+
+async def test_what_is_seen_in_silence_is_chosen_while_it_runs(
+    server: Running, tmp_path: Path, models: FakeModels
+) -> None:
+    async with chromium(tmp_path) as page:
+        await page.open(server.url)
+        await page.run("document.getElementById('start').click()")
+        await page.until(PLAYING)
+        assert models.streams[0].on_silence == "close"
+        await page.run("document.querySelector('[name=on_silence]').focus()")
+        await page.press("ArrowDown")
+        await eventually(lambda: models.streams[0].on_silence == "passthrough", seconds=10)
+        assert page.complaints == []
+
+
 async def test_a_full_server_is_told_to_the_person(server: Running, tmp_path: Path) -> None:
     import aiohttp
 
@@ -229,6 +289,18 @@ async def choose(page: Page, **choices: str) -> None:
           const choice = document.querySelector('[name={name}][value={value}], select[name={name}]');
           if (choice.type === 'radio') choice.click(); else choice.value = '{value}';
         }})()""")
+
+
+async def click(page: Page, x: float, y: float) -> None:
+    """With the mouse, at shares of the source's picture."""
+    script = (
+        "(({ x, y, width, height }) => [x, y, width, height])(document.getElementById('area').getBoundingClientRect())"
+    )
+    await page.run("document.getElementById('area').scrollIntoView({ block: 'center' })")
+    left, top, width, height = await page.run(script)
+    at = {"x": left + x * width, "y": top + y * height, "button": "left", "clickCount": 1}
+    for kind in ("mousePressed", "mouseReleased"):
+        await page.call("Input.dispatchMouseEvent", type=kind, **at)
 
 
 async def ended(server: Running) -> None:

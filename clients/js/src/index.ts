@@ -10,7 +10,7 @@ export { SPEECH_RATES } from "./messages.js";
 export { Microphone, type MicrophoneOptions } from "./microphone.js";
 export { packSpeech, unpackMedia, type SpeechPacket } from "./packets.js";
 export { toPcm16 } from "./pcm.js";
-export { Peer, type PeerFigures } from "./peer.js";
+export { Peer, type PeerEvents, type PeerFigures, type Way } from "./peer.js";
 export { decodesH264 } from "./picture-decoder.js";
 export {
   Client,

@@ -1,7 +1,16 @@
 /** One WebRTC connection to a server: what comes of it, how well, and its end. */
 
-import { PeerError } from "./errors.js";
-import { abortable, deferred } from "./waiting.js";
+import { HttpError, MyTalkError, PeerError } from "./errors.js";
+import { Listeners } from "./listeners.js";
+import { abortable, deferred, sleep } from "./waiting.js";
+
+/** `restarting`: media have stopped, and a new way to the server is being agreed on (an ICE restart). */
+export type Way = "open" | "restarting" | "closed";
+
+/** What `on` can listen to. */
+export interface PeerEvents {
+  connection: Way;
+}
 
 /** What a viewer notices, from the browser's own counts. Null: not known (yet). */
 export interface PeerFigures {
@@ -15,8 +24,16 @@ export interface PeerFigures {
   packetsLost: number;
 }
 
-/** A way that is interrupted for so long is taken for lost. */
-const LOST_MS = 6_000;
+/** A way that is interrupted for so long is taken for lost: another is looked for, or it is given up. */
+const LOST_MS = 5_000;
+
+/** For so long another way is looked for. The server gives up after 30 s without the peer. */
+const MEND_MS = 25_000;
+
+/** So long after a restart it may take until media flow. */
+const CONNECT_MS = 8_000;
+
+const AGAIN_MS = 1_000;
 
 export class Peer {
   /** What is received. Tracks come in as the connection learns of them. */
@@ -26,7 +43,12 @@ export class Peer {
 
   readonly #over = deferred<PeerError | undefined>();
   readonly #connected = deferred<void>();
+  readonly #listeners = new Listeners<PeerEvents>();
+  readonly #stop = new AbortController();
+  #way: Way | undefined;
+  #isMending = false;
   #end: (() => Promise<void>) | undefined;
+  #restart: (() => Promise<void>) | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #before: Sample | undefined;
 
@@ -36,9 +58,18 @@ export class Peer {
     connection.addEventListener("connectionstatechange", () => this.#changed());
   }
 
-  /** Resolves when media can flow. Throws `PeerError`. `end` tells the server that it is over. */
-  async connect(end: () => Promise<void>, signal?: AbortSignal): Promise<this> {
+  /** Calls `listener` from now on; returns what ends that. A `signal` ends it as well. */
+  on<K extends keyof PeerEvents>(name: K, listener: (event: PeerEvents[K]) => void, signal?: AbortSignal): () => void {
+    return this.#listeners.on(name, listener, signal);
+  }
+
+  /**
+   * Resolves when media can flow. Throws `PeerError`. `end` tells the server that it is over. `restart`, where the
+   * server can, agrees with it on a new way for the same media; it is called when the way has been lost.
+   */
+  async connect(end: () => Promise<void>, signal?: AbortSignal, restart?: () => Promise<void>): Promise<this> {
     this.#end = end;
+    this.#restart = restart;
     try {
       await abortable(this.#connected.promise, signal);
     } catch (error) {
@@ -51,8 +82,10 @@ export class Peer {
   /** Hangs up. `isKnown`: the server knows already, its session has ended. */
   async close(isKnown = false): Promise<void> {
     clearTimeout(this.#timer);
+    this.#stop.abort();
     this.#over.resolve(undefined);
     this.#connected.reject(new PeerError("the connection was closed"));
+    this.#become("closed");
     const end = this.#end;
     this.#end = undefined;
     if (!isKnown) await end?.();
@@ -80,9 +113,65 @@ export class Peer {
   #changed(): void {
     const state = this.connection.connectionState;
     clearTimeout(this.#timer);
-    if (state === "connected") this.#connected.resolve();
-    if (state === "disconnected") this.#timer = setTimeout(() => this.#fail("the connection was lost"), LOST_MS);
-    if (state === "failed") this.#fail("no way to the server was found (is UDP blocked?)");
+    if (state === "connected") {
+      this.#connected.resolve();
+      this.#become("open");
+    }
+    if (this.#isMending) return;
+    if (state === "disconnected") this.#timer = setTimeout(() => this.#lost("the connection was lost"), LOST_MS);
+    if (state === "failed") this.#lost("no way to the server was found (is UDP blocked?)");
+  }
+
+  /** ICE alone can be restarted: not DTLS, nor what never was a connection. */
+  #lost(message: string): void {
+    const isIce = this.connection.iceConnectionState !== "connected" && this.connection.iceConnectionState !== "completed";
+    if (this.#restart === undefined || this.#way !== "open" || !isIce) this.#fail(message);
+    else void this.#mend(this.#restart);
+  }
+
+  /** Restarts ICE until media flow again; fails when the server cannot, or after `MEND_MS`. */
+  async #mend(restart: () => Promise<void>): Promise<void> {
+    const { signal } = this.#stop;
+    const until = performance.now() + MEND_MS;
+    this.#isMending = true;
+    this.#become("restarting");
+    try {
+      while (!(await this.#isMended(restart))) {
+        if (performance.now() > until) throw new PeerError("the connection was lost");
+        await sleep(AGAIN_MS, signal);
+      }
+    } catch (error) {
+      if (!signal.aborted) this.#fail((error as Error).message);
+    } finally {
+      this.#isMending = false;
+      if (!signal.aborted) this.#changed();
+    }
+  }
+
+  /** One try. Throws what no further try would change. */
+  async #isMended(restart: () => Promise<void>): Promise<boolean> {
+    const { connection } = this;
+    const { signal } = this.#stop;
+    try {
+      await abortable(restart(), signal);
+    } catch (error) {
+      if (signal.aborted || isFinal(error)) throw error;
+      return false;
+    }
+    const done = new AbortController();
+    const connected = new Promise<void>((resolve) => {
+      const look = () => connection.connectionState === "connected" && resolve();
+      connection.addEventListener("connectionstatechange", look, { signal: done.signal });
+      look();
+    });
+    await Promise.race([connected, sleep(CONNECT_MS, signal)]).finally(() => done.abort());
+    return connection.connectionState === "connected";
+  }
+
+  #become(way: Way): void {
+    if (this.#way === way || this.#way === "closed") return;
+    this.#way = way;
+    this.#listeners.emit("connection", way);
   }
 
   #fail(message: string): void {
@@ -91,6 +180,12 @@ export class Peer {
     this.#connected.reject(error);
     void this.close();
   }
+}
+
+/** A network that is away, or a server that is busy, may be back a second later. */
+function isFinal(error: unknown): boolean {
+  if (error instanceof HttpError) return error.status !== 429 && (error.status < 500 || error.status === 501);
+  return error instanceof MyTalkError;
 }
 
 interface Sample {

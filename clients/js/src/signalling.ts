@@ -19,6 +19,11 @@ const GATHER_MS = 250;
 
 const PATIENCE_MS = 10_000;
 
+/** An ICE restart that is not answered by then is tried again: the network may be another one by now. */
+const RESTART_MS = 5_000;
+
+const FRAGMENT = "application/trickle-ice-sdpfrag";
+
 /** One connection's place at its server. */
 export class Resource {
   #etag: string | null;
@@ -47,9 +52,35 @@ export class Resource {
     if (location === null) throw new PeerError("the answer names no Location (is this a WHIP or WHEP endpoint?)");
     await connection.setRemoteDescription({ type: "answer", sdp: await response.text() });
     const resource = new Resource(connection, new URL(location, response.url || url).href, options, response);
-    if (late.length > 0) await resource.#trickle(late.splice(0));
-    connection.onicecandidate = ({ candidate }) => void resource.#trickle([candidate]);
+    await resource.#follow(late);
     return resource;
+  }
+
+  /**
+   * One try of an ICE restart (RFC 9725, 4.3.3): new credentials and candidates for the same media. Resolves when both
+   * sides know them. Throws why not, `HttpError` among it; then the connection is as it was.
+   */
+  async restart(): Promise<void> {
+    const { connection } = this;
+    const before = connection.remoteDescription?.sdp ?? "";
+    connection.restartIce();
+    const late = lateCandidates(connection);
+    await connection.setLocalDescription();
+    try {
+      await gathered(connection);
+      const body = fragment(connection.localDescription?.sdp ?? "", late.splice(0));
+      const headers = { "Content-Type": FRAGMENT, "If-Match": "*" };
+      const signal = AbortSignal.timeout(RESTART_MS);
+      const response = await send(this.url, { method: "PATCH", headers, body, signal }, this.options);
+      if (response.status !== 200) throw new PeerError("the server did not restart ICE (it took candidates only)");
+      const sdp = restarted(before, await response.text());
+      this.#etag = response.headers.get("ETag");
+      await connection.setRemoteDescription({ type: "answer", sdp });
+    } catch (error) {
+      await connection.setLocalDescription({ type: "rollback" }).catch(() => undefined); // closed meanwhile
+      throw error;
+    }
+    await this.#follow(late);
   }
 
   /** Tells the server that it is over. One that has forgotten it already is not asked twice. */
@@ -58,10 +89,16 @@ export class Resource {
     await send(this.url, { method: "DELETE", keepalive: true }, this.options).catch(() => undefined);
   }
 
+  /** Sends the candidates that were late, and those to come. */
+  async #follow(late: (RTCIceCandidate | null)[]): Promise<void> {
+    this.connection.onicecandidate = ({ candidate }) => void this.#trickle([candidate]);
+    if (late.length > 0) await this.#trickle(late.splice(0));
+  }
+
   /** RFC 8840. A server that takes none (405, 501), or has another ICE session by now, goes without. */
   async #trickle(candidates: (RTCIceCandidate | null)[]): Promise<void> {
     const body = fragment(this.connection.localDescription?.sdp ?? "", candidates);
-    const headers: Record<string, string> = { "Content-Type": "application/trickle-ice-sdpfrag" };
+    const headers: Record<string, string> = { "Content-Type": FRAGMENT };
     if (this.#etag !== null) headers["If-Match"] = this.#etag;
     await send(this.url, { method: "PATCH", headers, body }, this.options).catch(() => undefined);
   }
@@ -92,6 +129,32 @@ export function fragment(offer: string, candidates: (Candidate | null)[]): strin
   }
   if (candidates.includes(null)) lines.push("a=end-of-candidates");
   return lines.join("\r\n") + "\r\n";
+}
+
+/**
+ * The answer that an ICE restart makes of the one before: with the credentials and the candidates of the server's
+ * fragment (RFC 9725, 4.3.3). Throws `PeerError` for a fragment without credentials.
+ */
+export function restarted(answer: string, theirs: string): string {
+  const named = (name: string) => new RegExp(`^a=${name}:.*$`, "m").exec(theirs)?.[0].trim();
+  const [user, password] = [named("ice-ufrag"), named("ice-pwd")];
+  if (user === undefined || password === undefined) throw new PeerError("the server's fragment has no ICE credentials");
+  const candidates = new Map(sections(theirs).map((lines) => [midOf(lines), lines.filter(isCandidate)]));
+  const renewed = sections(answer).map((lines) => [
+    ...lines
+      .filter((line) => !isCandidate(line))
+      .map((line) => (line.startsWith("a=ice-ufrag:") ? user : line.startsWith("a=ice-pwd:") ? password : line)),
+    ...((midOf(lines) !== undefined && candidates.get(midOf(lines))) || []),
+  ]);
+  return renewed.flat().join("\r\n") + "\r\n";
+}
+
+const isCandidate = (line: string) => line.startsWith("a=candidate:") || line === "a=end-of-candidates";
+const midOf = (lines: string[]) => lines.find((line) => line.startsWith("a=mid:"));
+
+/** Its lines, from one `m=` to the next; what comes before the first is a section too. */
+function sections(sdp: string): string[][] {
+  return sdp.split(/^(?=m=)/m).map((section) => section.split(/\r?\n/).filter((line) => line !== ""));
 }
 
 type Candidate = Pick<RTCIceCandidate, "candidate" | "sdpMid">;

@@ -24,7 +24,7 @@ export async function watch(url: string | URL, options: WatchOptions = {}): Prom
   if (video) peer.connection.addTransceiver("video", { direction: "recvonly" });
   try {
     const resource = await Resource.post(peer.connection, new URL(url), options);
-    return await peer.connect(() => resource.end(), signal);
+    return await peer.connect(() => resource.end(), signal, () => resource.restart());
   } catch (error) {
     await peer.close();
     throw error;

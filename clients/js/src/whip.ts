@@ -21,7 +21,7 @@ export async function publish(url: string | URL, media: MediaStream, options: Pu
   }
   try {
     const resource = await Resource.post(peer.connection, new URL(url), options);
-    return await peer.connect(() => resource.end(), signal);
+    return await peer.connect(() => resource.end(), signal, () => resource.restart());
   } catch (error) {
     await peer.close();
     throw error;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -61,6 +62,40 @@ def test_the_lids_close_and_the_background_stands_to_the_bit(portrait: Picture, 
         assert not np.array_equal(moved.y, portrait.y)
         mouth = (slice(125, 145), slice(205, 245))
         assert np.abs(moved.y[mouth].astype(int) - portrait.y[mouth]).mean() < 25
+
+
+def test_lashes_come_down_with_the_lid_and_are_not_stretched(
+    portrait_face: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    face = Face(portrait_face.points * np.float32(4))
+    lid = face.points[[246, 161, 160, 159, 158, 157, 173], :2]  # the right eye's upper one
+    flat = np.full((1024, 1536, 3), 200, np.uint8)
+    cv2.polylines(flat, [(lid - [0, 5]).round().astype(np.int32)], isClosed=False, color=(20, 20, 20), thickness=3)
+    idle = IdlePortrait(Picture.from_rgb(flat), face, seed=0)
+    column, (top, bottom) = int(face.points[159, 0]), face.points[[159, 145], 1]
+    thickness, place = [], []
+    for closed in (0.0, 1.0):
+        monkeypatch.setattr("mytalk.face.idle.eyelids", lambda seed, at, closed=closed: closed)
+        dark = np.flatnonzero(idle(idle.portrait, 0).y[:, column] < 110)
+        thickness.append(len(dark))
+        place.append(dark.mean())
+    assert place[1] - place[0] > 0.8 * (bottom - top)
+    assert abs(thickness[1] - thickness[0]) <= 1
+
+
+@pytest.mark.parametrize(("turned", "blinks"), [(0.0, True), (0.7, False)])
+def test_a_face_that_looks_aside_does_not_blink(
+    portrait: Picture, portrait_face: Face, turned: float, blinks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn = cv2.Rodrigues(np.array([0, turned, 0]))[0]
+    middle = portrait_face.points.mean(axis=0)
+    face = Face(((portrait_face.points - middle) @ turn.T + middle).astype(np.float32))
+    idle = IdlePortrait(portrait, face, seed=0)
+    shown = []
+    for closed in (0.0, 1.0):
+        monkeypatch.setattr("mytalk.face.idle.eyelids", lambda seed, at, closed=closed: closed)
+        shown.append(idle(portrait, 0).y)
+    assert np.array_equal(*shown) != blinks
 
 
 def test_a_portrait_that_is_cut_off_at_the_picture_s_edge_bends_without_a_seam(portrait: Picture) -> None:

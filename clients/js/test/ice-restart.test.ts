@@ -1,0 +1,242 @@
+/** A way that is lost: ICE is restarted by PATCH (RFC 9725, 4.3.3), and media go on. */
+
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { Way } from "../src/peer.js";
+import { restarted } from "../src/signalling.js";
+import { watch } from "../src/whep.js";
+import { publish } from "../src/whip.js";
+
+const ANSWER = [
+  "v=0",
+  "a=group:BUNDLE 0 1",
+  "m=audio 9 UDP/TLS/RTP/SAVPF 96",
+  "a=mid:0",
+  "a=ice-ufrag:old1",
+  "a=ice-pwd:oldoldoldoldoldoldoldo",
+  "a=candidate:1 1 udp 1 192.0.2.9 4000 typ host",
+  "a=end-of-candidates",
+  "a=setup:active",
+  "m=video 9 UDP/TLS/RTP/SAVPF 97",
+  "a=mid:1",
+  "a=ice-ufrag:old1",
+  "a=ice-pwd:oldoldoldoldoldoldoldo",
+  "",
+].join("\r\n");
+
+const THEIRS = [
+  "a=ice-ufrag:new1",
+  "a=ice-pwd:newnewnewnewnewnewnewn",
+  "m=audio 9 UDP/TLS/RTP/SAVPF 0",
+  "a=mid:0",
+  "a=candidate:2 1 udp 1 192.0.2.9 5000 typ host",
+  "a=end-of-candidates",
+  "",
+].join("\r\n");
+
+const RENEWED = [
+  "v=0",
+  "a=group:BUNDLE 0 1",
+  "m=audio 9 UDP/TLS/RTP/SAVPF 96",
+  "a=mid:0",
+  "a=ice-ufrag:new1",
+  "a=ice-pwd:newnewnewnewnewnewnewn",
+  "a=setup:active",
+  "a=candidate:2 1 udp 1 192.0.2.9 5000 typ host",
+  "a=end-of-candidates",
+  "m=video 9 UDP/TLS/RTP/SAVPF 97",
+  "a=mid:1",
+  "a=ice-ufrag:new1",
+  "a=ice-pwd:newnewnewnewnewnewnewn",
+  "",
+].join("\r\n");
+
+/** As much of a connection as offers, answers and restarts need. Its credentials carry the number of restarts. */
+class FakeConnection extends EventTarget {
+  static made: FakeConnection[] = [];
+  connectionState = "new";
+  iceConnectionState = "new";
+  iceGatheringState = "complete";
+  restarts = 0;
+  rollbacks = 0;
+  localDescription: { sdp: string } | null = null;
+  remoteDescription: { type: string; sdp: string } | null = null;
+  onicecandidate: ((event: { candidate: object | null }) => void) | null = null;
+  addTransceiver = vi.fn();
+  close = vi.fn();
+
+  constructor() {
+    super();
+    FakeConnection.made.push(this);
+  }
+
+  restartIce(): void {
+    this.restarts += 1;
+  }
+
+  setLocalDescription(description?: { type: string }): Promise<void> {
+    if (description?.type === "rollback") this.rollbacks += 1;
+    else this.localDescription = { sdp: `a=ice-ufrag:mine${this.restarts}\r\na=ice-pwd:${"p".repeat(22)}\r\n` };
+    const candidate = { candidate: "candidate:7 1 udp 1 192.0.2.1 6000 typ host", sdpMid: "0" };
+    if (description === undefined) this.onicecandidate?.({ candidate });
+    return Promise.resolve();
+  }
+
+  setRemoteDescription(description: { type: string; sdp: string }): Promise<void> {
+    this.remoteDescription = description;
+    if (this.connectionState !== "connected") this.become("connected");
+    return Promise.resolve();
+  }
+
+  become(state: string): void {
+    this.connectionState = this.iceConnectionState = state;
+    this.dispatchEvent(new Event("connectionstatechange"));
+  }
+}
+
+const made = () =>
+  new Response(ANSWER, { status: 201, headers: { Location: "https://host.example/whep/1", ETag: '"1"' } });
+const renewed = () => new Response(THEIRS, { status: 200, headers: { ETag: '"2"' } });
+
+beforeEach(() => {
+  FakeConnection.made = [];
+  vi.stubGlobal("RTCPeerConnection", FakeConnection);
+  vi.stubGlobal("MediaStream", class {
+    getTracks = () => [{ kind: "audio", stop: vi.fn() }];
+    addTrack = vi.fn();
+  });
+  vi.useFakeTimers();
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.useRealTimers();
+});
+
+/** A connection that is up, and what it then asks, which `answers` are given to in turn. */
+async function connected(...answers: (() => Response | Promise<Response>)[]) {
+  const fetching = vi.fn<typeof fetch>(async () => await (answers.shift() ?? (() => new Response("{}")))());
+  const peer = await watch("https://host.example/whep", { token: "t", fetch: fetching });
+  const [connection] = FakeConnection.made as [FakeConnection];
+  const ways: Way[] = [];
+  peer.on("connection", (way) => ways.push(way));
+  return { peer, connection, fetching, ways };
+}
+
+/** What was asked with PATCH. */
+const patches = (fetching: ReturnType<typeof vi.fn<typeof fetch>>) =>
+  fetching.mock.calls.flatMap(([url, request]) => (request?.method === "PATCH" ? [{ url: String(url), ...request }] : []));
+
+test("the answer of before gets the server's new credentials and candidates", () => {
+  expect(restarted(ANSWER, THEIRS)).toBe(RENEWED);
+  expect(restarted(ANSWER.replaceAll("\r\n", "\n"), THEIRS.replaceAll("\r\n", "\n"))).toBe(RENEWED);
+  expect(() => restarted(ANSWER, "a=ice-ufrag:new1\r\n")).toThrow("no ICE credentials");
+});
+
+test("after 5 s without a way, ICE is restarted and media go on", async () => {
+  const { connection, fetching, ways, peer } = await connected(made, renewed);
+  connection.become("disconnected");
+  await vi.advanceTimersByTimeAsync(4_900);
+  expect(patches(fetching)).toEqual([]);
+  await vi.advanceTimersByTimeAsync(200);
+  const [patch] = patches(fetching);
+  expect(patch).toMatchObject({
+    url: "https://host.example/whep/1",
+    headers: { Authorization: "Bearer t", "Content-Type": "application/trickle-ice-sdpfrag", "If-Match": "*" },
+  });
+  expect((patch?.body as string).split("\r\n")).toEqual([
+    "a=ice-ufrag:mine1",
+    `a=ice-pwd:${"p".repeat(22)}`,
+    "m=audio 9 UDP/TLS/RTP/SAVPF 0",
+    "a=mid:0",
+    "a=candidate:7 1 udp 1 192.0.2.1 6000 typ host",
+    "",
+  ]);
+  expect(connection.remoteDescription).toEqual({ type: "answer", sdp: RENEWED });
+  expect(ways).toEqual(["restarting", "open"]);
+  connection.onicecandidate?.({ candidate: null }); // what follows belongs to the new ICE session
+  expect(patches(fetching)[1]?.headers).toMatchObject({ "If-Match": '"2"' });
+  await peer.close();
+  expect(ways).toEqual(["restarting", "open", "closed"]);
+});
+
+test("a way that comes back by itself is left alone", async () => {
+  const { connection, fetching, ways } = await connected(made);
+  connection.become("disconnected");
+  await vi.advanceTimersByTimeAsync(3_000);
+  connection.become("connected");
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect([patches(fetching), ways]).toEqual([[], []]);
+});
+
+test("a way that has failed is not waited for", async () => {
+  const { connection, fetching, ways } = await connected(made, renewed);
+  connection.become("failed");
+  await vi.advanceTimersByTimeAsync(0);
+  expect(patches(fetching)).toHaveLength(1);
+  expect(ways).toEqual(["restarting", "open"]);
+});
+
+test("while the network is away it is tried again, each time from where it was", async () => {
+  const away = () => Promise.reject(new TypeError("fetch failed"));
+  const busy = () => new Response("{}", { status: 503 });
+  const { connection, fetching, ways } = await connected(made, away, busy, renewed);
+  connection.become("failed");
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(patches(fetching).map(({ body }) => (body as string).split("\r\n")[0])).toEqual([
+    "a=ice-ufrag:mine1",
+    "a=ice-ufrag:mine2",
+    "a=ice-ufrag:mine3",
+  ]);
+  expect(connection.rollbacks).toBe(2);
+  expect(ways).toEqual(["restarting", "open"]);
+});
+
+test("a network that stays away is given up", async () => {
+  const away = () => Promise.reject(new TypeError("fetch failed"));
+  const { connection, peer, ways } = await connected(made, ...Array.from({ length: 60 }, () => away));
+  connection.become("failed");
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(ways).toEqual(["restarting"]);
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(await peer.closed).toMatchObject({ name: "PeerError", message: "the connection was lost" });
+  expect(ways).toEqual(["restarting", "closed"]);
+  expect(connection.close).toHaveBeenCalled();
+});
+
+test.each([
+  [404, "{}"],
+  [405, "{}"],
+  [501, "{}"],
+  [204, null],
+])("a server that answers %i has no restart: it is over at once", async (status, body) => {
+  const { connection, fetching, peer } = await connected(made, () => new Response(body, { status }));
+  connection.become("failed");
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(await peer.closed).toMatchObject({ name: "PeerError" });
+  expect(patches(fetching)).toHaveLength(1);
+});
+
+test("what is closed while it restarts stays closed", async () => {
+  let answer!: (response: Response) => void;
+  const slow = () => new Promise<Response>((resolve) => (answer = resolve));
+  const { connection, fetching, peer, ways } = await connected(made, slow);
+  connection.become("failed");
+  await vi.advanceTimersByTimeAsync(100);
+  await peer.close();
+  answer(renewed());
+  await vi.advanceTimersByTimeAsync(30_000);
+  expect(await peer.closed).toBeUndefined();
+  expect(ways).toEqual(["restarting", "closed"]);
+  expect(patches(fetching)).toHaveLength(1);
+});
+
+test("a publisher restarts as well", async () => {
+  const answers = [made(), renewed()];
+  const fetching = vi.fn<typeof fetch>(() => Promise.resolve(answers.shift() ?? new Response("{}")));
+  const media = new MediaStream();
+  await publish("https://host.example/whip", media, { fetch: fetching });
+  FakeConnection.made[0]?.become("failed");
+  await vi.advanceTimersByTimeAsync(0);
+  expect(patches(fetching)[0]?.headers).toMatchObject({ "If-Match": "*" });
+  expect(FakeConnection.made[0]?.connectionState).toBe("connected");
+});
