@@ -25,7 +25,7 @@ from mytalk.face.landmarks import LOWER_FACE
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionRequest
 from mytalk.motion.model import MotionModel
-from mytalk.motion.stream import REWIND, MotionFrame, MotionStream, open_by
+from mytalk.motion.stream import PEOPLE, REWIND, MotionFrame, MotionStream, open_by
 from mytalk.picture import Picture, VideoFrame
 from mytalk.presets import PROFILES
 
@@ -99,17 +99,18 @@ class LipSyncStream:
         self._model = motion
         self._options = options
         self._motion = MotionStream(motion, profile, steps=options.steps or steps, seed=options.seed)
-        self._renderer = MouthRenderer(appearance, still=options.still)
-        self._renderer.frugal = options.live
+        self._appearance = appearance
+        self._renderers: dict[int, MouthRenderer] = {}  # by person, the last one seen at the end
         self.face = options.face  # which one speaks; may be set at any time
         self._tracker: SpeakerTracker | None = None
         self._still_face: tuple[Picture, Choice, Face | None] | None = None
-        self._idle: IdlePortrait | None = None
+        self._idle: tuple[int, IdlePortrait] | None = None  # and whose it is
         self._poses = PoseFilter()
         self._waiting: deque[_Waiting] = deque()
         self._made: deque[_Waiting] = deque()  # pictures that ``clear`` may take back
         self._shapes: deque[MotionFrame] = deque()  # not yet passed by a picture, plus the one before
         self._found = FADE_FRAMES
+        self._who = 0  # in the last picture that showed a face
         self._finished = False
         self._seconds: defaultdict[str, float] = defaultdict(float)
         self._counts: Counter[str] = Counter()
@@ -160,11 +161,13 @@ class LipSyncStream:
         return face
 
     def enrol(self, pictures: list[tuple[Picture, Face]]) -> None:
-        """Pictures of the person, before the first frame: reference mouths, and a better idea of the mouth at rest."""
+        """Pictures of who will be seen, before the first frame: reference mouths, and a better idea of them at rest."""
         usable = [(picture, face, fit_pose(face)) for picture, face in pictures]
-        self._motion.enrol([pose.to_canonical(face.points) for _, face, pose in usable])
+        for person in dict.fromkeys(face.person for _, face, _ in usable):
+            own = [pose.to_canonical(face.points) for _, face, pose in usable if face.person == person]
+            self._motion.enrol(own, person)
         for picture, face, pose in usable:
-            self._renderer.observe(picture, pose, _lower(face))
+            self._renderer_of(face).observe(picture, pose, _lower(face))
 
     def push_frame(self, frame: VideoFrame, face: Face | None) -> None:
         """The next picture, in order of ``at``, and the face that ``track`` found in it.
@@ -178,6 +181,9 @@ class LipSyncStream:
                 f"picture at {frame.at} comes after one at {self._waiting[-1].frame.at}: need them in order"
             )
         pose: HeadPose | None = None
+        if face is not None and face.person != self._who:
+            self._who, self._found = face.person, 0
+            self._poses.reset()
         if face is not None:
             raw = fit_pose(face)
             if abs(raw.yaw) <= MAX_YAW:
@@ -187,7 +193,8 @@ class LipSyncStream:
             face, self._found = None, 0
         else:
             self._found += 1
-        self._motion.push_face(frame.at, None if face is None or pose is None else pose.to_canonical(face.points))
+        points = None if face is None or pose is None else pose.to_canonical(face.points)
+        self._motion.push_face(frame.at, points, self._who)
         self._waiting.append(_Waiting(frame, face, pose, self._found))
 
     def hold_video(self, at: int) -> None:
@@ -256,14 +263,15 @@ class LipSyncStream:
         if lower is None or waiting.face is None or waiting.pose is None:
             self._counts["passthrough"] += 1
             return waiting.frame
+        renderer = self._renderer_of(waiting.face)
         with self._timed("render"):
             source, tracked = _lower(waiting.face), waiting.face.points[:, :2]
             if self._options.learn:
-                self._renderer.observe(waiting.frame.picture, waiting.pose, source)
+                renderer.observe(waiting.frame.picture, waiting.pose, source)
             target = waiting.pose.to_frame(lower)[:, :2]
             try:
                 with np.errstate(invalid="raise"):  # a NaN that would become a pixel
-                    picture = self._renderer.render(
+                    picture = renderer.render(
                         waiting.frame.picture, waiting.pose, source, target, self._opacity(waiting), face=tracked
                     )
             except FloatingPointError:
@@ -276,11 +284,24 @@ class LipSyncStream:
         if not (self._options.alive and self._options.still) or waiting.face is None:
             return frame
         with self._timed("render"):
-            if self._idle is None:
-                self._idle = IdlePortrait(waiting.frame.picture, waiting.face, self._options.seed)
-            if self._idle.portrait is not waiting.frame.picture:  # a clip moves by itself
+            if self._idle is None or self._idle[0] != waiting.face.person:
+                idle = IdlePortrait(waiting.frame.picture, waiting.face, self._options.seed)
+                self._idle = waiting.face.person, idle
+            _, idle = self._idle
+            if idle.portrait is not waiting.frame.picture:  # a clip moves by itself
                 return frame
-            return replace(frame, picture=self._idle(frame.picture, frame.at))
+            return replace(frame, picture=idle(frame.picture, frame.at))
+
+    def _renderer_of(self, face: Face) -> MouthRenderer:
+        """The mouths seen of this person."""
+        renderer = self._renderers.pop(face.person, None)
+        if renderer is None:
+            renderer = MouthRenderer(self._appearance, still=self._options.still)
+            renderer.frugal = self._options.live
+        self._renderers[face.person] = renderer
+        if len(self._renderers) > PEOPLE:
+            del self._renderers[next(iter(self._renderers))]
+        return renderer
 
     def _opacity(self, waiting: _Waiting) -> float:
         """Fades in after the face has come back, and out before it goes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import cv2
@@ -29,6 +29,8 @@ PATIENCE = 50
 
 _PACE = 0.1  # of the way a picture, by which a likeness follows its face
 _SURE = 0.05  # by which a face must be nearer to its own likeness than to another's, to be learned from
+_SAME = 0.2  # unlikeness up to which a face that is chosen anew is somebody who was followed before
+_PEOPLE = 8  # who were followed and are remembered; then the one of longest ago is forgotten
 _CUT = 28.0  # steps of luma by which a small picture changes on average where another shot begins
 
 
@@ -63,6 +65,30 @@ class _Known:
             self.others.append(seen)
 
 
+class _People:
+    """Who has been followed, and by what number."""
+
+    def __init__(self) -> None:
+        self._likenesses: dict[int, Likeness] = {}
+        self._count = 0
+
+    def number_of(self, seen: Likeness) -> int:
+        """Of somebody known, or a new one."""
+        apart = {number: unlikeness(seen, one) for number, one in self._likenesses.items()}
+        number = min(apart, key=lambda one: apart[one], default=None)
+        if number is None or apart[number] > _SAME:
+            number, self._count = self._count, self._count + 1
+        self.keep(number, seen)
+        return number
+
+    def keep(self, number: int, likeness: Likeness) -> None:
+        """What somebody looks like of late."""
+        self._likenesses.pop(number, None)
+        self._likenesses[number] = likeness
+        if len(self._likenesses) > _PEOPLE:
+            del self._likenesses[next(iter(self._likenesses))]
+
+
 class SpeakerTracker:
     """A :class:`FaceTracker` that stays with one person. ``choice`` may be set at any time."""
 
@@ -71,17 +97,27 @@ class SpeakerTracker:
         self._chosen = choice  # that is being followed
         self._tracker = FaceTracker()
         self._known = _Known()
+        self._people = _People()
+        self._person = 0  # who is being followed
         self._since_look = LOOK
         self._hidden = 0  # pictures for which others were there without the chosen face
         self._small: NDArray[np.uint8] | None = None
 
     def __call__(self, picture: Picture) -> Face | None:
         """The face that speaks in the next picture, or None where it is not to be seen."""
+        face = self._speaker(picture)
+        return None if face is None else replace(face, person=self._person)
+
+    def close(self) -> None:
+        self._tracker.close()
+
+    def _speaker(self, picture: Picture) -> Face | None:
         if self._is_cut(picture):
-            self._known, self._since_look, self._hidden = _Known(), LOOK, 0
+            self._forget()
+            self._since_look = LOOK
         if self.choice != self._chosen:
             self._chosen = self.choice
-            self._known, self._hidden = _Known(), 0
+            self._forget()
             return self._begin(picture)
         if self._known.own is None:
             return self._begin(picture)
@@ -99,8 +135,11 @@ class SpeakerTracker:
             face = self._look_around(picture, None)
         return face
 
-    def close(self) -> None:
-        self._tracker.close()
+    def _forget(self) -> None:
+        """The faces of this shot; not who they were."""
+        if self._known.own is not None:
+            self._people.keep(self._person, self._known.own)
+        self._known, self._hidden = _Known(), 0
 
     def _begin(self, picture: Picture) -> Face | None:
         """Chooses a face among those in the picture."""
@@ -111,7 +150,9 @@ class SpeakerTracker:
             return None
         place = _choose(faces, self._chosen, picture)
         face = faces.pop(place)
-        self._known.learn(likeness_of(picture, fit_pose(face)))
+        seen = likeness_of(picture, fit_pose(face))
+        self._known.learn(seen)
+        self._person = self._people.number_of(seen)
         for other in faces:
             self._known.meet(likeness_of(picture, fit_pose(other)))
         return self._tracker.follow(face, picture)
@@ -134,7 +175,7 @@ class SpeakerTracker:
             return tracked if tracked is not None else self._tracker.follow(faces[place], picture)
         self._hidden += 1
         if self._hidden > PATIENCE:
-            self._known, self._hidden = _Known(), 0
+            self._forget()
             return self._begin(picture)
         return None
 

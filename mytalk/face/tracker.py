@@ -27,6 +27,7 @@ class Face:
     """One face: 478 landmarks in picture pixels, z on x's scale (MediaPipe's depth)."""
 
     points: NDArray[np.float32]  # (478, 3)
+    person: int = 0  # the same for the same person, as far as who tracks tells people apart
 
     @property
     def width(self) -> float:

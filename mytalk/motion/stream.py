@@ -44,6 +44,9 @@ READY = 0.02  # aperture up to which lips part before the sound that they get re
 REWIND = 12
 """Motion frames that `MotionStream.clear` can take back: pictures are made so much ahead of leaving."""
 
+PEOPLE = 4
+"""Whose faces are remembered, where a session changes from one to another; then the one of longest ago is forgotten."""
+
 _REST_EVERY = 25  # motion frames between two looks at the rest shape
 _KEPT = WINDOW_FRAMES + REWIND
 _REST_PACE = 0.5  # share of the way to the new estimate at each look
@@ -60,13 +63,14 @@ class MotionFrame:
 
 @dataclass(slots=True)
 class Person:
-    """What is known of the face so far: rest shapes, and the identity embedding made from them."""
+    """What is known of one face so far: rest shapes, and the identity embedding made from them."""
 
     rest: RestShape
     lower: NDArray[np.float32] | None = None  # (169, 3) rest shape in use
     upper: NDArray[np.float32] = field(default_factory=lambda: np.zeros((UPPER_COUNT, 3), np.float32))  # mean so far
     seen: int = 0
     gain: float = 1.0  # of motion, towards this person's own range
+    identity: Tensor | None = None  # (1, E) as the denoiser is told
 
     def observe(self, points: NDArray[np.float32]) -> None:
         """Canonical landmarks ``(478, 3)`` of one tracked face."""
@@ -102,13 +106,15 @@ class MotionStream:
         self._gate = SilenceGate()
         self._ahead = min(profile.lookahead, ANTICIPATION)
         self._person = Person(RestShape(model.space))
-        self._faces: deque[tuple[int, NDArray[np.float32]]] = deque()  # not yet reached by a window
+        self._who = 0
+        self._people = {self._who: self._person}
+        self._faces: deque[tuple[int, NDArray[np.float32], int]] = deque()  # not yet reached by a window
         self._upper: deque[Tensor] = deque(maxlen=_KEPT)  # (38, 2) a motion frame, newest last
+        self._owners: deque[int] = deque(maxlen=_KEPT)  # whose face it is, likewise
         self._features: deque[Tensor] = deque()  # (D,) a motion frame from _features_first on
         self._features_first = 0
         self._history: deque[Tensor] = deque(maxlen=_KEPT)  # (K,) a frame emitted, newest last
         self._tentative: dict[int, Tensor] = {}
-        self._identity: Tensor | None = None
         self._asked: MotionRequest | None = None  # until its motion comes
         self._video_until = 0  # motion frames whose faces are all here
         self._upper_until = 0  # motion frames whose upper face is known
@@ -124,8 +130,9 @@ class MotionStream:
         """Motion frames that have left so far."""
         return self._planner.emitted if self._asked is None else self._asked.window.emit.start
 
-    def enrol(self, points: list[NDArray[np.float32]]) -> None:
-        """Canonical faces ``(478, 3)`` of the person, before the first window: a better rest shape from the start."""
+    def enrol(self, points: list[NDArray[np.float32]], person: int = 0) -> None:
+        """Canonical faces ``(478, 3)`` of a person, before the first window: a better rest shape from the start."""
+        self._meet(person)
         for one in points:
             self._person.observe(one)
 
@@ -138,10 +145,12 @@ class MotionStream:
             raise EngineError(f"{MAX_AHEAD // 25} s of speech wait for their pictures: push pictures too, or pull")
         self._hear(*self._speech.push(samples))
 
-    def push_face(self, at: int, points: NDArray[np.float32] | None) -> None:
-        """The canonical face ``(478, 3)`` in the picture at media time ``at``, or None where there is none."""
+    def push_face(self, at: int, points: NDArray[np.float32] | None, person: int = 0) -> None:
+        """The canonical face ``(478, 3)`` in the picture at media time ``at``, or None where there is none; and whose
+        it is.
+        """
         if points is not None:
-            self._faces.append((at, points))
+            self._faces.append((at, points, person))
         self._video_until = max(self._video_until, at // FRAME_SAMPLES + 1)
 
     def request(self) -> MotionRequest | None:
@@ -222,7 +231,8 @@ class MotionStream:
             row = torch.lerp(self._tentative[index], row, share)
         self._history.append(row)
         voice = self._gate.next(self._ahead)
-        return MotionFrame(index, self._shape(mean + LIVELINESS * (row - mean), voice), voice)
+        shape = self._shape(mean + LIVELINESS * (row - mean), voice, self._owner(index))
+        return MotionFrame(index, shape, voice)
 
     def _skip(self, window: Window) -> None:
         """Frames without motion: to the windows after them, the mouth was at rest."""
@@ -244,28 +254,47 @@ class MotionStream:
         have = self._upper_until
         for index in range(have, end):
             while self._faces and self._faces[0][0] <= index * FRAME_SAMPLES:
-                _, points = self._faces.popleft()
+                _, points, person = self._faces.popleft()
+                self._meet(person)
                 self._person.observe(points)
                 if self._person.lower is None:
                     self._settle()
                 moved = points[list(UPPER_FACE)] - self._person.upper
                 self._last_upper = torch.from_numpy(np.ascontiguousarray(moved[:, :2], np.float32))
             self._upper.append(self._last_upper)
+            self._owners.append(self._who)
             if self._person.seen and index % _REST_EVERY == 0:
                 self._settle()
         self._upper_until = max(have, end)
+
+    def _meet(self, who: int) -> None:
+        """Another person's rest shape, range and identity take the place of the last one's."""
+        if who == self._who:
+            return
+        self._who = who
+        known = self._people.pop(who, None)
+        self._person = self._people[who] = known if known is not None else Person(RestShape(self._model.space))
+        if len(self._people) > PEOPLE:
+            del self._people[next(iter(self._people))]
+        if self._person.seen:
+            self._settle()
 
     def _settle(self) -> None:
         self._person.settle()
         lower, upper = torch.from_numpy(self._person.lower), torch.from_numpy(self._person.upper)
         device = self._model.space.scale.device
         with torch.inference_mode():
-            self._identity = self._model.person(lower.to(device), upper.to(device))[None]
+            self._person.identity = self._model.person(lower.to(device), upper.to(device))[None]
+
+    def _owner(self, index: int) -> Person:
+        """Whose face a motion frame is for, of those that windows have reached."""
+        return self._people.get(self._owners[index - self._upper_until], self._person)
 
     def _prepare(self, window: Window) -> MotionRequest | None:
         """All that a window is sampled from; None while there is nobody to speak: its frames pass through."""
         self._take_faces(window)
-        if self._person.lower is None or self._identity is None:
+        identity = self._owner(window.emit.start).identity
+        if identity is None:
             self._skip(window)
             return None
         device, width = self._model.space.scale.device, self._model.denoiser.coefficients
@@ -282,7 +311,7 @@ class MotionStream:
         given = Conditions(
             speech[None].to(device),
             upper[None].to(device),
-            self._identity,
+            identity,
             history[None].to(device),
             (torch.arange(window.rows) < window.history)[None].to(device),
         )
@@ -295,12 +324,12 @@ class MotionStream:
         mean: Tensor = torch.stack(list(self._history)).sum(0) / (len(self._history) + _MEAN_PRIOR)
         return mean
 
-    def _shape(self, row: Tensor, share: float) -> NDArray[np.float32]:
+    def _shape(self, row: Tensor, share: float, person: Person) -> NDArray[np.float32]:
         """Coefficients to landmarks: kept within reach, at rest in silence, lips never through each other."""
-        assert self._person.lower is not None
+        assert person.lower is not None
         space = self._model.space
-        motion = (row.to(space.scale.device) * self._person.gain).clamp(-REACH, REACH) * share
-        lower = self._person.lower + space.decode(motion).cpu().numpy()
+        motion = (row.to(space.scale.device) * person.gain).clamp(-REACH, REACH) * share
+        lower = person.lower + space.decode(motion).cpu().numpy()
         gap = float(aperture(lower))
         allowed = max(0.0, min(gap, READY) if self._gate.ready else gap)
         return np.asarray(lower if allowed == gap else space.opened(lower, allowed - gap), np.float32)

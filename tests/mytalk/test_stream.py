@@ -87,6 +87,34 @@ def test_frames_leave_after_the_stated_latency(
         assert [frame.pts for frame in stream.pull()][:1] == [0]
 
 
+def test_each_person_has_their_own_mouth(
+    pipeline: Pipeline, portrait: Picture, portrait_face: Face, babble: Samples
+) -> None:
+    """A film cuts from one person to another: neither gets the other's rest shape, lips or skin."""
+    dark = Picture.from_rgb((portrait.rgb()[:, ::-1] * np.array([0.55, 0.45, 0.4])).astype(np.uint8))
+    tracker = FaceTracker()
+    found = tracker(dark)
+    tracker.close()
+    assert found is not None
+    first = [(frame, portrait_face) for frame in film(portrait, 50)]
+    second = [(frame, replace(found, person=1)) for frame in film(dark, 50)]
+    unknown = [(frame, found) for frame in film(dark, 50)]
+    whole = babble[:32_000]
+    one, other, cut, confused = (
+        run(pipeline.stream(), frames, whole, 640)
+        for frames in (first, second, first[:25] + second[25:], first[:25] + unknown[25:])
+    )
+    for a, b in zip(cut[:25], one, strict=False):
+        np.testing.assert_array_equal(a.picture.y, b.picture.y)
+    x0, y0, x1, y1 = (int(side) for side in replace(found, points=found.points[list(LOWER_FACE)]).box)
+
+    def apart(frames: list[VideoFrame]) -> float:
+        pairs = [(a.picture.rgb(), b.picture.rgb()) for a, b in zip(frames[35:], other[35:], strict=True)]
+        return float(np.mean([np.abs(a[y0:y1, x0:x1].astype(int) - b[y0:y1, x0:x1]).mean() for a, b in pairs]))
+
+    assert apart(cut) < 0.5 * apart(confused)
+
+
 def test_pictures_without_a_face_are_the_same_objects(pipeline: Pipeline, portrait: Picture, babble: Samples) -> None:
     frames = film(portrait, 25)
     out = run(pipeline.stream(), [(frame, None) for frame in frames], babble[:16_000], 640)

@@ -79,6 +79,17 @@ def test_a_point_says_who_speaks_and_may_be_moved(heads: tuple[Layer, Layer], tr
     assert is_at(tracker(shown), 60, heads[0])
 
 
+def test_the_same_person_has_the_same_number_in_every_shot(heads: tuple[Layer, Layer], tracker: SpeakerTracker) -> None:
+    shots = [((60, None), 110), ((None, 420), 220), ((300, None), 110), ((None, 100), 220)]
+    numbers = []
+    for places, ground in shots:
+        faces = [tracker(picture(heads, places, ground=ground)) for _ in range(4)]
+        assert len({face.person for face in faces if face is not None}) == 1
+        assert faces[-1] is not None
+        numbers.append(faces[-1].person)
+    assert numbers == [0, 1, 0, 1]
+
+
 def test_who_is_left_alone_speaks_after_two_seconds_and_gives_way(
     heads: tuple[Layer, Layer], tracker: SpeakerTracker
 ) -> None:
