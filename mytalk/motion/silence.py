@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 ABOVE_FLOOR = 9.0  # dB over the noise floor that count as speech
-BELOW_PEAK = 32.0  # dB under the loudest speech of late that no longer do
+BELOW_PEAK = 28.0  # dB under the loudest speech of late that no longer do
 QUIETEST, LOUDEST_FLOOR = -75.0, -42.0  # dB of full scale between which the floor may lie
 RISE = 0.06  # dB a frame by which the floor climbs towards noise
 STEADY, STEADY_DB = 40, 1.8  # frames, and a standard deviation of their levels under which they are noise: speech over
