@@ -32,7 +32,7 @@ from streamer.webrtc import Connection
 if TYPE_CHECKING:
     from mytalk.face import Choice
 
-MARGIN = 120 * MILLISECOND_NS // SAMPLE_NS
+MARGINS = {name: (100 if name == "low" else 120) * MILLISECOND_NS // SAMPLE_NS for name in PROFILES}
 """Media time between a frame's motion being possible and the frame leaving: motion, pixels, and the wait for a turn."""
 
 
@@ -74,7 +74,7 @@ class Live:
         self._name = name
         self._ingest = Ingest(options, clock, peer, face, speech, voice, self._begin)
         profile = PROFILES[options.profile]
-        self._delay = (profile.hop + profile.lookahead) * FRAME_SAMPLES + MARGIN
+        self._delay = (profile.hop + profile.lookahead) * FRAME_SAMPLES + MARGINS[options.profile]
 
     # --- for the session
 
