@@ -76,7 +76,8 @@ class ServerConfig:
         default=None, metadata=_means("folder into which sessions may ask to be recorded", "path")
     )
     push_to: tuple[str, ...] = field(
-        default=(), metadata=_means("what URLs begin with that sessions may ask to be pushed to: rtmp://HOST/", "texts")
+        default=(),
+        metadata=_means("what URLs begin with that sessions may be pushed to: rtmp://HOST/, srt://HOST:PORT", "texts"),
     )
     keys: Path | None = field(
         default=None, metadata=_means("file of API keys, made by 'mytalk keys'; then every call needs one", "path")

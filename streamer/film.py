@@ -21,28 +21,29 @@ import av
 
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
+from streamer import srt
 from streamer.broadcast import Broadcast
 from streamer.encoders import START_BITRATE
 from streamer.forward import Encoded
 from streamer.options import SessionOptions
 from streamer.picture_encoder import RATE
+from streamer.push import FORMATS, scheme_of
 from streamer.speech import OUTPUT_RATE, SpeechChunk
 
 log = logging.getLogger(__name__)
-
-FORMATS = {"rtmp": "flv", "rtmps": "flv", "srt": "mpegts"}
-"""Container formats by the scheme of a URL. SRT needs an FFmpeg that was built with it: PyAV's own wheel was not."""
 
 KEYFRAMES = 2 * RATE
 """Units between two keyframes at most: streaming servers cut there, and players seek there."""
 
 CLOSE_TIMEOUT = 3.0
-"""Seconds that the last of a film may take to be written before the thread is left to itself."""
+"""Seconds that the last of a film may take to be written before the thread is left to itself, and a program that it
+writes to is killed."""
 
 _BOUND = 500  # items: about 7 s. Full (the disk or the network stands still): the film ends, and an event says so.
 _SPEECH_BITRATE = 128_000
 _CONNECT_TIMEOUT = 5.0  # seconds
-_MP4 = {"movflags": "hybrid_fragmented+frag_keyframe", "flush_packets": "1"}  # can be played as far as it was written
+_FLUSHED = {"flush_packets": "1"}
+_MP4 = {"movflags": "hybrid_fragmented+frag_keyframe", **_FLUSHED}  # can be played as far as it was written
 _COMMENT = "Synthetic: the mouth was made to speak this sound by MyTalk streamer (live)"
 
 _Item = SpeechChunk | Encoded | None
@@ -58,6 +59,7 @@ class Film:
         self._loop = asyncio.get_running_loop()
         self._last_key = 0
         self._over = False
+        self._sender = _sender(target)
         self._items: queue.Queue[_Item] = queue.Queue()
         self._thread = threading.Thread(target=self._write, name="film", daemon=True)
         self._thread.start()
@@ -84,6 +86,9 @@ class Film:
             self._over = True
             self._items.put(None)
         await asyncio.to_thread(self._thread.join, CLOSE_TIMEOUT)
+        if self._thread.is_alive() and self._sender is not None:
+            self._sender.kill()
+            await asyncio.to_thread(self._thread.join, CLOSE_TIMEOUT)
         if self._thread.is_alive():
             log.error("a film was not finished within %s s", CLOSE_TIMEOUT)
 
@@ -107,12 +112,15 @@ class Film:
         if not self._over:
             self._over = True
             self._items.put(None)
+            if self._sender is not None:
+                self._sender.kill()
             self._broadcast.leave(self.pictures)
             self._failed(reason)
 
     # --- on its thread
 
     def _write(self) -> None:
+        reason = None
         try:
             while (item := self._items.get()) is not None:
                 if isinstance(item, Encoded) and item.key:
@@ -120,17 +128,22 @@ class Film:
                     break
         except Exception as error:
             reason = str(error).split("; last error log")[0].split(":")[0]  # the target may hold a stream key
+        if self._sender is not None:
+            reason = self._sender.close() or reason
+        if reason is not None:
             log.warning("a film ended: %s", reason)
             with suppress(RuntimeError):  # the loop has gone: nobody is left to be told
                 self._loop.call_soon_threadsafe(self._end, reason)
 
     def _write_from(self, first: Encoded) -> None:
         path, kind = _place(self.target)
+        options = _MP4 if kind == "mp4" else _FLUSHED
         with av.open(io.BytesIO(first.data), format="h264") as source:
-            container = av.open(path, "w", format=kind, options=_MP4 if kind == "mp4" else {}, timeout=_CONNECT_TIMEOUT)
+            place: Any = self._sender or path
+            container = av.open(place, "w", format=kind, options=options, timeout=_CONNECT_TIMEOUT)
             video: Any = container.add_stream_from_template(source.streams.video[0])
         with container:
-            container.metadata["comment"] = _COMMENT
+            container.metadata["comment"] = container.metadata["service_name"] = _COMMENT
             video.time_base = Fraction(1, RATE)
             audio: Any = container.add_stream("aac", rate=OUTPUT_RATE, layout="stereo")
             audio.bit_rate = _SPEECH_BITRATE
@@ -173,7 +186,15 @@ def _place(target: Path | str) -> tuple[str, str]:
     """Where to write, and in which format. A file takes its name when it is complete."""
     if isinstance(target, Path):
         return str(target.with_name(f".{target.name}.part")), "mp4"
-    return target, FORMATS[target.partition("://")[0]]
+    return target, FORMATS[scheme_of(target)]
+
+
+def _sender(target: Path | str) -> srt.Sender | None:
+    """What the bytes go through, where PyAV cannot take them there."""
+    if isinstance(target, Path) or scheme_of(target) != "srt" or srt.library_speaks():
+        return None
+    program = srt.program()
+    return srt.Sender(target, program) if program is not None else None
 
 
 def _packet(picture: Encoded, stream: Any, began: int) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mytalk.media_time import SAMPLE_RATE
 from streamer.dubbing import MOST_DELAY
 from streamer.errors import RequestError
+from streamer.push import check_url
 
 if TYPE_CHECKING:
     from mytalk.face import Choice
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 
 MAX_STEPS = 50
 MAX_MOUTH_OPENING = 3.0
-MAX_URL = 1024
-
-_SCHEMES = ("rtmp://", "rtmps://", "srt://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +59,8 @@ class SessionOptions:
             _check_number(body, "steps", int, 1, MAX_STEPS)
         if not isinstance(body.get("record", False), bool):
             raise RequestError(f"record is {body['record']!r} (need true or false)")
-        push = body.get("push")
-        if push is not None and not (isinstance(push, str) and len(push) <= MAX_URL and push.startswith(_SCHEMES)):
-            raise RequestError("push is no URL to push to (need rtmp://, rtmps:// or srt://)")
+        if body.get("push") is not None:
+            check_url(body["push"])
         _check_number(body, "video_delay", int, 0, MOST_DELAY * 1000 // SAMPLE_RATE)
         if body.get("video_delay") and body.get("source", "live") != "live":
             raise RequestError("video_delay holds a camera's pictures (need source live, or video_delay 0)")

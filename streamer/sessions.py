@@ -13,11 +13,12 @@ from streamer.admission import refusal
 from streamer.clock import SECOND_NS, Clock
 from streamer.config import ServerConfig
 from streamer.engine import Engine
-from streamer.errors import BusyError, ForbiddenError, RequestError, UnknownSessionError
+from streamer.errors import BusyError, RequestError, UnknownSessionError
 from streamer.histogram import Histogram, skew_histogram
 from streamer.ladder import Rung
 from streamer.options import SessionOptions
 from streamer.portraits import Consent, check_consent, read_portrait
+from streamer.push import check_leave, check_way
 from streamer.session import Session
 from streamer.stored import LoopedSpeech
 from streamer.stream_place import STOPPING
@@ -77,7 +78,7 @@ class Sessions:
     ) -> Session:
         """A new session; ``face``: a client's own, ``key_id``: of the API key that it is made with. ``BusyError``: no
         room for it. ``InputError``: a stored file cannot be read."""
-        self._check_films(options)
+        await self._check_films(options)
         self._admit()
         if face is None and options.source == "portrait":
             face = await self._read_portrait()
@@ -169,11 +170,12 @@ class Sessions:
         if reason is not None:
             raise BusyError(f"{reason} (wait for one to end)", RETRY_FULL)
 
-    def _check_films(self, options: SessionOptions) -> None:
+    async def _check_films(self, options: SessionOptions) -> None:
         if options.record and (self._config.recordings is None or not self._config.recordings.is_dir()):
             raise RequestError("this server keeps no recordings (start it with --recordings FOLDER, which must exist)")
-        if options.push is not None and not options.push.startswith(self._config.push_to or ("never",)):
-            raise ForbiddenError("this server does not push there (start it with --push-to, and how such URLs begin)")
+        if options.push is not None:
+            check_leave(options.push, self._config.push_to)
+            await asyncio.to_thread(check_way, options.push)
 
     def _forget(self, session: Session) -> None:
         self._sessions.pop(session.id, None)

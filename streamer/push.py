@@ -1,0 +1,54 @@
+"""Where sessions may be pushed to, and by what way: checked before there is a session.
+
+RTMP goes through PyAV. So does SRT where PyAV's FFmpeg speaks it; the one in its own wheel does not, and a program does
+it (:mod:`streamer.srt`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from streamer import srt
+from streamer.errors import ForbiddenError, RequestError
+
+FORMATS = {"rtmp": "flv", "rtmps": "flv", "srt": "mpegts"}
+"""Container formats by the scheme of a URL."""
+
+MAX_URL = 1024
+
+
+def scheme_of(url: str) -> str:
+    """What comes before its colon."""
+    return url.partition(":")[0]
+
+
+def check_url(url: object) -> None:
+    """Raises ``RequestError``, which never repeats the URL: it may hold a stream key."""
+    if not isinstance(url, str) or len(url) > MAX_URL or "://" not in url or scheme_of(url) not in FORMATS:
+        raise RequestError("push is no URL to push to (need rtmp://, rtmps:// or srt://)")
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise RequestError("push holds what no URL does (need it percent-encoded)")
+    if scheme_of(url) == "srt":
+        srt.read_url(url)
+
+
+def check_leave(url: str, beginnings: Sequence[str]) -> None:
+    """Raises ``ForbiddenError`` for a URL that begins with none of what the operator allows."""
+    if not any(url.startswith(one) and _same_host(url, one) for one in beginnings):
+        raise ForbiddenError("this server does not push there (start it with --push-to, and how such URLs begin)")
+
+
+def check_way(url: str) -> None:
+    """Raises ``RequestError`` where this machine has nothing that speaks the URL's protocol. May take a second."""
+    if scheme_of(url) == "srt" and not srt.library_speaks() and srt.program() is None:
+        raise RequestError("this server cannot push by SRT (its operator needs an ffmpeg with SRT on the PATH)")
+
+
+def _same_host(url: str, beginning: str) -> bool:
+    """``rtmp://live.example`` allows neither ``rtmp://live.example.evil/`` nor ``rtmp://live.example:1@evil/``."""
+    given, allowed = urlsplit(url), urlsplit(beginning)
+    try:
+        return allowed.hostname in (None, given.hostname) and allowed.port in (None, given.port)
+    except ValueError:  # a port that is no number
+        return False
