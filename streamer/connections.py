@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from streamer.errors import BusyError
-from streamer.pulse import Pulse
+from streamer.clock import SECOND_NS, Clock
+from streamer.errors import BusyError, ConflictError
+from streamer.pulse import PAUSE, Pulse
 from streamer.viewer import Viewer
 from streamer.webrtc import Connection
 
@@ -16,6 +17,8 @@ MOST_VIEWERS = 200
 RETRY_VIEWER = 10
 """Seconds after which a viewer that found no place may ask again."""
 
+_LOOK = SECOND_NS // 10
+
 
 class Connections:
     """One session's. Their bytes are counted in ``traffic``, by way and direction."""
@@ -23,10 +26,48 @@ class Connections:
     def __init__(self, traffic: Counter[tuple[str, str]]) -> None:
         self.publisher: Connection | None = None  # the peer of a call, or who publishes by WHIP
         self.viewers: dict[str, Viewer] = {}
+        self.claimed = False  # by who publishes, or by one whose offer is being answered
         self._traffic = traffic
         self._carried: dict[str, tuple[int, int]] = {}  # bytes received and sent, by id, counted so far
         self._pulses: dict[str, Pulse] = {}  # by id
         self._past_packets = 0  # sent to viewers that have gone
+
+    def claim(self) -> None:
+        """Raises ``ConflictError`` while another publishes."""
+        if self.claimed:
+            raise ConflictError(
+                "the session has its publisher or its call already (end that one, or make another session)"
+            )
+        self.claimed = True
+
+    def release(self) -> None:
+        """The place of who publishes is free."""
+        self.claimed = False
+
+    async def take_over(self, clock: Clock, *, replaceable: bool) -> None:
+        """Claims, in the place of a ``replaceable`` publisher that is silent for as long as this asks; it is closed."""
+        old = self.publisher
+        if old is None or not replaceable or not await self._silent(old, clock) or self.publisher is not old:
+            self.claim()
+            return
+        self.forget(old)
+        self.claim()
+        try:
+            await old.close()
+        except BaseException:
+            self.release()
+            raise
+
+    async def _silent(self, connection: Connection, clock: Clock) -> bool:
+        """Whether nothing at all comes for a while."""
+        heard = await connection.datagrams()
+        for _ in range(PAUSE // _LOOK):
+            if connection.gone.is_set():
+                return True
+            await clock.sleep_until(clock.now() + _LOOK)
+            if await connection.datagrams() != heard:
+                return False
+        return True
 
     def check_room(self) -> None:
         """Raises ``BusyError`` where there is no place for another viewer."""
@@ -41,6 +82,10 @@ class Connections:
     def viewer_packets(self) -> int:
         """RTP packets sent to viewers so far."""
         return self._past_packets + sum(viewer.packets for viewer in self.viewers.values())
+
+    def restarted(self, connection: Connection) -> None:
+        """Its peer asked for another path: what was heard of it on the old one says nothing."""
+        self._pulses.pop(connection.id, None)
 
     async def lost(self, connection: Connection, now: int) -> str | None:
         """Why a connection is to be let go of, whether or not its peer said goodbye; None while it lives. To be asked
@@ -59,6 +104,7 @@ class Connections:
         self._carried.pop(connection.id, None)
         if connection is self.publisher:
             self.publisher = None
+            self.release()
 
     async def close(self) -> None:
         """Closes all of them; the last publisher stays known, for its figures."""

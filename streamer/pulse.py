@@ -10,6 +10,9 @@ CONNECT_WAIT = 15 * SECOND_NS
 SILENCE = 4 * SECOND_NS
 """A connected peer that sends no datagram at all is given up after this long. A live one sends reports every second."""
 
+PAUSE = SECOND_NS
+"""A publisher of which nothing is heard for this long gives way to another that comes. A live one sends media."""
+
 
 class Pulse:
     """One connection's. Its reasons are written for the session's log and its client."""

@@ -87,7 +87,6 @@ class Session:
         self._films: list[Film] = []
         self._face = face  # None: the peer's camera
         self._stored_speech = speech  # None: the peer's microphone
-        self._claimed = False
         self._is_call = False
         self._faults = 0  # of encoders, told so far
         self.idle_wait = idle_wait
@@ -102,15 +101,18 @@ class Session:
 
     def claim(self) -> None:
         """Reserves the session for one who publishes. Raises ``ConflictError`` while another does."""
-        if self.state in ("draining", "closed"):
-            raise UnknownSessionError("the session has ended (make another)")
-        if self._claimed:
-            raise ConflictError("the session has its offer already (need one session a connection; make another)")
-        self._claimed = True
+        self._check_open()
+        self.connections.claim()
+
+    async def take_over(self) -> None:
+        """The same, and from a publisher that is heard no more: it may be the same one, whose network was away."""
+        self._check_open()
+        await self.connections.take_over(self._clock, replaceable=not self._is_call)
+        self._check_open()
 
     def release(self) -> None:
-        """Takes back a claim whose offer could not be answered, or whose publisher has gone."""
-        self._claimed = False
+        """Takes back a claim whose offer could not be answered."""
+        self.connections.release()
 
     def attach(self, peer: Peer) -> None:
         """Takes the answered peer of a call; media flows as soon as it connects, and the session ends with it.
@@ -144,8 +146,6 @@ class Session:
 
     async def drop(self, connection: Connection) -> None:
         """Closes a publisher or viewer; the session goes on."""
-        if connection is self.connections.publisher:
-            self.release()
         self.connections.forget(connection)
         await connection.close()
 
@@ -168,7 +168,7 @@ class Session:
 
     def without_stream(self) -> None:
         """The stream has gone for good: so has the session, if it had nothing else."""
-        if self._needs_nobody and not self._claimed and not self.connections.viewers:
+        if self._needs_nobody and not self.connections.claimed and not self.connections.viewers:
             self._end("its client left")
 
     @property
@@ -274,7 +274,7 @@ class Session:
 
     def _check_open(self) -> None:
         if self._ended.is_set():
-            raise UnknownSessionError("the session ended while its offer was answered (make another)")
+            raise UnknownSessionError("the session has ended (make another)")
 
     @property
     def _needs_nobody(self) -> bool:
@@ -329,7 +329,8 @@ class Session:
             self._end_where_idle(now)
 
     def _end_where_idle(self, now: int) -> None:
-        if self._claimed or (self._needs_nobody and self.connections.viewers) or self.streaming.stream is not None:
+        used = self.connections.claimed or self.streaming.stream is not None
+        if used or (self._needs_nobody and self.connections.viewers):
             self._idle_since = now
         elif now - self._idle_since > self.idle_wait:
             self._end("no offer came" if self._live is None else "nobody published or watched any longer")

@@ -100,7 +100,7 @@ class Signalling(ABC):
 
     async def _patch(self, request: web.Request) -> web.Response:
         """Candidates that came later (204), or an ICE restart (200)."""
-        _, connection = self._connection(request)
+        session, connection = self._connection(request)
         if request.content_type != MEDIA_TYPE:
             raise MediaTypeError(f"content type {request.content_type} (need {MEDIA_TYPE})")
         condition = request.headers.get("If-Match")
@@ -112,6 +112,7 @@ class Signalling(ABC):
         fragment = read_fragment(await text_of(request, MEDIA_TYPE))
         if tags == ["*"] and fragment.username is not None and fragment.username != connection.remote_username:
             answer = await connection.restart_ice(fragment)
+            session.connections.restarted(connection)
             return web.Response(body=answer.encode(), content_type=MEDIA_TYPE, headers={"ETag": connection.etag})
         await connection.trickle(fragment)
         return web.Response(status=204)

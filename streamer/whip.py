@@ -14,7 +14,7 @@ from streamer.webrtc import Connection
 
 
 class Whip(Signalling):
-    """The routes of publishers. A session has one at a time; when it goes, another may come."""
+    """The routes of publishers. A session has one at a time; when it goes or falls silent, another may come."""
 
     name = "whip"
     right = "publish"
@@ -29,7 +29,7 @@ class Whip(Signalling):
             raise NoUsableTrackError("the offer sends nothing (need sendonly sections of audio, video or both)")
 
     async def open(self, offer: Offer, session: Session) -> tuple[Connection, str]:
-        session.claim()
+        await session.take_over()
         publisher = Connection(self._config.ice_servers)
         try:
             answer = await publisher.answer(offer)

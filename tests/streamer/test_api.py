@@ -144,7 +144,7 @@ async def test_a_second_offer_on_one_session_is_a_conflict(client: Client) -> No
             *(request(client, "POST", session["urls"]["webrtc"], json=offer, headers=bearer(session)) for _ in range(3))
         )
         assert [status for status, _, _ in answers] == [409] * 3
-        assert "offer already" in reason(answers[0][1])
+        assert "its call already" in reason(answers[0][1])
         await viewer.until(sounds=5)
 
 
