@@ -314,6 +314,13 @@ class Client:
             assert response.status == 201, await response.text()
             await viewer.take((await response.json())["sdp"])
 
+    async def figures(self) -> dict[str, float]:
+        """The server's metrics, by name and labels."""
+        async with self.http.get(f"{self.url}/metrics") as response:
+            lines = (await response.text()).splitlines()
+        pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, value in pairs}
+
     async def state(self, session: dict[str, Any]) -> dict[str, Any]:
         async with self.http.get(self.url + session["urls"]["session"], headers=bearer(session)) as response:
             return dict(await response.json())

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from streamer.packets import Kind, Packet
 from streamer.protocol import SUBPROTOCOL
 
+PCM48 = {"encoding": "pcm16", "rate": 48_000, "channels": 1}
 UNCOUNTED = ("session.created", "session.resumed", "ack", "pong")
 
 
@@ -42,6 +43,11 @@ class Streamer:
         )
         self.code = None
         self._reader = asyncio.create_task(self._read(self.socket))
+
+    async def begin(self, **output: str) -> None:
+        """Says what will be sent, and what is wanted: sound, where nothing else is said."""
+        await self.send(type="session.update", speech=PCM48, output=output or {"audio": "pcm16"}, event_id="begin")
+        await self.one("session.updated")
 
     async def send(self, **message: object) -> None:
         await self.socket.send_str(json.dumps(message))

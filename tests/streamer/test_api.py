@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import re
 from contextlib import suppress
 from typing import Any
 
@@ -213,21 +212,6 @@ async def test_a_portrait_that_cannot_be_read_is_told(models: FakeModels, tmp_pa
         status, answer, _ = await request(Client(http, server.url), "POST", "/v1/sessions", json={"source": "portrait"})
         assert status == InputError.http_status
         assert "missing.png" in reason(answer)
-
-
-async def test_metrics_count_sessions_and_pictures(client: Client) -> None:
-    async with call(client, Microphone(babble(1)), Camera()) as (session, viewer):
-        await viewer.until(pictures=5)
-        async with client.http.get(f"{client.url}/metrics") as response:
-            text = await response.text()
-            assert response.content_type == "text/plain"
-        assert 'mytalk_sessions{state="live"} 1' in text
-        await request(client, "DELETE", session["urls"]["session"], headers=bearer(session))
-    async with client.http.get(f"{client.url}/metrics") as response:
-        text = await response.text()
-    assert 'mytalk_sessions_ended_total{reason="deleted by its client"} 1' in text
-    left = re.findall(r'^mytalk_pictures_total{outcome="(?:on_time|late|untouched)"} (\d+)$', text, re.MULTILINE)
-    assert sum(map(int, left)) >= 5
 
 
 async def test_unknown_routes_and_methods_answer_in_json(client: Client) -> None:

@@ -10,7 +10,7 @@ import random
 from typing import Any
 
 import pytest
-from fakes import MARK, Camera, Client, FakeModels, Microphone, Viewer, babble, bearer, call, eventually, number_of
+from fakes import MARK, Camera, Client, FakeModels, Microphone, Viewer, babble, call, eventually, number_of
 from streams import FRAGMENT, SDP, Obs, ask, loud, numbers_seen, post, prefer, published, watch
 
 from streamer.encoders import START_BITRATE
@@ -271,18 +271,6 @@ async def test_what_a_viewer_may_ask_for(client: Client, server: Running, monkey
         monkeypatch.setattr("streamer.connections.MOST_VIEWERS", len(only(server).connections.viewers))
         full = await post(client, url, token, good)
         assert (full.status, full.headers["Retry-After"]) == (503, "10")
-
-
-async def test_metrics_count_viewers_and_packets(client: Client) -> None:
-    async with published(client) as (session, _):
-        viewer = await watch(client, session)
-        await viewer.until(pictures=3)
-        text = (await ask(client, "GET", "/metrics", None)).text
-        assert "mytalk_viewers 1" in text
-        sent = next(line for line in text.splitlines() if line.startswith("mytalk_viewer_packets_total "))
-        assert int(sent.split()[1]) > 3
-        await viewer.close()
-    assert bearer(session)["Authorization"] not in text
 
 
 async def test_a_viewer_that_only_listens(client: Client, server: Running) -> None:
