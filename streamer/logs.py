@@ -16,6 +16,9 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
 from streamer.tokens import KEY_PATTERN, TOKEN_PATTERN
 
 OURS = ("mytalk", "streamer")
@@ -28,6 +31,8 @@ MASK = "***"
 
 SHOWN_ID = 8
 """Characters of a session's id."""
+
+_PEERS_OWN = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
 
 _session: ContextVar[str | None] = ContextVar("session", default=None)
 _SECRET = re.compile(f'{KEY_PATTERN}|{TOKEN_PATTERN}|(?<=credential=")[^"]*')
@@ -42,8 +47,16 @@ def begin(*, as_json: bool, verbose: bool, stream: Any = None) -> None:
     root.setLevel(logging.WARNING)
     for name in LOUD:
         logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("aiohttp.server").addFilter(_of_a_peer)
     for name in OURS:
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO if as_json else logging.WARNING)
+
+
+def _of_a_peer(record: logging.LogRecord) -> bool:
+    """aiohttp reports what a peer got wrong as errors, with its bytes; the peer is told, and that is enough. Of other
+    errors it names the peer's address."""
+    record.args = tuple("a peer" for _ in record.args or ())
+    return record.exc_info is None or not isinstance(record.exc_info[1], _PEERS_OWN)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 
 from aiohttp import typedefs, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from mytalk.errors import MyTalkError
 from streamer import logs
@@ -92,7 +93,11 @@ async def _failures(request: web.Request, handler: Handler) -> web.StreamRespons
         return _error(error.status, error.reason.lower().replace(" ", "_"), error.reason, _allowed(error))
     except MyTalkError as error:
         return _told(error)
-    except Exception:
+    except (HttpProcessingError, web.RequestPayloadError):
+        return _last("the body is not what its headers say (check its encoding, its length and its parts)")
+    except Exception as error:
+        if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+            return _last("the client left before its request was complete")
         log.exception("%s %s failed", _method(request), _route(request))
         return _error(500, "internal", "the server failed at this request; its log says why")
 
@@ -117,6 +122,13 @@ def _told(error: MyTalkError) -> web.Response:
     response = _error(error.http_status, code, str(error), headers)
     if isinstance(error, TooSlowError):
         response.force_close()  # the rest of the body may still come
+    return response
+
+
+def _last(message: str) -> web.Response:
+    """To a client whose connection is of no further use."""
+    response = _error(400, "bad_request", message)
+    response.force_close()
     return response
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import logging
 import re
 import ssl
 from contextlib import suppress
@@ -82,6 +84,9 @@ def test_certificates_of_no_use_are_told(tmp_path: Path) -> None:
 
 
 POST = b"POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\n"
+JSON = POST + b"Content-Type: application/json\r\n"
+BOMB = gzip.compress(bytes(50_000_000))
+FORM = POST + b"Content-Type: multipart/form-data; boundary=b\r\n"
 
 
 async def answer_of(reader: asyncio.StreamReader) -> bytes:
@@ -188,9 +193,21 @@ async def test_a_flood_is_bounded_and_a_live_session_goes_on(config: ServerConfi
         b"GET /healthz HTTP/9.9\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
         b"\r\n\r\n\r\n\x00\xff",
+        JSON + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+        JSON + b"Content-Encoding: deflate\r\nContent-Length: 2\r\n\r\n{}",
+        JSON + b"Content-Encoding: gzip\r\nContent-Length: 10\r\n\r\n" + gzip.compress(b"{}")[:10],
+        JSON + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b" % (len(BOMB), BOMB),
+        JSON + b"Transfer-Encoding: chunked\r\n\r\nZZZ\r\n",
+        JSON + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}",
+        JSON + b"Content-Length: 50\r\n\r\n{}",
+        FORM + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n--b",
+        FORM + b"Content-Length: 90\r\n\r\n--b\r\nContent-Disposition: form-data; name=portrait\r\n\r\n",
+        FORM + b"Content-Length: 40000\r\n\r\n--b\r\n" + b"X-A: b\r\n" * 5000,
     ],
 )
-async def test_what_is_no_http_gets_no_more_than_a_refusal(client: Client, server: Running, raw: bytes) -> None:
+async def test_what_is_no_http_gets_no_more_than_a_refusal(
+    client: Client, server: Running, raw: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
     writer.write(raw)
     writer.write_eof()
@@ -198,6 +215,8 @@ async def test_what_is_no_http_gets_no_more_than_a_refusal(client: Client, serve
     writer.close()
     assert re.match(rb"(HTTP/1\.[01] 4\d\d |$)", answer), answer[:200]
     assert (await ask(client, "GET", "/healthz", None)).status == 200
+    assert not any('status="5' in name for name in await client.figures())
+    assert not [one for one in caplog.records if one.levelno >= logging.ERROR and one.name.startswith("streamer")]
 
 
 async def test_a_body_over_the_limit_is_413_however_it_is_declared(client: Client) -> None:

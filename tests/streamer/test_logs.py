@@ -83,6 +83,20 @@ async def test_the_log_is_json_with_the_session_and_without_content_or_secrets(
     assert {"method": "POST", "route": "/v1/sessions", "status": 201}.items() <= requests[0].items()
 
 
+@pytest.mark.parametrize("kind", [b"Content-Encoding: gzip\r\nContent-Length: 7", b"Transfer-Encoding: chunked"])
+async def test_what_a_client_sends_wrong_is_for_its_own_eyes(
+    client: Client, server: Running, written: io.StringIO, kind: bytes
+) -> None:
+    head = b"POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rstrip("/").rsplit(":", 1)[1]))
+    writer.write(head + kind + b"\r\n\r\nprivate")
+    assert b" 400 " in await asyncio.wait_for(reader.read(), 20)
+    writer.close()
+    assert "private" not in written.getvalue()
+    assert "127.0.0.1" not in written.getvalue()
+    assert not [line for line in written.getvalue().splitlines() if json.loads(line)["level"] == "error"]
+
+
 @pytest.mark.parametrize("thread", ["pull", "track"])
 async def test_what_goes_wrong_on_the_engines_threads_is_logged_with_its_session(
     client: Client, server: Running, models: FakeModels, written: io.StringIO, thread: str
