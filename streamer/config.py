@@ -73,7 +73,8 @@ class ServerConfig:
         default=False, metadata=_means("refuse portraits of clients without the person's consent", "flag")
     )
     recordings: Path | None = field(
-        default=None, metadata=_means("folder into which sessions may ask to be recorded", "path")
+        default=None,
+        metadata=_means("folder into which sessions may ask to be recorded, made if need be", "path"),
     )
     push_to: tuple[str, ...] = field(
         default=(),

@@ -76,10 +76,6 @@ def tls_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext | 
     try:
         context.load_cert_chain(certificate, key, no_password)
     except OSError as error:  # SSLError is one
-        why = (
-            error.strerror
-            if not isinstance(error, ssl.SSLError)
-            else f"no pair of certificate and key ({error.reason})"
-        )
+        why = "no pair of certificate and key" if isinstance(error, ssl.SSLError) else error.strerror
         raise OptionError(f"TLS: {certificate}, {key or 'the key in it'}: {why} (need PEM files)") from error
     return context

@@ -15,10 +15,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import av
 
+from mytalk.errors import ServerError
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from streamer import srt
@@ -158,6 +160,18 @@ class Film:
             container.mux(audio.encode(None))
         if isinstance(self.target, Path):
             Path(path).rename(self.target)
+
+
+def make_folder(recordings: Path | None) -> None:
+    """Has it there before a session asks for it. Raises ``ServerError`` where nothing can be written into it."""
+    if recordings is None:
+        return
+    try:
+        recordings.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=recordings):
+            pass
+    except OSError as error:
+        raise ServerError(f"--recordings {recordings}: {error.strerror} (need a folder to write into)") from error
 
 
 def film_targets(options: SessionOptions, recordings: Path | None, session_id: str) -> list[Path | str]:

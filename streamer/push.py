@@ -6,11 +6,14 @@ it (:mod:`streamer.srt`).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from streamer import srt
 from streamer.errors import ForbiddenError, RequestError
+
+log = logging.getLogger(__name__)
 
 FORMATS = {"rtmp": "flv", "rtmps": "flv", "srt": "mpegts"}
 """Container formats by the scheme of a URL."""
@@ -43,6 +46,15 @@ def check_way(url: str) -> None:
     """Raises ``RequestError`` where this machine has nothing that speaks the URL's protocol. May take a second."""
     if scheme_of(url) == "srt" and not srt.library_speaks() and srt.program() is None:
         raise RequestError("this server cannot push by SRT (its operator needs an ffmpeg with SRT on the PATH)")
+
+
+def look_ahead(beginnings: Sequence[str]) -> None:
+    """Warns an operator who allows what this machine cannot do. May take a second."""
+    try:
+        for beginning in beginnings:
+            check_way(beginning)
+    except RequestError as error:
+        log.warning("%s", error)
 
 
 def _same_host(url: str, beginning: str) -> bool:

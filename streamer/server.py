@@ -27,7 +27,9 @@ from streamer.cores import leave_some_to_others
 from streamer.door import Door, byte_counter, tls_context
 from streamer.engine import Engine
 from streamer.errors import PortInUseError
+from streamer.film import make_folder
 from streamer.keys import KeyRing
+from streamer.push import look_ahead
 from streamer.seat import Models
 from streamer.sessions import Sessions
 
@@ -64,6 +66,8 @@ async def running(
     """A server inside an event loop, from listening to stopped. Raises ``PortInUseError``, ``ServerError``, or
     ``OptionError`` for a file of keys or certificates that is of no use."""
     _check_open(config)
+    make_folder(config.recordings)
+    await asyncio.to_thread(look_ahead, config.push_to)
     keys = KeyRing(config.keys) if config.keys is not None else None
     tls = tls_context(config.tls_cert, config.tls_key)
     listener = _listen(config.host, config.port)

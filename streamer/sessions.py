@@ -172,7 +172,7 @@ class Sessions:
 
     async def _check_films(self, options: SessionOptions) -> None:
         if options.record and (self._config.recordings is None or not self._config.recordings.is_dir()):
-            raise RequestError("this server keeps no recordings (start it with --recordings FOLDER, which must exist)")
+            raise RequestError("this server keeps no recordings (start it with --recordings FOLDER)")
         if options.push is not None:
             check_leave(options.push, self._config.push_to)
             await asyncio.to_thread(check_way, options.push)

@@ -35,7 +35,6 @@ def port() -> int:
 
 @pytest.fixture
 def config(config: ServerConfig, tmp_path: Path, port: int) -> ServerConfig:
-    (tmp_path / "films").mkdir()
     return dataclasses.replace(config, recordings=tmp_path / "films", push_to=(f"rtmp://127.0.0.1:{port}/live/",))
 
 
@@ -75,6 +74,12 @@ async def test_a_recorded_session_is_a_film_when_it_has_ended(client: Client, co
     with av.open(film) as opened:
         assert [stream.codec_context.name for stream in opened.streams] == ["h264", "aac"]
         assert "Synthetic" in opened.metadata["comment"]
+
+
+async def test_the_folder_of_recordings_is_made(server: Running, config: ServerConfig) -> None:
+    assert config.recordings is not None
+    assert config.recordings.is_dir()
+    assert not [*config.recordings.iterdir()]
 
 
 async def test_a_recording_keeps_the_cameras_intervals_to_the_unit(tmp_path: Path) -> None:

@@ -94,6 +94,8 @@ def test_a_port_in_use_is_one_line_and_a_non_zero_exit() -> None:
         (["--config", "missing.toml"], "missing.toml"),
         (["--device", "abacus"], "abacus"),
         (["--portrait", "missing.png"], "missing.png"),
+        (["--recordings", "/dev/null/films"], "need a folder to write into"),
+        (["--recordings", "/proc"], "need a folder to write into"),
     ],
 )
 def test_a_server_that_cannot_start_says_why_in_one_line(arguments: list[str], words: str) -> None:

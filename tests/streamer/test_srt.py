@@ -24,7 +24,7 @@ from streamer.config import ServerConfig
 from streamer.errors import ForbiddenError, RequestError
 from streamer.film import Film
 from streamer.forward import Encoded
-from streamer.push import check_leave, check_url
+from streamer.push import check_leave, check_url, look_ahead
 from streamer.server import Running
 from streamer.speech import CHUNK, CHUNK_TIME, SpeechChunk
 
@@ -225,6 +225,18 @@ async def test_a_server_that_cannot_push_by_srt_says_so_at_once(
         monkeypatch.setenv("PATH", str(tmp_path / folder))
         answer = await ask(client, "POST", "/v1/sessions", None, json={"push": f"srt://127.0.0.1:{port}"})
         assert (answer.status, "an ffmpeg with SRT on the PATH" in answer.text) == (400, True), folder
+
+
+async def test_an_operator_who_allows_what_cannot_be_done_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(srt, "library_speaks", lambda: False)
+    look_ahead(["rtmp://live.example/"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    look_ahead(["rtmp://live.example/"])
+    assert not caplog.records
+    look_ahead(["srt://live.example:"])
+    assert "an ffmpeg with SRT on the PATH" in caplog.text
 
 
 @needs_srt
