@@ -64,7 +64,7 @@ class ServerConfig:
         default=None, metadata=_means("sound that demo sessions speak, instead of the embedded one", "path")
     )
     ice_servers: tuple[IceServer, ...] = field(
-        default=(), metadata=_means("'stun:HOST', or 'turn:HOST USER SECRET' in one word", "servers")
+        default=(), metadata=_means("'stun:HOST', 'turn:HOST secret=SHARED' or 'turn:HOST USER PASSWORD'", "servers")
     )
     redirect: str | None = field(
         default=None, metadata=_means("URL of another server, for whom this one has no room (307)")

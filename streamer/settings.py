@@ -4,7 +4,7 @@
 
     # server.toml                          # environment                   # command line
     max_sessions = 8                       MYTALK_SERVE_MAX_SESSIONS=8     --max-sessions 8
-    ice_servers = ["turn:HOST USER KEY"]   MYTALK_SERVE_ICE_SERVERS=...    --ice-server 'turn:HOST USER KEY'
+    ice_servers = ["turn:HOST secret=KEY"] MYTALK_SERVE_ICE_SERVERS=...    --ice-server 'turn:HOST secret=KEY'
 
 The names are the fields of :class:`streamer.config.ServerConfig`. What is not known is an error wherever it stands.
 """
@@ -24,8 +24,6 @@ from streamer.ice_servers import IceServer
 
 PREFIX = "MYTALK_SERVE_"
 """Of environment variables. Several ICE servers, or texts, are parted by commas."""
-
-MASK = "***"
 
 _FLAGS = {"ice_servers": "--ice-server"}  # repeatable
 _YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
@@ -155,10 +153,6 @@ def _toml(value: Any) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, tuple):
-        return f"[{', '.join(_toml(_masked(one) if isinstance(one, IceServer) else one) for one in value)}]"
+        return f"[{', '.join(_toml(one.masked() if isinstance(one, IceServer) else one) for one in value)}]"
     escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _masked(server: IceServer) -> str:
-    return server.url if server.username is None else f"{server.url} {server.username} {MASK}"

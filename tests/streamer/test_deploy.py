@@ -57,16 +57,16 @@ def test_settings_in_the_image_and_in_compose_are_settings_of_the_server() -> No
     read_settings({}, environment)
     service = compose()["services"]["mytalk"]["environment"]
     filled = {name: re.sub(r"\$\{\w+(?::-([^}]*)|:\?[^}]*)?\}", r"\1", str(value)) for name, value in service.items()}
-    filled[PREFIX + "ICE_SERVERS"] = service[PREFIX + "ICE_SERVERS"].replace(
-        "${TURN_PASSWORD:?a long random word}", "pw"
-    )
+    filled[PREFIX + "ICE_SERVERS"] = service[PREFIX + "ICE_SERVERS"].replace("${TURN_SECRET:?a long random word}", "pw")
     filled[PREFIX + "ICE_SERVERS"] = re.sub(r"\$\{TURN_HOST[^}]*\}", "turn.example", filled[PREFIX + "ICE_SERVERS"])
     config = read_settings({}, filled).config
-    assert [server.url for server in config.ice_servers] == ["turn:turn.example:3478?transport=udp"]
+    assert [(server.url, server.secret) for server in config.ice_servers] == [
+        ("turn:turn.example:3478?transport=udp", "pw")
+    ]
     assert config.keys is not None
     known = {f"--{field.name.replace('_', '-')}" for field in fields(ServerConfig)} | {"--print-config", "--config"}
     told = set(re.findall(r"`(--[a-z-]+)", (DEPLOY / "README.md").read_text()))
-    assert told - known - {"--sessions", "--seconds", "--requests"} == set()
+    assert told - known - {"--sessions", "--seconds", "--requests", "--ice-server"} == set()
 
 
 def test_the_image_copies_what_it_installs_and_no_secret() -> None:

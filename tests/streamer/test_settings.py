@@ -25,7 +25,8 @@ def settings(*arguments: str, environment: dict[str, str] | None = None) -> Sett
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "server.toml"
-    path.write_text('port = 1000\nmax_sessions = 3\nhost = "127.0.0.2"\nice_servers = ["turn:t.example u s3cret"]\n')
+    servers = 'ice_servers = ["turn:t.example u s3cret", "turn:a secret=s3cret"]'
+    path.write_text(f'port = 1000\nmax_sessions = 3\nhost = "127.0.0.2"\n{servers}\n')
     return path
 
 
@@ -119,7 +120,7 @@ def test_print_config_shows_every_setting_and_its_origin_and_no_secret(
     shown = capsys.readouterr().out
     assert "s3cret" not in shown
     written = tomllib.loads(shown)
-    assert written["ice_servers"] == ["turn:t.example u ***"]
+    assert written["ice_servers"] == ["turn:t.example u ***", "turn:a secret=***"]
     assert (written["port"], written["idle_seconds"], written["host"]) == (5, 60, "127.0.0.2")
     assert "port = 5  # --port;" in shown
     assert "idle_seconds = 60  # MYTALK_SERVE_IDLE_SECONDS;" in shown
