@@ -90,6 +90,13 @@ class Access:
             raise ForbiddenError(f"the token does not give the right to {right} (need one that does)")
         return session
 
+    def listed(self, request: web.Request) -> list[Session]:
+        """The sessions that a key owns; an ``admin``'s: all. Raises ``NotAuthorizedError`` or ``ForbiddenError``."""
+        key = self._needed(request, "publish")
+        if key is None:
+            raise ForbiddenError("sessions are listed to API keys alone (start the server with --keys)")
+        return [session for session in self._sessions.all() if key.may("admin") or session.key_id == key.id]
+
     def figures(self, request: web.Request) -> None:
         """Whether the caller may read `/metrics`. Raises ``NotAuthorizedError`` or ``ForbiddenError``."""
         self._needed(request, "metrics")

@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from streamer.access import Access
+from streamer.clock import MILLISECOND_NS
 from streamer.config import ServerConfig
 from streamer.door import Door
 from streamer.engine import Engine
@@ -50,6 +51,7 @@ class Api:
         """The aiohttp application."""
         app = web.Application(client_max_size=MAX_BODY, middlewares=[cors, *self._middleware.all()])
         app.router.add_post("/v1/sessions", self._create)
+        app.router.add_get("/v1/sessions", self._list)
         app.router.add_get("/v1/sessions/{id}", self._state)
         app.router.add_delete("/v1/sessions/{id}", self._delete)
         app.router.add_post("/v1/sessions/{id}/webrtc", self._connect)
@@ -106,6 +108,23 @@ class Api:
             raise RequestError('the body asks for no right (need {"right": "own", "publish" or "view"})')
         answer = {"token": self._access.token(session, right), "right": right, "expires_in": self._config.token_seconds}
         return web.json_response(answer, status=201, headers={"Cache-Control": "no-store"})
+
+    async def _list(self, request: web.Request) -> web.Response:
+        """Enough to find the one that is in the way, and to end it."""
+        sessions = [
+            {
+                "id": session.id,
+                "state": session.state,
+                "key": session.key_id,
+                "age_ms": session.age // MILLISECOND_NS,
+                "source": session.options.source,
+                "speech": session.options.speech,
+                "viewers": len(session.connections.viewers),
+                "rung": session.rung.name.lower(),
+            }
+            for session in self._access.listed(request)
+        ]
+        return web.json_response({"sessions": sessions}, headers={"Cache-Control": "no-store"})
 
     async def _state(self, request: web.Request) -> web.Response:
         session = self._access.session(request, "own")

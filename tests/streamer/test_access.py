@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -102,6 +103,23 @@ async def test_a_key_owns_what_it_made_and_nothing_else(client: Client, keys: Ke
         assert answer.status == expected, (key, answer.text)
     assert (await ask(client, "DELETE", path, other)).status == 403
     assert (await ask(client, "DELETE", path, admin)).status == 200
+
+
+async def test_a_key_is_shown_its_own_sessions_and_an_admin_all(client: Client, keys: Keys) -> None:
+    mine, other, admin = keys.add("publish"), keys.add("publish"), keys.add("admin")
+    (_, one), (_, two) = await make(client, mine), await make(client, other, source="portrait", speech="stream")
+    for key, expected in ((mine, {one["id"]}), (other, {two["id"]}), (admin, {one["id"], two["id"]})):
+        answer = await ask(client, "GET", "/v1/sessions", key)
+        listed = json.loads(answer.text)["sessions"]
+        assert {session["id"] for session in listed} == expected
+        assert not any(session["token"] in answer.text for session in (one, two))
+    shown = next(session for session in listed if session["id"] == two["id"])
+    assert 0 <= shown.pop("age_ms") < 60_000
+    expected_two = {"id": two["id"], "state": "new", "source": "portrait", "speech": "stream", "viewers": 0}
+    assert shown == expected_two | {"rung": "full", "key": other.split("_")[1]}
+    for bearer, status in ((None, 401), (one["token"], 401), (keys.add("view"), 403), (keys.add("metrics"), 403)):
+        assert (await ask(client, "GET", "/v1/sessions", bearer)).status == status
+    assert (await ask(client, "DELETE", f"/v1/sessions/{two['id']}", admin)).status == 200
 
 
 async def test_every_door_wants_this_sessions_token(client: Client, keys: Keys) -> None:
