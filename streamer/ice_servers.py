@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import hmac
 import secrets
-import time
 from dataclasses import dataclass, field
 
 from aiortc import RTCIceServer
 
 from mytalk.errors import OptionError
+from streamer.clock import SECOND_NS, unix_now
 
 LOGIN_SECONDS = 24 * 3600
 """A login of a shared secret opens the relay for so long: a session may restart ICE as long as it lives."""
@@ -50,7 +50,7 @@ credential-type="password"'
         """A user name and password; of a shared secret, new ones."""
         if self.secret is None:
             return self.username, self.credential
-        username = f"{int(time.time()) + LOGIN_SECONDS}:{secrets.token_hex(4)}"
+        username = f"{unix_now() // SECOND_NS + LOGIN_SECONDS}:{secrets.token_hex(4)}"
         password = base64.b64encode(hmac.digest(self.secret.encode(), username.encode(), "sha1"))
         return username, password.decode()
 

@@ -9,6 +9,7 @@ import secrets
 from collections import deque
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import av
@@ -31,6 +32,9 @@ log = logging.getLogger(__name__)
 
 VIDEO_RATE = 90_000
 """Units a second of a video track's timestamps (RFC 3551)."""
+
+GATHER_TIMEOUT = 2
+"""Seconds in which STUN and TURN servers have to answer. aioice waits 5, and everybody who joins waits with it."""
 
 CLOSE_TIMEOUT = 3.0
 """Seconds that a connection may take to close before it is left to itself."""
@@ -116,6 +120,9 @@ class Connection:
                 transceiver.setCodecPreferences([codec for codec in known if codec.mimeType == "audio/opus"])
         try:
             await connection.setRemoteDescription(Description(sdp=offer.sdp, type="offer"))
+            for transport in self._transports:
+                ice = transport._connection
+                ice.get_component_candidates = partial(ice.get_component_candidates, timeout=GATHER_TIMEOUT)
             await connection.setLocalDescription(await connection.createAnswer())
         except OperationError as error:
             raise NoUsableTrackError("the offer has no codec in common (need Opus, and VP8 or H264)") from error

@@ -6,15 +6,19 @@ import asyncio
 import base64
 import hmac
 import shutil
+import socket
 import time
 from pathlib import Path
 
 import pytest
 from aioice import Connection
+from test_api import offer_of
 from test_film import free_port
 
 from mytalk.errors import OptionError
+from streamer import webrtc
 from streamer.ice_servers import LOGIN_SECONDS, IceServer
+from streamer.offer import read_offer
 
 
 def test_a_stun_server_is_a_url() -> None:
@@ -50,6 +54,19 @@ def test_of_a_shared_secret_everybody_gets_a_login_that_expires() -> None:
     for shown in (server.link(), repr(server), str(one), server.masked()):
         assert "s3cret" not in shown
     assert server.masked() == "turn:turn.example.net secret=***"
+
+
+async def test_a_relay_that_does_not_answer_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webrtc, "GATHER_TIMEOUT", 0.2)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        relay = IceServer.parse(f"turn:127.0.0.1:{silent.getsockname()[1]} secret=s3cret")
+        connection, began = webrtc.Connection([relay]), time.monotonic()
+        answer = await connection.answer(read_offer(await offer_of("audio", "video")))
+        assert time.monotonic() - began < 4  # aioice's own patience is 5 s
+        assert "typ host" in answer
+        assert silent.recv(2000)  # it was asked
+        await connection.close()
 
 
 @pytest.mark.skipif(shutil.which("turnserver") is None, reason="no coturn here (apt install coturn)")
