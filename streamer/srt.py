@@ -107,14 +107,19 @@ class Sender:
         self._complaints = -1  # where they are read
         self._lock = threading.Lock()
         self._over = False
+        self._broken = False
 
     def write(self, data: bytes) -> int:
         """All of ``data``, as fast as the program takes it. ``OSError``: it has ended."""
         pipe = self._running().stdin
         assert pipe is not None
         left = memoryview(data)
-        while left:
-            left = left[pipe.write(left) :]
+        try:
+            while left:
+                left = left[pipe.write(left) :]
+        except OSError:  # its end of the pipe closes a moment before it can be reaped
+            self._broken = True
+            raise
         return len(data)
 
     def kill(self) -> None:
@@ -131,7 +136,7 @@ class Sender:
         process = self._process
         if process is None:
             return None
-        failed = process.poll() is not None
+        failed = self._broken or process.poll() is not None
         assert process.stdin is not None
         with suppress(OSError):
             process.stdin.close()
