@@ -123,7 +123,7 @@ function finish(message, bad = false) {
 const moving = new Map();
 
 /**
- * Tells the session under way of a control, when it has not moved for a moment.
+ * Tells the show under way of a control, when it has not moved for a moment.
  * @param {string} name
  * @param {string | number} value
  */
@@ -131,8 +131,7 @@ function change(name, value) {
   clearTimeout(moving.get(name));
   const tell = () => {
     moving.delete(name);
-    const changed = current?.stream?.update({ controls: { [name]: value } });
-    changed?.catch((error) => current && say(error.message, true));
+    current?.change({ [name]: value }).catch((error) => current && say(error.message, true));
   };
   moving.set(name, setTimeout(tell, SLIDE_MS));
 }
@@ -157,7 +156,7 @@ function listen(show) {
     }
   })().catch(() => undefined); // the stream is over: `over` says why
   const tell = (/** @type {string} */ state) => {
-    if (state === "resuming" || state === "restarting") say("The connection broke. It is made again …", true);
+    if (state !== "open" && state !== "closed") say("The connection broke. It is made again …", true);
     if (state === "open") say("Live.");
   };
   stream.on("connection", tell);
