@@ -61,7 +61,7 @@ class Page:
             raise AssertionError(answer["exceptionDetails"])
         return answer["result"].get("value")
 
-    async def until(self, script: str, seconds: float = 20) -> None:
+    async def until(self, script: str, seconds: float = 40) -> None:
         """Returns when the expression is true."""
         try:
             async with asyncio.timeout(seconds):
