@@ -26,6 +26,7 @@ const portrait = /** @type {HTMLImageElement} */ (byId("portrait"));
 const button = (/** @type {string} */ id) => /** @type {HTMLButtonElement} */ (byId(id));
 const buttons = { start: button("start"), stop: button("stop"), interrupt: button("interrupt"), again: button("again") };
 const knobs = /** @type {(HTMLInputElement | HTMLSelectElement)[]} */ ([...byId("controls").querySelectorAll("[name]")]);
+const link = /** @type {HTMLAnchorElement} */ (byId("watch"));
 const slider = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (byId(id));
 const figures = new Figures(say);
 const faces = new FaceChoice(
@@ -60,6 +61,8 @@ async function start() {
     figures.watch(show);
     buttons.interrupt.disabled = false;
     byId("disclosure").textContent = show.session?.disclosure ?? "";
+    link.href = `/watch.html#${show.session?.id}/${show.session?.description.view_token}`;
+    link.hidden = false;
     if (choices.way === "websocket") say("Live.");
     if (choices.voice === "file") void sayFile(show);
     const why = await show.over();
@@ -114,6 +117,7 @@ function finish(message, bad = false) {
   result.srcObject = null;
   canvas.getContext("2d")?.clearRect(0, 0, canvas.width, canvas.height);
   byId("disclosure").textContent = "";
+  link.hidden = true;
   preview(null);
   busy(false);
   say(message, bad);
