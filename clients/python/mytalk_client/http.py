@@ -27,6 +27,13 @@ class SessionInfo:
     token: str
     urls: Mapping[str, str]
     disclosure: str = ""
+    view_token: str = ""
+
+    @property
+    def watch_url(self) -> str:
+        """The server's own page for viewers. Who has it sees and hears the session, and can do nothing else."""
+        base = self.urls["session"].removesuffix(f"/v1/sessions/{self.id}")
+        return f"{base}/watch.html#{self.id}/{self.view_token}"
 
 
 def create_session(
@@ -48,9 +55,15 @@ def create_session(
     answer = _request("POST", f"{url.rstrip('/')}/v1/sessions", api_key, body, content_type)
     try:
         urls = {name: url.rstrip("/") + path for name, path in answer["urls"].items()}
-        return SessionInfo(answer["id"], answer["token"], urls, answer.get("disclosure", ""))
+        told = {name: answer.get(name, "") for name in ("disclosure", "view_token")}
+        return SessionInfo(answer["id"], answer["token"], urls, **told)
     except (KeyError, TypeError, AttributeError) as error:
         raise ClientError(f"{url} does not answer as a MyTalk streamer does (without {error})") from error
+
+
+def session_state(info: SessionInfo) -> str:
+    """``new``, ``live``, ``draining`` or ``closed``. Raises ``RefusedError`` (404: it has ended) or ``LostError``."""
+    return str(_request("GET", info.urls["session"], info.token)["state"])
 
 
 def end_session(info: SessionInfo) -> None:
