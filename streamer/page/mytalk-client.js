@@ -242,7 +242,7 @@ const MEND_MS = 25e3;
 const RESTART_MS$1 = 8e3;
 /** And so long after an answer. A server has forgotten a peer by then that never came. */
 const CONNECT_MS = 2e4;
-const AGAIN_MS = 1e3;
+const AGAIN_MS$1 = 1e3;
 /** Between two other connections: doubled with each, up to the most, and a quarter more or less. */
 const PAUSE_MS = 500;
 const MOST_PAUSE_MS = 8e3;
@@ -393,7 +393,7 @@ var Peer = class {
 				if (error instanceof MyTalkError && hasNoRestart(error)) return error;
 			}
 			if (performance.now() > until) return lost;
-			await sleep(AGAIN_MS, signal);
+			await sleep(AGAIN_MS$1, signal);
 		}
 	}
 	/** Makes another connection in place of the one that is lost. Throws the last try's reason. */
@@ -449,6 +449,9 @@ function asPeerError(error) {
 	if (error instanceof PeerError) return error;
 	return new PeerError(`the connection was lost: ${error.message}`, { cause: error });
 }
+
+// dist/token.js
+const tokenNow = (token) => typeof token === "function" ? token() : token;
 
 // dist/signalling.js
 /** What WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) share: an offer posted, candidates after it, and the end. */
@@ -628,7 +631,8 @@ async function postPatiently(url, offer, options) {
 }
 /** A request with the token. Throws `HttpError` where the answer is an error. */
 async function send(url, request, options) {
-	const authorization = options.token === void 0 ? {} : { Authorization: `Bearer ${options.token}` };
+	const { token } = options;
+	const authorization = token === void 0 ? {} : { Authorization: `Bearer ${tokenNow(token)}` };
 	const { signal, fetch: fetching = fetch } = options;
 	const headers = {
 		...authorization,
@@ -1498,7 +1502,7 @@ var Line = class {
 		const attempt = this.#attempt += 1;
 		const early = [];
 		let earlyEnd;
-		const opening = this.openSocket(url, this.token, {
+		const opening = this.openSocket(url, tokenNow(this.token), {
 			message: (data) => {
 				if (attempt !== this.#attempt) return;
 				this.#heardAt = performance.now();
@@ -2144,15 +2148,29 @@ var Client = class {
 		return new Session(await response.json(), response.url || url, this.#fetch);
 	}
 };
-/** One session. Anybody who has its description may make this object of it. */
+/** A token is asked for again after so long, where the server was not reached. */
+const AGAIN_MS = 5e3;
+const MOST_MS = 2 ** 31 - 1;
+/**
+* One session. Anybody who has its description may make this object of it. Once something of it was opened, its token
+* is renewed at half of its life, until the session has ended: a connection that is made anew needs one that is good.
+*/
 var Session = class {
 	description;
 	#base;
 	#fetch;
+	#token;
+	#over = false;
+	#renewing;
 	constructor(description, base, fetching = (...given) => fetch(...given)) {
 		this.description = description;
 		this.#base = base;
 		this.#fetch = fetching;
+		this.#token = description.token;
+	}
+	/** Its owner's, the newest. */
+	get token() {
+		return this.#token;
 	}
 	get id() {
 		return this.description.id;
@@ -2165,11 +2183,11 @@ var Session = class {
 	open(options = {}) {
 		const url = this.url("stream");
 		url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-		return Stream.open(url.href, this.description.token, options);
+		return Stream.open(url.href, this.#freshToken(), options);
 	}
 	/** Watches it by WHEP. */
 	watch(options = {}) {
-		const { token, ice_servers: iceServers } = this.description;
+		const [token, iceServers] = [this.#freshToken(), this.description.ice_servers];
 		return watch(this.url("whep"), {
 			token,
 			iceServers,
@@ -2178,7 +2196,7 @@ var Session = class {
 	}
 	/** Publishes camera, microphone or both into it by WHIP. */
 	publish(media, options = {}) {
-		const { token, ice_servers: iceServers } = this.description;
+		const [token, iceServers] = [this.#freshToken(), this.description.ice_servers];
 		return publish(this.url("whip"), media, {
 			token,
 			iceServers,
@@ -2187,7 +2205,7 @@ var Session = class {
 	}
 	/** Camera and microphone up and the dubbed video down, on one connection; the session ends with it. */
 	call(media, options = {}) {
-		const { token, ice_servers: iceServers } = this.description;
+		const [token, iceServers] = [this.#freshToken(), this.description.ice_servers];
 		return call(this.url("webrtc"), media, {
 			token,
 			iceServers,
@@ -2204,6 +2222,8 @@ var Session = class {
 	}
 	/** Ends it and frees all of it. That it had ended already is no error. */
 	async end() {
+		this.#over = true;
+		clearTimeout(this.#renewing);
 		await this.#ask("DELETE", "session", void 0, true).catch((error) => {
 			if (!(error instanceof HttpError && error.status === 404)) throw error;
 		});
@@ -2214,8 +2234,39 @@ var Session = class {
 		if (path === void 0) throw new TypeError(`the server has no ${route} (an older one?)`);
 		return new URL(path, this.#base);
 	}
+	/** The token of whenever it is called; from now on one that is good. */
+	#freshToken() {
+		const { expires_in: seconds, urls } = this.description;
+		if (seconds !== void 0 && urls["tokens"] !== void 0 && this.#renewing === void 0) this.#renewAfter(500 * seconds);
+		return () => this.#token;
+	}
+	#renewAfter(ms) {
+		if (this.#over) return;
+		this.#renewing = setTimeout(() => void this.#renew(), Math.min(ms, MOST_MS));
+		this.#renewing.unref?.();
+	}
+	async #renew() {
+		try {
+			const headers = {
+				...bearer(this.#token),
+				"Content-Type": "application/json"
+			};
+			const body = JSON.stringify({ right: "own" });
+			const response = await this.#fetch(this.url("tokens"), {
+				method: "POST",
+				headers,
+				body
+			});
+			if (!response.ok) throw await HttpError.from(response);
+			const { token, expires_in: seconds } = await response.json();
+			this.#token = token;
+			this.#renewAfter(500 * seconds);
+		} catch (error) {
+			if (!(error instanceof HttpError && !(error instanceof BusyError) && error.status < 500)) this.#renewAfter(AGAIN_MS);
+		}
+	}
 	async #ask(method, route, signal, keepalive = false) {
-		const headers = bearer(this.description.token);
+		const headers = bearer(this.#token);
 		const response = await this.#fetch(this.url(route), {
 			method,
 			headers,

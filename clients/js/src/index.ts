@@ -26,5 +26,6 @@ export type { SignallingOptions } from "./signalling.js";
 export type { OpenSocket, Socket, SocketEvents } from "./socket.js";
 export type { SayOptions, Speech } from "./speech.js";
 export { Stream, type Closed, type Connection, type StreamEvents, type StreamOptions } from "./stream.js";
+export type { Token } from "./token.js";
 export { watch, type WatchOptions } from "./whep.js";
 export { publish, type PublishOptions } from "./whip.js";

@@ -2,11 +2,12 @@
 
 import { BusyError, HttpError, PeerError } from "./errors.js";
 import type { Place, Plan } from "./peer.js";
+import { tokenNow, type Token } from "./token.js";
 import { sleep } from "./waiting.js";
 
 export interface SignallingOptions {
-  /** Bearer token of the endpoint. */
-  token?: string;
+  /** Bearer token of the endpoint, or what gives the one that is good now. */
+  token?: Token;
   iceServers?: RTCIceServer[];
   /** Ends the connecting, and that anew after a loss. An open connection has `close`. */
   signal?: AbortSignal;
@@ -187,7 +188,8 @@ async function postPatiently(url: URL, offer: string, options: SignallingOptions
 
 /** A request with the token. Throws `HttpError` where the answer is an error. */
 export async function send(url: URL | string, request: RequestInit, options: SignallingOptions): Promise<Response> {
-  const authorization = options.token === undefined ? {} : { Authorization: `Bearer ${options.token}` };
+  const { token } = options;
+  const authorization = token === undefined ? {} : { Authorization: `Bearer ${tokenNow(token)}` };
   const { signal, fetch: fetching = fetch } = options;
   const headers = { ...authorization, ...(request.headers as Record<string, string> | undefined) };
   const ends = signal !== undefined && request.method === "POST" ? { signal } : {};

@@ -7,7 +7,7 @@ import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mytalk_client.errors import ClientError, LostError, RefusedError
@@ -28,6 +28,7 @@ class SessionInfo:
     urls: Mapping[str, str]
     disclosure: str = ""
     view_token: str = ""
+    expires_in: int = 0  # seconds that ``token`` opens connections, from when it was given; 0: for ever
 
     @property
     def watch_url(self) -> str:
@@ -55,8 +56,8 @@ def create_session(
     answer = _request("POST", f"{url.rstrip('/')}/v1/sessions", api_key, body, content_type)
     try:
         urls = {name: url.rstrip("/") + path for name, path in answer["urls"].items()}
-        told = {name: answer.get(name, "") for name in ("disclosure", "view_token")}
-        return SessionInfo(answer["id"], answer["token"], urls, **told)
+        texts = (answer.get("disclosure", ""), answer.get("view_token", ""))
+        return SessionInfo(answer["id"], answer["token"], urls, *texts, int(answer.get("expires_in", 0)))
     except (KeyError, TypeError, AttributeError) as error:
         raise ClientError(f"{url} does not answer as a MyTalk streamer does (without {error})") from error
 
@@ -64,6 +65,13 @@ def create_session(
 def session_state(info: SessionInfo) -> str:
     """``new``, ``live``, ``draining`` or ``closed``. Raises ``RefusedError`` (404: it has ended) or ``LostError``."""
     return str(_request("GET", info.urls["session"], info.token)["state"])
+
+
+def renewed(info: SessionInfo) -> SessionInfo:
+    """With another token of the same right. Raises ``RefusedError``, if its own has expired too, or ``LostError``."""
+    body = json.dumps({"right": "own"}).encode()
+    answer = _request("POST", info.urls["tokens"], info.token, body, "application/json")
+    return replace(info, token=str(answer["token"]), expires_in=int(answer["expires_in"]))
 
 
 def end_session(info: SessionInfo) -> None:

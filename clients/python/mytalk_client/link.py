@@ -77,7 +77,7 @@ class Link:
         self.opened = asyncio.Event()
         self.changed = asyncio.Event()  # an acknowledgement has come
         self._url = "ws" + url.removeprefix("http")
-        self._token = token
+        self.token = token  # of the next connection
         self._deliver = deliver
         self._room = room
         self._wake = asyncio.Event()
@@ -125,7 +125,7 @@ class Link:
         return connect(
             self._url + (f"?resume={self._received}" if self._greeted else ""),
             subprotocols=[Subprotocol(SUBPROTOCOL)],
-            additional_headers={"Authorization": f"Bearer {self._token}"},
+            additional_headers={"Authorization": f"Bearer {self.token}"},
             compression=None,
             max_size=None,
             max_queue=4,

@@ -50,7 +50,7 @@ def devices() -> Any:
     try:
         import sounddevice
     except ModuleNotFoundError as error:
-        raise DeviceError("sounddevice is missing (pip install 'mytalk-client[mic]')") from error
+        raise DeviceError("sounddevice is missing (pip install sounddevice)") from error
     except OSError as error:
         needed = "Debian: apt install libportaudio2; macOS: brew install portaudio"
         raise DeviceError(f"PortAudio is missing: {error} ({needed})") from error
