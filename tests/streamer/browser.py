@@ -68,7 +68,7 @@ class Page:
                 while not await self.run(script):  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
         except TimeoutError:
-            state = await self.run("document.getElementById('state').textContent")
+            state = await self.run("document.getElementById('state')?.textContent")
             raise AssertionError(f"never true: {script} (the page says {state!r}; {self.complaints})") from None
 
     async def open(self, url: str) -> None:
