@@ -30,7 +30,7 @@ from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.identity import LANDMARKS
 from mytalk.motion.model import Conditions, MotionModel
 from mytalk.motion.sampler import TIMESTEPS
-from mytalk.presets import PRESETS, PROFILES, WINDOW_FRAMES, Preset
+from mytalk.presets import PRESETS, PROFILES, Preset
 from mytalk.speech import Front
 from mytalk.speech.source import import_transformers
 from mytalk.speech.wav2vec import Wav2Vec2
@@ -66,7 +66,7 @@ def denoising(model: MotionModel) -> Callable[..., Tensor]:
 
     def call(noisy: Tensor, speech: Tensor, upper: Tensor, person: Tensor, history: Tensor) -> Tensor:
         known = torch.zeros(noisy.shape[:2], dtype=torch.bool, device=noisy.device)
-        known[:, : WINDOW_FRAMES // 2] = True
+        known[:, : model.preset.window // 2] = True
         t = torch.full((len(noisy),), TIMESTEPS, device=noisy.device)
         out: Tensor = model.denoiser(noisy, t, Conditions(speech, upper, person, history, known))
         return out
@@ -84,7 +84,7 @@ def parts(preset: Preset, device: torch.device, dtype: torch.dtype) -> list[Part
     person = LANDMARKS if sizes.identity_as == "landmarks" else preset.identity.embedding
     rate = model.front.rate
     window = ((sizes.coefficients,), (width,), (UPPER_COUNT, 2))
-    noisy, speech, upper = ((WINDOW_FRAMES, *shape) for shape in window)
+    noisy, speech, upper = ((sizes.window, *shape) for shape in window)
     heard = (rate * HOP, preset.speech.features)
     found = [
         Part(WAV2LIP, other, ((1, 80, 16), (6, 96, 96))),

@@ -45,7 +45,7 @@ from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.motion.model import Conditions
 from mytalk.motion.sampler import DDIM
 from mytalk.motion.stream import MotionStream
-from mytalk.presets import PROFILES, WINDOW_FRAMES, Profile
+from mytalk.presets import PROFILES, Profile
 from mytalk.training.shots import Part, probe, shots, sound
 
 ENROL = 3 * SAMPLE_RATE
@@ -175,14 +175,15 @@ def hop_ms(pipeline: Pipeline, profile: Profile, steps: int) -> float:
     """Median CPU time of sampling one full window, warm, in milliseconds."""
     model, sampler = pipeline.motion, DDIM(steps)
     coefficients, preset = model.denoiser.coefficients, pipeline.preset
-    history = WINDOW_FRAMES - profile.hop - profile.lookahead
-    shapes = (1, WINDOW_FRAMES)
+    window = preset.motion.window
+    history = window - profile.hop - profile.lookahead
+    shapes = (1, window)
     given = Conditions(
         torch.randn(*shapes, preset.speech.width),
         torch.zeros(*shapes, UPPER_COUNT, 2),
         model.person(torch.zeros(1, LOWER_COUNT, 3), torch.zeros(1, UPPER_COUNT, 3)).detach(),
         torch.zeros(*shapes, coefficients),
-        (torch.arange(WINDOW_FRAMES) < history)[None],
+        (torch.arange(window) < history)[None],
     )
     noise, times = torch.randn(*shapes, coefficients), []
     for _ in range(_TIMED_HOPS + 2):

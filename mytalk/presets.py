@@ -66,6 +66,8 @@ class MotionPreset:
     With ``own_conditions`` each block projects time, speech and identity for itself; without, all share one projection.
     ``upper_face`` says whether the filmed upper face is a condition, as in the paper. A tracked nose and cheek tell
     what the filmed mouth does: a model that sees them learns to follow the film, also where the speech is another one.
+    ``window`` is the most motion frames sampled at a time, history among them: `WINDOW_FRAMES`, or about as many as the
+    model was trained on, which cost less.
     """
 
     layers: int
@@ -79,8 +81,11 @@ class MotionPreset:
     identity_as: Literal["embedding", "landmarks"] = "embedding"
     conditioning: Literal["cross", "concat", "add"] = "cross"
     upper_face: bool = True
+    window: int = WINDOW_FRAMES
 
     def __post_init__(self) -> None:
+        if not 16 <= self.window <= WINDOW_FRAMES:
+            raise PresetError(f"motion window {self.window}: need 16 to {WINDOW_FRAMES} frames")
         if self.width % (2 * self.heads):
             raise PresetError(f"motion width {self.width} must be a multiple of twice the heads, {self.heads}")
 
@@ -116,7 +121,7 @@ PRESETS = {
         "edge",
         SpeechPreset(width=128, dropout=0.2),
         IdentityPreset(width=128),
-        MotionPreset(layers=3, width=128, ffn=256, heads=4, dropout=0.2, upper_face=False),
+        MotionPreset(layers=3, width=128, ffn=256, heads=4, dropout=0.2, upper_face=False, window=100),
         EDGE,
         steps=1,
     ),

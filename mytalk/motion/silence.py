@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 ABOVE_FLOOR = 9.0  # dB over the noise floor that count as speech
-BELOW_PEAK = 28.0  # dB under the loudest speech of late that no longer do
+BELOW_PEAK = 26.0  # dB under the loudest speech of late that no longer do
 QUIETEST, LOUDEST_FLOOR = -75.0, -42.0  # dB of full scale between which the floor may lie
 RISE = 0.06  # dB a frame by which the floor climbs towards noise
 STEADY, STEADY_DB = 40, 1.8  # frames, and a standard deviation of their levels under which they are noise: speech over
@@ -19,9 +19,9 @@ FALL = 0.08  # dB a frame by which the peak is forgotten
 QUIETEST_PEAK = -38.0
 USUAL_PEAK = -22.0  # dB of full scale: speech, until some has been heard; a room before it is not taken for speech
 ANTICIPATION = 2  # frames before speech from which the mouth may move: lips lead the sound
-HOLD = 4  # frames after the last loud one in which the mouth may still move
+HOLD = 6  # frames after the last loud one in which the mouth may still move
 RESTED = 2  # frames at rest that are no pause for breath: lips stay together until the sound is there
-OPENING, CLOSING = 0.5, 0.34  # of the way a frame
+OPENING, CLOSING = 1.0, 0.5  # of the way a frame
 
 
 @dataclass(slots=True)

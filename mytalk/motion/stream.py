@@ -26,11 +26,14 @@ from mytalk.motion.sampler import frame_noise
 from mytalk.motion.silence import ANTICIPATION, SilenceGate
 from mytalk.motion.space import GAIN, RestShape
 from mytalk.motion.windows import Window, WindowPlanner
-from mytalk.presets import WINDOW_FRAMES, Profile
+from mytalk.presets import Profile
 from mytalk.speech.stream import SpeechStream
 
 MAX_AHEAD = 60 * 25
 """Motion frames of speech that may wait for their picture."""
+
+FADE = 0.6
+"""Share of a window's own motion in its first frame."""
 
 REACH = 3.5  # standard deviations that a coefficient may leave rest by: what mouths do
 LIVELINESS = 1.4
@@ -48,7 +51,6 @@ PEOPLE = 4
 """Whose faces are remembered, where a session changes from one to another; then the one of longest ago is forgotten."""
 
 _REST_EVERY = 25  # motion frames between two looks at the rest shape
-_KEPT = WINDOW_FRAMES + REWIND
 _REST_PACE = 0.5  # share of the way to the new estimate at each look
 
 
@@ -102,18 +104,19 @@ class MotionStream:
         self._profile = profile
         self._seed = seed
         self._speech = self._new_speech()
-        self._planner = WindowPlanner(profile)
+        self._planner = WindowPlanner(profile, model.preset.window)
+        self._kept = model.preset.window + REWIND
         self._gate = SilenceGate()
         self._ahead = min(profile.lookahead, ANTICIPATION)
         self._person = Person(RestShape(model.space))
         self._who = 0
         self._people = {self._who: self._person}
         self._faces: deque[tuple[int, NDArray[np.float32], int]] = deque()  # not yet reached by a window
-        self._upper: deque[Tensor] = deque(maxlen=_KEPT)  # (38, 2) a motion frame, newest last
-        self._owners: deque[int] = deque(maxlen=_KEPT)  # whose face it is, likewise
+        self._upper: deque[Tensor] = deque(maxlen=self._kept)  # (38, 2) a motion frame, newest last
+        self._owners: deque[int] = deque(maxlen=self._kept)  # whose face it is, likewise
         self._features: deque[Tensor] = deque()  # (D,) a motion frame from _features_first on
         self._features_first = 0
-        self._history: deque[Tensor] = deque(maxlen=_KEPT)  # (K,) a frame emitted, newest last
+        self._history: deque[Tensor] = deque(maxlen=self._kept)  # (K,) a frame emitted, newest last
         self._tentative: dict[int, Tensor] = {}
         self._asked: MotionRequest | None = None  # until its motion comes
         self._video_until = 0  # motion frames whose faces are all here
@@ -222,13 +225,12 @@ class MotionStream:
         self._gate.hear(levels)
 
     def _emit(self, window: Window, index: int, row: Tensor, mean: Tensor) -> MotionFrame:
-        """One frame of a window's motion, faded in from what the window before it had thought of.
+        """One frame of a window's motion; the first is mixed with what the window before it had thought of.
 
-        Quickly, since the older thought has heard less: a fade over the whole look-ahead makes mouths late.
+        No more than that: the older thought has heard less, and a fade over the whole look-ahead makes mouths late.
         """
-        if index in self._tentative:
-            share = min(1.0, (index - window.emit.start + 2) / (self._profile.lookahead + 1))
-            row = torch.lerp(self._tentative[index], row, share)
+        if index == window.emit.start and index in self._tentative:
+            row = torch.lerp(self._tentative[index], row, FADE)
         self._history.append(row)
         voice = self._gate.next(self._ahead)
         shape = self._shape(mean + LIVELINESS * (row - mean), voice, self._owner(index))
@@ -244,7 +246,7 @@ class MotionStream:
 
     def _forget_features(self, window: Window) -> None:
         """Those that neither the next window needs nor one after a barge-in."""
-        while self._features_first < window.emit.stop - _KEPT:
+        while self._features_first < window.emit.stop - self._kept:
             self._features.popleft()
             self._features_first += 1
 

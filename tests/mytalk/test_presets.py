@@ -30,6 +30,12 @@ def test_heads_must_divide_the_width_into_pairs() -> None:
         replace(EDGE.motion, heads=5)
 
 
+@pytest.mark.parametrize("window", [15, 251])
+def test_motion_windows_have_a_shortest_and_a_longest_length(window: int) -> None:
+    with pytest.raises(PresetError, match=f"motion window {window}: need 16 to 250 frames"):
+        replace(EDGE.motion, window=window)
+
+
 def test_the_paper_sees_the_whole_face_and_the_edge_the_mouth() -> None:
     assert (PAPER.appearance.framing, PAPER.appearance.window) == ("face", 256)
     assert (EDGE.appearance.framing, EDGE.appearance.window) == ("mouth", 96)

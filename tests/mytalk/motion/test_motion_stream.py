@@ -140,9 +140,11 @@ def test_memory_is_bounded_by_the_window(model: MotionModel, canonical: NDArray[
         stream.push_speech(babble[:16_000])
         for shown in range(25):
             stream.push_face((25 * second + shown) * FRAME_SAMPLES, canonical)
+        asked = stream.request()
+        assert asked is None or asked.window.rows <= model.preset.window
         assert len(list(stream.advance())) <= 30
-    assert len(stream._features) <= 250 + REWIND + 12
-    assert len(stream._history) <= 250 + REWIND
+    assert len(stream._features) <= model.preset.window + REWIND + 12
+    assert len(stream._history) <= model.preset.window + REWIND
     assert not stream._faces or len(stream._faces) <= 12
 
 
@@ -205,7 +207,7 @@ def test_speech_that_no_face_comes_for_is_not_kept(model: MotionModel, babble: S
         stream.push_speech(babble[:16_000])
         stream.push_face(second * 16_000, None)
         assert not list(stream.advance())
-    assert len(stream._features) <= 250 + REWIND + 12
+    assert len(stream._features) <= model.preset.window + REWIND + 12
 
 
 def test_mouth_opening_scales_the_aperture(model: MotionModel, canonical: NDArray[np.float32], babble: Samples) -> None:

@@ -34,7 +34,7 @@ def test_a_room_before_the_first_word_is_not_speech() -> None:
     gate.hear(room)
     assert [gate.next(2) for _ in range(48)] == [0] * 48
     gate.hear(np.full(4, -45, np.float32))  # a quiet voice is
-    assert [gate.next(2) for _ in range(4)] == [0.5, 1, 1, 1]
+    assert [gate.next(2) for _ in range(4)] == [1, 1, 1, 1]
 
 
 def test_it_tells_getting_ready_from_speaking() -> None:
@@ -49,8 +49,8 @@ def test_it_tells_getting_ready_from_speaking() -> None:
 
 def test_speech_after_a_short_pause_is_not_waited_for_with_lips_together() -> None:
     gate = SilenceGate()
-    gate.hear(np.array([-20.0] * 10 + [-80.0] * 10 + [-20.0] * 10, np.float32))
-    states = [(gate.next(3), gate.ready) for _ in range(24)]
+    gate.hear(np.array([-20.0] * 10 + [-80.0] * 11 + [-20.0] * 10, np.float32))
+    states = [(gate.next(3), gate.ready) for _ in range(25)]
     assert min(share for share, _ in states[10:]) == 0
     assert not any(ready for _, ready in states[10:])
 
