@@ -266,7 +266,7 @@ var Peer = class {
 	constructor(plan, signal) {
 		this.plan = plan;
 		this.signal = signal;
-		if (typeof MediaStream === "undefined") throw new UnsupportedError("here is no WebRTC (in Node, open a stream with output.video instead)");
+		if (typeof MediaStream === "undefined") throw new UnsupportedError("no WebRTC here (in Node, open a stream with output.video instead)");
 		this.closed = this.#over.promise;
 		this.media = new MediaStream();
 		this.#now = this.#make();

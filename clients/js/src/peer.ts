@@ -83,7 +83,7 @@ export class Peer {
     private readonly signal?: AbortSignal,
   ) {
     if (typeof MediaStream === "undefined") {
-      throw new UnsupportedError("here is no WebRTC (in Node, open a stream with output.video instead)");
+      throw new UnsupportedError("no WebRTC here (in Node, open a stream with output.video instead)");
     }
     this.closed = this.#over.promise;
     this.media = new MediaStream();
