@@ -216,8 +216,9 @@ class MotionStream:
         return kept * FRAME_SAMPLES
 
     def _new_speech(self) -> SpeechStream:
-        """Whole hops of speech at a time where that is cheaper; no window ever waits for the end of one."""
-        at_once = math.gcd(self._profile.hop, self._profile.lookahead) if self._model.front.at_once else 1
+        """Whole hops of speech at a time, which cost little more than one frame; no window ever waits for the rest of
+        one."""
+        at_once = math.gcd(self._profile.hop, self._profile.lookahead)
         return SpeechStream(self._model.speech, self._model.front, at_once)
 
     def _hear(self, features: Tensor, levels: NDArray[np.float32]) -> None:

@@ -21,7 +21,7 @@ MISSING = f"this preset hears through wav2vec 2.0 and was given no network: {PAS
 class NoFront(Front[None]):
     """Stands where a model is built without its front: to count it, to train or to load its other parts."""
 
-    rate, width, at_once = TOKENS, 0, True
+    rate, width = TOKENS, 0
 
     def start(self, rows: int = 1) -> NoReturn:
         raise PresetError(MISSING)

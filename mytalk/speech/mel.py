@@ -37,7 +37,6 @@ class LogMel(Front[MelState]):
 
     rate = MEL_PER_MOTION
     width = MELS
-    at_once = False
 
     def __init__(self) -> None:
         super().__init__()

@@ -22,8 +22,6 @@ class Front(nn.Module, ABC, Generic[State]):
     rate: int
     """Features a motion frame."""
     width: int
-    at_once: bool
-    """Whether a call costs about the same for several motion frames as for one, so that a hop is better one call."""
 
     @abstractmethod
     def start(self, rows: int = 1) -> State:
