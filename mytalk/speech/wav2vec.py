@@ -59,7 +59,6 @@ class Wav2Vec2(Front[Wav2VecState]):
     front, but moves with it to a device or a precision.
     """
 
-
     def __init__(
         self, model: Wav2Vec2Model, *, lookback: int, normalise: bool = True, source: str, sha256: str
     ) -> None:

@@ -7,7 +7,7 @@
 *     ├── HttpError             the server answered a request with an error; `status`, `code`
 *     │   ├── NotAuthorizedError    401: no key or token, or a wrong one
 *     │   ├── ForbiddenError        403: it does not give this right
-*     │   ├── GoneError             404: no such session any more
+*     │   ├── GoneError             404, 410: no such session any more
 *     │   └── BusyError             409, 429, 503: ask again after `retryAfter` seconds
 *     ├── ServerError           an `error` message of the stream; `code`, `fatal`, `event_id`
 *     ├── ProtocolError         what came is not `mytalk.v1`
@@ -56,6 +56,7 @@ const KINDS = {
 	403: ForbiddenError,
 	404: GoneError,
 	409: BusyError,
+	410: GoneError,
 	429: BusyError,
 	503: BusyError
 };
@@ -130,6 +131,55 @@ var Listeners = class {
 	}
 };
 
+// dist/peer-figures.js
+/** How well media come, from a connection's own counts. */
+const EMPTY = {
+	waited: 0,
+	emitted: 0,
+	roundTripMs: 0,
+	heardAt: 0,
+	seenAt: 0,
+	framesPerSecond: null,
+	width: null,
+	height: null,
+	lost: 0
+};
+function read(report) {
+	const sample = { ...EMPTY };
+	report.forEach((stat) => {
+		if (stat.type === "inbound-rtp") inbound(stat, sample);
+		const pair = stat;
+		if (stat.type === "candidate-pair" && pair.nominated) sample.roundTripMs = 1e3 * (pair.currentRoundTripTime ?? 0);
+	});
+	return sample;
+}
+/** Of the time between two samples of one connection. */
+function figuresBetween(before, sample) {
+	const emitted = sample.emitted - before.emitted;
+	const waited = emitted > 0 ? 1e3 * (sample.waited - before.waited) / emitted : null;
+	return {
+		receiveMs: waited === null ? null : waited + sample.roundTripMs / 2,
+		skewMs: sample.heardAt > 0 && sample.seenAt > 0 ? sample.heardAt - sample.seenAt : null,
+		framesPerSecond: sample.framesPerSecond,
+		width: sample.width,
+		height: sample.height,
+		packetsLost: sample.lost
+	};
+}
+function inbound(stat, sample) {
+	sample.lost += stat.packetsLost ?? 0;
+	if (stat.kind === "audio") {
+		sample.heardAt = stat.estimatedPlayoutTimestamp ?? 0;
+		return;
+	}
+	sample.seenAt = stat.estimatedPlayoutTimestamp ?? 0;
+	sample.waited = stat.jitterBufferDelay ?? 0;
+	sample.emitted = stat.jitterBufferEmittedCount ?? 0;
+	sample.framesPerSecond = stat.framesPerSecond ?? null;
+	sample.width = stat.frameWidth ?? null;
+	sample.height = stat.frameHeight ?? null;
+}
+
 // dist/waiting.js
 /** Waiting that a signal ends. */
 function deferred() {
@@ -159,189 +209,249 @@ function sleep(ms, signal) {
 	return abortable(new Promise((resolve) => timer = setTimeout(resolve, ms)), signal).finally(() => clearTimeout(timer));
 }
 
+// dist/way.js
+/** The way that a connection's media take. */
+/** The first of `states` that the connection is in; undefined where that takes longer than `ms`. */
+async function reached(connection, states, ms, signal) {
+	const over = new AbortController();
+	let timer;
+	const found = new Promise((resolve) => {
+		const look = () => {
+			const state = states.find((one) => one === connection.connectionState);
+			if (state !== void 0) resolve(state);
+		};
+		connection.addEventListener("connectionstatechange", look, { signal: over.signal });
+		timer = setTimeout(() => resolve(void 0), ms);
+		look();
+	});
+	try {
+		return await abortable(found, signal);
+	} finally {
+		clearTimeout(timer);
+		over.abort();
+	}
+}
+
 // dist/peer.js
-/** One WebRTC connection to a server: what comes of it, how well, and its end. */
-/** A way that is interrupted for so long is taken for lost: another is looked for, or it is given up. */
+/** A WebRTC connection to a server, kept up: a way that is lost is mended, a connection that is lost is made anew. */
+/** A way that is interrupted for so long is taken for lost: another is looked for. */
 const LOST_MS = 5e3;
-/** For so long another way is looked for. The server gives up after 30 s without the peer. */
+/** For so long another way is looked for, where nobody says that there is none. */
 const MEND_MS = 25e3;
 /** So long after a restart it may take until media flow. */
-const CONNECT_MS = 8e3;
-const AGAIN_MS = 1e3;
+const RESTART_MS$1 = 8e3;
+/** And so long after an answer. A server has forgotten a peer by then that never came. */
+const CONNECT_MS = 2e4;
+const AGAIN_MS$1 = 1e3;
+/** Between two other connections: doubled with each, up to the most, and a quarter more or less. */
+const PAUSE_MS = 500;
+const MOST_PAUSE_MS = 8e3;
 var Peer = class {
-	connection;
-	/** What is received. Tracks come in as the connection learns of them. */
-	media = new MediaStream();
+	plan;
+	signal;
+	/** What is received. Tracks come in as the connection learns of them; another connection's take their places. */
+	media;
 	/** Resolves when it is over; with an error where nobody closed it. */
 	closed;
 	#over = deferred();
-	#connected = deferred();
 	#listeners = new Listeners();
 	#stop = new AbortController();
+	#now;
+	#place;
 	#way;
 	#isMending = false;
-	#end;
-	#restart;
 	#timer;
-	#before;
-	constructor(connection) {
-		this.connection = connection;
+	#before = EMPTY;
+	/** `signal` ends connecting, the first time and whenever it is done again. */
+	constructor(plan, signal) {
+		this.plan = plan;
+		this.signal = signal;
+		if (typeof MediaStream === "undefined") throw new UnsupportedError("no WebRTC here (in Node, open a stream with output.video instead)");
 		this.closed = this.#over.promise;
-		connection.addEventListener("track", ({ track }) => this.media.addTrack(track));
-		connection.addEventListener("connectionstatechange", () => this.#changed());
+		this.media = new MediaStream();
+		this.#now = this.#make();
+	}
+	/** The connection that is in use. */
+	get connection() {
+		return this.#now.connection;
 	}
 	/** Calls `listener` from now on; returns what ends that. A `signal` ends it as well. */
 	on(name, listener, signal) {
 		return this.#listeners.on(name, listener, signal);
 	}
-	/**
-	* Resolves when media can flow. Throws `PeerError`. `end` tells the server that it is over. `restart`, where the
-	* server can, agrees with it on a new way for the same media; it is called when the way has been lost.
-	*/
-	async connect(end, signal, restart) {
-		this.#end = end;
-		this.#restart = restart;
+	/** Resolves when media can flow. Throws `HttpError`, `PeerError`, or the signal's reason; then it is closed. */
+	async connect() {
+		const off = this.#heed();
 		try {
-			await abortable(this.#connected.promise, signal);
+			await this.#dial(this.#now);
 		} catch (error) {
+			if (!this.#stop.signal.aborted && error instanceof PeerError) this.#over.resolve(error);
 			await this.close();
 			throw error;
+		} finally {
+			off();
 		}
 		return this;
 	}
 	/** Hangs up. `isKnown`: the server knows already, its session has ended. */
 	async close(isKnown = false) {
 		clearTimeout(this.#timer);
-		this.#stop.abort();
+		this.#stop.abort(new PeerError("the connection was closed"));
 		this.#over.resolve(void 0);
-		this.#connected.reject(new PeerError("the connection was closed"));
 		this.#become("closed");
-		const end = this.#end;
-		this.#end = void 0;
-		if (!isKnown) await end?.();
+		const place = this.#place;
+		this.#place = void 0;
+		if (!isKnown) await place?.end();
 		this.connection.close();
 		for (const track of this.media.getTracks()) track.stop();
 	}
 	/** Counts of the time since the last call. */
 	async figures() {
-		const sample = read(await this.connection.getStats());
-		const before = this.#before ?? EMPTY;
-		this.#before = sample;
-		const emitted = sample.emitted - before.emitted;
-		const waited = emitted > 0 ? 1e3 * (sample.waited - before.waited) / emitted : null;
-		return {
-			receiveMs: waited === null ? null : waited + sample.roundTripMs / 2,
-			skewMs: sample.heardAt > 0 && sample.seenAt > 0 ? sample.heardAt - sample.seenAt : null,
-			framesPerSecond: sample.framesPerSecond,
-			width: sample.width,
-			height: sample.height,
-			packetsLost: sample.lost
-		};
-	}
-	#changed() {
-		const state = this.connection.connectionState;
-		clearTimeout(this.#timer);
-		if (state === "connected") {
-			this.#connected.resolve();
-			this.#become("open");
-		}
-		if (this.#isMending) return;
-		if (state === "disconnected") this.#timer = setTimeout(() => this.#lost("the connection was lost"), LOST_MS);
-		if (state === "failed") this.#lost("no way to the server was found (is UDP blocked?)");
-	}
-	/** ICE alone can be restarted: not DTLS, nor what never was a connection. */
-	#lost(message) {
-		const isIce = this.connection.iceConnectionState !== "connected" && this.connection.iceConnectionState !== "completed";
-		if (this.#restart === void 0 || this.#way !== "open" || !isIce) this.#fail(message);
-		else this.#mend(this.#restart);
-	}
-	/** Restarts ICE until media flow again; fails when the server cannot, or after `MEND_MS`. */
-	async #mend(restart) {
-		const { signal } = this.#stop;
-		const until = performance.now() + MEND_MS;
-		this.#isMending = true;
-		this.#become("restarting");
-		try {
-			while (!await this.#isMended(restart)) {
-				if (performance.now() > until) throw new PeerError("the connection was lost");
-				await sleep(AGAIN_MS, signal);
-			}
-		} catch (error) {
-			if (!signal.aborted) this.#fail(error.message);
-		} finally {
-			this.#isMending = false;
-			if (!signal.aborted) this.#changed();
-		}
-	}
-	/** One try. Throws what no further try would change. */
-	async #isMended(restart) {
 		const { connection } = this;
-		const { signal } = this.#stop;
-		try {
-			await abortable(restart(), signal);
-		} catch (error) {
-			if (signal.aborted || isFinal(error)) throw error;
-			return false;
-		}
-		const done = new AbortController();
-		const connected = new Promise((resolve) => {
-			const look = () => connection.connectionState === "connected" && resolve();
-			connection.addEventListener("connectionstatechange", look, { signal: done.signal });
-			look();
+		const sample = read(await connection.getStats());
+		const figures = figuresBetween(this.#before, sample);
+		if (connection === this.connection) this.#before = sample;
+		return figures;
+	}
+	#make() {
+		const made = {
+			connection: this.plan.make(),
+			tracks: []
+		};
+		made.connection.addEventListener("track", ({ track }) => {
+			made.tracks.push(track);
+			if (made === this.#now) this.media.addTrack(track);
 		});
-		await Promise.race([connected, sleep(CONNECT_MS, signal)]).finally(() => done.abort());
-		return connection.connectionState === "connected";
+		made.connection.addEventListener("connectionstatechange", () => {
+			if (made === this.#now) this.#look();
+		});
+		return made;
+	}
+	/** Connects, and takes it into use. Throws why it cannot be; then it is closed, and the server knows. */
+	async #dial(made) {
+		const { signal } = this.#stop;
+		let place;
+		try {
+			place = await this.plan.agree(made.connection, signal);
+			if (await reached(made.connection, ["connected", "failed"], CONNECT_MS, signal) !== "connected") throw new PeerError("no way to the server was found (is UDP blocked?)");
+		} catch (error) {
+			made.connection.close();
+			await place?.end();
+			throw error;
+		}
+		const before = this.#now;
+		this.#now = made;
+		this.#place = place;
+		if (before !== made) {
+			this.#before = EMPTY;
+			for (const track of made.tracks) this.media.addTrack(track);
+			for (const track of before.tracks) this.media.removeTrack(track);
+			before.connection.close();
+		}
+		this.#become("open");
+		this.#look();
+	}
+	#look() {
+		clearTimeout(this.#timer);
+		if (this.#way !== "open" || this.#isMending) return;
+		const state = this.connection.connectionState;
+		const lost = new PeerError("the connection was lost");
+		if (state === "disconnected") this.#timer = setTimeout(() => void this.#mend(lost), LOST_MS);
+		if (state === "failed") this.#mend(lost);
+	}
+	async #mend(lost) {
+		const { signal } = this.#stop;
+		const off = this.#heed();
+		this.#isMending = true;
+		try {
+			const cause = await this.#restart(lost);
+			if (cause !== void 0) await this.#reconnect(cause);
+			else this.#become("open");
+		} catch (error) {
+			if (!signal.aborted) this.#over.resolve(asPeerError(error));
+			await this.close();
+		} finally {
+			off();
+			this.#isMending = false;
+			this.#look();
+		}
+	}
+	/** Restarts ICE until media flow again. Gives why they do not, where the server cannot or time is over. */
+	async #restart(lost) {
+		const { signal } = this.#stop;
+		const restart = this.#place?.restart?.bind(this.#place);
+		const ice = this.connection.iceConnectionState;
+		if (restart === void 0 || ice === "connected" || ice === "completed") return lost;
+		const until = performance.now() + MEND_MS;
+		this.#become("restarting");
+		for (;;) {
+			try {
+				await abortable(restart(), signal);
+				if (await reached(this.connection, ["connected"], RESTART_MS$1, signal)) return void 0;
+			} catch (error) {
+				if (signal.aborted) throw error;
+				if (error instanceof MyTalkError && hasNoRestart(error)) return error;
+			}
+			if (performance.now() > until) return lost;
+			await sleep(AGAIN_MS$1, signal);
+		}
+	}
+	/** Makes another connection in place of the one that is lost. Throws the last try's reason. */
+	async #reconnect(cause) {
+		const { signal } = this.#stop;
+		const of = this.plan.reconnects;
+		if (!(cause instanceof GoneError)) this.#place?.end();
+		this.#place = void 0;
+		for (let attempt = 1; attempt <= of; attempt += 1) {
+			this.#become("reconnecting");
+			this.#listeners.emit("reconnecting", {
+				attempt,
+				of,
+				cause
+			});
+			if (attempt > 1) await sleep(pause(attempt), signal);
+			signal.throwIfAborted();
+			try {
+				return await this.#dial(this.#make());
+			} catch (error) {
+				if (signal.aborted || isFinal(error)) throw error;
+				cause = error;
+			}
+		}
+		throw cause;
+	}
+	/** Has the caller's signal end what is under way. One that was aborted before, on an open connection, does not. */
+	#heed() {
+		const { signal } = this;
+		const abort = () => this.#stop.abort(signal?.reason);
+		signal?.addEventListener("abort", abort, { once: true });
+		return () => signal?.removeEventListener("abort", abort);
 	}
 	#become(way) {
 		if (this.#way === way || this.#way === "closed") return;
 		this.#way = way;
 		this.#listeners.emit("connection", way);
 	}
-	#fail(message) {
-		const error = new PeerError(message);
-		this.#over.resolve(error);
-		this.#connected.reject(error);
-		this.close();
-	}
 };
-/** A network that is away, or a server that is busy, may be back a second later. */
-function isFinal(error) {
+function pause(attempt) {
+	return Math.min(MOST_PAUSE_MS, PAUSE_MS * 2 ** (attempt - 2)) * (.75 + Math.random() / 2);
+}
+/** Whether no further restart would do: a busy server may be free a second later. */
+function hasNoRestart(error) {
 	if (error instanceof HttpError) return error.status !== 429 && (error.status < 500 || error.status === 501);
-	return error instanceof MyTalkError;
+	return true;
 }
-const EMPTY = {
-	waited: 0,
-	emitted: 0,
-	roundTripMs: 0,
-	heardAt: 0,
-	seenAt: 0,
-	framesPerSecond: null,
-	width: null,
-	height: null,
-	lost: 0
-};
-function read(report) {
-	const sample = { ...EMPTY };
-	report.forEach((stat) => {
-		if (stat.type === "inbound-rtp") inbound(stat, sample);
-		const pair = stat;
-		if (stat.type === "candidate-pair" && pair.nominated) sample.roundTripMs = 1e3 * (pair.currentRoundTripTime ?? 0);
-	});
-	return sample;
+/** Whether no other connection would do: the session is gone, or the token no longer good. */
+function isFinal(error) {
+	return error instanceof HttpError && !(error instanceof BusyError) && error.status < 500;
 }
-function inbound(stat, sample) {
-	sample.lost += stat.packetsLost ?? 0;
-	if (stat.kind === "audio") {
-		sample.heardAt = stat.estimatedPlayoutTimestamp ?? 0;
-		return;
-	}
-	sample.seenAt = stat.estimatedPlayoutTimestamp ?? 0;
-	sample.waited = stat.jitterBufferDelay ?? 0;
-	sample.emitted = stat.jitterBufferEmittedCount ?? 0;
-	sample.framesPerSecond = stat.framesPerSecond ?? null;
-	sample.width = stat.frameWidth ?? null;
-	sample.height = stat.frameHeight ?? null;
+function asPeerError(error) {
+	if (error instanceof PeerError) return error;
+	return new PeerError(`the connection was lost: ${error.message}`, { cause: error });
 }
+
+// dist/token.js
+const tokenNow = (token) => typeof token === "function" ? token() : token;
 
 // dist/signalling.js
 /** What WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) share: an offer posted, candidates after it, and the end. */
@@ -351,6 +461,19 @@ const PATIENCE_MS = 1e4;
 /** An ICE restart that is not answered by then is tried again: the network may be another one by now. */
 const RESTART_MS = 5e3;
 const FRAGMENT = "application/trickle-ice-sdpfrag";
+const RECONNECTS = 6;
+/** How a peer connects to an endpoint, again where it must. */
+function planned(make, url, options) {
+	const agree = (connection, signal) => Resource.post(connection, url, {
+		...options,
+		signal
+	});
+	return {
+		make,
+		agree,
+		reconnects: options.reconnects ?? RECONNECTS
+	};
+}
 /** One connection's place at its server. */
 var Resource = class Resource {
 	connection;
@@ -508,7 +631,8 @@ async function postPatiently(url, offer, options) {
 }
 /** A request with the token. Throws `HttpError` where the answer is an error. */
 async function send(url, request, options) {
-	const authorization = options.token === void 0 ? {} : { Authorization: `Bearer ${options.token}` };
+	const { token } = options;
+	const authorization = token === void 0 ? {} : { Authorization: `Bearer ${tokenNow(token)}` };
 	const { signal, fetch: fetching = fetch } = options;
 	const headers = {
 		...authorization,
@@ -551,27 +675,36 @@ const GATHER_MS = 1500;
 async function call(url, media, options = {}) {
 	const { element, iceServers = [], signal } = options;
 	signal?.throwIfAborted();
-	const peer = new Peer(new RTCPeerConnection({ iceServers }));
-	if (element !== void 0) element.srcObject = peer.media;
-	for (const kind of ["audio", "video"]) {
-		const track = media?.getTracks().find((one) => one.kind === kind);
-		peer.connection.addTransceiver(track ?? kind, { direction: track === void 0 ? "recvonly" : "sendrecv" });
-	}
-	try {
-		await peer.connection.setLocalDescription();
-		await gathered(peer.connection, signal, GATHER_MS);
-		const body = JSON.stringify(peer.connection.localDescription);
+	const make = () => {
+		const connection = new RTCPeerConnection({ iceServers });
+		for (const kind of ["audio", "video"]) {
+			const track = media?.getTracks().find((one) => one.kind === kind);
+			connection.addTransceiver(track ?? kind, { direction: track === void 0 ? "recvonly" : "sendrecv" });
+		}
+		return connection;
+	};
+	const agree = async (connection, stop) => {
+		await connection.setLocalDescription();
+		await gathered(connection, stop, GATHER_MS);
+		const body = JSON.stringify(connection.localDescription);
 		const response = await send(url, {
 			method: "POST",
 			headers: { "Content-Type": "application/json" },
 			body
-		}, options);
-		await peer.connection.setRemoteDescription(await response.json());
-		return await peer.connect(async () => void 0, signal);
-	} catch (error) {
-		await peer.close();
-		throw error;
-	}
+		}, {
+			...options,
+			signal: stop
+		});
+		await connection.setRemoteDescription(await response.json());
+		return { end: () => Promise.resolve() };
+	};
+	const peer = new Peer({
+		make,
+		agree,
+		reconnects: 0
+	}, signal);
+	if (element !== void 0) element.srcObject = peer.media;
+	return await peer.connect();
 }
 
 // dist/picture-decoder.js
@@ -1369,7 +1502,7 @@ var Line = class {
 		const attempt = this.#attempt += 1;
 		const early = [];
 		let earlyEnd;
-		const opening = this.openSocket(url, this.token, {
+		const opening = this.openSocket(url, tokenNow(this.token), {
 			message: (data) => {
 				if (attempt !== this.#attempt) return;
 				this.#heardAt = performance.now();
@@ -1937,17 +2070,15 @@ function serverError({ code, message, fatal, event_id }) {
 async function watch(url, options = {}) {
 	const { element, audio = true, video = true, iceServers = [], signal } = options;
 	signal?.throwIfAborted();
-	const peer = new Peer(new RTCPeerConnection({ iceServers }));
+	const make = () => {
+		const connection = new RTCPeerConnection({ iceServers });
+		if (audio) connection.addTransceiver("audio", { direction: "recvonly" });
+		if (video) connection.addTransceiver("video", { direction: "recvonly" });
+		return connection;
+	};
+	const peer = new Peer(planned(make, new URL(url), options), signal);
 	if (element !== void 0) element.srcObject = peer.media;
-	if (audio) peer.connection.addTransceiver("audio", { direction: "recvonly" });
-	if (video) peer.connection.addTransceiver("video", { direction: "recvonly" });
-	try {
-		const resource = await Resource.post(peer.connection, new URL(url), options);
-		return await peer.connect(() => resource.end(), signal, () => resource.restart());
-	} catch (error) {
-		await peer.close();
-		throw error;
-	}
+	return await peer.connect();
 }
 
 // dist/whip.js
@@ -1958,22 +2089,19 @@ async function publish(url, media, options = {}) {
 	signal?.throwIfAborted();
 	const tracks = media.getTracks();
 	if (tracks.length === 0) throw new TypeError("nothing to publish (need a camera or a microphone track)");
-	const peer = new Peer(new RTCPeerConnection({ iceServers }));
-	for (const track of tracks) {
-		const bitrate = track.kind === "video" && videoBitrate !== void 0 ? { maxBitrate: videoBitrate } : {};
-		peer.connection.addTransceiver(track, {
-			direction: "sendonly",
-			streams: [media],
-			sendEncodings: [bitrate]
-		});
-	}
-	try {
-		const resource = await Resource.post(peer.connection, new URL(url), options);
-		return await peer.connect(() => resource.end(), signal, () => resource.restart());
-	} catch (error) {
-		await peer.close();
-		throw error;
-	}
+	const make = () => {
+		const connection = new RTCPeerConnection({ iceServers });
+		for (const track of tracks) {
+			const bitrate = track.kind === "video" && videoBitrate !== void 0 ? { maxBitrate: videoBitrate } : {};
+			connection.addTransceiver(track, {
+				direction: "sendonly",
+				streams: [media],
+				sendEncodings: [bitrate]
+			});
+		}
+		return connection;
+	};
+	return await new Peer(planned(make, new URL(url), options), signal).connect();
 }
 
 // dist/session.js
@@ -2020,15 +2148,29 @@ var Client = class {
 		return new Session(await response.json(), response.url || url, this.#fetch);
 	}
 };
-/** One session. Anybody who has its description may make this object of it. */
+/** A token is asked for again after so long, where the server was not reached. */
+const AGAIN_MS = 5e3;
+const MOST_MS = 2 ** 31 - 1;
+/**
+* One session. Anybody who has its description may make this object of it. Once something of it was opened, its token
+* is renewed at half of its life, until the session has ended: a connection that is made anew needs one that is good.
+*/
 var Session = class {
 	description;
 	#base;
 	#fetch;
+	#token;
+	#over = false;
+	#renewing;
 	constructor(description, base, fetching = (...given) => fetch(...given)) {
 		this.description = description;
 		this.#base = base;
 		this.#fetch = fetching;
+		this.#token = description.token;
+	}
+	/** Its owner's, the newest. */
+	get token() {
+		return this.#token;
 	}
 	get id() {
 		return this.description.id;
@@ -2041,11 +2183,11 @@ var Session = class {
 	open(options = {}) {
 		const url = this.url("stream");
 		url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-		return Stream.open(url.href, this.description.token, options);
+		return Stream.open(url.href, this.#freshToken(), options);
 	}
 	/** Watches it by WHEP. */
 	watch(options = {}) {
-		const { token, ice_servers: iceServers } = this.description;
+		const [token, iceServers] = [this.#freshToken(), this.description.ice_servers];
 		return watch(this.url("whep"), {
 			token,
 			iceServers,
@@ -2054,7 +2196,7 @@ var Session = class {
 	}
 	/** Publishes camera, microphone or both into it by WHIP. */
 	publish(media, options = {}) {
-		const { token, ice_servers: iceServers } = this.description;
+		const [token, iceServers] = [this.#freshToken(), this.description.ice_servers];
 		return publish(this.url("whip"), media, {
 			token,
 			iceServers,
@@ -2063,7 +2205,7 @@ var Session = class {
 	}
 	/** Camera and microphone up and the dubbed video down, on one connection; the session ends with it. */
 	call(media, options = {}) {
-		const { token, ice_servers: iceServers } = this.description;
+		const [token, iceServers] = [this.#freshToken(), this.description.ice_servers];
 		return call(this.url("webrtc"), media, {
 			token,
 			iceServers,
@@ -2080,6 +2222,8 @@ var Session = class {
 	}
 	/** Ends it and frees all of it. That it had ended already is no error. */
 	async end() {
+		this.#over = true;
+		clearTimeout(this.#renewing);
 		await this.#ask("DELETE", "session", void 0, true).catch((error) => {
 			if (!(error instanceof HttpError && error.status === 404)) throw error;
 		});
@@ -2090,8 +2234,39 @@ var Session = class {
 		if (path === void 0) throw new TypeError(`the server has no ${route} (an older one?)`);
 		return new URL(path, this.#base);
 	}
+	/** The token of whenever it is called; from now on one that is good. */
+	#freshToken() {
+		const { expires_in: seconds, urls } = this.description;
+		if (seconds !== void 0 && urls["tokens"] !== void 0 && this.#renewing === void 0) this.#renewAfter(500 * seconds);
+		return () => this.#token;
+	}
+	#renewAfter(ms) {
+		if (this.#over) return;
+		this.#renewing = setTimeout(() => void this.#renew(), Math.min(ms, MOST_MS));
+		this.#renewing.unref?.();
+	}
+	async #renew() {
+		try {
+			const headers = {
+				...bearer(this.#token),
+				"Content-Type": "application/json"
+			};
+			const body = JSON.stringify({ right: "own" });
+			const response = await this.#fetch(this.url("tokens"), {
+				method: "POST",
+				headers,
+				body
+			});
+			if (!response.ok) throw await HttpError.from(response);
+			const { token, expires_in: seconds } = await response.json();
+			this.#token = token;
+			this.#renewAfter(500 * seconds);
+		} catch (error) {
+			if (!(error instanceof HttpError && !(error instanceof BusyError) && error.status < 500)) this.#renewAfter(AGAIN_MS);
+		}
+	}
 	async #ask(method, route, signal, keepalive = false) {
-		const headers = bearer(this.description.token);
+		const headers = bearer(this.#token);
 		const response = await this.#fetch(this.url(route), {
 			method,
 			headers,

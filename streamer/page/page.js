@@ -26,6 +26,7 @@ const portrait = /** @type {HTMLImageElement} */ (byId("portrait"));
 const button = (/** @type {string} */ id) => /** @type {HTMLButtonElement} */ (byId(id));
 const buttons = { start: button("start"), stop: button("stop"), interrupt: button("interrupt"), again: button("again") };
 const knobs = /** @type {(HTMLInputElement | HTMLSelectElement)[]} */ ([...byId("controls").querySelectorAll("[name]")]);
+const link = /** @type {HTMLAnchorElement} */ (byId("watch"));
 const slider = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (byId(id));
 const figures = new Figures(say);
 const faces = new FaceChoice(
@@ -60,6 +61,8 @@ async function start() {
     figures.watch(show);
     buttons.interrupt.disabled = false;
     byId("disclosure").textContent = show.session?.disclosure ?? "";
+    link.href = `/watch.html#${show.session?.id}/${show.session?.description.view_token}`;
+    link.hidden = false;
     if (choices.way === "websocket") say("Live.");
     if (choices.voice === "file") void sayFile(show);
     const why = await show.over();
@@ -114,6 +117,7 @@ function finish(message, bad = false) {
   result.srcObject = null;
   canvas.getContext("2d")?.clearRect(0, 0, canvas.width, canvas.height);
   byId("disclosure").textContent = "";
+  link.hidden = true;
   preview(null);
   busy(false);
   say(message, bad);
@@ -123,7 +127,7 @@ function finish(message, bad = false) {
 const moving = new Map();
 
 /**
- * Tells the session under way of a control, when it has not moved for a moment.
+ * Tells the show under way of a control, when it has not moved for a moment.
  * @param {string} name
  * @param {string | number} value
  */
@@ -131,8 +135,7 @@ function change(name, value) {
   clearTimeout(moving.get(name));
   const tell = () => {
     moving.delete(name);
-    const changed = current?.stream?.update({ controls: { [name]: value } });
-    changed?.catch((error) => current && say(error.message, true));
+    current?.change({ [name]: value }).catch((error) => current && say(error.message, true));
   };
   moving.set(name, setTimeout(tell, SLIDE_MS));
 }
@@ -157,7 +160,7 @@ function listen(show) {
     }
   })().catch(() => undefined); // the stream is over: `over` says why
   const tell = (/** @type {string} */ state) => {
-    if (state === "resuming" || state === "restarting") say("The connection broke. It is made again …", true);
+    if (state !== "open" && state !== "closed") say("The connection broke. It is made again …", true);
     if (state === "open") say("Live.");
   };
   stream.on("connection", tell);

@@ -31,6 +31,8 @@ export class Show {
   #microphone;
   /** @type {Float32Array | undefined} */
   #speech;
+  /** Controls that were moved before there was a stream to tell. @type {Record<string, string | number>} */
+  #untold = {};
   #stop = new AbortController();
 
   /**
@@ -54,6 +56,7 @@ export class Show {
     if (signal.aborted) await this.session.end();
     signal.throwIfAborted();
     this.stream = await this.session.open({ ...(await this.#wanted()), aheadMs: AHEAD_MS, signal });
+    if (Object.keys(this.#untold).length > 0) await this.stream.update({ controls: this.#untold }, signal);
     if (way === "websocket") this.player = await this.#play(this.stream);
     const element = this.screen.result;
     if (face === "camera" && voice === "microphone" && way === "webrtc") {
@@ -75,6 +78,15 @@ export class Show {
     const peers = this.peers.map((peer) => peer.closed);
     const stream = this.stream ? [this.stream.closed.then(({ error, reason }) => error ?? reason)] : [];
     return await Promise.race([...stream, ...peers]);
+  }
+
+  /**
+   * Changes controls: now, or as soon as it is connected.
+   * @param {Record<string, string | number>} controls
+   */
+  async change(controls) {
+    if (this.stream) await this.stream.update({ controls });
+    else Object.assign(this.#untold, controls);
   }
 
   /** Says the file, once; resolves when it was heard, with whether it was interrupted. */

@@ -61,14 +61,14 @@ class Page:
             raise AssertionError(answer["exceptionDetails"])
         return answer["result"].get("value")
 
-    async def until(self, script: str, seconds: float = 20) -> None:
+    async def until(self, script: str, seconds: float = 40) -> None:
         """Returns when the expression is true."""
         try:
             async with asyncio.timeout(seconds):
                 while not await self.run(script):  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
         except TimeoutError:
-            state = await self.run("document.getElementById('state').textContent")
+            state = await self.run("document.getElementById('state')?.textContent")
             raise AssertionError(f"never true: {script} (the page says {state!r}; {self.complaints})") from None
 
     async def open(self, url: str) -> None:

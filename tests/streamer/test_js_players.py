@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aioice.ice import StunProtocol
-from aioice.stun import Message
 from browser import CHROMIUM, Page, chromium
 
-from streamer.clock import SECOND_NS
 from streamer.server import Running
 
 pytestmark = [
@@ -88,64 +84,6 @@ SEEN = """(() => {
   for (let i = 0; i < data.length; i += 4) sum += data[i + 1];
   return sum / (data.length / 4);
 })()"""
-
-
-# A video that watches by WHEP.
-WATCH = """(async () => {
-  const { Client } = await import('/mytalk-client.js');
-  const session = await new Client(location.href).create({ source: 'portrait', speech: 'demo' });
-  const element = document.getElementById('result');
-  window.ways = [];
-  const peer = await session.watch({ element });
-  peer.on('connection', (way) => ways.push(way));
-  window.peer = peer;
-})()"""
-
-
-@pytest.mark.slow
-async def test_a_viewer_whose_way_is_cut_finds_another_where_the_server_waits_for_it(
-    server: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: set[Address] = set()
-    cut: set[Address] = set()
-    cuttable(monkeypatch, seen, cut)
-    monkeypatch.setattr("streamer.pulse.SILENCE", 60 * SECOND_NS)  # Chromium takes 8 s to miss it, and we 5 s
-    async with chromium(tmp_path) as page:
-        await page.open(server.url)
-        await page.run(WATCH)
-        await page.until("document.getElementById('result').currentTime > 1")
-        cut |= seen  # nothing comes or goes by the addresses that the browser had until now
-        await page.until("ways.join() === 'restarting,open'", seconds=60)
-        before = await page.run("document.getElementById('result').currentTime")
-        await page.until(f"document.getElementById('result').currentTime > {before + 2}")
-        assert cut < seen
-        await page.run("peer.close()")
-        assert page.complaints == []
-
-
-Address = tuple[str, int]
-
-
-def cuttable(monkeypatch: pytest.MonkeyPatch, seen: set[Address], cut: set[Address]) -> None:
-    """Has the server note the addresses that it hears, and neither hear nor reach those that are cut."""
-    receive, send, send_stun = StunProtocol.datagram_received, StunProtocol.send_data, StunProtocol.send_stun
-
-    def datagram_received(self: StunProtocol, data: bytes, addr: tuple[Any, ...]) -> None:
-        seen.add(addr[:2])
-        if addr[:2] not in cut:
-            receive(self, data, addr)
-
-    async def send_data(self: StunProtocol, data: bytes, addr: Address) -> None:
-        if addr not in cut:
-            await send(self, data, addr)
-
-    def send_a_check(self: StunProtocol, message: Message, addr: Address) -> None:
-        if addr not in cut:
-            send_stun(self, message, addr)
-
-    monkeypatch.setattr(StunProtocol, "datagram_received", datagram_received)
-    monkeypatch.setattr(StunProtocol, "send_data", send_data)
-    monkeypatch.setattr(StunProtocol, "send_stun", send_a_check)
 
 
 async def test_fragmented_mp4_plays_by_media_source(server: Running, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@
  *     ├── HttpError             the server answered a request with an error; `status`, `code`
  *     │   ├── NotAuthorizedError    401: no key or token, or a wrong one
  *     │   ├── ForbiddenError        403: it does not give this right
- *     │   ├── GoneError             404: no such session any more
+ *     │   ├── GoneError             404, 410: no such session any more
  *     │   └── BusyError             409, 429, 503: ask again after `retryAfter` seconds
  *     ├── ServerError           an `error` message of the stream; `code`, `fatal`, `event_id`
  *     ├── ProtocolError         what came is not `mytalk.v1`
@@ -69,6 +69,7 @@ const KINDS: Record<number, typeof HttpError> = {
   403: ForbiddenError,
   404: GoneError,
   409: BusyError,
+  410: GoneError,
   429: BusyError,
   503: BusyError,
 };

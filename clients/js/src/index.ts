@@ -10,7 +10,8 @@ export { SPEECH_RATES } from "./messages.js";
 export { Microphone, type MicrophoneOptions } from "./microphone.js";
 export { packSpeech, unpackMedia, type SpeechPacket } from "./packets.js";
 export { toPcm16 } from "./pcm.js";
-export { Peer, type PeerEvents, type PeerFigures, type Way } from "./peer.js";
+export { Peer, type PeerEvents, type Reconnecting, type Way } from "./peer.js";
+export type { PeerFigures } from "./peer-figures.js";
 export { decodesH264 } from "./picture-decoder.js";
 export {
   Client,
@@ -25,5 +26,6 @@ export type { SignallingOptions } from "./signalling.js";
 export type { OpenSocket, Socket, SocketEvents } from "./socket.js";
 export type { SayOptions, Speech } from "./speech.js";
 export { Stream, type Closed, type Connection, type StreamEvents, type StreamOptions } from "./stream.js";
+export type { Token } from "./token.js";
 export { watch, type WatchOptions } from "./whep.js";
 export { publish, type PublishOptions } from "./whip.js";

@@ -4,6 +4,7 @@ import { toText } from "./codec.js";
 import { DisconnectedError } from "./errors.js";
 import type { OpenSocket, Socket } from "./socket.js";
 import type { Closed, Connection } from "./stream.js";
+import { tokenNow, type Token } from "./token.js";
 import { sleep } from "./waiting.js";
 
 const PING_MS = 5_000;
@@ -52,7 +53,7 @@ export class Line {
 
   constructor(
     private readonly url: string,
-    private readonly token: string,
+    private readonly token: Token,
     private readonly openSocket: OpenSocket,
     private readonly lines: Lines,
   ) {}
@@ -95,7 +96,7 @@ export class Line {
     const attempt = (this.#attempt += 1);
     const early: (string | Uint8Array)[] = []; // came before we were told that the connection is open
     let earlyEnd: number | undefined;
-    const opening = this.openSocket(url, this.token, {
+    const opening = this.openSocket(url, tokenNow(this.token), {
       message: (data) => {
         if (attempt !== this.#attempt) return;
         this.#heardAt = performance.now();

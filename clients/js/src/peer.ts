@@ -1,61 +1,98 @@
-/** One WebRTC connection to a server: what comes of it, how well, and its end. */
+/** A WebRTC connection to a server, kept up: a way that is lost is mended, a connection that is lost is made anew. */
 
-import { HttpError, MyTalkError, PeerError } from "./errors.js";
+import { BusyError, GoneError, HttpError, MyTalkError, PeerError, UnsupportedError } from "./errors.js";
 import { Listeners } from "./listeners.js";
+import { EMPTY, figuresBetween, read, type PeerFigures } from "./peer-figures.js";
 import { abortable, deferred, sleep } from "./waiting.js";
+import { reached } from "./way.js";
 
-/** `restarting`: media have stopped, and a new way to the server is being agreed on (an ICE restart). */
-export type Way = "open" | "restarting" | "closed";
+/**
+ * `restarting`: media have stopped, and a new way for the same connection is being agreed on (an ICE restart).
+ * `reconnecting`: that cannot be, and another connection is being made.
+ */
+export type Way = "open" | "restarting" | "reconnecting" | "closed";
+
+/** A try to make another connection. `cause`: why the one before was lost, or the last try failed. */
+export interface Reconnecting {
+  attempt: number; // from 1
+  of: number;
+  cause: Error;
+}
 
 /** What `on` can listen to. */
 export interface PeerEvents {
   connection: Way;
+  reconnecting: Reconnecting;
 }
 
-/** What a viewer notices, from the browser's own counts. Null: not known (yet). */
-export interface PeerFigures {
-  /** Milliseconds from the server to the eye: half a round trip, and the wait in the jitter buffer. */
-  receiveMs: number | null;
-  /** Milliseconds by which the sound that is heard is ahead of the picture that is seen; below 0: behind. */
-  skewMs: number | null;
-  framesPerSecond: number | null;
-  width: number | null;
-  height: number | null;
-  packetsLost: number;
+/** How a peer connects. */
+export interface Plan {
+  /** A connection with its transceivers, that nothing was offered of yet. */
+  make: () => RTCPeerConnection;
+  /** Offers it, and takes the server's answer. */
+  agree: (connection: RTCPeerConnection, signal: AbortSignal) => Promise<Place>;
+  /** Other connections that are tried when one is lost for good. */
+  reconnects: number;
 }
 
-/** A way that is interrupted for so long is taken for lost: another is looked for, or it is given up. */
+/** What a connection has at its server. */
+export interface Place {
+  /** Tells the server that it is over. */
+  end: () => Promise<void>;
+  /** Agrees on a new way for the same media, where the server can. */
+  restart?: () => Promise<void>;
+}
+
+/** A way that is interrupted for so long is taken for lost: another is looked for. */
 const LOST_MS = 5_000;
 
-/** For so long another way is looked for. The server gives up after 30 s without the peer. */
+/** For so long another way is looked for, where nobody says that there is none. */
 const MEND_MS = 25_000;
 
 /** So long after a restart it may take until media flow. */
-const CONNECT_MS = 8_000;
+const RESTART_MS = 8_000;
 
-const AGAIN_MS = 1_000;
+/** And so long after an answer. A server has forgotten a peer by then that never came. */
+const CONNECT_MS = 20_000;
+
+const AGAIN_MS = 1_000; // between two restarts
+
+/** Between two other connections: doubled with each, up to the most, and a quarter more or less. */
+const PAUSE_MS = 500;
+const MOST_PAUSE_MS = 8_000;
 
 export class Peer {
-  /** What is received. Tracks come in as the connection learns of them. */
-  readonly media = new MediaStream();
+  /** What is received. Tracks come in as the connection learns of them; another connection's take their places. */
+  readonly media: MediaStream;
   /** Resolves when it is over; with an error where nobody closed it. */
   readonly closed: Promise<PeerError | undefined>;
 
   readonly #over = deferred<PeerError | undefined>();
-  readonly #connected = deferred<void>();
   readonly #listeners = new Listeners<PeerEvents>();
   readonly #stop = new AbortController();
+  #now: Made;
+  #place: Place | undefined;
   #way: Way | undefined;
   #isMending = false;
-  #end: (() => Promise<void>) | undefined;
-  #restart: (() => Promise<void>) | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #before: Sample | undefined;
+  #before = EMPTY;
 
-  constructor(readonly connection: RTCPeerConnection) {
+  /** `signal` ends connecting, the first time and whenever it is done again. */
+  constructor(
+    private readonly plan: Plan,
+    private readonly signal?: AbortSignal,
+  ) {
+    if (typeof MediaStream === "undefined") {
+      throw new UnsupportedError("no WebRTC here (in Node, open a stream with output.video instead)");
+    }
     this.closed = this.#over.promise;
-    connection.addEventListener("track", ({ track }) => this.media.addTrack(track));
-    connection.addEventListener("connectionstatechange", () => this.#changed());
+    this.media = new MediaStream();
+    this.#now = this.#make();
+  }
+
+  /** The connection that is in use. */
+  get connection(): RTCPeerConnection {
+    return this.#now.connection;
   }
 
   /** Calls `listener` from now on; returns what ends that. A `signal` ends it as well. */
@@ -63,18 +100,17 @@ export class Peer {
     return this.#listeners.on(name, listener, signal);
   }
 
-  /**
-   * Resolves when media can flow. Throws `PeerError`. `end` tells the server that it is over. `restart`, where the
-   * server can, agrees with it on a new way for the same media; it is called when the way has been lost.
-   */
-  async connect(end: () => Promise<void>, signal?: AbortSignal, restart?: () => Promise<void>): Promise<this> {
-    this.#end = end;
-    this.#restart = restart;
+  /** Resolves when media can flow. Throws `HttpError`, `PeerError`, or the signal's reason; then it is closed. */
+  async connect(): Promise<this> {
+    const off = this.#heed();
     try {
-      await abortable(this.#connected.promise, signal);
+      await this.#dial(this.#now);
     } catch (error) {
+      if (!this.#stop.signal.aborted && error instanceof PeerError) this.#over.resolve(error);
       await this.close();
       throw error;
+    } finally {
+      off();
     }
     return this;
   }
@@ -82,90 +118,142 @@ export class Peer {
   /** Hangs up. `isKnown`: the server knows already, its session has ended. */
   async close(isKnown = false): Promise<void> {
     clearTimeout(this.#timer);
-    this.#stop.abort();
+    this.#stop.abort(new PeerError("the connection was closed"));
     this.#over.resolve(undefined);
-    this.#connected.reject(new PeerError("the connection was closed"));
     this.#become("closed");
-    const end = this.#end;
-    this.#end = undefined;
-    if (!isKnown) await end?.();
+    const place = this.#place;
+    this.#place = undefined;
+    if (!isKnown) await place?.end();
     this.connection.close();
     for (const track of this.media.getTracks()) track.stop();
   }
 
   /** Counts of the time since the last call. */
   async figures(): Promise<PeerFigures> {
-    const sample = read(await this.connection.getStats());
-    const before = this.#before ?? EMPTY;
-    this.#before = sample;
-    const emitted = sample.emitted - before.emitted;
-    const waited = emitted > 0 ? (1000 * (sample.waited - before.waited)) / emitted : null;
-    return {
-      receiveMs: waited === null ? null : waited + sample.roundTripMs / 2,
-      skewMs: sample.heardAt > 0 && sample.seenAt > 0 ? sample.heardAt - sample.seenAt : null,
-      framesPerSecond: sample.framesPerSecond,
-      width: sample.width,
-      height: sample.height,
-      packetsLost: sample.lost,
-    };
-  }
-
-  #changed(): void {
-    const state = this.connection.connectionState;
-    clearTimeout(this.#timer);
-    if (state === "connected") {
-      this.#connected.resolve();
-      this.#become("open");
-    }
-    if (this.#isMending) return;
-    if (state === "disconnected") this.#timer = setTimeout(() => this.#lost("the connection was lost"), LOST_MS);
-    if (state === "failed") this.#lost("no way to the server was found (is UDP blocked?)");
-  }
-
-  /** ICE alone can be restarted: not DTLS, nor what never was a connection. */
-  #lost(message: string): void {
-    const isIce = this.connection.iceConnectionState !== "connected" && this.connection.iceConnectionState !== "completed";
-    if (this.#restart === undefined || this.#way !== "open" || !isIce) this.#fail(message);
-    else void this.#mend(this.#restart);
-  }
-
-  /** Restarts ICE until media flow again; fails when the server cannot, or after `MEND_MS`. */
-  async #mend(restart: () => Promise<void>): Promise<void> {
-    const { signal } = this.#stop;
-    const until = performance.now() + MEND_MS;
-    this.#isMending = true;
-    this.#become("restarting");
-    try {
-      while (!(await this.#isMended(restart))) {
-        if (performance.now() > until) throw new PeerError("the connection was lost");
-        await sleep(AGAIN_MS, signal);
-      }
-    } catch (error) {
-      if (!signal.aborted) this.#fail((error as Error).message);
-    } finally {
-      this.#isMending = false;
-      if (!signal.aborted) this.#changed();
-    }
-  }
-
-  /** One try. Throws what no further try would change. */
-  async #isMended(restart: () => Promise<void>): Promise<boolean> {
     const { connection } = this;
-    const { signal } = this.#stop;
-    try {
-      await abortable(restart(), signal);
-    } catch (error) {
-      if (signal.aborted || isFinal(error)) throw error;
-      return false;
-    }
-    const done = new AbortController();
-    const connected = new Promise<void>((resolve) => {
-      const look = () => connection.connectionState === "connected" && resolve();
-      connection.addEventListener("connectionstatechange", look, { signal: done.signal });
-      look();
+    const sample = read(await connection.getStats());
+    const figures = figuresBetween(this.#before, sample);
+    if (connection === this.connection) this.#before = sample;
+    return figures;
+  }
+
+  // --- one connection
+
+  #make(): Made {
+    const made: Made = { connection: this.plan.make(), tracks: [] };
+    made.connection.addEventListener("track", ({ track }) => {
+      made.tracks.push(track);
+      if (made === this.#now) this.media.addTrack(track);
     });
-    await Promise.race([connected, sleep(CONNECT_MS, signal)]).finally(() => done.abort());
-    return connection.connectionState === "connected";
+    made.connection.addEventListener("connectionstatechange", () => {
+      if (made === this.#now) this.#look();
+    });
+    return made;
+  }
+
+  /** Connects, and takes it into use. Throws why it cannot be; then it is closed, and the server knows. */
+  async #dial(made: Made): Promise<void> {
+    const { signal } = this.#stop;
+    let place: Place | undefined;
+    try {
+      place = await this.plan.agree(made.connection, signal);
+      const state = await reached(made.connection, ["connected", "failed"], CONNECT_MS, signal);
+      if (state !== "connected") throw new PeerError("no way to the server was found (is UDP blocked?)");
+    } catch (error) {
+      made.connection.close();
+      await place?.end();
+      throw error;
+    }
+    const before = this.#now;
+    this.#now = made;
+    this.#place = place;
+    if (before !== made) {
+      this.#before = EMPTY;
+      for (const track of made.tracks) this.media.addTrack(track);
+      for (const track of before.tracks) this.media.removeTrack(track);
+      before.connection.close();
+    }
+    this.#become("open");
+    this.#look();
+  }
+
+  // --- its way
+
+  #look(): void {
+    clearTimeout(this.#timer);
+    if (this.#way !== "open" || this.#isMending) return;
+    const state = this.connection.connectionState;
+    const lost = new PeerError("the connection was lost");
+    if (state === "disconnected") this.#timer = setTimeout(() => void this.#mend(lost), LOST_MS);
+    if (state === "failed") void this.#mend(lost);
+  }
+
+  async #mend(lost: PeerError): Promise<void> {
+    const { signal } = this.#stop;
+    const off = this.#heed();
+    this.#isMending = true;
+    try {
+      const cause = await this.#restart(lost);
+      if (cause !== undefined) await this.#reconnect(cause);
+      else this.#become("open");
+    } catch (error) {
+      if (!signal.aborted) this.#over.resolve(asPeerError(error));
+      await this.close();
+    } finally {
+      off();
+      this.#isMending = false;
+      this.#look();
+    }
+  }
+
+  /** Restarts ICE until media flow again. Gives why they do not, where the server cannot or time is over. */
+  async #restart(lost: PeerError): Promise<Error | undefined> {
+    const { signal } = this.#stop;
+    const restart = this.#place?.restart?.bind(this.#place);
+    const ice = this.connection.iceConnectionState;
+    if (restart === undefined || ice === "connected" || ice === "completed") return lost; // DTLS cannot be restarted
+    const until = performance.now() + MEND_MS;
+    this.#become("restarting");
+    for (;;) {
+      try {
+        await abortable(restart(), signal);
+        if (await reached(this.connection, ["connected"], RESTART_MS, signal)) return undefined;
+      } catch (error) {
+        if (signal.aborted) throw error;
+        if (error instanceof MyTalkError && hasNoRestart(error)) return error;
+      }
+      if (performance.now() > until) return lost;
+      await sleep(AGAIN_MS, signal);
+    }
+  }
+
+  /** Makes another connection in place of the one that is lost. Throws the last try's reason. */
+  async #reconnect(cause: Error): Promise<void> {
+    const { signal } = this.#stop;
+    const of = this.plan.reconnects;
+    if (!(cause instanceof GoneError)) void this.#place?.end();
+    this.#place = undefined;
+    for (let attempt = 1; attempt <= of; attempt += 1) {
+      this.#become("reconnecting");
+      this.#listeners.emit("reconnecting", { attempt, of, cause });
+      if (attempt > 1) await sleep(pause(attempt), signal);
+      signal.throwIfAborted();
+      try {
+        return await this.#dial(this.#make());
+      } catch (error) {
+        if (signal.aborted || isFinal(error)) throw error;
+        cause = error as Error;
+      }
+    }
+    throw cause;
+  }
+
+  /** Has the caller's signal end what is under way. One that was aborted before, on an open connection, does not. */
+  #heed(): () => void {
+    const { signal } = this;
+    const abort = () => this.#stop.abort(signal?.reason);
+    signal?.addEventListener("abort", abort, { once: true });
+    return () => signal?.removeEventListener("abort", abort);
   }
 
   #become(way: Way): void {
@@ -173,68 +261,30 @@ export class Peer {
     this.#way = way;
     this.#listeners.emit("connection", way);
   }
-
-  #fail(message: string): void {
-    const error = new PeerError(message);
-    this.#over.resolve(error);
-    this.#connected.reject(error);
-    void this.close();
-  }
 }
 
-/** A network that is away, or a server that is busy, may be back a second later. */
-function isFinal(error: unknown): boolean {
+/** A connection, and what came by it. */
+interface Made {
+  connection: RTCPeerConnection;
+  tracks: MediaStreamTrack[];
+}
+
+function pause(attempt: number): number {
+  return Math.min(MOST_PAUSE_MS, PAUSE_MS * 2 ** (attempt - 2)) * (0.75 + Math.random() / 2);
+}
+
+/** Whether no further restart would do: a busy server may be free a second later. */
+function hasNoRestart(error: MyTalkError): boolean {
   if (error instanceof HttpError) return error.status !== 429 && (error.status < 500 || error.status === 501);
-  return error instanceof MyTalkError;
+  return true;
 }
 
-interface Sample {
-  waited: number; // seconds, all pictures together
-  emitted: number; // pictures
-  roundTripMs: number;
-  heardAt: number; // ms of the sender's clock, of what is being heard
-  seenAt: number;
-  framesPerSecond: number | null;
-  width: number | null;
-  height: number | null;
-  lost: number;
+/** Whether no other connection would do: the session is gone, or the token no longer good. */
+function isFinal(error: unknown): boolean {
+  return error instanceof HttpError && !(error instanceof BusyError) && error.status < 500;
 }
 
-const EMPTY: Sample = {
-  waited: 0,
-  emitted: 0,
-  roundTripMs: 0,
-  heardAt: 0,
-  seenAt: 0,
-  framesPerSecond: null,
-  width: null,
-  height: null,
-  lost: 0,
-};
-
-/** `estimatedPlayoutTimestamp` is not in TypeScript's types of every release. */
-type Inbound = RTCInboundRtpStreamStats & { estimatedPlayoutTimestamp?: number };
-
-function read(report: RTCStatsReport): Sample {
-  const sample = { ...EMPTY };
-  report.forEach((stat: RTCStats) => {
-    if (stat.type === "inbound-rtp") inbound(stat as Inbound, sample);
-    const pair = stat as RTCIceCandidatePairStats;
-    if (stat.type === "candidate-pair" && pair.nominated) sample.roundTripMs = 1000 * (pair.currentRoundTripTime ?? 0);
-  });
-  return sample;
-}
-
-function inbound(stat: Inbound, sample: Sample): void {
-  sample.lost += stat.packetsLost ?? 0;
-  if (stat.kind === "audio") {
-    sample.heardAt = stat.estimatedPlayoutTimestamp ?? 0;
-    return;
-  }
-  sample.seenAt = stat.estimatedPlayoutTimestamp ?? 0;
-  sample.waited = stat.jitterBufferDelay ?? 0;
-  sample.emitted = stat.jitterBufferEmittedCount ?? 0;
-  sample.framesPerSecond = stat.framesPerSecond ?? null;
-  sample.width = stat.frameWidth ?? null;
-  sample.height = stat.frameHeight ?? null;
+function asPeerError(error: unknown): PeerError {
+  if (error instanceof PeerError) return error;
+  return new PeerError(`the connection was lost: ${(error as Error).message}`, { cause: error });
 }

@@ -1,7 +1,7 @@
 /** Sessions of a server, over HTTP: made, watched, published to, spoken to, interrupted, ended. */
 
 import { call, type CallOptions } from "./call.js";
-import { HttpError } from "./errors.js";
+import { BusyError, HttpError } from "./errors.js";
 import type { PlaybackFinished } from "./messages.js";
 import type { Peer } from "./peer.js";
 import { Stream, type StreamOptions } from "./stream.js";
@@ -44,6 +44,8 @@ export interface SessionDescription {
   state: string;
   token: string;
   view_token?: string;
+  /** Seconds for which tokens open connections. */
+  expires_in?: number;
   urls: Record<string, string>;
   ice_servers: RTCIceServer[];
   disclosure: string;
@@ -100,10 +102,21 @@ export class Client {
   }
 }
 
-/** One session. Anybody who has its description may make this object of it. */
+/** A token is asked for again after so long, where the server was not reached. */
+const AGAIN_MS = 5_000;
+
+const MOST_MS = 2 ** 31 - 1; // of a timer
+
+/**
+ * One session. Anybody who has its description may make this object of it. Once something of it was opened, its token
+ * is renewed at half of its life, until the session has ended: a connection that is made anew needs one that is good.
+ */
 export class Session {
   readonly #base: string | URL;
   readonly #fetch: typeof fetch;
+  #token: string;
+  #over = false;
+  #renewing: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     readonly description: SessionDescription,
@@ -112,6 +125,12 @@ export class Session {
   ) {
     this.#base = base;
     this.#fetch = fetching;
+    this.#token = description.token;
+  }
+
+  /** Its owner's, the newest. */
+  get token(): string {
+    return this.#token;
   }
 
   get id(): string {
@@ -127,24 +146,24 @@ export class Session {
   open(options: StreamOptions = {}): Promise<Stream> {
     const url = this.url("stream");
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    return Stream.open(url.href, this.description.token, options);
+    return Stream.open(url.href, this.#freshToken(), options);
   }
 
   /** Watches it by WHEP. */
   watch(options: WatchOptions = {}): Promise<Peer> {
-    const { token, ice_servers: iceServers } = this.description;
+    const [token, iceServers] = [this.#freshToken(), this.description.ice_servers];
     return watch(this.url("whep"), { token, iceServers, ...options });
   }
 
   /** Publishes camera, microphone or both into it by WHIP. */
   publish(media: MediaStream, options: PublishOptions = {}): Promise<Peer> {
-    const { token, ice_servers: iceServers } = this.description;
+    const [token, iceServers] = [this.#freshToken(), this.description.ice_servers];
     return publish(this.url("whip"), media, { token, iceServers, ...options });
   }
 
   /** Camera and microphone up and the dubbed video down, on one connection; the session ends with it. */
   call(media: MediaStream | null, options: CallOptions = {}): Promise<Peer> {
-    const { token, ice_servers: iceServers } = this.description;
+    const [token, iceServers] = [this.#freshToken(), this.description.ice_servers];
     return call(this.url("webrtc"), media, { token, iceServers, ...options });
   }
 
@@ -160,6 +179,8 @@ export class Session {
 
   /** Ends it and frees all of it. That it had ended already is no error. */
   async end(): Promise<void> {
+    this.#over = true;
+    clearTimeout(this.#renewing);
     // `keepalive`: it reaches the server although the page is being left.
     await this.#ask("DELETE", "session", undefined, true).catch((error: unknown) => {
       if (!(error instanceof HttpError && error.status === 404)) throw error;
@@ -173,8 +194,36 @@ export class Session {
     return new URL(path, this.#base);
   }
 
+  /** The token of whenever it is called; from now on one that is good. */
+  #freshToken(): () => string {
+    const { expires_in: seconds, urls } = this.description;
+    if (seconds !== undefined && urls["tokens"] !== undefined && this.#renewing === undefined) this.#renewAfter(500 * seconds);
+    return () => this.#token;
+  }
+
+  #renewAfter(ms: number): void {
+    if (this.#over) return;
+    this.#renewing = setTimeout(() => void this.#renew(), Math.min(ms, MOST_MS));
+    (this.#renewing as { unref?: () => void }).unref?.();
+  }
+
+  async #renew(): Promise<void> {
+    try {
+      const headers = { ...bearer(this.#token), "Content-Type": "application/json" };
+      const body = JSON.stringify({ right: "own" });
+      const response = await this.#fetch(this.url("tokens"), { method: "POST", headers, body });
+      if (!response.ok) throw await HttpError.from(response);
+      const { token, expires_in: seconds } = (await response.json()) as { token: string; expires_in: number };
+      this.#token = token;
+      this.#renewAfter(500 * seconds);
+    } catch (error) {
+      const isRefused = error instanceof HttpError && !(error instanceof BusyError) && error.status < 500;
+      if (!isRefused) this.#renewAfter(AGAIN_MS); // refused: the session has ended, or this is not its owner
+    }
+  }
+
   async #ask(method: string, route: string, signal?: AbortSignal, keepalive = false): Promise<unknown> {
-    const headers = bearer(this.description.token);
+    const headers = bearer(this.#token);
     const response = await this.#fetch(this.url(route), { method, headers, keepalive, ...(signal && { signal }) });
     if (!response.ok) throw await HttpError.from(response);
     return await response.json();

@@ -1,17 +1,21 @@
 /** What WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) share: an offer posted, candidates after it, and the end. */
 
 import { BusyError, HttpError, PeerError } from "./errors.js";
+import type { Place, Plan } from "./peer.js";
+import { tokenNow, type Token } from "./token.js";
 import { sleep } from "./waiting.js";
 
 export interface SignallingOptions {
-  /** Bearer token of the endpoint. */
-  token?: string;
+  /** Bearer token of the endpoint, or what gives the one that is good now. */
+  token?: Token;
   iceServers?: RTCIceServer[];
-  /** Ends the connecting. An open connection has `close`. */
+  /** Ends the connecting, and that anew after a loss. An open connection has `close`. */
   signal?: AbortSignal;
   fetch?: typeof fetch;
   /** Milliseconds for which an endpoint that is busy, or not live yet, is asked again. */
   patienceMs?: number;
+  /** Other connections that are tried, each after a longer pause, when one is lost for good. Left out: 6. */
+  reconnects?: number;
 }
 
 /** Candidates found by then are in the offer; later ones follow it. */
@@ -24,8 +28,16 @@ const RESTART_MS = 5_000;
 
 const FRAGMENT = "application/trickle-ice-sdpfrag";
 
+const RECONNECTS = 6; // with the pauses between them: about 20 s
+
+/** How a peer connects to an endpoint, again where it must. */
+export function planned(make: () => RTCPeerConnection, url: URL, options: SignallingOptions): Plan {
+  const agree: Plan["agree"] = (connection, signal) => Resource.post(connection, url, { ...options, signal });
+  return { make, agree, reconnects: options.reconnects ?? RECONNECTS };
+}
+
 /** One connection's place at its server. */
-export class Resource {
+export class Resource implements Place {
   #etag: string | null;
 
   private constructor(
@@ -176,7 +188,8 @@ async function postPatiently(url: URL, offer: string, options: SignallingOptions
 
 /** A request with the token. Throws `HttpError` where the answer is an error. */
 export async function send(url: URL | string, request: RequestInit, options: SignallingOptions): Promise<Response> {
-  const authorization = options.token === undefined ? {} : { Authorization: `Bearer ${options.token}` };
+  const { token } = options;
+  const authorization = token === undefined ? {} : { Authorization: `Bearer ${tokenNow(token)}` };
   const { signal, fetch: fetching = fetch } = options;
   const headers = { ...authorization, ...(request.headers as Record<string, string> | undefined) };
   const ends = signal !== undefined && request.method === "POST" ? { signal } : {};

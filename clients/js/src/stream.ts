@@ -8,6 +8,7 @@ import type * as m from "./messages.js";
 import { Sent } from "./sent.js";
 import { openSocket, type OpenSocket } from "./socket.js";
 import { SpeechWriter, type SayOptions, type Speech } from "./speech.js";
+import type { Token } from "./token.js";
 import { Queue } from "./queue.js";
 import { abortable, deferred, type Deferred } from "./waiting.js";
 
@@ -84,7 +85,7 @@ export class Stream implements AsyncIterable<m.StreamEvent> {
   #committed = 0; // utterances
   #heard: { until: number; event: m.PlaybackFinished } | undefined; // the newest that is over, and how it ended
 
-  private constructor(url: string, token: string, options: StreamOptions) {
+  private constructor(url: string, token: Token, options: StreamOptions) {
     this.closed = this.#over.promise;
     this.#speech = new SpeechWriter((data, speech) => this.#put(data, speech), this.#sent, options.aheadMs ?? AHEAD_MS);
     this.#line = new Line(url, token, options.socket ?? openSocket, {
@@ -96,7 +97,7 @@ export class Stream implements AsyncIterable<m.StreamEvent> {
   }
 
   /** Connects, and says what is in `options`. */
-  static async open(url: string, token: string, options: StreamOptions = {}): Promise<Stream> {
+  static async open(url: string, token: Token, options: StreamOptions = {}): Promise<Stream> {
     const { speech, output, controls, signal } = options;
     signal?.throwIfAborted();
     const stream = new Stream(url, token, options);

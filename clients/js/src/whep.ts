@@ -1,7 +1,7 @@
 /** Watching by WHEP: any endpoint of the draft, ours or another's. */
 
 import { Peer } from "./peer.js";
-import { Resource, type SignallingOptions } from "./signalling.js";
+import { planned, type SignallingOptions } from "./signalling.js";
 
 export interface WatchOptions extends SignallingOptions {
   /** Shows it: plays sound and picture. */
@@ -18,15 +18,13 @@ export interface WatchOptions extends SignallingOptions {
 export async function watch(url: string | URL, options: WatchOptions = {}): Promise<Peer> {
   const { element, audio = true, video = true, iceServers = [], signal } = options;
   signal?.throwIfAborted();
-  const peer = new Peer(new RTCPeerConnection({ iceServers }));
+  const make = () => {
+    const connection = new RTCPeerConnection({ iceServers });
+    if (audio) connection.addTransceiver("audio", { direction: "recvonly" });
+    if (video) connection.addTransceiver("video", { direction: "recvonly" });
+    return connection;
+  };
+  const peer = new Peer(planned(make, new URL(url), options), signal);
   if (element !== undefined) element.srcObject = peer.media;
-  if (audio) peer.connection.addTransceiver("audio", { direction: "recvonly" });
-  if (video) peer.connection.addTransceiver("video", { direction: "recvonly" });
-  try {
-    const resource = await Resource.post(peer.connection, new URL(url), options);
-    return await peer.connect(() => resource.end(), signal, () => resource.restart());
-  } catch (error) {
-    await peer.close();
-    throw error;
-  }
+  return await peer.connect();
 }

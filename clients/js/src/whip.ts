@@ -1,7 +1,7 @@
 /** Publishing by WHIP (RFC 9725): to any endpoint, ours or another's. */
 
 import { Peer } from "./peer.js";
-import { Resource, type SignallingOptions } from "./signalling.js";
+import { planned, type SignallingOptions } from "./signalling.js";
 
 export interface PublishOptions extends SignallingOptions {
   /** Bits a second of the video at most. Left out: the browser's own choice. */
@@ -14,16 +14,13 @@ export async function publish(url: string | URL, media: MediaStream, options: Pu
   signal?.throwIfAborted();
   const tracks = media.getTracks();
   if (tracks.length === 0) throw new TypeError("nothing to publish (need a camera or a microphone track)");
-  const peer = new Peer(new RTCPeerConnection({ iceServers }));
-  for (const track of tracks) {
-    const bitrate = track.kind === "video" && videoBitrate !== undefined ? { maxBitrate: videoBitrate } : {};
-    peer.connection.addTransceiver(track, { direction: "sendonly", streams: [media], sendEncodings: [bitrate] });
-  }
-  try {
-    const resource = await Resource.post(peer.connection, new URL(url), options);
-    return await peer.connect(() => resource.end(), signal, () => resource.restart());
-  } catch (error) {
-    await peer.close();
-    throw error;
-  }
+  const make = () => {
+    const connection = new RTCPeerConnection({ iceServers });
+    for (const track of tracks) {
+      const bitrate = track.kind === "video" && videoBitrate !== undefined ? { maxBitrate: videoBitrate } : {};
+      connection.addTransceiver(track, { direction: "sendonly", streams: [media], sendEncodings: [bitrate] });
+    }
+    return connection;
+  };
+  return await new Peer(planned(make, new URL(url), options), signal).connect();
 }

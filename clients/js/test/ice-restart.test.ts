@@ -5,6 +5,7 @@ import type { Way } from "../src/peer.js";
 import { restarted } from "../src/signalling.js";
 import { watch } from "../src/whep.js";
 import { publish } from "../src/whip.js";
+import { FakeConnection, FakeMedia } from "./fake-connection.js";
 
 const ANSWER = [
   "v=0",
@@ -50,49 +51,6 @@ const RENEWED = [
   "",
 ].join("\r\n");
 
-/** As much of a connection as offers, answers and restarts need. Its credentials carry the number of restarts. */
-class FakeConnection extends EventTarget {
-  static made: FakeConnection[] = [];
-  connectionState = "new";
-  iceConnectionState = "new";
-  iceGatheringState = "complete";
-  restarts = 0;
-  rollbacks = 0;
-  localDescription: { sdp: string } | null = null;
-  remoteDescription: { type: string; sdp: string } | null = null;
-  onicecandidate: ((event: { candidate: object | null }) => void) | null = null;
-  addTransceiver = vi.fn();
-  close = vi.fn();
-
-  constructor() {
-    super();
-    FakeConnection.made.push(this);
-  }
-
-  restartIce(): void {
-    this.restarts += 1;
-  }
-
-  setLocalDescription(description?: { type: string }): Promise<void> {
-    if (description?.type === "rollback") this.rollbacks += 1;
-    else this.localDescription = { sdp: `a=ice-ufrag:mine${this.restarts}\r\na=ice-pwd:${"p".repeat(22)}\r\n` };
-    const candidate = { candidate: "candidate:7 1 udp 1 192.0.2.1 6000 typ host", sdpMid: "0" };
-    if (description === undefined) this.onicecandidate?.({ candidate });
-    return Promise.resolve();
-  }
-
-  setRemoteDescription(description: { type: string; sdp: string }): Promise<void> {
-    this.remoteDescription = description;
-    if (this.connectionState !== "connected") this.become("connected");
-    return Promise.resolve();
-  }
-
-  become(state: string): void {
-    this.connectionState = this.iceConnectionState = state;
-    this.dispatchEvent(new Event("connectionstatechange"));
-  }
-}
-
 const made = () =>
   new Response(ANSWER, { status: 201, headers: { Location: "https://host.example/whep/1", ETag: '"1"' } });
 const renewed = () => new Response(THEIRS, { status: 200, headers: { ETag: '"2"' } });
@@ -100,10 +58,7 @@ const renewed = () => new Response(THEIRS, { status: 200, headers: { ETag: '"2"'
 beforeEach(() => {
   FakeConnection.made = [];
   vi.stubGlobal("RTCPeerConnection", FakeConnection);
-  vi.stubGlobal("MediaStream", class {
-    getTracks = () => [{ kind: "audio", stop: vi.fn() }];
-    addTrack = vi.fn();
-  });
+  vi.stubGlobal("MediaStream", FakeMedia);
   vi.useFakeTimers();
 });
 
@@ -115,7 +70,7 @@ afterEach(() => {
 /** A connection that is up, and what it then asks, which `answers` are given to in turn. */
 async function connected(...answers: (() => Response | Promise<Response>)[]) {
   const fetching = vi.fn<typeof fetch>(async () => await (answers.shift() ?? (() => new Response("{}")))());
-  const peer = await watch("https://host.example/whep", { token: "t", fetch: fetching });
+  const peer = await watch("https://host.example/whep", { token: "t", fetch: fetching, reconnects: 0 });
   const [connection] = FakeConnection.made as [FakeConnection];
   const ways: Way[] = [];
   peer.on("connection", (way) => ways.push(way));
@@ -233,7 +188,7 @@ test("what is closed while it restarts stays closed", async () => {
 test("a publisher restarts as well", async () => {
   const answers = [made(), renewed()];
   const fetching = vi.fn<typeof fetch>(() => Promise.resolve(answers.shift() ?? new Response("{}")));
-  const media = new MediaStream();
+  const media = new FakeMedia([{ kind: "audio" }]) as unknown as MediaStream;
   await publish("https://host.example/whip", media, { fetch: fetching });
   FakeConnection.made[0]?.become("failed");
   await vi.advanceTimersByTimeAsync(0);

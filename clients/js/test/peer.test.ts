@@ -1,8 +1,9 @@
 /** A WebRTC connection's figures and its ends, with a connection of the test's making. */
 
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { PeerError } from "../src/errors.js";
+import { PeerError, UnsupportedError } from "../src/errors.js";
 import { Peer } from "../src/peer.js";
+import { watch } from "../src/whep.js";
 import { publish } from "../src/whip.js";
 
 class FakeConnection extends EventTarget {
@@ -38,9 +39,11 @@ afterEach(() => {
 
 function made() {
   const connection = new FakeConnection();
-  const peer = new Peer(connection as unknown as RTCPeerConnection);
   const end = vi.fn(() => Promise.resolve());
-  return { connection, peer, end };
+  const make = () => connection as unknown as RTCPeerConnection;
+  const stop = new AbortController();
+  const peer = new Peer({ make, agree: () => Promise.resolve({ end }), reconnects: 0 }, stop.signal);
+  return { connection, peer, end, stop };
 }
 
 const video = (emitted: number, waited: number) => ({
@@ -72,7 +75,7 @@ test("without media there is nothing to say", async () => {
 
 test("it connects, and hangs up once", async () => {
   const { connection, peer, end } = made();
-  const connected = peer.connect(end);
+  const connected = peer.connect();
   connection.become("connected");
   expect(await connected).toBe(peer);
   await peer.close();
@@ -84,7 +87,7 @@ test("it connects, and hangs up once", async () => {
 
 test("a server that knows already is not told", async () => {
   const { connection, peer, end } = made();
-  const connected = peer.connect(end);
+  const connected = peer.connect();
   connection.become("connected");
   await connected;
   await peer.close(true);
@@ -93,7 +96,7 @@ test("a server that knows already is not told", async () => {
 
 test("where no way is found, connecting fails and the server is told", async () => {
   const { connection, peer, end } = made();
-  const connected = peer.connect(end);
+  const connected = peer.connect();
   connection.become("failed");
   await expect(connected).rejects.toBeInstanceOf(PeerError);
   expect(end).toHaveBeenCalledOnce();
@@ -102,7 +105,7 @@ test("where no way is found, connecting fails and the server is told", async () 
 
 test("a way that comes back soon is not lost; one that does not is", async () => {
   const { connection, peer, end } = made();
-  const connected = peer.connect(end);
+  const connected = peer.connect();
   connection.become("connected");
   await connected;
   connection.become("disconnected");
@@ -117,12 +120,27 @@ test("a way that comes back soon is not lost; one that does not is", async () =>
 });
 
 test("a signal hangs up what is not connected yet", async () => {
-  const { connection, peer, end } = made();
-  const stop = new AbortController();
-  const connected = peer.connect(end, stop.signal);
+  const { connection, peer, end, stop } = made();
+  const connected = peer.connect();
+  await Promise.resolve();
   stop.abort(new Error("enough"));
   await expect(connected).rejects.toThrow("enough");
   expect([end.mock.calls.length, connection.closed]).toEqual([1, true]);
+});
+
+test("a signal that comes when it is open does not hang up", async () => {
+  const { connection, peer, end, stop } = made();
+  const connected = peer.connect();
+  connection.become("connected");
+  await connected;
+  stop.abort();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect([end.mock.calls.length, connection.closed]).toEqual([0, false]);
+});
+
+test("a program without WebRTC is told so", async () => {
+  vi.stubGlobal("MediaStream", undefined);
+  await expect(watch("https://host.example/whep")).rejects.toBeInstanceOf(UnsupportedError);
 });
 
 test("nothing is published without tracks", async () => {

@@ -1,7 +1,7 @@
 """Speech in, a talking face out: a MyTalk streamer's client. ``connect`` for asyncio, ``connect_sync`` for scripts."""
 
 from mytalk_client.errors import ClientError, DeviceError, EndedError, LostError, RefusedError
-from mytalk_client.http import SessionInfo, create_session, end_session
+from mytalk_client.http import SessionInfo, create_session, end_session, session_state
 from mytalk_client.messages import (
     Audio,
     Error,
@@ -48,4 +48,5 @@ __all__ = [
     "connect_sync",
     "create_session",
     "end_session",
+    "session_state",
 ]

@@ -1,4 +1,4 @@
-"""``python -m mytalk_client say|mic``: the package from a shell."""
+"""``python -m mytalk_client say|dub|mic``: the package from a shell."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mytalk_client import microphone, speaking
+from mytalk_client import dubbing, microphone, speaking
 from mytalk_client.errors import ClientError
 
 
@@ -17,6 +17,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     say = commands.add_parser("say", help="a WAV file and a portrait to a film", description=speaking.__doc__)
     speaking.add_arguments(say)
     say.set_defaults(run=speaking.run)
+    dub = commands.add_parser("dub", help="a camera, and a WAV file as its voice", description=dubbing.__doc__)
+    dubbing.add_arguments(dub)
+    dub.set_defaults(run=dubbing.run)
     mic = commands.add_parser("mic", help="speak with your microphone", description=microphone.__doc__)
     microphone.add_arguments(mic)
     mic.set_defaults(run=microphone.run)

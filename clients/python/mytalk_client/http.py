@@ -7,7 +7,7 @@ import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mytalk_client.errors import ClientError, LostError, RefusedError
@@ -27,6 +27,14 @@ class SessionInfo:
     token: str
     urls: Mapping[str, str]
     disclosure: str = ""
+    view_token: str = ""
+    expires_in: int = 0  # seconds that ``token`` opens connections, from when it was given; 0: for ever
+
+    @property
+    def watch_url(self) -> str:
+        """The server's own page for viewers. Who has it sees and hears the session, and can do nothing else."""
+        base = self.urls["session"].removesuffix(f"/v1/sessions/{self.id}")
+        return f"{base}/watch.html#{self.id}/{self.view_token}"
 
 
 def create_session(
@@ -48,9 +56,22 @@ def create_session(
     answer = _request("POST", f"{url.rstrip('/')}/v1/sessions", api_key, body, content_type)
     try:
         urls = {name: url.rstrip("/") + path for name, path in answer["urls"].items()}
-        return SessionInfo(answer["id"], answer["token"], urls, answer.get("disclosure", ""))
+        texts = (answer.get("disclosure", ""), answer.get("view_token", ""))
+        return SessionInfo(answer["id"], answer["token"], urls, *texts, int(answer.get("expires_in", 0)))
     except (KeyError, TypeError, AttributeError) as error:
         raise ClientError(f"{url} does not answer as a MyTalk streamer does (without {error})") from error
+
+
+def session_state(info: SessionInfo) -> str:
+    """``new``, ``live``, ``draining`` or ``closed``. Raises ``RefusedError`` (404: it has ended) or ``LostError``."""
+    return str(_request("GET", info.urls["session"], info.token)["state"])
+
+
+def renewed(info: SessionInfo) -> SessionInfo:
+    """With another token of the same right. Raises ``RefusedError``, if its own has expired too, or ``LostError``."""
+    body = json.dumps({"right": "own"}).encode()
+    answer = _request("POST", info.urls["tokens"], info.token, body, "application/json")
+    return replace(info, token=str(answer["token"]), expires_in=int(answer["expires_in"]))
 
 
 def end_session(info: SessionInfo) -> None:

@@ -17,6 +17,8 @@ RESUME_SECONDS = 10.0
 """How long a server waits for a stream whose connection broke."""
 
 _ACK_SECONDS = 1.0
+_PING_SECONDS = 5.0
+_SILENCE_SECONDS = 7.0  # after a ping, without a word of the server: the line is taken for broken
 _PAUSES = (0.0, 0.1, 0.2, 0.4, 0.8)  # seconds between two tries; the last one again and again
 _TAKEN_OVER = 4000
 
@@ -75,12 +77,13 @@ class Link:
         self.opened = asyncio.Event()
         self.changed = asyncio.Event()  # an acknowledgement has come
         self._url = "ws" + url.removeprefix("http")
-        self._token = token
+        self.token = token  # of the next connection
         self._deliver = deliver
         self._room = room
         self._wake = asyncio.Event()
         self._urgent: deque[str] = deque()  # uncounted; a handful at most
         self._received = 0  # counted messages of the server
+        self._heard = 0  # messages of this process's connections, counted or not
         self._greeted = False
         self._socket: ClientConnection | None = None
 
@@ -122,11 +125,12 @@ class Link:
         return connect(
             self._url + (f"?resume={self._received}" if self._greeted else ""),
             subprotocols=[Subprotocol(SUBPROTOCOL)],
-            additional_headers={"Authorization": f"Bearer {self._token}"},
+            additional_headers={"Authorization": f"Bearer {self.token}"},
             compression=None,
             max_size=None,
             max_queue=4,
             close_timeout=2,
+            ping_interval=None,  # its pongs wait behind what the program does not read yet: _watch knows of that
         )
 
     async def _greet(self, socket: ClientConnection) -> None:
@@ -145,7 +149,8 @@ class Link:
 
     async def _carry(self, socket: ClientConnection) -> None:
         """Both ways until the connection closes: raises ``ConnectionClosed``."""
-        tasks = [asyncio.create_task(work) for work in (self._read(socket), self._write(socket), self._acknowledge())]
+        works = (self._read(socket), self._write(socket), self._acknowledge(), self._watch(socket))
+        tasks = [asyncio.create_task(work) for work in works]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -160,6 +165,7 @@ class Link:
             await self._room.wait()
             message, counted = _parsed(await socket.recv())
             self._received += counted
+            self._heard += 1
             if isinstance(message, Ack):
                 self.log.acknowledge(message.received, message.buffered_ms)
                 self.changed.set()
@@ -185,6 +191,18 @@ class Link:
                 told = self._received
                 self._urgent.append(text("ack", received=told))
                 self._wake.set()
+
+    async def _watch(self, socket: ClientConnection) -> None:
+        """Raises ``TimeoutError`` on a line that carries nothing any more and does not say so."""
+        while True:
+            await asyncio.sleep(_PING_SECONDS)
+            heard = self._heard
+            try:
+                async with asyncio.timeout(_SILENCE_SECONDS):
+                    await (await socket.ping())
+            except TimeoutError:
+                if self._room.is_set() and self._heard == heard:
+                    raise TimeoutError(f"nothing came for {_SILENCE_SECONDS:.0f} s") from None
 
 
 def _parsed(data: str | bytes) -> tuple[Message | None, bool]:

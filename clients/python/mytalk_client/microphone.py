@@ -6,9 +6,9 @@ import argparse
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
+from mytalk_client.arguments import add_face, add_server, face
 from mytalk_client.errors import DeviceError
 from mytalk_client.messages import Audio, Error, SessionEnded, SessionResumed, SpeechFormat
 from mytalk_client.session import Session, connect
@@ -50,7 +50,7 @@ def devices() -> Any:
     try:
         import sounddevice
     except ModuleNotFoundError as error:
-        raise DeviceError("sounddevice is missing (pip install 'mytalk-client[mic]')") from error
+        raise DeviceError("sounddevice is missing (pip install sounddevice)") from error
     except OSError as error:
         needed = "Debian: apt install libportaudio2; macOS: brew install portaudio"
         raise DeviceError(f"PortAudio is missing: {error} ({needed})") from error
@@ -103,19 +103,18 @@ async def _blocks(sounddevice: Any) -> AsyncIterator[bytes]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("--url", default="http://localhost:8080", help="of the server (default: %(default)s)")
-    parser.add_argument("--api-key", help="where the server wants one")
-    parser.add_argument("--portrait", type=Path, metavar="PICTURE", help="a face of your own (default: the server's)")
+    add_face(parser)
+    add_server(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Talks until Ctrl-C. Raises ``ClientError``."""
     sounddevice = devices()
-    portrait = args.portrait.read_bytes() if args.portrait is not None else None
+    given = face(args)
 
     async def session() -> None:
-        async with connect(args.url, args.api_key, speech=MICROPHONE, audio=True, portrait=portrait) as session:
-            print(f"{session.disclosure}\nSpeak; watch it at {session.info.urls['whep']} (Ctrl-C to stop)", flush=True)
+        async with connect(args.url, args.api_key, speech=MICROPHONE, audio=True, **given) as session:
+            print(f"{session.disclosure}\nSpeak; watch it at {session.info.watch_url} (Ctrl-C to stop)", flush=True)
             await talk(session, sounddevice)
 
     with suppress(KeyboardInterrupt):

@@ -16,8 +16,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
-from mytalk_client.errors import ClientError, EndedError
-from mytalk_client.http import Consent, SessionInfo, create_session, end_session
+from mytalk_client.errors import ClientError, EndedError, LostError, RefusedError
+from mytalk_client.http import Consent, SessionInfo, create_session, end_session, renewed
 from mytalk_client.link import Link
 from mytalk_client.messages import (
     Audio,
@@ -41,6 +41,7 @@ AHEAD_MS = 10_000
 INBOX_BYTES = 32 << 20
 """Sound and pictures that wait to be iterated. Full: the connection is not read; the server leaves pictures out."""
 
+_AGAIN_SECONDS = 5.0  # until a token is asked for again, where the server was not reached
 _PIECE_MS = 100  # of PCM in one message
 _EVENT_BYTES = 256  # what an event is counted as
 
@@ -63,6 +64,7 @@ class Session:
         self._room.set()
         self._link = Link(info.urls["stream"], info.token, self._deliver, self._room)
         self._running: asyncio.Task[None] | None = None
+        self._renewing: asyncio.Task[None] | None = None
 
     # --- speaking
 
@@ -149,7 +151,7 @@ class Session:
 
     # --- lifetime
 
-    async def open(self, audio: bool, video: VideoEncoding) -> None:
+    async def open(self, audio: bool, video: VideoEncoding, token_is_new: bool) -> None:
         """Connects. Raises ``RefusedError`` or ``LostError``."""
         output = {"audio": "pcm16" if audio else "none", "video": video}
         given = {"encoding": self.format.encoding, "rate": self.format.rate, "channels": self.format.channels}
@@ -163,15 +165,34 @@ class Session:
             opened.cancel()
         if not self._link.opened.is_set():
             self._raise_failure()
+        if self.info.expires_in and "tokens" in self.info.urls:
+            self._renewing = asyncio.create_task(self._renew(token_is_new), name="mytalk token")
 
     async def close(self) -> None:
         """Says goodbye. A session that has nothing else ends with it."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.gather(self._renewing, return_exceptions=True)
         if self._running is not None:
             try:
                 await self._link.close()
             finally:
                 self._running.cancel()
                 await asyncio.gather(self._running, return_exceptions=True)
+
+    async def _renew(self, token_is_new: bool) -> None:
+        """Has a token that is good whenever the connection must be made again."""
+        wait = self.info.expires_in / 2 if token_is_new else 0.0
+        while True:
+            await asyncio.sleep(wait)
+            try:
+                self.info = await asyncio.to_thread(renewed, self.info)
+            except (LostError, RefusedError) as error:
+                if isinstance(error, RefusedError) and error.status not in (429, 503):
+                    return  # the session has ended, or this is not its owner
+                wait = min(self.info.expires_in / 8, _AGAIN_SECONDS)
+            else:
+                self._link.token, wait = self.info.token, self.info.expires_in / 2
 
     def _send_speech(self, payload: bytes, samples: int) -> None:
         self._check_open()
@@ -247,12 +268,12 @@ async def connect(
         info = await _created(url, api_key, asked)
     session = Session(info, speech or SpeechFormat(24_000))
     try:
-        await session.open(audio, video)
+        await session.open(audio, video, token_is_new=made)
         yield session
     finally:
         await session.close()
         if made and not session._link.opened.is_set():
-            await asyncio.to_thread(_end_quietly, info)
+            await asyncio.to_thread(_end_quietly, session.info)
 
 
 async def _created(url: str, api_key: str | None, asked: dict[str, object]) -> SessionInfo:

@@ -8,6 +8,7 @@ import sys
 import wave
 from pathlib import Path
 
+from mytalk_client.arguments import add_face, add_server, face
 from mytalk_client.errors import ClientError
 from mytalk_client.messages import Error, PlaybackFinished, SpeechFormat, Video
 from mytalk_client.session import Session, connect
@@ -62,23 +63,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("speech", type=Path, metavar="SPEECH.wav")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.mp4")
-    parser.add_argument("--portrait", type=Path, metavar="PICTURE", help="a face of your own (default: the server's)")
-    parser.add_argument("--consent", nargs=3, metavar=("WHO", "WHEN", "PURPOSE"), help="of the person on it")
-    parser.add_argument("--url", default="http://localhost:8080", help="of the server (default: %(default)s)")
-    parser.add_argument("--api-key", help="where the server wants one")
+    add_face(parser)
+    add_server(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Raises ``ClientError``."""
     speech, pcm = read_wav(args.speech)
-    consent = dict(zip(("who", "when", "purpose"), args.consent, strict=True)) if args.consent else None
-    try:
-        portrait = args.portrait.read_bytes() if args.portrait is not None else None
-    except OSError as error:
-        raise ClientError(f"{args.portrait}: {error.strerror}") from error
+    given = face(args)
 
     async def work() -> int:
-        asked = connect(args.url, args.api_key, speech=speech, video="fmp4", portrait=portrait, consent=consent)
+        asked = connect(args.url, args.api_key, speech=speech, video="fmp4", **given)
         async with asked as session:
             print(session.disclosure, file=sys.stderr)
             return await film(session, pcm, args.output)

@@ -17,7 +17,8 @@ def fixture(name: str) -> list[dict[str, Any]]:
 
 
 class Line:
-    """A TCP proxy. ``cut`` breaks all connections; while ``down`` new ones break at once."""
+    """A TCP proxy. ``cut`` breaks all connections; while ``down`` new ones break at once. After ``hush`` those
+    of before carry nothing and do not break, as where a NAT has forgotten them."""
 
     def __init__(self, port: int) -> None:
         self.down = False
@@ -26,6 +27,8 @@ class Line:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._hushed: set[asyncio.StreamReader] = set()
+        self._readers: set[asyncio.StreamReader] = set()
 
     async def open(self) -> str:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -34,6 +37,9 @@ class Line:
     def cut(self) -> None:
         for writer in self._writers:
             writer.transport.abort()
+
+    def hush(self) -> None:
+        self._hushed |= self._readers
 
     async def close(self) -> None:
         assert self._server is not None
@@ -57,8 +63,11 @@ class Line:
         self._writers -= {writer, far_writer}
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._readers.add(reader)
         with suppress(OSError):
             while data := await reader.read(65536):
+                if reader in self._hushed:
+                    continue
                 writer.write(data)
                 await writer.drain()
         writer.close()

@@ -116,6 +116,26 @@ async def test_cuts_of_the_line_lose_no_speech_and_no_sound(url: str, line: Line
     assert pictures == sorted(set(pictures))
 
 
+async def test_a_line_that_falls_silent_is_taken_for_broken_and_loses_no_speech(
+    url: str, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mytalk_client.link._PING_SECONDS", 0.2)
+    monkeypatch.setattr("mytalk_client.link._SILENCE_SECONDS", 1.0)
+    speech = babble(3, seed=6)
+    async with connect(url, speech=PCM48, audio=True) as session:
+        await session.say(speech.tobytes())
+        events: list[Event] = []
+        async for event in session:
+            events.append(event)
+            if isinstance(event, PlaybackStarted):
+                break
+        line.hush()
+        events += await until_heard(session)
+        events += [await anext(session) for _ in range(30)]
+    assert any(isinstance(event, SessionResumed) for event in events)
+    assert found_in(speech, heard(events)) >= 0
+
+
 async def test_a_line_that_stays_down_is_an_error_in_the_end(
     url: str, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,65 @@
+/** WebRTC of the tests' making. */
+
+import { vi } from "vitest";
+
+/** As much of tracks and streams as they are asked for. */
+export class FakeMedia {
+  constructor(private tracks: { kind: string; stop?: () => void }[] = []) {
+    for (const track of tracks) track.stop ??= vi.fn();
+  }
+
+  getTracks = () => [...this.tracks];
+  addTrack = (track: { kind: string; stop?: () => void }) => void this.tracks.push(track);
+  removeTrack = (track: { kind: string }) => {
+    this.tracks = this.tracks.filter((one) => one !== track);
+  };
+}
+
+/** As much of a connection as offers, answers and restarts need. Its credentials carry the number of restarts. */
+export class FakeConnection extends EventTarget {
+  static made: FakeConnection[] = [];
+  /** Whether those that are made next find no way. */
+  static areBlocked = false;
+  connectionState = "new";
+  iceConnectionState = "new";
+  iceGatheringState = "complete";
+  restarts = 0;
+  rollbacks = 0;
+  localDescription: { sdp: string } | null = null;
+  remoteDescription: { type: string; sdp: string } | null = null;
+  onicecandidate: ((event: { candidate: object | null }) => void) | null = null;
+  addTransceiver = vi.fn();
+  close = vi.fn();
+
+  constructor() {
+    super();
+    FakeConnection.made.push(this);
+  }
+
+  restartIce(): void {
+    this.restarts += 1;
+  }
+
+  setLocalDescription(description?: { type: string }): Promise<void> {
+    if (description?.type === "rollback") this.rollbacks += 1;
+    else this.localDescription = { sdp: `a=ice-ufrag:mine${this.restarts}\r\na=ice-pwd:${"p".repeat(22)}\r\n` };
+    const candidate = { candidate: "candidate:7 1 udp 1 192.0.2.1 6000 typ host", sdpMid: "0" };
+    if (description === undefined) this.onicecandidate?.({ candidate });
+    return Promise.resolve();
+  }
+
+  setRemoteDescription(description: { type: string; sdp: string }): Promise<void> {
+    this.remoteDescription = description;
+    const track = { kind: "video", of: this, stop: vi.fn() };
+    if (this.connectionState === "new") this.dispatchEvent(Object.assign(new Event("track"), { track }));
+    this.become(FakeConnection.areBlocked ? "failed" : "connected");
+    return Promise.resolve();
+  }
+
+  become(state: string): void {
+    if (this.connectionState === state) return;
+    this.connectionState = this.iceConnectionState = state;
+    this.dispatchEvent(new Event("connectionstatechange"));
+  }
+}
+

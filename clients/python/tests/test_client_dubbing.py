@@ -1,0 +1,70 @@
+"""The scene of live dubbing from a shell: ``python -m mytalk_client dub``."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import wave
+from pathlib import Path
+
+import aiohttp
+import numpy as np
+import pytest
+from fakes import Client, FakeModels, babble, eventually
+from mytalk_client.__main__ import main
+from streams import Obs
+
+from streamer.server import Running
+
+
+@pytest.fixture
+def wav(tmp_path: Path) -> Path:
+    path = tmp_path / "german.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(48_000)
+        file.writeframes(babble(1.5, seed=5).tobytes())
+    return path
+
+
+async def test_it_says_where_to_publish_and_watch_and_speaks_when_the_camera_is_there(
+    url: str, server: Running, models: FakeModels, wav: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = ""
+
+    def says(words: str) -> bool:
+        nonlocal told
+        told += capsys.readouterr().out
+        return words in told
+
+    dubbing = asyncio.create_task(asyncio.to_thread(main, ["dub", str(wav), "--url", url]))
+    await eventually(lambda: says("Viewers:"), 20)
+    [session] = server.sessions.all()
+    whip = re.search(r"Server +(\S+)", told)
+    token = re.search(r"Bearer Token +(\S+)", told)
+    link = re.search(r"Viewers: (\S+)/watch\.html#(\S+)/(\S+)", told)
+    assert whip is not None
+    assert token is not None
+    assert link is not None
+    assert link[1] == url
+    assert link[2] == session.id
+    assert not says("The camera is here")
+    async with aiohttp.ClientSession() as http:
+        obs, client = Obs(), Client(http, server.url)
+        await obs.start(client, whip[1], token[1])
+        await eventually(lambda: says("The camera is here: speaking (1.5 s)."), 30)
+        await eventually(lambda: says("Said."), 60)
+        assert np.abs(np.concatenate(models.streams[0].speech)).max() > 0.1
+        await obs.stop(client, token[1])
+    await session.end("the test is over")
+    assert await asyncio.wait_for(dubbing, 30) == 0
+
+
+async def test_a_session_that_cannot_be_recorded_is_refused_in_one_line(
+    url: str, wav: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await asyncio.to_thread(main, ["dub", str(wav), "--url", url, "--record"]) == 1
+    told = capsys.readouterr().err
+    assert "--recordings" in told
+    assert told.count("\n") == 1
