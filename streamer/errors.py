@@ -163,6 +163,7 @@ class QuotaError(RequestError):
 class BusyError(EngineError):
     """No room for another session or viewer, or the models are not loaded yet."""
 
+    close_code = 1013
     code = "busy"
 
     def __init__(self, message: str, retry_after: int) -> None:

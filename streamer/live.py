@@ -138,6 +138,21 @@ class Live:
         if self._ingest.began.is_set():
             self._place.adjust(options)
 
+    def rest(self) -> None:
+        """Nobody is there: nothing is rendered, and the place at the engine is free for others. Media time goes on."""
+        if self._ingest.began.is_set():
+            self._place.rest()
+
+    def wake(self) -> None:
+        """Somebody is there again."""
+        if self._ingest.began.is_set():
+            self._place.wake()
+
+    @property
+    def resting(self) -> bool:
+        """Whether it rests."""
+        return self._ingest.began.is_set() and self._place.resting
+
     @property
     def rung(self) -> Rung:
         """What it has given up under overload."""
@@ -183,6 +198,7 @@ class Live:
         sounds, pictures = self._pacer.waiting
         return {
             "rung": self.rung.name.lower(),
+            "resting": self.resting,
             "lag_ms": self._place.lag * SAMPLE_NS // MILLISECOND_NS,
             "delay_ms": self._pacer.delay * SAMPLE_NS // MILLISECOND_NS,
             "sounds_waiting": sounds,

@@ -34,6 +34,8 @@ def _of_sessions(sessions: Sessions) -> Iterator[str]:
     yield from _metric(
         "mytalk_sessions", "gauge", "Sessions by state", _labelled("state", {s: states[s] for s in STATES})
     )
+    resting = [("", sum(session.resting for session in now))]
+    yield from _metric("mytalk_sessions_resting", "gauge", "Live sessions that nobody is there for", resting)
     ended = _labelled("reason", sessions.ended)
     yield from _metric("mytalk_sessions_ended_total", "counter", "Sessions that ended, by reason", ended)
     given_up = _labelled("rung", {rung.name.lower(): rungs[rung] for rung in Rung})

@@ -1,4 +1,5 @@
-"""A session's place at the engine: taken, given up under overload or lost with the engine, and taken again."""
+"""A session's place at the engine: taken, given up under overload, where nobody is there, or lost with the engine, and
+taken again."""
 
 from __future__ import annotations
 
@@ -34,6 +35,7 @@ class Place:
         self, options: SessionOptions, engine: Engine, clock: Clock, events: Events, pacer: Pacer, name: str = ""
     ) -> None:
         self.failure: MyTalkError | None = None  # why pictures leave untouched
+        self.resting = False  # nobody sees the pictures: it has no seat
         self._options = options
         self._engine = engine
         self._clock = clock
@@ -47,8 +49,7 @@ class Place:
         self._said = 0  # media time up to which chunks have been said
         self._downsample = Downsampler()
         self._steps = options.steps or engine.steps  # of sampling, while nothing is given up
-        rungs = [rung for rung in Rung if self._steps > 1 or rung is not Rung.FEWER_STEPS]
-        self._ladder = Ladder(rungs, clock.now())
+        self._ladder = self._new_ladder()
         if engine.state == "ready":
             self._take()
         else:
@@ -123,7 +124,9 @@ class Place:
 
     def watch(self, now: int) -> None:
         """Gives up what an overloaded engine cannot do, and takes it back. Sound does not pass this way."""
-        if self.failure is not None or self._lost.is_set() or not self._ladder.observe(self.lag, now):
+        if self.resting or self.failure is not None or self._lost.is_set():
+            return
+        if not self._ladder.observe(self.lag, now):
             return
         rung = self._ladder.rung
         self._events.add("session.updated", rung=rung.name.lower())
@@ -141,9 +144,32 @@ class Place:
             await self._lost.wait()
             await self._engine.ready.wait()
             self._lost.clear()
-            self._take()
             self.failure = None
+            if not self.resting:
+                self._take()
+                self._events.add("session.updated", pictures="dubbed")
+
+    def rest(self) -> None:
+        """Gives the seat back for as long as nobody sees the pictures."""
+        if not self.resting:
+            self.resting = True
+            self._leave()
+            self._ladder = self._new_ladder()
+            self._events.add("session.updated", pictures="untouched")
+
+    def wake(self) -> None:
+        """Takes a seat again. A stream that failed has none to take."""
+        if not self.resting:
+            return
+        self.resting = False
+        if self.failure is not None or self._lost.is_set():
+            return
+        self._ladder = self._new_ladder()
+        if self._engine.state == "ready":
+            self._take()
             self._events.add("session.updated", pictures="dubbed")
+        else:
+            self._lost.set()
 
     def close(self) -> None:
         """Gives the seat back."""
@@ -165,6 +191,10 @@ class Place:
             self._seat.close()
             self._past.update(self._seat.counts)
             self._seat = None
+
+    def _new_ladder(self) -> Ladder:
+        rungs = [rung for rung in Rung if self._steps > 1 or rung is not Rung.FEWER_STEPS]
+        return Ladder(rungs, self._clock.now())
 
     def _steps_of(self, rung: Rung) -> int:
         return max(1, self._steps // 4) if rung >= Rung.FEWER_STEPS else self._steps

@@ -6,19 +6,21 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
 from mytalk.errors import MyTalkError
 from mytalk.media.face_source import FaceSource
 from streamer import controls
+from streamer.attendance import IDLE_WAIT, Attendance
 from streamer.broadcast import Broadcast
 from streamer.clock import MILLISECOND_NS, SECOND_NS, Clock
 from streamer.connections import Connections
 from streamer.engine import Engine
 from streamer.errors import ConflictError, NotLiveError, UnknownSessionError
 from streamer.events import Event, Events
+from streamer.fault_watch import FaultWatch
 from streamer.film import Film, film_targets
 from streamer.histogram import Histogram, skew_histogram
 from streamer.ladder import Rung
@@ -40,15 +42,8 @@ log = logging.getLogger(__name__)
 
 State = Literal["new", "live", "draining", "closed"]
 
-IDLE_WAIT = 120 * SECOND_NS
-"""A session that nobody publishes to, or that stores all its media and nobody watches, ends after so long. A person
-pastes a URL into a streaming program meanwhile, or that program comes back after a failure of its network."""
-
 RETRY_LIVE = 2
 """Seconds after which a viewer who came before the first publisher may ask again."""
-
-MOST_FAULTS = 50
-"""Frames in a row that cannot be encoded, after which the session ends: its viewer sees or hears nothing."""
 
 FAILED = "a part of the session failed"
 
@@ -56,7 +51,10 @@ _WATCH = SECOND_NS // 2
 
 
 class Session:
-    """Made by :class:`streamer.sessions.Sessions`, which also runs it."""
+    """Made by :class:`streamer.sessions.Sessions`, which also runs it.
+
+    ``admit`` raises ``BusyError`` where the engine has no time for one more: so does what wakes a session that rests.
+    """
 
     def __init__(
         self,
@@ -68,6 +66,7 @@ class Session:
         recordings: Path | None = None,
         key_id: str | None = None,
         idle_wait: int = IDLE_WAIT,
+        admit: Callable[[], None] = lambda: None,
     ) -> None:
         self.id = secrets.token_urlsafe(16)
         self.key_id = key_id  # of the API key that it was made with
@@ -88,9 +87,9 @@ class Session:
         self._face = face  # None: the peer's camera
         self._stored_speech = speech  # None: the peer's microphone
         self._is_call = False
-        self._faults = 0  # of encoders, told so far
-        self.idle_wait = idle_wait
-        self._idle_since = clock.now()  # nobody has published or, where nobody need, watched since
+        self._faults = FaultWatch(self.events, self.broadcast.faults)
+        self.attendance = Attendance(clock.now(), idle_wait)
+        self._admit = admit
         self._live: Live | None = None
         self._attached = asyncio.Event()
         self._ended = asyncio.Event()
@@ -101,12 +100,12 @@ class Session:
 
     def claim(self) -> None:
         """Reserves the session for one who publishes. Raises ``ConflictError`` while another does."""
-        self._check_open()
+        self._wake()
         self.connections.claim()
 
     async def take_over(self) -> None:
         """The same, and from a publisher that is heard no more: it may be the same one, whose network was away."""
-        self._check_open()
+        self._wake()
         await self.connections.take_over(self._clock, replaceable=not self._is_call)
         self._check_open()
 
@@ -138,6 +137,8 @@ class Session:
         if self.state != "live":
             raise NotLiveError(f"the session is {self.state}: nobody publishes to it (ask again)", RETRY_LIVE)
         self.connections.check_room()
+        if self._needs_nobody:
+            self._wake()
 
     def watch(self, viewer: Viewer) -> None:
         """Takes an answered viewer. ``UnknownSessionError``: the session ended meanwhile."""
@@ -159,7 +160,7 @@ class Session:
 
     def open_stream(self, resume: str | None) -> Stream:
         """A stream for a client, or the one to be resumed. Raises ``ConflictError`` or ``ProtocolError``."""
-        self._check_open()
+        self._wake()
         if resume is not None:
             return self.streaming.resume(resume)
         stream = self.streaming.open()
@@ -169,7 +170,7 @@ class Session:
     def without_stream(self) -> None:
         """The stream has gone for good: so has the session, if it had nothing else."""
         if self._needs_nobody and not self.connections.claimed and not self.connections.viewers:
-            self._end("its client left")
+            self.stop("its client left")
 
     @property
     def controls(self) -> dict[str, Scalar]:
@@ -177,15 +178,11 @@ class Session:
         return controls.values(self.options, self._engine.steps)
 
     def control(self, changes: Mapping[str, Scalar]) -> None:
-        """Changes controls. Raises ``ProtocolError`` and changes none where one of them cannot be."""
+        """Raises ``ProtocolError`` and changes none where one of them cannot be."""
         self.options = controls.changed(self.options, changes)
         if self._live is not None:
             self._live.adjust(self.options)
         self.events.add("session.updated", controls=self.controls)
-
-    def stop(self, reason: str) -> None:
-        """Ends the session, soon."""
-        self._end(reason)
 
     def say(self, samples: Stereo, at: int | None = None) -> None:
         """Dubbed speech, see :meth:`streamer.live.Live.say`. Raises ``ConflictError`` where the session is not live."""
@@ -195,13 +192,18 @@ class Session:
 
     async def end(self, reason: str) -> None:
         """Ends the session and returns when everything of it is freed."""
-        self._end(reason)
+        self.stop(reason)
         await self._closed.wait()
 
     @property
     def failure(self) -> MyTalkError | None:
         """Why its pictures leave untouched."""
         return self._live.failure if self._live is not None else None
+
+    @property
+    def resting(self) -> bool:
+        """Whether nobody is there, and so nothing is rendered."""
+        return self._live is not None and self._live.resting
 
     @property
     def rung(self) -> Rung:
@@ -253,7 +255,8 @@ class Session:
 
     # --- lifetime
 
-    def _end(self, reason: str) -> None:
+    def stop(self, reason: str) -> None:
+        """Ends the session, soon."""
         if not self._ended.is_set():
             self.reason = reason
             self.state = "draining"
@@ -275,6 +278,14 @@ class Session:
     def _check_open(self) -> None:
         if self._ended.is_set():
             raise UnknownSessionError("the session has ended (make another)")
+
+    def _wake(self) -> None:
+        """Somebody comes."""
+        self._check_open()
+        self.attendance.look(self._clock.now(), used=True)
+        if self._live is not None and self._live.resting:
+            self._admit()
+            self._live.wake()
 
     @property
     def _needs_nobody(self) -> bool:
@@ -310,38 +321,31 @@ class Session:
 
     async def _end_with(self, peer: Connection) -> None:
         await peer.gone.wait()
-        self._end("the peer left")
+        self.stop("the peer left")
 
     async def _watch(self) -> None:
         """Lets go of connections that are gone, whether or not they said goodbye, and ends a session without any."""
         while True:
             await self._clock.sleep_until(self._clock.now() + _WATCH)
             now = self._clock.now()
-            self._count_faults()
+            publisher = self.connections.publisher
+            if self._faults.look(*(publisher.encoder_faults if publisher is not None else (0, 0))):
+                self.stop("its frames cannot be encoded")
             for connection in self.connections.all():
                 reason = await self.connections.lost(connection, now)
                 if reason is None:
                     continue
                 if self._is_call and connection is self.connections.publisher:
-                    self._end(reason)
+                    self.stop(reason)
                 else:
                     await self.drop(connection)
-            self._end_where_idle(now)
+            self._look_for_people(now)
 
-    def _end_where_idle(self, now: int) -> None:
+    def _look_for_people(self, now: int) -> None:
+        """Nothing is rendered for nobody, and who stays away is not waited for."""
         used = self.connections.claimed or self.streaming.stream is not None
-        if used or (self._needs_nobody and self.connections.viewers):
-            self._idle_since = now
-        elif now - self._idle_since > self.idle_wait:
-            self._end("no offer came" if self._live is None else "nobody published or watched any longer")
-
-    def _count_faults(self) -> None:
-        """Frames that could not be encoded: told as they come, and the end of a session that has nothing else."""
-        publisher = self.connections.publisher
-        calls, calls_in_a_row = publisher.encoder_faults if publisher is not None else (0, 0)
-        count = calls + self.broadcast.faults.count
-        if count > self._faults:
-            self.events.add("error", code="encoder", message="frames could not be encoded", count=count)
-            self._faults = count
-        if max(calls_in_a_row, self.broadcast.faults.in_a_row) >= MOST_FAULTS:
-            self._end("its frames cannot be encoded")
+        self.attendance.look(now, used=used or (self._needs_nobody and bool(self.connections.viewers)))
+        if self.attendance.over:
+            self.stop("no offer came" if self._live is None else "nobody published or watched any longer")
+        elif self.attendance.resting and self._live is not None:
+            self._live.rest()

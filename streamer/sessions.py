@@ -25,6 +25,8 @@ from streamer.stream_place import STOPPING
 
 log = logging.getLogger(__name__)
 
+GAVE_WAY = "nobody was there, and another session wanted its place"
+
 QUEUES = ("encoder", "paced_sounds", "paced_pictures", "untracked", "tracked", "speech")
 """Where items of a session may wait."""
 
@@ -83,9 +85,9 @@ class Sessions:
         if face is None and options.source == "portrait":
             face = await self._read_portrait()
         speech = await self._read_speech() if options.speech == "demo" else None
-        self._admit()
-        idle = self._config.idle_seconds * SECOND_NS
-        session = Session(options, self._engine, self.clock, face, speech, self._config.recordings, key_id, idle)
+        await self._make_room()
+        idle, films = self._config.idle_seconds * SECOND_NS, self._config.recordings
+        session = Session(options, self._engine, self.clock, face, speech, films, key_id, idle, self._check_engine)
         session.consent = consent
         with logs.of_session(session.id):
             data = {"source": options.source, "speech": options.speech, "key": key_id}
@@ -155,15 +157,30 @@ class Sessions:
         return sum((session.events.counts for session in self.all()), self._past_events.copy())
 
     def _admit(self) -> None:
+        """Raises ``BusyError`` where another session has no place. One that rests gives way."""
         if self.draining:
             raise BusyError("the server is stopping (ask another)", RETRY_FULL)
+        self._check_engine()
+        if sum(not session.resting for session in self.all()) >= self._config.max_sessions:
+            taken = f"all {self._config.max_sessions} sessions are taken"
+            raise BusyError(f"{taken} (wait for one to end, or start with a larger --max-sessions)", RETRY_FULL)
+
+    async def _make_room(self) -> None:
+        """The same, and ends sessions that rest, longest first, where there would be too many."""
+        self._admit()
+        while len(self._sessions) >= self._config.max_sessions:
+            resting = [one for one in self._sessions.values() if one[0].resting]
+            session, task = max(resting, key=lambda one: one[0].attendance.alone_for)
+            await session.end(GAVE_WAY)
+            await asyncio.wait([task])
+            self._admit()
+
+    def _check_engine(self) -> None:
+        """Raises ``BusyError`` where the engine has no time for one more."""
         if self._engine.state == "loading":
             raise BusyError("the models are being loaded (ask again in a moment)", RETRY_LOADING)
         if self._engine.condition != "ready":
             raise BusyError(f"the engine is {self._engine.condition} (restart the server)", RETRY_FULL)
-        if len(self._sessions) >= self._config.max_sessions:
-            taken = f"all {self._config.max_sessions} sessions are taken"
-            raise BusyError(f"{taken} (wait for one to end, or start with a larger --max-sessions)", RETRY_FULL)
         if any(session.rung > Rung.FULL for session in self.all()):
             raise BusyError("the engine is overloaded by the sessions it has (wait for one to end)", RETRY_FULL)
         reason = refusal(self._engine.load, self._engine.seats)

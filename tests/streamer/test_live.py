@@ -323,7 +323,7 @@ async def freed_soon(server: Running) -> bool:
 
 async def test_a_session_without_an_offer_does_not_stay(client: Client, server: Running) -> None:
     session = await client.create()
-    next(iter(server.sessions.all())).idle_wait = 10**9
+    next(iter(server.sessions.all())).attendance.idle_wait = 10**9
     await asyncio.wait_for(end_of(server, session), 4)
     assert server.sessions.ended == {"no offer came": 1}
 

@@ -9,12 +9,13 @@ from typing import Any, cast
 import pytest
 from fakes import FakeModels
 
+from streamer.attendance import IDLE_WAIT
 from streamer.clock import SECOND_NS, FakeClock, SystemClock
 from streamer.engine import Engine
 from streamer.errors import ConflictError, UnknownSessionError
 from streamer.options import SessionOptions
 from streamer.pulse import CONNECT_WAIT, SILENCE
-from streamer.session import IDLE_WAIT, Session
+from streamer.session import Session
 from streamer.webrtc import Peer
 
 

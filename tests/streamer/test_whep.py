@@ -179,7 +179,7 @@ async def test_a_session_of_stored_media_begins_with_its_first_viewer_and_ends_w
     viewer = await watch(client, session)
     await viewer.until(pictures=10, sounds=50)
     await loud(viewer)
-    only(server).idle_wait = 10**9
+    only(server).attendance.idle_wait = 10**9
     await asyncio.sleep(1.5)
     assert only(server).state == "live"
     await viewer.close()

@@ -110,7 +110,7 @@ async def test_a_session_that_nobody_publishes_to_any_longer_ends(client: Client
     async with published(client) as (session, obs):
         viewer = await watch(client, session)
         await viewer.until(pictures=2)
-        server.sessions.all()[0].idle_wait = 10**9
+        server.sessions.all()[0].attendance.idle_wait = 10**9
         await obs.stop(client, session["token"])
         await eventually(lambda: not server.sessions.all(), seconds=20)
         assert server.sessions.ended == {"nobody published or watched any longer": 1}
