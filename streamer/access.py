@@ -90,6 +90,12 @@ class Access:
             raise ForbiddenError(f"the token does not give the right to {right} (need one that does)")
         return session
 
+    def giver(self, request: web.Request, right: Right) -> Session:
+        """The session of which the caller may have a token of ``right``. A token gives another like itself: who holds
+        one has it for as long as the session lives, and never more than it. A key: of its own sessions. Raises as
+        ``session`` does."""
+        return self.session(request, "own" if looks_like_key(_bearer(request)) else right)
+
     def listed(self, request: web.Request) -> list[Session]:
         """The sessions that a key owns; an ``admin``'s: all. Raises ``NotAuthorizedError`` or ``ForbiddenError``."""
         key = self._needed(request, "publish")

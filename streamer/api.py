@@ -21,7 +21,7 @@ from streamer.offer import Offer, read_offer
 from streamer.options import SessionOptions
 from streamer.session import Session
 from streamer.sessions import Sessions
-from streamer.signalling import SDP, cors, redirected, text_of
+from streamer.signalling import SDP, cors, preflight, redirected, text_of
 from streamer.stream import DISCLOSURE
 from streamer.tokens import INCLUDED
 from streamer.upload import read_upload
@@ -57,6 +57,7 @@ class Api:
         app.router.add_post("/v1/sessions/{id}/webrtc", self._connect)
         app.router.add_post("/v1/sessions/{id}/clear", self._clear)
         app.router.add_post("/v1/sessions/{id}/tokens", self._tokens)
+        app.router.add_route("OPTIONS", "/v1/sessions/{id}/tokens", preflight)
         app.router.add_get("/v1/sessions/{id}/stream", StreamRoute(self._access, self._sessions.clock).serve)
         for protocol in (Whip, Whep):
             protocol(self._sessions, self._access, self._config).add_routes(app.router)
@@ -100,12 +101,12 @@ class Api:
         return web.json_response(body, status=201, headers={"Location": base, "Cache-Control": "no-store"})
 
     async def _tokens(self, request: web.Request) -> web.Response:
-        """A fresh token, for who has the right to give it: its own before it expires, or to publish, or to view."""
-        session = self._access.session(request, "own")
+        """A fresh token: for its owner to give away, and for everybody the same as the one he comes with."""
         body = await _json(request)
         right = body.get("right", "own") if isinstance(body, dict) else None
         if not isinstance(right, str) or right not in INCLUDED or set(body) - {"right"}:
             raise RequestError('the body asks for no right (need {"right": "own", "publish" or "view"})')
+        session = self._access.giver(request, right)
         answer = {"token": self._access.token(session, right), "right": right, "expires_in": self._config.token_seconds}
         return web.json_response(answer, status=201, headers={"Cache-Control": "no-store"})
 

@@ -34,7 +34,7 @@ _CORS = {
     "Access-Control-Expose-Headers": "Location, Link, ETag, Retry-After, Accept-Post, Accept-Patch",
 }
 _PREFLIGHT = {"Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match", "Access-Control-Max-Age": "600"}
-_PATHS = re.compile(r"/v1/sessions/[^/]+/(?:whip|whep)(?:/[^/]+)?")
+_PATHS = re.compile(r"/v1/sessions/[^/]+/(?:tokens|(?:whip|whep)(?:/[^/]+)?)")
 
 
 class Signalling(ABC):
@@ -158,6 +158,11 @@ async def cors(
     if _PATHS.fullmatch(request.path):
         response.headers.update(_CORS)
     return response
+
+
+async def preflight(request: web.Request) -> web.Response:
+    """What a page of another origin may ask of a route that takes a POST: a viewer's renews its token."""
+    return web.Response(status=200, headers={"Access-Control-Allow-Methods": "POST, OPTIONS", **_PREFLIGHT})
 
 
 async def text_of(request: web.Request, media_type: str) -> str:

@@ -19,7 +19,7 @@ async function show() {
   if (!id || !token) return say("This address is not whole: it ends in #SESSION/TOKEN.", true);
   say("Connecting …");
   try {
-    const peer = await begun(new URL(`/v1/sessions/${encodeURIComponent(id)}/whep`, location.href), token);
+    const peer = await begun(id, token);
     const over = new AbortController();
     addEventListener("pagehide", () => void peer.close(), { signal: over.signal });
     addEventListener("hashchange", () => void peer.close(), { signal: over.signal });
@@ -37,11 +37,15 @@ async function show() {
   }
 }
 
-/** The connection, as soon as there is something to see. @param {URL} url @param {string} token */
-async function begun(url, token) {
+/** The connection, as soon as there is something to see. @param {string} id @param {string} token */
+async function begun(id, token) {
+  const session = new URL(`/v1/sessions/${encodeURIComponent(id)}/`, location.href);
+  const [url, renew] = [new URL("whep", session), new URL("tokens", session)];
+  // In the address, where it is there still when the page is loaded again.
+  const renewed = (/** @type {string} */ newest) => history.replaceState(null, "", `#${id}/${newest}`);
   for (;;) {
     try {
-      return await watch(url, { token, element: result });
+      return await watch(url, { token, renew, renewed, element: result });
     } catch (error) {
       if (!(error instanceof BusyError)) throw error;
       say(error.status === 409 ? "Waiting for the stream to begin …" : `Waiting: ${error.message}`);

@@ -129,6 +129,7 @@ async def test_every_door_wants_this_sessions_token(client: Client, keys: Keys) 
     given: dict[str, Any] = {"data": sdp, "headers": {"Content-Type": "application/sdp"}}
     doors = [("POST", name, given) for name in ("whip", "whep", "webrtc")]
     doors += [("POST", name, {"json": {}}) for name in ("clear", "tokens")]
+    doors += [("POST", "tokens", {"json": {"right": right}}) for right in ("own", "publish")]
     doors += [("GET", "session", {}), ("DELETE", "session", {})]
     for method, name, body in doors:
         url = mine["urls"][name]
@@ -179,6 +180,62 @@ async def test_a_token_expires_and_a_key_gives_another(client: Client, keys: Key
     assert (await ask(client, "POST", session["urls"]["whip"], token, data=sdp, headers=headers)).status == 201
     for body in ({"right": "admin"}, {"right": "own", "x": 1}, [], {"right": ["own"]}):
         assert (await ask(client, "POST", session["urls"]["tokens"], key, json=body)).status == 400
+
+
+async def renewed(client: Client, session: dict[str, Any], bearer: str, right: str) -> str:
+    headers = {"Authorization": f"Bearer {bearer}"}
+    async with client.http.post(
+        client.url + session["urls"]["tokens"], json={"right": right}, headers=headers
+    ) as answer:
+        return str((await answer.json())["token"]) if answer.status == 201 else str(answer.status)
+
+
+async def test_a_token_gives_another_like_itself_and_nothing_more(client: Client, keys: Keys) -> None:
+    key = keys.add("publish")
+    _, mine = await make(client, key)
+    _, other = await make(client, key)
+    tokens = {"view": mine["view_token"], "publish": await renewed(client, mine, mine["token"], "publish")}
+    for right, token in tokens.items():
+        again = await renewed(client, mine, token, right)
+        assert again[0] == right[0]
+        assert (await renewed(client, mine, again, right))[0] == right[0]
+        for more in {"own", "publish", "view"} - {right}:
+            assert await renewed(client, mine, again, more) == "403", (right, more)
+        assert await renewed(client, other, again, right) == "403"
+        assert await renewed(client, other, token, right) == "403"
+        assert await renewed(client, mine, again[:-1], right) == "403"
+        assert (await ask(client, "GET", mine["urls"]["session"], again)).status == 403
+    forged = "o" + tokens["view"][1:]
+    assert await renewed(client, mine, forged, "own") == "403"
+    viewers = keys.add("view")  # a key can be revoked: it gets no token that outlives it
+    assert await renewed(client, mine, viewers, "view") == "403"
+
+
+async def test_a_viewer_renews_in_time_or_not_at_all(config: ServerConfig, keys: Keys) -> None:
+    config = replace(config, token_seconds=5)
+    async with running(config, FakeModels) as server, aiohttp.ClientSession() as http:
+        await server.loading
+        client = Client(http, server.url)
+        _, session = await make(client, keys.add("publish"))
+        token = session["view_token"]
+        for _ in range(4):  # longer than one token lives
+            await asyncio.sleep(1.5)
+            token = await renewed(client, session, token, "view")
+            assert token.startswith("v")
+        assert await renewed(client, session, session["view_token"], "view") == "401"
+        await server.sessions.all()[0].end("it is over")
+        await eventually(lambda: not server.sessions.all(), seconds=20)
+        assert await renewed(client, session, token, "view") == "404"
+
+
+async def test_a_viewer_s_page_of_another_origin_may_renew(client: Client, keys: Keys) -> None:
+    _, session = await make(client, keys.add("publish"))
+    before = await ask(client, "OPTIONS", session["urls"]["tokens"], None, headers={"Origin": "https://else.example"})
+    assert before.status == 200
+    assert "Authorization" in before.headers["Access-Control-Allow-Headers"]
+    answer = await ask(client, "POST", session["urls"]["tokens"], session["view_token"], json={"right": "view"})
+    assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (201, "*")
+    assert answer.headers["Cache-Control"] == "no-store"
 
 
 async def test_metrics_want_a_key_and_health_does_not(client: Client, keys: Keys) -> None:

@@ -1,10 +1,11 @@
 /** Sessions of a server, over HTTP: made, watched, published to, spoken to, interrupted, ended. */
 
 import { call, type CallOptions } from "./call.js";
-import { BusyError, HttpError } from "./errors.js";
+import { HttpError } from "./errors.js";
 import type { PlaybackFinished } from "./messages.js";
 import type { Peer } from "./peer.js";
 import { Stream, type StreamOptions } from "./stream.js";
+import { LastingToken } from "./token.js";
 import { watch, type WatchOptions } from "./whep.js";
 import { publish, type PublishOptions } from "./whip.js";
 
@@ -102,11 +103,6 @@ export class Client {
   }
 }
 
-/** A token is asked for again after so long, where the server was not reached. */
-const AGAIN_MS = 5_000;
-
-const MOST_MS = 2 ** 31 - 1; // of a timer
-
 /**
  * One session. Anybody who has its description may make this object of it. Once something of it was opened, its token
  * is renewed at half of its life, until the session has ended: a connection that is made anew needs one that is good.
@@ -114,9 +110,7 @@ const MOST_MS = 2 ** 31 - 1; // of a timer
 export class Session {
   readonly #base: string | URL;
   readonly #fetch: typeof fetch;
-  #token: string;
-  #over = false;
-  #renewing: ReturnType<typeof setTimeout> | undefined;
+  readonly #token: LastingToken;
 
   constructor(
     readonly description: SessionDescription,
@@ -125,12 +119,12 @@ export class Session {
   ) {
     this.#base = base;
     this.#fetch = fetching;
-    this.#token = description.token;
+    this.#token = new LastingToken(description.token, "own", () => this.url("tokens"), fetching);
   }
 
   /** Its owner's, the newest. */
   get token(): string {
-    return this.#token;
+    return this.#token.now;
   }
 
   get id(): string {
@@ -179,8 +173,7 @@ export class Session {
 
   /** Ends it and frees all of it. That it had ended already is no error. */
   async end(): Promise<void> {
-    this.#over = true;
-    clearTimeout(this.#renewing);
+    this.#token.stop();
     // `keepalive`: it reaches the server although the page is being left.
     await this.#ask("DELETE", "session", undefined, true).catch((error: unknown) => {
       if (!(error instanceof HttpError && error.status === 404)) throw error;
@@ -197,33 +190,12 @@ export class Session {
   /** The token of whenever it is called; from now on one that is good. */
   #freshToken(): () => string {
     const { expires_in: seconds, urls } = this.description;
-    if (seconds !== undefined && urls["tokens"] !== undefined && this.#renewing === undefined) this.#renewAfter(500 * seconds);
-    return () => this.#token;
-  }
-
-  #renewAfter(ms: number): void {
-    if (this.#over) return;
-    this.#renewing = setTimeout(() => void this.#renew(), Math.min(ms, MOST_MS));
-    (this.#renewing as { unref?: () => void }).unref?.();
-  }
-
-  async #renew(): Promise<void> {
-    try {
-      const headers = { ...bearer(this.#token), "Content-Type": "application/json" };
-      const body = JSON.stringify({ right: "own" });
-      const response = await this.#fetch(this.url("tokens"), { method: "POST", headers, body });
-      if (!response.ok) throw await HttpError.from(response);
-      const { token, expires_in: seconds } = (await response.json()) as { token: string; expires_in: number };
-      this.#token = token;
-      this.#renewAfter(500 * seconds);
-    } catch (error) {
-      const isRefused = error instanceof HttpError && !(error instanceof BusyError) && error.status < 500;
-      if (!isRefused) this.#renewAfter(AGAIN_MS); // refused: the session has ended, or this is not its owner
-    }
+    if (seconds !== undefined && urls["tokens"] !== undefined && !this.#token.isRenewed) this.#token.renewAfter(500 * seconds);
+    return () => this.#token.now;
   }
 
   async #ask(method: string, route: string, signal?: AbortSignal, keepalive = false): Promise<unknown> {
-    const headers = bearer(this.#token);
+    const headers = bearer(this.#token.now);
     const response = await this.#fetch(this.url(route), { method, headers, keepalive, ...(signal && { signal }) });
     if (!response.ok) throw await HttpError.from(response);
     return await response.json();

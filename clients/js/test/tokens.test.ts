@@ -3,6 +3,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Session, type SessionDescription } from "../src/session.js";
 import type { OpenSocket } from "../src/socket.js";
+import { watch } from "../src/whep.js";
 
 const description: SessionDescription = {
   id: "x",
@@ -73,4 +74,48 @@ test("who ends it asks no more either, and who never opened anything never asked
   await session.end();
   await vi.advanceTimersByTimeAsync(2 * HALF_MS);
   expect(fetching.mock.calls.map(([, request]) => request?.method)).toEqual(["DELETE"]);
+});
+
+class Connection extends EventTarget {
+  connectionState = "connected";
+  iceGatheringState = "complete";
+  localDescription = { sdp: "v=0\r\n" };
+  onicecandidate: unknown = null;
+  addTransceiver = () => undefined;
+  setLocalDescription = () => Promise.resolve();
+  setRemoteDescription = () => Promise.resolve();
+  setConfiguration = () => undefined;
+  close = () => undefined;
+}
+
+test("a viewer's token renews itself at once and in time, as a viewer's, until nobody watches", async () => {
+  vi.stubGlobal("MediaStream", class {
+    getTracks = () => [];
+  });
+  vi.stubGlobal("RTCPeerConnection", Connection);
+  const asked: [string, string | undefined, unknown][] = [];
+  let count = 0;
+  const fetching = vi.fn<typeof fetch>((url, request) => {
+    const { pathname } = new URL(String(url));
+    asked.push([pathname, new Headers(request?.headers).get("Authorization") ?? undefined, request?.body]);
+    if (!pathname.endsWith("/tokens")) return Promise.resolve(new Response("v=0", { status: 201, headers: { Location: "whep/1" } }));
+    count += 1;
+    const answer = { token: `fresh-${count}`, right: "view", expires_in: 3600 };
+    return Promise.resolve(new Response(JSON.stringify(answer), { status: 201 }));
+  });
+  const [base, told] = ["https://host.example/v1/sessions/x/", [] as string[]];
+  const options = { token: "first", renew: `${base}tokens`, renewed: (token: string) => void told.push(token), fetch: fetching };
+  const peer = await watch(`${base}whep`, options);
+  await vi.advanceTimersByTimeAsync(HALF_MS + 1);
+  const right = JSON.stringify({ right: "view" });
+  expect(asked.filter(([path]) => path.endsWith("/tokens"))).toEqual([
+    ["/v1/sessions/x/tokens", "Bearer first", right],
+    ["/v1/sessions/x/tokens", "Bearer fresh-1", right],
+  ]);
+  expect(told).toEqual(["fresh-1", "fresh-2"]);
+  await peer.close();
+  expect(asked.at(-1)?.slice(0, 2)).toEqual(["/v1/sessions/x/whep/1", "Bearer fresh-2"]);
+  await vi.advanceTimersByTimeAsync(10 * HALF_MS);
+  expect(count).toBe(2);
+  vi.unstubAllGlobals();
 });
