@@ -37,6 +37,11 @@ MAX_YAW = 0.9
 """Radians: a face turned further is left untouched."""
 
 
+Sight = Literal["unknown", "seen", "none", "small", "turned"]
+"""How the face that speaks stands in the newest picture: to be worked on (``seen``), or why not. ``none``: not found,
+or covered; ``unknown``: there was no picture yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
     """What a session may choose. ``steps`` None takes the preset's. ``face`` says which one speaks: ``largest``, or the
@@ -103,6 +108,8 @@ class LipSyncStream:
         self._renderers: dict[int, MouthRenderer] = {}  # by person, the last one seen at the end
         self.face = options.face  # which one speaks; may be set at any time
         self._tracker: SpeakerTracker | None = None
+        self.sight: Sight = "unknown"
+        self._missing: Sight = "none"  # why ``track`` found none, where it did not
         self._still_face: tuple[Picture, Choice, Face | None] | None = None
         self._idle: tuple[int, IdlePortrait] | None = None  # and whose it is
         self._poses = PoseFilter()
@@ -138,6 +145,7 @@ class LipSyncStream:
     def stats(self) -> dict[str, float]:
         """Milliseconds spent in each stage so far, and counts of frames.
 
+        ``passthrough`` counts pictures that left as they came, ``no_face`` those of them without a usable face.
         ``not_finite`` counts motion frames and pictures for which a model gave NaN: the pictures passed through.
         """
         stages = ("detect", "motion", "render")
@@ -157,6 +165,7 @@ class LipSyncStream:
         with self._timed("detect"):
             self._tracker.choice = choice
             face = self._tracker(picture)
+        self._missing = "small" if self._tracker.too_small else "none"
         self._still_face = (picture, choice, face)
         return face
 
@@ -181,6 +190,7 @@ class LipSyncStream:
                 f"picture at {frame.at} comes after one at {self._waiting[-1].frame.at}: need them in order"
             )
         pose: HeadPose | None = None
+        self.sight = self._missing if face is None else "seen"
         if face is not None and face.person != self._who:
             self._who, self._found = face.person, 0
             self._poses.reset()
@@ -188,6 +198,8 @@ class LipSyncStream:
             raw = fit_pose(face)
             if abs(raw.yaw) <= MAX_YAW:
                 pose = self._poses(raw, frame.at)
+            else:
+                self.sight = "turned"
         if pose is None or face is None:
             self._poses.reset()
             face, self._found = None, 0
@@ -262,6 +274,8 @@ class LipSyncStream:
         lower = self._shape_at(waiting.frame.at)
         if lower is None or waiting.face is None or waiting.pose is None:
             self._counts["passthrough"] += 1
+            if waiting.face is None:
+                self._counts["no_face"] += 1
             return waiting.frame
         renderer = self._renderer_of(waiting.face)
         with self._timed("render"):

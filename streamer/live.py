@@ -205,6 +205,7 @@ class Live:
             "pictures_waiting": pictures,
             **self._ingest.stats(),
             "pictures": self.pictures(),
+            "face": self._place.sight,
             "engine": self._place.stats,
         }
 

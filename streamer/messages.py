@@ -181,6 +181,22 @@ class SpeechLate:
 
 
 @dataclass(frozen=True, slots=True)
+class FaceLost:
+    """For two seconds no picture has shown a face to work on: they leave untouched. ``none``: not found, or covered."""
+
+    reason: Literal["none", "small", "turned"]
+    at_ms: U53 | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FaceFound:
+    """It is back, after so long."""
+
+    lost_ms: U53
+    at_ms: U53 | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PlaybackStarted:
     """The first sample of an utterance leaves now; ``pts`` is its media time."""
 
@@ -273,6 +289,8 @@ SERVER: dict[str, type] = {
     "speech.committed": SpeechCommitted,
     "speech.dropped": SpeechDropped,
     "speech.late": SpeechLate,
+    "face.lost": FaceLost,
+    "face.found": FaceFound,
     "playback.started": PlaybackStarted,
     "playback.finished": PlaybackFinished,
     "output.dropped": OutputDropped,
@@ -292,6 +310,8 @@ ServerMessage = (
     | SpeechCommitted
     | SpeechDropped
     | SpeechLate
+    | FaceLost
+    | FaceFound
     | PlaybackStarted
     | PlaybackFinished
     | OutputDropped

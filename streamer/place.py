@@ -13,6 +13,7 @@ from mytalk.picture import VideoFrame
 from streamer.clock import Clock
 from streamer.engine import Engine
 from streamer.events import Events
+from streamer.face_watch import FaceWatch
 from streamer.ladder import Ladder, Rung
 from streamer.options import SessionOptions
 from streamer.pacer import FOREVER, Pacer
@@ -21,6 +22,7 @@ from streamer.speech import CHUNK_TIME, Downsampler, SpeechChunk
 
 if TYPE_CHECKING:
     from mytalk.face import Choice
+    from mytalk.stream import Sight
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,7 @@ class Place:
         self._downsample = Downsampler()
         self._steps = options.steps or engine.steps  # of sampling, while nothing is given up
         self._ladder = self._new_ladder()
+        self._faces = FaceWatch(events)
         if engine.state == "ready":
             self._take()
         else:
@@ -70,6 +73,11 @@ class Place:
     def stats(self) -> dict[str, float]:
         """What the stream says of itself."""
         return self._seat.stats if self._seat is not None else {}
+
+    @property
+    def sight(self) -> Sight:
+        """How the face stands in the newest picture."""
+        return self._seat.sight if self._seat is not None else "unknown"
 
     @property
     def waiting(self) -> dict[str, int]:
@@ -123,7 +131,8 @@ class Place:
             self._seat.clear(first_left)
 
     def watch(self, now: int) -> None:
-        """Gives up what an overloaded engine cannot do, and takes it back. Sound does not pass this way."""
+        """Gives up what an overloaded engine cannot do, and takes it back; tells of a face that goes and comes back."""
+        self._faces.look(self.sight, now)
         if self.resting or self.failure is not None or self._lost.is_set():
             return
         if not self._ladder.observe(self.lag, now):

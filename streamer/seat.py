@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from mytalk.face import Choice
     from mytalk.motion.batch import MotionRequest
-    from mytalk.stream import StreamOptions
+    from mytalk.stream import Sight, StreamOptions
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,7 @@ class LipSync(Protocol):
     mouth_opening: float
     on_silence: Literal["close", "passthrough"]
     face: Choice
+    sight: Sight
 
     @property
     def stats(self) -> dict[str, float]: ...
@@ -139,10 +140,15 @@ class Seat:
         return stream.stats if stream is not None else {}
 
     @property
+    def sight(self) -> Sight:
+        """How the face stands in the newest picture."""
+        return self._stream.sight if self._stream is not None else "unknown"
+
+    @property
     def counts(self) -> dict[str, int]:
         """Pictures that were not dubbed, by why."""
-        not_finite = int(self.stats.get("not_finite", 0))
-        return {"dropped": self.dropped, "left_out": self.left_out, "not_finite": not_finite}
+        told = {name: int(self.stats.get(name, 0)) for name in ("not_finite", "no_face")}
+        return {"dropped": self.dropped, "left_out": self.left_out, **told}
 
     @property
     def waiting(self) -> dict[str, int]:

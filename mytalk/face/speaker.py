@@ -105,8 +105,14 @@ class SpeakerTracker:
 
     def __call__(self, picture: Picture) -> Face | None:
         """The face that speaks in the next picture, or None where it is not to be seen."""
+        self._tracker.too_small = False
         face = self._speaker(picture)
         return None if face is None else replace(face, person=self._person)
+
+    @property
+    def too_small(self) -> bool:
+        """Whether the last picture shows the face that speaks, narrower than it must be."""
+        return self._tracker.too_small
 
     def close(self) -> None:
         self._tracker.close()

@@ -50,6 +50,7 @@ class FaceTracker:
         self._search = _mesh(static_image_mode=True, max_num_faces=4)
         self._follow = _mesh(static_image_mode=False, max_num_faces=1)
         self._crop: tuple[int, int, int] | None = None  # x0, y0, side
+        self.too_small = False  # the face that was found last
 
     def __call__(self, picture: Picture, *, search: bool = True) -> Face | None:
         """The face in the next picture, or None where there is none of at least 48 pixels' width.
@@ -59,7 +60,8 @@ class FaceTracker:
         face = self._track(picture)
         if face is None:
             face = self._find(picture) if search else None
-        if face is None or face.width < MIN_FACE_PIXELS:
+        self.too_small = face is not None and face.width < MIN_FACE_PIXELS
+        if face is None or self.too_small:
             self._crop = None
             return None
         self._centre(face, picture)
@@ -68,7 +70,8 @@ class FaceTracker:
     def follow(self, face: Face, picture: Picture) -> Face | None:
         """From here on this face, found in this picture; None where it is too small."""
         self.reset()
-        if face.width < MIN_FACE_PIXELS:
+        self.too_small = face.width < MIN_FACE_PIXELS
+        if self.too_small:
             return None
         self._centre(face, picture)
         return face

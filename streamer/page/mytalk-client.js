@@ -34,7 +34,7 @@ var HttpError = class HttpError extends MyTalkError {
 	}
 	/** The error that an answer means. Reads its body. */
 	static async from(response) {
-		const { code, message } = reason(await response.text().catch(() => ""));
+		const { code, message } = reason$1(await response.text().catch(() => ""));
 		const seconds = Number(response.headers.get("Retry-After") ?? NaN);
 		return new (KINDS[response.status] ?? HttpError)(response.status, code ?? "failed", message ?? `the server answered ${response.status} ${response.statusText}`, Number.isFinite(seconds) ? seconds : void 0);
 	}
@@ -97,7 +97,7 @@ var PeerError = class extends MyTalkError {
 var UnsupportedError = class extends MyTalkError {
 	name = "UnsupportedError";
 };
-function reason(text) {
+function reason$1(text) {
 	try {
 		const { error } = JSON.parse(text);
 		return error ?? {};
@@ -451,7 +451,71 @@ function asPeerError(error) {
 }
 
 // dist/token.js
+/** What the server knows a program by, and how that is kept good. */
 const tokenNow = (token) => typeof token === "function" ? token() : token;
+/** A token is asked for again after so long, where the server was not reached. */
+const AGAIN_MS = 5e3;
+const MOST_MS = 2 ** 31 - 1;
+/**
+* A token that is renewed at half of its life. It gives another like itself for as long as its session lives; once the
+* server refuses that, it stays as it is.
+*/
+var LastingToken = class {
+	right;
+	url;
+	fetching;
+	renewed;
+	#token;
+	#over = false;
+	#timer;
+	/** `url`: the session's `tokens` route. `right`: what the token gives. */
+	constructor(token, right, url, fetching, renewed = () => void 0) {
+		this.right = right;
+		this.url = url;
+		this.fetching = fetching;
+		this.renewed = renewed;
+		this.#token = token;
+	}
+	/** The newest. */
+	get now() {
+		return this.#token;
+	}
+	get isRenewed() {
+		return this.#timer !== void 0;
+	}
+	/** Renews it after so many milliseconds, and from then on in time. */
+	renewAfter(ms) {
+		if (this.#over) return;
+		this.#timer = setTimeout(() => void this.#renew(), Math.min(ms, MOST_MS));
+		this.#timer.unref?.();
+	}
+	/** Nobody needs it any longer. */
+	stop() {
+		this.#over = true;
+		clearTimeout(this.#timer);
+	}
+	async #renew() {
+		try {
+			const headers = {
+				Authorization: `Bearer ${this.#token}`,
+				"Content-Type": "application/json"
+			};
+			const body = JSON.stringify({ right: this.right });
+			const response = await this.fetching(this.url(), {
+				method: "POST",
+				headers,
+				body
+			});
+			if (!response.ok) throw await HttpError.from(response);
+			const { token, expires_in: seconds } = await response.json();
+			this.#token = token;
+			this.renewAfter(500 * seconds);
+			if (!this.#over) this.renewed(token);
+		} catch (error) {
+			if (!(error instanceof HttpError && !(error instanceof BusyError) && error.status < 500)) this.renewAfter(AGAIN_MS);
+		}
+	}
+};
 
 // dist/signalling.js
 /** What WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) share: an offer posted, candidates after it, and the end. */
@@ -1056,6 +1120,11 @@ const limits = (value) => object(value) && [
 	"buffer_ms",
 	"resume_ms"
 ].every((name) => count(value[name]));
+const reason = (value) => [
+	"none",
+	"small",
+	"turned"
+].includes(value);
 const kind = (value) => [
 	"audio",
 	"h264",
@@ -1088,6 +1157,8 @@ const NEEDED = {
 		generation: count
 	},
 	"speech.late": { dropped_ms: count },
+	"face.lost": { reason },
+	"face.found": { lost_ms: count },
 	"playback.started": {
 		utterance: count,
 		pts: count,
@@ -2068,7 +2139,7 @@ function serverError({ code, message, fatal, event_id }) {
 *     const peer = await watch("https://host/v1/sessions/ID/whep", { token, element: video });
 */
 async function watch(url, options = {}) {
-	const { element, audio = true, video = true, iceServers = [], signal } = options;
+	const { element, audio = true, video = true, iceServers = [], signal, renew, renewed, token } = options;
 	signal?.throwIfAborted();
 	const make = () => {
 		const connection = new RTCPeerConnection({ iceServers });
@@ -2076,9 +2147,17 @@ async function watch(url, options = {}) {
 		if (video) connection.addTransceiver("video", { direction: "recvonly" });
 		return connection;
 	};
-	const peer = new Peer(planned(make, new URL(url), options), signal);
+	const lasting = renew !== void 0 && typeof token === "string" ? new LastingToken(token, "view", () => renew, options.fetch ?? ((...given) => fetch(...given)), renewed) : void 0;
+	const known = lasting === void 0 ? options : {
+		...options,
+		token: () => lasting.now
+	};
+	const peer = new Peer(planned(make, new URL(url), known), signal);
 	if (element !== void 0) element.srcObject = peer.media;
-	return await peer.connect();
+	peer.closed.then(() => lasting?.stop());
+	await peer.connect();
+	lasting?.renewAfter(0);
+	return peer;
 }
 
 // dist/whip.js
@@ -2148,9 +2227,6 @@ var Client = class {
 		return new Session(await response.json(), response.url || url, this.#fetch);
 	}
 };
-/** A token is asked for again after so long, where the server was not reached. */
-const AGAIN_MS = 5e3;
-const MOST_MS = 2 ** 31 - 1;
 /**
 * One session. Anybody who has its description may make this object of it. Once something of it was opened, its token
 * is renewed at half of its life, until the session has ended: a connection that is made anew needs one that is good.
@@ -2160,17 +2236,15 @@ var Session = class {
 	#base;
 	#fetch;
 	#token;
-	#over = false;
-	#renewing;
 	constructor(description, base, fetching = (...given) => fetch(...given)) {
 		this.description = description;
 		this.#base = base;
 		this.#fetch = fetching;
-		this.#token = description.token;
+		this.#token = new LastingToken(description.token, "own", () => this.url("tokens"), fetching);
 	}
 	/** Its owner's, the newest. */
 	get token() {
-		return this.#token;
+		return this.#token.now;
 	}
 	get id() {
 		return this.description.id;
@@ -2222,8 +2296,7 @@ var Session = class {
 	}
 	/** Ends it and frees all of it. That it had ended already is no error. */
 	async end() {
-		this.#over = true;
-		clearTimeout(this.#renewing);
+		this.#token.stop();
 		await this.#ask("DELETE", "session", void 0, true).catch((error) => {
 			if (!(error instanceof HttpError && error.status === 404)) throw error;
 		});
@@ -2237,36 +2310,11 @@ var Session = class {
 	/** The token of whenever it is called; from now on one that is good. */
 	#freshToken() {
 		const { expires_in: seconds, urls } = this.description;
-		if (seconds !== void 0 && urls["tokens"] !== void 0 && this.#renewing === void 0) this.#renewAfter(500 * seconds);
-		return () => this.#token;
-	}
-	#renewAfter(ms) {
-		if (this.#over) return;
-		this.#renewing = setTimeout(() => void this.#renew(), Math.min(ms, MOST_MS));
-		this.#renewing.unref?.();
-	}
-	async #renew() {
-		try {
-			const headers = {
-				...bearer(this.#token),
-				"Content-Type": "application/json"
-			};
-			const body = JSON.stringify({ right: "own" });
-			const response = await this.#fetch(this.url("tokens"), {
-				method: "POST",
-				headers,
-				body
-			});
-			if (!response.ok) throw await HttpError.from(response);
-			const { token, expires_in: seconds } = await response.json();
-			this.#token = token;
-			this.#renewAfter(500 * seconds);
-		} catch (error) {
-			if (!(error instanceof HttpError && !(error instanceof BusyError) && error.status < 500)) this.#renewAfter(AGAIN_MS);
-		}
+		if (seconds !== void 0 && urls["tokens"] !== void 0 && !this.#token.isRenewed) this.#token.renewAfter(500 * seconds);
+		return () => this.#token.now;
 	}
 	async #ask(method, route, signal, keepalive = false) {
-		const headers = bearer(this.#token);
+		const headers = bearer(this.#token.now);
 		const response = await this.#fetch(this.url(route), {
 			method,
 			headers,

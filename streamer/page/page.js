@@ -15,6 +15,13 @@ const RUNGS = {
   untouched: "pictures pass as they came",
 };
 
+/** Why pictures come back untouched. @type {Record<string, string>} */
+const FACES = {
+  none: "No face is seen (out of the picture, covered, or far away)",
+  small: "The face is too small: come nearer",
+  turned: "The face is turned too far aside",
+};
+
 const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const form = /** @type {HTMLFormElement} */ (byId("setup"));
 const result = /** @type {HTMLVideoElement} */ (byId("result"));
@@ -156,6 +163,8 @@ function listen(show) {
         const less = event.rung === "full" ? undefined : (RUNGS[event.rung] ?? event.rung);
         say(less === undefined ? "Live." : `The server is busy: ${less}.`, less !== undefined);
       }
+      if (event.type === "face.lost") say(`${FACES[event.reason] ?? event.reason}. Until then the picture comes back untouched.`, true);
+      if (event.type === "face.found") say("Live.");
       if (event.type === "error" && !event.fatal) say(event.message, true);
     }
   })().catch(() => undefined); // the stream is over: `over` says why

@@ -6,6 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from mytalk.errors import EngineError, OptionError
 from mytalk.face import Face, FaceTracker, fit_pose
 from mytalk.face.landmarks import LOWER_FACE, aperture
 from mytalk.media_time import to_samples
-from mytalk.stream import FADE_FRAMES, MAX_PENDING, LipSyncStream
+from mytalk.stream import FADE_FRAMES, MAX_PENDING, MAX_YAW, LipSyncStream
 
 Samples = NDArray[np.float32]
 
@@ -119,6 +120,32 @@ def test_pictures_without_a_face_are_the_same_objects(pipeline: Pipeline, portra
     frames = film(portrait, 25)
     out = run(pipeline.stream(), [(frame, None) for frame in frames], babble[:16_000], 640)
     assert all(a.picture is b.picture for a, b in zip(out, frames, strict=True))
+
+
+def test_it_says_why_there_is_no_face_to_work_on(pipeline: Pipeline, portrait: Picture) -> None:
+    stream = pipeline.stream()
+    assert stream.sight == "unknown"
+    rgb = portrait.rgb()
+    small = Picture.from_rgb(cv2.resize(rgb, (180, 180), interpolation=cv2.INTER_AREA))  # a face of 32 pixels
+    grey = Picture.from_rgb(np.full_like(rgb, 120))
+    seen = []
+    for n, picture in enumerate([portrait, grey, small, portrait]):
+        stream.push_frame(VideoFrame(picture, 640 * n, n, Fraction(1, 25)), stream.track(picture))
+        seen.append(stream.sight)
+    assert seen == ["seen", "none", "small", "seen"]
+    face = stream.track(portrait)
+    assert face is not None
+    turn = np.array([[np.cos(1.2), 0, np.sin(1.2)], [0, 1, 0], [-np.sin(1.2), 0, np.cos(1.2)]], np.float32)
+    middle = face.points.mean(axis=0)
+    aside = Face((face.points - middle) @ turn.T + middle)
+    assert abs(fit_pose(aside).yaw) > MAX_YAW
+    stream.push_frame(VideoFrame(portrait, 640 * 4, 4, Fraction(1, 25)), aside)
+    assert stream.sight == "turned"
+    stream.push_speech(np.zeros(32_000, np.float32))
+    stream.finish()
+    assert len(list(stream.pull())) == 5
+    assert stream.stats["no_face"] == 3
+    stream.close()
 
 
 def test_a_lost_face_fades_out_and_back_in(

@@ -39,6 +39,7 @@ class FakeStream:
         self.mouth_opening = 1.0
         self.on_silence = "close"
         self.face: Any = "largest"
+        self.sight: Any = "seen"
         self.closed = False
         self.speech: list[NDArray[np.float32]] = []
         self.tracked = 0

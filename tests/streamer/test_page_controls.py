@@ -33,6 +33,23 @@ async def test_sliders_change_the_session_that_is_live(server: Running, tmp_path
         assert page.complaints == []
 
 
+async def test_a_face_that_cannot_be_worked_on_is_told_in_plain_words(
+    server: Running, tmp_path: Path, models: FakeModels
+) -> None:
+    says = "document.getElementById('state').textContent"
+    async with chromium(tmp_path) as page:
+        await page.open(server.url)
+        await start(page)
+        await page.until(PLAYING)
+        models.streams[0].sight = "turned"
+        await page.until(f"{says}.includes('turned too far')")
+        assert await page.run("document.getElementById('state').classList.contains('bad')")
+        await page.screenshot(tmp_path / "turned.png")
+        models.streams[0].sight = "seen"
+        await page.until(f"{says} === 'Live.'")
+        assert page.complaints == []
+
+
 async def test_what_is_moved_while_it_still_connects_holds_once_it_has(
     config: ServerConfig, models: FakeModels, tmp_path: Path
 ) -> None:

@@ -22,8 +22,11 @@ async def test_whoever_has_the_link_of_a_show_sees_and_hears_it(server: Running,
         await page.open(server.url)
         await start(page)
         await page.until(PLAYING)
-        await other.open(await page.run("document.getElementById('watch').href"))
+        link = await page.run("document.getElementById('watch').href")
+        await other.open(link)
         await other.until(PLAYING)
+        await other.until(f"location.href !== '{link}'")  # a fresh token, which is good for longer
+        assert (await other.run("location.href")).rpartition("/")[0] == link.rpartition("/")[0]
         await other.until(white("result", 0.2, 0.2, 0.1, 0.1))
         await other.until(IS_LOUD)
         assert await other.run(SAYS) == "Live."

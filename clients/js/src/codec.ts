@@ -36,6 +36,7 @@ const object: Check = (value) => typeof value === "object" && value !== null && 
 const limits: Check = (value) =>
   object(value) &&
   ["message_bytes", "pause_ms", "buffer_ms", "resume_ms"].every((name) => count((value as Fields)[name]));
+const reason: Check = (value) => ["none", "small", "turned"].includes(value as string);
 const kind: Check = (value) => ["audio", "h264", "jpeg", "fmp4"].includes(value as string);
 
 /** Fields that a message must have, and what they must be. Others may come and are kept. */
@@ -54,6 +55,8 @@ const NEEDED: { [T in ServerMessage["type"]]: Record<string, Check> } = {
   "speech.committed": { utterance: count, length: count },
   "speech.dropped": { samples: count, generation: count },
   "speech.late": { dropped_ms: count },
+  "face.lost": { reason },
+  "face.found": { lost_ms: count },
   "playback.started": { utterance: count, pts: count, generation: count },
   "playback.finished": { position: count, interrupted: flag, generation: count },
   "output.dropped": { pictures: count },

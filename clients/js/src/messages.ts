@@ -135,6 +135,23 @@ export interface SpeechLate {
   at_ms?: number;
 }
 
+/**
+ * For two seconds no picture has shown a face to work on, so they come untouched. `none`: not found, or covered;
+ * `small`: fewer pixels than the mouth needs; `turned`: too far aside.
+ */
+export interface FaceLost {
+  type: "face.lost";
+  reason: "none" | "small" | "turned";
+  at_ms?: number;
+}
+
+/** It is back, after `lost_ms` without it. */
+export interface FaceFound {
+  type: "face.found";
+  lost_ms: number;
+  at_ms?: number;
+}
+
 export interface PlaybackStarted {
   type: "playback.started";
   utterance: number;
@@ -204,6 +221,8 @@ export type ServerMessage =
   | SpeechCommitted
   | SpeechDropped
   | SpeechLate
+  | FaceLost
+  | FaceFound
   | PlaybackStarted
   | PlaybackFinished
   | OutputDropped

@@ -61,6 +61,8 @@ describe("text", () => {
       "speech.committed": true,
       "speech.dropped": true,
       "speech.late": true,
+      "face.lost": true,
+      "face.found": true,
       "playback.started": true,
       "playback.finished": true,
       "output.dropped": true,

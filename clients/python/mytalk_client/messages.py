@@ -102,6 +102,21 @@ class SpeechLate:
 
 
 @dataclass(frozen=True, slots=True)
+class FaceLost:
+    """For two seconds no picture has shown a face to work on, so they come untouched. ``none``: not found, or covered;
+    ``small``: fewer pixels than the mouth needs; ``turned``: too far aside."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaceFound:
+    """It is back, after ``lost_ms`` without it."""
+
+    lost_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class PlaybackStarted:
     """The first sample of an utterance leaves; ``pts`` is its media time."""
 
@@ -177,6 +192,8 @@ Event = (
     | SpeechCommitted
     | SpeechDropped
     | SpeechLate
+    | FaceLost
+    | FaceFound
     | PlaybackStarted
     | PlaybackFinished
     | OutputDropped
@@ -196,6 +213,8 @@ _TYPES: dict[str, type] = {
     "speech.committed": SpeechCommitted,
     "speech.dropped": SpeechDropped,
     "speech.late": SpeechLate,
+    "face.lost": FaceLost,
+    "face.found": FaceFound,
     "playback.started": PlaybackStarted,
     "playback.finished": PlaybackFinished,
     "output.dropped": OutputDropped,
