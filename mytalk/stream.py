@@ -142,6 +142,15 @@ class LipSyncStream:
         self._motion.steps = steps
 
     @property
+    def seed(self) -> int:
+        """Of the mouth's motion to come; may be set at any time. A portrait's own small motion keeps its first one."""
+        return self._motion.seed
+
+    @seed.setter
+    def seed(self, seed: int) -> None:
+        self._motion.seed = seed
+
+    @property
     def stats(self) -> dict[str, float]:
         """Milliseconds spent in each stage so far, and counts of frames.
 

@@ -10,7 +10,7 @@ from streamer.messages import Scalar
 from streamer.options import SessionOptions
 from streamer.protocol import ProtocolError
 
-LIVE = ("face", "mouth_opening", "on_silence", "steps")
+LIVE = ("face", "mouth_opening", "on_silence", "seed", "steps")
 """Fields of :class:`SessionOptions` that the engine takes from one window to the next. Here, which face speaks is a
 text: ``largest``, or a point as two shares of the picture's sides, ``0.25,0.5``."""
 
@@ -19,7 +19,7 @@ def values(options: SessionOptions, preset_steps: int) -> dict[str, Scalar]:
     """What holds now."""
     face = options.face if isinstance(options.face, str) else ",".join(map(str, options.face))
     same = {"mouth_opening": options.mouth_opening, "on_silence": options.on_silence}
-    return {"face": face, **same, "steps": options.steps or preset_steps}
+    return {"face": face, **same, "seed": options.seed, "steps": options.steps or preset_steps}
 
 
 def changed(options: SessionOptions, changes: Mapping[str, Scalar]) -> SessionOptions:

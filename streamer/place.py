@@ -120,6 +120,7 @@ class Place:
         self._face = options.face
         if self._seat is not None:
             self._seat.steps = self._steps_of(self._ladder.rung)
+            self._seat.seed = options.seed
             self._seat.mouth_opening = options.mouth_opening
             self._seat.on_silence = options.on_silence
             self._seat.face = options.face

@@ -51,6 +51,7 @@ class LipSync(Protocol):
 
     latency: int
     steps: int
+    seed: int
     mouth_opening: float
     on_silence: Literal["close", "passthrough"]
     face: Choice
@@ -112,6 +113,7 @@ class Seat:
         self._base = base
         self.dropped = 0  # pictures that found no room
         self.steps: int | None = None  # sampling steps from the next job on; None: what the stream began with
+        self.seed: int | None = None  # likewise
         self.mouth_opening: float | None = None  # likewise
         self.on_silence: Literal["close", "passthrough"] | None = None  # likewise
         self.face: Choice | None = None  # which one speaks from the next job on; None: as the stream began
@@ -304,6 +306,8 @@ class Seat:
     def _take_in(self, stream: LipSync) -> None:
         if self.steps is not None and self.steps != stream.steps:
             stream.steps = self.steps
+        if self.seed is not None:
+            stream.seed = self.seed
         if self.mouth_opening is not None:
             stream.mouth_opening = self.mouth_opening
         if self.on_silence is not None:

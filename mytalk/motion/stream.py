@@ -99,10 +99,10 @@ class MotionStream:
 
     def __init__(self, model: MotionModel, profile: Profile, *, steps: int, seed: int) -> None:
         self.steps = steps  # of sampling; those of the next windows may be set at any time
+        self.seed = seed  # of the noise of frames that no window has asked for yet; likewise
         self.not_finite = 0  # motion frames for which the model gave no numbers: they do not leave
         self._model = model
         self._profile = profile
-        self._seed = seed
         self._speech = self._new_speech()
         self._planner = WindowPlanner(profile, model.preset.window)
         self._kept = model.preset.window + REWIND
@@ -303,7 +303,7 @@ class MotionStream:
         device, width = self._model.space.scale.device, self._model.denoiser.coefficients
         fresh = window.rows - window.history
         noise = np.zeros((window.rows, width), np.float32)
-        noise[window.history :] = frame_noise(window.first + window.history, fresh, width, self._seed)
+        noise[window.history :] = frame_noise(window.first + window.history, fresh, width, self.seed)
         history = torch.zeros(window.rows, width)
         if window.history:
             history[: window.history] = torch.stack(list(self._history)[-window.history :])

@@ -18,7 +18,7 @@ const RUNGS = {
 /** Why pictures come back untouched. @type {Record<string, string>} */
 const FACES = {
   none: "No face is seen (out of the picture, covered, or far away)",
-  small: "The face is too small: come nearer",
+  small: "The face is too small (come nearer)",
   turned: "The face is turned too far aside",
 };
 
@@ -163,7 +163,7 @@ function listen(show) {
         const less = event.rung === "full" ? undefined : (RUNGS[event.rung] ?? event.rung);
         say(less === undefined ? "Live." : `The server is busy: ${less}.`, less !== undefined);
       }
-      if (event.type === "face.lost") say(`${FACES[event.reason] ?? event.reason}. Until then the picture comes back untouched.`, true);
+      if (event.type === "face.lost") say(`${FACES[event.reason] ?? event.reason}: the picture comes back untouched.`, true);
       if (event.type === "face.found") say("Live.");
       if (event.type === "error" && !event.fatal) say(event.message, true);
     }

@@ -36,6 +36,7 @@ class FakeStream:
         self.latency = lookahead * FRAME_SAMPLES
         self.cost = cost  # seconds a frame
         self.steps = 4
+        self.seed = 0
         self.mouth_opening = 1.0
         self.on_silence = "close"
         self.face: Any = "largest"

@@ -163,19 +163,21 @@ async def test_controls_change_what_the_engine_does_and_are_events(client: Clien
             "face": "largest",
             "mouth_opening": 1.0,
             "on_silence": "close",
+            "seed": 0,
             "steps": 4,
         }
         await streamer.begin()
         await streamer.until(lambda: bool(models.streams))
-        less = {"face": "0.25,0.5", "mouth_opening": 0.5, "on_silence": "passthrough", "steps": 2}
+        less = {"face": "0.25,0.5", "mouth_opening": 0.5, "on_silence": "passthrough", "seed": 7, "steps": 2}
         await streamer.send(type="session.update", controls=less, event_id="less")
         changed = await streamer.one("session.updated", count=2)
         assert (changed["controls"], changed["event_id"]) == (less, "less")
         await streamer.until(lambda: (models.streams[0].mouth_opening, models.streams[0].steps) == (0.5, 2))
+        assert models.streams[0].seed == 7
         assert (models.streams[0].face, models.streams[0].on_silence) == ((0.25, 0.5), "passthrough")
-        for wrong in ({"mouth_opening": 9}, {"steps": 3, "face": "2,x"}):
+        for wrong in ({"mouth_opening": 9}, {"steps": 3, "face": "2,x"}, {"seed": -1}):
             await streamer.send(type="session.update", controls=wrong)
-        assert (await streamer.one("error", count=2))["code"] == "bad_control"
+        assert (await streamer.one("error", count=3))["code"] == "bad_control"
         assert len(streamer.all("session.updated")) == 2
         state = await client.state(streamer.session)
     assert [event for event in state["events"] if "controls" in event]

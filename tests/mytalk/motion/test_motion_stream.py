@@ -129,6 +129,29 @@ def test_the_seed_matters_and_nothing_else(model: MotionModel, canonical: NDArra
     assert not np.array_equal(first, other)
 
 
+def test_another_seed_changes_what_comes_from_there_on_and_nothing_that_was(
+    model: MotionModel, canonical: NDArray[np.float32], babble: Samples
+) -> None:
+    kept, changed = (MotionStream(model, PROFILES["balanced"], steps=2, seed=1) for _ in range(2))
+    for stream in (kept, changed):
+        for shown in range(63):
+            stream.push_face(shown * FRAME_SAMPLES, canonical)
+        stream.push_speech(babble[:20_000])
+    out = {stream: list(stream.advance()) for stream in (kept, changed)}
+    before = changed.emitted
+    changed.seed = 2
+    for stream in (kept, changed):
+        stream.push_speech(babble[20_000:40_000])
+        out[stream] += [*stream.advance(), *stream.finish()]
+    same, other = stack(out[kept]), stack(out[changed])
+    assert before > 20
+    np.testing.assert_array_equal(other[:before], same[:before])
+    assert not np.array_equal(other[before:], same[before:])
+    assert len(other) == len(same)
+    moved, usual = (np.abs(np.diff(one, axis=0)).mean(axis=(1, 2)) for one in (other, same))
+    assert moved[before - 1] <= usual.max()  # the mouth does not jump where it changes
+
+
 def test_the_mouth_rests_in_silence(model: MotionModel, canonical: NDArray[np.float32]) -> None:
     gaps = aperture(stack(speak(model, canonical, np.zeros(48_000, np.float32), 640)))
     assert gaps.max() < 0.01
