@@ -98,7 +98,7 @@ def make_film(
         seed=args.seed,
         steps=args.steps,
         mouth_opening=args.mouth_opening,
-        profile="quality",  # a file is in no hurry
+        profile="offline",
         face=face,
         alive=not args.still,
     )

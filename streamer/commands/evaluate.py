@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mytalk.errors import InputError, OptionError, OutputExistsError
+from mytalk.presets import PROFILES
 from streamer.progress import Progress
 
 if TYPE_CHECKING:  # torch is slow to import, and the command line is checked before it is needed
@@ -31,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     engine = parser.add_argument_group("our engine")
     engine.add_argument("--unpaired", action="store_true", help="each clip says what the next one says")
     engine.add_argument("--preset", default="edge", help="preset or checkpoint folder (default: %(default)s)")
-    engine.add_argument("--profile", default="balanced", help="low, balanced or quality (default: %(default)s)")
+    engine.add_argument("--profile", default="balanced", help=f"{', '.join(PROFILES)} (default: %(default)s)")
     engine.add_argument("--steps", type=int, help="diffusion steps, 1 to 50 (default: the preset's)")
     engine.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
     engine.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")

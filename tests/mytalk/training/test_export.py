@@ -117,11 +117,10 @@ def test_shipped_configs_hold_known_options_only(name: str) -> None:
     config.options("appearance", AppearanceOptions)
 
 
-@pytest.mark.parametrize("name", ["edge_people", "edge_live"])
-def test_later_parts_of_edge_are_of_its_sizes_and_speak_of_motion_alone(name: str) -> None:
+def test_the_second_part_of_edge_is_of_its_sizes_and_speaks_of_motion_alone() -> None:
     from mytalk.training.motion_examples import MotionOptions
 
-    config = read_config(name)
+    config = read_config("edge_people")
     assert config.preset == read_config("edge").preset
     assert set(config.tables) == {"motion"}
     assert config.options("motion", MotionOptions).tts_first == 0
