@@ -278,9 +278,9 @@ class Engine:
             self.failures += 1
             seats = list(self._seats)
             self._wake.notify_all()
+        self._post(lambda: self._failed(ran))  # first: whoever hears of it waits for ``ready``
         for seat in seats:
             seat.report(EngineError(f"the engine failed: {type(failure).__name__}: {failure}"), lost=True)
-        self._post(lambda: self._failed(ran))
 
     def _failed(self, ran: bool) -> None:
         """On the loop."""
