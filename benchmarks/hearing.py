@@ -36,7 +36,7 @@ from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.model import MotionModel
 from mytalk.pipeline import load_motion
 from mytalk.presets import PROFILES
-from mytalk.stream import StreamOptions
+from mytalk.stream_options import StreamOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from mytalk.errors import MyTalkError
     from mytalk.picture import Picture, VideoFrame
     from mytalk.pipeline import Pipeline, load
-    from mytalk.stream import LipSyncStream, StreamOptions
+    from mytalk.stream import LipSyncStream
+    from mytalk.stream_options import StreamOptions
 
 __all__ = ["LipSyncStream", "MyTalkError", "Picture", "Pipeline", "StreamOptions", "VideoFrame", "load"]
 
@@ -21,7 +22,7 @@ _HOMES = {
     "MyTalkError": "errors",
     "Picture": "picture",
     "Pipeline": "pipeline",
-    "StreamOptions": "stream",
+    "StreamOptions": "stream_options",
     "VideoFrame": "picture",
     "load": "pipeline",
 }

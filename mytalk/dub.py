@@ -35,7 +35,8 @@ from mytalk.picture import VideoFrame
 
 if TYPE_CHECKING:  # torch is slow to import, and files are checked before it is needed
     from mytalk.pipeline import Pipeline
-    from mytalk.stream import LipSyncStream, StreamOptions
+    from mytalk.stream import LipSyncStream
+    from mytalk.stream_options import StreamOptions
 
 Length = Literal["video", "speech", "shortest"]
 Progress = Callable[[int, int | None], None]

@@ -23,7 +23,8 @@ from mytalk.picture import VideoFrame
 from mytalk.presets import PRESETS, Preset
 from mytalk.speech.build import load_front
 from mytalk.speech.seam import Front
-from mytalk.stream import LipSyncStream, StreamOptions
+from mytalk.stream import LipSyncStream
+from mytalk.stream_options import StreamOptions
 
 EMBEDDED = Path(str(files("mytalk") / "weights"))
 

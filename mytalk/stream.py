@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.renderer import MouthRenderer
-from mytalk.errors import EngineError, OptionError
+from mytalk.errors import EngineError
 from mytalk.face import Choice, Face, HeadPose, PoseFilter, SpeakerTracker, fit_pose
 from mytalk.face.idle import IdlePortrait
 from mytalk.face.landmarks import LOWER_FACE
@@ -28,6 +28,7 @@ from mytalk.motion.model import MotionModel
 from mytalk.motion.stream import PEOPLE, REWIND, MotionFrame, MotionStream, open_by
 from mytalk.picture import Picture, VideoFrame
 from mytalk.presets import PROFILES
+from mytalk.stream_options import StreamOptions
 
 MAX_PENDING = 512
 """Pictures that may wait for their speech. Beyond it push_frame raises; nothing is dropped."""
@@ -40,41 +41,6 @@ MAX_YAW = 0.9
 Sight = Literal["unknown", "seen", "none", "small", "turned"]
 """How the face that speaks stands in the newest picture: to be worked on (``seen``), or why not. ``none``: not found,
 or covered; ``unknown``: there was no picture yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class StreamOptions:
-    """What a session may choose. ``steps`` None takes the preset's. ``face`` says which one speaks: ``largest``, or the
-    one nearest to a point (shares of width and height). ``on_silence``: the mouth rests (``close``), or the picture is
-    shown as it came (``passthrough``).
-
-    ``still`` says that all pictures are one portrait; ``alive`` has it blink and move its head a little.
-    ``learn`` False keeps no mouths but those of ``enrol``: measuring asks for it. ``live`` keeps half a second of
-    pictures that have been made, because a barge-in has them made again, and renders frugally.
-    """
-
-    seed: int = 0
-    steps: int | None = None
-    profile: str = "balanced"
-    mouth_opening: float = 1.0
-    still: bool = False
-    alive: bool = False
-    learn: bool = True
-    live: bool = False
-    face: Choice = "largest"
-    on_silence: Literal["close", "passthrough"] = "close"
-
-    def __post_init__(self) -> None:
-        if self.profile not in PROFILES:
-            raise OptionError(f"profile {self.profile!r} is unknown (known: {', '.join(PROFILES)})")
-        if not 0 <= self.mouth_opening <= 3:
-            raise OptionError(f"mouth opening {self.mouth_opening}: need 0 (closed) to 3 (1 = as generated)")
-        if self.steps is not None and not 1 <= self.steps <= 50:
-            raise OptionError(f"steps {self.steps}: need 1 to 50")
-        if not 0 <= self.seed < 2**64:
-            raise OptionError(f"seed {self.seed}: need 0 to 2^64 - 1")
-        if self.face != "largest" and not all(0 <= share <= 1 for share in self.face):
-            raise OptionError(f"face {self.face}: need 'largest', or a point as two shares from 0 to 1")
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from streamer.push import check_url
 
 if TYPE_CHECKING:
     from mytalk.face import Choice
-    from mytalk.stream import StreamOptions
+    from mytalk.stream_options import StreamOptions
 
 MAX_STEPS = 50
 MAX_MOUTH_OPENING = 3.0
@@ -68,7 +68,7 @@ class SessionOptions:
 
     def for_stream(self) -> StreamOptions:
         """The part that the models see. Imports torch: for the engine thread."""
-        from mytalk.stream import StreamOptions
+        from mytalk.stream_options import StreamOptions
 
         return StreamOptions(
             seed=self.seed,

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from mytalk.face import Choice
     from mytalk.motion.batch import MotionRequest
-    from mytalk.stream import Sight, StreamOptions
+    from mytalk.stream import Sight
+    from mytalk.stream_options import StreamOptions
 
 log = logging.getLogger(__name__)
 

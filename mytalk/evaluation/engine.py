@@ -18,7 +18,8 @@ from mytalk.media.face_source import picture_bytes
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from mytalk.presets import PROFILES
-from mytalk.stream import LipSyncStream, StreamOptions
+from mytalk.stream import LipSyncStream
+from mytalk.stream_options import StreamOptions
 
 if TYPE_CHECKING:
     from mytalk.pipeline import Pipeline

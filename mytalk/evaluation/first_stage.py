@@ -15,7 +15,8 @@ from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.model import MotionModel
 from mytalk.motion.stream import MotionFrame, MotionStream
 from mytalk.presets import PROFILES
-from mytalk.stream import MAX_YAW, StreamOptions
+from mytalk.stream import MAX_YAW
+from mytalk.stream_options import StreamOptions
 
 _NOISE = 0.05  # RMS of a steady noise that no level gate takes for silence
 

@@ -23,7 +23,7 @@ from mytalk.evaluation.sync import Curve
 from mytalk.face import FaceTracker
 from mytalk.media import SpeechReader
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.stream import StreamOptions
+from mytalk.stream_options import StreamOptions
 
 if TYPE_CHECKING:
     from mytalk.pipeline import Pipeline

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from mytalk.evaluation.clip import Judges
     from mytalk.evaluation.report import write_report
     from mytalk.evaluation.run import evaluate
-    from mytalk.stream import StreamOptions
+    from mytalk.stream_options import StreamOptions
 
     torch.set_num_threads(1)
     cv2.setNumThreads(1)

@@ -21,7 +21,7 @@ from mytalk.evaluation.true_landmarks import score_pixels
 from mytalk.evaluation.viewed import Recording
 from mytalk.face import Face, fit_pose
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
-from mytalk.stream import StreamOptions
+from mytalk.stream_options import StreamOptions
 
 FRAMES = 50
 
