@@ -33,7 +33,7 @@ from mytalk.media import SpeechReader, open_face  # noqa: E402
 
 ASSETS = Path(str(files("mytalk") / "assets"))
 FRAME_MS = 40.0
-OPTIONS = StreamOptions(profile="quality")  # as mytalk dub has them for a video
+OPTIONS = StreamOptions(profile="offline")  # as mytalk dub has them for a video
 
 
 def animated(folder: Path, pipeline: mytalk.Pipeline) -> Path:
