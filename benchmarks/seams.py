@@ -113,7 +113,7 @@ class _Without(MotionStream):
         if not self._means.history:
             given = replace(given, known=torch.zeros_like(given.known), history=torch.zeros_like(given.history))
         # A window of its own noise: the number of its first emitted frame stands beside the seed.
-        seed = self._seed if self._means.ring else hash((self._seed, window.emit.start)) % 2**64
+        seed = self.seed if self._means.ring else hash((self.seed, window.emit.start)) % 2**64
         noise = np.zeros(request.noise.shape[1:], np.float32)
         noise[known:] = frame_noise(window.first + known, window.rows - known, noise.shape[1], seed)
         return replace(request, given=given, noise=torch.from_numpy(noise)[None].to(request.noise))
