@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import NoReturn
 
 from mytalk.errors import MyTalkError
 from streamer.cores import sleep_when_idle
+from streamer.interrupts import end_on_signals
 from streamer.native_noise import silenced
 
 COMMANDS = ("demo", "dub", "evaluate", "keys", "mic", "serve", "train")
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and gives its exit code; arguments that make no sense end the program with 2."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given[:1]
-    _end_on_signals()
+    end_on_signals()
     sleep_when_idle()
     with nullcontext() if debug else silenced():
         try:
@@ -64,17 +64,6 @@ def _parser(given: list[str]) -> argparse.ArgumentParser:
     for name in named or COMMANDS:
         import_module(f"streamer.commands.{name}").add_parser(subparsers)
     return parser
-
-
-def _end_on_signals() -> None:
-    """SIGTERM and SIGHUP unwind like Ctrl-C does, so that nothing half-written stays behind."""
-
-    def unwind(number: int, _: object) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), unwind)
 
 
 def _tell(text: str) -> None:

@@ -8,12 +8,15 @@ from typing import Self
 
 from tqdm import tqdm
 
+from streamer import interrupts
+
 _LINES = 5  # in a log file, for a work whose length is known
 _FRAMES_A_LINE = 500  # for one whose length is not
 
 
 class Progress:
-    """``with Progress("dubbing", "frame") as progress: progress(done, total)``. Writes to standard error."""
+    """``with Progress("dubbing", "frame") as progress: progress(done, total)``. Writes to standard error. A call raises
+    what a signal asked for while something swallowed it."""
 
     def __init__(self, what: str, unit: str) -> None:
         self._what, self._unit = what, unit
@@ -21,6 +24,7 @@ class Progress:
         self._told = 0
 
     def __call__(self, done: int, total: int | None) -> None:
+        interrupts.check()
         if not sys.stderr.isatty():
             self._line(done, total)
             return
