@@ -60,6 +60,7 @@ def test_a_film_is_made_with_a_clean_standard_error(tmp_path: Path, portrait_pat
         assert line.startswith(("loading edge", "dubbing: ")), err
 
 
+@pytest.mark.usefixtures("signals_heeded")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_signal_leaves_nothing_behind(tmp_path: Path, portrait_path: Path, name: str) -> None:
     voice = write_sound(tmp_path / "long.wav", speech_like(60, 16000), 16000, layout="mono")
