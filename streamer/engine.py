@@ -19,7 +19,8 @@ from streamer.admission import Load
 from streamer.batching import Batching
 from streamer.clock import SECOND_NS, Clock
 from streamer.histogram import work_histogram
-from streamer.seat import Deliver, Fail, Models, OpenStream, Seat
+from streamer.lipsync import Models
+from streamer.seat import Deliver, Fail, OpenStream, Seat
 
 if TYPE_CHECKING:
     from mytalk.motion.batch import MotionRequest

@@ -15,9 +15,10 @@ from streamer.engine import Engine
 from streamer.events import Events
 from streamer.face_watch import FaceWatch
 from streamer.ladder import Ladder, Rung
+from streamer.lipsync import LipSync, Models
 from streamer.options import SessionOptions
 from streamer.pacer import FOREVER, Pacer
-from streamer.seat import LipSync, Models, Seat
+from streamer.seat import Seat
 from streamer.speech import CHUNK_TIME, Downsampler, SpeechChunk
 
 if TYPE_CHECKING:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mytalk.errors import EngineError, MyTalkError
 from mytalk.face.tracker import Face
 from mytalk.media_time import SAMPLE_RATE
-from mytalk.picture import Picture, VideoFrame
+from mytalk.picture import VideoFrame
 from streamer import logs
+from streamer.lipsync import LipSync, Models, Speech
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from mytalk.face import Choice
     from mytalk.motion.batch import MotionRequest
     from mytalk.stream import Sight
-    from mytalk.stream_options import StreamOptions
 
 log = logging.getLogger(__name__)
 
@@ -41,43 +40,9 @@ SPEECH_BOUND = 4 * SAMPLE_RATE
 
 _LEAST_INSIDE = 4  # pictures: a stream looks at the next two before it lets one go
 
-Speech = NDArray[np.float32]
-OpenStream = Callable[["Models"], "LipSync"]
+OpenStream = Callable[[Models], LipSync]
 Deliver = Callable[[VideoFrame], None]
 Fail = Callable[[MyTalkError], None]
-
-
-class LipSync(Protocol):
-    """What a seat needs of :class:`mytalk.stream.LipSyncStream`."""
-
-    latency: int
-    steps: int
-    seed: int
-    mouth_opening: float
-    on_silence: Literal["close", "passthrough"]
-    face: Choice
-    sight: Sight
-
-    @property
-    def stats(self) -> dict[str, float]: ...
-    def track(self, picture: Picture) -> Face | None: ...
-    def push_frame(self, frame: VideoFrame, face: Face | None) -> None: ...
-    def hold_video(self, at: int) -> None: ...
-    def push_speech(self, samples: Speech) -> None: ...
-    def clear(self, at: int) -> int: ...
-    def request(self) -> MotionRequest | None: ...
-    def accept(self, request: MotionRequest, motion: Tensor) -> None: ...
-    def pull(self) -> Iterator[VideoFrame]: ...
-    def close(self) -> None: ...
-
-
-class Models(Protocol):
-    """What a seat needs of :class:`mytalk.pipeline.Pipeline`."""
-
-    steps: int
-
-    def stream(self, options: StreamOptions) -> LipSync: ...
-    def sample(self, requests: Sequence[MotionRequest]) -> list[Tensor]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,8 @@ from streamer.engine import Engine
 from streamer.errors import PortInUseError
 from streamer.film import make_folder
 from streamer.keys import KeyRing
+from streamer.lipsync import Models
 from streamer.push import look_ahead
-from streamer.seat import Models
 from streamer.sessions import Sessions
 
 log = logging.getLogger(__name__)

@@ -236,8 +236,7 @@ class Session:
 
     def stats(self) -> dict[str, object]:
         """Counts and milliseconds for people and for `/metrics`."""
-        age = {"age_ms": self.age // MILLISECOND_NS}
-        return age | (self._live.stats() if self._live is not None else {})
+        return {"age_ms": self.age // MILLISECOND_NS} | (self._live.stats() if self._live is not None else {})
 
     async def run(self) -> None:
         """Lives the whole session; returns when it is closed. Raises nothing but ``CancelledError``."""

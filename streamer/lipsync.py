@@ -1,0 +1,55 @@
+"""What the engine needs of the models, so that it can be tried with others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mytalk.face.tracker import Face
+from mytalk.picture import Picture, VideoFrame
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mytalk.face import Choice
+    from mytalk.motion.batch import MotionRequest
+    from mytalk.stream import Sight
+    from mytalk.stream_options import StreamOptions
+
+Speech = NDArray[np.float32]
+
+
+class LipSync(Protocol):
+    """What a seat needs of :class:`mytalk.stream.LipSyncStream`."""
+
+    latency: int
+    steps: int
+    seed: int
+    mouth_opening: float
+    on_silence: Literal["close", "passthrough"]
+    face: Choice
+    sight: Sight
+
+    @property
+    def stats(self) -> dict[str, float]: ...
+    def track(self, picture: Picture) -> Face | None: ...
+    def push_frame(self, frame: VideoFrame, face: Face | None) -> None: ...
+    def hold_video(self, at: int) -> None: ...
+    def push_speech(self, samples: Speech) -> None: ...
+    def clear(self, at: int) -> int: ...
+    def request(self) -> MotionRequest | None: ...
+    def accept(self, request: MotionRequest, motion: Tensor) -> None: ...
+    def pull(self) -> Iterator[VideoFrame]: ...
+    def close(self) -> None: ...
+
+
+class Models(Protocol):
+    """What a seat needs of :class:`mytalk.pipeline.Pipeline`."""
+
+    steps: int
+
+    def stream(self, options: StreamOptions) -> LipSync: ...
+    def sample(self, requests: Sequence[MotionRequest]) -> list[Tensor]: ...
