@@ -16,16 +16,16 @@ WINDOW_FRAMES = 250
 class SpeechPreset:
     """The speech front and encoder; ``width`` is that of what they give the denoiser.
 
-    ``mel`` goes with causal convolutions (``dilations``). ``wav2vec2`` goes with a Conformer: ``features`` wide coming
-    in, ``layers`` of ``hidden``, ``heads`` and ``ffn`` within; its attention, and wav2vec's, look back over
-    ``lookback`` motion frames a layer.
+    ``mel``, and ``mel_phones`` which hears phones too, go with causal convolutions (``dilations``). ``wav2vec2`` goes
+    with a Conformer: ``features`` wide coming in, ``layers`` of ``hidden``, ``heads`` and ``ffn`` within; its
+    attention, and wav2vec's, look back over ``lookback`` motion frames a layer.
     """
 
     width: int
     kernel: int = 5
     dilations: tuple[int, ...] = (1, 1, 2)
     dropout: float = 0.1
-    front: Literal["mel", "wav2vec2"] = "mel"
+    front: Literal["mel", "mel_phones", "wav2vec2"] = "mel"
     features: int = 80
     hidden: int = 0
     layers: int = 0
@@ -120,7 +120,7 @@ class Preset:
 PRESETS = {
     "edge": Preset(
         "edge",
-        SpeechPreset(width=128, dropout=0.2),
+        SpeechPreset(width=128, dropout=0.2, front="mel_phones", features=122),
         IdentityPreset(width=128),
         MotionPreset(layers=3, width=128, ffn=256, heads=4, dropout=0.2, upper_face=False, window=100),
         EDGE,

@@ -12,6 +12,7 @@ from mytalk.presets import SpeechPreset
 from mytalk.speech.conformer import TOKENS, ConformerEncoder
 from mytalk.speech.encoder import SpeechEncoder
 from mytalk.speech.mel import LogMel
+from mytalk.speech.mel_phones import MelPhones
 from mytalk.speech.seam import Encoder, Front
 from mytalk.speech.source import PASS, load_wav2vec
 
@@ -33,14 +34,23 @@ class NoFront(Front[None]):
         raise PresetError(MISSING)
 
 
+def is_built_in(preset: SpeechPreset) -> bool:
+    """Whether the front is in the package, and cheap enough to hear each clip once before training."""
+    return preset.front != "wav2vec2"
+
+
 def build_front(preset: SpeechPreset) -> Front[Any]:
     """The front of a preset as far as it needs no weights from elsewhere; `load_front` where it does."""
-    return LogMel() if preset.front == "mel" else NoFront()
+    return _built_in(preset) if is_built_in(preset) else NoFront()
+
+
+def _built_in(preset: SpeechPreset) -> Front[Any]:
+    return MelPhones() if preset.front == "mel_phones" else LogMel()
 
 
 def build_encoder(preset: SpeechPreset) -> Encoder[Any]:
     """The encoder of a preset, with random weights."""
-    return SpeechEncoder(preset) if preset.front == "mel" else ConformerEncoder(preset)
+    return SpeechEncoder(preset) if is_built_in(preset) else ConformerEncoder(preset)
 
 
 def load_front(
@@ -54,10 +64,10 @@ def load_front(
     Raises OptionError where the preset needs no speech model, PresetError where it needs one that is not given, not
     found or of another size, WeightsError for another network than the checkpoint's.
     """
-    if preset.front == "mel":
+    if is_built_in(preset):
         if speech_model is not None:
             raise OptionError(f"speech model {str(speech_model)!r}: this preset hears log-mel and needs none")
-        return LogMel()
+        return _built_in(preset)
     source = speech_model or (trained_with or {}).get("source")
     if source is None:
         raise PresetError(MISSING)

@@ -14,7 +14,10 @@ from torch.nn import functional as F
 
 from mytalk.presets import SpeechPreset
 from mytalk.speech.mel import MEL_PER_MOTION, MELS
+from mytalk.speech.phone_posteriors import PHONES
 from mytalk.speech.seam import Encoder
+
+_PHONE_ROWS = 12  # 120 ms
 
 
 @dataclass(slots=True)
@@ -54,7 +57,10 @@ class CausalBlock(nn.Module):
 
 
 class SpeechEncoder(Encoder[EncoderState]):
-    """Log-mel ``(B, 4 T, 80)`` to features ``(B, T, D)``, 25 a second."""
+    """Log-mel ``(B, 4 T, 80)`` to features ``(B, T, D)``, 25 a second.
+
+    With the front ``mel_phones``, ``(B, 4 T, 122)``: phones come in where 25 features a second are left of the mel.
+    """
 
     def __init__(self, preset: SpeechPreset) -> None:
         super().__init__()
@@ -62,6 +68,7 @@ class SpeechEncoder(Encoder[EncoderState]):
         self.stem = nn.ModuleList(
             [CausalConv(MELS, width, 5), CausalConv(width, width, 4, 2), CausalConv(width, width, 4, 2)]
         )
+        self.phones = CausalConv(PHONES, width, _PHONE_ROWS, MEL_PER_MOTION) if preset.front == "mel_phones" else None
         self.blocks = nn.ModuleList(
             CausalBlock(width, preset.kernel, dilation, preset.dropout) for dilation in preset.dilations
         )
@@ -69,7 +76,8 @@ class SpeechEncoder(Encoder[EncoderState]):
 
     def start(self, rows: int = 1) -> EncoderState:
         weight = self.out.weight
-        convs = [*self.stem, *(block.conv for block in self.blocks)]
+        phones = [] if self.phones is None else [self.phones]
+        convs = [*self.stem, *phones, *(block.conv for block in self.blocks)]
         return EncoderState([weight.new_zeros(rows, conv.channels_in, conv.left) for conv in convs])
 
     def forward(self, mel: Tensor, state: EncoderState | None = None) -> Tensor:
@@ -77,10 +85,14 @@ class SpeechEncoder(Encoder[EncoderState]):
             raise ValueError(f"mel frames must come in fours, one motion frame each: got {mel.shape[1]}")
         tails = iter(state.tails) if state is not None else iter(())
         kept: list[Tensor] = []
-        x = mel.transpose(1, 2)  # (B, 80, 4 T)
+        x, phones = mel.transpose(1, 2).split([MELS, mel.shape[2] - MELS], dim=1)  # (B, 80, 4 T), (B, 0 or 42, 4 T)
         for layer in self.stem:
             x, tail = layer(x, next(tails, None))
             x = F.gelu(x)
+            kept.append(tail)
+        if self.phones is not None:
+            heard, tail = self.phones(phones, next(tails, None))
+            x = x + heard
             kept.append(tail)
         for block in self.blocks:  # (B, D, T)
             x, tail = block(x, next(tails, None))

@@ -15,6 +15,7 @@ from mytalk.speech.mel import FLOOR, MELS
 SPEEDS = (0.85, 1.18)
 
 _IN_A_ROOM, _ON_A_TELEPHONE, _INTERRUPTED = 0.3, 0.15, 0.25  # shares of what is heard
+_NO_PHONES, _VAGUE_PHONES = 0.15, 0.4
 _ECHO = 32  # 10 ms steps of it that are heard
 _QUIETEST = float(np.log(FLOOR))
 
@@ -46,6 +47,19 @@ class Mirror:
     def upper(self, rows: Tensor) -> Tensor:
         """Upper-face displacements ``(T, 38, 2)``."""
         return rows[:, list(UPPER_MIRROR)] * torch.tensor([-1.0, 1.0])
+
+
+def change_features(heard: Tensor, rng: np.random.Generator) -> Tensor:
+    """Log-mel ``(N, 80)`` changed as `change_mel` does it; phone posteriors beside it, ``(N, 122)`` in all, as they
+    are, less sure, or not heard at all."""
+    mel, phones = heard.split([MELS, heard.shape[1] - MELS], dim=1)
+    chance = rng.random()
+    if chance < _NO_PHONES:
+        phones = torch.zeros_like(phones)
+    elif chance < _NO_PHONES + _VAGUE_PHONES:
+        grain = torch.from_numpy(rng.standard_normal(tuple(phones.shape), np.float32))
+        phones = (rng.uniform(0.4, 1) * phones + rng.uniform(0, 0.3) * grain).clamp(-1, 1)
+    return torch.cat([change_mel(mel, rng), phones], dim=1)
 
 
 def change_mel(mel: Tensor, rng: np.random.Generator) -> Tensor:

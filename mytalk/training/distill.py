@@ -30,8 +30,7 @@ from mytalk.errors import OptionError
 from mytalk.motion.model import Conditions, Denoiser, MotionModel
 from mytalk.motion.sampler import DDIM, TIMESTEPS, alpha_bars, ddim_step
 from mytalk.presets import Preset
-from mytalk.speech.build import load_front
-from mytalk.speech.mel import LogMel
+from mytalk.speech.build import is_built_in, load_front
 from mytalk.training.loop import total_steps
 from mytalk.training.motion import MotionLosses, MotionTask, draw_lips, scored_frames, weights_of
 from mytalk.training.motion_examples import HeldOutWindows, MotionExamples, MotionOptions
@@ -226,12 +225,12 @@ def distill_task(
     pixels = folder if (folder / f"{_PIXELS}.safetensors").exists() else None
     task = DistillTask(preset, model, options, pixels)
     store = ClipStore(list(data), hold_out=options.hold_out, cache_bytes=0)
-    as_mel = isinstance(model.front, LogMel)
+    front = model.front if is_built_in(preset.speech) else None
     steps = total_steps(options, len(store))
-    task.examples = MotionExamples(options, store, model.space, as_mel=as_mel, steps=steps)
+    task.examples = MotionExamples(options, store, model.space, front=front, steps=steps)
     if options.hold_out:
         kept = ClipStore(list(data), hold_out=options.hold_out, held_out=True, cache_bytes=0)
-        task.held_out = HeldOutWindows(options, kept, model.space, as_mel=as_mel)
+        task.held_out = HeldOutWindows(options, kept, model.space, front=front)
     return task
 
 

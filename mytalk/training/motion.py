@@ -28,8 +28,8 @@ from mytalk.motion.model import Conditions, MotionModel
 from mytalk.motion.sampler import TIMESTEPS, alpha_bars
 from mytalk.motion.space import MotionSpace
 from mytalk.presets import Preset
-from mytalk.speech.build import load_front
-from mytalk.speech.mel import MEL_PER_MOTION, LogMel
+from mytalk.speech.build import is_built_in, load_front
+from mytalk.speech.mel import MEL_PER_MOTION
 from mytalk.speech.wav2vec import Wav2Vec2
 from mytalk.training.checkpoints import Checkpoints
 from mytalk.training.loop import WEIGHTS, total_steps
@@ -237,16 +237,16 @@ def motion_task(preset: Preset, options: MotionOptions, sources: MotionSources, 
         parts = nn.ModuleDict({"speech": model.speech, "space": model.space, "denoiser": model.denoiser})
         load_into(parts, weights_of(sources.start), "motion")
     task = MotionTask(preset, model, options)
-    as_mel = isinstance(model.front, LogMel)
+    front = model.front if is_built_in(preset.speech) else None
     steps = total_steps(options, len(store))
     offsets = read_offsets(sources.offsets) if sources.offsets else {}
-    examples = MotionExamples(options, store, model.space, as_mel=as_mel, steps=steps, offsets=offsets)
+    examples = MotionExamples(options, store, model.space, front=front, steps=steps, offsets=offsets)
     if sources.tts is not None:
         examples.speak(sources.tts, people, model.space)
     task.examples = examples
     if options.hold_out:
         kept = ClipStore(list(sources.data), hold_out=options.hold_out, held_out=True, cache_bytes=0)
-        task.held_out = HeldOutWindows(options, kept, model.space, as_mel=as_mel)
+        task.held_out = HeldOutWindows(options, kept, model.space, front=front)
     return task
 
 

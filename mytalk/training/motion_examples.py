@@ -18,7 +18,8 @@ from mytalk.motion.sampler import TIMESTEPS
 from mytalk.motion.space import MotionSpace
 from mytalk.presets import WINDOW_FRAMES
 from mytalk.speech.mel import MEL_PER_MOTION
-from mytalk.training.augment import Mirror, change_mel, change_samples, draw_speed, stretch
+from mytalk.speech.seam import Front
+from mytalk.training.augment import Mirror, change_features, change_samples, draw_speed, stretch
 from mytalk.training.config import TrainingOptions
 from mytalk.training.people import Frames, clips_by_person
 from mytalk.training.sequences import ClipSequences, Sequence, spoken_sequences
@@ -80,12 +81,12 @@ class MotionExamples:
         store: ClipStore,
         space: MotionSpace,
         *,
-        as_mel: bool,
+        front: Front[Any] | None,
         steps: int,
         offsets: Mapping[str, float] | None = None,
     ) -> None:
-        self._options, self._store, self._as_mel = options, store, as_mel
-        self._clips = ClipSequences(store, space, as_mel=as_mel, evenness=options.evenness, offsets=offsets)
+        self._options, self._store, self._front = options, store, front
+        self._clips = ClipSequences(store, space, front=front, evenness=options.evenness, offsets=offsets)
         self._spoken: list[Sequence] = []
         self._mirror = Mirror(space)
         self._tts_steps = options.tts_first * steps
@@ -97,7 +98,7 @@ class MotionExamples:
 
     def speak(self, folder: Path, people: Rows[Frames], space: MotionSpace) -> None:
         """Take in a folder of synthetic speech. Raises DataError where it holds none."""
-        self._spoken = spoken_sequences(folder, people, space, self._options.seed, as_mel=self._as_mel)
+        self._spoken = spoken_sequences(folder, people, space, self._options.seed, front=self._front)
 
     def __len__(self) -> int:
         return len(self._store)
@@ -121,7 +122,7 @@ class MotionExamples:
         }
 
     def collate(self, rows: list[dict[str, Any]]) -> Batch:
-        return pad_rows(rows, self._as_mel)
+        return pad_rows(rows, repeat=self._front is not None)
 
     def _pick(self, step: int, rng: np.random.Generator) -> Sequence:
         """Synthetic speech alone at first; then people, each by how much there is of them, and a clip of theirs."""
@@ -151,11 +152,11 @@ class MotionExamples:
         start = int(rng.integers(len(sequence.motion) - wanted + 1))
         each = len(sequence.heard) // len(sequence.motion)
         heard = sequence.heard[start * each : (start + wanted) * each]
-        heard = stretch(heard if self._as_mel else heard[:, None], rows * each)
-        if not self._as_mel:
+        heard = stretch(heard[:, None] if self._front is None else heard, rows * each)
+        if self._front is None:
             heard = heard[:, 0]
         if self._options.augment:
-            heard = change_mel(heard, rng) if self._as_mel else change_samples(heard, rng)
+            heard = change_samples(heard, rng) if self._front is None else change_features(heard, rng)
         motion = stretch(sequence.motion[start : start + wanted], rows)
         upper = stretch(sequence.upper[start : start + wanted].flatten(1), rows).unflatten(1, (-1, 2))
         return heard, motion, upper, _phones(sequence.phones, slice(start, start + wanted), rows)
@@ -173,9 +174,11 @@ class MotionExamples:
 class HeldOutWindows:
     """Windows of held-out clips as they are, from noise alone and without history: what validation measures."""
 
-    def __init__(self, options: MotionOptions, store: ClipStore, space: MotionSpace, *, as_mel: bool) -> None:
-        self._options, self._as_mel = options, as_mel
-        self._clips = ClipSequences(store, space, as_mel=as_mel, evenness=options.evenness)
+    def __init__(
+        self, options: MotionOptions, store: ClipStore, space: MotionSpace, *, front: Front[Any] | None
+    ) -> None:
+        self._options, self._front = options, front
+        self._clips = ClipSequences(store, space, front=front, evenness=options.evenness)
 
     def __len__(self) -> int:
         return len(self._clips)
@@ -198,7 +201,7 @@ class HeldOutWindows:
         }
 
     def collate(self, rows: list[dict[str, Any]]) -> Batch:
-        return pad_rows(rows, self._as_mel)
+        return pad_rows(rows, repeat=self._front is not None)
 
 
 def _phones(phones: Tensor | None, part: slice, rows: int) -> Tensor:
@@ -215,7 +218,7 @@ def _row(
 ) -> dict[str, Any]:
     return {
         "key": sequence.key,
-        "heard": heard,  # (4 T, 80), or (640 T,)
+        "heard": heard,  # (4 T, W), or (640 T,)
         "motion": motion,  # (T, K)
         "upper": upper,  # (T, 38, 2)
         "known": known,  # (T,) bool
@@ -229,15 +232,16 @@ def _row(
 _TIMED = ("motion", "upper", "known", "history", "noise", "valid")
 
 
-def pad_rows(rows: list[dict[str, Any]], as_mel: bool) -> Batch:
-    """Windows of several lengths as one batch: what is past a window's end is not ``valid``."""
+def pad_rows(rows: list[dict[str, Any]], *, repeat: bool) -> Batch:
+    """Windows of several lengths as one batch: what is past a window's end is not ``valid``; its sound is silent, or
+    with ``repeat`` its last row again."""
     longest = max(len(row["motion"]) for row in rows)
     for row in rows:
         short, each = longest - len(row["motion"]), len(row["heard"]) // len(row["motion"])
         for name in _TIMED if short else ():
             row[name] = _lengthened(row[name], short)
         if short:
-            row["heard"] = _lengthened(row["heard"], short * each, repeat=as_mel)
+            row["heard"] = _lengthened(row["heard"], short * each, repeat=repeat)
             if "phones" in row:
                 row["phones"] = F.pad(row["phones"], (0, short * MEL_PER_MOTION), value=UNHEARD)
     return stack_rows(rows)

@@ -18,7 +18,7 @@ from mytalk.errors import DataError
 from mytalk.face.landmarks import LOWER_FACE, UPPER_COUNT, UPPER_FACE
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.motion.space import GAIN, MotionSpace
-from mytalk.speech.mel import LogMel
+from mytalk.speech.seam import Front
 from mytalk.training.people import Frames, Rest, clips_by_person, sample_frames
 from mytalk.training.store import ClipStore
 from mytalk.training.visemes import controls_of
@@ -31,7 +31,7 @@ class Sequence:
     """One stretch of speech with its motion: T frames."""
 
     key: str
-    heard: Tensor  # (4 T, 80) log-mel, or (640 T,) samples for a front that runs in the training step
+    heard: Tensor  # (4 T, W) features of the front, or (640 T,) samples for one that runs in the training step
     motion: Tensor  # (T, K)
     upper: Tensor  # (T, 38, 2), displacement from the person's mean; zeros where there is no face
     rest: Rest
@@ -45,6 +45,8 @@ class Sequence:
 class ClipSequences:
     """The clips of a store as sequences, made when asked for; the last used ones are kept, ``cache_bytes`` at most.
 
+    They are heard through ``front``; None leaves their samples as they are.
+
     A person's rest shape is found when their first clip is asked for, and kept: 2.5 kB a person. ``evenness`` brings
     people who open more or less than most to the usual range (``RestShape.openness``): 0 not at all, 1 all the way,
     which is what ``MotionStream`` undoes. ``offsets`` are milliseconds by which a person's sound is late: it is moved,
@@ -56,14 +58,14 @@ class ClipSequences:
         store: ClipStore,
         space: MotionSpace,
         *,
-        as_mel: bool,
+        front: Front[Any] | None,
         evenness: float = 0.0,
         offsets: Mapping[str, float] | None = None,
         cache_bytes: int = 512 * 2**20,
     ) -> None:
         self._store, self._space, self._evenness = store, space, evenness
         self._offsets = dict(offsets or {})
-        self._mel = LogMel() if as_mel else None
+        self._front = front
         self._clips = clips_by_person(store)
         self._people: dict[str, tuple[Rest, float]] = {}
         self._cache: OrderedDict[int, Sequence] = OrderedDict()
@@ -103,11 +105,11 @@ class ClipSequences:
         motion = gain * self._space.encode(torch.from_numpy(canonical[:, list(LOWER_FACE)] - rest.lower))
         upper = torch.from_numpy(np.ascontiguousarray((canonical[:, list(UPPER_FACE)] - rest.upper)[..., :2]))
         late = round(self._offsets.get(entry.person, 0.0) * SAMPLE_RATE / 1000)
-        return Sequence(entry.key, _heard(_earlier(self._store.sound(index), late), self._mel), motion, upper, rest)
+        return Sequence(entry.key, _heard(_earlier(self._store.sound(index), late), self._front), motion, upper, rest)
 
 
 def spoken_sequences(
-    folder: Path, people: Rows[Frames], space: MotionSpace, seed: int, *, as_mel: bool
+    folder: Path, people: Rows[Frames], space: MotionSpace, seed: int, *, front: Front[Any] | None
 ) -> list[Sequence]:
     """Synthetic speech of ``mytalk.training.speech_corpus``, all in memory (0.2 GB an hour), each sentence spoken by
     one of ``people``: viseme controls through a linear map to coefficients that the people's own mouths teach.
@@ -120,7 +122,6 @@ def spoken_sequences(
     rests = [frames.rest(space) for frames in people]
     to_motion = _control_map(people, rests, space)
     rng = np.random.default_rng(seed)
-    mel = LogMel() if as_mel else None
     sequences = []
     for path in paths:
         with np.load(path) as stored:
@@ -128,7 +129,7 @@ def spoken_sequences(
             phones = torch.from_numpy(stored["phones"]) if "phones" in stored else None
         for stop, length in zip(np.cumsum(lengths), lengths, strict=True):
             part = slice(stop - length, stop)
-            heard = _heard(sound[part.start * FRAME_SAMPLES : part.stop * FRAME_SAMPLES], mel)
+            heard = _heard(sound[part.start * FRAME_SAMPLES : part.stop * FRAME_SAMPLES], front)
             motion = torch.from_numpy((controls[part] @ to_motion).astype(np.float32))
             rest = rests[int(rng.integers(len(rests)))]
             key = f"{path.stem}@{part.start}"
@@ -156,6 +157,7 @@ def _earlier(sound: NDArray[np.float32], samples: int) -> NDArray[np.float32]:
     return moved
 
 
-def _heard(sound: NDArray[np.float32], mel: LogMel | None) -> Tensor:
+@torch.inference_mode()
+def _heard(sound: NDArray[np.float32], front: Front[Any] | None) -> Tensor:
     samples = torch.from_numpy(np.array(sound, np.float32))
-    return samples if mel is None else mel.offline(samples[None])[0]
+    return samples if front is None else front.offline(samples[None])[0].clone()

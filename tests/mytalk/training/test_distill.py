@@ -17,6 +17,7 @@ from mytalk.errors import OptionError
 from mytalk.face.landmarks import LOWER_COUNT, UPPER_COUNT
 from mytalk.motion.model import Conditions, MotionModel
 from mytalk.motion.sampler import DDIM, alpha_bars
+from mytalk.speech.mel_phones import MelPhones
 from mytalk.training.config import read_config
 from mytalk.training.distill import Distillation, DistillOptions, Trajectory, sample
 from mytalk.training.logbook import read_curve
@@ -75,7 +76,7 @@ def two_mouths(rows: int, seed: int) -> Batch:
     motion = torch.randint(0, 2, shape, generator=draw).float() * 2 - 1
     at_noise = torch.rand(rows, generator=draw) < 0.4
     return {
-        "heard": torch.zeros(rows, 4 * FRAMES, 80),
+        "heard": torch.zeros(rows, 4 * FRAMES, MelPhones.width),
         "motion": motion,
         "upper": torch.zeros(rows, FRAMES, UPPER_COUNT, 2),
         "known": torch.zeros(rows, FRAMES, dtype=torch.bool),

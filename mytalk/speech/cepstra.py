@@ -1,0 +1,126 @@
+"""Mel cepstra as CMU Sphinx has them, causal: what its acoustic models were trained to hear.
+
+Differs from Sphinx in two places, both so that a stream hears what a recording does: the mean that is taken away is a
+running one, and a row's changes are told 30 ms later, when all that they need has been heard. Its noise removal is
+left out.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mytalk.media_time import SAMPLE_RATE
+
+WINDOW = 410  # 25.6 ms
+HOP = 160  # 10 ms
+FFT = 512
+BANDS = 25
+COUNT = 13
+LEFT = WINDOW - HOP + 1
+"""Samples before a chunk that its first row still looks at."""
+
+_LOW, _HIGH = 130.0, 6800.0  # Hz
+_EMPHASIS = 0.97
+_LIFTER = 22
+_FLOOR = 30.0  # of power on the scale of 16-bit samples: noise of 2 steps, which no sound is without
+_AROUND = 6  # rows before the newest that its changes are made of
+_MEMORY = 400  # rows: the time constant of the running mean
+_USUAL_ROWS = 100.0  # rows that the usual mean counts for at the start
+_AT_ONCE = 64
+
+USUAL = (51.9, 4.4, 2.3, 12.0, 0.1, -0.7, -4.1, -3.3, -0.8, -2.0, 2.7, -0.6, -0.5)
+"""Mean cepstrum of people who talk, at the level of most films."""
+
+
+@dataclass(slots=True)
+class CepstraState:
+    """What the next chunk still needs of the past, for B sessions."""
+
+    tail: Tensor  # (B, LEFT) samples
+    total: Tensor  # (B, 13), of what was heard, fading
+    weight: Tensor  # (B, 1), rows that ``total`` is of
+    rows: Tensor  # (B, 6, 13), the newest
+
+
+class Cepstra(nn.Module):
+    """Samples to 13 cepstra, their changes and the changes of these, 100 times a second. No learned parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        window = torch.hamming_window(WINDOW, periodic=False)
+        self.register_buffer("window", window, persistent=False)
+        self.register_buffer("filters", _mel_filters(), persistent=False)
+        self.register_buffer("cosines", _cosines(), persistent=False)
+        self.register_buffer("usual", torch.tensor(USUAL), persistent=False)
+        fading = (1 - 1 / _MEMORY) ** torch.arange(_AT_ONCE + 1, dtype=torch.float32)
+        ages = torch.arange(_AT_ONCE)[:, None] - torch.arange(_AT_ONCE)
+        self.register_buffer("fading", fading, persistent=False)
+        self.register_buffer("heard", fading[ages.clamp(min=0)] * (ages >= 0), persistent=False)
+        self.window: Tensor
+        self.filters: Tensor
+        self.cosines: Tensor
+        self.usual: Tensor
+        self.fading: Tensor
+        self.heard: Tensor
+
+    def start(self, rows: int = 1) -> CepstraState:
+        """The state of ``rows`` sessions that have heard nothing."""
+        total = (_USUAL_ROWS * self.usual).expand(rows, -1)
+        weight = self.usual.new_full((rows, 1), _USUAL_ROWS)
+        return CepstraState(self.usual.new_zeros(rows, LEFT), total, weight, self.usual.new_zeros(rows, _AROUND, COUNT))
+
+    def forward(self, samples: Tensor, state: CepstraState) -> Tensor:
+        """The next samples ``(B, 160 * N)`` to ``(B, N, 3, 13)``; the state is brought up to date in place."""
+        samples = torch.cat([state.tail, samples], dim=-1)
+        state.tail = samples[:, samples.shape[-1] - LEFT :]
+        cepstra = self._cepstra(samples)
+        parts = [self._less_mean(part, state) for part in cepstra.split(_AT_ONCE, dim=1)]
+        rows = torch.cat([state.rows, *parts], dim=1)  # (B, 6 + N, 13)
+        state.rows = rows[:, rows.shape[1] - _AROUND :]
+        behind = rows.unfold(1, _AROUND + 1, 1)  # (B, N, 13, 7): three before the row that is told, and three after
+        change = behind[..., 5] - behind[..., 1]
+        bend = (behind[..., 6] - behind[..., 2]) - (behind[..., 4] - behind[..., 0])
+        return torch.stack([behind[..., 3], change, bend], dim=2)
+
+    def _cepstra(self, samples: Tensor) -> Tensor:
+        scaled = samples * 32768
+        frames = (scaled[:, 1:] - _EMPHASIS * scaled[:, :-1]).unfold(-1, WINDOW, HOP) * self.window
+        power = torch.fft.rfft(frames, FFT).abs().square()  # (B, N, 257)
+        return torch.log((power @ self.filters).clamp(min=_FLOOR)) @ self.cosines
+
+    def _less_mean(self, cepstra: Tensor, state: CepstraState) -> Tensor:
+        """Rows ``(B, N, 13)``, at most 64, less the mean of what was heard up to each."""
+        count = cepstra.shape[1]
+        fading, heard = self.fading[1 : count + 1, None], self.heard[:count, :count]
+        totals = fading * state.total[:, None] + heard @ cepstra  # (B, N, 13)
+        weights = fading * state.weight[:, None] + heard.sum(1, keepdim=True)
+        state.total, state.weight = totals[:, -1], weights[:, -1]
+        return cepstra - totals / weights
+
+
+def _mel_filters() -> Tensor:
+    """Filter bank ``(257, 25)``: triangles of unit area between edges that lie on the bins of the spectrum."""
+
+    def to_mel(hertz: float) -> float:
+        return 2595 * math.log10(1 + hertz / 700)
+
+    step = SAMPLE_RATE / FFT
+    mels = torch.linspace(to_mel(_LOW), to_mel(_HIGH), BANDS + 2, dtype=torch.float64)
+    edges = ((700 * (10 ** (mels / 2595) - 1) / step + 0.5).floor() * step).float()  # (27,)
+    bins = torch.arange(FFT // 2 + 1)[:, None] * step
+    rise = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    fall = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
+    return torch.minimum(rise, fall).clamp(min=0) * 2 / (edges[2:] - edges[:-2])
+
+
+def _cosines() -> Tensor:
+    """Log power of 25 bands to 13 liftered cepstra ``(25, 13)``: an orthogonal cosine transform, scaled row by row."""
+    order = torch.arange(COUNT)
+    cosines = torch.cos(math.pi / BANDS * (torch.arange(BANDS)[:, None] + 0.5) * order) * math.sqrt(2 / BANDS)
+    cosines[:, 0] = math.sqrt(1 / BANDS)
+    lifter = 1 + _LIFTER / 2 * torch.sin(order * math.pi / _LIFTER)
+    return cosines * lifter

@@ -1,0 +1,79 @@
+"""Which phones are heard: posteriors of a Gaussian-mixture acoustic model that many speakers trained.
+
+The model is CMU Sphinx's for English (Alpha Cephei, BSD licence beside it): 42 phones and noises of three states each,
+three streams of cepstra, and for each phone and stream 128 Gaussians that its states weigh. Only states without
+context are kept, and no language model: what is heard in one moment, whatever was said before.
+`mytalk.training.acoustic_model` makes the file from the `pocketsphinx` package.
+"""
+
+from __future__ import annotations
+
+import math
+from importlib import resources
+
+import torch
+from safetensors.torch import load
+from torch import Tensor
+
+from mytalk.media_time import FRAME_SAMPLES
+from mytalk.speech.cepstra import HOP, Cepstra, CepstraState
+from mytalk.speech.seam import Front
+
+PHONES = 42
+STATES = 3
+FILE = "cmusphinx_en_us.safetensors"
+
+_SOFTNESS = 0.4  # of log likelihoods: neighbouring moments are no independent witnesses
+_LEAST = -6.0  # log posterior
+
+
+class PhonePosteriors(Front[CepstraState]):
+    """16 kHz samples to log posteriors of 42 phones, 100 a second, each told 30 ms after its moment; from -1 to 1."""
+
+    rate = FRAME_SAMPLES // HOP
+    width = PHONES
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cepstra = Cepstra()
+        stored = load((resources.files("mytalk") / "weights" / "phones" / FILE).read_bytes())
+        means, precisions = stored["means"].float(), stored["log_precisions"].float().exp()  # (42, 3, 128, 13)
+        offset = 0.5 * ((precisions / (2 * math.pi)).log().sum(-1) - (means.square() * precisions).sum(-1))
+        linear = torch.cat([-0.5 * precisions, means * precisions, offset[..., None]], dim=-1)  # (42, 3, 128, 27)
+        self.register_buffer("linear", linear.transpose(0, 1).flatten(1, 2).mT.contiguous(), persistent=False)
+        weights = stored["log_weights"].float().exp()  # (42, 3, 128, 3): phone, stream, Gaussian, state
+        self.register_buffer("weights", weights.transpose(0, 1).contiguous(), persistent=False)
+        self.linear: Tensor  # (3, 27, 42 * 128)
+        self.weights: Tensor  # (3, 42, 128, 3)
+
+    def start(self, rows: int = 1) -> CepstraState:
+        return self.cepstra.start(rows)
+
+    def stream(self, samples: Tensor, state: CepstraState) -> Tensor:
+        cepstra: Tensor = self.cepstra(samples, state)
+        return self._posteriors(cepstra)
+
+    def offline(self, samples: Tensor) -> Tensor:
+        whole = samples[:, : samples.shape[-1] // FRAME_SAMPLES * FRAME_SAMPLES]
+        state = self.start(len(samples))
+        chunks = whole.split(_AT_ONCE * FRAME_SAMPLES, dim=-1)
+        return torch.cat([self.stream(chunk, state) for chunk in chunks], dim=1)
+
+    def likelihoods(self, cepstra: Tensor) -> Tensor:
+        """Log likelihoods ``(B, N, 126)`` of the states, a phone's three together, for cepstra ``(B, N, 3, 13)``."""
+        rows = cepstra.flatten(0, 1).transpose(0, 1)  # (3, B N, 13)
+        terms = torch.cat([rows.square(), rows, torch.ones_like(rows[..., :1])], dim=-1)
+        each = torch.bmm(terms, self.linear).unflatten(-1, (PHONES, -1))  # (3, B N, 42, 128)
+        nearest = each.amax(-1, keepdim=True)
+        shares = torch.einsum("fnpg,fpgs->fnps", (each - nearest).exp(), self.weights)
+        heard = (shares.clamp(min=1e-30).log() + nearest).sum(0)  # (B N, 42, 3)
+        rows_of_states: Tensor = heard.flatten(1).unflatten(0, cepstra.shape[:2])
+        return rows_of_states
+
+    def _posteriors(self, cepstra: Tensor) -> Tensor:
+        states = torch.log_softmax(_SOFTNESS * self.likelihoods(cepstra), dim=-1).unflatten(-1, (PHONES, STATES))
+        phones: Tensor = states.logsumexp(-1).clamp(min=_LEAST) / 3 + 1
+        return phones
+
+
+_AT_ONCE = 50  # motion frames of a recording
