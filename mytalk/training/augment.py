@@ -103,17 +103,35 @@ def _room(power: Tensor, rng: np.random.Generator) -> Tensor:
     return torch.log(heard + FLOOR)
 
 
+def noisy_place(samples: Tensor, rng: np.random.Generator) -> Tensor:
+    """Samples ``(S,)`` as a microphone in a poor place hears them: an echo now and then, equaliser, level, and noise
+    3 to 30 dB below the speech. What a front hears in it cannot be drawn from what it hears without."""
+    if rng.random() < _IN_A_ROOM:
+        count = int(SAMPLE_RATE * rng.uniform(0.2, 0.6))
+        tail = rng.standard_normal(count, np.float32) * np.exp(-6.9 * np.arange(count) / count).astype(np.float32)
+        echo = torch.from_numpy(tail / np.linalg.norm(tail) * float(rng.uniform(0.2, 1)))
+        echo[0] = 1
+        size = len(samples) + count
+        samples = torch.fft.irfft(torch.fft.rfft(samples, size) * torch.fft.rfft(echo, size), size)[: len(samples)]
+    return _recorded(samples, rng, (3, 30), 1.0)
+
+
 def change_samples(samples: Tensor, rng: np.random.Generator) -> Tensor:
     """Samples ``(S,)``: equaliser, level and coloured noise. Voice changes with speed, which stretches pitch along."""
+    return _recorded(samples, rng, (6, 40), 0.6)
+
+
+def _recorded(samples: Tensor, rng: np.random.Generator, below: tuple[float, float], noisy: float) -> Tensor:
+    """Equalised, at another level, and with a chance of ``noisy`` with noise so many dB ``below`` the speech."""
     count = len(samples)
     frequency = torch.fft.rfftfreq(count, 1 / SAMPLE_RATE).numpy()
     points = np.array([0, 125, 500, 1500, 4000, 8000])
     spectrum = torch.fft.rfft(samples) * _curve(frequency, points, rng.normal(0, 3, len(points)))
     changed = torch.fft.irfft(spectrum, count) * float(10 ** (rng.normal(0, 5) / 20))
-    if rng.random() < 0.6:
+    if rng.random() < noisy:
         white = torch.from_numpy(rng.standard_normal(count, np.float32))
         hiss = torch.fft.irfft(torch.fft.rfft(white) * _curve(frequency, points, rng.normal(0, 6, len(points))), count)
-        wanted = float(changed.square().mean().sqrt()) * 10 ** (-rng.uniform(6, 40) / 20)  # 6 to 40 dB below speech
+        wanted = float(changed.square().mean().sqrt()) * 10 ** (-rng.uniform(*below) / 20)
         changed = changed + hiss * (wanted / max(float(hiss.square().mean().sqrt()), 1e-9))
     clipped: Tensor = changed.clamp(-1, 1)
     return clipped

@@ -30,6 +30,8 @@ SHORTEST = 8  # frames
 UNHEARD = -1
 """Number of a phone that is not known."""
 
+_IN_NOISE = 0.5  # share of windows
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MotionOptions(TrainingOptions):
@@ -151,7 +153,9 @@ class MotionExamples:
         wanted = min(len(sequence.motion), round(rows * speed))
         start = int(rng.integers(len(sequence.motion) - wanted + 1))
         each = len(sequence.heard) // len(sequence.motion)
-        heard = sequence.heard[start * each : (start + wanted) * each]
+        in_noise = self._options.augment and rng.random() < _IN_NOISE
+        source = sequence.noisy if in_noise and sequence.noisy is not None else sequence.heard
+        heard = source[start * each : (start + wanted) * each]
         heard = stretch(heard[:, None] if self._front is None else heard, rows * each)
         if self._front is None:
             heard = heard[:, 0]

@@ -19,6 +19,7 @@ from mytalk.face.landmarks import LOWER_FACE, UPPER_COUNT, UPPER_FACE
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.motion.space import GAIN, MotionSpace
 from mytalk.speech.seam import Front
+from mytalk.training.augment import noisy_place
 from mytalk.training.people import Frames, Rest, clips_by_person, sample_frames
 from mytalk.training.store import ClipStore
 from mytalk.training.visemes import controls_of
@@ -35,11 +36,13 @@ class Sequence:
     motion: Tensor  # (T, K)
     upper: Tensor  # (T, 38, 2), displacement from the person's mean; zeros where there is no face
     rest: Rest
+    noisy: Tensor | None = None  # like ``heard``, in a noisy place; None where the front runs in the training step
     phones: Tensor | None = None  # (T, 4) uint8: ``voices.phones.CLASSES`` heard each 10 ms, where that is known
 
     @property
     def nbytes(self) -> int:
-        return sum(tensor.nbytes for tensor in (self.heard, self.motion, self.upper))
+        kept = (self.heard, self.motion, self.upper, self.noisy)
+        return sum(tensor.nbytes for tensor in kept if tensor is not None)
 
 
 class ClipSequences:
@@ -105,7 +108,8 @@ class ClipSequences:
         motion = gain * self._space.encode(torch.from_numpy(canonical[:, list(LOWER_FACE)] - rest.lower))
         upper = torch.from_numpy(np.ascontiguousarray((canonical[:, list(UPPER_FACE)] - rest.upper)[..., :2]))
         late = round(self._offsets.get(entry.person, 0.0) * SAMPLE_RATE / 1000)
-        return Sequence(entry.key, _heard(_earlier(self._store.sound(index), late), self._front), motion, upper, rest)
+        heard, noisy = _heard(_earlier(self._store.sound(index), late), self._front, index)
+        return Sequence(entry.key, heard, motion, upper, rest, noisy)
 
 
 def spoken_sequences(
@@ -122,19 +126,21 @@ def spoken_sequences(
     rests = [frames.rest(space) for frames in people]
     to_motion = _control_map(people, rests, space)
     rng = np.random.default_rng(seed)
-    sequences = []
+    sequences: list[Sequence] = []
     for path in paths:
         with np.load(path) as stored:
             sound, controls, lengths = stored["sound"], stored["controls"], stored["lengths"]
             phones = torch.from_numpy(stored["phones"]) if "phones" in stored else None
         for stop, length in zip(np.cumsum(lengths), lengths, strict=True):
             part = slice(stop - length, stop)
-            heard = _heard(sound[part.start * FRAME_SAMPLES : part.stop * FRAME_SAMPLES], front)
+            samples = sound[part.start * FRAME_SAMPLES : part.stop * FRAME_SAMPLES]
+            heard, noisy = _heard(samples, front, len(sequences))
             motion = torch.from_numpy((controls[part] @ to_motion).astype(np.float32))
             rest = rests[int(rng.integers(len(rests)))]
             key = f"{path.stem}@{part.start}"
             upper = torch.zeros(int(length), UPPER_COUNT, 2)
-            sequences.append(Sequence(key, heard, motion, upper, rest, None if phones is None else phones[part]))
+            told = None if phones is None else phones[part]
+            sequences.append(Sequence(key, heard, motion, upper, rest, noisy, told))
     return sequences
 
 
@@ -158,6 +164,10 @@ def _earlier(sound: NDArray[np.float32], samples: int) -> NDArray[np.float32]:
 
 
 @torch.inference_mode()
-def _heard(sound: NDArray[np.float32], front: Front[Any] | None) -> Tensor:
+def _heard(sound: NDArray[np.float32], front: Front[Any] | None, number: int) -> tuple[Tensor, Tensor | None]:
+    """What a front hears, and what it would hear in a noisy place, drawn by the sequence's number."""
     samples = torch.from_numpy(np.array(sound, np.float32))
-    return samples if front is None else front.offline(samples[None])[0].clone()
+    if front is None:
+        return samples, None
+    noisy = noisy_place(samples, np.random.default_rng(number))
+    return front.offline(samples[None])[0].clone(), front.offline(noisy[None])[0].clone()
