@@ -6,6 +6,7 @@ Correlation of the lip aperture that stage 1 asks for with a filmed one, for eac
 
     own        the clip speaks its own sound: with the filmed mouth; best lag, range (ours / true), frames closed in
                silence, and the mean distance of the 40 lip points over that of the eyes
+    noisy      the same with pink noise 10 dB below the speech: correlation alone
     noise      it hears a steady noise: what is left is read off the filmed nose and cheeks
     next       it speaks what the next clip says: with the mouth of who says it ("speaker"), which is what a dub is
                for, and with its own film ("film"), which a dub must not follow
@@ -30,13 +31,15 @@ from tqdm import tqdm
 from mytalk.errors import NoSpeechError
 from mytalk.evaluation.engine import enrolment_of
 from mytalk.evaluation.filmed import Filmed, look_through
-from mytalk.evaluation.first_stage import Asked, FirstStage, asked_of, steady_noise
+from mytalk.evaluation.first_stage import Asked, FirstStage, asked_of, in_noise, steady_noise
 from mytalk.evaluation.sync import correlation, sync_score
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.model import MotionModel
 from mytalk.pipeline import load_motion
 from mytalk.presets import PROFILES
 from mytalk.stream_options import StreamOptions
+
+_BELOW = 10.0  # dB: noise under speech
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +51,18 @@ class Row:
     range: float
     closed: float
     lips: float
+    noisy: float
     noise: float
     speaker: float
     film: float
 
     def line(self, name: str) -> str:
         own = f"{self.own:6.3f} {self.lag:+5.1f} {self.range:6.2f} {self.closed * 100:6.0f}% {self.lips:8.4f}"
-        return f"{name:36} {own} {self.noise:8.3f} {self.speaker:9.3f} {self.film:7.3f}"
+        return f"{name:36} {own} {self.noisy:8.3f} {self.noise:8.3f} {self.speaker:9.3f} {self.film:7.3f}"
 
 
-HEAD = f"{'':36} {'own r':>6} {'lag':>5} {'range':>6} {'closed':>7} {'lips':>8} {'noise':>8} {'speaker':>9} {'film':>7}"
+COLUMNS = [("own r", 6), ("lag", 5), ("range", 6), ("closed", 7), ("lips", 8), ("noisy", 8), ("noise", 8)]
+HEAD = " " * 36 + "".join(f" {name:>{width}}" for name, width in [*COLUMNS, ("speaker", 9), ("film", 7)])
 
 
 def score(model: MotionModel, clip: Filmed, other: Filmed, options: StreamOptions, steps: int) -> Row:
@@ -74,6 +79,7 @@ def score(model: MotionModel, clip: Filmed, other: Filmed, options: StreamOption
     own = asked(clip.sound)
     sync = sync_score(own.curve(frames), filmed.aperture, clip.sound)
     apart = np.linalg.norm(own.shapes(frames)[: len(filmed.lips)] - filmed.lips, axis=-1)
+    noisy = asked(in_noise(clip.sound, _BELOW)).curve(frames)
     noise = asked(steady_noise(len(clip.sound) + 25 * FRAME_SAMPLES)).curve(frames)
     both = min(len(filmed.aperture), len(other.shapes.aperture), len(other.sound) // FRAME_SAMPLES)
     dubbed = asked(other.sound).curve(both)
@@ -83,6 +89,7 @@ def score(model: MotionModel, clip: Filmed, other: Filmed, options: StreamOption
         sync.range_ratio,
         sync.closed_in_silence,
         float(np.nanmean(apart)),
+        correlation(noisy[: len(filmed.aperture)], filmed.aperture),
         correlation(noise[: len(filmed.aperture)], filmed.aperture),
         correlation(dubbed, other.shapes.aperture[:both]),
         correlation(dubbed, filmed.aperture[:both]),

@@ -92,3 +92,12 @@ def steady_noise(samples: int) -> Sound:
     """Instead of speech: a mouth that moves with the filmed one then is read off the face, and would follow the film
     in any other speech."""
     return (_NOISE * np.random.default_rng(0).standard_normal(samples)).astype(np.float32)
+
+
+def in_noise(sound: Sound, below: float) -> Sound:
+    """The same speech with pink noise ``below`` dB under it."""
+    white = np.random.default_rng(1).standard_normal(len(sound))
+    tilt = 1 / np.sqrt(np.maximum(np.arange(len(sound) // 2 + 1), 20))
+    pink = np.fft.irfft(np.fft.rfft(white) * tilt, len(sound))
+    level = np.sqrt(np.mean(sound**2) / max(np.mean(pink**2), 1e-20)) * 10 ** (-below / 20)
+    return np.asarray(sound + level * pink, np.float32)

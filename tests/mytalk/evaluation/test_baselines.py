@@ -15,7 +15,7 @@ from mytalk.evaluation.crop import face_crop, mouth_box
 from mytalk.evaluation.fidelity import psnr, sharpness
 from mytalk.evaluation.filmed import Filmed, look_through
 from mytalk.evaluation.films import Sound
-from mytalk.evaluation.first_stage import FirstStage, asked_of, steady_noise
+from mytalk.evaluation.first_stage import FirstStage, asked_of, in_noise, steady_noise
 from mytalk.evaluation.moment import Pair
 from mytalk.evaluation.true_landmarks import score_pixels
 from mytalk.evaluation.viewed import Recording
@@ -132,3 +132,11 @@ def test_a_portrait_is_looked_at_as_one_picture(tmp_path: Path, portrait: Pictur
     assert len(still.faces) == 1
     assert still.sound is None
     assert [frame.at for frame, _ in zip(still.film.frames(), range(3), strict=False)] == [0, 640, 1280]
+
+
+def test_noise_lies_as_far_below_the_speech_as_asked() -> None:
+    speech = np.sin(np.arange(2 * SAMPLE_RATE) * 0.2).astype(np.float32)
+    heard = in_noise(speech, 10)
+    below = 20 * np.log10(np.std(speech) / np.std(heard - speech))
+    assert below == pytest.approx(10, abs=0.1)
+    assert np.isfinite(in_noise(np.zeros(800, np.float32), 10)).all()
