@@ -3,7 +3,7 @@
     python benchmarks/motion.py [--preset paper|edge] [--device cpu|cuda] [--steps N] [--seconds 20] [--json FILE]
 
 Networks alone, with random weights and random inputs; a batch is as many sessions. The denoiser sees a full window of
-250 frames each step. A hop of the balanced profile (3 frames) needs the speech front and the audio encoder once, on
+250 frames each step. A hop of the balanced profile (2 frames) needs the speech front and the audio encoder once, on
 three new frames and their kept past, and as many denoiser steps as are asked for (``--steps``, else the preset's): the
 "hop" lines are that sum. The identity extractor runs once a second. Speech front and audio encoder stay float32 in the
 engine whatever the number type of the rest; here each cell is in its own. The front of the paper preset is a wav2vec

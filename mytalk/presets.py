@@ -98,7 +98,7 @@ class Profile:
     lookahead: int
 
 
-PROFILES = {"low": Profile(2, 2), "balanced": Profile(3, 3), "quality": Profile(6, 6), "offline": Profile(12, 25)}
+PROFILES = {"low": Profile(2, 2), "balanced": Profile(2, 3), "quality": Profile(6, 6), "offline": Profile(12, 25)}
 """``offline`` is for files: nobody waits for them, and a second of speech ahead tells more of a mouth than 240 ms."""
 
 

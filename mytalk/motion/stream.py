@@ -7,7 +7,6 @@ by what a barge-in may take back.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -216,10 +215,10 @@ class MotionStream:
         return kept * FRAME_SAMPLES
 
     def _new_speech(self) -> SpeechStream:
-        """Whole hops of speech at a time, which cost little more than one frame; no window ever waits for the rest of
-        one."""
-        at_once = math.gcd(self._profile.hop, self._profile.lookahead)
-        return SpeechStream(self._model.speech, self._model.front, at_once)
+        """Whole hops of speech at a time, which cost little more than one frame, after what the first window looks
+        ahead beyond its own: so no window ever waits for the rest of one."""
+        hop, lookahead = self._profile.hop, self._profile.lookahead
+        return SpeechStream(self._model.speech, self._model.front, hop, first=lookahead % hop)
 
     def _hear(self, features: Tensor, levels: NDArray[np.float32]) -> None:
         self._features.extend(features)

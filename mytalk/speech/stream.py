@@ -16,15 +16,16 @@ from mytalk.speech.seam import Encoder, Front
 class SpeechStream:
     """Features of one session's speech, the same whatever the packet sizes.
 
-    Samples are gathered into groups of ``at_once`` motion frames (640 samples each) and encoded a group at a time, so
-    that the arithmetic, and with it the rounding, is the same however they came in. It holds under one group of
-    samples and the two states.
+    Samples are gathered into groups of ``at_once`` motion frames (640 samples each), of which the first may be another
+    size, and encoded a group at a time, so that the arithmetic, and with it the rounding, is the same however they came
+    in. It holds under one group of samples and the two states.
     """
 
-    def __init__(self, encoder: Encoder[Any], front: Front[Any], at_once: int = 1) -> None:
+    def __init__(self, encoder: Encoder[Any], front: Front[Any], at_once: int = 1, first: int | None = None) -> None:
         self._encoder, self._front = encoder, front
         self._encoder_state, self._front_state = encoder.start(), front.start()
-        self._group = at_once * FRAME_SAMPLES
+        self._at_once = at_once * FRAME_SAMPLES
+        self._group = (first or at_once) * FRAME_SAMPLES
         self._pending = np.zeros(0, np.float32)
 
     @torch.inference_mode()
@@ -34,6 +35,7 @@ class SpeechStream:
         groups = []
         while len(self._pending) >= self._group:
             groups.append(self._encode(self._group))
+            self._group = self._at_once
         return self._join(groups)
 
     @torch.inference_mode()

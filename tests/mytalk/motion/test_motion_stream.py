@@ -108,7 +108,7 @@ def test_motion_of_a_window_from_before_a_barge_in_is_not_shown(
     assert stream.clear() == 0
     assert stream.accept(request, motion) == []
     stream.push_speech(babble[:16_000])
-    assert [frame.index for frame in stream.advance()] == list(range(21))
+    assert [frame.index for frame in stream.advance()] == list(range(22))
 
 
 def test_the_order_of_pictures_and_speech_does_not_matter(

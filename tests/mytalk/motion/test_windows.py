@@ -49,7 +49,7 @@ def test_output_starts_with_the_first_hop(name: str) -> None:
 
 
 def test_clear_makes_older_windows_stale() -> None:
-    planner = WindowPlanner(PROFILES["balanced"])
+    planner = WindowPlanner(Profile(hop=3, lookahead=3))
     (before,) = planner.advance(6)
     planner.clear(3)
     (after,) = planner.advance(9)

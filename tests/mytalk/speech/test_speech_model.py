@@ -119,7 +119,7 @@ def test_pictures_speak_from_a_checkpoint_folder(
 
 def test_a_cleared_session_hears_afresh(hearing: Pipeline, babble: Samples) -> None:
     stream = MotionStream(hearing.motion, PROFILES["balanced"], steps=1, seed=1)
-    stream.push_speech(babble[: 5 * FRAME_SAMPLES])
+    stream.push_speech(babble[: 4 * FRAME_SAMPLES])
     assert stream.heard == 3
     stream.clear()
     assert stream.heard == 0
