@@ -32,7 +32,7 @@ from streamer.webrtc import Connection
 if TYPE_CHECKING:
     from mytalk.face import Choice
 
-MARGINS = {name: ms * MILLISECOND_NS // SAMPLE_NS for name, ms in (("low", 100), ("balanced", 120), ("quality", 120))}
+MARGINS = {name: ms * MILLISECOND_NS // SAMPLE_NS for name, ms in (("low", 100), ("balanced", 140), ("quality", 140))}
 """Media time between a frame's motion being possible and the frame leaving: motion, pixels, and the wait for a turn."""
 
 
