@@ -112,7 +112,8 @@ async def test_a_portrait_speaks_what_the_microphone_says(client: Client, models
     assert likeness(speech, viewer.heard()) > 0.95
     assert models.streams[0].options.still
     intervals = np.diff([frame.pts for _, frame in viewer.pictures])
-    assert set(intervals.tolist()) == {3600}
+    assert np.all(intervals % 3600 == 0)  # 25 a second; a busy machine may miss some of them
+    assert np.median(intervals) == 3600
 
 
 async def test_a_portrait_speaks_the_stored_speech_to_whoever_only_looks(client: Client) -> None:
