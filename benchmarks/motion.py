@@ -8,7 +8,7 @@ three new frames and their kept past, and as many denoiser steps as are asked fo
 "hop" lines are that sum. The identity extractor runs once a second. Speech front and audio encoder stay float32 in the
 engine whatever the number type of the rest; here each cell is in its own. The front of the paper preset is a wav2vec
 2.0 of the base size, streamed; edge's log-mel is left out. For floor and limits see timing.py; beside it one
-frame of a network of Wav2Lip's shape. Nobody has run this on CUDA yet.
+frame of a network of Wav2Lip's shape.
 """
 
 from __future__ import annotations
