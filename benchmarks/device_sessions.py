@@ -1,7 +1,7 @@
 """How many sessions the models' side of the engine carries on one device: no sockets, codecs or tracking.
 
     python benchmarks/device_sessions.py [--preset edge|paper|FOLDER] [--device cpu|cuda] [--dtype bfloat16]
-        [--counts 1 2 4 8] [--rounds 40] [--faces FILE] [--json FILE]
+        [--counts 1 2 4 8] [--rounds 40] [--clip FILM] [--faces FILE] [--json FILE]
 
 Live sessions of profile ``balanced`` on the embedded portrait's own film, 25 fps, hop by hop as the engine's one thread
 does it: every session hears 80 ms of speech, the windows that are ready are sampled in batches, and each session's two
@@ -36,26 +36,28 @@ from mytalk.media_time import FRAME_SAMPLES
 from mytalk.pipeline import random_pipeline
 from mytalk.presets import PRESETS, PROFILES
 from streamer.batching import Batching
+from streamer.cores import leave_some_to_others
 
 HOP = PROFILES["balanced"].hop
 ROUND_MS = 40.0 * HOP
 WARM_UP = 8  # rounds
+PICTURES = 100  # of the film; it repeats
 STAGES = ("hear", "move", "render")
 
 
 def loaded(options: argparse.Namespace) -> Pipeline:
-    """The package's weights where it has some; otherwise random ones."""
-    if options.preset != "paper":
-        return mytalk.load(options.preset, options.device, dtype=options.dtype)
-    preset = PRESETS["paper"]
-    return random_pipeline(preset, options.device, options.dtype, wav2vec_base(preset))
+    """Random weights for ``paper``, for which there are no others."""
+    if options.preset == "paper":
+        front = wav2vec_base(PRESETS["paper"])
+        return random_pipeline("paper", options.device, options.dtype, front)
+    return mytalk.load(options.preset, options.device, dtype=options.dtype)
 
 
-def film(options: argparse.Namespace) -> list[tuple[VideoFrame, Face | None]]:
+def film(options: argparse.Namespace) -> list[tuple[VideoFrame, Face]]:
     """Pictures and the faces in them."""
     with tempfile.TemporaryDirectory() as folder:
         clip = options.clip or animated(Path(folder), mytalk.load("edge", "cpu"))
-        pictures = list(islice(open_face(clip).frames(endless=True), options.pictures))
+        pictures = list(islice(open_face(clip).frames(endless=True), PICTURES))
     if options.faces and options.faces.exists():
         points = np.load(options.faces)
     else:
@@ -140,19 +142,18 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--counts", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--pictures", type=int, default=100, help="of the film; it repeats")
     parser.add_argument("--clip", type=Path, default=None, help="a film of one face, otherwise the portrait's own")
     parser.add_argument("--faces", type=Path, default=None, help="where faces are kept (.npy)")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    leave_some_to_others()
     pipeline, reel = loaded(options), film(options)
     speech = np.concatenate(list(SpeechReader(ASSETS / "demo_speech.flac").samples()))
     size = f"{reel[0][0].picture.width} x {reel[0][0].picture.height}"
     print(f"{machine(pipeline.device)}, {os.cpu_count()} cores; {pipeline.preset.name}, {pipeline.dtype}, {size}")
     rows = []
     for count in options.counts:
-        with torch.inference_mode():
-            row = hold(pipeline, count, reel, speech, options.rounds)
+        row = hold(pipeline, count, reel, speech, options.rounds)
         rows.append(row)
         print(
             "  ".join(

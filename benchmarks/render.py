@@ -7,8 +7,8 @@ painting preset (paper) lip features are computed once a session, so a live fram
 encoder, FusionNet and the decoder; for a residual preset (edge) the references change with every frame, and a live
 frame is everything. GFLOP and floor are those of the first batch; floor = GFLOP / the matrix product rate that this
 device reaches in the same number type. ``--seconds`` bounds each cell: what does not fit is left out, and said to be.
-CUDA is synchronised, warmed up and, compiled, runs CUDA graphs. MyTalk's own ratio to
-Wav2Lip, whole programs, is 19.5 (table 10: 631.5 s to 32.4 s).
+CUDA is synchronised, warmed up and, compiled, runs CUDA graphs. MyTalk's own ratio to Wav2Lip, whole programs, is 19.5
+(table 10: 631.5 s to 32.4 s).
 """
 
 from __future__ import annotations

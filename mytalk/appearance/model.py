@@ -11,7 +11,6 @@ from mytalk.appearance.decoder import Decoder
 from mytalk.appearance.encoder import Encoder
 from mytalk.appearance.fusion import FusionNet
 from mytalk.appearance.preset import AppearancePreset
-from mytalk.graphs import CudaGraphs
 
 _LOG_VARIANCE = (-20.0, 10.0)
 _FIRST_LOG_VARIANCE = -6.0  # an untrained latent carries more signal than noise
@@ -49,7 +48,6 @@ class AppearanceModel(nn.Module):
         self.joint_quant = nn.Conv2d(2 * preset.latent, preset.latent, 1)
         self.post_quant = nn.Conv2d(preset.latent, preset.latent, 1)
         self.decoder = Decoder(preset)
-        self._lips, self._drawn = CudaGraphs(self._encoded_lips), CudaGraphs(self._plainly_decoded)
         for quant in (self.appearance_quant, self.landmark_quant):
             assert quant.bias is not None
             nn.init.constant_(quant.bias[preset.latent :], _FIRST_LOG_VARIANCE)
@@ -73,7 +71,8 @@ class AppearanceModel(nn.Module):
 
         Compute it once and give it to ``paint`` with every frame; ``forward`` computes it each time.
         """
-        return self._lips(references)
+        features: Tensor = self.lip_encoder(references.flatten(0, 1)).unflatten(0, references.shape[:2])
+        return features
 
     def paint(self, lips: Tensor, non_lip: Tensor, landmarks: Tensor) -> Tensor:
         """Pictures ``(B, 3, S, S)`` of a painting preset, from ``lip_features`` and what ``forward`` says of the rest.
@@ -88,18 +87,6 @@ class AppearanceModel(nn.Module):
         self, lips: Tensor, non_lip: Tensor, landmarks: Tensor, noise: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """All outputs of the decoder, and the latents' divergence."""
-        if not self.training:
-            return self._drawn(lips, non_lip, landmarks), lips.new_zeros(())
-        return self._decoded(lips, non_lip, landmarks, noise)
-
-    def _encoded_lips(self, references: Tensor) -> Tensor:
-        features: Tensor = self.lip_encoder(references.flatten(0, 1)).unflatten(0, references.shape[:2])
-        return features
-
-    def _plainly_decoded(self, lips: Tensor, non_lip: Tensor, landmarks: Tensor) -> Tensor:
-        return self._decoded(lips, non_lip, landmarks, None)[0]
-
-    def _decoded(self, lips: Tensor, non_lip: Tensor, landmarks: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
         appearance = self.appearance_quant(self.fusion(lips, self.non_lip_encoder(non_lip)))
         motion = self.landmark_quant(self.landmark_encoder(landmarks))
         noises = (None, None) if noise is None else noise.unbind(1)

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from mytalk.face.landmarks import UPPER_COUNT
-from mytalk.graphs import CudaGraphs
 from mytalk.motion.conformer import ConformerBlock, OwnConditions, projection
 from mytalk.motion.identity import LANDMARKS, IdentityExtractor
 from mytalk.motion.sampler import DDIM, TIMESTEPS
@@ -107,7 +106,6 @@ class MotionModel(nn.Module):
         self.identity = IdentityExtractor(preset.identity)
         self.space = MotionSpace(preset.motion.coefficients)
         self.denoiser = Denoiser(preset)
-        self._denoise = CudaGraphs(self._denoised)
 
     def person(self, lower: Tensor, upper: Tensor) -> Tensor:
         """What ``Conditions.identity`` says of a person ``(B, E)``, from a rest shape ``(B, 169, 3)`` and upper face
@@ -123,11 +121,6 @@ class MotionModel(nn.Module):
         """A window's motion ``(B, T, K)`` from noise of the same shape."""
         x = noise
         for index, t in enumerate(sampler.timesteps):
-            at = t.expand(len(x)).to(x.device)
-            parts = (given.speech, given.upper, given.identity, given.history, given.known, given.valid)
-            x = sampler.step(self._denoise(x, at, *parts), index, x)
+            x0 = self.denoiser(x, t.expand(len(x)).to(x.device), given)
+            x = sampler.step(x0, index, x)
         return x
-
-    def _denoised(self, noisy: Tensor, t: Tensor, *given: Tensor) -> Tensor:
-        x0: Tensor = self.denoiser(noisy, t, Conditions(*given))
-        return x0
