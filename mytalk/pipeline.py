@@ -118,6 +118,8 @@ def load_motion(preset: str | Path = "edge", speech_model: str | Path | None = N
     motion = MotionModel(sizes, load_front(sizes.speech, speech_model, read_speech_model(folder)))
     load_into(motion.identity, folder, "identity")
     load_into(_WithoutIdentity(motion), folder, "motion")
+    if motion.readout is not None:
+        load_into(motion.readout, folder, "readout")
     return motion
 
 
@@ -151,7 +153,8 @@ def _appearance(sizes: Preset, dtype: torch.dtype) -> AppearanceModel:
 
 
 class _WithoutIdentity(torch.nn.Module):
-    """The motion model's parts that are trained together; the identity extractor is a part of its own."""
+    """The motion model's parts that are trained together; the identity extractor and the readout are parts of their
+    own."""
 
     def __init__(self, motion: MotionModel) -> None:
         super().__init__()

@@ -68,6 +68,8 @@ class MotionPreset:
     what the filmed mouth does: a model that sees them learns to follow the film, also where the speech is another one.
     ``window`` is the most motion frames sampled at a time, history among them: `WINDOW_FRAMES`, or about as many as the
     model was trained on, which cost less.
+    ``readout`` is the share of the linear readout (`mytalk.speech.readout`) in motion; 0, as a preset is trained before
+    ``mytalk train readout`` gives it one, has none.
     """
 
     layers: int
@@ -82,10 +84,13 @@ class MotionPreset:
     conditioning: Literal["cross", "concat", "add"] = "cross"
     upper_face: bool = True
     window: int = WINDOW_FRAMES
+    readout: float = 0.0
 
     def __post_init__(self) -> None:
         if not 16 <= self.window <= WINDOW_FRAMES:
             raise PresetError(f"motion window {self.window}: need 16 to {WINDOW_FRAMES} frames")
+        if not 0 <= self.readout <= 1:
+            raise PresetError(f"motion readout {self.readout}: need a share, 0 to 1")
         if self.width % (2 * self.heads):
             raise PresetError(f"motion width {self.width} must be a multiple of twice the heads, {self.heads}")
 

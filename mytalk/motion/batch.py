@@ -44,6 +44,7 @@ def _joined(given: Sequence[Conditions], rows: Sequence[int]) -> Conditions:
     valid = None
     if min(rows) < longest:
         valid = torch.arange(longest, device=device) < torch.tensor(rows, device=device)[:, None]
+    guesses = [one.guess for one in given if one.guess is not None]
     return Conditions(
         torch.cat([_padded(one.speech, longest) for one in given]),
         torch.cat([_padded(one.upper, longest) for one in given]),
@@ -51,6 +52,7 @@ def _joined(given: Sequence[Conditions], rows: Sequence[int]) -> Conditions:
         torch.cat([_padded(one.history, longest) for one in given]),
         torch.cat([_padded(one.known, longest) for one in given]),
         valid,
+        torch.cat([_padded(guess, longest) for guess in guesses]) if guesses else None,
     )
 
 

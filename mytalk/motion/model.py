@@ -16,6 +16,7 @@ from mytalk.motion.sampler import DDIM, TIMESTEPS
 from mytalk.motion.space import MotionSpace
 from mytalk.presets import Preset
 from mytalk.speech.build import build_encoder, build_front
+from mytalk.speech.readout import Readout
 from mytalk.speech.seam import Front
 
 
@@ -29,6 +30,7 @@ class Conditions:
     history: Tensor  # (B, T, K): known motion, zeros elsewhere
     known: Tensor  # (B, T) bool: which rows of history are known
     valid: Tensor | None = None  # (B, T) bool: rows that are not padding; None = all
+    guess: Tensor | None = None  # (B, T, K): motion as a `Readout` has it; None where the model has none
 
 
 def timestep_encoding(t: Tensor, width: int) -> Tensor:
@@ -106,6 +108,7 @@ class MotionModel(nn.Module):
         self.identity = IdentityExtractor(preset.identity)
         self.space = MotionSpace(preset.motion.coefficients)
         self.denoiser = Denoiser(preset)
+        self.readout = Readout(preset.motion.coefficients) if preset.motion.readout else None
 
     def person(self, lower: Tensor, upper: Tensor) -> Tensor:
         """What ``Conditions.identity`` says of a person ``(B, E)``, from a rest shape ``(B, 169, 3)`` and upper face
@@ -122,5 +125,8 @@ class MotionModel(nn.Module):
         x = noise
         for index, t in enumerate(sampler.timesteps):
             x0 = self.denoiser(x, t.expand(len(x)).to(x.device), given)
+            if given.guess is not None:
+                guess = given.guess.to(x0.dtype)
+                x0 = torch.where(given.known[..., None], x0, torch.lerp(x0, guess, self.preset.readout))
             x = sampler.step(x0, index, x)
         return x

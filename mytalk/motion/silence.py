@@ -19,7 +19,7 @@ FALL = 0.08  # dB a frame by which the peak is forgotten
 QUIETEST_PEAK = -38.0
 USUAL_PEAK = -22.0  # dB of full scale: speech, until some has been heard; a room before it is not taken for speech
 ANTICIPATION = 2  # frames before speech from which the mouth may move: lips lead the sound
-HOLD = 6  # frames after the last loud one in which the mouth may still move
+HOLD = 7  # frames after the last loud one in which the mouth may still move
 RESTED = 2  # frames at rest that are no pause for breath: lips stay together until the sound is there
 OPENING, CLOSING = 1.0, 0.5  # of the way a frame
 

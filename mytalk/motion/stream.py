@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from mytalk.errors import EngineError
 from mytalk.face.landmarks import LOWER_FACE, UPPER_COUNT, UPPER_FACE, aperture
@@ -26,7 +27,7 @@ from mytalk.motion.silence import ANTICIPATION, SilenceGate
 from mytalk.motion.space import GAIN, RestShape
 from mytalk.motion.windows import Window, WindowPlanner
 from mytalk.presets import Profile
-from mytalk.speech.stream import SpeechStream
+from mytalk.speech.stream import Guess, Heard, SpeechStream
 
 MAX_AHEAD = 60 * 25
 """Motion frames of speech that may wait for their picture."""
@@ -114,6 +115,8 @@ class MotionStream:
         self._upper: deque[Tensor] = deque(maxlen=self._kept)  # (38, 2) a motion frame, newest last
         self._owners: deque[int] = deque(maxlen=self._kept)  # whose face it is, likewise
         self._features: deque[Tensor] = deque()  # (D,) a motion frame from _features_first on
+        self._guesses: deque[Guess] = deque()  # that windows have not come to; ``end`` counts from _speech_first
+        self._speech_first = 0  # motion frame that the speech stream began at
         self._features_first = 0
         self._history: deque[Tensor] = deque(maxlen=self._kept)  # (K,) a frame emitted, newest last
         self._tentative: dict[int, Tensor] = {}
@@ -145,7 +148,7 @@ class MotionStream:
         """
         if self.heard - self.emitted > MAX_AHEAD:
             raise EngineError(f"{MAX_AHEAD // 25} s of speech wait for their pictures: push pictures too, or pull")
-        self._hear(*self._speech.push(samples))
+        self._hear(self._speech.push(samples))
 
     def push_face(self, at: int, points: NDArray[np.float32] | None, person: int = 0) -> None:
         """The canonical face ``(478, 3)`` in the picture at media time ``at``, or None where there is none; and whose
@@ -188,7 +191,7 @@ class MotionStream:
 
     def finish(self) -> Iterator[MotionFrame]:
         """The rest: no more speech comes. Pictures may end before it."""
-        self._hear(*self._speech.finish())
+        self._hear(self._speech.finish())
         if self._asked is not None:
             yield from self.accept(self._asked, sample_together(self._model, [self._asked])[0])
         for window in self._planner.finish(self.heard):
@@ -210,6 +213,8 @@ class MotionStream:
         while self.heard > kept:
             self._features.pop()
         self._tentative.clear()
+        self._guesses.clear()
+        self._speech_first = kept
         self._gate = SilenceGate(self._gate.floor, self._gate.peak, self._gate.share)  # nothing heard, nothing held
         self._speech = self._new_speech()
         return kept * FRAME_SAMPLES
@@ -218,11 +223,13 @@ class MotionStream:
         """Whole hops of speech at a time, which cost little more than one frame, after what the first window looks
         ahead beyond its own: so no window ever waits for the rest of one."""
         hop, lookahead = self._profile.hop, self._profile.lookahead
-        return SpeechStream(self._model.speech, self._model.front, hop, first=lookahead % hop)
+        model, first = self._model, lookahead % hop
+        return SpeechStream(model.speech, model.front, hop, first, readout=model.readout, guessed=hop + lookahead)
 
-    def _hear(self, features: Tensor, levels: NDArray[np.float32]) -> None:
-        self._features.extend(features)
-        self._gate.hear(levels)
+    def _hear(self, heard: Heard) -> None:
+        self._features.extend(heard.features)
+        self._guesses.extend(heard.guesses)
+        self._gate.hear(heard.levels)
 
     def _emit(self, window: Window, index: int, row: Tensor, mean: Tensor) -> MotionFrame:
         """One frame of a window's motion; the first is mixed with what the window before it had thought of.
@@ -316,8 +323,20 @@ class MotionStream:
             identity,
             history[None].to(device),
             (torch.arange(window.rows) < window.history)[None].to(device),
+            guess=self._guess(window),
         )
         return MotionRequest(window, torch.from_numpy(noise)[None].to(device), given, self.steps)
+
+    def _guess(self, window: Window) -> Tensor | None:
+        """What the readout says of a window's rows ``(1, T, K)``, from the speech up to its end: groups of speech end
+        where windows do. Zeros for those of its history."""
+        end = window.first + window.rows - self._speech_first
+        while self._guesses and self._guesses[0].end < end:
+            self._guesses.popleft()
+        if not self._guesses:
+            return None
+        motion = self._guesses[0].motion[-window.rows :]
+        return F.pad(motion, (0, 0, window.rows - len(motion), 0))[None]
 
     def _mean(self) -> Tensor:
         """What the mouth did on average ``(K,)`` over the history."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,7 +10,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mytalk.media_time import FRAME_SAMPLES
+from mytalk.speech.readout import Readout
 from mytalk.speech.seam import Encoder, Front
+
+
+class Guess(NamedTuple):
+    """Motion ``(n, K)`` of the ``n`` frames before frame ``end`` of the stream, from all that was heard by then."""
+
+    end: int
+    motion: Tensor
+
+
+class Heard(NamedTuple):
+    """What is told of ``n`` motion frames of speech."""
+
+    features: Tensor  # (n, D)
+    levels: NDArray[np.float32]  # (n,) dB
+    guesses: list[Guess]  # one a group of frames; none without a `Readout`
 
 
 class SpeechStream:
@@ -18,42 +34,59 @@ class SpeechStream:
 
     Samples are gathered into groups of ``at_once`` motion frames (640 samples each), of which the first may be another
     size, and encoded a group at a time, so that the arithmetic, and with it the rounding, is the same however they came
-    in. It holds under one group of samples and the two states.
+    in. It holds under one group of samples and the states of what hears them.
     """
 
-    def __init__(self, encoder: Encoder[Any], front: Front[Any], at_once: int = 1, first: int | None = None) -> None:
-        self._encoder, self._front = encoder, front
+    def __init__(
+        self,
+        encoder: Encoder[Any],
+        front: Front[Any],
+        at_once: int = 1,
+        first: int | None = None,
+        readout: Readout | None = None,
+        guessed: int = 0,
+    ) -> None:
+        """``guessed``: motion frames up to each group's end that the readout tells of."""
+        self._encoder, self._front, self._readout = encoder, front, readout
         self._encoder_state, self._front_state = encoder.start(), front.start()
+        self._readout_state = readout.start(guessed) if readout is not None else None
+        self._heard = 0  # motion frames
         self._at_once = at_once * FRAME_SAMPLES
         self._group = (first or at_once) * FRAME_SAMPLES
         self._pending = np.zeros(0, np.float32)
 
     @torch.inference_mode()
-    def push(self, samples: NDArray[np.float32]) -> tuple[Tensor, NDArray[np.float32]]:
-        """More speech at 16 kHz: features ``(n, D)`` of the groups it completes, and their levels ``(n,)`` in dB."""
+    def push(self, samples: NDArray[np.float32]) -> Heard:
+        """More speech at 16 kHz: what is heard in the groups that it completes."""
         self._pending = np.concatenate([self._pending, np.asarray(samples, np.float32)])
         groups = []
         while len(self._pending) >= self._group:
-            groups.append(self._encode(self._group))
+            groups.append(self._hear(self._group))
             self._group = self._at_once
         return self._join(groups)
 
     @torch.inference_mode()
-    def finish(self) -> tuple[Tensor, NDArray[np.float32]]:
+    def finish(self) -> Heard:
         """The whole motion frames of the last group, as ``push`` gives them. No more speech comes."""
         rest = len(self._pending) // FRAME_SAMPLES * FRAME_SAMPLES
-        return self._join([self._encode(rest)] if rest else [])
+        return self._join([self._hear(rest)] if rest else [])
 
-    def _encode(self, count: int) -> tuple[Tensor, NDArray[np.float32]]:
+    def _hear(self, count: int) -> Heard:
         samples, self._pending = self._pending[:count], self._pending[count:]
         weight = next(self._encoder.parameters())
-        features = self._front.stream(torch.from_numpy(samples).to(weight.device)[None], self._front_state)
+        sound = torch.from_numpy(samples).to(weight.device)[None]
+        features = self._front.stream(sound, self._front_state)
         power = np.mean(samples.reshape(-1, FRAME_SAMPLES) ** 2, axis=1)
         levels = np.asarray(10 * np.log10(power + 1e-10), np.float32)
-        return self._encoder(features.to(weight.dtype), self._encoder_state)[0], levels
+        encoded = self._encoder(features.to(weight.dtype), self._encoder_state)[0]
+        self._heard += len(levels)
+        if self._readout is None or self._readout_state is None:
+            return Heard(encoded, levels, [])
+        return Heard(encoded, levels, [Guess(self._heard, self._readout(sound, self._readout_state)[0])])
 
-    def _join(self, groups: list[tuple[Tensor, NDArray[np.float32]]]) -> tuple[Tensor, NDArray[np.float32]]:
+    def _join(self, groups: list[Heard]) -> Heard:
         if not groups:
             weight = next(self._encoder.parameters())
-            return weight.new_zeros(0, self._encoder.width), np.zeros(0, np.float32)
-        return torch.cat([features for features, _ in groups]), np.concatenate([levels for _, levels in groups])
+            return Heard(weight.new_zeros(0, self._encoder.width), np.zeros(0, np.float32), [])
+        features, levels, guesses = zip(*groups, strict=True)
+        return Heard(torch.cat(features), np.concatenate(levels), [one for group in guesses for one in group])

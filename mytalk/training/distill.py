@@ -218,6 +218,7 @@ def distill_task(
     torch.manual_seed(options.seed)
     folder = weights_of(teacher)
     preset = read_preset(folder)
+    preset = replace(preset, motion=replace(preset.motion, readout=0.0))  # which is fitted anew, not distilled
     model = MotionModel(preset, load_front(preset.speech, speech_model, read_speech_model(folder)))
     load_into(model.identity, folder, "identity")
     parts = {"speech": model.speech, "space": model.space, "denoiser": model.denoiser}

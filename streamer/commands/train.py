@@ -1,4 +1,4 @@
-"""``mytalk train``: from videos to the weights of a preset, in five steps."""
+"""``mytalk train``: from videos to the weights of a preset, in six steps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mytalk.errors import OptionError
-from streamer.commands import train_ablations, train_offsets, train_prepare
+from streamer.commands import train_ablations, train_offsets, train_prepare, train_readout
 from streamer.progress import Progress
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _EPILOG = """
   mytalk train motion     --config edge --data data --identity runs/identity -o runs/motion
   mytalk train appearance --config edge --data data -o runs/appearance
   mytalk train export runs/identity runs/motion runs/appearance -o my_preset
+  mytalk train readout my_preset --data data
   mytalk dub face.mp4 speech.wav -o out.mp4 --preset my_preset
 
 A motion run that needs many steps of sampling teaches one that needs few; export takes it in the motion run's place:
@@ -81,6 +82,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     export.add_argument("--force", action="store_true", help="replace a checkpoint that is there")
     export.set_defaults(run=_export)
+    train_readout.add_parser(commands)
     train_ablations.add_parser(commands)
 
 

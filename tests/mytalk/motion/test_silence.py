@@ -49,7 +49,7 @@ def test_it_tells_getting_ready_from_speaking() -> None:
 
 def test_speech_after_a_short_pause_is_not_waited_for_with_lips_together() -> None:
     gate = SilenceGate()
-    gate.hear(np.array([-20.0] * 10 + [-80.0] * 11 + [-20.0] * 10, np.float32))
+    gate.hear(np.array([-20.0] * 10 + [-80.0] * 12 + [-20.0] * 10, np.float32))
     states = [(gate.next(3), gate.ready) for _ in range(25)]
     assert min(share for share, _ in states[10:]) == 0
     assert not any(ready for _, ready in states[10:])

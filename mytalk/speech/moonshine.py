@@ -1,0 +1,177 @@
+"""The first layers of a speech recogniser, live: what was said, whoever said it.
+
+Moonshine tiny for English (Jeffries et al. 2024; MIT licence beside the weights): convolutions over samples, then a
+Transformer with rotary positions. The recogniser hears whole utterances; a live session cannot, so the network hears
+what a session has. What differs from the published encoder:
+
+- A token every 20 ms instead of 24, so that two make a motion frame; its rotary position is its time in units of 24 ms.
+  It ends where its 20 ms end.
+- Attention sees the tokens of the last second or so, up to the newest, and all of them are heard anew whenever there is
+  more speech. So a token knows what came after it as well, as far as it has been heard; one that knows its past alone
+  tells less of a mouth, for the network was not trained so.
+- The norm over the whole recording after the first convolution has running moments, whose prior is its answer to
+  speech-like noise at -26 dBFS.
+- Only the first three layers of six run: later ones are further from sound, and say less of the mouth.
+
+`mytalk.training.recogniser` makes the file from the ``moonshine-voice`` package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+
+import torch
+from safetensors.torch import load
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
+from mytalk.speech.attention import attend
+from mytalk.speech.running import Moments, running_moments, speech_noise
+
+FILE = "moonshine_tiny_en.safetensors"
+WIDTH = 288
+LAYERS = 3
+HEADS = 8
+CONTEXT = 20
+"""Motion frames that are heard anew with those that are asked for, and stand before them."""
+
+_TOKEN = 320  # samples
+_TRAINED_TOKEN = 384  # of the published network
+_TOKENS = FRAME_SAMPLES // _TOKEN  # a motion frame
+_STRIDE, _KERNEL = 64, 127  # of the first convolution
+_FIELD = 13  # outputs of the first convolution that a token sees
+_LEFT = _KERNEL + (_FIELD - 1) * _STRIDE - _TOKEN  # samples that it sees before its own
+_ROTARY = 32  # of a head's 36 features
+_AT_ONCE = 64  # frames of a recording: bounds memory
+_SPEECH_LEVEL = 0.05  # -26 dBFS: ITU-T P.56 active level that speech databases are set to
+
+
+@dataclass(slots=True)
+class MoonshineState:
+    """What the next chunk still needs of the past: 60 kB a session of the profile ``balanced``."""
+
+    heard: Tensor  # (B,) tokens so far
+    samples: Tensor  # (B, 575)
+    norm: Moments  # of the first convolution, all channels together
+    tokens: Tensor  # (B, 2 * (CONTEXT + n), 288) of the convolutions, zeros where nothing was heard yet
+
+
+class Moonshine(nn.Module):
+    """16 kHz samples to what the third layer says of the newest motion frames, 288 features each. Nothing is trained,
+    and nothing of it is in a state dict.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        stored = load((resources.files("mytalk") / "weights" / "speech" / FILE).read_bytes())
+        for name, tensor in stored.items():
+            self.register_buffer(name.replace(".", "_"), tensor.float(), persistent=False)
+        first = self._first(_SPEECH_LEVEL * speech_noise(SAMPLE_RATE)[None])
+        prior = torch.stack([first.mean(), first.var(correction=0)])
+        self.register_buffer("prior", prior, persistent=False)
+        self.prior: Tensor  # mean and variance of the first convolution
+        self.conv1_weight: Tensor
+        self.conv2_weight: Tensor
+        self.conv2_bias: Tensor
+        self.conv3_weight: Tensor
+        self.conv3_bias: Tensor
+        self.norm_weight: Tensor
+        self.norm_bias: Tensor
+
+    def start(self, frames: int, rows: int = 1) -> MoonshineState:
+        """The state of ``rows`` sessions that have heard nothing and will ask for the newest ``frames``."""
+        like = self.conv2_bias
+        return MoonshineState(
+            torch.zeros(rows, dtype=torch.long, device=like.device),
+            like.new_zeros(rows, _LEFT),
+            Moments.empty(rows, 1, like.device),
+            like.new_zeros(rows, _TOKENS * (CONTEXT + frames), WIDTH),
+        )
+
+    @torch.no_grad()
+    def forward(self, samples: Tensor, state: MoonshineState) -> Tensor:
+        """The next samples ``(B, 640 T)``, T at least 1, to features ``(B, n, 288)`` of the newest motion frames; zeros
+        for those before the first sample."""
+        with torch.autocast(samples.device.type, enabled=False):  # a trainer's mixed precision must not change features
+            tokens = state.tokens.shape[1]
+            fresh = self._stem(samples.float(), state)
+            state.tokens = torch.cat([state.tokens, fresh], dim=1)[:, -tokens:]
+            state.heard = state.heard + fresh.shape[1]
+            known = torch.arange(-tokens, 0, device=samples.device) >= -state.heard[:, None]  # (B, n)
+            features: Tensor = self._transform(state.tokens, known) * known[..., None]
+            frames: Tensor = features.unflatten(1, (-1, _TOKENS)).mean(2)
+            return frames[:, CONTEXT:]
+
+    @torch.no_grad()
+    def each(self, samples: Tensor, frames: int, step: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+        """A recording ``(640 T,)`` from its start: numbers ``(n,)`` of motion frames, every ``step``-th, and what
+        ``forward`` gives when each is the newest, ``(n, frames, 288)``; some at a time."""
+        state = self.start(frames)
+        tokens = state.tokens.shape[1]
+        stem = F.pad(self._stem(samples[None].float(), state)[0], (0, 0, tokens, 0))
+        ends = torch.arange(0, len(samples) // FRAME_SAMPLES, step, device=samples.device)
+        for newest in ends.split(_AT_ONCE):
+            place = (newest[:, None] + 1) * _TOKENS + torch.arange(tokens, device=samples.device)
+            known = place >= tokens
+            features = self._transform(stem[place], known) * known[..., None]
+            yield newest, features.unflatten(1, (-1, _TOKENS)).mean(2)[:, CONTEXT:]
+
+    def _first(self, samples: Tensor) -> Tensor:
+        """The first convolution ``(B, S)`` to ``(B, 288, n)``."""
+        return F.conv1d(samples[:, None], self.conv1_weight, stride=_STRIDE).tanh()
+
+    def _stem(self, samples: Tensor, state: MoonshineState) -> Tensor:
+        """The convolutions ``(B, 640 T)`` to ``(B, 2 T, 288)``.
+
+        The second's outputs that the third reads lie 3 of the first's apart, as in the published network; tokens lie 5
+        apart, so every token has its own.
+        """
+        heard = torch.cat([state.samples, samples], dim=1)
+        state.samples = heard[:, heard.shape[1] - _LEFT :]
+        frames, per_frame = samples.shape[1] // FRAME_SAMPLES, FRAME_SAMPLES // _STRIDE
+        x = self._first(heard)  # (B, 288, 5 n + 8): the last 5 of a token's 13 are its own
+        own = x[..., x.shape[-1] - frames * per_frame :].unflatten(-1, (frames, per_frame)).transpose(1, 2)
+        moments = running_moments(own.flatten(2)[:, :, None], state.norm, (self.prior[:1], self.prior[1:]))
+        mean, variance = (part.transpose(1, 2).repeat_interleave(_TOKENS, -1) for part in moments)  # (B, 1, n)
+        scale = (variance + 1e-5).rsqrt()[..., None] * self.norm_weight[:, None, None]
+        x = x.unfold(-1, _FIELD, _TOKEN // _STRIDE)  # (B, 288, n, 13)
+        x = (x - mean[..., None]) * scale + self.norm_bias[:, None, None]
+        x = x.transpose(1, 2).flatten(0, 1)  # (B n, 288, 13)
+        x = F.gelu(F.conv1d(x, self.conv2_weight, self.conv2_bias, stride=3))  # (B n, 576, 3)
+        x = F.gelu(F.conv1d(x, self.conv3_weight, self.conv3_bias))[..., 0]  # (B n, 288)
+        made: Tensor = x.unflatten(0, (len(samples), -1))
+        return made
+
+    def _transform(self, x: Tensor, known: Tensor) -> Tensor:
+        """The Transformer ``(B, n, 288)``, attention to tokens that are ``known`` ``(B, n)``."""
+        turn, mask = _turn(x.shape[1], x.device), known[:, None, None]
+        for index in range(LAYERS):
+            weights = {name: getattr(self, f"layers_{index}_{name}") for name in _LAYER}
+            y = F.layer_norm(x, (WIDTH,), weights["norm1"])
+            q, k, v = F.linear(y, weights["qkv"]).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)  # (B, H, n, 36)
+            x = x + F.linear(attend(_rotate(q, turn), _rotate(k, turn), v, mask), weights["out"])
+            y = F.layer_norm(x, (WIDTH,), weights["norm2"])
+            y = F.gelu(F.linear(y, weights["fc1"], weights["fc1_bias"]))
+            x = x + F.linear(y, weights["fc2"], weights["fc2_bias"])
+        return x
+
+
+_LAYER = ("norm1", "qkv", "out", "norm2", "fc1", "fc1_bias", "fc2", "fc2_bias")
+
+
+def _turn(tokens: int, device: torch.device) -> Tensor:
+    """Cosines and sines ``(2, n, 16)`` of rotary positions. Su et al. 2021."""
+    rates = 10_000.0 ** (-torch.arange(0, _ROTARY, 2, device=device) / _ROTARY)
+    angle = torch.arange(tokens, device=device)[:, None] * (_TOKEN / _TRAINED_TOKEN) * rates
+    return torch.stack([angle.cos(), angle.sin()])
+
+
+def _rotate(x: Tensor, turn: Tensor) -> Tensor:
+    """The first 32 features of each head ``(B, H, n, 36)``, pairs of neighbours, turned."""
+    pairs = x[..., :_ROTARY].unflatten(-1, (-1, 2))
+    even, odd = pairs[..., 0], pairs[..., 1]
+    turned = torch.stack([even * turn[0] - odd * turn[1], odd * turn[0] + even * turn[1]], dim=-1).flatten(-2)
+    return torch.cat([turned, x[..., _ROTARY:]], dim=-1)

@@ -1,0 +1,34 @@
+"""``mytalk train readout``: the linear part of stage 1, added to a preset folder."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from streamer.progress import Progress
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
+        "readout",
+        help="give a preset folder a linear readout of a speech recogniser",
+        description="Fits a linear map from a speech recogniser's features to the mouths of the clips, in closed form, "
+        "and writes it into a preset folder: less than a minute for ten minutes of film.",
+    )
+    parser.add_argument("preset", type=Path, metavar="FOLDER", help="of mytalk train export")
+    parser.add_argument(
+        "--data", type=Path, action="append", required=True, help="folder of mytalk train prepare; may be given again"
+    )
+    parser.add_argument("--offsets", type=Path, metavar="TSV", help="of mytalk train offsets, which are taken away")
+    parser.add_argument("--share", type=float, help="of the readout in motion, 0 to 1 (default: 0.7)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fits and writes; raises ``MyTalkError``."""
+    from mytalk.training.readout import SHARE, add_readout
+
+    with Progress("listening", "clip") as progress:
+        add_readout(args.preset, args.data, args.offsets, SHARE if args.share is None else args.share, progress)
+    return 0

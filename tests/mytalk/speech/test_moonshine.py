@@ -1,0 +1,115 @@
+"""The recogniser's layers: those of the package, heard live as training hears them, and nothing of the future."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.testing import assert_close
+
+import mytalk
+from mytalk.errors import DataError
+from mytalk.media.speech import SpeechReader
+from mytalk.speech.moonshine import CONTEXT, FILE, WIDTH, Moonshine
+from mytalk.training import recogniser
+
+FRAMES = 5
+SECONDS = 4
+
+from_the_package = pytest.mark.skipif(sys.platform != "linux", reason="its package is installed on Linux alone")
+
+
+@pytest.fixture(scope="module")
+def speech() -> torch.Tensor:
+    reader = SpeechReader(Path(mytalk.__file__).parent / "assets" / "demo_speech.flac")
+    return torch.from_numpy(np.concatenate(list(reader.samples())))[: SECONDS * 16_000]
+
+
+@pytest.fixture(scope="module")
+def moonshine() -> Moonshine:
+    return Moonshine()
+
+
+@from_the_package
+def test_the_file_holds_what_the_package_does() -> None:
+    made = recogniser.read_model(recogniser.packaged_model())
+    stored = load_file(Path(mytalk.__file__).parent / "weights" / "speech" / FILE)
+    assert made.keys() == stored.keys()
+    assert all(torch.equal(made[name], stored[name]) for name in made)
+
+
+@from_the_package
+def test_it_says_what_the_whole_network_says_of_a_whole_recording(moonshine: Moonshine, speech: torch.Tensor) -> None:
+    import onnx
+    import onnxruntime
+
+    graph = recogniser.read_graph(recogniser.packaged_model())
+    name = "/layers.2/Add_1_output_0"  # what the third layer gives
+    graph.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    given = {"input_values": speech[None].numpy(), "attention_mask": np.ones((1, len(speech)), np.int64)}
+    theirs = torch.from_numpy(session.run([name], given)[0])[0]  # (n, 288), 24 ms a token
+    frames = len(speech) // 640
+    ours = moonshine(speech[None], moonshine.start(frames))[0]
+    assert ours.shape == (frames, WIDTH)
+    # a motion frame's two tokens end 20 and 40 ms into it; the published token that ends nearest to between them
+    place = ((torch.arange(frames) * 640 + 480 - 895) / 384).round().long()
+    near = (place >= 0) & (place < len(theirs))
+
+    def agreement(shift: int) -> float:
+        a, b = ours[near], theirs[place[near]].roll(shift, 0)
+        return float(torch.corrcoef(torch.stack([(a - a.mean(0)).ravel(), (b - b.mean(0)).ravel()]))[0, 1])
+
+    assert agreement(0) > 0.75
+    assert agreement(0) > agreement(5) + 0.4
+
+
+@pytest.mark.parametrize("frames", [1, 3, 7, 40])
+def test_a_stream_hears_what_a_recording_does(moonshine: Moonshine, speech: torch.Tensor, frames: int) -> None:
+    whole = torch.cat([features for _, features in moonshine.each(speech, FRAMES)])
+    state = moonshine.start(FRAMES)
+    parts = [moonshine(chunk[None], state)[0] for chunk in speech.split(640 * frames)]
+    ends = [min(first + frames, len(whole)) - 1 for first in range(0, len(whole), frames)]
+    assert_close(torch.stack(parts), whole[ends], rtol=0, atol=2e-3)
+
+
+def test_frames_in_a_longer_window_hear_as_much_after_them(moonshine: Moonshine, speech: torch.Tensor) -> None:
+    """The newest frames of a window differ from those of a longer one by their past alone, and little."""
+    few, many = moonshine.start(FRAMES), moonshine.start(3 * FRAMES + CONTEXT)
+    short, long = moonshine(speech[None], few), moonshine(speech[None], many)[:, -FRAMES:]
+    assert torch.corrcoef(torch.stack([short.ravel(), long.ravel()]))[0, 1] > 0.95
+
+
+def test_nothing_is_told_of_what_was_not_heard(moonshine: Moonshine, speech: torch.Tensor) -> None:
+    state = moonshine.start(FRAMES)
+    features = moonshine(speech[None, : 2 * 640], state)
+    assert (features[:, :3] == 0).all()
+    assert (features[:, 3:] != 0).any(-1).all()
+
+
+def test_two_sessions_do_not_hear_each_other(moonshine: Moonshine, speech: torch.Tensor) -> None:
+    both = torch.stack([speech, 0.1 * speech.flip(-1)])
+    together = moonshine(both, moonshine.start(FRAMES, rows=2))
+    assert_close(together[:1], moonshine(both[:1], moonshine.start(FRAMES)), rtol=0, atol=2e-3)
+
+
+def test_a_voice_far_away_is_heard_as_one_that_is_near(moonshine: Moonshine, speech: torch.Tensor) -> None:
+    near, far = (moonshine(level * speech[None], moonshine.start(FRAMES)).ravel() for level in (1.0, 0.25))
+    assert torch.corrcoef(torch.stack([near, far]))[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-4, 1.0, 30.0])
+def test_any_level_gives_numbers(moonshine: Moonshine, level: float) -> None:
+    noise = level * torch.randn(1, 32_000, generator=torch.Generator().manual_seed(1))
+    assert moonshine(noise, moonshine.start(FRAMES)).isfinite().all()
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "encoder_model.ort"
+    path.write_bytes(b"something else")
+    with pytest.raises(DataError, match="cannot read it"):
+        recogniser.read_model(path)
