@@ -106,8 +106,11 @@ def without_identity(motion: MotionModel) -> dict[str, torch.Tensor]:
 
 
 def test_a_config_of_an_older_version_gets_defaults(folder: Path) -> None:
+    before = read_preset(folder)
     rewrite(folder, lambda config: config["sizes"]["motion"].pop("conditioning", None))
-    assert read_preset(folder) == PRESETS["edge"]
+    assert read_preset(folder) == before
+    rewrite(folder, lambda config: config["sizes"]["motion"].pop("readout"))
+    assert read_preset(folder) == PRESETS["edge"], "a preset is trained before it is given a readout"
 
 
 @pytest.mark.parametrize(

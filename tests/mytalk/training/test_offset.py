@@ -55,7 +55,7 @@ def _moved(heard: Sound, samples: int) -> Sound:
 def test_a_folder_of_motion_weights_alone_will_do(
     estimator: OffsetEstimator, portrait_face: Face, tmp_path: Path
 ) -> None:
-    for name in ("config.json", "identity.safetensors", "motion.safetensors"):
+    for name in ("config.json", "identity.safetensors", "motion.safetensors", "readout.safetensors"):
         shutil.copy(str(files("mytalk") / "weights" / "edge" / name), tmp_path)
     landmarks, heard = _talking(estimator, portrait_face, 3)
     other = OffsetEstimator(str(tmp_path)).estimate([(landmarks, _moved(heard, 700))])
