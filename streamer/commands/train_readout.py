@@ -14,7 +14,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "readout",
         help="give a preset folder a linear readout of a speech recogniser",
         description="Fits a linear map from a speech recogniser's features to the mouths of the clips, in closed form, "
-        "and writes it into a preset folder: less than a minute for ten minutes of film.",
+        "and writes it into a preset folder: some minutes for ten minutes of film.",
     )
     parser.add_argument("preset", type=Path, metavar="FOLDER", help="of mytalk train export")
     parser.add_argument(
