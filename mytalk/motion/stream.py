@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,13 +18,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mytalk.errors import EngineError
-from mytalk.face.landmarks import LOWER_FACE, UPPER_COUNT, UPPER_FACE, aperture
+from mytalk.face.landmarks import UPPER_COUNT, UPPER_FACE, aperture
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionRequest, sample_together
 from mytalk.motion.model import Conditions, MotionModel
+from mytalk.motion.person import Person
 from mytalk.motion.sampler import frame_noise
 from mytalk.motion.silence import ANTICIPATION, SilenceGate
-from mytalk.motion.space import GAIN, RestShape
+from mytalk.motion.space import RestShape
 from mytalk.motion.windows import Window, WindowPlanner
 from mytalk.presets import Profile
 from mytalk.speech.stream import Guess, Heard, SpeechStream
@@ -51,7 +52,6 @@ PEOPLE = 4
 """Whose faces are remembered, where a session changes from one to another; then the one of longest ago is forgotten."""
 
 _REST_EVERY = 25  # motion frames between two looks at the rest shape
-_REST_PACE = 0.5  # share of the way to the new estimate at each look
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,34 +61,6 @@ class MotionFrame:
     index: int
     lower: NDArray[np.float32]  # (169, 3) canonical
     voice: float = 1.0  # 0 where nobody speaks and the mouth rests, 1 where somebody does, between them for some frames
-
-
-@dataclass(slots=True)
-class Person:
-    """What is known of one face so far: rest shapes, and the identity embedding made from them."""
-
-    rest: RestShape
-    lower: NDArray[np.float32] | None = None  # (169, 3) rest shape in use
-    upper: NDArray[np.float32] = field(default_factory=lambda: np.zeros((UPPER_COUNT, 3), np.float32))  # mean so far
-    seen: int = 0
-    gain: float = 1.0  # of motion, towards this person's own range
-    identity: Tensor | None = None  # (1, E) as the denoiser is told
-
-    def observe(self, points: NDArray[np.float32]) -> None:
-        """Canonical landmarks ``(478, 3)`` of one tracked face."""
-        self.rest.observe(points[list(LOWER_FACE)])
-        self.seen += 1
-        self.upper = self.upper + (points[list(UPPER_FACE)] - self.upper) / min(self.seen, 250)
-
-    def settle(self) -> None:
-        """Move the rest shape and the gain in use towards what has been seen; the first time, all the way."""
-        estimate = self.rest.estimate()
-        gain = float(np.clip(self.rest.openness(), *GAIN))
-        if self.lower is None:
-            self.lower, self.gain = estimate, gain
-        else:
-            self.lower = self.lower + np.float32(_REST_PACE) * (estimate - self.lower)
-            self.gain += _REST_PACE * (gain - self.gain)
 
 
 class MotionStream:
@@ -350,7 +322,7 @@ class MotionStream:
         assert person.lower is not None
         space = self._model.space
         motion = (row.to(space.scale.device) * person.gain).clamp(-REACH, REACH) * share
-        lower = person.lower + space.decode(motion).cpu().numpy()
+        lower = person.carried(person.lower + space.decode(motion).cpu().numpy(), space, share)
         gap = float(aperture(lower))
         allowed = max(0.0, min(gap, READY) if self._gate.ready else gap)
         return np.asarray(lower if allowed == gap else space.opened(lower, allowed - gap), np.float32)

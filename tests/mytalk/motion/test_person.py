@@ -1,0 +1,82 @@
+"""How a person carries their mouth: taken from the film slowly, and never how far it is open."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mytalk import Pipeline
+from mytalk.face.landmarks import LOWER_FACE, TEMPLATE, aperture
+from mytalk.motion.person import MANNER_MEMORY, Person
+from mytalk.motion.space import MotionSpace, RestShape
+
+Shape = NDArray[np.float32]
+FRAMES = 2 * MANNER_MEMORY
+
+
+@pytest.fixture(scope="module")
+def space(pipeline: Pipeline) -> MotionSpace:
+    return pipeline.motion.space
+
+
+@pytest.fixture
+def smile(space: MotionSpace) -> Shape:
+    """All of the lower face a little wider and higher."""
+    shape: Shape = np.zeros((len(LOWER_FACE), 3), np.float32)
+    lower = TEMPLATE[list(LOWER_FACE)]
+    shape[:, 0], shape[:, 1] = 0.05 * lower[:, 0], -0.02
+    return shape
+
+
+def talk(space: MotionSpace, seed: int) -> list[Shape]:
+    gaps = np.abs(np.random.default_rng(seed).normal(0, 0.08, FRAMES))
+    rest = space.closed(TEMPLATE[list(LOWER_FACE)])
+    return [space.opened(rest, float(gap)) for gap in gaps]
+
+
+def carried(space: MotionSpace, filmed: list[Shape], made: list[Shape]) -> list[Shape]:
+    person, points = Person(RestShape(space)), TEMPLATE.copy()
+    out = []
+    for seen, wanted in zip(filmed, made, strict=True):
+        points[list(LOWER_FACE)] = seen
+        person.observe(points)
+        out.append(person.carried(wanted, space))
+    return out
+
+
+def test_a_smile_of_the_film_is_kept_and_the_speech_says_how_far_the_mouth_is_open(
+    space: MotionSpace, smile: Shape
+) -> None:
+    made = talk(space, 1)
+    given = carried(space, [shape + smile for shape in talk(space, 2)], made)
+    wanted = smile - smile.mean(axis=0)
+    moved = given[-1] - made[-1]
+    assert float((moved * smile).sum() / (smile**2).sum()) > 0.6
+    assert np.abs(wanted).max() > 0.01
+    assert np.allclose([aperture(shape) for shape in given], [aperture(shape) for shape in made], atol=1e-5)
+
+
+def test_a_mouth_that_does_not_move_in_the_film_moves_as_it_is_made(space: MotionSpace, smile: Shape) -> None:
+    """A picture, or somebody who listens: where their mouth stands is where it rests."""
+    made = talk(space, 1)
+    still = space.closed(TEMPLATE[list(LOWER_FACE)]) + smile
+    np.testing.assert_array_equal(carried(space, [still] * FRAMES, made), made)
+
+
+def test_it_comes_slowly(space: MotionSpace, smile: Shape) -> None:
+    made = talk(space, 1)
+    given = carried(space, [shape + smile for shape in talk(space, 2)], made)
+    shift = np.array([given[i] - made[i] for i in range(FRAMES)])
+    steps = np.abs(np.diff(shift, axis=0)).max(axis=(1, 2))
+    assert float(steps[1:].max()) < 0.2 * float(np.abs(smile).max())
+
+
+def test_it_stays_out_of_a_mouth_at_rest(space: MotionSpace, smile: Shape) -> None:
+    person, made = Person(RestShape(space)), talk(space, 1)
+    for seen, wanted in zip(talk(space, 2), made, strict=True):
+        points = TEMPLATE.copy()
+        points[list(LOWER_FACE)] = seen + smile
+        person.observe(points)
+        person.carried(wanted, space)
+    np.testing.assert_array_equal(person.carried(made[0], space, 0.0), made[0])
