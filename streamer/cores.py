@@ -1,10 +1,24 @@
-"""How the machine's cores are shared between torch and the threads that decode, track and encode."""
+"""How the machine's cores are shared between the engine's threads and those that decode, send and encode."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import NamedTuple
 
 _MOST = 4  # models this small gain nothing from more
+_MOST_ENGINE, _MOST_TRACKER = 8, 4  # Python runs one thread at a time where it is not inside a library
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # cgroup v2: microseconds of CPU, or "max", and in how many they may be used
+
+
+class Threads(NamedTuple):
+    """Of the engine: how many run the models, and how many track faces."""
+
+    engine: int
+    tracker: int
+
+
+ONE_EACH = Threads(1, 1)
 
 
 def sleep_when_idle() -> None:
@@ -16,16 +30,39 @@ def sleep_when_idle() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
-def leave_some_to_others() -> None:
-    """Half of the cores for torch, at least one; OpenCV stays on its caller's thread.
+def available_cores(quota: Path = _QUOTA) -> int:
+    """Those that this process may use: a container's share counts in whole cores, at least one."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        used, period = quota.read_text().split()
+        return max(1, min(cores, int(used) // int(period)))
+    except (OSError, ValueError):  # no container, or one without a limit
+        return cores
+
+
+def engine_threads(cores: int, engine: int = 0, tracker: int = 0) -> Threads:
+    """Half of the cores run models, 8 at most, and a quarter track faces, 4 at most; one of each at least.
+
+    Bending, blending and painting a picture takes two to three times as long as tracking its face. The last quarter is
+    left to the event loop, to decoders and to encoders. A number that is given, and is not 0, holds instead.
+
+    >>> [tuple(engine_threads(cores)) for cores in (2, 4, 8, 16, 64)]
+    [(1, 1), (2, 1), (4, 2), (8, 4), (8, 4)]
+    """
+    usual = Threads(max(1, min(_MOST_ENGINE, cores // 2)), max(1, min(_MOST_TRACKER, cores // 4)))
+    return Threads(engine or usual.engine, tracker or usual.tracker)
+
+
+def leave_some_to_others(callers: int = 1) -> None:
+    """Half of the cores for torch, at least one, where one thread calls it; where several do, each stays on its own
+    core. OpenCV stays on its caller's thread.
 
     A parallel part waits for its slowest thread: on a busy machine that is a time slice of the scheduler (measured: a
-    frame took nine times as long on two cores shared with two other programs). Imports torch.
+    frame took nine times as long on two cores shared with two other programs). Imports torch. OpenCV's setting is the
+    whole process's; torch's holds for the thread that calls, and for every other that has not used torch before.
     """
     import cv2
     import torch
 
     cv2.setNumThreads(1)
-
-    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(max(1, min(_MOST, mine // 2)))
+    torch.set_num_threads(1 if callers > 1 else max(1, min(_MOST, available_cores() // 2)))

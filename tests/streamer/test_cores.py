@@ -1,0 +1,80 @@
+"""How many threads there are, and that they do not fight for cores."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+
+from streamer.cores import Threads, available_cores, engine_threads, leave_some_to_others
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3])
+def test_a_small_machine_has_one_thread_for_the_models_and_one_that_tracks(cores: int) -> None:
+    assert engine_threads(cores) == Threads(1, 1)
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(4, (2, 1)), (8, (4, 2)), (16, (8, 4)), (17, (8, 4)), (128, (8, 4))])
+def test_a_larger_one_has_more_of_both(cores: int, threads: tuple[int, int]) -> None:
+    assert engine_threads(cores) == threads
+
+
+def test_a_quarter_of_the_cores_is_left_to_the_loop_and_the_encoders() -> None:
+    for cores in range(4, 200):
+        assert sum(engine_threads(cores)) <= cores - cores // 4
+
+
+def test_a_number_that_is_asked_for_holds_and_the_other_stays() -> None:
+    assert engine_threads(16, engine=3) == Threads(3, 4)
+    assert engine_threads(16, tracker=1) == Threads(8, 1)
+    assert engine_threads(2, 5, 6) == Threads(5, 6)
+
+
+@pytest.mark.parametrize(("quota", "most"), [("100000 100000\n", 1), ("50000 100000", 1), ("190000 100000", 1)])
+def test_a_containers_share_of_the_cores_counts(quota: str, most: int, tmp_path: Path) -> None:
+    file = tmp_path / "cpu.max"
+    file.write_text(quota)
+    assert available_cores(file) == most
+
+
+@pytest.mark.parametrize("quota", ["max 100000\n", "", "nonsense"])
+def test_a_container_without_a_limit_has_all_cores(quota: str, tmp_path: Path) -> None:
+    everything = available_cores(tmp_path / "none")
+    (tmp_path / "cpu.max").write_text(quota)
+    assert available_cores(tmp_path / "cpu.max") == everything >= 1
+
+
+def test_several_callers_stay_on_one_core_each_and_one_alone_has_half_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", told.append)
+    monkeypatch.setattr(cv2, "setNumThreads", lambda count: None)
+    monkeypatch.setattr("streamer.cores.available_cores", lambda: 16)
+    for callers in (1, 2, 8):
+        leave_some_to_others(callers)
+    assert told == [4, 1, 1]
+
+
+def test_threads_that_begin_to_use_torch_later_have_the_number_that_was_set() -> None:
+    before, seen = torch.get_num_threads(), []
+    began, go_on = threading.Event(), threading.Event()
+
+    def use() -> None:
+        began.set()
+        go_on.wait(10)
+        seen.append(torch.get_num_threads())
+
+    early, late = threading.Thread(target=use), threading.Thread(target=use)
+    early.start()
+    began.wait(10)
+    try:
+        torch.set_num_threads(before + 2)
+        late.start()
+        go_on.set()
+        early.join()
+        late.join()
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [before + 2] * 2
