@@ -15,7 +15,7 @@
     ├── PresetError               unknown preset
     │   └── WeightsError          weights damaged or of another preset
     ├── TrainingError             a run cannot go on: loss not finite, out of memory, a worker killed
-    ├── EngineError               the engine thread failed
+    ├── EngineError               the engine failed
     └── ServerError               the server cannot start
 
 Each message is one line: what was given, what is needed, what to do. Each class says how it leaves the program:
@@ -121,7 +121,7 @@ class TrainingError(MyTalkError):
 
 
 class EngineError(MyTalkError):
-    """The engine thread failed."""
+    """The engine failed."""
 
     exit_code = 5
     http_status = 503

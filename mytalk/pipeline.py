@@ -30,7 +30,8 @@ EMBEDDED = Path(str(files("mytalk") / "weights"))
 
 
 class Pipeline:
-    """The models of one preset on one device, shared by any number of sessions of one thread.
+    """The models of one preset on one device, shared by any number of sessions. Any thread may call: they do not
+    change once they are loaded, and what does change is each stream's own.
 
     The denoiser and the appearance model, which are nearly all of it, come in the ``dtype`` that was asked for; speech,
     identity and motion space stay float32.

@@ -10,11 +10,11 @@ MEMORY = 2 * SECOND_NS
 """Time constant of the average: a session that has just begun counts after a few seconds."""
 
 MOST = 1.0
-"""Share of the engine's time above which it would fall behind."""
+"""Share of the time of the engine's threads above which it would fall behind."""
 
 
 class Load:
-    """Share of the time in which a thread works, averaged over the last seconds. Written by that thread alone.
+    """Share of the time in which one thread works, averaged over the last seconds.
 
     >>> load = Load(now=0)
     >>> for start in range(0, 60_000_000_000, 40_000_000):

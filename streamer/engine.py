@@ -1,9 +1,9 @@
-"""The engine: one thread that runs the models, one that tracks faces, shared by every session of the process.
+"""The engine: threads that run the models, and threads that track faces, shared by every session of the process.
 
 asyncio hands work over through a seat and gets results back by ``call_soon_threadsafe``; nothing here waits for a
-session, and the loop never waits for a model. The threads go round the seats and do one job at each, so a session that
-is slow or dead keeps nobody waiting for longer than one job. Motion windows that are ready together are sampled in one
-batch.
+session, and the loop never waits for a model. Each kind of threads goes round the seats and does one job at each, so a
+session that is slow or dead keeps nobody waiting for longer than one job. No two threads of a kind are at one seat, so
+its jobs stay in order. Motion windows that are ready together are sampled in one batch, by one thread.
 """
 
 from __future__ import annotations
@@ -11,16 +11,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mytalk.errors import EngineError
-from streamer.admission import Load
 from streamer.batching import Batching
 from streamer.clock import SECOND_NS, Clock
-from streamer.histogram import work_histogram
+from streamer.cores import ONE_EACH, Threads
+from streamer.crew import Crew
 from streamer.lipsync import Models
 from streamer.seat import Deliver, Fail, OpenStream, Seat
+from streamer.work import Work
 
 if TYPE_CHECKING:
     from mytalk.motion.batch import MotionRequest
@@ -33,116 +35,125 @@ STUCK = 60 * SECOND_NS
 RESTARTS = 1
 """How often an engine that ran begins again after a failure: the models are loaded anew."""
 
+ENDING = 5 * SECOND_NS
+"""Time in which all threads together have to end once they are told to."""
+
 
 class Engine:
     """Owns the models. ``state``: loading -> ready -> closed, or failed with ``failure``; then loading once more.
 
-    ``ready`` is set while the state is that. Every session that was seated when the engine failed is told.
+    ``ready`` is set while the state is that. Every session that was seated when the engine failed is told. One thread
+    loads the models; the others begin when they are there, and all end when one of them fails.
     """
 
-    def __init__(self, load: Callable[[], Models], clock: Clock) -> None:
+    def __init__(self, load: Callable[[], Models], clock: Clock, threads: Threads = ONE_EACH) -> None:
         self.state = "loading"
         self.ready = asyncio.Event()
         self.failures = 0
         self.steps = 1  # sampling steps of a session that asks for none, once the models are there
         self.failure: BaseException | None = None
-        self.job_seconds = work_histogram()  # of the engine thread
-        self.step_seconds = work_histogram()  # of batches of motion windows
-        self.busy_ns = 0  # time spent in jobs, both threads
-        self.jobs = 0
-        self.windows = self.batches = 0  # of motion: sampled, and in how many batches
+        self.threads = threads  # how many there are of each kind
+        self._engine_names = [f"engine-{number}" for number in range(1, threads.engine + 1)]
+        self._tracker_names = [f"tracker-{number}" for number in range(1, threads.tracker + 1)]
+        self.work = Work(clock, self._engine_names)
         self._load = load
         self._clock = clock
         self._batching = Batching()
-        self._load_now = Load(clock.now())
-        self._working: dict[str, int] = {}  # thread -> when its job began
-        self._models: Models | None = None
-        self._seats: list[Seat] = []
-        self._wake = threading.Condition()
+        self._lock = threading.Lock()  # held to look at or change the state, the crews' turns, and batching
+        self._engines = Crew(self._lock, lambda seat: seat.has_job, lambda: self.state == "ready")
+        self._trackers = Crew(self._lock, lambda seat: seat.has_untracked, lambda: self.state == "ready")
         self._threads: list[threading.Thread] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loaded: asyncio.Future[None] | None = None
         self._restarting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Starts the threads and loads the models; raises what loading raises."""
+        """Loads the models and starts the threads; raises what loading raises."""
         self._loop = asyncio.get_running_loop()
         self._loaded = self._loop.create_future()
-        self._start_threads()
+        self._start_thread(self._run_first, self._engine_names[0])
         await asyncio.shield(self._loaded)
 
     async def close(self) -> None:
-        """Ends every seat and both threads; returns within the job under way, 5 s at most."""
-        with self._wake:
+        """Ends every seat and all threads; returns within the jobs under way, 5 s at most."""
+        with self._lock:
             self.state = "closed"
-            for seat in self._seats:
+            for seat in self._engines.turns:
                 seat.closing = True
-            self._wake.notify_all()
+            self._look_all()
         self.ready.clear()
         if self._restarting is not None:
             self._restarting.cancel()
             await asyncio.gather(self._restarting, return_exceptions=True)
-        for thread in self._threads:
-            await asyncio.to_thread(thread.join, 5)
-            if thread.is_alive():
-                log.error("the %s thread did not end within 5 s", thread.name)
+        for name in await asyncio.to_thread(self._join):
+            log.error("the thread %s did not end within 5 s", name)
 
     def seat(self, open_stream: OpenStream, deliver: Deliver, fail: Fail, base: int = 0, name: str = "") -> Seat:
         """A place for the session ``name`` (its id) from media time ``base`` on.
 
-        ``deliver`` and ``fail`` are called on the loop, ``open_stream`` on the thread. Raises ``EngineError`` where the
-        engine is not ready.
+        ``deliver`` and ``fail`` are called on the loop, ``open_stream`` on an engine thread. Raises ``EngineError``
+        where the engine is not ready.
         """
-        if self.state != "ready" or self._loop is None:
-            raise EngineError(f"the engine is {self.state} (need it ready; see /readyz)")
-        seat = Seat(open_stream, self._notify, self._post, deliver, fail, base, name)
-        with self._wake:
-            self._seats.append(seat)
-            self._wake.notify_all()
+        with self._lock:
+            if self.state != "ready":
+                raise EngineError(f"the engine is {self.state} (need it ready; see /readyz)")
+            seat = Seat(open_stream, self._notify, self._post, deliver, fail, base, name)
+            self._engines.turns.add(seat)
+            self._trackers.turns.add(seat)
+            self._engines.look()
         return seat
 
     @property
     def seats(self) -> int:
         """Seats taken, those being freed included."""
-        return len(self._seats)
+        return len(self._engines.turns)
 
     @property
     def condition(self) -> str:
         """``state``, or ``stuck``: ready, but a thread is gone or has been at one job for a minute."""
         if self.state != "ready":
             return self.state
-        late = [began for began in list(self._working.values()) if self._clock.now() - began > STUCK]
-        return "stuck" if late or not all(thread.is_alive() for thread in self._threads) else "ready"
+        alive = all(thread.is_alive() for thread in list(self._threads))
+        return "ready" if alive and self.work.longest_ns <= STUCK else "stuck"
 
     @property
     def load(self) -> float:
-        """Share of the last seconds that the engine thread has worked, 0..1."""
-        return self._load_now.at(self._clock.now())
+        """Share of the last seconds that the engine threads have worked, 0..1: of what they can do together."""
+        return self.work.load
 
-    def _start_threads(self) -> None:
-        self._working.clear()
-        for target, name in ((self._run_engine, "engine"), (self._run_tracker, "tracker")):
-            thread = threading.Thread(target=target, name=name, daemon=True)
-            self._threads.append(thread)
-            thread.start()
+    def _start_thread(self, target: Callable[[], None], name: str) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _join(self) -> list[str]:
+        """Waits for all threads to end, 5 s at most; the names of those that did not."""
+        until = self._clock.now() + ENDING
+        for thread in self._threads:
+            thread.join(max(0.0, (until - self._clock.now()) / SECOND_NS))
+        return [thread.name for thread in self._threads if thread.is_alive()]
 
     async def _restart(self) -> None:
-        """Once both threads have ended. One that hangs in a driver is left, and the engine stays failed."""
-        for thread in self._threads:
-            await asyncio.to_thread(thread.join, 5)
-            if thread.is_alive():
-                log.error("the %s thread did not end: the engine cannot begin again (restart the server)", thread.name)
-                return
+        """Once all threads have ended. One that hangs in a driver is left, and the engine stays failed."""
+        if left := await asyncio.to_thread(self._join):
+            log.error("%s did not end: the engine cannot begin again (restart the server)", ", ".join(left))
+            return
         self._threads.clear()
-        with self._wake:
+        with self._lock:
             if self.state == "closed":
                 return
             self.state = "loading"
-        self._start_threads()
+        self._start_thread(self._run_first, self._engine_names[0])
 
     def _notify(self) -> None:
-        with self._wake:
-            self._wake.notify_all()
+        """A seat may have work: one thread of each kind looks, where one rests."""
+        with self._lock:
+            self._engines.look()
+            self._trackers.look()
+
+    def _look_all(self) -> None:
+        self._engines.look_all()
+        self._trackers.look_all()
 
     def _post(self, callback: Callable[[], None]) -> None:
         """Runs ``callback`` on the event loop, from any thread; does nothing once the loop is gone."""
@@ -152,110 +163,119 @@ class Engine:
         except RuntimeError:
             log.debug("the event loop is closed; a result is dropped")
 
-    # --- the engine thread
+    # --- engine threads
 
-    def _run_engine(self) -> None:
+    def _run_first(self) -> None:
+        """Loads the models; then the other threads begin, and this one is one of them."""
         try:
-            self._models = self._load()
-            self.steps = self._models.steps
+            models = self._load()
+            if not self._begin(models):
+                return
         except BaseException as failure:  # reported to whoever started the engine
             self._fail(failure)
             return
-        with self._wake:
-            if self.state != "loading":  # closed meanwhile
-                return
-            self.state = "ready"
         self._post(self._report_loaded)
+        self._run_engine(models)
+
+    def _begin(self, models: Models) -> bool:
+        """Whether the engine has not been closed meanwhile."""
+        with self._lock:
+            if self.state != "loading":
+                return False
+            self.steps = models.steps
+            for name in self._engine_names[1:]:
+                self._start_thread(partial(self._run_engine, models), name)
+            for name in self._tracker_names:
+                self._start_thread(self._run_tracker, name)
+            self.state = "ready"
+        return True
+
+    def _run_engine(self, models: Models) -> None:
         try:
-            for seat in self._jobs(lambda seat: seat.has_job):
-                self._engine_job(seat)
+            while (seat := self._engines.take()) is not None:
+                self._engine_job(models, seat)
+                self._engines.give_back(seat)
         except BaseException as failure:
-            log.exception("the engine thread failed")
+            log.exception("an engine thread failed")
             self._fail(failure)
         finally:
-            self._models = None
-            for seat in list(self._seats):
-                seat.free()
-            with self._wake:
-                self._seats.clear()
+            self._free_seats()
 
-    def _engine_job(self, seat: Seat) -> None:
+    def _engine_job(self, models: Models, seat: Seat) -> None:
         if seat.closing:
-            seat.free()
-            with self._wake:
-                self._seats.remove(seat)
+            self._free(seat)
             return
-        began = self._begin_job()
-        assert self._models is not None
-        seat.open(self._models)
-        if (request := seat.take_in()) is not None:
-            self._move(self._models, seat, request)
-        seat.finish_one()
-        ended = self._count(began)
-        self._load_now.worked(began, ended)
-        self.job_seconds.observe((ended - began) / SECOND_NS)
+        with self.work.job():
+            seat.open(models)
+            if (request := seat.take_in()) is not None:
+                self._move(models, seat, request)
+            seat.finish_one()
 
     def _move(self, models: Models, seat: Seat, request: MotionRequest) -> None:
         """Samples a seat's window, and those that other seats have ready in the same batch."""
-        others = [other for other in list(self._seats) if other is not seat and other.is_open]
-        wishes = [(seat, request)]
-        wishes += [(other, asked) for other in others if (asked := other.take_in()) is not None]
-        batch = self._batching.schedule([asked.steps for _, asked in wishes])
+        wishes = self._gather(seat, request)
+        with self._lock:
+            batch = self._batching.schedule([asked.steps for _, asked in wishes])
         chosen = [wishes[place] for place in batch.places]
+        for other, _ in (wish for place, wish in enumerate(wishes) if place not in batch.places):
+            self._engines.give_back(other)
         began = self._clock.now()
         try:
             motion = models.sample([asked for _, asked in chosen])
         except Exception:  # the device's memory, or one session's window
             log.exception("a batch of %d windows could not be sampled: each is sampled alone", len(chosen))
-            self._batching.update(batch, fitted=False)
-            return  # each seat's own next job does it, and fails that seat alone
-        self._batching.update(batch, fitted=True)
-        self.step_seconds.observe((self._clock.now() - began) / SECOND_NS)
-        self.windows += len(chosen)
-        self.batches += 1
-        for (one, asked), rows in zip(chosen, motion, strict=True):
-            one.accept(asked, rows)
+            motion = None  # each seat's own next job does it, and fails that seat alone
+        with self._lock:
+            self._batching.update(batch, fitted=motion is not None)
+        if motion is not None:
+            self.work.sampled(len(chosen), began)
+            for (one, asked), rows in zip(chosen, motion, strict=True):
+                one.accept(asked, rows)
+        for other, _ in chosen[1:]:
+            self._engines.give_back(other)
 
-    # --- the tracker thread
+    def _gather(self, seat: Seat, request: MotionRequest) -> list[tuple[Seat, MotionRequest]]:
+        """A seat's window, and those that are ready at seats which no other thread works on: this thread's share of the
+        seats at most, so that the others have work meanwhile."""
+        wishes, tried = [(seat, request)], {seat}
+        share = -(-self.seats // self.threads.engine)
+
+        def untried(one: Seat) -> bool:
+            return one not in tried and one.is_open and one.has_job
+
+        while len(wishes) < share and (other := self._engines.take_beside(untried)) is not None:
+            tried.add(other)
+            if (asked := other.take_in()) is not None:
+                wishes.append((other, asked))
+            else:
+                self._engines.give_back(other)
+        return wishes
+
+    def _free(self, seat: Seat) -> None:
+        seat.free()
+        with self._lock:
+            self._engines.turns.remove(seat)
+            self._trackers.turns.remove(seat)
+
+    def _free_seats(self) -> None:
+        """For a thread that ends: frees its own seats and those in nobody's hands. Each of the others does so too."""
+        self._engines.leave()
+        while (seat := self._engines.take_beside(lambda one: True)) is not None:
+            self._free(seat)
+
+    # --- tracker threads
 
     def _run_tracker(self) -> None:
         try:
-            for seat in self._jobs(lambda seat: seat.has_untracked):
-                began = self._begin_job()
-                seat.track_one()
-                self._count(began)
+            while (seat := self._trackers.take()) is not None:
+                with self.work.job():
+                    seat.track_one()
+                self._trackers.give_back(seat)
         except BaseException as failure:
-            log.exception("the tracker thread failed")
+            log.exception("a tracker thread failed")
             self._fail(failure)
 
-    # --- both
-
-    def _jobs(self, has_job: Callable[[Seat], bool]) -> Iterator[Seat]:
-        """Seats with work, each in its turn, until the engine closes or fails."""
-        turn = 0
-        while True:
-            with self._wake:
-                while True:
-                    if self.state in ("closed", "failed"):
-                        return
-                    ring = self._seats[turn:] + self._seats[:turn]
-                    seat = next((seat for seat in ring if has_job(seat)), None)
-                    if seat is not None:
-                        break
-                    self._wake.wait()
-                turn = (self._seats.index(seat) + 1) % len(self._seats)
-            yield seat
-
-    def _begin_job(self) -> int:
-        began = self._working[threading.current_thread().name] = self._clock.now()
-        return began
-
-    def _count(self, began: int) -> int:
-        ended = self._clock.now()
-        del self._working[threading.current_thread().name]
-        self.busy_ns += ended - began
-        self.jobs += 1
-        return ended
+    # --- what becomes of it
 
     def _report_loaded(self) -> None:
         """On the loop."""
@@ -271,14 +291,15 @@ class Engine:
 
     def _fail(self, failure: BaseException) -> None:
         """Every session learns that the engine is gone; `/readyz` turns 503 until it has begun again."""
-        with self._wake:
+        with self._lock:
             if self.state in ("closed", "failed"):
                 return
             ran = self.state == "ready"
-            self.state, self.failure = "failed", failure
+            self.state = "failed"
+            self.failure = failure.with_traceback(None) if ran else failure  # its frames hold the models
             self.failures += 1
-            seats = list(self._seats)
-            self._wake.notify_all()
+            seats = list(self._engines.turns)
+            self._look_all()
         self._post(lambda: self._failed(ran))  # first: whoever hears of it waits for ``ready``
         for seat in seats:
             seat.report(EngineError(f"the engine failed: {type(failure).__name__}: {failure}"), lost=True)

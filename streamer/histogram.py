@@ -9,7 +9,7 @@ from itertools import accumulate
 class Histogram:
     """``bounds`` are the upper ends of its buckets; above the last one is another.
 
-    One thread observes; others may read meanwhile.
+    One thread at a time observes; others may read meanwhile.
 
     >>> times = Histogram(0.01, 0.1)
     >>> times.observe(0.05)

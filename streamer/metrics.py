@@ -65,21 +65,20 @@ def _of_media(sessions: Sessions, door: Door) -> Iterator[str]:
 
 
 def _of_engine(engine: Engine) -> Iterator[str]:
-    yield from _metric(
-        "mytalk_engine_jobs_total", "counter", "Jobs done by the engine and its tracker", [("", engine.jobs)]
-    )
-    yield from _metric(
-        "mytalk_engine_busy_seconds_total", "counter", "Time in them", [("", engine.busy_ns / SECOND_NS)]
-    )
-    yield from _histogram("mytalk_engine_job_seconds", "Motion, where it is due, and one picture", engine.job_seconds)
-    yield from _histogram("mytalk_engine_step_seconds", "One batch of motion windows, all steps", engine.step_seconds)
-    yield from _metric("mytalk_engine_windows_total", "counter", "Motion windows sampled", [("", engine.windows)])
-    yield from _metric("mytalk_engine_batches_total", "counter", "Batches they were sampled in", [("", engine.batches)])
+    work, threads = engine.work, _labelled("kind", engine.threads._asdict())
+    yield from _metric("mytalk_engine_jobs_total", "counter", "Jobs done by the engine's threads", [("", work.jobs)])
+    busy = [("", work.busy_ns / SECOND_NS)]
+    yield from _metric("mytalk_engine_busy_seconds_total", "counter", "Time in them, of all threads together", busy)
+    yield from _metric("mytalk_engine_threads", "gauge", "The engine's threads, by what they do", threads)
+    yield from _histogram("mytalk_engine_job_seconds", "Motion, where it is due, and one picture", work.job_seconds)
+    yield from _histogram("mytalk_engine_step_seconds", "One batch of motion windows, all steps", work.step_seconds)
+    yield from _metric("mytalk_engine_windows_total", "counter", "Motion windows sampled", [("", work.windows)])
+    yield from _metric("mytalk_engine_batches_total", "counter", "Batches they were sampled in", [("", work.batches)])
     yield from _metric(
         "mytalk_engine_failures_total", "counter", "Times that the engine failed", [("", engine.failures)]
     )
     yield from _metric(
-        "mytalk_engine_load", "gauge", "Share of the engine thread's time that is work", [("", engine.load)]
+        "mytalk_engine_load", "gauge", "Share of the engine threads' time that is work", [("", engine.load)]
     )
     yield from _metric("mytalk_engine_seats", "gauge", "Streams held by the engine", [("", engine.seats)])
 

@@ -58,7 +58,8 @@ class Seat:
     """Made by :meth:`streamer.engine.Engine.seat`. ``picture``, ``speech`` and ``close`` are for the event loop.
 
     Media times are the session's; the stream's own begin at ``base``, where the session took the seat. ``name`` is the
-    session's id: what is logged of the seat on the engine's threads belongs to it.
+    session's id: what is logged of the seat on the engine's threads belongs to it. One engine thread at a time works on
+    it, and one tracker thread beside: whoever calls sees to that.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Seat:
         self._stream: LipSync | None = None
         self._untracked: deque[VideoFrame] = deque()
         self._speech: deque[Speech | _Clear] = deque()
-        self._said = self._heard = 0  # samples handed over, by the loop, and taken in, by the engine thread
+        self._said = self._heard = 0  # samples handed over, by the loop, and taken in, by an engine thread
         self._generation = 0  # of what is handed over
         self._heard_generation = 0  # of what was taken in last
         self._tracked: deque[tuple[VideoFrame, Face | None]] = deque()
@@ -99,7 +100,8 @@ class Seat:
         self._inside: deque[int] = deque()  # media times of the pictures given and not yet finished
         self._latency = 0
         self._odd = False
-        self._tracking = threading.Lock()  # held while the tracker thread is inside the stream
+        self._tracking = threading.Lock()  # held while a tracker thread is inside the stream
+        self._failing = threading.Lock()  # held to look at and set ``failed`` and ``lost``
 
     @property
     def stats(self) -> dict[str, float]:
@@ -128,7 +130,7 @@ class Seat:
         """Media time by which the engine could have finished its oldest picture earlier; 0 where it waits for more."""
         try:
             return max(0, self._said - self._latency - self._inside[0]) if len(self._inside) >= _LEAST_INSIDE else 0
-        except IndexError:  # the engine thread has just finished them all
+        except IndexError:  # an engine thread has just finished them all
             return 0
 
     # --- the event loop
@@ -178,11 +180,11 @@ class Seat:
         self._notify()
 
     def close(self) -> None:
-        """Gives the place back; the engine thread frees the stream at its next turn."""
+        """Gives the place back; an engine thread frees the stream at its next turn."""
         self.closing = True
         self._notify()
 
-    # --- the tracker thread
+    # --- a tracker thread
 
     @property
     def has_untracked(self) -> bool:
@@ -204,7 +206,7 @@ class Seat:
             self._tracked.append((frame, face))
         self._notify()
 
-    # --- the engine thread
+    # --- an engine thread
 
     @property
     def has_job(self) -> bool:
@@ -309,9 +311,10 @@ class Seat:
 
     def report(self, failure: Exception, *, lost: bool = False) -> None:
         """The session learns that its stream is gone; ``lost``: because the whole engine is."""
-        if self.failed and not (lost and not self.lost):
-            return
-        self.failed, self.lost = True, lost
+        with self._failing:
+            if self.failed and not (lost and not self.lost):
+                return
+            self.failed, self.lost = True, lost
         error = failure if isinstance(failure, MyTalkError) else EngineError(f"{type(failure).__name__}: {failure}")
         with logs.of_session(self.name):  # also of what the loop is given to do
             self._post(lambda: None if self.closing else self._fail(error))

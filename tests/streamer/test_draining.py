@@ -16,12 +16,12 @@ from streamer.server import Running, running
 
 
 async def test_a_server_whose_engine_hangs_is_not_ready(client: Client, server: Running) -> None:
-    server.engine._working["engine"] = server.engine._clock.now() - STUCK - SECOND_NS
+    server.engine.work._began["engine-1"] = server.engine._clock.now() - STUCK - SECOND_NS
     answer = await ask(client, "GET", "/readyz", None)
     assert (answer.status, json.loads(answer.text)) == (503, {"status": "stuck"})
     assert (await ask(client, "POST", "/v1/sessions", None, json={})).status == 503
     assert (await ask(client, "GET", "/healthz", None)).status == 200
-    server.engine._working.clear()
+    server.engine.work._began.clear()
     assert (await ask(client, "GET", "/readyz", None)).status == 200
 
 

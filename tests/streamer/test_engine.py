@@ -4,61 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from fractions import Fraction
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
-from fakes import FakeModels, FakeStream, eventually
+from customers import PICTURE, SPEECH, Customer, WindowedModels, engine_of, feed_in_real_time
+from fakes import FakeModels, eventually
 
-from mytalk.errors import EngineError, MyTalkError, WeightsError
-from mytalk.picture import Picture, VideoFrame
+from mytalk.errors import EngineError, WeightsError
+from mytalk.picture import VideoFrame
 from streamer.clock import SystemClock
+from streamer.cores import ONE_EACH, Threads
 from streamer.engine import Engine
-from streamer.seat import Seat
-
-PICTURE = Picture.from_rgb(np.full((128, 128, 3), 60, np.uint8))
-OPTIONS: Any = None
-SPEECH = np.zeros(640, np.float32)
-
-
-@asynccontextmanager
-async def engine_of(models: FakeModels) -> AsyncIterator[Engine]:
-    engine = Engine(lambda: models, SystemClock())
-    await engine.start()
-    try:
-        yield engine
-    finally:
-        await engine.close()
-
-
-class Customer:
-    """A session as the engine sees it."""
-
-    def __init__(self, engine: Engine, base: int = 0) -> None:
-        self.frames: list[VideoFrame] = []
-        self.failures: list[MyTalkError] = []
-        self.threads: set[str] = set()
-        fail = self.failures.append
-        self.seat: Seat = engine.seat(lambda models: models.stream(OPTIONS), self._deliver, fail, base)
-
-    def _deliver(self, frame: VideoFrame) -> None:
-        self.threads.add(threading.current_thread().name)
-        self.frames.append(frame)
-
-    def feed(self, first: int, count: int) -> None:
-        for n in range(first, first + count):
-            self.seat.picture(VideoFrame(PICTURE, n * 640, n, Fraction(1, 25)))
-            self.seat.speech(SPEECH)
-
-
-async def feed_in_real_time(customer: Customer, count: int) -> None:
-    for n in range(count):
-        customer.feed(n, 1)
-        await asyncio.sleep(0.01)
 
 
 async def test_models_run_on_their_own_threads_only_and_results_come_to_the_loop() -> None:
@@ -70,7 +28,7 @@ async def test_models_run_on_their_own_threads_only_and_results_come_to_the_loop
         customer.seat.close()
         await eventually(lambda: engine.seats == 0, seconds=5)
     threads = models.streams[0].threads
-    assert threads == {"track": {"tracker"}, "push": {"engine"}, "pull": {"engine"}, "close": {"engine"}}
+    assert threads == {"track": {"tracker-1"}, "push": {"engine-1"}, "pull": {"engine-1"}, "close": {"engine-1"}}
     assert customer.threads == {threading.main_thread().name}
     assert [frame.pts for frame in customer.frames] == list(range(25))
     assert models.streams[0].closed
@@ -104,47 +62,6 @@ async def test_an_engine_that_is_too_slow_shows_fewer_pictures_not_later_ones() 
         assert max(behind[-20:]) < 40  # 72 where nothing is dropped
 
 
-class WindowedStream(FakeStream):
-    """Asks for a window of motion every three pictures' worth of speech; pictures wait for it."""
-
-    moved = 0
-
-    def request(self) -> Any:
-        ready = self._samples - self.latency >= self.moved * 1920
-        return SimpleNamespace(steps=self.steps, stream=self) if ready else None
-
-    def accept(self, request: Any, motion: Any) -> None:
-        assert request.stream is self
-        assert motion is self
-        self.moved += 1
-
-    def pull(self) -> Iterator[VideoFrame]:
-        if self.request() is not None:
-            self.moved += 1  # alone
-        while self._frames and self._frames[0].at < self.moved * 1920:
-            yield from super().pull()
-            return
-
-
-class WindowedModels(FakeModels):
-    """Keeps how many windows each batch had; fails where it has more than ``room``."""
-
-    def __init__(self, room: int = 99) -> None:
-        super().__init__()
-        self.room = room
-        self.batches: list[int] = []
-
-    def stream(self, options: Any) -> FakeStream:
-        self.streams.append(WindowedStream(options))
-        return self.streams[-1]
-
-    def sample(self, requests: Any) -> Any:
-        self.batches.append(len(requests))
-        if len(requests) > self.room:
-            raise MemoryError("the device is full")
-        return [request.stream for request in requests]
-
-
 @pytest.mark.parametrize("room", [99, 3])
 async def test_windows_that_are_ready_together_share_a_batch_as_far_as_the_device_has_room(room: int) -> None:
     models = WindowedModels(room)
@@ -168,10 +85,11 @@ async def test_windows_that_are_ready_together_share_a_batch_as_far_as_the_devic
             await asyncio.sleep(0.03)
         await eventually(lambda: all(len(one.frames) + one.seat.dropped >= 50 for one in customers), seconds=20)
         assert not any(customer.failures for customer in customers)
-        assert engine.windows > 1.5 * engine.batches
-    assert max(models.batches) <= 7
+        assert engine.work.windows > 1.5 * engine.work.batches
+    sizes = [len(batch) for batch in models.batches]
+    assert max(sizes) <= 7
     if room == 3:
-        assert sum(size > room for size in models.batches) <= 4
+        assert sum(size > room for size in sizes) <= 4
 
 
 async def test_a_barge_in_voids_the_speech_that_waits_and_the_picture_under_way_and_makes_it_again() -> None:
@@ -220,14 +138,21 @@ async def test_a_failing_stream_fails_its_own_session_only() -> None:
     assert "NaN" in str(broken.failures[0])
 
 
+def names_of_threads() -> set[str]:
+    return {thread.name for thread in threading.enumerate() if thread.name.startswith(("engine-", "tracker-"))}
+
+
 def die(*_: Any) -> Any:
     raise SystemExit("the driver is gone")
 
 
+@pytest.mark.parametrize("threads", [ONE_EACH, Threads(3, 2)])
 @pytest.mark.parametrize("thread", ["pull", "track"])
-async def test_a_dead_thread_is_reported_to_every_session_and_the_engine_begins_again_once(thread: str) -> None:
+async def test_a_dead_thread_is_reported_to_every_session_and_the_engine_begins_again_once(
+    thread: str, threads: Threads
+) -> None:
     models = FakeModels()
-    async with engine_of(models) as engine:
+    async with engine_of(models, threads) as engine:
         for time in (1, 2):
             customers = [Customer(engine), Customer(engine)]
             await eventually(lambda time=time: len(models.streams) == 2 * time, seconds=5)
@@ -268,16 +193,19 @@ async def test_damaged_weights_reach_whoever_starts_the_engine() -> None:
     await engine.close()
 
 
-async def test_closing_leaves_no_thread_and_no_open_stream() -> None:
+@pytest.mark.parametrize("threads", [ONE_EACH, Threads(3, 2)])
+async def test_closing_leaves_no_thread_and_no_open_stream(threads: Threads) -> None:
     before = threading.active_count()
     models = FakeModels()
-    async with engine_of(models) as engine:
+    async with engine_of(models, threads) as engine:
         customers = [Customer(engine) for _ in range(4)]
         for customer in customers:
             customer.feed(0, 20)
         await eventually(lambda: len(models.streams) == 4, seconds=5)
-    names = {thread.name for thread in threading.enumerate()}
-    assert not names & {"engine", "tracker"}
+        assert names_of_threads() == {f"engine-{n + 1}" for n in range(threads.engine)} | {
+            f"tracker-{n + 1}" for n in range(threads.tracker)
+        }
+    assert names_of_threads() == set()
     assert all(stream.closed for stream in models.streams)
     assert threading.active_count() <= before + 5  # the loop's own executor
 

@@ -1,0 +1,63 @@
+"""Threads of one kind that share the seats: they rest while there is no work, and one looks when there may be."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from streamer.seat import Seat
+from streamer.turns import Turns
+
+
+class Crew:
+    """``lock`` guards the turns, and whatever ``on_duty`` looks at, which says whether the threads go on.
+
+    Methods say where their caller holds the lock already.
+    """
+
+    def __init__(self, lock: threading.Lock, has_work: Callable[[Seat], bool], on_duty: Callable[[], bool]) -> None:
+        self.turns = Turns[Seat](has_work)
+        self._lock = lock
+        self._rest = threading.Condition(lock)
+        self._on_duty = on_duty
+
+    # --- its threads
+
+    def take(self) -> Seat | None:
+        """The seat that the calling thread works on next, once there is one; None when it is to end."""
+        with self._lock:
+            while self._on_duty():
+                if (seat := self.turns.take(_me())) is not None:
+                    return seat
+                self._rest.wait()
+        return None
+
+    def take_beside(self, wanted: Callable[[Seat], bool]) -> Seat | None:
+        """A wanted one at once, where there is one that no other thread works on."""
+        with self._lock:
+            return self.turns.take_beside(_me(), wanted)
+
+    def give_back(self, seat: Seat) -> None:
+        """Done with it: others may have passed it over meanwhile."""
+        with self._lock:
+            if self.turns.give_back(seat):
+                self._rest.notify()
+
+    def leave(self) -> None:
+        """The calling thread ends: what it had in hand is in nobody's."""
+        with self._lock:
+            self.turns.leave(_me())
+
+    # --- any thread, with the lock held
+
+    def look(self) -> None:
+        """A seat may have work: one of those that rest looks."""
+        self._rest.notify()
+
+    def look_all(self) -> None:
+        """They may have to end."""
+        self._rest.notify_all()
+
+
+def _me() -> str:
+    return threading.current_thread().name

@@ -1,0 +1,101 @@
+"""Figures of several threads: a load that says what is left, and sums that lose nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from streamer.admission import refusal
+from streamer.clock import SECOND_NS, FakeClock
+from streamer.work import Work
+
+CROWD = 8
+
+
+class Watch(FakeClock):
+    """Time as a test sets it."""
+
+    def set(self, moment: int) -> None:
+        self._now = moment
+
+
+def on_thread(name: str, run: Callable[[], None]) -> None:
+    thread = threading.Thread(target=run, name=name)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize(("busy", "share"), [(1, 0.25), (2, 0.5), (4, 1.0)])
+def test_load_is_a_share_of_what_all_engine_threads_could_do(busy: int, share: float) -> None:
+    clock = Watch()
+    names = [f"engine-{n}" for n in range(4)]
+    work = Work(clock, names)
+
+    def minute() -> None:
+        clock.set(0)
+        with work.job():
+            clock.set(60 * SECOND_NS)
+
+    for name in names[:busy]:
+        on_thread(name, minute)
+    assert work.load == pytest.approx(share)
+
+
+def test_one_session_that_fills_one_thread_of_four_leaves_room_for_three() -> None:
+    assert refusal(0.25, 1) is None
+    assert refusal(0.75, 3) is None
+    assert refusal(1.0, 4) is not None
+
+
+def test_trackers_count_as_busy_and_not_as_load() -> None:
+    clock = Watch()
+    work = Work(clock, ["engine-1"])
+
+    def second() -> None:
+        with work.job():
+            clock.set(clock.now() + SECOND_NS)
+
+    on_thread("tracker-1", second)
+    assert (work.load, work.jobs, work.busy_ns) == (0, 1, SECOND_NS)
+    assert work.job_seconds.sum == 0
+    on_thread("engine-1", second)
+    assert (work.jobs, work.busy_ns) == (2, 2 * SECOND_NS)
+    assert work.job_seconds.sum == 1
+
+
+def test_the_longest_job_is_that_of_any_thread_and_none_once_it_is_over() -> None:
+    clock = Watch()
+    work = Work(clock, ["engine-1"])
+    with work.job():
+        clock.set(7 * SECOND_NS)
+        assert work.longest_ns == 7 * SECOND_NS
+    assert work.longest_ns == 0
+
+    def fail() -> None:
+        with pytest.raises(SystemExit), work.job():
+            raise SystemExit
+
+    on_thread("engine-1", fail)
+    assert (work.longest_ns, work.jobs) == (0, 1)
+
+
+def test_nothing_is_lost_where_threads_count_at_once() -> None:
+    names = [f"engine-{n}" for n in range(CROWD)]
+    work, together = Work(FakeClock(), names), threading.Barrier(CROWD)
+
+    def count() -> None:
+        together.wait(10)
+        for _ in range(500):
+            with work.job():
+                pass
+            work.sampled(2, 0)
+
+    threads = [threading.Thread(target=count, name=name) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (work.jobs, work.batches, work.windows) == (500 * CROWD, 500 * CROWD, 1000 * CROWD)
+    assert work.job_seconds.samples("x")[-1][1] == 500 * CROWD
