@@ -24,6 +24,9 @@ ASSETS = Path(str(files("mytalk"))) / "assets"
 DAY = 24 * 3600
 """Seconds."""
 
+MOST_THREADS = 64
+"""Of one kind that an operator may ask for."""
+
 Kind = Literal["text", "texts", "whole", "path", "flag", "servers"]
 
 
@@ -56,6 +59,12 @@ class ServerConfig:
     )
     speech_model: str | None = field(
         default=None, metadata=_means("wav2vec 2.0 of a preset that hears through it: a local folder, or a name")
+    )
+    engine_threads: int = field(
+        default=0, metadata=_means("threads that run the models; 0: by the number of cores", "whole", most=MOST_THREADS)
+    )
+    tracker_threads: int = field(
+        default=0, metadata=_means("threads that track faces; 0: by the number of cores", "whole", most=MOST_THREADS)
     )
     portrait: Path | None = field(
         default=None, metadata=_means("picture or clip of portrait sessions, instead of the embedded one", "path")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 
-from fakes import Camera, Client, Microphone, babble, bearer, call, eventually
+import aiohttp
+from fakes import Camera, Client, FakeModels, Microphone, babble, bearer, call, eventually
 from stream_client import streaming
 from streams import ask, published, watch
 
-from streamer.server import Running
+from streamer.config import ServerConfig
+from streamer.server import Running, running
 
 
 async def test_figures_of_a_call_are_there_and_its_past_is_kept(client: Client, server: Running) -> None:
@@ -47,6 +50,15 @@ async def test_metrics_count_sessions_and_pictures(client: Client) -> None:
     assert 'mytalk_sessions_ended_total{reason="deleted by its client"} 1' in text
     left = re.findall(r'^mytalk_pictures_total{outcome="(?:on_time|late|untouched)"} (\d+)$', text, re.MULTILINE)
     assert sum(map(int, left)) >= 5
+
+
+async def test_the_engine_has_the_threads_that_its_operator_asks_for(config: ServerConfig, models: FakeModels) -> None:
+    config = replace(config, engine_threads=3, tracker_threads=2)
+    async with running(config, lambda: models) as server, aiohttp.ClientSession() as http:
+        await server.loading
+        figures = await Client(http, server.url).figures()
+    assert figures['mytalk_engine_threads{kind="engine"}'] == 3
+    assert figures['mytalk_engine_threads{kind="tracker"}'] == 2
 
 
 async def test_metrics_count_viewers_and_packets(client: Client) -> None:

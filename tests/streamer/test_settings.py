@@ -82,6 +82,8 @@ def test_every_field_can_be_set_from_each_of_the_three(tmp_path: Path) -> None:
         ("max_sessions", "true", "whole number"),
         ("max_sessions", "2.5", "whole number"),
         ("port", "70000", "from 0 to 65535"),
+        ("engine_threads", "65", "from 0 to 64"),
+        ("tracker_threads", '"two"', "'two' (need a whole number from 0 to 64"),
         ("host", "1", "need a text"),
         ("log", '"xml"', "text, json"),
         ("dtype", '"int8"', "float32"),
