@@ -21,6 +21,7 @@ USUAL_PEAK = -22.0  # dB of full scale: speech, until some has been heard; a roo
 ANTICIPATION = 2  # frames before speech from which the mouth may move: lips lead the sound
 HOLD = 7  # frames after the last loud one in which the mouth may still move
 RESTED = 2  # frames at rest that are no pause for breath: lips stay together until the sound is there
+FIRST_RESTED = 8  # the same before anything was heard: a recording may begin within a sentence
 OPENING, CLOSING = 1.0, 0.5  # of the way a frame
 
 
@@ -31,6 +32,7 @@ class SilenceGate:
     floor: float = -60.0
     peak: float = USUAL_PEAK
     share: float = 0.0
+    spoken: bool = False  # whether anything was heard so far
     ready: bool = False  # whether the mouth leaves a long rest for speech that comes, and none is heard yet
     _levels: deque[float] = field(default_factory=lambda: deque(maxlen=STEADY))
     _rested: int = 0  # frames at rest without a break
@@ -54,7 +56,9 @@ class SilenceGate:
         window = list(islice(self._loud, self._behind + 1 + lookahead))
         loud, heard = any(window), any(window[: self._behind + 1])
         self._rested = self._rested + 1 if self.share == 0 else 0
-        self.ready = loud and not heard and (self.ready or self._rested >= RESTED)
+        rested = self._rested >= (RESTED if self.spoken else FIRST_RESTED)
+        self.ready = loud and not heard and (self.ready or rested)
+        self.spoken = self.spoken or heard
         self.share += float(np.clip((1.0 if loud else 0.0) - self.share, -CLOSING, OPENING))
         if self._behind == HOLD:
             self._loud.popleft()

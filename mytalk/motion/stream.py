@@ -187,7 +187,8 @@ class MotionStream:
         self._tentative.clear()
         self._guesses.clear()
         self._speech_first = kept
-        self._gate = SilenceGate(self._gate.floor, self._gate.peak, self._gate.share)  # nothing heard, nothing held
+        gate = self._gate
+        self._gate = SilenceGate(gate.floor, gate.peak, gate.share, gate.spoken)  # nothing heard, nothing held
         self._speech = self._new_speech()
         return kept * FRAME_SAMPLES
 

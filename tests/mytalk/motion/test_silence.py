@@ -55,6 +55,14 @@ def test_speech_after_a_short_pause_is_not_waited_for_with_lips_together() -> No
     assert not any(ready for _, ready in states[10:])
 
 
+def test_a_recording_that_begins_within_a_sentence_does_not_begin_with_lips_together() -> None:
+    gate = SilenceGate()
+    gate.hear(np.array([-80.0] * 5 + [-20.0] * 10, np.float32))
+    states = [(gate.next(2) > 0, gate.ready) for _ in range(8)]
+    assert states[3] == (True, False)
+    assert not any(ready for _, ready in states)
+
+
 @pytest.mark.parametrize("level", [-60.0, -43.0, -30.0])
 def test_steady_noise_shuts_within_two_seconds(level: float) -> None:
     noise = level + np.random.default_rng(2).normal(0, 0.5, 500)
