@@ -12,13 +12,16 @@ what a session has. What differs from the published encoder:
 - The norm over the whole recording after the first convolution has running moments, whose prior is its answer to
   speech-like noise at -26 dBFS.
 - Only the first three layers of six run: later ones are further from sound, and say less of the mouth.
+- Their weights are changed, by low ranks: so they say of the newest frames what the published ones say of them having
+  heard the whole recording.
 
-`mytalk.training.recogniser` makes the file from the ``moonshine-voice`` package.
+`mytalk.training.recogniser` makes the file from the ``moonshine-voice`` package, `mytalk.training.recogniser_live` what
+is added to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -32,6 +35,7 @@ from mytalk.speech.attention import attend
 from mytalk.speech.running import Moments, running_moments, speech_noise
 
 FILE = "moonshine_tiny_en.safetensors"
+LIVE_FILE = "moonshine_tiny_en_live.safetensors"
 WIDTH = 288
 LAYERS = 3
 HEADS = 8
@@ -40,7 +44,7 @@ CONTEXT = 20
 
 _TOKEN = 320  # samples
 _TRAINED_TOKEN = 384  # of the published network
-_TOKENS = FRAME_SAMPLES // _TOKEN  # a motion frame
+TOKENS = FRAME_SAMPLES // _TOKEN  # a motion frame
 _STRIDE, _KERNEL = 64, 127  # of the first convolution
 _FIELD = 13  # outputs of the first convolution that a token sees
 _LEFT = _KERNEL + (_FIELD - 1) * _STRIDE - _TOKEN  # samples that it sees before its own
@@ -61,14 +65,16 @@ class MoonshineState:
 
 class Moonshine(nn.Module):
     """16 kHz samples to what the third layer says of the newest motion frames, 288 features each. Nothing is trained,
-    and nothing of it is in a state dict.
+    and nothing of it is in a state dict. ``live``: with the weights that are changed for what a session has heard.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, live: bool = True) -> None:
         super().__init__()
-        stored = load((resources.files("mytalk") / "weights" / "speech" / FILE).read_bytes())
+        stored = {name: tensor.float() for name, tensor in _read(FILE).items()}
+        if live:
+            stored |= changed(stored, {name: tensor.float() for name, tensor in _read(LIVE_FILE).items()})
         for name, tensor in stored.items():
-            self.register_buffer(name.replace(".", "_"), tensor.float(), persistent=False)
+            self.register_buffer(name.replace(".", "_"), tensor, persistent=False)
         first = self._first(_SPEECH_LEVEL * speech_noise(SAMPLE_RATE)[None])
         prior = torch.stack([first.mean(), first.var(correction=0)])
         self.register_buffer("prior", prior, persistent=False)
@@ -88,7 +94,7 @@ class Moonshine(nn.Module):
             torch.zeros(rows, dtype=torch.long, device=like.device),
             like.new_zeros(rows, _LEFT),
             Moments.empty(rows, 1, like.device),
-            like.new_zeros(rows, _TOKENS * (CONTEXT + frames), WIDTH),
+            like.new_zeros(rows, TOKENS * (CONTEXT + frames), WIDTH),
         )
 
     @torch.no_grad()
@@ -97,13 +103,11 @@ class Moonshine(nn.Module):
         for those before the first sample."""
         with torch.autocast(samples.device.type, enabled=False):  # a trainer's mixed precision must not change features
             tokens = state.tokens.shape[1]
-            fresh = self._stem(samples.float(), state)
+            fresh = self.stem(samples.float(), state)
             state.tokens = torch.cat([state.tokens, fresh], dim=1)[:, -tokens:]
             state.heard = state.heard + fresh.shape[1]
             known = torch.arange(-tokens, 0, device=samples.device) >= -state.heard[:, None]  # (B, n)
-            features: Tensor = self._transform(state.tokens, known) * known[..., None]
-            frames: Tensor = features.unflatten(1, (-1, _TOKENS)).mean(2)
-            return frames[:, CONTEXT:]
+            return transform(state.tokens, known, self.layers)[:, CONTEXT:]
 
     @torch.no_grad()
     def each(self, samples: Tensor, frames: int, step: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
@@ -111,19 +115,22 @@ class Moonshine(nn.Module):
         ``forward`` gives when each is the newest, ``(n, frames, 288)``; some at a time."""
         state = self.start(frames)
         tokens = state.tokens.shape[1]
-        stem = F.pad(self._stem(samples[None].float(), state)[0], (0, 0, tokens, 0))
+        stem = F.pad(self.stem(samples[None].float(), state)[0], (0, 0, tokens, 0))
         ends = torch.arange(0, len(samples) // FRAME_SAMPLES, step, device=samples.device)
         for newest in ends.split(_AT_ONCE):
-            place = (newest[:, None] + 1) * _TOKENS + torch.arange(tokens, device=samples.device)
-            known = place >= tokens
-            features = self._transform(stem[place], known) * known[..., None]
-            yield newest, features.unflatten(1, (-1, _TOKENS)).mean(2)[:, CONTEXT:]
+            place = (newest[:, None] + 1) * TOKENS + torch.arange(tokens, device=samples.device)
+            yield newest, transform(stem[place], place >= tokens, self.layers)[:, CONTEXT:]
+
+    @property
+    def layers(self) -> list[dict[str, Tensor]]:
+        """Weights of each layer by name, as `transform` takes them."""
+        return [{name: getattr(self, f"layers_{index}_{name}") for name in _LAYER} for index in range(LAYERS)]
 
     def _first(self, samples: Tensor) -> Tensor:
         """The first convolution ``(B, S)`` to ``(B, 288, n)``."""
         return F.conv1d(samples[:, None], self.conv1_weight, stride=_STRIDE).tanh()
 
-    def _stem(self, samples: Tensor, state: MoonshineState) -> Tensor:
+    def stem(self, samples: Tensor, state: MoonshineState) -> Tensor:
         """The convolutions ``(B, 640 T)`` to ``(B, 2 T, 288)``.
 
         The second's outputs that the third reads lie 3 of the first's apart, as in the published network; tokens lie 5
@@ -135,7 +142,7 @@ class Moonshine(nn.Module):
         x = self._first(heard)  # (B, 288, 5 n + 8): the last 5 of a token's 13 are its own
         own = x[..., x.shape[-1] - frames * per_frame :].unflatten(-1, (frames, per_frame)).transpose(1, 2)
         moments = running_moments(own.flatten(2)[:, :, None], state.norm, (self.prior[:1], self.prior[1:]))
-        mean, variance = (part.transpose(1, 2).repeat_interleave(_TOKENS, -1) for part in moments)  # (B, 1, n)
+        mean, variance = (part.transpose(1, 2).repeat_interleave(TOKENS, -1) for part in moments)  # (B, 1, n)
         scale = (variance + 1e-5).rsqrt()[..., None] * self.norm_weight[:, None, None]
         x = x.unfold(-1, _FIELD, _TOKEN // _STRIDE)  # (B, 288, n, 13)
         x = (x - mean[..., None]) * scale + self.norm_bias[:, None, None]
@@ -145,18 +152,32 @@ class Moonshine(nn.Module):
         made: Tensor = x.unflatten(0, (len(samples), -1))
         return made
 
-    def _transform(self, x: Tensor, known: Tensor) -> Tensor:
-        """The Transformer ``(B, n, 288)``, attention to tokens that are ``known`` ``(B, n)``."""
-        turn, mask = _turn(x.shape[1], x.device), known[:, None, None]
-        for index in range(LAYERS):
-            weights = {name: getattr(self, f"layers_{index}_{name}") for name in _LAYER}
-            y = F.layer_norm(x, (WIDTH,), weights["norm1"])
-            q, k, v = F.linear(y, weights["qkv"]).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)  # (B, H, n, 36)
-            x = x + F.linear(attend(_rotate(q, turn), _rotate(k, turn), v, mask), weights["out"])
-            y = F.layer_norm(x, (WIDTH,), weights["norm2"])
-            y = F.gelu(F.linear(y, weights["fc1"], weights["fc1_bias"]))
-            x = x + F.linear(y, weights["fc2"], weights["fc2_bias"])
-        return x
+
+def transform(x: Tensor, known: Tensor, layers: Sequence[Mapping[str, Tensor]]) -> Tensor:
+    """The Transformer: tokens ``(B, 2 n, 288)``, of which ``known`` ``(B, 2 n)`` are attended to, to motion frames
+    ``(B, n, 288)``, zeros for those that are not known."""
+    turn, mask = _turn(x.shape[1], x.device), known[:, None, None]
+    for weights in layers:
+        y = F.layer_norm(x, (WIDTH,), weights["norm1"])
+        q, k, v = F.linear(y, weights["qkv"]).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)  # (B, H, 2 n, 36)
+        x = x + F.linear(attend(_rotate(q, turn), _rotate(k, turn), v, mask), weights["out"])
+        y = F.layer_norm(x, (WIDTH,), weights["norm2"])
+        y = F.gelu(F.linear(y, weights["fc1"], weights["fc1_bias"]))
+        x = x + F.linear(y, weights["fc2"], weights["fc2_bias"])
+    frames: Tensor = (x * known[..., None]).unflatten(1, (-1, TOKENS)).mean(2)
+    return frames
+
+
+def changed(weights: Mapping[str, Tensor], by: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those of ``weights`` that ``by`` changes: matrices by a product of ``NAME.up`` ``(out, R)`` and ``NAME.down``
+    ``(R, in)``, vectors by a sum. Hu et al. 2022, "LoRA"."""
+    vectors = {name: weights[name] + part for name, part in by.items() if part.ndim == 1}
+    pairs = {name.removesuffix(".up") for name in by if name.endswith(".up")}
+    return vectors | {name: weights[name] + by[f"{name}.up"] @ by[f"{name}.down"] for name in pairs}
+
+
+def _read(file: str) -> dict[str, Tensor]:
+    return load((resources.files("mytalk") / "weights" / "speech" / file).read_bytes())
 
 
 _LAYER = ("norm1", "qkv", "out", "norm2", "fc1", "fc1_bias", "fc2", "fc2_bias")

@@ -29,7 +29,7 @@ RIDGE = 1.25
 BALANCE = 0.5
 """A person's film counts as its length to the power of 1 less this."""
 
-SHARE = 0.7
+SHARE = 0.85
 """Of the readout in what leaves: the rest is the denoiser's."""
 
 SPEEDS = (1.0, 0.9, 1.1)

@@ -21,7 +21,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--data", type=Path, action="append", required=True, help="folder of mytalk train prepare; may be given again"
     )
     parser.add_argument("--offsets", type=Path, metavar="TSV", help="of mytalk train offsets, which are taken away")
-    parser.add_argument("--share", type=float, help="of the readout in motion, 0 to 1 (default: 0.7)")
+    parser.add_argument("--share", type=float, help="of the readout in motion, 0 to 1 (default: 0.85)")
     parser.set_defaults(run=run)
 
 

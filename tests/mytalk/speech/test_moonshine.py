@@ -14,7 +14,7 @@ from torch.testing import assert_close
 import mytalk
 from mytalk.errors import DataError
 from mytalk.media.speech import SpeechReader
-from mytalk.speech.moonshine import CONTEXT, FILE, WIDTH, Moonshine
+from mytalk.speech.moonshine import CONTEXT, FILE, LAYERS, LIVE_FILE, WIDTH, Moonshine, changed
 from mytalk.training import recogniser
 
 FRAMES = 5
@@ -43,7 +43,7 @@ def test_the_file_holds_what_the_package_does() -> None:
 
 
 @from_the_package
-def test_it_says_what_the_whole_network_says_of_a_whole_recording(moonshine: Moonshine, speech: torch.Tensor) -> None:
+def test_it_says_what_the_whole_network_says_of_a_whole_recording(speech: torch.Tensor) -> None:
     import onnx
     import onnxruntime
 
@@ -54,7 +54,8 @@ def test_it_says_what_the_whole_network_says_of_a_whole_recording(moonshine: Moo
     given = {"input_values": speech[None].numpy(), "attention_mask": np.ones((1, len(speech)), np.int64)}
     theirs = torch.from_numpy(session.run([name], given)[0])[0]  # (n, 288), 24 ms a token
     frames = len(speech) // 640
-    ours = moonshine(speech[None], moonshine.start(frames))[0]
+    published = Moonshine(live=False)
+    ours = published(speech[None], published.start(frames))[0]
     assert ours.shape == (frames, WIDTH)
     # a motion frame's two tokens end 20 and 40 ms into it; the published token that ends nearest to between them
     place = ((torch.arange(frames) * 640 + 480 - 895) / 384).round().long()
@@ -66,6 +67,33 @@ def test_it_says_what_the_whole_network_says_of_a_whole_recording(moonshine: Moo
 
     assert agreement(0) > 0.75
     assert agreement(0) > agreement(5) + 0.4
+
+
+def test_live_it_says_of_the_newest_frames_what_hearing_on_would_say(
+    moonshine: Moonshine, speech: torch.Tensor
+) -> None:
+    """Speech that is in the package, which nothing was taught with."""
+    published = Moonshine(live=False)
+    frames = len(speech) // 640
+    whole = published(speech[None], published.start(frames))[0]
+    spread = whole.std(0)
+
+    def error(hearing: Moonshine, later: int) -> float:
+        newest, told = zip(*hearing.each(speech, FRAMES), strict=True)
+        known = torch.cat(newest) >= FRAMES
+        of = whole[torch.cat(newest)[known] - later]
+        return float(((torch.cat(told)[known, FRAMES - 1 - later] - of) / spread).square().mean())
+
+    for later in (1, 3):
+        assert error(moonshine, later) < 0.8 * error(published, later)
+
+
+def test_what_is_changed_is_a_low_rank_of_every_layer() -> None:
+    changes = load_file(Path(mytalk.__file__).parent / "weights" / "speech" / LIVE_FILE)
+    assert {name.split(".")[1] for name in changes} == {str(index) for index in range(LAYERS)}
+    weights = {"a.qkv": torch.zeros(6, 4), "a.norm1": torch.ones(4), "b": torch.ones(2)}
+    by = {"a.qkv.up": torch.ones(6, 1), "a.qkv.down": torch.arange(4.0)[None], "a.norm1": torch.ones(4)}
+    assert_close(changed(weights, by), {"a.qkv": torch.arange(4.0).expand(6, 4), "a.norm1": 2 * torch.ones(4)})
 
 
 @pytest.mark.parametrize("frames", [1, 3, 7, 40])
