@@ -43,8 +43,6 @@ moves less than a mouth does, and neither closes nor opens as far."""
 
 _MEAN_PRIOR = 25  # motion frames at rest that the mean begins with
 
-READY = 0.02  # aperture up to which lips part before the sound that they get ready for
-
 REWIND = 12
 """Motion frames that `MotionStream.clear` can take back: pictures are made so much ahead of leaving."""
 
@@ -325,7 +323,7 @@ class MotionStream:
         motion = (row.to(space.scale.device) * person.gain).clamp(-REACH, REACH) * share
         lower = person.carried(person.lower + space.decode(motion).cpu().numpy(), space, share)
         gap = float(aperture(lower))
-        allowed = max(0.0, min(gap, READY) if self._gate.ready else gap)
+        allowed = 0.0 if self._gate.ready else max(0.0, gap)
         return np.asarray(lower if allowed == gap else space.opened(lower, allowed - gap), np.float32)
 
 
