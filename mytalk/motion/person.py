@@ -18,7 +18,7 @@ _REST_PACE = 0.5  # share of the way to the new estimate at each look
 _UPPER_MEMORY = 250  # pictures
 
 MANNER_MEMORY = 100
-"""Motion frames (4 s) that means of mouths reach back: long against words, short against moods."""
+"""Mouths that their means reach back, 4 s at 25 pictures a second: long against words, short against moods."""
 
 _MANNER_PRIOR = 25  # motion frames made until the means are half believed
 

@@ -61,15 +61,16 @@ class LiveOptions(TrainingOptions):
 
 class Stretches(Examples):
     """Stretches of recordings by (step, row): each of the folders ``voices`` equally often, and of its voices each by
-    the root of its length. Voices too short for one stretch are left out."""
+    the root of its length. Voices too short for one stretch are left out: ``left_out`` says how many."""
 
     def __init__(self, voices: Sequence[Sequence[NDArray[np.float32]]], options: LiveOptions) -> None:
         longest = max(options.speeds) * options.frames * FRAME_SAMPLES + FRAME_SAMPLES
         folders = [[voice for voice in folder if len(voice) >= longest] for folder in voices]
-        if not all(folders):
+        if not folders or not all(folders):
             raise DataError(f"a folder without a voice that speaks for {longest / SAMPLE_RATE:.0f} s: need one in each")
         self._options = options
         self._voices = [voice for folder in folders for voice in folder]
+        self.left_out = sum(len(folder) for folder in voices) - len(self._voices)
         roots = [np.sqrt([len(voice) for voice in folder]) for folder in folders]
         self._share = np.concatenate([root / root.sum() for root in roots]) / len(folders)
 
@@ -177,6 +178,8 @@ class LiveTask(Task):
 
     name = "recogniser"
     best = "mouth"
+    examples: Stretches
+    held_out: Stretches | None
 
     def __init__(
         self,
@@ -254,6 +257,9 @@ def main() -> None:
     task = LiveTask(
         readout, options, [voices_of(one) for one in arguments.sounds], [voices_of(one) for one in arguments.held_out]
     )
+    for what, stretches in (("", task.examples), ("held-out ", task.held_out)):
+        if stretches is not None and stretches.left_out:
+            print(f"{stretches.left_out} {what}voices are too short and left out (a folder joins files of one voice)")
     with tqdm(total=options.steps, unit="step") as bar:
 
         def progress(done: int, total: int | None) -> None:

@@ -91,7 +91,13 @@ def test_voices_are_files_folders_and_synthetic_speech(tmp_path: Path) -> None:
     assert [len(voice) // SAMPLE_RATE for voice in voices_of(tmp_path)] == [2, 1, 3]
 
 
+def test_voices_that_are_too_short_are_counted() -> None:
+    assert Stretches([[vowels(10, 1), vowels(1, 2)], [vowels(10, 3)]], OPTIONS).left_out == 1
+
+
 def test_too_little_speech_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="need one in each"):
+        Stretches([], OPTIONS)
     with pytest.raises(DataError, match="need one in each"):
         Stretches([[vowels(10, 1)], [vowels(2, 1)]], OPTIONS)
     with pytest.raises(DataError, match="nothing in it"):
