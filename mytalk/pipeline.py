@@ -16,6 +16,7 @@ from torch import Tensor
 from mytalk.appearance.model import AppearanceModel
 from mytalk.checkpoint import load_into, read_preset, read_speech_model
 from mytalk.errors import OptionError, PresetError
+from mytalk.graph import use_graphs
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionRequest, sample_together
 from mytalk.motion.model import MotionModel
@@ -53,6 +54,8 @@ class Pipeline:
         self.motion = motion.to(device).eval()
         layout = torch.channels_last if device.type == "cuda" else torch.preserve_format  # what its kernels want
         self.appearance = appearance.to(device, dtype, memory_format=layout).eval()  # type: ignore[call-overload]
+        for model in (self.motion, self.appearance):
+            use_graphs(model)
 
     def stream(self, options: StreamOptions | None = None) -> LipSyncStream:
         """A new session."""

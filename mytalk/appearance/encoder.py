@@ -33,7 +33,12 @@ class Encoder(nn.Module):
         self.conv_out = nn.Conv2d(width, 2 * preset.latent, 3, padding=1)
 
     def forward(self, picture: Tensor) -> Tensor:
-        hidden = functional.pixel_unshuffle(picture, self.stem) if self.stem > 1 else picture
-        hidden = self.levels(self.conv_in(hidden))
+        hidden = self.levels(self._cells(picture) if self.stem > 1 else self.conv_in(picture))
         out: Tensor = self.conv_out(functional.silu(self.norm_out(hidden)))
         return out
+
+    def _cells(self, picture: Tensor) -> Tensor:
+        """``conv_in`` of the picture's ``pixel_unshuffle``, as one convolution: no pixel is moved."""
+        layer = self.conv_in
+        weight = layer.weight.reshape(-1, 3, self.stem, self.stem)
+        return functional.conv2d(picture, weight, layer.bias, stride=self.stem)

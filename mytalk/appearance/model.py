@@ -11,6 +11,7 @@ from mytalk.appearance.decoder import Decoder
 from mytalk.appearance.encoder import Encoder
 from mytalk.appearance.fusion import FusionNet
 from mytalk.appearance.preset import AppearancePreset
+from mytalk.graph import Graph, Graphed
 
 _LOG_VARIANCE = (-20.0, 10.0)
 _FIRST_LOG_VARIANCE = -6.0  # an untrained latent carries more signal than noise
@@ -33,12 +34,13 @@ class Rendering(NamedTuple):
         return first + (self.blend.unsqueeze(2) * others).sum(dim=1) + self.change
 
 
-class AppearanceModel(nn.Module):
+class AppearanceModel(Graphed):
     """Three encoders, FusionNet, decoder; a VAE while it trains. Equations 5 to 7."""
 
     def __init__(self, preset: AppearancePreset) -> None:
         super().__init__()
         self.preset = preset
+        self._graph: Graph | None = None
         self.lip_encoder = Encoder(preset)
         self.non_lip_encoder = Encoder(preset)
         self.landmark_encoder = Encoder(preset)
@@ -60,11 +62,26 @@ class AppearanceModel(nn.Module):
         current picture, its mouth region 0; ``landmarks`` ``(B, 3, S, S)`` is drawn by ``raster``.
         ``noise`` ``(B, 2, latent, s, s)`` from N(0, 1) draws the latents while training; None makes its own.
         """
-        out, kl = self._decode(self.lip_features(references), non_lip, landmarks, noise)
+        if self._graph is not None and not self.training:
+            out, kl = self._graph(references, non_lip, landmarks)
+        else:
+            out, kl = self._decode(self.lip_features(references), non_lip, landmarks, noise)
         if self.preset.residual:
             return Rendering(out[:, 3:], out[:, :3], kl)
         blend = out.new_zeros((out.shape[0], references.shape[1] - 1, *out.shape[2:]))
         return Rendering(blend, out - references[:, 0], kl)
+
+    def to_graph(self) -> None:
+        """Of a residual preset alone: a painting one makes its references' features once, and then calls ``paint``."""
+        if not self.preset.residual:
+            return
+        shape = (3, self.preset.window, self.preset.window)
+        references = self.post_quant.weight.new_zeros(1, self.preset.references, *shape)
+        example = {"references": references, "non_lip": references[:, 0], "landmarks": references[:, 0]}
+        self._graph = Graph(self, self._all, example, dict.fromkeys(example, 1))
+
+    def _all(self, references: Tensor, non_lip: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor]:
+        return self._decode(self.lip_features(references), non_lip, landmarks)
 
     def lip_features(self, references: Tensor) -> Tensor:  # (B, R, 3, S, S) -> (B, R, 2 latent, s, s)
         """What the lip encoder sees in the references: for a painting preset, the same all through a session.

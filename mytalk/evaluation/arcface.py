@@ -13,11 +13,11 @@ from typing import Any
 
 import cv2
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 
 from mytalk.errors import UnreadableError, WeightsError
 from mytalk.evaluation.crop import Rgb
-from mytalk.evaluation.extras import extra
 from mytalk.evaluation.moment import Measure, Moment
 from mytalk.face import Face
 
@@ -39,12 +39,11 @@ class ArcFace:
     def __init__(self, path: Path) -> None:
         if not path.is_file():
             raise UnreadableError(f"{path}: no such file (need an ArcFace network, .onnx)")
-        runtime = extra("onnxruntime")
-        options = runtime.SessionOptions()
+        options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4
         try:
-            self._session: Any = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its own exception classes derive from nothing narrower
             raise WeightsError(f"{path}: not an ONNX network that can be run") from error
         inputs = self._session.get_inputs()

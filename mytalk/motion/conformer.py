@@ -19,7 +19,9 @@ class SelfAttention(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
-        q, k, v = self.qkv(self.norm(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, H, T, D / H)
+        rows, frames, _ = x.shape
+        qkv = self.qkv(self.norm(x)).reshape(rows, frames, 3, self.heads, -1)  # a graph keeps what unflatten makes of T
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, H, T, D / H)
         mask = None if valid is None else valid[:, None, None, :]
         mixed = F.scaled_dot_product_attention(rotary(q), rotary(k), v, attn_mask=mask)
         return self.dropout(self.out(mixed.transpose(1, 2).flatten(-2)))  # type: ignore[no-any-return]

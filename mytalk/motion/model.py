@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mytalk.face.landmarks import UPPER_COUNT
+from mytalk.graph import Graph, Graphed
 from mytalk.motion.conformer import ConformerBlock, OwnConditions, projection
 from mytalk.motion.identity import LANDMARKS, IdentityExtractor
 from mytalk.motion.sampler import DDIM, TIMESTEPS
@@ -41,7 +42,7 @@ def timestep_encoding(t: Tensor, width: int) -> Tensor:
     return torch.cat([angle.sin(), angle.cos()], dim=-1)
 
 
-class Denoiser(nn.Module):
+class Denoiser(Graphed):
     """Predicts x0 from a noisy window: ``m_0 = G(m_t | t, speech, identity, upper face)``, eq. 3 of MyTalk.
 
     The known history stands in front of the noisy motion on the feature axis, and before it the upper face where the
@@ -52,10 +53,12 @@ class Denoiser(nn.Module):
     def __init__(self, preset: Preset) -> None:
         super().__init__()
         motion, width, speech = preset.motion, preset.motion.width, preset.speech.width
+        self._graph: Graph | None = None
         self.coefficients, self.conditioning = motion.coefficients, motion.conditioning
         person = LANDMARKS if motion.identity_as == "landmarks" else preset.identity.embedding
         beside = person if motion.conditioning == "concat" else 0
         asked = person if motion.conditioning == "cross" else None
+        self.hears, self.knows = speech, person  # how wide speech and identity are
         self.sees_upper = motion.upper_face
         seen = 2 * UPPER_COUNT if motion.upper_face else 0
         self.prefix = nn.Linear(2 * motion.coefficients + 1 + seen + beside, width)
@@ -70,6 +73,11 @@ class Denoiser(nn.Module):
 
     def forward(self, noisy: Tensor, t: Tensor, given: Conditions) -> Tensor:
         """Noisy motion ``(B, T, K)`` at timesteps ``(B,)`` to clean motion; known rows come back as given."""
+        if self._graph is not None and given.valid is None and not self.training:
+            return self._graph(noisy, t, given.speech, given.upper, given.identity, given.history, given.known)[0]
+        return self._predict(noisy, t, given)
+
+    def _predict(self, noisy: Tensor, t: Tensor, given: Conditions) -> Tensor:
         dtype = self.prefix.weight.dtype
         known = given.known[..., None].to(noisy.dtype)
         speech, person = given.speech.to(dtype), given.identity.to(dtype)
@@ -87,6 +95,23 @@ class Denoiser(nn.Module):
             condition, tokens = shared or self.own[index](speech, time, person)
             x = block(x, condition, tokens, given.valid)
         return torch.lerp(self.out(x).to(noisy.dtype), given.history.to(noisy.dtype), known)
+
+    def to_graph(self) -> None:
+        motion = self.prefix.weight.new_zeros(1, 2, self.coefficients)
+        example = {
+            "noisy": motion,
+            "t": torch.zeros(1, dtype=torch.long),
+            "speech": motion.new_zeros(1, 2, self.hears),
+            "upper": motion.new_zeros(1, 2, UPPER_COUNT, 2),
+            "identity": motion.new_zeros(1, self.knows),
+            "history": motion,
+            "known": torch.zeros(1, 2, dtype=torch.bool),
+        }
+        free = {name: min(2, one.dim()) for name, one in example.items()} | {"identity": 1}
+        self._graph = Graph(self, self._calculate, example, free)
+
+    def _calculate(self, noisy: Tensor, t: Tensor, *given: Tensor) -> tuple[Tensor]:
+        return (self._predict(noisy, t, Conditions(*given)),)
 
     def _shared(self, speech: Tensor, time: Tensor, person: Tensor) -> tuple[Tensor, Tensor | None]:
         """What is added to each block's input ``(B, T, C)``, and what it attends to ``(B, 1, C)``."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mytalk.graph import Graph, Graphed
 from mytalk.presets import SpeechPreset
 from mytalk.speech.mel import MEL_PER_MOTION, MELS
 from mytalk.speech.phone_posteriors import PHONES
@@ -56,7 +57,7 @@ class CausalBlock(nn.Module):
         return x + self.dropout(self.mix(F.gelu(hidden))), tail
 
 
-class SpeechEncoder(Encoder[EncoderState]):
+class SpeechEncoder(Graphed, Encoder[EncoderState]):
     """Log-mel ``(B, 4 T, 80)`` to features ``(B, T, D)``, 25 a second.
 
     With the front ``mel_phones``, ``(B, 4 T, 122)``: phones come in where 25 features a second are left of the mel.
@@ -64,6 +65,7 @@ class SpeechEncoder(Encoder[EncoderState]):
 
     def __init__(self, preset: SpeechPreset) -> None:
         super().__init__()
+        self._graph: Graph | None = None
         self.width = width = preset.width
         self.stem = nn.ModuleList(
             [CausalConv(MELS, width, 5), CausalConv(width, width, 4, 2), CausalConv(width, width, 4, 2)]
@@ -83,21 +85,31 @@ class SpeechEncoder(Encoder[EncoderState]):
     def forward(self, mel: Tensor, state: EncoderState | None = None) -> Tensor:
         if mel.shape[1] % MEL_PER_MOTION:
             raise ValueError(f"mel frames must come in fours, one motion frame each: got {mel.shape[1]}")
-        tails = iter(state.tails) if state is not None else iter(())
+        if state is None:
+            return self._encode(mel)[0]
+        run = self._encode if self._graph is None or self.training else self._graph
+        out, *state.tails = run(mel, *state.tails)
+        return out
+
+    def to_graph(self) -> None:
+        tails = {f"tail{index}": tail for index, tail in enumerate(self.start().tails)}
+        mel = self.out.weight.new_zeros(1, MEL_PER_MOTION, MELS + (0 if self.phones is None else PHONES))
+        self._graph = Graph(self, self._encode, {"mel": mel, **tails}, {"mel": 2, **dict.fromkeys(tails, 1)})
+
+    def _encode(self, mel: Tensor, *tails: Tensor) -> tuple[Tensor, ...]:
+        """Features, and the tails that the next chunk needs; without tails, from a recording's start."""
+        before = iter(tails)
         kept: list[Tensor] = []
-        x, phones = mel.transpose(1, 2).split([MELS, mel.shape[2] - MELS], dim=1)  # (B, 80, 4 T), (B, 0 or 42, 4 T)
+        x, phones = mel[..., :MELS].transpose(1, 2), mel[..., MELS:].transpose(1, 2)  # (B, 80, 4 T), (B, 0 or 42, 4 T)
         for layer in self.stem:
-            x, tail = layer(x, next(tails, None))
+            x, tail = layer(x, next(before, None))
             x = F.gelu(x)
             kept.append(tail)
         if self.phones is not None:
-            heard, tail = self.phones(phones, next(tails, None))
+            heard, tail = self.phones(phones, next(before, None))
             x = x + heard
             kept.append(tail)
         for block in self.blocks:  # (B, D, T)
-            x, tail = block(x, next(tails, None))
+            x, tail = block(x, next(before, None))
             kept.append(tail)
-        if state is not None:
-            state.tails = kept
-        out: Tensor = self.out(x.transpose(1, 2))  # (B, T, D)
-        return out
+        return self.out(x.transpose(1, 2)), *kept  # (B, T, D)

@@ -27,9 +27,10 @@ from importlib import resources
 
 import torch
 from safetensors.torch import load
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from mytalk.graph import Graph, Graphed
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.speech.attention import attend
 from mytalk.speech.running import Moments, running_moments, speech_noise
@@ -63,13 +64,14 @@ class MoonshineState:
     tokens: Tensor  # (B, 2 * (CONTEXT + n), 288) of the convolutions, zeros where nothing was heard yet
 
 
-class Moonshine(nn.Module):
+class Moonshine(Graphed):
     """16 kHz samples to what the third layer says of the newest motion frames, 288 features each. Nothing is trained,
     and nothing of it is in a state dict. ``live``: with the weights that are changed for what a session has heard.
     """
 
     def __init__(self, live: bool = True) -> None:
         super().__init__()
+        self._graphs: tuple[Graph, Graph] | None = None  # of the later convolutions, and of the Transformer
         stored = {name: tensor.float() for name, tensor in _read(FILE).items()}
         if live:
             stored |= changed(stored, {name: tensor.float() for name, tensor in _read(LIVE_FILE).items()})
@@ -107,7 +109,9 @@ class Moonshine(nn.Module):
             state.tokens = torch.cat([state.tokens, fresh], dim=1)[:, -tokens:]
             state.heard = state.heard + fresh.shape[1]
             known = torch.arange(-tokens, 0, device=samples.device) >= -state.heard[:, None]  # (B, n)
-            return transform(state.tokens, known, self.layers)[:, CONTEXT:]
+            run = self._transform if self._graphs is None else self._graphs[1]
+            heard: Tensor = run(state.tokens, known)[0]
+            return heard[:, CONTEXT:]
 
     @torch.no_grad()
     def each(self, samples: Tensor, frames: int, step: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
@@ -147,10 +151,25 @@ class Moonshine(nn.Module):
         x = x.unfold(-1, _FIELD, _TOKEN // _STRIDE)  # (B, 288, n, 13)
         x = (x - mean[..., None]) * scale + self.norm_bias[:, None, None]
         x = x.transpose(1, 2).flatten(0, 1)  # (B n, 288, 13)
-        x = F.gelu(F.conv1d(x, self.conv2_weight, self.conv2_bias, stride=3))  # (B n, 576, 3)
-        x = F.gelu(F.conv1d(x, self.conv3_weight, self.conv3_bias))[..., 0]  # (B n, 288)
-        made: Tensor = x.unflatten(0, (len(samples), -1))
+        run = self._convolve if self._graphs is None else self._graphs[0]
+        made: Tensor = run(x)[0].unflatten(0, (len(samples), -1))
         return made
+
+    def to_graph(self) -> None:
+        state = self.start(1)
+        example = {"tokens": state.tokens, "known": state.tokens[..., 0] == 0}
+        self._graphs = (
+            Graph(self, self._convolve, {"x": state.tokens.new_zeros(TOKENS, WIDTH, _FIELD)}, {"x": 1}),
+            Graph(self, self._transform, example, {"tokens": 2, "known": 2}),
+        )
+
+    def _convolve(self, x: Tensor) -> tuple[Tensor]:
+        """What tokens see of the first convolution, ``(N, 288, 13)``, to the tokens ``(N, 288)``."""
+        x = F.gelu(F.conv1d(x, self.conv2_weight, self.conv2_bias, stride=3))  # (N, 576, 3)
+        return (F.gelu(F.conv1d(x, self.conv3_weight, self.conv3_bias))[..., 0],)
+
+    def _transform(self, tokens: Tensor, known: Tensor) -> tuple[Tensor]:
+        return (transform(tokens, known, self.layers),)
 
 
 def transform(x: Tensor, known: Tensor, layers: Sequence[Mapping[str, Tensor]]) -> Tensor:
@@ -159,7 +178,8 @@ def transform(x: Tensor, known: Tensor, layers: Sequence[Mapping[str, Tensor]]) 
     turn, mask = _turn(x.shape[1], x.device), known[:, None, None]
     for weights in layers:
         y = F.layer_norm(x, (WIDTH,), weights["norm1"])
-        q, k, v = F.linear(y, weights["qkv"]).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)  # (B, H, 2 n, 36)
+        rows, tokens, _ = x.shape
+        q, k, v = F.linear(y, weights["qkv"]).reshape(rows, tokens, 3, HEADS, -1).permute(2, 0, 3, 1, 4)
         x = x + F.linear(attend(_rotate(q, turn), _rotate(k, turn), v, mask), weights["out"])
         y = F.layer_norm(x, (WIDTH,), weights["norm2"])
         y = F.gelu(F.linear(y, weights["fc1"], weights["fc1_bias"]))
@@ -185,8 +205,8 @@ _LAYER = ("norm1", "qkv", "out", "norm2", "fc1", "fc1_bias", "fc2", "fc2_bias")
 
 def _turn(tokens: int, device: torch.device) -> Tensor:
     """Cosines and sines ``(2, n, 16)`` of rotary positions. Su et al. 2021."""
-    rates = 10_000.0 ** (-torch.arange(0, _ROTARY, 2, device=device) / _ROTARY)
-    angle = torch.arange(tokens, device=device)[:, None] * (_TOKEN / _TRAINED_TOKEN) * rates
+    rates = 10_000.0 ** (-torch.arange(0, _ROTARY, 2, device=device, dtype=torch.float32) / _ROTARY)
+    angle = torch.arange(tokens, device=device, dtype=torch.float32)[:, None] * (_TOKEN / _TRAINED_TOKEN) * rates
     return torch.stack([angle.cos(), angle.sin()])
 
 

@@ -15,8 +15,9 @@ import torch
 from safetensors.torch import load
 from torch import Tensor
 
+from mytalk.graph import Graph, Graphed
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.speech.cepstra import HOP, Cepstra, CepstraState
+from mytalk.speech.cepstra import COUNT, HOP, Cepstra, CepstraState
 from mytalk.speech.seam import Front
 
 PHONES = 42
@@ -27,7 +28,7 @@ _SOFTNESS = 0.4  # of log likelihoods: neighbouring moments are no independent w
 _LEAST = -6.0  # log posterior
 
 
-class PhonePosteriors(Front[CepstraState]):
+class PhonePosteriors(Graphed, Front[CepstraState]):
     """16 kHz samples to log posteriors of 42 phones, 100 a second, each told 30 ms after its moment; from -1 to 1."""
 
     rate = FRAME_SAMPLES // HOP
@@ -35,6 +36,7 @@ class PhonePosteriors(Front[CepstraState]):
 
     def __init__(self) -> None:
         super().__init__()
+        self._graph: Graph | None = None
         self.cepstra = Cepstra()
         stored = load((resources.files("mytalk") / "weights" / "phones" / FILE).read_bytes())
         means, precisions = stored["means"].float(), stored["log_precisions"].float().exp()  # (42, 3, 128, 13)
@@ -50,8 +52,12 @@ class PhonePosteriors(Front[CepstraState]):
         return self.cepstra.start(rows)
 
     def stream(self, samples: Tensor, state: CepstraState) -> Tensor:
-        cepstra: Tensor = self.cepstra(samples, state)
-        return self._posteriors(cepstra)
+        run = self._posteriors if self._graph is None else self._graph
+        return run(self.cepstra(samples, state))[0]
+
+    def to_graph(self) -> None:
+        example = {"cepstra": self.linear.new_zeros(1, self.rate, 3, COUNT)}
+        self._graph = Graph(self, self._posteriors, example, {"cepstra": 2})
 
     def offline(self, samples: Tensor) -> Tensor:
         whole = samples[:, : samples.shape[-1] // FRAME_SAMPLES * FRAME_SAMPLES]
@@ -70,10 +76,9 @@ class PhonePosteriors(Front[CepstraState]):
         rows_of_states: Tensor = heard.flatten(1).unflatten(0, cepstra.shape[:2])
         return rows_of_states
 
-    def _posteriors(self, cepstra: Tensor) -> Tensor:
+    def _posteriors(self, cepstra: Tensor) -> tuple[Tensor]:
         states = torch.log_softmax(_SOFTNESS * self.likelihoods(cepstra), dim=-1).unflatten(-1, (PHONES, STATES))
-        phones: Tensor = states.logsumexp(-1).clamp(min=_LEAST) / 3 + 1
-        return phones
+        return (states.logsumexp(-1).clamp(min=_LEAST) / 3 + 1,)
 
 
 _AT_ONCE = 50  # motion frames of a recording

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from importlib import import_module, metadata
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
@@ -90,12 +92,6 @@ def _layer(graph: Any, held: dict[str, NDArray[Any]], layer: int) -> dict[str, N
 
 def read_graph(path: Path) -> Any:
     """An ONNX model from ONNX Runtime's own format, by way of ONNX Runtime, which writes what it reads."""
-    try:
-        import onnx
-
-        onnxruntime: Any = import_module("onnxruntime")
-    except ImportError as error:
-        raise DataError("reading the recogniser needs two more packages: pip install onnx onnxruntime") from error
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "encoder.onnx"
         options = onnxruntime.SessionOptions()
