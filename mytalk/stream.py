@@ -126,7 +126,7 @@ class LipSyncStream:
         stages = ("detect", "motion", "render")
         return {
             **{f"{name}_ms": self._seconds[name] * 1e3 for name in stages},
-            **{k: float(v) for k, v in self._counts.items()},
+            **{k: float(v) for k, v in dict(self._counts).items()},  # another thread may count meanwhile
             "not_finite": float(self._motion.not_finite + self._counts["not_finite"]),
         }
 

@@ -273,6 +273,7 @@ class MotionStream:
     def _prepare(self, window: Window) -> MotionRequest | None:
         """All that a window is sampled from; None while there is nobody to speak: its frames pass through."""
         self._take_faces(window)
+        guess = self._guess(window)
         identity = self._owner(window.emit.start).identity
         if identity is None:
             self._skip(window)
@@ -294,18 +295,20 @@ class MotionStream:
             identity,
             history[None].to(device),
             (torch.arange(window.rows) < window.history)[None].to(device),
-            guess=self._guess(window),
+            guess=guess,
         )
         return MotionRequest(window, torch.from_numpy(noise)[None].to(device), given, self.steps)
 
     def _guess(self, window: Window) -> Tensor | None:
         """What the readout says of a window's rows ``(1, T, K)``, from the speech up to its end: groups of speech end
-        where windows do. Zeros for those of its history."""
+        where windows do. Zeros for those of its history. The gate is told of their voice, and no sooner: what comes
+        after a window must not change it."""
         end = window.first + window.rows - self._speech_first
         while self._guesses and self._guesses[0].end < end:
             self._guesses.popleft()
         if not self._guesses:
             return None
+        self._gate.tell(self._guesses[0].end, self._guesses[0].voice)
         motion = self._guesses[0].motion[-window.rows :]
         return F.pad(motion, (0, 0, window.rows - len(motion), 0))[None]
 

@@ -110,8 +110,7 @@ class Moonshine(Graphed):
             state.heard = state.heard + fresh.shape[1]
             known = torch.arange(-tokens, 0, device=samples.device) >= -state.heard[:, None]  # (B, n)
             run = self._transform if self._graphs is None else self._graphs[1]
-            heard: Tensor = run(state.tokens, known)[0]
-            return heard[:, CONTEXT:]
+            return run(state.tokens, known)[0]
 
     @torch.no_grad()
     def each(self, samples: Tensor, frames: int, step: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
@@ -123,7 +122,7 @@ class Moonshine(Graphed):
         ends = torch.arange(0, len(samples) // FRAME_SAMPLES, step, device=samples.device)
         for newest in ends.split(_AT_ONCE):
             place = (newest[:, None] + 1) * TOKENS + torch.arange(tokens, device=samples.device)
-            yield newest, transform(stem[place], place >= tokens, self.layers)[:, CONTEXT:]
+            yield newest, transform(stem[place], place >= tokens, self.layers, CONTEXT)
 
     @property
     def layers(self) -> list[dict[str, Tensor]]:
@@ -169,23 +168,32 @@ class Moonshine(Graphed):
         return (F.gelu(F.conv1d(x, self.conv3_weight, self.conv3_bias))[..., 0],)
 
     def _transform(self, tokens: Tensor, known: Tensor) -> tuple[Tensor]:
-        return (transform(tokens, known, self.layers),)
+        return (transform(tokens, known, self.layers, CONTEXT),)
 
 
-def transform(x: Tensor, known: Tensor, layers: Sequence[Mapping[str, Tensor]]) -> Tensor:
-    """The Transformer: tokens ``(B, 2 n, 288)``, of which ``known`` ``(B, 2 n)`` are attended to, to motion frames
-    ``(B, n, 288)``, zeros for those that are not known."""
+def transform(x: Tensor, known: Tensor, layers: Sequence[Mapping[str, Tensor]], first: int = 0) -> Tensor:
+    """The Transformer: tokens ``(B, 2 n, 288)``, of which ``known`` ``(B, 2 n)`` are attended to, to motion frames from
+    number ``first`` on, ``(B, n - first, 288)``, zeros for those that are not known."""
     turn, mask = _turn(x.shape[1], x.device), known[:, None, None]
-    for weights in layers:
+    for number, weights in enumerate(layers, 1):
+        skipped = TOKENS * first if number == len(layers) else 0  # nobody asks the last layer for the others
         y = F.layer_norm(x, (WIDTH,), weights["norm1"])
-        rows, tokens, _ = x.shape
-        q, k, v = F.linear(y, weights["qkv"]).reshape(rows, tokens, 3, HEADS, -1).permute(2, 0, 3, 1, 4)
-        x = x + F.linear(attend(_rotate(q, turn), _rotate(k, turn), v, mask), weights["out"])
+        x = x[:, skipped:]
+        q = _heads(F.linear(y[:, skipped:], weights["qkv"][:WIDTH]), 1)[0]  # (B, H, 2 n, 36)
+        k, v = _heads(F.linear(y, weights["qkv"][WIDTH:]), 2)
+        mixed = attend(_rotate(q, turn[:, skipped:]), _rotate(k, turn), v, mask)
+        x = x + F.linear(mixed, weights["out"])
         y = F.layer_norm(x, (WIDTH,), weights["norm2"])
         y = F.gelu(F.linear(y, weights["fc1"], weights["fc1_bias"]))
         x = x + F.linear(y, weights["fc2"], weights["fc2_bias"])
-    frames: Tensor = (x * known[..., None]).unflatten(1, (-1, TOKENS)).mean(2)
+    frames: Tensor = (x * known[:, TOKENS * first :, None]).unflatten(1, (-1, TOKENS)).mean(2)
     return frames
+
+
+def _heads(x: Tensor, parts: int) -> Tensor:
+    """``(B, 2 n, parts * 288)`` to ``(parts, B, H, 2 n, 36)``."""
+    rows, tokens, _ = x.shape  # a graph keeps what unflatten makes of it
+    return x.reshape(rows, tokens, parts, HEADS, -1).permute(2, 0, 3, 1, 4)
 
 
 def changed(weights: Mapping[str, Tensor], by: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -3,9 +3,14 @@
 A recogniser that thousands of people trained says the same of a phone whoever speaks it, and a linear map from that to
 mouths needs little film; the denoiser, which minutes of film teach, learns its speakers by heart long before. The two
 err differently, so what leaves is a mixture: `MotionModel.sample`. `mytalk.training.readout` fits the weights.
+
+The same features tell whether somebody speaks: noise as loud as a voice is none to a recogniser. That is linear too,
+and fitted to speech whose pauses are known: `mytalk.training.voice_readout`.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,11 +27,18 @@ LATER = 8
 _LIMIT = 6.0  # standard deviations of a feature; further out it is something that training has not heard
 
 
+class Told(NamedTuple):
+    """What is read of ``n`` motion frames."""
+
+    motion: Tensor  # (B, n, K)
+    voice: Tensor  # (B, n): about 1 where somebody speaks, about -1 where nobody does; 0 where this was never learned
+
+
 class Readout(nn.Module):
-    """16 kHz samples to motion of the newest frames, each told from all that was heard so far.
+    """16 kHz samples to motion and voice of the newest frames, each told from all that was heard so far.
 
     Buffers, stored with the weights: ``mean`` and ``scale`` ``(288,)`` of the features, ``weight`` ``(LATER, 6 * 288,
-    K)`` and ``bias`` ``(LATER, K)``.
+    K)`` and ``bias`` ``(LATER, K)``, ``voice_weight`` ``(LATER, 6 * 288)`` and ``voice_bias`` ``(LATER,)``.
     """
 
     def __init__(self, coefficients: int) -> None:
@@ -40,17 +52,22 @@ class Readout(nn.Module):
         self.register_buffer("scale", torch.ones(WIDTH))
         self.register_buffer("weight", torch.zeros(LATER, (BACK + 1 + AHEAD) * WIDTH, coefficients))
         self.register_buffer("bias", torch.zeros(LATER, coefficients))
+        self.voice_weight: Tensor
+        self.voice_bias: Tensor
+        self.register_buffer("voice_weight", torch.zeros(LATER, (BACK + 1 + AHEAD) * WIDTH))
+        self.register_buffer("voice_bias", torch.zeros(LATER))
 
     def start(self, frames: int, rows: int = 1) -> MoonshineState:
         """The state of ``rows`` sessions that have heard nothing and will ask for the newest ``frames``."""
         return self.recogniser.start(frames + BACK, rows)
 
     @torch.no_grad()
-    def forward(self, samples: Tensor, state: MoonshineState) -> Tensor:
-        """The next samples ``(B, 640 T)``, T at least 1, to coefficients ``(B, n, K)`` of the newest motion frames."""
+    def forward(self, samples: Tensor, state: MoonshineState) -> Told:
+        """The next samples ``(B, 640 T)``, T at least 1, to what they say of the newest motion frames."""
         seen = stacked(self.standardise(self.recogniser(samples, state)))
         later = torch.arange(seen.shape[1] - 1, -1, -1, device=seen.device).clamp(max=LATER - 1)
-        return torch.einsum("bnf,nfk->bnk", seen, self.weight[later]) + self.bias[later]
+        motion = torch.einsum("bnf,nfk->bnk", seen, self.weight[later]) + self.bias[later]
+        return Told(motion, torch.einsum("bnf,nf->bn", seen, self.voice_weight[later]) + self.voice_bias[later])
 
     def standardise(self, features: Tensor) -> Tensor:
         """Features ``(..., 288)``, zero where nothing was heard and there alone."""

@@ -15,10 +15,11 @@ from mytalk.speech.seam import Encoder, Front
 
 
 class Guess(NamedTuple):
-    """Motion ``(n, K)`` of the ``n`` frames before frame ``end`` of the stream, from all that was heard by then."""
+    """What a `Readout` told of the ``n`` frames before frame ``end`` of the stream, from all that was heard by then."""
 
     end: int
-    motion: Tensor
+    motion: Tensor  # (n, K)
+    voice: NDArray[np.float32]  # (n,)
 
 
 class Heard(NamedTuple):
@@ -82,7 +83,8 @@ class SpeechStream:
         self._heard += len(levels)
         if self._readout is None or self._readout_state is None:
             return Heard(encoded, levels, [])
-        return Heard(encoded, levels, [Guess(self._heard, self._readout(sound, self._readout_state)[0])])
+        told = self._readout(sound, self._readout_state)
+        return Heard(encoded, levels, [Guess(self._heard, told.motion[0], told.voice[0].cpu().numpy())])
 
     def _join(self, groups: list[Heard]) -> Heard:
         if not groups:

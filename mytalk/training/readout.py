@@ -73,21 +73,22 @@ def fit_readout(
     for index, person in enumerate(people):
         own = sums.setdefault(person, Sums.empty(len(readout.weight[0]), coefficients))
         for speed in SPEEDS:
-            _listen(readout, *at_speed(sequences[index].heard, sequences[index].motion, speed), own)
+            listen(readout, *at_speed(sequences[index].heard, sequences[index].motion, speed), own)
         if tick is not None:
             tick(index + 1, len(people))
-    solve(readout, list(sums.values()))
+    readout.weight[:], readout.bias[:] = solve(list(sums.values()))
     return readout
 
 
-def solve(readout: Readout, people: list[Sums]) -> None:
-    """Weights from the people's sums, into the readout."""
+def solve(people: list[Sums]) -> tuple[Tensor, Tensor]:
+    """Weights ``(LATER, F, K)`` and biases ``(LATER, K)`` from the people's sums."""
     shares = [one.frames**-BALANCE for one in people]
 
     def total(name: str, later: int) -> Tensor:
         parts = [share * getattr(one, name)[later] for share, one in zip(shares, people, strict=True)]
         return torch.stack(parts).sum(0)
 
+    solved = []
     for later in range(LATER):
         rows = total("rows", later)
         inputs, outputs = total("inputs", later) / rows, total("outputs", later) / rows
@@ -95,8 +96,9 @@ def solve(readout: Readout, people: list[Sums]) -> None:
         products = total("products", later) / rows - inputs[:, None] * outputs
         squares.diagonal().add_(RIDGE)
         weight = torch.linalg.solve(squares.double(), products.double()).float()
-        readout.weight[later] = weight
-        readout.bias[later] = outputs - inputs @ weight
+        solved.append((weight, outputs - inputs @ weight))
+    weights, biases = zip(*solved, strict=True)
+    return torch.stack(weights), torch.stack(biases)
 
 
 def _standardise(readout: Readout, sequences: ClipSequences) -> None:
@@ -125,8 +127,9 @@ def at_speed(samples: Tensor, motion: Tensor, speed: float) -> tuple[Tensor, Ten
     return sound[: frames * FRAME_SAMPLES], torch.lerp(motion[below], motion[above], (at - below)[:, None])
 
 
-def _listen(readout: Readout, samples: Tensor, motion: Tensor, sums: Sums) -> None:
-    """One clip: what each frame's features say of it when 0, 1, ... frames after it were heard."""
+def listen(readout: Readout, samples: Tensor, motion: Tensor, sums: Sums) -> None:
+    """Adds one clip: what each frame's features say of what is to be told, ``(T, K)``, when 0, 1, ... frames after it
+    were heard. ``samples`` ``(640 T,)``."""
     frames = len(motion)
     sums.frames += frames
     near = LATER - 1
@@ -139,6 +142,12 @@ def _listen(readout: Readout, samples: Tensor, motion: Tensor, sums: Sums) -> No
         seen = stacked(readout.standardise(features))[:, : _FAR - near]  # with 7 frames and more after them
         place = newest[:, None] - torch.arange(_FAR - 1, near - 1, -1)
         sums.add(near, seen[place >= 0], motion[place[place >= 0]])
+
+
+def save_readout(folder: Path, readout: Readout) -> None:
+    """Into a preset folder, its larger tensors in 16 bits."""
+    narrow = {"weight": readout.weight.half(), "voice_weight": readout.voice_weight.half()}
+    save_tensors(folder, "readout", {**readout.state_dict(), **narrow})
 
 
 def add_readout(
@@ -157,7 +166,6 @@ def add_readout(
     sequences = ClipSequences(store, model.space, front=None, evenness=1.0, offsets=late)
     people = [entry.person for entry in store.entries]
     readout = fit_readout(sequences, people, model.denoiser.coefficients, tick)
-    tensors = {**readout.state_dict(), "weight": readout.weight.half()}
+    save_readout(folder, readout)
     preset = read_preset(folder)
-    save_tensors(folder, "readout", tensors)
     save_preset(folder, dataclasses.replace(preset, motion=dataclasses.replace(preset.motion, readout=share)))

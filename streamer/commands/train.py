@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mytalk.errors import OptionError
-from streamer.commands import train_ablations, train_offsets, train_prepare, train_readout
+from streamer.commands import train_ablations, train_offsets, train_prepare, train_readout, train_voice
 from streamer.progress import Progress
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ _EPILOG = """
   mytalk train appearance --config edge --data data -o runs/appearance
   mytalk train export runs/identity runs/motion runs/appearance -o my_preset
   mytalk train readout my_preset --data data
+  mytalk train voice my_preset --tts tts
   mytalk dub face.mp4 speech.wav -o out.mp4 --preset my_preset
 
 A motion run that needs many steps of sampling teaches one that needs few; export takes it in the motion run's place:
@@ -83,6 +84,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     export.add_argument("--force", action="store_true", help="replace a checkpoint that is there")
     export.set_defaults(run=_export)
     train_readout.add_parser(commands)
+    train_voice.add_parser(commands)
     train_ablations.add_parser(commands)
 
 

@@ -96,3 +96,33 @@ def test_one_opening_for_one_word_however_its_level_trembles() -> None:
 
 def test_a_pause_within_a_sentence_does_not_shut() -> None:
     assert min(shares([-20.0] * 10 + [-80.0] * 4 + [-20.0] * 10)[4:]) == 1
+
+
+def told(levels: list[float], voice: list[float], lookahead: int = 2) -> list[float]:
+    gate = SilenceGate()
+    gate.hear(np.array(levels, np.float32))
+    gate.tell(len(levels), np.array(voice, np.float32))
+    return [gate.next(lookahead) for _ in levels]
+
+
+def test_noise_as_loud_as_a_voice_is_none_where_a_readout_is_sure_of_it() -> None:
+    levels = [-80.0] * 10 + [-20.0] * 30
+    assert max(shares(levels)) == 1
+    assert max(told(levels, [-1.0] * 40)) == 0
+    assert told(levels, [0.0] * 40) == shares(levels, 2)  # not sure, or never learned
+
+
+def test_a_voice_is_heard_that_level_alone_takes_for_a_pause() -> None:
+    levels = [-20.0] * 20 + [-51.0] * 30
+    assert shares(levels, 2)[-1] == 0
+    assert told(levels, [1.0] * 50)[-1] == 1
+    assert told([*levels[:20], *[-60.0] * 30], [1.0] * 50)[-1] == 0  # too quiet to be one
+
+
+def test_what_is_told_later_of_a_frame_counts() -> None:
+    gate = SilenceGate()
+    gate.hear(np.full(10, -20, np.float32))
+    gate.tell(6, np.full(6, 1, np.float32))
+    assert gate.next(2) == 1
+    gate.tell(10, np.full(10, -1, np.float32))  # of the first one too, which has left
+    assert gate.next(2) < 1
