@@ -16,7 +16,7 @@ from aiortc.codecs.vpx import Vp8Encoder
 from av.video.frame import PictureType
 
 from mytalk.picture import VideoFrame
-from streamer.encoders import START_BITRATE
+from streamer.encoders import H264_OPTIONS, START_BITRATE, VP8_OPTIONS
 from streamer.forward import Encoded
 from streamer.timeline import timestamp
 
@@ -86,7 +86,7 @@ class H264(PictureEncoder):
 
     def _open(self, picture: av.VideoFrame) -> Any:
         rate = str(self.bitrate)
-        options = {"preset": "superfast", "tune": "zerolatency", "forced-idr": "1", "sc_threshold": "0"}
+        options = H264_OPTIONS | {"tune": "zerolatency", "forced-idr": "1", "sc_threshold": "0"}
         options |= {"maxrate": rate, "bufsize": rate}
         codec = self._context("libx264", picture, options)
         codec.profile = "Baseline"
@@ -107,9 +107,9 @@ class Vp8(PictureEncoder):
 
     def _open(self, picture: av.VideoFrame) -> Any:
         rate = str(self.bitrate)
-        options = {"deadline": "realtime", "cpu-used": "-6", "lag-in-frames": "0", "error-resilient": "1"}
+        options = VP8_OPTIONS | {"deadline": "realtime", "lag-in-frames": "0", "error-resilient": "1"}
         options |= {"minrate": rate, "maxrate": rate, "bufsize": rate, "undershoot-pct": "100", "overshoot-pct": "15"}
-        codec = self._context("libvpx", picture, options | {"static-thresh": "1", "noise-sensitivity": "0"})
+        codec = self._context("libvpx", picture, options | {"static-thresh": "1"})
         codec.qmin, codec.qmax = 2, 56
         return codec
 

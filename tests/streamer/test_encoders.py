@@ -64,7 +64,7 @@ def test_a_picture_that_cannot_be_encoded_is_left_out_and_the_next_one_is_a_keyf
     whole = encoder.codec
 
     class Broken:
-        width, height, bit_rate = whole.width, whole.height, whole.bit_rate
+        width, height, bit_rate, is_open = whole.width, whole.height, whole.bit_rate, True
 
         def encode(self, frame: av.VideoFrame) -> Any:
             raise av.error.ExternalError(1, "the encoder is gone")
@@ -106,6 +106,14 @@ def test_aiortcs_encoders_take_our_bitrate(encoder: FaceVp8Encoder | FaceH264Enc
     assert payloads
     assert encoder.codec is not None
     assert encoder.codec.bit_rate == START_BITRATE
+
+
+@pytest.mark.parametrize(("encoder", "name"), [(FaceVp8Encoder(), "libvpx"), (FaceH264Encoder(), "libx264")])
+def test_an_encoder_that_is_not_open_yet_takes_our_options_beside_its_own(encoder: Any, name: str) -> None:
+    fresh = av.CodecContext.create(name, "w")
+    fresh.width, fresh.height, fresh.options = 96, 64, {"preset": "slow", "deadline": "realtime"}
+    encoder.codec = fresh
+    assert encoder.codec.options == {"preset": "slow", "deadline": "realtime"} | encoder.options
 
 
 def test_encoded_speech_keeps_the_time_of_its_frame() -> None:
