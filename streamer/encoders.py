@@ -35,8 +35,8 @@ H264_OPTIONS = {"preset": "superfast"}
 """Of libx264, where aiortc leaves ``medium``: a fifth of its time, for 0 to 0.8 dB (``benchmarks/encoders.py``)."""
 
 VP8_OPTIONS = {"cpu-used": "-12", "noise-sensitivity": "0"}
-"""Of libvpx, where aiortc has -6, and 4, which takes a face's texture for noise: two thirds of its time, and 4 dB better
-on a film that moves (likewise)."""
+"""Of libvpx, where aiortc has -6, and 4, which takes a face's texture for noise: two thirds of its time, and 4 dB
+better on a film that moves (likewise)."""
 
 _RATE = 90_000  # timestamp units a second
 _SETTLE = 6 * _RATE  # browsers report 300 kbit/s, unmeasured, for their first 5 s
