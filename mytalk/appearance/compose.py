@@ -88,7 +88,7 @@ def spread(field: NDArray[np.float32], place: Place) -> NDArray[np.float32]:
 
 def sample_through(pixels: NDArray[np.uint8], flow: Flow, to_pixels: Matrix, place: Place) -> Colours:
     """Pixels of another box, bent by ``flow`` of the crop, over a box of the picture."""
-    places = apply(to_pixels, flow)
+    places = cv2.transform(flow, to_pixels)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     over_box = cv2.warpAffine(places, place.to_crop, place.size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     seen = cv2.remap(pixels, over_box, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)

@@ -121,4 +121,4 @@ def _follow(goal: Target, seen: Points) -> tuple[Flow, Mask | None]:
     if displacement(goal.points, seen) < _AT_REST:
         return GRID, None
     reach = moving_mask(seen, goal.points)
-    return GRID + reach[..., None] * (goal.warp_from(seen).flow - GRID), reach
+    return GRID + reach[..., None] * (goal.flow_from(seen) - GRID), reach

@@ -54,7 +54,7 @@ class Target:
         self.points = points
         corners = _vertices(points, points)[_TRIANGLES]  # (T, 3, 2)
         area = _doubled_area(corners)
-        self._index = _triangle_index(corners, area).ravel()
+        self._index = _triangle_index(corners, area).ravel().astype(np.intp)
         matrices = np.concatenate([corners, np.ones((len(corners), 3, 1))], axis=2)
         matrices[np.abs(area) <= _FLAT] = np.eye(3)  # never drawn
         self._inverse = np.linalg.inv(matrices)  # (T, 3, 3)
@@ -62,6 +62,13 @@ class Target:
     def warp_from(self, source: Points) -> Warp:
         """Where each pixel of the target lies in a crop with landmarks ``source``."""
         hung, seen, covered = _hang(source, self.points)
+        return Warp(self._flow(source, hung), self._cavity(seen), self._shade(covered))
+
+    def flow_from(self, source: Points) -> Flow:
+        """The same without what the source's mouth does not show."""
+        return self._flow(source, _hang(source, self.points)[0])
+
+    def _flow(self, source: Points, hung: Points) -> Flow:
         affine = (self._inverse @ _vertices(source, hung)[_TRIANGLES]).astype(np.float32)  # (T, 3, 2)
         flow = np.empty((CROP_PIXELS**2, 2), np.float32)
         for axis in (0, 1):
@@ -70,7 +77,7 @@ class Target:
             flow[:, axis] = by_x * _X + by_y * _Y + shift
         flow = flow.reshape(CROP_PIXELS, CROP_PIXELS, 2)
         flow[[0, -1]], flow[:, [0, -1]] = GRID[[0, -1]], GRID[:, [0, -1]]  # drawing rounds; the rim stands
-        return Warp(flow, self._cavity(seen), self._shade(covered))
+        return flow
 
     def inside(self) -> NDArray[np.float32]:
         """The inside of the wanted mouth, ``(128, 128)`` in 0..1."""
