@@ -275,8 +275,8 @@ class Viewer:
         await self.connection.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
 
     async def until(self, pictures: int = 0, sounds: int = 0) -> None:
-        """Returns when so many frames have come; fails after 20 s."""
-        await eventually(lambda: len(self.pictures) >= pictures and len(self.sounds) >= sounds, seconds=20)
+        """Returns when so many frames have come; fails after a minute."""
+        await eventually(lambda: len(self.pictures) >= pictures and len(self.sounds) >= sounds, seconds=60)
 
     def heard(self) -> NDArray[np.int16]:
         """All sound that came, left channel."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -38,13 +39,13 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
 
 def speech() -> NDArray[np.int16]:
     chunks = LoopedSpeech.read(CONFIG.demo_speech_path).chunks()
-    return np.concatenate([next(chunks)[:, 0] for _ in range(50 * 4)])
+    return np.concatenate([next(chunks)[:, 0] for _ in range(50 * 60)])
 
 
 def movement(pictures: list[NDArray[np.uint8]], box: tuple[int, int, int, int]) -> float:
     """How far the grey values in a box lie from their mean over time."""
     x0, y0, x1, y1 = box
-    return float(np.std([picture[y0:y1, x0:x1].mean(axis=2) for picture in pictures], axis=0).mean())
+    return float(np.std([picture[y0:y1, x0:x1].mean(axis=2) for picture in pictures], axis=0).mean()) if pictures else 0
 
 
 @pytest.mark.parametrize("source", ["live", "portrait"])
@@ -58,10 +59,13 @@ async def test_the_mouth_speaks_and_the_rest_of_the_picture_stays(client: Client
     tracks = (Microphone(said), Camera([picture.rgb()])) if source == "live" else (Microphone(said),)
     receive = () if source == "live" else ("video",)
     async with call(client, *tracks, receive=receive, source=source) as (session, viewer):
-        await viewer.until(pictures=95, sounds=150)  # nearly all that is said: a busy engine comes late
+        async with asyncio.timeout(90):  # a busy engine leaves pictures as they are until it has caught up
+            while True:
+                await viewer.until(pictures=len(viewer.pictures) + 25)
+                pictures = [frame.to_ndarray(format="rgb24") for _, frame in viewer.pictures[20:][-75:]]
+                if movement(pictures, (x0, y0, x1, y1)) > 3 * movement(pictures, (0, 0, 60, 40)) + 1:
+                    break
+        await viewer.until(sounds=150)
         state = await client.state(session)
     assert state["untouched_because"] is None
-    pictures = [frame.to_ndarray(format="rgb24") for _, frame in viewer.pictures[20:]]
-    mouth, corner = movement(pictures, (x0, y0, x1, y1)), movement(pictures, (0, 0, 60, 40))
-    assert mouth > 3 * corner + 1
     assert likeness(said[:96_000], viewer.heard()) > 0.8
