@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 
 import onnxruntime
@@ -55,9 +56,8 @@ class Graph:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = _ERRORS_ONLY
-        options.add_session_config_entry(
-            "session.intra_op.allow_spinning", "0"
-        )  # a spinning thread keeps others waiting
+        # A thread that spins keeps others waiting.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(written.getvalue(), options, providers=["CPUExecutionProvider"])
         self._names = list(example)
         self._taken = {one.name for one in self._session.get_inputs()}  # without those that the function never looks at
@@ -69,12 +69,12 @@ class Graph:
         return tuple(torch.from_numpy(made) for made in self._session.run(None, fed))
 
 
-class Graphed(nn.Module):
+class Graphed(nn.Module, ABC):
     """A module that can do its work by graphs, once its weights change no more."""
 
+    @abstractmethod
     def to_graph(self) -> None:
         """From now on ``forward`` runs graphs, made here and now, where it is asked for no more than they give."""
-        raise NotImplementedError
 
 
 def use_graphs(model: nn.Module) -> None:

@@ -61,8 +61,7 @@ def leave_some_to_others(callers: int = 1) -> None:
 
     A parallel part waits for its slowest thread: on a busy machine that is a time slice of the scheduler (measured: a
     frame took nine times as long on two cores shared with two other programs). A thread that leaves a library waits
-    for whoever has taken Python meanwhile, and the engine's leave one some hundred times a picture (measured: of a live
-    session's pictures on two slow cores, 12 in 300 were dropped with turns of 5 ms, and none with these).
+    for whoever has taken Python meanwhile, and the engine's leave one some hundred times a picture.
 
     Imports torch. OpenCV's setting and the turns are the whole process's; torch's holds for the thread that calls, and
     for every other that has not used torch before.
