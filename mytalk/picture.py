@@ -116,13 +116,13 @@ class Picture:
         """
         x0, y0, x1, y1 = box
         new_y, new_u, new_v = _to_yuv(np.asarray(rgb, np.float32), self.matrix, self.full_range)
-        alpha_c = _halve(alpha)
-        weight = _halve(np.maximum(alpha, 1e-6))
+        alpha_c, some = _halve(alpha), np.maximum(alpha, np.float32(1e-6))
+        weight = _halve(some)
         y, u, v = self.y.copy(), self.u.copy(), self.v.copy()
         _blend(y[y0:y1, x0:x1], new_y, alpha)
         chroma = (slice(y0 // 2, y1 // 2), slice(x0 // 2, x1 // 2))
         for plane, new in ((u, new_u), (v, new_v)):
-            _blend(plane[chroma], _halve(new * np.maximum(alpha, 1e-6)) / weight, alpha_c)
+            _blend(plane[chroma], _halve(new * some) / weight, alpha_c)
         return replace(self, y=y, u=u, v=v)
 
 
@@ -154,7 +154,8 @@ def _even(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _halve(plane: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mean of each 2x2 block: chroma sited in the block's middle."""
-    return np.asarray((plane[::2, ::2] + plane[1::2, ::2] + plane[::2, 1::2] + plane[1::2, 1::2]) * 0.25, np.float32)
+    height, width = plane.shape
+    return np.asarray(cv2.resize(plane, (width // 2, height // 2), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _round(values: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -171,13 +172,19 @@ def _to_yuv(
     rgb: NDArray[np.float32], matrix: Matrix, full_range: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """RGB 0..255 to YUV at full resolution, H.273 equations 38-40."""
+    y, u, v = cv2.split(cv2.transform(rgb, _from_rgb(matrix, full_range)))
+    return np.asarray(y, np.float32), np.asarray(u, np.float32), np.asarray(v, np.float32)
+
+
+@cache
+def _from_rgb(matrix: Matrix, full_range: bool) -> NDArray[np.float64]:
+    """RGB and 1 to YUV, ``(3, 4)``."""
     kr, kb = _LUMA[matrix]
-    luma = rgb @ np.array([kr, 1 - kr - kb, kb], np.float32)
-    u = (rgb[..., 2] - luma) * np.float32(0.5 / (1 - kb))
-    v = (rgb[..., 0] - luma) * np.float32(0.5 / (1 - kr))
-    if full_range:
-        return luma, u + np.float32(128), v + np.float32(128)
-    return luma * np.float32(219 / 255) + 16, u * np.float32(224 / 255) + 128, v * np.float32(224 / 255) + 128
+    luma = np.array([kr, 1 - kr - kb, kb])
+    u = (np.array([0, 0, 1]) - luma) * (0.5 / (1 - kb))
+    v = (np.array([1, 0, 0]) - luma) * (0.5 / (1 - kr))
+    spans = np.array([1.0, 1.0, 1.0]) if full_range else np.array([219, 224, 224]) / 255
+    return np.column_stack([np.stack([luma, u, v]) * spans[:, None], [0 if full_range else 16, 128, 128]])
 
 
 @cache

@@ -117,7 +117,9 @@ class ReferenceBank:
 
 def distances(mouths: NDArray[np.float32], points: Points) -> NDArray[np.float32]:
     """How unlike wanted landmarks ``(169, 2)`` those of mouths ``(N, 169, 2)`` are, about crop pixels, ``(N,)``."""
-    apart = np.linalg.norm(mouths - points, axis=2) @ _WEIGHTS
+    way = mouths - points
+    way *= way
+    apart = np.sqrt(way[..., 0] + way[..., 1]) @ _WEIGHTS
     apart += np.abs(_lip_heights(mouths) - _lip_heights(points)).mean(axis=-1) @ _LIP_WEIGHTS
     return np.asarray(_SCALE * apart, np.float32)
 

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mytalk.appearance.tone import alike, everywhere
 from mytalk.appearance.warp import LOWER_LIP, SUBPIXEL, UPPER_LIP, Points, fill, fixed
 from mytalk.face.pose import CROP_PIXELS, CROP_SIDE
 
@@ -38,13 +39,14 @@ class Inside:
         tongue, teeth = self._layers
         light = float(skin @ np.array([0.299, 0.587, 0.114], np.float32))
         ivory = _TEETH * (light + _COLOUR * (skin - light))
-        out = skin * _DARK + tongue * (skin * (_TONGUE - _DARK))
-        out += teeth * (ivory - out)
+        out = tongue * everywhere(skin * (_TONGUE - _DARK), self._size, self._size)
+        out += everywhere(skin * _DARK, self._size, self._size)
+        out += teeth * (everywhere(ivory, self._size, self._size) - out)
         return np.asarray(out, np.float32)
 
     @cached_property
     def _layers(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Shares of tongue and teeth, ``(S, S, 1)`` each."""
+        """Shares of tongue and teeth, ``(S, S, 3)`` each."""
         upper, lower = self._points[UPPER_LIP], self._points[LOWER_LIP]
         gap = lower - upper
         below = lower[::-1] + np.array([0, _TONGUE_BEYOND], np.float32)
@@ -52,7 +54,7 @@ class Inside:
         layers = tongue, _teeth(upper, gap)
         if self._size != CROP_PIXELS:
             layers = tuple(cv2.resize(layer, (self._size, self._size)) for layer in layers)
-        return layers[0][..., None], layers[1][..., None]
+        return alike(layers[0]), alike(layers[1])
 
 
 def _teeth(upper: NDArray[np.float32], gap: NDArray[np.float32]) -> NDArray[np.float32]:

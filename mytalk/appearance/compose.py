@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mytalk.appearance.bank import Mouth
 from mytalk.appearance.framing import MOUTH, Frame
 from mytalk.appearance.prepare import Matrix, affine_scale
-from mytalk.appearance.tone import Colours
+from mytalk.appearance.tone import Colours, alike
 from mytalk.appearance.warp import Flow
 from mytalk.face.pose import CROP_PIXELS
 from mytalk.picture import Box, Picture
@@ -73,7 +73,7 @@ def paint(painting: Painting, place: Place) -> Colours:
         return spread(painting.colours, place)
     out = sample_through(painting.mouth.pixels, painting.flow, painting.mouth.to_pixels, place)
     if painting.kept is not None:
-        out *= spread(painting.kept, place)[..., None]
+        out *= alike(spread(painting.kept, place))
     out += spread(painting.colours, place)
     return out
 

@@ -40,7 +40,7 @@ class AppearanceModel(Graphed):
     def __init__(self, preset: AppearancePreset) -> None:
         super().__init__()
         self.preset = preset
-        self._graph: Graph | None = None
+        self._graph: Graph | None = None  # of ``mending``
         self.lip_encoder = Encoder(preset)
         self.non_lip_encoder = Encoder(preset)
         self.landmark_encoder = Encoder(preset)
@@ -62,10 +62,7 @@ class AppearanceModel(Graphed):
         current picture, its mouth region 0; ``landmarks`` ``(B, 3, S, S)`` is drawn by ``raster``.
         ``noise`` ``(B, 2, latent, s, s)`` from N(0, 1) draws the latents while training; None makes its own.
         """
-        if self._graph is not None and not self.training:
-            out, kl = self._graph(references, non_lip, landmarks)
-        else:
-            out, kl = self._decode(self.lip_features(references), non_lip, landmarks, noise)
+        out, kl = self._decode(self.lip_features(references), non_lip, landmarks, noise)
         if self.preset.residual:
             return Rendering(out[:, 3:], out[:, :3], kl)
         blend = out.new_zeros((out.shape[0], references.shape[1] - 1, *out.shape[2:]))
@@ -78,10 +75,18 @@ class AppearanceModel(Graphed):
         shape = (3, self.preset.window, self.preset.window)
         references = self.post_quant.weight.new_zeros(1, self.preset.references, *shape)
         example = {"references": references, "non_lip": references[:, 0], "landmarks": references[:, 0]}
-        self._graph = Graph(self, self._all, example, dict.fromkeys(example, 1))
+        example = {name: one.movedim(-3, -1) for name, one in example.items()}
+        self._graph = Graph(self, self._mending, example, dict.fromkeys(example, 1))
 
-    def _all(self, references: Tensor, non_lip: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor]:
-        return self._decode(self.lip_features(references), non_lip, landmarks)
+    def mending(self, references: Tensor, non_lip: Tensor, landmarks: Tensor) -> Tensor:
+        """What a residual preset adds to the first reference, ``(B, S, S, 3)``. All pictures have channels last."""
+        run = self._mending if self._graph is None or self.training else self._graph
+        return run(references, non_lip, landmarks)[0]
+
+    def _mending(self, references: Tensor, non_lip: Tensor, landmarks: Tensor) -> tuple[Tensor]:
+        references = references.permute(0, 1, 4, 2, 3)
+        mended = self(references, non_lip.permute(0, 3, 1, 2), landmarks.permute(0, 3, 1, 2)).mouth(references)
+        return ((mended - references[:, 0]).permute(0, 2, 3, 1),)
 
     def lip_features(self, references: Tensor) -> Tensor:  # (B, R, 3, S, S) -> (B, R, 2 latent, s, s)
         """What the lip encoder sees in the references: for a painting preset, the same all through a session.

@@ -19,7 +19,7 @@ from mytalk.appearance.mask import Mask
 from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.prepare import Bent, bend, face_inputs, lip_picture, mouth_inputs, resized, window_of
 from mytalk.appearance.preset import REFERENCES
-from mytalk.appearance.tone import Colours, Rim
+from mytalk.appearance.tone import Colours, Rim, alike
 from mytalk.appearance.warp import GRID, Points, Target
 from mytalk.face.landmarks import LOWER_FACE, aperture
 
@@ -44,10 +44,12 @@ class Scene:
 class Painter(Protocol):
     """Paints one mouth. Belongs to one session.
 
-    ``frugal`` saves work where the painter can, at some cost to the picture; it may be set at any time.
+    ``frugal`` saves work where the painter can, at some cost to the picture; without ``mending`` the network does
+    nothing, where the painter can do without. Both may be set at any time.
     """
 
     frugal: bool
+    mending: bool
 
     def paint(self, bank: ReferenceBank, goal: Target, scene: Scene) -> Painting:
         """The mouth ``goal`` from a bank that is not empty, for the frame of ``scene``."""
@@ -61,7 +63,7 @@ class BentMouth:
     """
 
     def __init__(self, model: AppearanceModel | None) -> None:
-        self.frugal = False
+        self.frugal, self.mending = False, True
         self._model = model
         self._last: Mouth | None = None
         self._spare: tuple[Window, Colours] | None = None  # mending of the last frame, which made it
@@ -69,7 +71,7 @@ class BentMouth:
     def paint(self, bank: ReferenceBank, goal: Target, scene: Scene) -> Painting:
         count = 1 if self._model is None else self._model.preset.references
         mouths = bank.nearest(goal.points, count, self._last)
-        trust = 1.0 if self._model is None else _trust_in(mouths[0], goal.points)
+        trust = _trust_in(mouths[0], goal.points) if self._model is not None and self.mending else 1.0
         spare = self._spare if self.frugal and mouths[0] is self._last else None
         self._last, self._spare = mouths[0], None
         if trust == 1 or spare is not None:
@@ -103,7 +105,7 @@ class PaintedFace:
     """
 
     def __init__(self, model: AppearanceModel) -> None:
-        self.frugal = False  # there is nothing that it could leave out
+        self.frugal, self.mending = False, True  # there is nothing that it could leave out
         self._model = model
         self._chosen_of = 0  # mouths in the bank when they were chosen
         self._features: Tensor | None = None
@@ -118,7 +120,7 @@ class PaintedFace:
         drawn = face.copy()
         drawn[_LOWER] = goal.points
         seen = face_inputs(np.zeros(0, np.float32), current, region, drawn)
-        non_lip, landmarks = (_batch(array, model) for array in (seen.non_lip, seen.landmarks))
+        non_lip, landmarks = (_batch(array, model).movedim(-1, -3) for array in (seen.non_lip, seen.landmarks))
         with torch.inference_mode():
             picture = model.paint(lips, non_lip, landmarks)[0, :, *crop]
         mouth = seen.exposure.colours(picture.movedim(0, -1).float().cpu().numpy())
@@ -133,7 +135,7 @@ class PaintedFace:
             chosen = spread_mouths(bank.mouths, preset.references)
             pictures = np.stack([lip_picture(mouth.crop, mouth.points, preset.masked) for mouth in chosen])
             with torch.inference_mode():
-                self._features = self._model.lip_features(_batch(pictures, self._model))
+                self._features = self._model.lip_features(_batch(pictures, self._model).movedim(-1, -3))
         return self._features
 
 
@@ -150,19 +152,18 @@ def _mend(
     """What to add to the nearest mouth, ``(W, W, 3)`` in 0..255, and where. ``different``: mouths among those bent."""
     window = window_of(region, model.preset.window, model.preset.stem)
     seen = mouth_inputs(bent, current, region, goal.points, window)
-    references, non_lip, landmarks = (_batch(array, model) for array in (seen.references, seen.non_lip, seen.landmarks))
+    pictures = (_batch(array, model) for array in (seen.references, seen.non_lip, seen.landmarks))
     with torch.inference_mode():
-        mouth = model(references, non_lip, landmarks).mouth(references)
-        mending = (mouth - references[:, 0])[0].movedim(0, -1).float().cpu().numpy() * seen.exposure.unit
+        mending = model.mending(*pictures)[0].float().cpu().numpy() * seen.exposure.unit
     if model.preset.residual:
-        inside = resized(goal.inside(), len(region))[window][..., None]
-        mending = _softened(mending, bent[0].colours[window] + bent[0].correction[window], inside)
-        mending *= _followed(bent[0], inside, window, different)
+        inside = resized(goal.inside(), len(region))[window]
+        mending = _softened(mending, bent[0].colours[window] + bent[0].correction[window], alike(inside))
+        mending *= alike(_followed(bent[0], inside, window, different))
     return window, mending
 
 
 def _softened(mending: Colours, seen: Colours, inside: NDArray[np.float32]) -> Colours:
-    """Mending without detail of the mouth that is ``seen``; ``inside`` ``(W, W, 1)``: what of it lies between the lips.
+    """Mending without detail of the mouth that is ``seen``; ``inside`` ``(W, W, 3)``: what of it lies between the lips.
 
     There the network averages what it cannot know, teeth and dark, into fog. It is believed in how light the place is,
     as a gain: what is dark stays so.
@@ -174,18 +175,18 @@ def _softened(mending: Colours, seen: Colours, inside: NDArray[np.float32]) -> C
 
 
 def _followed(nearest: Bent, inside: NDArray[np.float32], window: Window, different: int) -> NDArray[np.float32]:
-    """How far the network is followed, ``(W, W, 1)``: not at all where the inside was drawn or comes from one mouth
+    """How far the network is followed, ``(W, W)``: not at all where the inside was drawn or comes from one mouth
     alone.
     """
     known = np.float32(min(1.0, (different - 1) / (REFERENCES - 1)))
     share = 1 - (1 - known) * inside
-    return share if nearest.kept is None else share * nearest.kept[window][..., None]
+    return share if nearest.kept is None else share * nearest.kept[window]
 
 
 def _batch(pictures: NDArray[np.float32], model: AppearanceModel) -> Tensor:
-    """Pictures ``(..., H, W, 3)`` as a batch of one, channels first, where and as the model has its weights."""
+    """Pictures ``(..., H, W, 3)`` as a batch of one, where and as the model has its weights."""
     weight = next(model.parameters())
-    return torch.from_numpy(pictures).to(weight.device, weight.dtype).movedim(-1, -3).unsqueeze(0)
+    return torch.from_numpy(pictures).to(weight.device, weight.dtype).unsqueeze(0)
 
 
 def _trust_in(mouth: Mouth, wanted: Points) -> float:

@@ -16,7 +16,7 @@ from mytalk.appearance.cavity import Inside
 from mytalk.appearance.framing import FACE, MOUTH, Frame, Window
 from mytalk.appearance.mask import mouth_mask
 from mytalk.appearance.raster import face_picture, landmark_picture
-from mytalk.appearance.tone import Colours, Rim
+from mytalk.appearance.tone import Colours, Rim, alike, everywhere
 from mytalk.appearance.warp import Flow, Points, Warp
 from mytalk.face.pose import CROP_PIXELS
 
@@ -49,9 +49,9 @@ def bend(mouth: Mouth, warp: Warp, rim: Rim, inside: Inside) -> Bent:
     if warp.cavity is not None:
         cavity = resized(warp.cavity, size)
         kept = 1 - cavity if kept is None else kept * (1 - cavity)
-        drawn = cavity[..., None] * inside.colours(mouth.skin)
+        drawn = alike(cavity) * inside.colours(mouth.skin)
     if kept is not None:
-        colours *= kept[..., None]
+        colours *= alike(kept)
     if drawn is not None:
         colours += drawn
     return Bent(warp, colours, rim.correction(colours), kept, drawn)
@@ -65,7 +65,7 @@ class Exposure:
     unit: np.float32
 
     def normal(self, colours: Colours) -> Colours:
-        shifted = colours - self.mean
+        shifted = colours - everywhere(self.mean, *colours.shape[-3:-1])
         shifted *= 1 / self.unit
         return shifted
 
@@ -92,9 +92,11 @@ def mouth_inputs(
     bent: list[Bent], current: Colours, region: NDArray[np.float32], points: Points, window: Window
 ) -> NetworkInputs:
     """A window of the mouth crop. References come bent, nearest first; ``points`` are the ``(169, 2)`` wanted."""
-    inside = region[window][..., None]
-    lips = np.stack([one.colours[window] + one.correction[window] for one in bent])
-    exposure = _exposure_of(lips[0], inside)
+    inside = alike(region[window])
+    lips = np.empty((len(bent), *inside.shape), np.float32)
+    for one, of_it in zip(bent, lips, strict=True):
+        np.add(one.colours[window], one.correction[window], out=of_it)
+    exposure = _exposure_of(lips[0], region[window])
     drawn = _signed(landmark_picture(points, region.shape[0])[window])
     references, non_lip = exposure.normal(lips), exposure.normal(current[window])
     references *= inside
@@ -109,7 +111,7 @@ def face_inputs(
     ``lip_picture`` s. ``points`` are all ``(478, 2)`` in crop pixels, the lower face as wanted.
     """
     non_lip = WHOLE_FACE.normal(current)
-    non_lip[FACE.mouth(len(region))] *= 1 - region[..., None]
+    non_lip[FACE.mouth(len(region))] *= 1 - alike(region)
     return NetworkInputs(references, non_lip, _signed(face_picture(points, len(region))), WHOLE_FACE)
 
 
@@ -120,7 +122,7 @@ def lip_picture(face: NDArray[np.uint8], points: Points, masked: bool) -> NDArra
     """
     picture = WHOLE_FACE.normal(face.astype(np.float32))
     if masked:
-        picture *= FACE.around(resized(mouth_mask(points), len(face) * CROP_PIXELS // FACE.side))[..., None]
+        picture *= alike(FACE.around(resized(mouth_mask(points), len(face) * CROP_PIXELS // FACE.side)))
     return picture
 
 
@@ -129,10 +131,10 @@ def _signed(drawn: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _exposure_of(lips: Colours, inside: NDArray[np.float32]) -> Exposure:
-    lips, inside = lips[::2, ::2], inside[::2, ::2]
-    weight = inside / max(float(inside.sum()), 1.0)
-    mean = (lips * weight).sum(axis=(0, 1))
-    deviation = float(np.sqrt((np.square(lips - mean) * weight).sum() / 3))
+    lips, weight = lips[::2, ::2].reshape(-1, 3), inside[::2, ::2].ravel()
+    weight = weight / max(float(weight.sum()), 1.0)
+    mean = weight @ lips
+    deviation = float(np.sqrt((weight @ np.square(lips - mean)).sum() / 3))
     return Exposure(mean, np.float32(_DEVIATIONS * max(deviation, _FLAT)))
 
 

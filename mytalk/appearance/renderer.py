@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +15,7 @@ from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.painters import BentMouth, PaintedFace, Painter, Scene
 from mytalk.appearance.prepare import Matrix, resized_flow, sample, skin_of, to_crop
 from mytalk.appearance.preset import EDGE
-from mytalk.appearance.tone import Colours
+from mytalk.appearance.tone import Colours, alike
 from mytalk.appearance.warp import GRID, Flow, Points, Target, displacement
 from mytalk.face.pose import HeadPose
 from mytalk.picture import Picture
@@ -46,6 +47,15 @@ class MouthRenderer:
     @frugal.setter
     def frugal(self, frugal: bool) -> None:
         self._painter.frugal = frugal
+
+    @property
+    def mending(self) -> bool:
+        """Whether the network mends mouths that are bent; may be set at any time."""
+        return self._painter.mending
+
+    @mending.setter
+    def mending(self, mending: bool) -> None:
+        self._painter.mending = mending
 
     def observe(self, picture: Picture, pose: HeadPose, points: Points) -> None:
         """Keeps this mouth, ``(169, 2)`` picture pixels, if it differs from those seen so far."""
@@ -103,7 +113,9 @@ class MouthRenderer:
         mouth, alpha = paint(painting, inner), spread(painted, inner)
         if reach is not None:
             skin = sample_through(pixels, flow, place.to_pixels, inner)
-            mouth = skin + alpha[..., None] * (mouth - skin)
+            mouth -= skin
+            mouth *= alike(alpha)
+            mouth += skin
             alpha = np.maximum(alpha, spread(reach, inner))
         return picture.with_region(inner.box, mouth, alpha * np.float32(opacity))
 
@@ -121,4 +133,8 @@ def _follow(goal: Target, seen: Points) -> tuple[Flow, Mask | None]:
     if displacement(goal.points, seen) < _AT_REST:
         return GRID, None
     reach = moving_mask(seen, goal.points)
-    return GRID + reach[..., None] * (goal.flow_from(seen) - GRID), reach
+    moved = goal.flow_from(seen)
+    moved -= GRID
+    moved *= cv2.merge([reach, reach])
+    moved += GRID
+    return moved, reach

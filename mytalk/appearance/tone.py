@@ -18,6 +18,17 @@ _BLACK = 20.0  # keeps logarithms of dark pixels calm
 Colours = NDArray[np.float32]  # (S, S, 3), 0..255
 
 
+def alike(share: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``(H, W)`` for each of three colours, ``(H, W, 3)``: numpy takes ten times as long to repeat a last axis."""
+    return np.asarray(cv2.merge([share, share, share]), np.float32)
+
+
+def everywhere(colour: NDArray[np.float32], height: int, width: int) -> Colours:
+    """One colour ``(3,)`` at each of ``(height, width)`` places: a view of one line, not to be written to."""
+    line = np.tile(np.asarray(colour, np.float32), width)
+    return np.broadcast_to(line, (height, 3 * width)).reshape(height, width, 3)
+
+
 class Rim:
     """The current frame around one mouth region, against which any number of bent mouths is matched."""
 
@@ -29,11 +40,12 @@ class Rim:
     def correction(self, bent: Colours) -> Colours:
         """What to add to ``bent`` so that its light meets the current frame's around the region, smoothly inside."""
         difference = self._current - _log_cells(bent)
-        alike = (_OTHER - np.abs(difference).max(axis=2)) / (_OTHER - _LIMIT)
-        alike = cv2.erode(alike, _AROUND)  # a cell beside other content holds some of it
-        known = (self._known * np.clip(alike, _DOUBT, 1.0))[..., None]
+        red, green, blue = cv2.split(np.abs(difference))
+        same = (_OTHER - np.maximum(np.maximum(red, green), blue)) / (_OTHER - _LIMIT)
+        same = cv2.erode(same, _AROUND)  # a cell beside other content holds some of it
+        known = self._known * np.clip(same, _DOUBT, 1.0)
         limited = np.clip(difference, -_LIMIT, _LIMIT)
-        smooth = _spread(limited * known) / (_spread(known)[..., None] + 1e-6)
+        smooth = _spread(limited * alike(known)) / alike(_spread(known) + np.float32(1e-6))
         gain = cv2.resize(np.expm1(smooth), bent.shape[1::-1], interpolation=cv2.INTER_LINEAR)
         return np.asarray(gain * (bent + _BLACK), np.float32)
 

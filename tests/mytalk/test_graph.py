@@ -106,11 +106,10 @@ def test_padded_windows_are_left_to_torch(motion: Any) -> None:
 def test_mouths_are_painted_alike() -> None:
     model = mytalk.load("edge", "cpu").appearance
     model._graph = None
-    pictures = random(2, 5, 3, 96, 96)
+    pictures = random(2, 5, 96, 96, 3)
 
     def paint() -> Tensor:
-        made = model(pictures[:, :3], pictures[:, 3], pictures[:, 4])
-        return torch.cat([made.blend, made.change], dim=1)
+        return model.mending(pictures[:, :3], pictures[:, 3], pictures[:, 4])
 
     one, other = both_ways(model, paint)
     assert one.std() > 0.01
