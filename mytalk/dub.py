@@ -2,9 +2,9 @@
 
 ::
 
-    reading thread            this thread            writing thread
-    decode, find the face  -> speech, motion, pixels -> encode
-                     ``tracked``               ``finished``
+    reading thread                        this thread       writing thread
+    decode, find the face, hear speech -> motion, pixels -> encode
+                                 ``tracked``       ``finished``
 
 Both channels are bounded. When one is full the thread before it waits: nothing is dropped, and memory does not grow
 with the length of the film. What fails in any thread stops all three, and is raised once, here.
@@ -35,6 +35,7 @@ from mytalk.picture import VideoFrame
 
 if TYPE_CHECKING:  # torch is slow to import, and files are checked before it is needed
     from mytalk.pipeline import Pipeline
+    from mytalk.speech.stream import Heard
     from mytalk.stream import LipSyncStream
     from mytalk.stream_options import StreamOptions
 
@@ -48,7 +49,14 @@ ENROL_SAMPLES = 3 * SAMPLE_RATE
 _SOUND: dict[Length, Literal["fill", "whole", "cut"]] = {"video": "fill", "speech": "whole", "shortest": "cut"}
 _SECONDS_TO_STOP = 30  # a thread that does not end within this is left behind
 
-Tracked = tuple[VideoFrame, Face | None]
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """A picture that was read, and the speech that it needs beyond that of those before it."""
+
+    frame: VideoFrame
+    face: Face | None
+    heard: list[Heard]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,36 +202,43 @@ class _Job:
             self.decode_ms += (time.perf_counter() - start) * 1e3
             if frame is None:
                 break
-            self._tracked.put((frame, self._stream.track(frame.picture)))
+            face = self._stream.track(frame.picture)
+            if self._length != "video" and self._speech.over(frame.at):
+                break
+            heard = self._speech.hear(frame.at + self._stream.latency + FRAME_SAMPLES)
+            self._tracked.put(Tracked(frame, face, heard))
         self._tracked.end()
 
     def _render(self) -> None:
         """This thread: the engine."""
         tracked = iter(self._tracked)
         last: VideoFrame | None = None
-        for frame, face in chain(self._enrol(tracked), tracked):
-            if self._length != "video" and self._speech.over(frame.at):
-                break
-            self._faces += face is not None
-            self._stream.push_frame(frame, face)
-            self._speech.feed(frame.at + self._stream.latency + FRAME_SAMPLES)
+        for one in chain(self._enrol(tracked), tracked):
+            self._faces += one.face is not None
+            self._stream.push_frame(one.frame, one.face)
+            self._push(one.heard)
             self._hand_over()
-            last = frame
+            last = one.frame
         if last is None or self._faces == 0:
             raise self._no_face()
+        self._push(self._speech.rest())
         self._stream.finish()
         self._hand_over()
         self._finished.end()
         self.film_seconds = (last.pts + self._face.info.interval) * last.time_base
 
+    def _push(self, heard: list[Heard]) -> None:
+        for speech in heard:
+            self._stream.push_heard(speech)
+
     def _enrol(self, tracked: Iterator[Tracked]) -> list[Tracked]:
         """Read ahead, and show the stream what it sees there of this person."""
         ahead: list[Tracked] = []
-        for frame, face in tracked:
-            ahead.append((frame, face))
-            if self._face.still or frame.at >= ENROL_SAMPLES or len(ahead) >= self._room:
+        for one in tracked:
+            ahead.append(one)
+            if self._face.still or one.frame.at >= ENROL_SAMPLES or len(ahead) >= self._room:
                 break
-        seen = [(frame.picture, face) for frame, face in ahead if face is not None]
+        seen = [(one.frame.picture, one.face) for one in ahead if one.face is not None]
         if self._face.still and not seen:
             raise self._no_face()
         if seen:
@@ -251,27 +266,36 @@ class _Job:
 
 
 class _SpeechFeed:
-    """The speech of a file, given to the stream as far as it is wanted, and silence after its end."""
+    """The speech of a file, heard as far as it is wanted, and silence after its end. For one thread at a time."""
 
     def __init__(self, stream: LipSyncStream, speech: SpeechReader) -> None:
         self._stream = stream
         self._chunks = speech.samples()
+        self._given = 0  # samples
         self._total: int | None = None  # samples; known when its end was met
+        self._heard: list[Heard] = []  # and not yet taken
 
-    def feed(self, until: int) -> None:
-        """Have the stream know the speech at least up to media time ``until``."""
-        while self._stream.speech_samples < until:
+    def hear(self, until: int) -> list[Heard]:
+        """What is heard up to media time ``until``, or a little further, and was not given before."""
+        while self._given < until:
             chunk = next(self._chunks, None) if self._total is None else None
             if chunk is None:
-                self._total = self._stream.speech_samples if self._total is None else self._total
-                chunk = np.zeros(until - self._stream.speech_samples, np.float32)
-            self._stream.push_speech(chunk)
+                self._total = self._given if self._total is None else self._total
+                chunk = np.zeros(until - self._given, np.float32)
+            self._heard.append(self._stream.hear(chunk))
+            self._given += len(chunk)
+        return self.rest()
 
     def over(self, at: int) -> bool:
         """Whether the speech has ended at or before media time ``at``."""
         if self._total is None:
-            self.feed(at + 1)
+            self._heard = self.hear(at + 1)
         return self._total is not None and at >= self._total
+
+    def rest(self) -> list[Heard]:
+        """What was heard to know of its end, and not given yet."""
+        heard, self._heard = self._heard, []
+        return heard
 
 
 def _expected_frames(face: FaceSource, speech: SpeechReader, length: Length) -> int | None:

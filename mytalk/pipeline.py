@@ -16,6 +16,7 @@ from torch import Tensor
 from mytalk.appearance.model import AppearanceModel
 from mytalk.checkpoint import load_into, read_preset, read_speech_model
 from mytalk.errors import OptionError, PresetError
+from mytalk.face.apart import Trackers
 from mytalk.graph import use_graphs
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionRequest, sample_together
@@ -35,7 +36,7 @@ class Pipeline:
     change once they are loaded, and what does change is each stream's own.
 
     The denoiser and the appearance model, which are nearly all of it, come in the ``dtype`` that was asked for; speech,
-    identity and motion space stay float32.
+    identity and motion space stay float32. ``trackers`` is what its sessions' faces are tracked with.
     """
 
     def __init__(
@@ -45,8 +46,10 @@ class Pipeline:
         appearance: AppearanceModel,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
+        trackers: Trackers | None = None,
     ) -> None:
         self.preset = preset
+        self.trackers = trackers or Trackers()
         self.device = device
         self.dtype = dtype
         self.steps = preset.steps
@@ -59,7 +62,8 @@ class Pipeline:
 
     def stream(self, options: StreamOptions | None = None) -> LipSyncStream:
         """A new session."""
-        return LipSyncStream(self.motion, self.appearance, options or StreamOptions(), self.steps)
+        options = options or StreamOptions()
+        return LipSyncStream(self.motion, self.appearance, options, self.steps, self.trackers.new)
 
     def sample(self, requests: Sequence[MotionRequest]) -> list[Tensor]:
         """The motion of several sessions' windows, in one batch: see :meth:`LipSyncStream.request`."""
@@ -94,12 +98,14 @@ def load(
     device: str = "auto",
     speech_model: str | Path | None = None,
     dtype: str | torch.dtype = "float32",
+    trackers: int = 0,
 ) -> Pipeline:
     """The models of a preset's name or of a checkpoint folder, on ``cpu``, ``cuda``, ``cuda:1``... or ``auto``.
 
     ``dtype`` is ``float32``, ``bfloat16`` or ``float16``: what `Pipeline` calculates with, and is allocated in.
     ``speech_model`` is the wav2vec 2.0 folder or hub name of a preset that hears through one; without it, the one that
-    the checkpoint names.
+    the checkpoint names. ``trackers``: processes that track faces, for a caller that tracks in one thread while another
+    does the rest; with 0 faces are tracked in the thread that asks.
 
     Raises PresetError for an unknown preset or a speech model that is not there, WeightsError for damaged weights or
     another speech model, OptionError for a missing device or another number type.
@@ -107,9 +113,10 @@ def load(
     folder = _folder(preset)
     sizes = read_preset(folder)
     target, numbers = _device(device), _dtype(dtype)
+    apart = Trackers(trackers)  # they begin while the models are loaded
     motion, appearance = load_motion(folder, speech_model), _appearance(sizes, numbers)
     load_into(appearance, folder, "appearance")
-    return Pipeline(sizes, motion, appearance, target, numbers)
+    return Pipeline(sizes, motion, appearance, target, numbers, apart)
 
 
 def load_motion(preset: str | Path = "edge", speech_model: str | Path | None = None) -> MotionModel:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -20,6 +20,7 @@ from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.renderer import MouthRenderer
 from mytalk.errors import EngineError
 from mytalk.face import Choice, Face, HeadPose, PoseFilter, SpeakerTracker, fit_pose
+from mytalk.face.apart import Tracker
 from mytalk.face.idle import IdlePortrait
 from mytalk.face.landmarks import LOWER_FACE
 from mytalk.media_time import FRAME_SAMPLES
@@ -28,6 +29,7 @@ from mytalk.motion.model import MotionModel
 from mytalk.motion.stream import PEOPLE, REWIND, MotionFrame, MotionStream, open_by
 from mytalk.picture import Picture, VideoFrame
 from mytalk.presets import PROFILES
+from mytalk.speech.stream import Heard
 from mytalk.stream_options import StreamOptions
 
 MAX_PENDING = 512
@@ -54,18 +56,25 @@ class _Waiting:
 
 
 class LipSyncStream:
-    """One session. Not thread-safe, but one other thread may call ``track``, which shares nothing with the rest.
+    """One session. Not thread-safe, but one other thread may call ``track``, and one more ``hear``: they share nothing
+    with the rest, nor with each other.
 
     Frames leave in order with the timestamps they came with, ``latency`` samples of media time later.
     """
 
     def __init__(
-        self, motion: MotionModel, appearance: AppearanceModel | None, options: StreamOptions, steps: int
+        self,
+        motion: MotionModel,
+        appearance: AppearanceModel | None,
+        options: StreamOptions,
+        steps: int,
+        new_tracker: Callable[[Choice], Tracker] = SpeakerTracker,
     ) -> None:
         profile = PROFILES[options.profile]
         self.latency = (profile.hop + profile.lookahead) * FRAME_SAMPLES
         self.mouth_opening = options.mouth_opening  # of the motion to come; may be set at any time
         self.on_silence = options.on_silence  # likewise, of the pictures to come
+        self.mending = True  # likewise: whether a network mends mouths, where a preset bends them first
         self.speech_samples = 0
         self._model = motion
         self._options = options
@@ -73,7 +82,8 @@ class LipSyncStream:
         self._appearance = appearance
         self._renderers: dict[int, MouthRenderer] = {}  # by person, the last one seen at the end
         self.face = options.face  # which one speaks; may be set at any time
-        self._tracker: SpeakerTracker | None = None
+        self._new_tracker = new_tracker
+        self._tracker: Tracker | None = None
         self.sight: Sight = "unknown"
         self._missing: Sight = "none"  # why ``track`` found none, where it did not
         self._still_face: tuple[Picture, Choice, Face | None] | None = None
@@ -100,7 +110,7 @@ class LipSyncStream:
 
     @property
     def steps(self) -> int:
-        """Sampling steps of the motion to come; may be set at any time."""
+        """Sampling steps of the motion to come, at any time."""
         return self._motion.steps
 
     @steps.setter
@@ -123,7 +133,7 @@ class LipSyncStream:
         ``passthrough`` counts pictures that left as they came, ``no_face`` those of them without a usable face.
         ``not_finite`` counts motion frames and pictures for which a model gave NaN: the pictures passed through.
         """
-        stages = ("detect", "motion", "render")
+        stages = ("detect", "hear", "motion", "render")
         return {
             **{f"{name}_ms": self._seconds[name] * 1e3 for name in stages},
             **{k: float(v) for k, v in dict(self._counts).items()},  # another thread may count meanwhile
@@ -136,7 +146,7 @@ class LipSyncStream:
         if self._still_face is not None and self._still_face[0] is picture and self._still_face[1] == choice:
             return self._still_face[2]
         if self._tracker is None:
-            self._tracker = SpeakerTracker(choice)
+            self._tracker = self._new_tracker(choice)
         with self._timed("detect"):
             self._tracker.choice = choice
             face = self._tracker(picture)
@@ -190,9 +200,19 @@ class LipSyncStream:
 
     def push_speech(self, samples: NDArray[np.float32]) -> None:
         """More speech: 16 kHz mono, -1..1, going on where the last call ended; media time 0 to begin with."""
-        with self._timed("motion"):
+        with self._timed("hear"):
             self._motion.push_speech(samples)
         self.speech_samples += len(samples)
+
+    def hear(self, samples: NDArray[np.float32]) -> Heard:
+        """The longer part of ``push_speech``; what it gives goes to ``push_heard``, in order. Not beside ``clear``."""
+        with self._timed("hear"):
+            return self._motion.hear(samples)
+
+    def push_heard(self, heard: Heard) -> None:
+        """The rest of ``push_speech``."""
+        self._motion.push_heard(heard)
+        self.speech_samples += heard.samples
 
     def finish(self) -> None:
         """No more input: what waits comes out of ``pull``, the mouth staying as it was last."""
@@ -252,9 +272,12 @@ class LipSyncStream:
             if waiting.face is None:
                 self._counts["no_face"] += 1
             return waiting.frame
-        renderer = self._renderer_of(waiting.face)
         with self._timed("render"):
-            source, tracked = _lower(waiting.face), waiting.face.points[:, :2]
+            renderer, source, tracked = (
+                self._renderer_of(waiting.face),
+                _lower(waiting.face),
+                waiting.face.points[:, :2],
+            )
             if self._options.learn:
                 renderer.observe(waiting.frame.picture, waiting.pose, source)
             target = waiting.pose.to_frame(lower)[:, :2]
@@ -287,6 +310,7 @@ class LipSyncStream:
         if renderer is None:
             renderer = MouthRenderer(self._appearance, still=self._options.still)
             renderer.frugal = self._options.live
+        renderer.mending = self.mending
         self._renderers[face.person] = renderer
         if len(self._renderers) > PEOPLE:
             del self._renderers[next(iter(self._renderers))]
@@ -310,8 +334,7 @@ class LipSyncStream:
             self._shapes.popleft()
         if not self._shapes or self._shapes[0].index * FRAME_SAMPLES > at:
             return None
-        before = self._shapes[0]
-        if before.index < at // FRAME_SAMPLES < self._motion.emitted:
+        if (before := self._shapes[0]).index < at // FRAME_SAMPLES < self._motion.emitted:
             return None  # the motion model failed there
         lower = before.lower
         if len(self._shapes) >= 2 and self._shapes[1].index == before.index + 1:

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 _MOST = 4  # models this small gain nothing from more
-_MOST_ENGINE, _MOST_TRACKER = 8, 4  # Python runs one thread at a time where it is not inside a library
+_MOST_ENGINE, _MOST_BESIDE = 8, 4  # Python runs one thread at a time where it is not inside a library
 _TURN = 0.0002  # seconds that one thread may keep another from Python; usually 5 ms
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")  # cgroup v2: microseconds of CPU, or "max", and in how many they may be used
 
 
 class Threads(NamedTuple):
-    """Of the engine: how many run the models, and how many track faces."""
+    """Of the engine: how many run the models, track faces, and hear speech."""
 
     engine: int
     tracker: int
+    listener: int = 1
 
 
 ONE_EACH = Threads(1, 1)
@@ -43,16 +44,22 @@ def available_cores(quota: Path = _QUOTA) -> int:
 
 
 def engine_threads(cores: int, engine: int = 0, tracker: int = 0) -> Threads:
-    """Half of the cores run models, 8 at most, and a quarter track faces, 4 at most; one of each at least.
+    """Half of the cores run models, 8 at most, a quarter track faces, and as many hear, 4 at most; one of each.
 
-    Bending, blending and painting a picture takes two to three times as long as tracking its face. The last quarter is
-    left to the event loop, to decoders and to encoders. A number that is given, and is not 0, holds instead.
+    Bending, blending and painting a picture takes three times as long as tracking its face, or as hearing its speech:
+    those who do that rest a third of the time, which is left to the event loop, to decoders and to encoders. A number
+    that is given, and is not 0, holds instead.
 
     >>> [tuple(engine_threads(cores)) for cores in (2, 4, 8, 16, 64)]
-    [(1, 1), (2, 1), (4, 2), (8, 4), (8, 4)]
+    [(1, 1, 1), (2, 1, 1), (4, 2, 2), (8, 4, 4), (8, 4, 4)]
     """
-    usual = Threads(max(1, min(_MOST_ENGINE, cores // 2)), max(1, min(_MOST_TRACKER, cores // 4)))
-    return Threads(engine or usual.engine, tracker or usual.tracker)
+    beside = max(1, min(_MOST_BESIDE, cores // 4))
+    return Threads(engine or max(1, min(_MOST_ENGINE, cores // 2)), tracker or beside, beside)
+
+
+def tracker_processes(threads: int = 1) -> int:
+    """One for each thread that has faces tracked; none on a single core, where they would only take memory."""
+    return threads if available_cores() > 1 else 0
 
 
 def leave_some_to_others(callers: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""The engine: threads that run the models, and threads that track faces, shared by every session of the process.
+"""The engine: threads that run the models, track faces and hear speech, shared by every session of the process.
 
 asyncio hands work over through a seat and gets results back by ``call_soon_threadsafe``; nothing here waits for a
 session, and the loop never waits for a model. Each kind of threads goes round the seats and does one job at each, so a
@@ -55,6 +55,7 @@ class Engine:
         self.threads = threads  # how many there are of each kind
         self._engine_names = [f"engine-{number}" for number in range(1, threads.engine + 1)]
         self._tracker_names = [f"tracker-{number}" for number in range(1, threads.tracker + 1)]
+        self._listener_names = [f"listener-{number}" for number in range(1, threads.listener + 1)]
         self.work = Work(clock, self._engine_names)
         self._load = load
         self._clock = clock
@@ -62,6 +63,8 @@ class Engine:
         self._lock = threading.Lock()  # held to look at or change the state, the crews' turns, and batching
         self._engines = Crew(self._lock, lambda seat: seat.has_job, lambda: self.state == "ready")
         self._trackers = Crew(self._lock, lambda seat: seat.has_untracked, lambda: self.state == "ready")
+        self._listeners = Crew(self._lock, lambda seat: seat.has_unheard, lambda: self.state == "ready")
+        self._crews = (self._engines, self._trackers, self._listeners)
         self._threads: list[threading.Thread] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loaded: asyncio.Future[None] | None = None
@@ -98,8 +101,8 @@ class Engine:
             if self.state != "ready":
                 raise EngineError(f"the engine is {self.state} (need it ready; see /readyz)")
             seat = Seat(open_stream, self._notify, self._post, deliver, fail, base, name)
-            self._engines.turns.add(seat)
-            self._trackers.turns.add(seat)
+            for crew in self._crews:
+                crew.turns.add(seat)
             self._engines.look()
         return seat
 
@@ -148,12 +151,12 @@ class Engine:
     def _notify(self) -> None:
         """A seat may have work: one thread of each kind looks, where one rests."""
         with self._lock:
-            self._engines.look()
-            self._trackers.look()
+            for crew in self._crews:
+                crew.look()
 
     def _look_all(self) -> None:
-        self._engines.look_all()
-        self._trackers.look_all()
+        for crew in self._crews:
+            crew.look_all()
 
     def _post(self, callback: Callable[[], None]) -> None:
         """Runs ``callback`` on the event loop, from any thread; does nothing once the loop is gone."""
@@ -186,7 +189,9 @@ class Engine:
             for name in self._engine_names[1:]:
                 self._start_thread(partial(self._run_engine, models), name)
             for name in self._tracker_names:
-                self._start_thread(self._run_tracker, name)
+                self._start_thread(partial(self._run_beside, self._trackers, Seat.track_one), name)
+            for name in self._listener_names:
+                self._start_thread(partial(self._run_beside, self._listeners, Seat.hear_some), name)
             self.state = "ready"
         return True
 
@@ -229,7 +234,9 @@ class Engine:
             self._batching.update(batch, fitted=motion is not None)
         if motion is not None:
             self.work.sampled(len(chosen), began)
+            share = (self._clock.now() - began) / len(chosen)
             for (one, asked), rows in zip(chosen, motion, strict=True):
+                one.sampling_ns += share
                 one.accept(asked, rows)
         for other, _ in chosen[1:]:
             self._engines.give_back(other)
@@ -254,8 +261,8 @@ class Engine:
     def _free(self, seat: Seat) -> None:
         seat.free()
         with self._lock:
-            self._engines.turns.remove(seat)
-            self._trackers.turns.remove(seat)
+            for crew in self._crews:
+                crew.turns.remove(seat)
 
     def _free_seats(self) -> None:
         """For a thread that ends: frees its own seats and those in nobody's hands. Each of the others does so too."""
@@ -263,16 +270,16 @@ class Engine:
         while (seat := self._engines.take_beside(lambda one: True)) is not None:
             self._free(seat)
 
-    # --- tracker threads
+    # --- tracker and listener threads
 
-    def _run_tracker(self) -> None:
+    def _run_beside(self, crew: Crew, do: Callable[[Seat], None]) -> None:
         try:
-            while (seat := self._trackers.take()) is not None:
+            while (seat := crew.take()) is not None:
                 with self.work.job():
-                    seat.track_one()
-                self._trackers.give_back(seat)
+                    do(seat)
+                crew.give_back(seat)
         except BaseException as failure:
-            log.exception("a tracker thread failed")
+            log.exception("the thread %s failed", threading.current_thread().name)
             self._fail(failure)
 
     # --- what becomes of it

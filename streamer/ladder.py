@@ -37,8 +37,9 @@ class Rung(IntEnum):
 
     FULL = 0
     FEWER_STEPS = 1  # a quarter of the sampling steps
-    HALF_RATE = 2  # every second picture is left out; the others' mouths are those of their own time
-    UNTOUCHED = 3  # pictures leave as they came
+    UNMENDED = 2  # mouths are bent to their shapes, and no network mends them
+    HALF_RATE = 3  # every second picture is left out; the others' mouths are those of their own time
+    UNTOUCHED = 4  # pictures leave as they came
 
 
 class Ladder:
@@ -48,7 +49,7 @@ class Ladder:
     >>> [ladder.observe(lag=4800, now=ms * 1_000_000) for ms in (500, 1000, 1500, 2000)]
     [False, False, False, True]
     >>> ladder.rung
-    <Rung.UNTOUCHED: 3>
+    <Rung.UNTOUCHED: 4>
     """
 
     def __init__(self, rungs: Sequence[Rung], now: int) -> None:

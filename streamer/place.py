@@ -120,7 +120,7 @@ class Place:
         self._steps = options.steps or self._engine.steps
         self._face = options.face
         if self._seat is not None:
-            self._seat.steps = self._steps_of(self._ladder.rung)
+            self._give_up(self._seat, self._ladder.rung)
             self._seat.seed = options.seed
             self._seat.mouth_opening = options.mouth_opening
             self._seat.on_silence = options.on_silence
@@ -146,8 +146,7 @@ class Place:
         elif self._seat is None:
             self._take()
         else:
-            self._seat.half_rate = rung >= Rung.HALF_RATE
-            self._seat.steps = self._steps_of(rung)
+            self._give_up(self._seat, rung)
 
     async def run(self) -> None:
         """Takes a seat again where the engine had failed and has begun anew. A stream's own failure is for good."""
@@ -191,8 +190,7 @@ class Place:
         """The engine hears the session from here on; pictures leave untouched until its first one comes."""
         self._downsample = Downsampler()
         self._seat = self._engine.seat(self._open_stream, self._finished, self._failed, self._said, self._name)
-        self._seat.half_rate = self._ladder.rung >= Rung.HALF_RATE
-        self._seat.steps = self._steps_of(self._ladder.rung)
+        self._give_up(self._seat, self._ladder.rung)
         self._seat.face = self._face
 
     def _leave(self) -> None:
@@ -207,8 +205,10 @@ class Place:
         rungs = [rung for rung in Rung if self._steps > 1 or rung is not Rung.FEWER_STEPS]
         return Ladder(rungs, self._clock.now())
 
-    def _steps_of(self, rung: Rung) -> int:
-        return max(1, self._steps // 4) if rung >= Rung.FEWER_STEPS else self._steps
+    def _give_up(self, seat: Seat, rung: Rung) -> None:
+        seat.steps = max(1, self._steps // 4) if rung >= Rung.FEWER_STEPS else self._steps
+        seat.mending = rung < Rung.UNMENDED
+        seat.half_rate = rung >= Rung.HALF_RATE
 
     def _open_stream(self, models: Models) -> LipSync:
         return models.stream(self._options.for_stream())

@@ -7,16 +7,16 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
-
-import numpy as np
 
 from mytalk.errors import EngineError, MyTalkError
 from mytalk.face.tracker import Face
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from streamer import logs
+from streamer.clock import MILLISECOND_NS
+from streamer.ears import Ears
 from streamer.lipsync import LipSync, Models, Speech
 
 if TYPE_CHECKING:
@@ -35,9 +35,6 @@ BACKLOG = SAMPLE_RATE * 3 // 10
 """Media time (300 ms) that the engine may lag behind the latency its stream has by nature. Beyond: a new picture is
 dropped and counted until it has caught up, so an engine that is too slow shows fewer pictures, not later ones."""
 
-SPEECH_BOUND = 4 * SAMPLE_RATE
-"""Speech (4 s) waiting for the engine. Full: the seat fails, and its session shows the untouched pictures."""
-
 _LEAST_INSIDE = 4  # pictures: a stream looks at the next two before it lets one go
 
 OpenStream = Callable[[Models], LipSync]
@@ -45,21 +42,12 @@ Deliver = Callable[[VideoFrame], None]
 Fail = Callable[[MyTalkError], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Clear:
-    """A barge-in among the speech: all before it is void."""
-
-    generation: int  # that begins with it
-    shown: int  # media time from which pictures have not left
-    said: int  # media time up to which speech had been handed over
-
-
 class Seat:
     """Made by :meth:`streamer.engine.Engine.seat`. ``picture``, ``speech`` and ``close`` are for the event loop.
 
     Media times are the session's; the stream's own begin at ``base``, where the session took the seat. ``name`` is the
     session's id: what is logged of the seat on the engine's threads belongs to it. One engine thread at a time works on
-    it, and one tracker thread beside: whoever calls sees to that.
+    it, and beside it one tracker thread and one listener thread: whoever calls sees to that.
     """
 
     def __init__(
@@ -78,22 +66,21 @@ class Seat:
         self.failed = False
         self.lost = False  # the engine failed, not the stream
         self._base = base
+        self.sampling_ns = 0.0
         self.dropped = 0  # pictures that found no room
         self.steps: int | None = None  # sampling steps from the next job on; None: what the stream began with
         self.seed: int | None = None  # likewise
         self.mouth_opening: float | None = None  # likewise
         self.on_silence: Literal["close", "passthrough"] | None = None  # likewise
         self.face: Choice | None = None  # which one speaks from the next job on; None: as the stream began
+        self.mending = True  # from the next job on: a network mends the mouths that are bent
         self.half_rate = False  # every second picture is left out
         self.left_out = 0  # pictures, by half_rate
         self._open_stream = open_stream
         self._notify, self._post, self._deliver, self._fail = notify, post, deliver, fail
         self._stream: LipSync | None = None
         self._untracked: deque[VideoFrame] = deque()
-        self._speech: deque[Speech | _Clear] = deque()
-        self._said = self._heard = 0  # samples handed over, by the loop, and taken in, by an engine thread
-        self._generation = 0  # of what is handed over
-        self._heard_generation = 0  # of what was taken in last
+        self._ears = Ears()
         self._tracked: deque[tuple[VideoFrame, Face | None]] = deque()
         self._pullable = False
         self._held_until = 0
@@ -105,9 +92,9 @@ class Seat:
 
     @property
     def stats(self) -> dict[str, float]:
-        """What the stream says of itself."""
+        """What the stream says of itself, and its share of the batches that its windows were sampled in."""
         stream = self._stream
-        return stream.stats if stream is not None else {}
+        return {**stream.stats, "sample_ms": self.sampling_ns / MILLISECOND_NS} if stream is not None else {}
 
     @property
     def sight(self) -> Sight:
@@ -123,13 +110,14 @@ class Seat:
     @property
     def waiting(self) -> dict[str, int]:
         """Items that wait for the tracker, for the engine, and speech that waits for it (pieces)."""
-        return {"untracked": len(self._untracked), "tracked": len(self._tracked), "speech": len(self._speech)}
+        return {"untracked": len(self._untracked), "tracked": len(self._tracked), "speech": self._ears.waiting}
 
     @property
     def lag(self) -> int:
         """Media time by which the engine could have finished its oldest picture earlier; 0 where it waits for more."""
+        at_work = self._pullable or len(self._inside) >= _LEAST_INSIDE
         try:
-            return max(0, self._said - self._latency - self._inside[0]) if len(self._inside) >= _LEAST_INSIDE else 0
+            return max(0, self._ears.said - self._latency - self._inside[0]) if at_work else 0
         except IndexError:  # an engine thread has just finished them all
             return 0
 
@@ -158,20 +146,16 @@ class Seat:
 
     def speech(self, samples: Speech) -> None:
         """Hands over the next speech, without holes."""
-        if self._said - self._heard + len(samples) > SPEECH_BOUND:
-            if not self.failed:
-                self.failed = True
-                self._fail(EngineError("the engine is 4 s behind (need a faster machine, or fewer sessions)"))
-            return
-        self._said += len(samples)
-        self._speech.append(samples)
-        self._notify()
+        if self._ears.say(samples):
+            self._notify()
+        elif not self.failed:
+            self.failed = True
+            self._fail(EngineError("the engine is 4 s behind (need a faster machine, or fewer sessions)"))
 
     def clear(self, shown: int) -> None:
         """Barge-in: speech so far is void. The pictures from media time ``shown`` on are made again, with the mouth
         coming to rest; those that are under way now are not delivered."""
-        self._generation += 1
-        self._speech.append(_Clear(self._generation, max(0, shown - self._base), self._said))
+        self._ears.clear(max(0, shown - self._base))
         self._notify()
 
     def no_picture_before(self, at: int) -> None:
@@ -206,13 +190,35 @@ class Seat:
             self._tracked.append((frame, face))
         self._notify()
 
+    # --- a listener thread
+
+    @property
+    def has_unheard(self) -> bool:
+        return self._ears.has_unheard and self.is_open
+
+    def hear_some(self) -> None:
+        """Hears speech that waits."""
+        with logs.of_session(self.name):
+            stream = self._stream
+            if stream is None:
+                return
+            try:
+                more = self._ears.hear_some(stream)
+            except Exception as failure:
+                log.exception("speech could not be heard")
+                self.report(failure)
+                return
+        if more:
+            self._notify()
+
     # --- an engine thread
 
     @property
     def has_job(self) -> bool:
         if self.closing:
             return True
-        return not self.failed and (self._stream is None or self._pullable or bool(self._speech or self._tracked))
+        waits = self._stream is None or self._pullable or self._ears.has_heard or self._tracked
+        return not self.failed and bool(waits)
 
     @property
     def is_open(self) -> bool:
@@ -251,7 +257,7 @@ class Seat:
                 frame = next(iter(self._stream.pull()), None)
         self._pullable = frame is not None
         if frame is not None:
-            finished, generation = frame, self._heard_generation
+            finished, generation = frame, self._ears.heard_generation
             while self._inside and self._inside[0] <= frame.at:
                 self._inside.popleft()
             self._post(lambda: self._arrive(finished, generation))
@@ -268,12 +274,13 @@ class Seat:
 
     def _arrive(self, frame: VideoFrame, generation: int) -> None:
         """On the loop."""
-        if not self.closing and generation == self._generation:
+        if not self.closing and generation == self._ears.generation:
             self._deliver(replace(frame, at=frame.at + self._base))
 
     def _take_in(self, stream: LipSync) -> None:
         if self.steps is not None and self.steps != stream.steps:
             stream.steps = self.steps
+        stream.mending = self.mending
         if self.seed is not None:
             stream.seed = self.seed
         if self.mouth_opening is not None:
@@ -287,22 +294,18 @@ class Seat:
             self._held_until = 0
         while self._tracked:
             stream.push_frame(*self._tracked.popleft())
-        while self._speech:
-            speech = self._speech.popleft()
-            if isinstance(speech, _Clear):
-                self._heard_generation = speech.generation
-                speech = np.zeros(speech.said - stream.clear(speech.shown), np.float32)
-            else:
-                self._heard += len(speech)
-            stream.push_speech(speech)
+        interrupted = self._ears.interrupted
+        self._ears.take_in(stream)
+        if interrupted:
+            self._notify()  # there is silence to be heard
 
     def free(self) -> None:
-        """Closes the stream; waits for the tracker to leave it."""
+        """Closes the stream; waits for those who track and listen to leave it."""
         with self._tracking:
             stream, self._stream = self._stream, None
+            self._ears.close()
             self._untracked.clear()
             self._tracked.clear()
-            self._speech.clear()
             if stream is not None and not self.freed:
                 stream.close()
             self.freed = True

@@ -23,7 +23,7 @@ from streamer.access import Access
 from streamer.api import Api
 from streamer.clock import SECOND_NS, Clock, SystemClock
 from streamer.config import ServerConfig
-from streamer.cores import available_cores, engine_threads, leave_some_to_others
+from streamer.cores import Threads, available_cores, engine_threads, leave_some_to_others, tracker_processes
 from streamer.door import Door, byte_counter, tls_context
 from streamer.engine import Engine
 from streamer.errors import PortInUseError
@@ -75,7 +75,7 @@ async def running(
     executor = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="encode")
     asyncio.get_running_loop().set_default_executor(executor)
     threads = engine_threads(available_cores(), config.engine_threads, config.tracker_threads)
-    engine = Engine(load or (lambda: _load(config, threads.engine)), clock, threads)
+    engine = Engine(load or (lambda: _load(config, threads)), clock, threads)
     sessions = Sessions(config, engine, clock)
     access = Access(sessions, config, keys, clock)
     door = Door(config.max_connections)
@@ -173,13 +173,19 @@ def serve(config: ServerConfig, ready: Callable[[str], None] | None = None) -> N
         runner.run(run_until_stopped(config, ready or (lambda url: log.info("serving at %s", url))))
 
 
-def _load(config: ServerConfig, callers: int) -> Models:
-    """Loads the models and runs them once, so that the first session finds them warm. Called on an engine thread, one
-    of so many ``callers``, before the others begin."""
+def _load(config: ServerConfig, threads: Threads) -> Models:
+    """Loads the models and runs them once, so that the first session finds them warm. Called on an engine thread before
+    the others begin."""
     import mytalk
 
-    leave_some_to_others(callers)
-    pipeline = mytalk.load(config.preset, device=config.device, speech_model=config.speech_model, dtype=config.dtype)
+    leave_some_to_others(threads.engine)
+    pipeline = mytalk.load(
+        config.preset,
+        device=config.device,
+        speech_model=config.speech_model,
+        dtype=config.dtype,
+        trackers=tracker_processes(threads.tracker),
+    )
     portrait = open_face(config.portrait_path).frames(endless=True)
     for _ in pipeline.dub(islice(portrait, _WARM_UP), np.zeros(0, np.float32)):
         pass

@@ -121,11 +121,16 @@ class FaceTracker:
         self._follow.reset()
 
 
-def _mesh(**options: Any) -> Any:
+def load_mesh() -> Any:
+    """MediaPipe's face mesh; the first call takes a second."""
     os.environ.setdefault("GLOG_minloglevel", "2")  # read when MediaPipe's library is loaded
     from mediapipe.python.solutions.face_mesh import FaceMesh
 
-    return FaceMesh(refine_landmarks=True, **options)
+    return FaceMesh
+
+
+def _mesh(**options: Any) -> Any:
+    return load_mesh()(refine_landmarks=True, **options)
 
 
 def _detect(mesh: Any, rgb: NDArray[np.uint8], offset: tuple[float, float], scale: float) -> list[Face]:

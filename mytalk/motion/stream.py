@@ -116,9 +116,18 @@ class MotionStream:
 
         Raises EngineError when a minute of speech already waits for its picture.
         """
-        if self.heard - self.emitted > MAX_AHEAD:
-            raise EngineError(f"{MAX_AHEAD // 25} s of speech wait for their pictures: push pictures too, or pull")
-        self._hear(self._speech.push(samples))
+        self._check_room()
+        self._take_in(self.hear(samples))
+
+    def hear(self, samples: NDArray[np.float32]) -> Heard:
+        """The same for ``push_heard``, which has to follow in order. Another thread may call it, but not beside
+        ``clear`` or ``finish``."""
+        return self._speech.push(samples)
+
+    def push_heard(self, heard: Heard) -> None:
+        """What ``hear`` gave. Raises EngineError as ``push_speech`` does, and can be called again then."""
+        self._check_room()
+        self._take_in(heard)
 
     def push_face(self, at: int, points: NDArray[np.float32] | None, person: int = 0) -> None:
         """The canonical face ``(478, 3)`` in the picture at media time ``at``, or None where there is none; and whose
@@ -161,7 +170,7 @@ class MotionStream:
 
     def finish(self) -> Iterator[MotionFrame]:
         """The rest: no more speech comes. Pictures may end before it."""
-        self._hear(self._speech.finish())
+        self._take_in(self._speech.finish())
         if self._asked is not None:
             yield from self.accept(self._asked, sample_together(self._model, [self._asked])[0])
         for window in self._planner.finish(self.heard):
@@ -197,7 +206,11 @@ class MotionStream:
         model, first = self._model, lookahead % hop
         return SpeechStream(model.speech, model.front, hop, first, readout=model.readout, guessed=hop + lookahead)
 
-    def _hear(self, heard: Heard) -> None:
+    def _check_room(self) -> None:
+        if self.heard - self.emitted > MAX_AHEAD:
+            raise EngineError(f"{MAX_AHEAD // 25} s of speech wait for their pictures: push pictures too, or pull")
+
+    def _take_in(self, heard: Heard) -> None:
         self._features.extend(heard.features)
         self._guesses.extend(heard.guesses)
         self._gate.hear(heard.levels)

@@ -28,6 +28,7 @@ class Heard(NamedTuple):
     features: Tensor  # (n, D)
     levels: NDArray[np.float32]  # (n,) dB
     guesses: list[Guess]  # one a group of frames; none without a `Readout`
+    samples: int  # that were given for it, some of which may belong to the next frame
 
 
 class SpeechStream:
@@ -64,15 +65,15 @@ class SpeechStream:
         while len(self._pending) >= self._group:
             groups.append(self._hear(self._group))
             self._group = self._at_once
-        return self._join(groups)
+        return self._join(groups, len(samples))
 
     @torch.inference_mode()
     def finish(self) -> Heard:
         """The whole motion frames of the last group, as ``push`` gives them. No more speech comes."""
         rest = len(self._pending) // FRAME_SAMPLES * FRAME_SAMPLES
-        return self._join([self._hear(rest)] if rest else [])
+        return self._join([self._hear(rest)] if rest else [], 0)
 
-    def _hear(self, count: int) -> Heard:
+    def _hear(self, count: int) -> tuple[Tensor, NDArray[np.float32], list[Guess]]:
         samples, self._pending = self._pending[:count], self._pending[count:]
         weight = next(self._encoder.parameters())
         sound = torch.from_numpy(samples).to(weight.device)[None]
@@ -82,13 +83,14 @@ class SpeechStream:
         encoded = self._encoder(features.to(weight.dtype), self._encoder_state)[0]
         self._heard += len(levels)
         if self._readout is None or self._readout_state is None:
-            return Heard(encoded, levels, [])
+            return encoded, levels, []
         told = self._readout(sound, self._readout_state)
-        return Heard(encoded, levels, [Guess(self._heard, told.motion[0], told.voice[0].cpu().numpy())])
+        return encoded, levels, [Guess(self._heard, told.motion[0], told.voice[0].cpu().numpy())]
 
-    def _join(self, groups: list[Heard]) -> Heard:
+    def _join(self, groups: list[tuple[Tensor, NDArray[np.float32], list[Guess]]], samples: int) -> Heard:
         if not groups:
             weight = next(self._encoder.parameters())
-            return Heard(weight.new_zeros(0, self._encoder.width), np.zeros(0, np.float32), [])
+            return Heard(weight.new_zeros(0, self._encoder.width), np.zeros(0, np.float32), [], samples)
         features, levels, guesses = zip(*groups, strict=True)
-        return Heard(torch.cat(features), np.concatenate(levels), [one for group in guesses for one in group])
+        told = [one for group in guesses for one in group]
+        return Heard(torch.cat(features), np.concatenate(levels), told, samples)

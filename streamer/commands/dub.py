@@ -12,7 +12,7 @@ from mytalk.face import Choice
 from mytalk.media import SpeechReader, open_face
 from mytalk.media.writer import check_output
 from streamer.commands.weights_options import add_weights_options
-from streamer.cores import leave_some_to_others
+from streamer.cores import leave_some_to_others, tracker_processes
 from streamer.progress import Progress
 
 
@@ -102,7 +102,13 @@ def make_film(
         face=face,
         alive=not args.still,
     )
-    pipeline = mytalk.load(args.preset, device=args.device, speech_model=args.speech_model, dtype=args.dtype)
+    pipeline = mytalk.load(
+        args.preset,
+        device=args.device,
+        speech_model=args.speech_model,
+        dtype=args.dtype,
+        trackers=tracker_processes(),
+    )
     with Progress("dubbing", "frame") as progress:
         report = dub(pipeline, source, sound, output, options, length=length, force=force, progress=progress)
     for warning in report.warnings:

@@ -11,6 +11,7 @@ const SLIDE_MS = 120; // between two changes of a control while its slider moves
 /** What a busy server has given up. @type {Record<string, string>} */
 const RUNGS = {
   fewer_steps: "fewer sampling steps",
+  unmended: "mouths are less fine",
   half_rate: "every second picture is made",
   untouched: "pictures pass as they came",
 };

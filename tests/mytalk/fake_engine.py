@@ -9,12 +9,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from mytalk.errors import EngineError
 from mytalk.face import Face
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.picture import Picture, VideoFrame
+from mytalk.speech.stream import Heard
 
 FACE = Face(np.zeros((478, 3), np.float32))
 
@@ -54,9 +56,12 @@ class FakeStream:
         self._frames.append(frame)
         self.most_waiting = max(self.most_waiting, len(self._frames))
 
-    def push_speech(self, samples: NDArray[np.float32]) -> None:
-        self.speech.append(samples)
-        self.speech_samples += len(samples)
+    def hear(self, samples: NDArray[np.float32]) -> Heard:
+        return Heard(torch.from_numpy(samples.copy()), np.zeros(0, np.float32), [], len(samples))
+
+    def push_heard(self, heard: Heard) -> None:
+        self.speech.append(heard.features.numpy())
+        self.speech_samples += heard.samples
 
     def finish(self) -> None:
         self._finished = True

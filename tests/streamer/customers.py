@@ -16,6 +16,7 @@ from fakes import FakeModels, FakeStream, eventually
 from mytalk.errors import MyTalkError
 from mytalk.face.tracker import Face
 from mytalk.picture import Picture, VideoFrame
+from mytalk.speech.stream import Heard
 from streamer.clock import SystemClock
 from streamer.cores import ONE_EACH, Threads
 from streamer.engine import Engine
@@ -93,9 +94,9 @@ class WindowedStream(FakeStream):
 
 
 class WatchedStream(WindowedStream):
-    """Keeps the calls that came in while another one was there, but for ``track`` beside the rest.
+    """Keeps the calls that came in while another one was there, but for ``track`` and ``hear`` beside the rest.
 
-    ``on_pull`` and ``on_track`` are run inside such a call.
+    ``on_pull``, ``on_track`` and ``on_hear`` are run inside such a call.
     """
 
     def __init__(self, options: Any) -> None:
@@ -103,11 +104,13 @@ class WatchedStream(WindowedStream):
         self.overlaps: list[str] = []
         self.on_pull: Callable[[], object] = bool
         self.on_track: Callable[[], object] = bool
-        self._engine_side, self._tracker_side = threading.Lock(), threading.Lock()
+        self.on_hear: Callable[[], object] = bool
+        self._sides = {"track": threading.Lock(), "hear": threading.Lock()}
+        self._engine_side = threading.Lock()
 
     @contextmanager
     def _alone(self, what: str) -> Iterator[None]:
-        side = self._tracker_side if what == "track" else self._engine_side
+        side = self._sides.get(what, self._engine_side)
         if not side.acquire(blocking=False):
             self.overlaps.append(what)
             side.acquire()
@@ -125,9 +128,18 @@ class WatchedStream(WindowedStream):
         with self._alone("push_frame"):
             super().push_frame(frame, face)
 
-    def push_speech(self, samples: Any) -> None:
-        with self._alone("push_speech"):
-            super().push_speech(samples)
+    def hear(self, samples: Any) -> Heard:
+        with self._alone("hear"):
+            self.on_hear()
+            return super().hear(samples)
+
+    def push_heard(self, heard: Heard) -> None:
+        with self._alone("push_heard"):
+            super().push_heard(heard)
+
+    def clear(self, at: int) -> int:
+        with self._alone("clear"), self._alone("hear"):
+            return super().clear(at)
 
     def request(self) -> Any:
         with self._alone("request"):
@@ -148,7 +160,7 @@ class WatchedStream(WindowedStream):
             yield frame
 
     def stop_in(self, what: str) -> tuple[threading.Event, threading.Event]:
-        """The next ``pull`` or ``track`` stands still until the second event is set; the first says that it does."""
+        """The next ``pull``, ``track`` or ``hear`` stands still until the second event is set; the first says so."""
         reached, go_on = threading.Event(), threading.Event()
 
         def stand() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 import av
 import numpy as np
+import torch
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from mytalk.face.tracker import Face
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.picture import Picture, VideoFrame
+from mytalk.speech.stream import Heard
 
 MARK = (32, 32, 96, 96)
 """The box that a fake stream paints white in every picture it finishes."""
@@ -39,12 +41,14 @@ class FakeStream:
         self.seed = 0
         self.mouth_opening = 1.0
         self.on_silence = "close"
+        self.mending = True
+        self.unmended = 0  # pictures
         self.face: Any = "largest"
         self.sight: Any = "seen"
         self.closed = False
         self.speech: list[NDArray[np.float32]] = []
         self.tracked = 0
-        self.threads: dict[str, set[str]] = {"track": set(), "push": set(), "pull": set(), "close": set()}
+        self.threads: dict[str, set[str]] = {what: set() for what in ("track", "hear", "push", "pull", "close")}
         self.fail_at: int | None = None
         self.cleared: list[int] = []  # media times from which it had to make pictures again
         self._samples = 0
@@ -76,10 +80,15 @@ class FakeStream:
         assert not self._frames or frame.at > self._frames[-1].at
         self._frames.append(frame)
 
-    def push_speech(self, samples: NDArray[np.float32]) -> None:
+    def hear(self, samples: NDArray[np.float32]) -> Heard:
+        self._here("hear")
+        levels = np.zeros(len(samples) // FRAME_SAMPLES, np.float32)
+        return Heard(torch.from_numpy(samples), levels, [], len(samples))
+
+    def push_heard(self, heard: Heard) -> None:
         self._here("push")
-        self.speech.append(samples)
-        self._samples += len(samples)
+        self.speech.append(heard.features.numpy())
+        self._samples += heard.samples
 
     def clear(self, at: int) -> int:
         self._here("push")
@@ -102,6 +111,7 @@ class FakeStream:
             self._made.append(frame)
             if self.fail_at is not None and frame.at >= self.fail_at:
                 raise FloatingPointError("a NaN came out of the model")
+            self.unmended += not self.mending
             time.sleep(self.cost)
             x0, y0, x1, y1 = MARK
             white = np.full((y1 - y0, x1 - x0, 3), 255, np.uint8)

@@ -7,6 +7,7 @@ import threading
 import weakref
 from typing import Any
 
+import numpy as np
 import pytest
 from customers import PATIENCE, Customer, WatchedStream, WindowedModels, engine_of
 from fakes import eventually
@@ -14,6 +15,8 @@ from fakes import eventually
 from streamer.clock import SystemClock
 from streamer.cores import Threads
 from streamer.engine import Engine
+
+TWO_OF_A_KIND = [("pull", Threads(2, 1)), ("track", Threads(1, 2)), ("hear", Threads(1, 1, 2))]
 
 
 def watched_models() -> WindowedModels:
@@ -45,7 +48,9 @@ async def reached(event: threading.Event) -> None:
     assert await asyncio.to_thread(event.wait, PATIENCE)
 
 
-@pytest.mark.parametrize(("what", "threads"), [("pull", Threads(2, 1)), ("track", Threads(1, 2))])
+@pytest.mark.parametrize(
+    ("what", "threads"), [("pull", Threads(2, 1)), ("track", Threads(1, 2)), ("hear", Threads(1, 1, 2))]
+)
 async def test_two_seats_are_worked_on_at_once(what: str, threads: Threads) -> None:
     models = watched_models()
     together = threading.Barrier(2, timeout=PATIENCE)  # passed by two that are inside at once, or broken
@@ -67,7 +72,9 @@ async def test_two_seats_are_worked_on_at_once(what: str, threads: Threads) -> N
         assert not any(customer.failures for customer, _ in both)
 
 
-@pytest.mark.parametrize(("what", "threads"), [("pull", Threads(2, 1)), ("track", Threads(1, 2))])
+@pytest.mark.parametrize(
+    ("what", "threads"), [("pull", Threads(2, 1)), ("track", Threads(1, 2)), ("hear", Threads(1, 1, 2))]
+)
 async def test_a_seat_in_a_threads_hands_is_nobody_elses_and_keeps_nobody_waiting(what: str, threads: Threads) -> None:
     models = watched_models()
     async with engine_of(models, threads) as engine:
@@ -85,6 +92,44 @@ async def test_a_seat_in_a_threads_hands_is_nobody_elses_and_keeps_nobody_waitin
         await eventually(lambda: [frame.pts for frame in slow.frames] == list(range(7)), PATIENCE)
         assert stream.overlaps == []
         assert not slow.failures
+
+
+async def test_a_barge_in_waits_for_what_is_being_heard_and_nothing_from_before_it_is_said() -> None:
+    models = watched_models()
+    async with engine_of(models) as engine:
+        [(customer, stream)] = await seated(engine, models, 1)
+        await customer.feed_tracked(0, 10)
+        await eventually(lambda: len(customer.frames) == 5, PATIENCE)
+        stands, go_on = stream.stop_in("hear")
+        customer.feed(10, 1)
+        await reached(stands)
+        customer.feed(11, 4)
+        customer.seat.clear(shown=4 * 640)
+        customer.seat.clear(shown=5 * 640)
+        said = len(stream.speech)
+        await asyncio.sleep(0.1)
+        assert stream.cleared == []  # a thread is still listening to what is void
+        go_on.set()
+        await eventually(lambda: stream.cleared == [4 * 640], PATIENCE)
+        stream.on_hear = bool
+        await eventually(lambda: sum(map(len, stream.speech[said:])) == 11 * 640, PATIENCE)
+        assert stream.overlaps == []
+        assert not customer.failures
+        assert customer.seat.waiting["speech"] == 0
+
+
+async def test_speech_that_nobody_hears_fails_its_seat_once_there_are_four_seconds_of_it() -> None:
+    models = watched_models()
+    async with engine_of(models) as engine:
+        [(customer, stream)] = await seated(engine, models, 1)
+        stands, go_on = stream.stop_in("hear")
+        for _ in range(100):
+            customer.seat.speech(np.zeros(640, np.float32))
+        await reached(stands)
+        assert not customer.failures
+        customer.seat.speech(np.zeros(640, np.float32))
+        assert len(customer.failures) == 1
+        go_on.set()
 
 
 async def test_pictures_of_a_session_come_in_order_whichever_threads_made_them() -> None:

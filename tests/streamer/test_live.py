@@ -76,7 +76,7 @@ async def test_camera_and_speech_come_back_dubbed(client: Client, models: FakeMo
     heard_by_model = np.concatenate(models.streams[0].speech)
     assert likeness(speech[::3], (heard_by_model * 32767).astype(np.int16), 16_000) > 0.98
     threads = set().union(*models.streams[0].threads.values())
-    assert {name.split("-")[0] for name in threads} == {"engine", "tracker"}
+    assert {name.split("-")[0] for name in threads} == {"engine", "tracker", "listener"}
 
 
 async def test_picture_and_sound_of_one_moment_come_back_together(client: Client) -> None:

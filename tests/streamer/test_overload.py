@@ -21,7 +21,9 @@ def portrait(config: ServerConfig) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("cost", "rungs"), [(0.055, ["half_rate"]), (0.5, ["half_rate", "untouched"])])
+@pytest.mark.parametrize(
+    ("cost", "rungs"), [(0.055, ["unmended", "half_rate"]), (0.5, ["unmended", "half_rate", "untouched"])]
+)
 async def test_a_slow_device_costs_pictures_and_no_sound_and_they_come_back(
     cost: float, rungs: list[str], portrait: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -44,14 +46,14 @@ async def test_a_slow_device_costs_pictures_and_no_sound_and_they_come_back(
     models.cost = cost
     for stream in models.streams:
         stream.cost = cost
-    await hear(12, until=rungs[-1])
+    await hear(30, until=rungs[-1])
     for _ in range(50):
         await asyncio.sleep(0.02)
         words += call.peer.take()
     models.cost = 0.001
     for stream in models.streams:
         stream.cost = 0.001
-    await hear(25, until="full")
+    await hear(32, until="full")
     told = [event["rung"] for event in call.live._events.to_json()]
     await call.hang_up()
     await engine.close()
@@ -60,3 +62,4 @@ async def test_a_slow_device_costs_pictures_and_no_sound_and_they_come_back(
     first = words.index(1)
     assert words[first:] == [1] * (len(words) - first)  # each chunk in its turn, none of silence among them
     assert call.live.pictures()["left_out"] > 10
+    assert sum(stream.unmended for stream in models.streams) > 10

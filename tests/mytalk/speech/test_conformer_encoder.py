@@ -64,7 +64,7 @@ def test_streamed_speech_equals_offline(
         offline = encoder(front.offline(torch.from_numpy(samples)[None]))[0]
     assert len(offline) == len(samples) // 640
     assert_close(torch.cat([features for features, *_ in parts]), offline, rtol=0, atol=1e-4)
-    assert sum(len(levels) for _, levels, _ in parts) == len(offline)
+    assert sum(len(part.levels) for part in parts) == len(offline)
 
 
 def test_packet_sizes_do_not_change_a_bit(

@@ -1,0 +1,236 @@
+"""Faces tracked in processes of their own.
+
+Threads of one process take turns in Python. A tracker beside a renderer costs both of them half as much again as alone;
+in a process beside it, nothing. Pictures go there through shared memory, faces come back through a pipe.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from mytalk.errors import EngineError
+from mytalk.face.speaker import Choice, SpeakerTracker
+from mytalk.face.tracker import Face
+from mytalk.picture import Matrix, Picture
+
+_SECONDS_TO_END = 5.0
+
+
+class Tracker(Protocol):
+    """Finds the face that speaks in the pictures of one session, in order. One thread at a time calls."""
+
+    choice: Choice
+
+    @property
+    def too_small(self) -> bool: ...
+    def __call__(self, picture: Picture) -> Face | None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A request: the face in the picture that lies in shared memory, plane after plane."""
+
+    key: int  # of the tracker
+    choice: Choice
+    memory: str
+    shapes: tuple[tuple[int, int], ...]  # of the planes Y, U, V
+    matrix: Matrix
+    full_range: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """A request without an answer: nothing more is asked of a tracker."""
+
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a tracker found."""
+
+    face: Face | None
+    too_small: bool
+    cpu_seconds: float  # that the process has taken so far
+
+
+class TrackerProcess:
+    """One process and the pipes to it. It ends when this one does, or at ``close``. Any thread may call."""
+
+    def __init__(self) -> None:
+        self.cpu_seconds = 0.0  # up to the last answer
+        self._lock = threading.Lock()
+        self._memory: SharedMemory | None = None
+        path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "mytalk.face.apart_worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": path},
+        )
+        self._ending = weakref.finalize(self, _end, self._process)
+
+    @property
+    def alive(self) -> bool:
+        return self._ending.alive and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def look(self, key: int, choice: Choice, picture: Picture) -> Answer:
+        """Asks a tracker, which is made where it is not there yet; waits for the answer.
+
+        Raises EngineError where the tracker failed, or its process has ended.
+        """
+        planes = (picture.y, picture.u, picture.v)
+        with self._lock:
+            memory = self._write(planes)
+            shapes = tuple((plane.shape[0], plane.shape[1]) for plane in planes)
+            self._send(Look(key, choice, memory, shapes, picture.matrix, picture.full_range))
+            assert self._process.stdout is not None
+            try:
+                answer: Answer | str = pickle.load(self._process.stdout)
+            except (EOFError, pickle.UnpicklingError, OSError, ValueError) as error:
+                raise self._ended() from error
+        if isinstance(answer, str):
+            raise EngineError(f"face tracking failed: {answer}")
+        self.cpu_seconds = answer.cpu_seconds
+        return answer
+
+    def forget(self, key: int) -> None:
+        """Frees a tracker."""
+        with self._lock:
+            if self.alive:
+                self._send(Close(key))
+
+    def close(self) -> None:
+        """Ends the process; whoever waits for an answer gets EngineError."""
+        self._ending()
+        with self._lock:
+            self._free()
+
+    def _send(self, request: Look | Close) -> None:
+        assert self._process.stdin is not None
+        try:
+            pickle.dump(request, self._process.stdin, pickle.HIGHEST_PROTOCOL)
+            self._process.stdin.flush()
+        except (OSError, ValueError) as error:  # the pipe is broken, or closed
+            raise self._ended() from error
+
+    def _ended(self) -> EngineError:
+        status = self._process.poll()
+        return EngineError(f"the process that tracks faces has ended (status {status}): begin the session again")
+
+    def _write(self, planes: Sequence[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]) -> str:
+        """Lays planes into the shared memory, one after the other; its name."""
+        size = sum(plane.size for plane in planes)
+        if self._memory is None or self._memory.size < size:
+            self._free()
+            self._memory = SharedMemory(create=True, size=size)
+            weakref.finalize(self, _free, self._memory)
+        start, buffer = 0, self._memory.buf
+        assert buffer is not None
+        for plane in planes:
+            np.frombuffer(buffer, np.uint8, plane.size, start).reshape(plane.shape)[:] = plane
+            start += plane.size
+        return self._memory.name
+
+    def _free(self) -> None:
+        if self._memory is not None:
+            _free(self._memory)
+            self._memory = None
+
+
+class TrackerApart:
+    """A :class:`SpeakerTracker` in another process."""
+
+    def __init__(self, process: TrackerProcess, key: int, choice: Choice) -> None:
+        self.choice = choice
+        self.process = process
+        self._key = key
+        self._too_small = False
+
+    @property
+    def too_small(self) -> bool:
+        """Whether the last picture shows the face that speaks, narrower than it must be."""
+        return self._too_small
+
+    def __call__(self, picture: Picture) -> Face | None:
+        """The face that speaks in the next picture, or None where it is not to be seen. Raises EngineError."""
+        answer = self.process.look(self._key, self.choice, picture)
+        self._too_small = answer.too_small
+        return answer.face
+
+    def close(self) -> None:
+        self.process.forget(self._key)
+
+
+class Trackers:
+    """Makes the trackers of all sessions: in ``processes`` others, each by turns, or with 0 in this one.
+
+    One that has ended is started again for the next session. Any thread may call.
+    """
+
+    def __init__(self, processes: int = 0) -> None:
+        self._processes = [TrackerProcess() for _ in range(processes)]
+        self._lock = threading.Lock()
+        self._keys = count()
+
+    @property
+    def cpu_seconds(self) -> float:
+        """That the processes have taken, up to their last answers."""
+        return sum(process.cpu_seconds for process in self._processes)
+
+    def new(self, choice: Choice) -> Tracker:
+        """A tracker for a new session."""
+        if not self._processes:
+            return SpeakerTracker(choice)
+        with self._lock:
+            key = next(self._keys)
+            place = key % len(self._processes)
+            if not self._processes[place].alive:
+                self._processes[place].close()
+                self._processes[place] = TrackerProcess()
+            return TrackerApart(self._processes[place], key, choice)
+
+    def close(self) -> None:
+        """Ends the processes; sessions that are under way fail, new ones track in this process."""
+        with self._lock:
+            ended, self._processes = self._processes, []
+        for process in ended:
+            process.close()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with suppress(OSError):  # it has ended already, and something was left to be written
+        process.stdin.close()
+    try:
+        process.wait(_SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    process.stdout.close()
+
+
+def _free(memory: SharedMemory) -> None:
+    memory.close()
+    with suppress(FileNotFoundError):  # freed before
+        memory.unlink()

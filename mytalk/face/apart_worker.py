@@ -1,0 +1,96 @@
+"""The process that tracks faces for another one: `mytalk.face.apart` starts it and says what the messages are.
+
+    python -m mytalk.face.apart_worker
+
+Requests come as pickles on standard input, answers go as pickles to standard output; it ends with its input.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import time
+from multiprocessing import resource_tracker
+from multiprocessing.shared_memory import SharedMemory
+from typing import Any
+
+import cv2
+import numpy as np
+
+from mytalk.face.apart import Answer, Close, Look
+from mytalk.face.speaker import SpeakerTracker
+from mytalk.face.tracker import load_mesh
+from mytalk.picture import Picture
+
+
+class Worker:
+    """The trackers of one process, by their keys."""
+
+    def __init__(self) -> None:
+        self._trackers: dict[int, SpeakerTracker] = {}
+        self._memory: SharedMemory | None = None
+
+    def look(self, request: Look) -> Answer:
+        """The face that one of them, made when it is first asked, finds in the picture."""
+        tracker = self._trackers.get(request.key)
+        if tracker is None:
+            tracker = self._trackers[request.key] = SpeakerTracker(request.choice)
+        tracker.choice = request.choice
+        face = tracker(self._picture(request))
+        return Answer(face, tracker.too_small, time.process_time())
+
+    def close(self, key: int) -> None:
+        """The tracker is asked no more."""
+        if (tracker := self._trackers.pop(key, None)) is not None:
+            tracker.close()
+
+    def _picture(self, request: Look) -> Picture:
+        """A copy: the memory is written anew for the next request, and a tracker may keep its picture."""
+        if self._memory is None or self._memory.name != request.memory:
+            if self._memory is not None:
+                self._memory.close()
+            self._memory = SharedMemory(request.memory)
+        planes, start, buffer = [], 0, self._memory.buf
+        assert buffer is not None
+        for height, width in request.shapes:
+            plane = np.frombuffer(buffer, np.uint8, height * width, start).reshape(height, width).copy()
+            planes.append(plane)
+            start += height * width
+        return Picture(planes[0], planes[1], planes[2], request.matrix, request.full_range)
+
+
+def answer(worker: Worker, request: Any) -> Answer | str | None:
+    """What goes back; a text where the tracker failed, None where nothing is waited for."""
+    if isinstance(request, Close):
+        worker.close(request.key)
+        return None
+    try:
+        return worker.look(request)
+    except Exception as failure:
+        return f"{type(failure).__name__}: {failure}"
+
+
+def main() -> None:
+    """Works until whoever started this process closes the pipe, or is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to both; the other one closes the pipe
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is no answer
+    # The memory belongs to the other process: this one's end must not free it.
+    resource_tracker.register = lambda name, rtype: None
+    cv2.setNumThreads(1)
+    load_mesh()
+    worker = Worker()
+    while True:
+        try:
+            request = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        if (made := answer(worker, request)) is not None:
+            pickle.dump(made, answers, pickle.HIGHEST_PROTOCOL)
+            answers.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Faces tracked in another process are those tracked in this one, and a process that ends takes nothing with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mytalk
+from mytalk.errors import EngineError
+from mytalk.face import Face, SpeakerTracker
+from mytalk.face.apart import TrackerApart, Trackers
+from mytalk.picture import Picture
+
+
+def shifted(picture: Picture, by: int) -> Picture:
+    planes = [(picture.y, by), (picture.u, by // 2), (picture.v, by // 2)]
+    return Picture(*(np.roll(plane, n, 1) for plane, n in planes))
+
+
+def points(face: Face | None) -> np.ndarray:
+    assert face is not None
+    return face.points
+
+
+def running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def shared_memory() -> set[Path]:
+    """All blocks of this machine, where it shows them."""
+    folder = Path("/dev/shm")
+    return set(folder.iterdir()) if folder.exists() else set()
+
+
+@pytest.fixture(scope="module")
+def trackers() -> Iterator[Trackers]:
+    made = Trackers(1)
+    yield made
+    made.close()
+
+
+def test_faces_are_the_same_as_in_this_process(trackers: Trackers, portrait: Picture) -> None:
+    here, apart = SpeakerTracker(), trackers.new("largest")
+    for by in (0, 2, 4, 6):
+        picture = shifted(portrait, by)
+        np.testing.assert_array_equal(points(apart(picture)), points(here(picture)))
+    here.close()
+    apart.close()
+
+
+def test_sessions_of_one_process_keep_apart_and_pictures_may_grow(trackers: Trackers, portrait: Picture) -> None:
+    one, other = trackers.new("largest"), trackers.new("largest")
+    wide = Picture(*(np.repeat(np.repeat(plane, 2, 0), 2, 1) for plane in (portrait.y, portrait.u, portrait.v)))
+    for by in (0, 8):
+        small, large = points(one(shifted(portrait, by))), points(other(shifted(wide, 2 * by)))
+        assert np.abs(2 * small - large).max() < 12
+    one.close()
+    assert points(other(wide)).shape == (478, 3)
+    other.close()
+
+
+def test_a_picture_without_a_face_and_one_whose_face_is_too_small(trackers: Trackers, portrait: Picture) -> None:
+    tracker = trackers.new("largest")
+    assert tracker(Picture.from_rgb(np.full((128, 128, 3), 90, np.uint8))) is None
+    assert not tracker.too_small
+    assert tracker(portrait) is not None
+    assert tracker(Picture.from_rgb(portrait.rgb(256))) is None  # 46 pixels
+    assert tracker.too_small
+    tracker.close()
+
+
+def test_what_a_tracker_raises_is_told_and_the_next_picture_is_tracked(trackers: Trackers, portrait: Picture) -> None:
+    tracker = trackers.new("largest")
+    flat = Picture(np.zeros((0, 0), np.uint8), portrait.u, portrait.v)
+    with pytest.raises(EngineError, match="face tracking failed: "):
+        tracker(flat)
+    assert tracker(portrait) is not None
+    tracker.close()
+
+
+def test_a_process_that_died_fails_its_sessions_and_the_next_has_another(portrait: Picture) -> None:
+    trackers = Trackers(1)
+    tracker = trackers.new("largest")
+    assert isinstance(tracker, TrackerApart)
+    assert tracker(portrait) is not None
+    assert trackers.cpu_seconds > 0
+    os.kill(tracker.process.pid, signal.SIGKILL)
+    with pytest.raises(EngineError, match="the process that tracks faces has ended"):
+        tracker(portrait)
+    tracker.close()
+    again = trackers.new("largest")
+    assert again(portrait) is not None
+    trackers.close()
+    with pytest.raises(EngineError):
+        again(portrait)
+
+
+def test_processes_end_with_the_pipeline_and_leave_no_shared_memory(portrait: Picture) -> None:
+    before = shared_memory()
+    pipeline = mytalk.load(device="cpu", trackers=2)
+    streams = [pipeline.stream() for _ in range(2)]
+    found = [stream.track(portrait) for stream in streams]
+    np.testing.assert_array_equal(points(found[0]), points(found[1]))
+    pids = [process.pid for process in pipeline.trackers._processes]
+    assert len(set(pids)) == 2
+    assert all(map(running, pids))
+    for stream in streams:
+        stream.close()
+    del streams, stream, pipeline
+    until = time.monotonic() + 10
+    while any(map(running, pids)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(map(running, pids))
+    assert shared_memory() <= before
