@@ -28,6 +28,7 @@ from typing import Any
 
 import aiohttp
 import numpy as np
+import uvloop
 from live_peers import (
     ASSETS,
     Camera,
@@ -49,6 +50,8 @@ from streamer.stored import LoopedSpeech
 
 SIZE = 512
 CALM = 3.0  # seconds of silence, for encoders and buffers to settle
+ENGINE_STAGES = ("sample", "motion", "render")
+STAGES = ("detect", "hear", *ENGINE_STAGES)
 LATE_MS = 40.0  # over the median of its run: a picture that comes so much later is late
 BLOCK = 16  # pictures, of the yardstick
 LOOK_AHEAD_MS = 160.0  # of the yardstick's speech features
@@ -218,14 +221,17 @@ def speech_latency(microphone: Microphone, peer: Peer, began: float, ended: floa
 
 
 def stages(looks: list[dict[str, Any]]) -> dict[str, Any]:
-    """Milliseconds a frame that the engine spends in each stage, as the server counts them."""
-    spent, frames = dict.fromkeys(("detect", "motion", "render"), 0.0), 0.0
+    """Milliseconds a frame that the server spends in each stage, as it counts them: tracking and hearing on threads of
+    their own, the rest, ``engine``, on one. From when a thread begins until it is done, however long it waits for a
+    core.
+    """
+    spent, frames = dict.fromkeys(STAGES, 0.0), 0.0
     for before, after in pairwise(look["engine"] for look in looks):
         if after.get("frames", 0) > before.get("frames", 0) > 0:  # the same stream, at work
             frames += after["frames"] - before["frames"]
             spent = {name: ms + after[f"{name}_ms"] - before[f"{name}_ms"] for name, ms in spent.items()}
     figures = {f"{name}_ms_a_frame": ms / frames if frames else None for name, ms in spent.items()}
-    engine = (spent["motion"] + spent["render"]) / frames if frames else None
+    engine = sum(spent[name] for name in ENGINE_STAGES) / frames if frames else None
     return figures | {"engine_ms_a_frame": engine}
 
 
@@ -269,8 +275,8 @@ def main() -> None:
     parser.add_argument("--interrupts", type=int, default=20)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    with serving() as (url, pid):
-        figures = asyncio.run(converse(url, options, pid))
+    with serving() as (url, pid), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        figures = runner.run(converse(url, options, pid))
     machine = {"machine": platform.machine(), "cores": os.cpu_count(), "load": os.getloadavg()[0]}
     figures = machine | {"profile": options.profile, "seconds": options.seconds} | figures
     print(table(figures))

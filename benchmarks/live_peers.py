@@ -13,7 +13,7 @@ import sys
 import time
 from abc import abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from importlib.resources import files
 from itertools import islice
@@ -28,6 +28,7 @@ from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
 from mytalk.media import open_face
+from streamer import encoders
 from streamer.receive import Inbound
 from streamer.speech import CHUNK, OUTPUT_RATE, SpeechChunk, stereo_of
 from streamer.stored import LoopedSpeech
@@ -165,6 +166,9 @@ class Peer:
         offer = {"type": local.type, "sdp": local.sdp}
         answer = await session.call("POST", "webrtc", json=offer)
         await self.connection.setRemoteDescription(RTCSessionDescription(**answer))
+        for transceiver in self.connection.getTransceivers():
+            if transceiver.kind == "video":  # as fast as a browser encodes: with aiortc's settings it fills a core
+                encoders.install(transceiver.sender, transceiver._codecs[0])
         return session
 
     def vanish(self) -> None:
@@ -218,14 +222,31 @@ def film_of(clip: Path, size: int = 512) -> list[NDArray[np.uint8]]:
     return films
 
 
+def family(pid: int) -> list[int]:
+    """A process and those that it has started."""
+    found = [pid]
+    for folder in sorted(Path("/proc").glob("[0-9]*"), key=lambda folder: int(folder.name)):
+        with suppress(OSError):  # it has ended meanwhile
+            if int(process_fields(int(folder.name))[1]) in found:
+                found.append(int(folder.name))
+    return found
+
+
+def process_fields(pid: int) -> list[str]:
+    """Of ``/proc/PID/stat``, from the third on: its state, its parent and so on."""
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+
+
 def processor_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Of a process and those that it has started."""
+    each = [process_fields(one) for one in family(pid)]
+    return sum(int(fields[11]) + int(fields[12]) for fields in each) / os.sysconf("SC_CLK_TCK")
 
 
 def peak_megabytes(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+    """Likewise: the sum of what each had at most."""
+    lines = [line for one in family(pid) for line in Path(f"/proc/{one}/status").read_text().splitlines()]
+    return sum(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def table(figures: dict[str, Any]) -> str:
