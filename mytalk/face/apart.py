@@ -6,6 +6,7 @@ in a process beside it, nothing. Pictures go there through shared memory, faces 
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import subprocess
@@ -27,7 +28,13 @@ from mytalk.face.speaker import Choice, SpeakerTracker
 from mytalk.face.tracker import Face
 from mytalk.picture import Matrix, Picture
 
+log = logging.getLogger(__name__)
+
 _SECONDS_TO_END = 5.0
+
+
+class ProcessEndedError(EngineError):
+    """A process that tracks faces is gone."""
 
 
 class Tracker(Protocol):
@@ -96,7 +103,8 @@ class TrackerProcess:
     def look(self, key: int, choice: Choice, picture: Picture) -> Answer:
         """Asks a tracker, which is made where it is not there yet; waits for the answer.
 
-        Raises EngineError where the tracker failed, or its process has ended.
+        Raises EngineError where the tracker failed, or shared memory is full; `ProcessEndedError` where the process has
+        ended.
         """
         planes = (picture.y, picture.u, picture.v)
         with self._lock:
@@ -133,16 +141,17 @@ class TrackerProcess:
         except (OSError, ValueError) as error:  # the pipe is broken, or closed
             raise self._ended() from error
 
-    def _ended(self) -> EngineError:
-        status = self._process.poll()
-        return EngineError(f"the process that tracks faces has ended (status {status}): begin the session again")
+    def _ended(self) -> ProcessEndedError:
+        """Its pipe is broken: whatever it still does, it is of no more use."""
+        self._ending()
+        return ProcessEndedError(f"the process that tracks faces has ended (status {self._process.returncode})")
 
     def _write(self, planes: Sequence[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]) -> str:
         """Lays planes into the shared memory, one after the other; its name."""
         size = sum(plane.size for plane in planes)
         if self._memory is None or self._memory.size < size:
             self._free()
-            self._memory = SharedMemory(create=True, size=size)
+            self._memory = _shared_memory(size)
             weakref.finalize(self, _free, self._memory)
         start, buffer = 0, self._memory.buf
         assert buffer is not None
@@ -158,11 +167,12 @@ class TrackerProcess:
 
 
 class TrackerApart:
-    """A :class:`SpeakerTracker` in another process."""
+    """A :class:`SpeakerTracker` in another process. Where that one ends, it begins anew in the next."""
 
-    def __init__(self, process: TrackerProcess, key: int, choice: Choice) -> None:
+    def __init__(self, trackers: Trackers, key: int, choice: Choice) -> None:
         self.choice = choice
-        self.process = process
+        self.process = trackers.process_of(key)
+        self._trackers = trackers
         self._key = key
         self._too_small = False
 
@@ -173,7 +183,12 @@ class TrackerApart:
 
     def __call__(self, picture: Picture) -> Face | None:
         """The face that speaks in the next picture, or None where it is not to be seen. Raises EngineError."""
-        answer = self.process.look(self._key, self.choice, picture)
+        try:
+            answer = self.process.look(self._key, self.choice, picture)
+        except ProcessEndedError as ended:
+            log.warning("%s: another one begins", ended)
+            self.process = self._trackers.process_of(self._key)
+            answer = self.process.look(self._key, self.choice, picture)
         self._too_small = answer.too_small
         return answer.face
 
@@ -182,9 +197,8 @@ class TrackerApart:
 
 
 class Trackers:
-    """Makes the trackers of all sessions: in ``processes`` others, each by turns, or with 0 in this one.
-
-    One that has ended is started again for the next session. Any thread may call.
+    """Makes the trackers of all sessions: in ``processes`` others, each by turns, or with 0 in this one. A process that
+    has ended is started again. Any thread may call.
     """
 
     def __init__(self, processes: int = 0) -> None:
@@ -199,15 +213,20 @@ class Trackers:
 
     def new(self, choice: Choice) -> Tracker:
         """A tracker for a new session."""
-        if not self._processes:
-            return SpeakerTracker(choice)
         with self._lock:
-            key = next(self._keys)
+            apart, key = bool(self._processes), next(self._keys)
+        return TrackerApart(self, key, choice) if apart else SpeakerTracker(choice)
+
+    def process_of(self, key: int) -> TrackerProcess:
+        """The one that has, or will have, a tracker. Raises EngineError once they are closed."""
+        with self._lock:
+            if not self._processes:
+                raise EngineError("faces are tracked no more: the models were closed")
             place = key % len(self._processes)
             if not self._processes[place].alive:
                 self._processes[place].close()
                 self._processes[place] = TrackerProcess()
-            return TrackerApart(self._processes[place], key, choice)
+            return self._processes[place]
 
     def close(self) -> None:
         """Ends the processes; sessions that are under way fail, new ones track in this process."""
@@ -228,6 +247,23 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.kill()
         process.wait()
     process.stdout.close()
+
+
+def _shared_memory(size: int) -> SharedMemory:
+    """Raises EngineError where there is no room: without asking, the first write to it would end this process."""
+    try:
+        memory = SharedMemory(create=True, size=size)
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(getattr(memory, "_fd"), 0, size)  # noqa: B009  it has no public name
+        except OSError:
+            _free(memory)
+            raise
+    except OSError as error:
+        raise EngineError(
+            f"no shared memory for a picture of {size / 1e6:.1f} MB: {error} (in a container: --shm-size)"
+        ) from error
+    return memory
 
 
 def _free(memory: SharedMemory) -> None:

@@ -88,21 +88,42 @@ def test_what_a_tracker_raises_is_told_and_the_next_picture_is_tracked(trackers:
     tracker.close()
 
 
-def test_a_process_that_died_fails_its_sessions_and_the_next_has_another(portrait: Picture) -> None:
+def test_the_sessions_of_a_process_that_died_go_on_in_another(
+    portrait: Picture, caplog: pytest.LogCaptureFixture
+) -> None:
+    trackers = Trackers(1)
+    one, other = trackers.new("largest"), trackers.new("largest")
+    assert isinstance(one, TrackerApart)
+    before = points(one(portrait))
+    assert other(portrait) is not None
+    assert trackers.cpu_seconds > 0
+    died = one.process.pid
+    os.kill(died, signal.SIGKILL)
+    np.testing.assert_array_equal(points(one(portrait)), before)
+    assert "the process that tracks faces has ended (status -9)" in caplog.text
+    assert other(portrait) is not None
+    assert one.process.pid != died
+    one.close()
+    trackers.close()
+    with pytest.raises(EngineError, match="the models were closed"):
+        other(portrait)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system does not say")
+def test_full_shared_memory_is_told(monkeypatch: pytest.MonkeyPatch, portrait: Picture) -> None:
+    def full(descriptor: int, offset: int, size: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = shared_memory()
     trackers = Trackers(1)
     tracker = trackers.new("largest")
-    assert isinstance(tracker, TrackerApart)
-    assert tracker(portrait) is not None
-    assert trackers.cpu_seconds > 0
-    os.kill(tracker.process.pid, signal.SIGKILL)
-    with pytest.raises(EngineError, match="the process that tracks faces has ended"):
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(EngineError, match=r"no shared memory for a picture of 0\.4 MB: .*--shm-size"):
         tracker(portrait)
-    tracker.close()
-    again = trackers.new("largest")
-    assert again(portrait) is not None
+    assert shared_memory() <= before
+    monkeypatch.undo()
+    assert tracker(portrait) is not None
     trackers.close()
-    with pytest.raises(EngineError):
-        again(portrait)
 
 
 def test_processes_end_with_the_pipeline_and_leave_no_shared_memory(portrait: Picture) -> None:
