@@ -25,8 +25,9 @@ from mytalk.face.idle import IdlePortrait
 from mytalk.face.landmarks import LOWER_FACE
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionRequest
+from mytalk.motion.curve import MotionCurve
 from mytalk.motion.model import MotionModel
-from mytalk.motion.stream import PEOPLE, REWIND, MotionFrame, MotionStream, open_by
+from mytalk.motion.stream import PEOPLE, REWIND, MotionStream, open_by
 from mytalk.picture import Picture, VideoFrame
 from mytalk.presets import PROFILES
 from mytalk.speech.stream import Heard
@@ -91,7 +92,7 @@ class LipSyncStream:
         self._poses = PoseFilter()
         self._waiting: deque[_Waiting] = deque()
         self._made: deque[_Waiting] = deque()  # pictures that ``clear`` may take back
-        self._shapes: deque[MotionFrame] = deque()  # not yet passed by a picture, plus the one before
+        self._curve = MotionCurve()
         self._found = FADE_FRAMES
         self._who = 0  # in the last picture that showed a face
         self._finished = False
@@ -225,8 +226,7 @@ class LipSyncStream:
         a second of them at most. They come first out of ``pull``.
         """
         self.speech_samples = self._motion.clear(None if at is None else at // FRAME_SAMPLES)
-        while self._shapes and self._shapes[-1].index * FRAME_SAMPLES >= self.speech_samples:
-            self._shapes.pop()
+        self._curve.forget_from(self.speech_samples)
         while self._made and self._made[-1].frame.at >= max(self.speech_samples, at or 0):
             self._waiting.appendleft(self._made.pop())
         return self.speech_samples
@@ -237,12 +237,12 @@ class LipSyncStream:
 
     def accept(self, request: MotionRequest, motion: Tensor) -> None:
         """The motion ``(rows, K)`` that was sampled for a request."""
-        self._shapes.extend(self._motion.accept(request, motion))
+        self._curve.extend(self._motion.accept(request, motion))
 
     def pull(self) -> Iterator[VideoFrame]:
         """Pictures whose mouths are known by now."""
         with self._timed("motion"):
-            self._shapes.extend(self._motion.finish() if self._finished else self._motion.advance())
+            self._curve.extend(self._motion.finish() if self._finished else self._motion.advance())
         while self._waiting:
             waiting = self._waiting[0]
             if not self._finished and not self._ready(waiting.frame.at):
@@ -320,27 +320,12 @@ class LipSyncStream:
         """Fades in after the face has come back, and out before it goes."""
         ahead = next((i for i, w in enumerate(self._waiting) if w.face is None), FADE_FRAMES)
         shown = min(1.0, waiting.since_found / FADE_FRAMES, (ahead + 1) / FADE_FRAMES)
-        return shown if self.on_silence == "close" else min(shown, self._voice_at(waiting.frame.at))
-
-    def _voice_at(self, at: int) -> float:
-        """Whether somebody speaks at media time ``at``, after its shape was asked for: 0..1."""
-        before, after = self._shapes[0], self._shapes[min(1, len(self._shapes) - 1)]
-        share = min(1.0, (at - before.index * FRAME_SAMPLES) / FRAME_SAMPLES)
-        return before.voice + share * (after.voice - before.voice)
+        return shown if self.on_silence == "close" else min(shown, self._curve.voice_at(waiting.frame.at))
 
     def _shape_at(self, at: int) -> NDArray[np.float32] | None:
-        """The lower face wanted at media time ``at``, between the motion frames around it; canonical ``(169, 3)``."""
-        while len(self._shapes) >= 2 and self._shapes[1].index * FRAME_SAMPLES <= at:
-            self._shapes.popleft()
-        if not self._shapes or self._shapes[0].index * FRAME_SAMPLES > at:
-            return None
-        if (before := self._shapes[0]).index < at // FRAME_SAMPLES < self._motion.emitted:
-            return None  # the motion model failed there
-        lower = before.lower
-        if len(self._shapes) >= 2 and self._shapes[1].index == before.index + 1:
-            share = np.float32((at - before.index * FRAME_SAMPLES) / FRAME_SAMPLES)
-            lower = lower + share * (self._shapes[1].lower - lower)
-        return open_by(lower, self.mouth_opening, self._model)
+        """The lower face wanted at media time ``at``, canonical ``(169, 3)``."""
+        lower = self._curve.shape_at(at, self._motion.emitted)
+        return None if lower is None else open_by(lower, self.mouth_opening, self._model)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
