@@ -7,7 +7,7 @@ from enum import IntEnum
 
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
 
-TOO_FAR = 80 * MILLISECOND_NS // SAMPLE_NS
+TOO_FAR = 120 * MILLISECOND_NS // SAMPLE_NS
 """Media time. An engine that never lags by less for a second, and does not catch up, is overloaded: its pictures will
 soon be late."""
 
