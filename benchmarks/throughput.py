@@ -48,10 +48,14 @@ def cpu_seconds(pipeline: mytalk.Pipeline) -> float:
     return time.process_time() + pipeline.trackers.cpu_seconds
 
 
-def table(report: DubReport, load_seconds: float, cpu_ms: float) -> str:
+def peak_megabytes() -> float:
+    """Of this process, and of the largest that it had and that has ended."""
+    return sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
+
+
+def table(report: DubReport, load_seconds: float, cpu_ms: float, peak: float) -> str:
     lines = [f"{stage:10} {ms:7.1f} ms a frame" for stage, ms in report.stage_ms.items()]
     whole = report.took / report.frames * 1e3
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     lines += [
         f"{'whole':10} {whole:7.1f} ms a frame ({FRAME_MS - whole:+.1f} ms left of {FRAME_MS:.0f} at 25 fps)",
         f"{'CPU':10} {cpu_ms:7.1f} ms a frame, all threads together",
@@ -79,12 +83,13 @@ def main() -> None:
         worked = cpu_seconds(pipeline)
         report = dub(pipeline, open_face(clip), SpeechReader(arguments.speech), output, OPTIONS)
         cpu_ms = (cpu_seconds(pipeline) - worked) / report.frames * 1e3
+    pipeline.trackers.close()
+    peak = peak_megabytes()
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, preset {report.preset}, {report.device}, {report.steps} steps"
     )
-    print(table(report, load_seconds, cpu_ms))
+    print(table(report, load_seconds, cpu_ms, peak))
     if arguments.json is not None:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         written = {"machine": platform.platform(), "cores": os.cpu_count(), "peak_mb": peak, "load_s": load_seconds}
         whole = {**asdict(report), "path": str(clip), "real_time_factor": report.real_time_factor}
         whole |= {"cpu_ms": cpu_ms, "whole_ms": report.took / report.frames * 1e3}
