@@ -19,7 +19,7 @@ Colours = NDArray[np.float32]  # (S, S, 3), 0..255
 
 
 def alike(share: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``(H, W)`` for each of three colours, ``(H, W, 3)``: numpy takes ten times as long to repeat a last axis."""
+    """``(H, W)`` for each of three colours, ``(H, W, 3)``: numpy is slow to repeat a short last axis."""
     return np.asarray(cv2.merge([share, share, share]), np.float32)
 
 

@@ -1,7 +1,7 @@
 """Faces tracked in processes of their own.
 
-Threads of one process take turns in Python. A tracker beside a renderer costs both of them half as much again as alone;
-in a process beside it, nothing. Pictures go there through shared memory, faces come back through a pipe.
+Threads of one process take turns in Python, and wait for each other there. Pictures go through shared memory, faces
+come back through a pipe.
 """
 
 from __future__ import annotations

@@ -52,6 +52,38 @@ def gap(tracker: FaceTracker, frame: VideoFrame) -> float:
     return float(aperture(fit_pose(face).to_canonical(face.points)[list(LOWER_FACE)]))
 
 
+def test_speech_heard_apart_gives_the_same_pixels(
+    pipeline: Pipeline, portrait: Picture, portrait_face: Face, babble: Samples
+) -> None:
+    frames = [(frame, portrait_face) for frame in film(portrait, 25)]
+    at_once = run(pipeline.stream(), frames, babble[:16_000], 5000)
+    stream = pipeline.stream()
+    for start in range(0, 16_000, 1000):
+        stream.push_heard(stream.hear(babble[start : start + 1000]))
+    assert stream.speech_samples == 16_000
+    apart = run(stream, frames, babble[:0], 5000)
+    for one, other in zip(at_once, apart, strict=True):
+        np.testing.assert_array_equal(one.picture.y, other.picture.y)
+
+
+def test_a_stream_that_mends_nothing_asks_no_network(
+    pipeline: Pipeline, portrait: Picture, portrait_face: Face, babble: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(*given: object) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(pipeline.appearance, "mending", asked)
+    stream = pipeline.stream()
+    stream.mending = False
+    frames = [(frame, portrait_face) for frame in film(portrait, 20)]
+    out = run(stream, frames, babble[:12_800], 640)
+    assert any(frame.picture is not given.picture for frame, (given, _) in zip(out, frames, strict=True))
+    mends = pipeline.stream()
+    with pytest.raises(AssertionError, match="the network was asked"):
+        run(mends, frames, babble[:12_800], 640)
+    mends.close()
+
+
 @pytest.mark.parametrize("rate", [24, 25, Fraction(30000, 1001), 30, 50, 60, "variable"], ids=str)
 def test_every_frame_comes_back_at_its_own_time(
     pipeline: Pipeline, portrait: Picture, portrait_face: Face, babble: Samples, rate: Any

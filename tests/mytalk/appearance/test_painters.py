@@ -93,6 +93,24 @@ def test_inside_of_a_mouth_that_one_reference_shows_is_not_mended(lips: Points) 
     assert change[inside].mean() < 0.1 * change[around & ~inside].mean()
 
 
+def test_without_mending_the_network_is_not_asked_and_the_mouth_is_the_bent_one(lips: Points) -> None:
+    model, asked = brightening(0.5), []
+    model.register_forward_hook(lambda *_: asked.append(1))
+    bank = ReferenceBank()
+    bank.put(0, Mouth(lips, drawn(lips), drawn(lips), np.eye(2, 3, dtype=np.float32), SKIN))
+    goal = Target(wider(lips, 2.0))
+    region = mouth_mask(goal.points)
+    scene = Scene(drawn(goal.points).astype(np.float32), region, region, None)
+    mending, bending = BentMouth(model), BentMouth(None)
+    mended = picture_of(mending.paint(bank, goal, scene))
+    assert len(asked) == 1
+    mending.mending = False
+    unmended = picture_of(mending.paint(bank, goal, scene))
+    assert len(asked) == 1
+    np.testing.assert_array_equal(unmended, picture_of(bending.paint(bank, goal, scene)))
+    assert np.abs(unmended - mended).max() > 1
+
+
 def test_a_frugal_painter_asks_the_network_for_every_second_frame_of_one_mouth(lips: Points) -> None:
     model, asked = brightening(0.5), []
     model.register_forward_hook(lambda *_: asked.append(1))
