@@ -22,6 +22,10 @@ MAX_SIDE = 8192
 # Local files only (a playlist may not lead elsewhere); a picture above the limit is refused before it takes memory.
 _OPEN_OPTIONS = {"protocol_whitelist": "file", "max_pixels": str(MAX_SIDE * MAX_SIDE)}
 
+# With more, libavcodec's H264 decoder gives a picture out while the thread that finds its damage is still at work, and
+# the damage goes unseen; with one it never tells.
+_THREADS = 2
+
 # Demuxers that make a "video" of any text file.
 _NOT_MEDIA = frozenset({"tty", "bin", "xbin", "adf", "idf"})
 
@@ -43,6 +47,7 @@ class Decoder:
             self.container.close()
             raise
         self.stream.thread_type = "AUTO"  # type: ignore[union-attr]
+        self.stream.codec_context.thread_count = _THREADS
         self.stream.codec_context.options = {"max_pixels": _OPEN_OPTIONS["max_pixels"]}
 
     def video_frames(self) -> Iterator[VideoFrame]:
