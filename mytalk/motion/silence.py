@@ -27,7 +27,7 @@ USUAL_PEAK = -22.0  # dB of full scale: speech, until some has been heard; a roo
 ANTICIPATION = 2  # frames before speech from which the mouth may move: lips lead the sound
 HOLD = 7  # frames after the last loud one in which the mouth may still move
 FAINT_HOLD = 3  # the same after one that is but faintly heard
-RESTED = 2  # frames at rest that are no pause for breath: lips stay together until the sound is there
+RESTED = 1  # frames at rest after which lips stay together until the sound is there
 FIRST_RESTED = 8  # the same before anything was heard: a recording may begin within a sentence
 OPENING, CLOSING = 1.0, 0.5  # of the way a frame
 

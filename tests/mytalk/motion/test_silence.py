@@ -47,12 +47,13 @@ def test_it_tells_getting_ready_from_speaking() -> None:
     assert states[30] == (True, False)  # closing is not getting ready
 
 
-def test_speech_after_a_short_pause_is_not_waited_for_with_lips_together() -> None:
+def test_lips_that_a_short_pause_closed_stay_so_until_speech_is_heard() -> None:
     gate = SilenceGate()
-    gate.hear(np.array([-20.0] * 10 + [-80.0] * 12 + [-20.0] * 10, np.float32))
-    states = [(gate.next(3), gate.ready) for _ in range(25)]
-    assert min(share for share, _ in states[10:]) == 0
-    assert not any(ready for _, ready in states[10:])
+    gate.hear(np.array([-20.0] * 10 + [-80.0] * 11 + [-20.0] * 10, np.float32))
+    states = [(gate.next(2), gate.ready) for _ in range(25)]
+    assert [share for share, _ in states[16:19]] == [1, 0.5, 0]
+    assert states[19:21] == [(1, True), (1, True)]  # moves, lips together
+    assert states[21] == (1, False)
 
 
 def test_a_recording_that_begins_within_a_sentence_does_not_begin_with_lips_together() -> None:
