@@ -6,9 +6,10 @@ what a session has. What differs from the published encoder:
 
 - A token every 20 ms instead of 24, so that two make a motion frame; its rotary position is its time in units of 24 ms.
   It ends where its 20 ms end.
-- Attention sees the tokens of the last second or so, up to the newest, and all of them are heard anew whenever there is
-  more speech. So a token knows what came after it as well, as far as it has been heard; one that knows its past alone
-  tells less of a mouth, for the network was not trained so.
+- Attention sees the tokens of the last two seconds or so, up to the newest, and those that are asked for are heard anew
+  whenever there is more speech. So a token knows what came after it as well, as far as it has been heard; one that
+  knows its past alone tells less of a mouth, for the network was not trained so. Tokens before those stay what they
+  were when they were asked for last.
 - The norm over the whole recording after the first convolution has running moments, whose prior is its answer to
   speech-like noise at -26 dBFS.
 - Only the first three layers of six run: later ones are further from sound, and say less of the mouth.
@@ -40,8 +41,8 @@ LIVE_FILE = "moonshine_tiny_en_live.safetensors"
 WIDTH = 288
 LAYERS = 3
 HEADS = 8
-CONTEXT = 20
-"""Motion frames that are heard anew with those that are asked for, and stand before them."""
+CONTEXT = 40
+"""Motion frames before those that are asked for: they are remembered, and not heard anew."""
 
 _TOKEN = 320  # samples
 _TRAINED_TOKEN = 384  # of the published network
@@ -56,12 +57,13 @@ _SPEECH_LEVEL = 0.05  # -26 dBFS: ITU-T P.56 active level that speech databases 
 
 @dataclass(slots=True)
 class MoonshineState:
-    """What the next chunk still needs of the past: 60 kB a session of the profile ``balanced``."""
+    """What the next chunk still needs of the past: 0.7 MB a session of the profile ``balanced``."""
 
     heard: Tensor  # (B,) tokens so far
     samples: Tensor  # (B, 575)
     norm: Moments  # of the first convolution, all channels together
-    tokens: Tensor  # (B, 2 * (CONTEXT + n), 288) of the convolutions, zeros where nothing was heard yet
+    tokens: Tensor  # (B, 2 n, 288) of the convolutions, zeros where nothing was heard yet
+    seen: Tensor  # (B, LAYERS, 2, HEADS, 2 * (CONTEXT + n), 36) keys and values up to the newest token
 
 
 class Moonshine(Graphed):
@@ -96,7 +98,8 @@ class Moonshine(Graphed):
             torch.zeros(rows, dtype=torch.long, device=like.device),
             like.new_zeros(rows, _LEFT),
             Moments.empty(rows, 1, like.device),
-            like.new_zeros(rows, TOKENS * (CONTEXT + frames), WIDTH),
+            like.new_zeros(rows, TOKENS * frames, WIDTH),
+            like.new_zeros(rows, LAYERS, 2, HEADS, TOKENS * (CONTEXT + frames), WIDTH // HEADS),
         )
 
     @torch.no_grad()
@@ -104,25 +107,38 @@ class Moonshine(Graphed):
         """The next samples ``(B, 640 T)``, T at least 1, to features ``(B, n, 288)`` of the newest motion frames; zeros
         for those before the first sample."""
         with torch.autocast(samples.device.type, enabled=False):  # a trainer's mixed precision must not change features
-            tokens = state.tokens.shape[1]
-            fresh = self.stem(samples.float(), state)
-            state.tokens = torch.cat([state.tokens, fresh], dim=1)[:, -tokens:]
-            state.heard = state.heard + fresh.shape[1]
-            known = torch.arange(-tokens, 0, device=samples.device) >= -state.heard[:, None]  # (B, n)
-            run = self._transform if self._graphs is None else self._graphs[1]
-            return run(state.tokens, known)[0]
+            for chunk in samples.float().split(state.tokens.shape[1] * _TOKEN, dim=1):
+                features = self._hear(chunk, state)
+            return features
 
     @torch.no_grad()
     def each(self, samples: Tensor, frames: int, step: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
         """A recording ``(640 T,)`` from its start: numbers ``(n,)`` of motion frames, every ``step``-th, and what
-        ``forward`` gives when each is the newest, ``(n, frames, 288)``; some at a time."""
+        ``forward`` gives when each is the newest and the last one was before, ``(n, frames, 288)``; some at a time."""
         state = self.start(frames)
-        tokens = state.tokens.shape[1]
-        stem = F.pad(self.stem(samples[None].float(), state)[0], (0, 0, tokens, 0))
         ends = torch.arange(0, len(samples) // FRAME_SAMPLES, step, device=samples.device)
+        first = 0
         for newest in ends.split(_AT_ONCE):
-            place = (newest[:, None] + 1) * TOKENS + torch.arange(tokens, device=samples.device)
-            yield newest, transform(stem[place], place >= tokens, self.layers, CONTEXT)
+            told = []
+            for end in (FRAME_SAMPLES * (newest + 1)).tolist():
+                told.append(self(samples[None, first:end], state)[0])
+                first = end
+            yield newest, torch.stack(told)
+
+    def _hear(self, samples: Tensor, state: MoonshineState) -> Tensor:
+        """No more samples than there are of the tokens that are asked for."""
+        asked = state.tokens.shape[1]
+        fresh = self.stem(samples, state)
+        state.tokens = torch.cat([state.tokens, fresh], dim=1)[:, fresh.shape[1] :]
+        state.heard = state.heard + fresh.shape[1]
+        before = TOKENS * CONTEXT
+        places = state.heard[:, None] + torch.arange(-before - asked, 0, device=samples.device)
+        known = places >= 0
+        past = state.seen[..., fresh.shape[1] : fresh.shape[1] + before, :]
+        run = self._transform if self._graphs is None else self._graphs[1]
+        features, seen = run(state.tokens, known[:, before:], turn_of(places[:, before:]), past, known[:, :before])
+        state.seen = torch.cat([past, seen], dim=-2)
+        return features
 
     @property
     def layers(self) -> list[dict[str, Tensor]]:
@@ -155,45 +171,75 @@ class Moonshine(Graphed):
         return made
 
     def to_graph(self) -> None:
-        state = self.start(1)
-        example = {"tokens": state.tokens, "known": state.tokens[..., 0] == 0}
+        state, before = self.start(1), TOKENS * CONTEXT
+        past = state.seen[..., :before, :]
+        known, kept = state.tokens[..., 0] == 0, past[:, 0, 0, 0, :, 0] == 0
+        example = {"tokens": state.tokens, "known": known, "turn": turn_of(known.long()), "past": past, "kept": kept}
         self._graphs = (
             Graph(self, self._convolve, {"x": state.tokens.new_zeros(TOKENS, WIDTH, _FIELD)}, {"x": 1}),
-            Graph(self, self._transform, example, {"tokens": 2, "known": 2}),
+            Graph(self, self._transform, example, {"tokens": 2, "known": 2, "turn": 2, "past": 1, "kept": 1}),
         )
 
     def _convolve(self, x: Tensor) -> tuple[Tensor]:
         """What tokens see of the first convolution, ``(N, 288, 13)``, to the tokens ``(N, 288)``."""
-        x = F.gelu(F.conv1d(x, self.conv2_weight, self.conv2_bias, stride=3))  # (N, 576, 3)
-        return (F.gelu(F.conv1d(x, self.conv3_weight, self.conv3_bias))[..., 0],)
+        # Convolutions as matrix products, which are quicker at so few places.
+        places = torch.stack([x[..., first : first + 7].flatten(1) for first in (0, 3, 6)], dim=1)
+        x = F.gelu(F.linear(places, self.conv2_weight.flatten(1), self.conv2_bias))  # (N, 3, 576)
+        return (F.gelu(F.linear(x.flatten(1), self.conv3_weight.transpose(1, 2).flatten(1), self.conv3_bias)),)
 
-    def _transform(self, tokens: Tensor, known: Tensor) -> tuple[Tensor]:
-        return (transform(tokens, known, self.layers, CONTEXT),)
+    def _transform(
+        self, tokens: Tensor, known: Tensor, turn: Tensor, past: Tensor, kept: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        return transform(tokens, known, turn, self.layers, past, kept)
 
 
-def transform(x: Tensor, known: Tensor, layers: Sequence[Mapping[str, Tensor]], first: int = 0) -> Tensor:
-    """The Transformer: tokens ``(B, 2 n, 288)``, of which ``known`` ``(B, 2 n)`` are attended to, to motion frames from
-    number ``first`` on, ``(B, n - first, 288)``, zeros for those that are not known."""
-    turn, mask = _turn(x.shape[1], x.device), known[:, None, None]
-    for number, weights in enumerate(layers, 1):
-        skipped = TOKENS * first if number == len(layers) else 0  # nobody asks the last layer for the others
+def transform(
+    x: Tensor,
+    known: Tensor,
+    turn: Tensor,
+    layers: Sequence[Mapping[str, Tensor]],
+    past: Tensor | None = None,
+    kept: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The Transformer: tokens ``(B, 2 n, 288)``, of which ``known`` ``(B, 2 n)`` are attended to, to motion frames
+    ``(B, n, 288)``, zeros for those that are not known; and the tokens' keys and values ``(B, LAYERS, 2, H, 2 n, 36)``.
+
+    ``turn``: what `turn_of` gives of their numbers. ``past``: keys and values of the tokens before them, ``(B, LAYERS,
+    2, H, P, 36)``, of which ``kept`` ``(B, P)`` are known.
+    """
+    mask = (known if kept is None else torch.cat([kept, known], dim=1))[:, None, None]
+    seen = []
+    for number, weights in enumerate(layers):
         y = F.layer_norm(x, (WIDTH,), weights["norm1"])
-        x = x[:, skipped:]
-        q = _heads(F.linear(y[:, skipped:], weights["qkv"][:WIDTH]), 1)[0]  # (B, H, 2 n, 36)
-        k, v = _heads(F.linear(y, weights["qkv"][WIDTH:]), 2)
-        mixed = attend(_rotate(q, turn[:, skipped:]), _rotate(k, turn), v, mask)
+        q, k, v = (_heads(part) for part in F.linear(y, weights["qkv"]).chunk(3, dim=-1))
+        q, k = _rotate(q, turn), _rotate(k, turn)
+        seen.append(torch.stack([k, v], dim=1))
+        if past is not None:
+            k, v = torch.cat([past[:, number, 0], k], dim=2), torch.cat([past[:, number, 1], v], dim=2)
+        mixed = attend(q, k, v, mask)
         x = x + F.linear(mixed, weights["out"])
         y = F.layer_norm(x, (WIDTH,), weights["norm2"])
         y = F.gelu(F.linear(y, weights["fc1"], weights["fc1_bias"]))
         x = x + F.linear(y, weights["fc2"], weights["fc2_bias"])
-    frames: Tensor = (x * known[:, TOKENS * first :, None]).unflatten(1, (-1, TOKENS)).mean(2)
-    return frames
+    frames: Tensor = (x * known[..., None]).unflatten(1, (-1, TOKENS)).mean(2)
+    return frames, torch.stack(seen, dim=1)
 
 
-def _heads(x: Tensor, parts: int) -> Tensor:
-    """``(B, 2 n, parts * 288)`` to ``(parts, B, H, 2 n, 36)``."""
-    rows, tokens, _ = x.shape  # a graph keeps what unflatten makes of it
-    return x.reshape(rows, tokens, parts, HEADS, -1).permute(2, 0, 3, 1, 4)
+def turn_of(places: Tensor) -> Tensor:
+    """Cosines and sines ``(B, n, 2, 36)`` of the rotary positions of tokens by number ``(B, n)``. Su et al. 2021.
+
+    Exact however long a session is: angles are made in 64 bits.
+    """
+    pairs = torch.arange(0, _ROTARY, 2, device=places.device, dtype=torch.float64)
+    angle = places[..., None] * (_TOKEN / _TRAINED_TOKEN) * 10_000.0 ** (-pairs / _ROTARY)
+    both = torch.stack([angle.cos(), angle.sin()], dim=-2).repeat_interleave(2, dim=-1).float()
+    still = WIDTH // HEADS - _ROTARY  # features of a head that are not turned
+    return torch.cat([both, both.new_tensor([[1.0] * still, [0.0] * still]).expand(*both.shape[:-1], still)], dim=-1)
+
+
+def _heads(x: Tensor) -> Tensor:
+    """``(B, 2 n, 288)`` to ``(B, H, 2 n, 36)``."""
+    return x.reshape(*x.shape[:2], HEADS, -1).transpose(1, 2)  # a graph keeps what unflatten makes of it
 
 
 def changed(weights: Mapping[str, Tensor], by: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -211,16 +257,14 @@ def _read(file: str) -> dict[str, Tensor]:
 _LAYER = ("norm1", "qkv", "out", "norm2", "fc1", "fc1_bias", "fc2", "fc2_bias")
 
 
-def _turn(tokens: int, device: torch.device) -> Tensor:
-    """Cosines and sines ``(2, n, 16)`` of rotary positions. Su et al. 2021."""
-    rates = 10_000.0 ** (-torch.arange(0, _ROTARY, 2, device=device, dtype=torch.float32) / _ROTARY)
-    angle = torch.arange(tokens, device=device, dtype=torch.float32)[:, None] * (_TOKEN / _TRAINED_TOKEN) * rates
-    return torch.stack([angle.cos(), angle.sin()])
-
-
 def _rotate(x: Tensor, turn: Tensor) -> Tensor:
     """The first 32 features of each head ``(B, H, n, 36)``, pairs of neighbours, turned."""
-    pairs = x[..., :_ROTARY].unflatten(-1, (-1, 2))
-    even, odd = pairs[..., 0], pairs[..., 1]
-    turned = torch.stack([even * turn[0] - odd * turn[1], odd * turn[0] + even * turn[1]], dim=-1).flatten(-2)
-    return torch.cat([turned, x[..., _ROTARY:]], dim=-1)
+    return x * turn[:, None, :, 0] + x @ _swap().to(x) * turn[:, None, :, 1]
+
+
+def _swap() -> Tensor:
+    """``(36, 36)``: of each pair of features, the first to the second's place and minus the second to the first's."""
+    first = torch.arange(0, _ROTARY, 2)
+    swap = torch.zeros(WIDTH // HEADS, WIDTH // HEADS)
+    swap[first, first + 1], swap[first + 1, first] = 1.0, -1.0
+    return swap

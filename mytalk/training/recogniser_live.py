@@ -15,7 +15,7 @@ and a file in it is another.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from mytalk.errors import DataError, WeightsError
 from mytalk.media import SpeechReader
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.pipeline import load_motion
-from mytalk.speech.moonshine import CONTEXT, LIVE_FILE, TOKENS, WIDTH, Moonshine, changed, transform
+from mytalk.speech.moonshine import LIVE_FILE, TOKENS, WIDTH, Moonshine, changed, transform, turn_of
 from mytalk.speech.readout import Readout
 from mytalk.training.augment import noisy_place
 from mytalk.training.config import TrainingOptions
@@ -45,6 +45,7 @@ NEAR = 8
 _MATRICES, _VECTORS = ("qkv", "out", "fc1", "fc2"), ("norm1", "norm2", "fc1_bias", "fc2_bias")
 _FAR_WEIGHT = 0.2  # of frames before the near ones, which are to stay as they were
 _GENERAL = 0.3  # share of the loss in which all features count alike
+_CONTEXT = 20  # motion frames before those that are shown, which a live session hears longer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,14 +124,15 @@ class LiveLayers(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """``loss``; ``error``, of features as a share of their variance; ``mouth``, as what the readout makes of it."""
         teacher, layers = self._teacher[0].to(self.spread.device), self._layers()
+        clean = batch["clean"]
         with torch.no_grad():
-            told = transform(_stem(teacher, batch["clean"]), _all(batch["clean"]), teacher.layers)  # (B, T, 288)
+            told = _heard(_stem(teacher, clean), _all(clean), teacher.layers)  # (B, T, 288)
             stem = _stem(teacher, batch["heard"])
         shown, places = self._options.shown, batch["newest"]  # (B, P)
-        kept = TOKENS * (CONTEXT + shown)
+        kept = TOKENS * (_CONTEXT + shown)
         token = (places[..., None] + 1) * TOKENS + torch.arange(-kept, 0, device=stem.device)  # (B, P, kept)
         seen = _at(stem, token.clamp(min=0))
-        given = transform(seen.flatten(0, 1), (token >= 0).flatten(0, 1), layers)[:, CONTEXT:]
+        given = _heard(seen.flatten(0, 1), token.flatten(0, 1), layers)[:, _CONTEXT:]
         frame = places[..., None] + torch.arange(1 - shown, 1, device=stem.device)  # (B, P, shown)
         wanted = _at(told, frame.clamp(min=0)).flatten(0, 1)
         weight = torch.full((shown,), _FAR_WEIGHT, device=stem.device)
@@ -164,8 +166,14 @@ def _stem(recogniser: Moonshine, samples: Tensor) -> Tensor:
     return recogniser.stem(samples, recogniser.start(1, len(samples)))
 
 
+def _heard(tokens: Tensor, places: Tensor, layers: Sequence[Mapping[str, Tensor]]) -> Tensor:
+    """What the layers say of tokens ``(B, 2 T, 288)`` with these numbers ``(B, 2 T)``; of those below 0, nothing."""
+    return transform(tokens, places >= 0, turn_of(places), layers)[0]
+
+
 def _all(samples: Tensor) -> Tensor:
-    return torch.ones(len(samples), samples.shape[1] // FRAME_SAMPLES * TOKENS, dtype=torch.bool, device=samples.device)
+    count = samples.shape[1] // FRAME_SAMPLES * TOKENS
+    return torch.arange(count, device=samples.device).expand(len(samples), count)
 
 
 def _at(rows: Tensor, places: Tensor) -> Tensor:

@@ -96,20 +96,47 @@ def test_what_is_changed_is_a_low_rank_of_every_layer() -> None:
     assert_close(changed(weights, by), {"a.qkv": torch.arange(4.0).expand(6, 4), "a.norm1": 2 * torch.ones(4)})
 
 
-@pytest.mark.parametrize("frames", [1, 3, 7, 40])
-def test_a_stream_hears_what_a_recording_does(moonshine: Moonshine, speech: torch.Tensor, frames: int) -> None:
-    whole = torch.cat([features for _, features in moonshine.each(speech, FRAMES)])
+@pytest.mark.parametrize("hop", [1, 3, 5])
+def test_a_recording_is_heard_in_hops_as_a_stream_is(moonshine: Moonshine, speech: torch.Tensor, hop: int) -> None:
+    newest, told = (torch.cat(part) for part in zip(*moonshine.each(speech, FRAMES, hop), strict=True))
     state = moonshine.start(FRAMES)
-    parts = [moonshine(chunk[None], state)[0] for chunk in speech.split(640 * frames)]
-    ends = [min(first + frames, len(whole)) - 1 for first in range(0, len(whole), frames)]
-    assert_close(torch.stack(parts), whole[ends], rtol=0, atol=2e-3)
+    first, rest = speech[:640], speech[640:]
+    chunks = [first, *rest.split(640 * hop)][: len(newest)]
+    assert newest.tolist() == list(range(0, len(speech) // 640, hop))
+    assert_close(torch.stack([moonshine(chunk[None], state)[0] for chunk in chunks]), told, rtol=0, atol=2e-3)
 
 
-def test_frames_in_a_longer_window_hear_as_much_after_them(moonshine: Moonshine, speech: torch.Tensor) -> None:
-    """The newest frames of a window differ from those of a longer one by their past alone, and little."""
-    few, many = moonshine.start(FRAMES), moonshine.start(3 * FRAMES + CONTEXT)
-    short, long = moonshine(speech[None], few), moonshine(speech[None], many)[:, -FRAMES:]
+@pytest.mark.parametrize("hop", [2, 5, 40])
+def test_it_says_nearly_the_same_in_hops_of_any_length(moonshine: Moonshine, speech: torch.Tensor, hop: int) -> None:
+    """Tokens that are not heard anew have heard a little more or less of what came after them."""
+    one, other = moonshine.start(FRAMES), moonshine.start(FRAMES)
+    end = len(speech) // (640 * hop) * 640 * hop
+    for chunk in speech[:end].split(640):
+        by_one = moonshine(chunk[None], one)
+    for chunk in speech[:end].split(640 * hop):
+        by_hop = moonshine(chunk[None], other)
+    assert torch.corrcoef(torch.stack([by_one.ravel(), by_hop.ravel()]))[0, 1] > 0.95
+
+
+def test_what_is_remembered_is_what_would_be_heard_anew(moonshine: Moonshine, speech: torch.Tensor) -> None:
+    """The newest frames after a long memory and after a window that is heard as a whole."""
+    few, many = moonshine.start(FRAMES), moonshine.start(FRAMES + CONTEXT)
+    for chunk in speech.split(640 * 2):
+        short, long = moonshine(chunk[None], few), moonshine(chunk[None], many)[:, -FRAMES:]
     assert torch.corrcoef(torch.stack([short.ravel(), long.ravel()]))[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("hours", [0, 24])
+def test_a_graph_says_what_the_module_does_however_long_the_session_is(speech: torch.Tensor, hours: int) -> None:
+    module, graph = Moonshine(), Moonshine()
+    graph.to_graph()
+    one, other, fresh = module.start(FRAMES), graph.start(FRAMES), module.start(FRAMES)
+    for state in (one, other):
+        state.heard = state.heard + hours * 3600 * 50  # tokens
+    for chunk in speech[:32_000].split(640 * 2):
+        made, by_graph, at_first = module(chunk[None], one), graph(chunk[None], other), module(chunk[None], fresh)
+    assert_close(by_graph, made, rtol=0, atol=2e-3)
+    assert torch.corrcoef(torch.stack([made.ravel(), at_first.ravel()]))[0, 1] > 0.99
 
 
 def test_nothing_is_told_of_what_was_not_heard(moonshine: Moonshine, speech: torch.Tensor) -> None:
