@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from films import numbered, write_film, write_sound
-from numpy.typing import NDArray
 
 from mytalk import Picture, Pipeline, StreamOptions, VideoFrame
 from mytalk.dub import dub
@@ -21,15 +20,20 @@ from mytalk.media import FilmWriter, SpeechReader, VideoReader, open_face
 from streamer import cli
 
 FRAMES = 70
-PORTRAIT = Path(str(files("mytalk"))) / "assets" / "astronaut.png"
+ASSETS = Path(str(files("mytalk"))) / "assets"
+PORTRAIT = ASSETS / "astronaut.png"
 Change = Callable[[int, list[Picture]], Picture]
 
 
 @pytest.fixture(scope="module")
-def filmed(pipeline: Pipeline, babble: NDArray[np.float32], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The true film: the portrait, speaking, in windows too long to leave seams where those of the engine would be."""
+def filmed(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The true film: the portrait, speaking, in windows too long to leave seams where those of the engine would be.
+
+    It says words: a mouth that hears syllables in an even beat is as much early as it is late.
+    """
     folder = tmp_path_factory.mktemp("filmed")
-    voice = write_sound(folder / "voice.wav", babble[None, : FRAMES * 640], 16_000, layout="mono")
+    speech = np.concatenate(list(SpeechReader(ASSETS / "demo_speech.flac").samples()))
+    voice = write_sound(folder / "voice.wav", speech[None, : FRAMES * 640], 16_000, layout="mono")
     dub(pipeline, open_face(PORTRAIT), SpeechReader(voice), folder / "film.mp4", StreamOptions(profile="offline"))
     return folder / "film.mp4"
 
