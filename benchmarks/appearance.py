@@ -1,5 +1,6 @@
-"""How close rendered mouths come to filmed ones, given the true landmarks: mesh warp alone, with the network, and with
-the network as a session under overload has it (``frugal``: every second frame).
+"""How close rendered mouths come to filmed ones, given the true landmarks: the nearest mouth bent, brought near to the
+mean of mouths of about its shape, and mended by the network; with all mouths of the enrolment, with its first four, and
+with one alone (which has no mean), where ``frugal`` asks the network for every second frame, as a live session does.
 
     python benchmarks/appearance.py --clips FOLDER [--weights FOLDER] [--json FILE]
 
@@ -15,8 +16,8 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-from collections.abc import Sequence
-from dataclasses import asdict, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
 from importlib.resources import files
 from pathlib import Path
 
@@ -24,6 +25,7 @@ import cv2
 import numpy as np
 import torch
 
+from mytalk.appearance.bank import CAPACITY
 from mytalk.appearance.model import AppearanceModel
 from mytalk.checkpoint import load_into, read_preset
 from mytalk.errors import NoFaceError
@@ -32,6 +34,29 @@ from mytalk.evaluation.true_landmarks import PixelScore, score_pixels
 from mytalk.face.tracker import FaceTracker
 from mytalk.media import VideoReader
 from mytalk.media_time import SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A way to render."""
+
+    model: bool = True  # False: the nearest mouth alone
+    mending: bool = True  # False: without the network
+    frugal: bool = False
+    mouths: int = CAPACITY
+
+
+VARIANTS = {
+    "nearest": Variant(model=False),
+    "mean": Variant(mending=False),
+    "as shipped": Variant(),
+    "4 mouths, nearest": Variant(model=False, mouths=4),
+    "4 mouths, mean": Variant(mending=False, mouths=4),
+    "4 mouths, network": Variant(mouths=4),
+    "1 mouth": Variant(mending=False, mouths=1),
+    "1 mouth, network": Variant(mouths=1),
+    "1 mouth, frugal": Variant(frugal=True, mouths=1),
+}
 
 
 def main() -> None:
@@ -44,11 +69,11 @@ def main() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     network = _network(arguments.weights)
-    tables: dict[str, dict[str, PixelScore]] = {"warp": {}, "network": {}, "frugal": {}}
+    tables: dict[str, dict[str, PixelScore]] = {name: {} for name in VARIANTS}
     for path in sorted(p for p in arguments.clips.iterdir() if p.is_file()):
-        for name, one in zip(tables, score(path, ((None, False), (network, False), (network, True))), strict=True):
+        for name, one in score(path, network):
             tables[name][path.stem] = one
-            print(name.ljust(8), _row(path.stem, one), flush=True)
+            print(name.ljust(20), _row(path.stem, one), flush=True)
     for name, scores in tables.items():
         print(f"\n{name}\n{_HEAD}")
         for clip, one in [*scores.items(), ("mean", mean(list(scores.values())))]:
@@ -59,21 +84,22 @@ def main() -> None:
         arguments.json.write_text(json.dumps({"machine": machine, **figures}, indent=1))
 
 
-def score(path: Path, models: Sequence[tuple[AppearanceModel | None, bool]]) -> list[PixelScore]:
-    """One clip, rendered by each model, frugally or not. Raises NoFaceError where nothing could be compared."""
+def score(path: Path, network: AppearanceModel) -> Iterator[tuple[str, PixelScore]]:
+    """One clip, rendered in each way. Raises NoFaceError where nothing could be compared."""
     reader, tracker = VideoReader(path), FaceTracker()
     tracked = [(frame.at, tracker(frame.picture)) for frame in reader.frames()]
     tracker.close()
     enrolment = ENROL if tracked[-1][0] > SHORT_SECONDS * SAMPLE_RATE else ENROL_SHORT
     faces = [face for _, face in tracked]
-    scores = [
-        score_pixels(zip(reader.frames(), faces, strict=True), model, enrolment, frugal=frugal)
-        for model, frugal in models
-    ]
-    known = [one for one in scores if one is not None]
-    if len(known) < len(scores):
-        raise NoFaceError(f"{path}: no face after its first {enrolment / SAMPLE_RATE} s (need one to compare)")
-    return known
+    for name, variant in VARIANTS.items():
+        frames = zip(reader.frames(), faces, strict=True)
+        model = network if variant.model else None
+        one = score_pixels(
+            frames, model, enrolment, mouths=variant.mouths, mending=variant.mending, frugal=variant.frugal
+        )
+        if one is None:
+            raise NoFaceError(f"{path}: no face after its first {enrolment / SAMPLE_RATE} s (need one to compare)")
+        yield name, one
 
 
 def mean(scores: Sequence[PixelScore]) -> PixelScore:

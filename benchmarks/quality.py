@@ -44,6 +44,7 @@ from tqdm import tqdm
 
 import mytalk
 from mytalk import Pipeline, StreamOptions
+from mytalk.appearance.bank import CAPACITY
 from mytalk.errors import NoSpeechError, OptionError
 from mytalk.evaluation.baselines import CopyRun, LoudnessRun, blurred
 from mytalk.evaluation.closure import Bilabial, bilabials_beside
@@ -157,7 +158,8 @@ class Bench:
         for system in (name for name in self._systems if name in finishes):
             frames = zip(clip.film.frames(), clip.faces_in_order(), strict=False)
             model, finish = self._pipeline.appearance, finishes[system]
-            score = score_pixels(frames, model, enrolment, one_mouth=system == "cold", finish=finish)
+            mouths = 1 if system == "cold" else CAPACITY
+            score = score_pixels(frames, model, enrolment, mouths=mouths, finish=finish)
             if score is not None:
                 yield system, {f"pixels.{key}": float(value) for key, value in asdict(score).items()}
 
@@ -243,9 +245,16 @@ def speed(preset: str) -> Figures:
     return {f"speed.{key}": float(written[key]) for key in ("cpu_ms", "whole_ms")}
 
 
+def _files(paths: Iterable[Path]) -> list[Path]:
+    """The paths, and in place of a folder what is in it."""
+    return [one for path in paths for one in (sorted(path.iterdir()) if path.is_dir() else [path])]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("clips", nargs="+", type=Path, metavar="CLIP", help="films of talking faces, and portraits")
+    parser.add_argument(
+        "clips", nargs="+", type=Path, metavar="CLIP", help="films of talking faces, portraits, folders of them"
+    )
     parser.add_argument("--speech", nargs="+", type=Path, default=[], metavar="WAV", help="other languages' speech")
     parser.add_argument("--preset", default="edge", help="preset or checkpoint folder (default: %(default)s)")
     parser.add_argument("--profile", default="balanced", choices=sorted(PROFILES))
@@ -260,9 +269,9 @@ def main() -> None:
     cv2.setNumThreads(1)
     pipeline = mytalk.load(arguments.preset, device="cpu")
     options = StreamOptions(seed=arguments.seed, steps=arguments.steps, profile=arguments.profile)
-    clips = [look_through(path) for path in tqdm(arguments.clips, "looking through", unit="clip")]
+    clips = [look_through(path) for path in tqdm(_files(arguments.clips), "looking through", unit="clip")]
     films, portraits = [c for c in clips if not c.film.still], [c for c in clips if c.film.still]
-    speeches = [speech_of_file(path) for path in arguments.speech]
+    speeches = [speech_of_file(path) for path in _files(arguments.speech)]
     if portraits and not speeches:
         raise OptionError(f"{portraits[0].film.path}: a portrait says nothing of its own (need --speech WAV)")
     bench = Bench(pipeline, options, arguments.systems, arguments.strips)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.appearance.warp import LOWER_LIP, UPPER_LIP, Points
+from mytalk.appearance.warp import COARSE, LOWER_LIP, UPPER_LIP, Points
 from mytalk.face.landmarks import LOWER_COUNT, LOWER_LIPS_INNER, LOWER_LIPS_OUTER
 
 CAPACITY = 64
 FRESH = 250
 """Sightings after which a like mouth takes the place of an older one: light changes."""
 
-_NEW = 0.7  # a mouth this far from all others is worth keeping, mean crop pixels
+_NEW = 0.5  # a mouth this far from all others is worth keeping, mean crop pixels
 _KEEP = 0.9  # the last choice stays while it is no farther than the best / this
 
 
@@ -47,6 +49,18 @@ class Mouth:
     skin: NDArray[np.float32]  # (3,) colour of the skin around it, 0..255
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Mouths of about one lip shape, nearest first."""
+
+    points: NDArray[np.float32]  # (N, 169, 2) crop pixels
+    halves: NDArray[np.uint8]  # (N, 64, 64, 3): their crops at half the resolution
+    apart: NDArray[np.float32]  # (N,) how unlike the wanted one each is, about crop pixels
+
+    def __len__(self) -> int:
+        return len(self.apart)
+
+
 class ReferenceBank:
     """At most ``capacity`` mouths, kept diverse by lip shape.
 
@@ -60,6 +74,7 @@ class ReferenceBank:
         self._seen: list[int] = []
         self._count = 0
         self._points = np.zeros((capacity, LOWER_COUNT, 2), np.float32)
+        self._halves = np.zeros((capacity, COARSE, COARSE, 3), np.uint8)
         self._between = np.full((capacity, capacity), np.inf, np.float32)
 
     def __len__(self) -> int:
@@ -92,27 +107,31 @@ class ReferenceBank:
             self._seen.append(self._count)
         else:
             self._mouths[slot], self._seen[slot] = mouth, self._count
-        self._points[slot] = mouth.points
+        self._points[slot], self._halves[slot] = mouth.points, halved(mouth.crop)
         between = self._distance(mouth.points)
         between[slot] = np.inf
         self._between[slot, : len(self)] = self._between[: len(self), slot] = between
 
-    def nearest(self, points: Points, count: int, last: Mouth | None = None) -> list[Mouth]:
-        """The ``count`` mouths of nearest lip shape, nearest first; the farthest again where the bank holds fewer.
-
-        ``last``, the first of the frame before, stays first while nothing is clearly nearer.
-        """
+    def nearest(self, points: Points, last: Mouth | None = None) -> Mouth:
+        """The mouth of nearest lip shape. ``last``, that of the frame before, stays while nothing is clearly nearer."""
         distance = self._distance(points)
-        order = np.argsort(distance, kind="stable")[:count].tolist()
-        if last is not None:
-            slot = next((i for i, mouth in enumerate(self._mouths) if mouth is last), None)
-            if slot is not None and distance[slot] * _KEEP <= distance[order[0]]:
-                order = [slot, *(i for i in order if i != slot)][:count]
-        chosen = [self._mouths[i] for i in order]
-        return chosen + chosen[-1:] * (count - len(chosen))
+        best = int(distance.argmin())
+        slot = next((i for i, mouth in enumerate(self._mouths) if mouth is last), best)
+        return self._mouths[slot if distance[slot] * _KEEP <= distance[best] else best]
+
+    def around(self, points: Points, count: int) -> Neighbours:
+        """The ``count`` mouths of nearest lip shape, or all where the bank holds fewer."""
+        distance = self._distance(points)
+        order = np.argsort(distance, kind="stable")[:count]
+        return Neighbours(self._points[order], self._halves[order], distance[order])
 
     def _distance(self, points: Points) -> NDArray[np.float32]:
         return distances(self._points[: len(self)], points)
+
+
+def halved(crop: NDArray[Any]) -> NDArray[Any]:
+    """A picture of the mouth crop at half its resolution, ``(64, 64, 3)``."""
+    return np.asarray(cv2.resize(crop, (COARSE, COARSE), interpolation=cv2.INTER_AREA))
 
 
 def distances(mouths: NDArray[np.float32], points: Points) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mytalk.appearance.average import MOST, likely
 from mytalk.appearance.bank import Mouth, ReferenceBank, distances
 from mytalk.appearance.cavity import Inside
 from mytalk.appearance.compose import Painting
@@ -18,7 +19,7 @@ from mytalk.appearance.framing import FACE, Window
 from mytalk.appearance.mask import Mask
 from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.prepare import Bent, bend, face_inputs, lip_picture, mouth_inputs, resized, window_of
-from mytalk.appearance.preset import REFERENCES
+from mytalk.appearance.preset import REFERENCES, AppearancePreset
 from mytalk.appearance.tone import Colours, Rim, alike
 from mytalk.appearance.warp import GRID, Points, Target
 from mytalk.face.landmarks import LOWER_FACE, aperture
@@ -57,44 +58,48 @@ class Painter(Protocol):
 
 
 class BentMouth:
-    """The nearest mouth of the bank, bent to the goal; the network mends it with the others' help.
+    """The nearest mouth of the bank, bent to the goal and brought near to what mouths of about this shape look like; a
+    network mends that, while the bank has few. ``model`` None: the nearest mouth alone.
 
-    ``frugal``: every second frame takes the mending of the frame before, where its nearest mouth is the same.
+    ``frugal``: every second frame takes the network's share of the frame before, where the nearest mouth is the same.
+    Without ``mending`` there is none.
     """
 
     def __init__(self, model: AppearanceModel | None) -> None:
         self.frugal, self.mending = False, True
         self._model = model
         self._last: Mouth | None = None
-        self._spare: tuple[Window, Colours] | None = None  # mending of the last frame, which made it
+        self._spare: Colours | None = None  # what the network added to the last frame, which asked it
 
     def paint(self, bank: ReferenceBank, goal: Target, scene: Scene) -> Painting:
-        count = 1 if self._model is None else self._model.preset.references
-        mouths = bank.nearest(goal.points, count, self._last)
-        trust = _trust_in(mouths[0], goal.points) if self._model is not None and self.mending else 1.0
-        spare = self._spare if self.frugal and mouths[0] is self._last else None
-        self._last, self._spare = mouths[0], None
-        if trust == 1 or spare is not None:
-            mouths = mouths[:1]
-        current, size = scene.current, len(scene.current)
-        region = resized(scene.region, size)
-        rim, inside = Rim(current, resized(scene.painted, size)), Inside(goal.points, size)
-        bent: list[Bent] = []
-        for mouth in mouths:
-            again = next((i for i, other in enumerate(mouths[: len(bent)]) if other is mouth), None)
-            bent.append(bend(mouth, goal.warp_from(mouth.points), rim, inside) if again is None else bent[again])
-        colours = bent[0].correction.copy()
-        if bent[0].drawn is not None:
-            colours += bent[0].drawn
-        if self._model is not None and trust < 1:
-            if spare is None:
-                different = len({id(mouth) for mouth in mouths})
-                mended = self._spare = _mend(self._model, bent, current, region, goal, different)
-            else:
-                mended = spare
-            window, mending = mended
-            colours[window] += (1 - trust) * mending
-        return Painting(mouths[0], bent[0].warp.flow, bent[0].kept, colours)
+        mouth = bank.nearest(goal.points, self._last)
+        spare = self._spare if self.frugal and mouth is self._last else None
+        self._last, self._spare = mouth, None
+        size = len(scene.current)
+        rim, inside = Rim(scene.current, resized(scene.painted, size)), Inside(goal.points, size)
+        bent = bend(mouth, goal.warp_from(mouth.points), rim, inside)
+        colours = bent.correction.copy()
+        if bent.drawn is not None:
+            colours += bent.drawn
+        trust = _trust_in(mouth, goal.points)
+        if self._model is None or trust == 1:
+            return Painting(mouth, bent.warp.flow, bent.kept, colours)
+        preset, region = self._model.preset, resized(scene.region, size)
+        followed = _share_of_network(preset, len(bank)) if self.mending else 0.0
+        asked = followed > 0 and spare is None
+        around, seen = bank.around(goal.points, MOST), bent.lit
+        lips = likely(bent, around, goal, rim, preset.references if asked else 2)
+        window = window_of(region, preset.window, preset.stem)
+        mending = (lips[0] - seen)[window] * alike(region[window])
+        if asked:
+            spare = self._spare = _mend(self._model, lips, scene.current, region, goal, window)
+        if followed > 0 and spare is not None:
+            mending += np.float32(followed) * spare
+        between = resized(goal.inside(), size)[window]
+        mending = _softened(mending, seen[window], alike(between))
+        mending *= alike(_known(bent, between, window, len(around)))
+        colours[window] += (1 - trust) * mending
+        return Painting(mouth, bent.warp.flow, bent.kept, colours)
 
 
 class PaintedFace:
@@ -147,19 +152,19 @@ def spread_mouths(mouths: list[Mouth], count: int) -> list[Mouth]:
 
 
 def _mend(
-    model: AppearanceModel, bent: list[Bent], current: Colours, region: Mask, goal: Target, different: int
-) -> tuple[Window, Colours]:
-    """What to add to the nearest mouth, ``(W, W, 3)`` in 0..255, and where. ``different``: mouths among those bent."""
-    window = window_of(region, model.preset.window, model.preset.stem)
-    seen = mouth_inputs(bent, current, region, goal.points, window)
+    model: AppearanceModel,
+    lips: NDArray[np.float32],
+    current: Colours,
+    region: Mask,
+    goal: Target,
+    window: Window,
+) -> Colours:
+    """What the network adds to the likeliest picture, ``(W, W, 3)`` in 0..255."""
+    seen = mouth_inputs(lips, current, region, goal.points, window)
     pictures = (_batch(array, model) for array in (seen.references, seen.non_lip, seen.landmarks))
     with torch.inference_mode():
-        mending = model.mending(*pictures)[0].float().cpu().numpy() * seen.exposure.unit
-    if model.preset.residual:
-        inside = resized(goal.inside(), len(region))[window]
-        mending = _softened(mending, bent[0].colours[window] + bent[0].correction[window], alike(inside))
-        mending *= alike(_followed(bent[0], inside, window, different))
-    return window, mending
+        added = model.mending(*pictures)[0].float().cpu().numpy()
+    return np.asarray(added * seen.exposure.unit, np.float32)
 
 
 def _softened(mending: Colours, seen: Colours, inside: NDArray[np.float32]) -> Colours:
@@ -174,13 +179,20 @@ def _softened(mending: Colours, seen: Colours, inside: NDArray[np.float32]) -> C
     return np.asarray(skin + inside * (gain * seen - skin), np.float32)
 
 
-def _followed(nearest: Bent, inside: NDArray[np.float32], window: Window, different: int) -> NDArray[np.float32]:
-    """How far the network is followed, ``(W, W)``: not at all where the inside was drawn or comes from one mouth
-    alone.
-    """
-    known = np.float32(min(1.0, (different - 1) / (REFERENCES - 1)))
+def _known(nearest: Bent, inside: NDArray[np.float32], window: Window, mouths: int) -> NDArray[np.float32]:
+    """How far mending is followed, ``(W, W)``: not at all where the inside was drawn or comes from one mouth alone."""
+    known = np.float32(min(1.0, (mouths - 1) / (REFERENCES - 1)))
     share = 1 - (1 - known) * inside
     return share if nearest.kept is None else share * nearest.kept[window]
+
+
+def _share_of_network(preset: AppearancePreset, mouths: int) -> float:
+    """What many people taught a network is worth much beside one mouth, and little beside a dozen of the same person:
+    all of it up to a third of ``enough``.
+    """
+    if not preset.enough:
+        return 1.0
+    return min(1.0, max(0.0, 1.5 * (1 - mouths / preset.enough)))
 
 
 def _batch(pictures: NDArray[np.float32], model: AppearanceModel) -> Tensor:

@@ -29,13 +29,18 @@ _FLAT = 6.0  # a region flatter than this is not blown up, 0..255
 
 @dataclass(frozen=True, slots=True)
 class Bent:
-    """One mouth bent to the target, in the crop. ``bent + correction`` has the current frame's light."""
+    """One mouth bent to the target, in the crop."""
 
     warp: Warp
     colours: Colours  # kept * the mouth's own pixels + drawn
     correction: Colours
     kept: NDArray[np.float32] | None = None  # (S, S); None: all
     drawn: Colours | None = None  # None: nothing
+
+    @property
+    def lit(self) -> Colours:
+        """It in the current frame's light."""
+        return self.colours + self.correction
 
 
 def bend(mouth: Mouth, warp: Warp, rim: Rim, inside: Inside) -> Bent:
@@ -89,13 +94,13 @@ class NetworkInputs:
 
 
 def mouth_inputs(
-    bent: list[Bent], current: Colours, region: NDArray[np.float32], points: Points, window: Window
+    lips: NDArray[np.float32], current: Colours, region: NDArray[np.float32], points: Points, window: Window
 ) -> NetworkInputs:
-    """A window of the mouth crop. References come bent, nearest first; ``points`` are the ``(169, 2)`` wanted."""
+    """A window of the mouth crop. ``lips`` ``(R, S, S, 3)`` are as `average.likely` makes them; ``points`` are the
+    ``(169, 2)`` wanted.
+    """
     inside = alike(region[window])
-    lips = np.empty((len(bent), *inside.shape), np.float32)
-    for one, of_it in zip(bent, lips, strict=True):
-        np.add(one.colours[window], one.correction[window], out=of_it)
+    lips = lips[:, *window]
     exposure = _exposure_of(lips[0], region[window])
     drawn = _signed(landmark_picture(points, region.shape[0])[window])
     references, non_lip = exposure.normal(lips), exposure.normal(current[window])

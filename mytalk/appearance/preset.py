@@ -38,6 +38,7 @@ class AppearancePreset:
     framing: Literal["mouth", "face"] = "mouth"  # a window of the mouth crop, mouths bent; or the whole face, unbent
     references: int = REFERENCES  # pictures of other frames that the network sees
     masked: bool = True  # of which it sees the mouth region alone
+    enough: int = 0  # mouths seen from which on a residual preset's network is not asked; 0: it always is
     decoder_middle: int = 0  # blocks of the decoder's middle with attention around each; 0: as the encoder's
 
     def __post_init__(self) -> None:
@@ -111,4 +112,5 @@ EDGE = AppearancePreset(
     residual=True,
     discriminator_hidden=24,
     discriminator_layers=3,
+    enough=12,
 )

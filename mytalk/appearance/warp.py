@@ -20,6 +20,9 @@ from mytalk.face.pose import CROP_LEFT, CROP_PIXELS, CROP_SIDE, CROP_TOP
 Points = NDArray[np.float32]  # (169, 2), crop pixels
 Flow = NDArray[np.float32]  # (128, 128, 2): where each pixel comes from
 
+COARSE = CROP_PIXELS // 2
+"""Side of `Target.coarse_flows`."""
+
 MAX_STRETCH = 1.4  # of the mouth's inside, before the dark below the teeth is uncovered
 MIN_STRETCH = 0.8  # before the lower lip covers it
 
@@ -79,6 +82,20 @@ class Target:
         flow[[0, -1]], flow[:, [0, -1]] = GRID[[0, -1]], GRID[:, [0, -1]]  # drawing rounds; the rim stands
         return flow
 
+    def coarse_flows(self, sources: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The flows from several sources ``(N, 169, 2)`` at half the resolution, ``(N, 64, 64, 2)``, together: in
+        pixels of sources that are half as large."""
+        vertices = _vertices(sources, _hung(sources, self.points)[0])[:, _TRIANGLES]  # (N, T, 3, 2)
+        count, triangles = len(sources), len(_TRIANGLES)
+        corners = vertices.transpose(1, 2, 3, 0).reshape(triangles, 3, 2 * count)
+        affine = (self._inverse @ corners).astype(np.float32)  # (T, 3, 2 N)
+        rows = np.take(affine.reshape(triangles, -1), self._index.reshape(GRID.shape[:2])[::2, ::2].ravel(), axis=0)
+        by_x, by_y, shift = rows.reshape(len(rows), 3, 2 * count).transpose(1, 0, 2)
+        flow = by_x * _COARSE_X + by_y * _COARSE_Y + shift  # (P, 2 N)
+        flow -= np.float32(0.5)
+        flow *= np.float32(0.5)
+        return np.ascontiguousarray(flow.reshape(COARSE, COARSE, 2, count).transpose(3, 0, 1, 2))
+
     def inside(self) -> NDArray[np.float32]:
         """The inside of the wanted mouth, ``(128, 128)`` in 0..1."""
         return fill(self.points[_LOOP], blur=1.0)
@@ -136,19 +153,30 @@ def way(flow: Flow) -> NDArray[np.float32]:
     return np.asarray(cv2.magnitude(moved[..., 0], moved[..., 1]), np.float32)
 
 
-def _hang(source: Points, target: Points) -> tuple[Points, NDArray[np.float32], NDArray[np.float32]]:
-    """Source places of the target's inner lip, the share of each gap that the source fills, and the share of the
-    source's gap that the target's lips cover.
+def _hung(
+    source: NDArray[np.float32], target: Points
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Source places of the target's inner lip ``(..., 169, 2)``, and the source's gap as it is and as it is hung
+    ``(..., 11)``.
 
     The lower lip's places are moved along the source's mouth axis so that the inside is stretched by 0.8 to 1.4.
     """
-    across = source[UPPER_LIP[-1]] - source[UPPER_LIP[0]]
-    down = np.array([-across[1], across[0]]) / max(float(np.linalg.norm(across)), 1e-3)
-    gap = np.maximum((source[LOWER_LIP] - source[UPPER_LIP]) @ down, 0.0)
+    across = source[..., UPPER_LIP[-1], :] - source[..., UPPER_LIP[0], :]
+    down = np.stack([-across[..., 1], across[..., 0]], axis=-1)
+    down /= np.maximum(np.linalg.norm(down, axis=-1, keepdims=True), 1e-3)
+    gap = np.maximum(((source[..., LOWER_LIP, :] - source[..., UPPER_LIP, :]) * down[..., None, :]).sum(axis=-1), 0.0)
     wanted = np.linalg.norm(target[LOWER_LIP] - target[UPPER_LIP], axis=1)
     hung_gap = np.clip(gap, wanted / MAX_STRETCH, wanted / MIN_STRETCH)
     hung = source.copy()
-    hung[LOWER_LIP] += (hung_gap - gap)[:, None] * down
+    hung[..., LOWER_LIP, :] += (hung_gap - gap)[..., None] * down[..., None, :]
+    return hung, gap, hung_gap
+
+
+def _hang(source: Points, target: Points) -> tuple[Points, NDArray[np.float32], NDArray[np.float32]]:
+    """Source places of the target's inner lip, the share of each gap that the source fills, and the share of the
+    source's gap that the target's lips cover.
+    """
+    hung, gap, hung_gap = _hung(source, target)
     seen = np.clip(gap / np.maximum(hung_gap, 1e-3), 0.0, 1.0)
     # Between lips that are hardly open there is more lip than teeth: nothing to hang into a wide mouth.
     trust = np.clip((gap.max() - _SLIT) / (_OPEN - _SLIT), 0.0, 1.0)
@@ -158,9 +186,10 @@ def _hang(source: Points, target: Points) -> tuple[Points, NDArray[np.float32], 
 
 
 def _vertices(points: Points, inside: Points) -> NDArray[np.float64]:
-    """Mesh vertices ``(V, 2)``: landmarks, rim, and the inner lip loop once more for the mouth's inside."""
-    held = np.clip(points[_MESH_ROWS], _MARGIN, CROP_PIXELS - 1 - _MARGIN)
-    return np.asarray(np.concatenate([held, _RIM, inside[_LOOP]]), np.float64)
+    """Mesh vertices ``(..., V, 2)``: landmarks, rim, and the inner lip loop once more for the mouth's inside."""
+    held = np.clip(points[..., _MESH_ROWS, :], _MARGIN, CROP_PIXELS - 1 - _MARGIN)
+    rim = np.broadcast_to(_RIM, (*points.shape[:-2], *_RIM.shape))
+    return np.asarray(np.concatenate([held, rim, inside[..., _LOOP, :]], axis=-2), np.float64)
 
 
 def _triangle_index(corners: NDArray[np.float64], area: NDArray[np.float64]) -> NDArray[np.int32]:
@@ -225,6 +254,7 @@ def _clockwise(triangles: NDArray[np.int64], points: NDArray[np.float32]) -> NDA
 _RIM = _rim()
 GRID: Flow = np.stack(np.meshgrid(np.arange(CROP_PIXELS), np.arange(CROP_PIXELS)), axis=-1).astype(np.float32)
 _X, _Y = np.ascontiguousarray(GRID[..., 0].ravel()), np.ascontiguousarray(GRID[..., 1].ravel())
+_COARSE_X, _COARSE_Y = (np.ascontiguousarray(GRID[::2, ::2, axis].reshape(-1, 1)) + np.float32(0.5) for axis in (0, 1))
 # Landmarks far enough inside the crop to be part of the mesh.
 _MESH_ROWS = np.array(
     [r for r in range(LOWER_COUNT) if (np.abs(_template_points()[r] - CROP_PIXELS / 2) < CROP_PIXELS / 2 - 5).all()]

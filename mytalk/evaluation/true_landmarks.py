@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mytalk.appearance.bank import CAPACITY
 from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.renderer import MouthRenderer
 from mytalk.evaluation.crop import Box, Crop, face_crop, mouth_box
@@ -45,17 +46,18 @@ def score_pixels(
     model: AppearanceModel | None,
     enrolment: int,
     *,
-    one_mouth: bool = False,
+    mouths: int = CAPACITY,
+    mending: bool = True,
     frugal: bool = False,
     finish: Finish | None = None,
 ) -> PixelScore | None:
     """Scores the renderer on one clip; ``model`` None bends the nearest mouth. None: no face after the enrolment.
 
-    ``enrolment``: samples from the first frame on that fill the bank; with ``one_mouth`` only the first mouth of them.
-    ``frugal``: as a session under overload renders.
+    ``enrolment``: samples from the first frame on that fill the bank, with the first ``mouths`` of them at most.
+    ``mending`` and ``frugal``: as in `MouthRenderer`.
     """
     renderer = MouthRenderer(model)
-    renderer.frugal = frugal
+    renderer.frugal, renderer.mending = frugal, mending
     rows: list[tuple[float, ...]] = []
     before: tuple[Crop, Crop] | None = None
     start: int | None = None
@@ -66,7 +68,7 @@ def score_pixels(
             continue
         picture, pose, points = frame.picture, fit_pose(face), face.points[_LOWER, :2]
         if frame.at - start < enrolment:
-            if not (one_mouth and renderer.bank_size):
+            if renderer.bank_size < mouths:
                 renderer.observe(picture, pose, points)
             continue
         begun = time.thread_time()

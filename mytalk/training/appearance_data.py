@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mytalk.appearance.average import MOST
 from mytalk.appearance.bank import distances
 from mytalk.appearance.framing import FACE
-from mytalk.appearance.preset import REFERENCES, AppearancePreset
+from mytalk.appearance.preset import AppearancePreset
 from mytalk.appearance.warp import Points
 from mytalk.errors import DataError
 from mytalk.face.landmarks import LOWER_FACE, POINTS, aperture
@@ -75,8 +76,8 @@ class AppearanceExamples:
         count = self._preset.references
         if self._options.drawn == "random":
             return [int(one) for one in random.choice(len(lower), count, replace=len(lower) < count)]
-        chosen = _as_in_a_bank(random, lower, target)[:count]
-        return chosen + chosen[-1:] * (count - len(chosen))
+        chosen = _as_in_a_bank(random, lower, target)
+        return chosen if self._preset.residual else (chosen + chosen[-1:] * (count - len(chosen)))[:count]
 
     def _scene(
         self,
@@ -124,7 +125,7 @@ class _Frames:
 
 
 def _as_in_a_bank(random: np.random.Generator, lower: NDArray[np.float32], target: int) -> list[int]:
-    """1 to 3 frames, nearest in lip shape first."""
+    """At most as many frames as a mean is made of, nearest in lip shape first."""
     frames = np.arange(len(lower))
     others = frames[np.abs(frames - target) > _APART]
     if not len(others):
@@ -139,7 +140,7 @@ def _as_in_a_bank(random: np.random.Generator, lower: NDArray[np.float32], targe
         pool = random.choice(others, int(np.exp(random.uniform(np.log(3), np.log(32)))))
     pool = np.unique(pool)
     apart = distances(lower[pool], lower[target])
-    return [int(i) for i in pool[np.argsort(apart, kind="stable")[:REFERENCES]]]
+    return [int(i) for i in pool[np.argsort(apart, kind="stable")[:MOST]]]
 
 
 def _closed(lower: NDArray[np.float32], among: NDArray[np.int64]) -> NDArray[np.int64]:

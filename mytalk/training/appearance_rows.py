@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.appearance.bank import Mouth
+from mytalk.appearance.average import likely
+from mytalk.appearance.bank import Mouth, Neighbours, distances, halved
 from mytalk.appearance.cavity import Inside
 from mytalk.appearance.framing import FACE, Window
 from mytalk.appearance.mask import mouth_mask, moving_mask, painted_mask
@@ -109,16 +110,20 @@ def row_of(scene: Scene, preset: AppearancePreset, moved: tuple[int, int] = (0, 
 
 
 def _mouth_inputs(
-    scene: Scene, preset: AppearancePreset, around: Field, region: Field, painted: Field, window: Window
+    scene: Scene, preset: AppearancePreset, current: Field, region: Field, painted: Field, window: Window
 ) -> NetworkInputs:
     goal = Target(scene.truth.lower)
-    rim, inside = Rim(around, painted), Inside(goal.points, preset.size)
-    bent = []
+    rim, inside = Rim(current, painted), Inside(goal.points, preset.size)
+    mouths = []
     for one in scene.references:
         crop = np.ascontiguousarray(one.face[FACE.mouth(preset.size)])
-        mouth = Mouth(one.lower, crop, crop, _IDENTITY, skin_of(crop, one.lower))
-        bent.append(bend(mouth, goal.warp_from(one.lower), rim, inside))
-    return mouth_inputs(bent, around, region, goal.points, window)
+        mouths.append(Mouth(one.lower, crop, crop, _IDENTITY, skin_of(crop, one.lower)))
+    points, halves = np.stack([one.points for one in mouths]), np.stack([halved(one.crop) for one in mouths])
+    apart = distances(points, goal.points)
+    order = np.argsort(apart, kind="stable")
+    around, first = Neighbours(points[order], halves[order], apart[order]), mouths[order[0]]
+    nearest = bend(first, goal.warp_from(first.points), rim, inside)
+    return mouth_inputs(likely(nearest, around, goal, rim, preset.references), current, region, goal.points, window)
 
 
 def _skin_flow(seen: Points, wanted: Points) -> Flow | None:

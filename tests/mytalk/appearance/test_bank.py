@@ -37,8 +37,8 @@ def test_full_bank_keeps_what_it_saw_least_of() -> None:
     for opening in (0, 4, 8, 12, 80):
         show(bank, opening)
     far = mouth(80)
-    assert bank.nearest(far.points, 1)[0].points == pytest.approx(far.points)
-    kept = np.stack([one.points for one in bank.nearest(mouth(0).points, 4)])
+    assert bank.nearest(far.points).points == pytest.approx(far.points)
+    kept = bank.around(mouth(0).points, 4).points
     between = np.stack([distances(kept, points) for points in kept])
     assert between[~np.eye(4, dtype=bool)].min() > 0.7
 
@@ -53,23 +53,24 @@ def test_a_mouth_like_one_that_is_kept_is_dropped_until_that_one_is_old() -> Non
     assert len(bank) == 1
 
 
-def test_nearest_are_in_order_and_repeat_where_the_bank_is_small() -> None:
+def test_mouths_around_are_in_order_and_fewer_where_the_bank_is_small() -> None:
     bank = ReferenceBank()
     show(bank, 0)
     show(bank, 30)
-    first, second, third = bank.nearest(mouth(25).points, 3)
-    assert first.points == pytest.approx(mouth(30).points)
-    assert second.points == pytest.approx(mouth(0).points)
-    assert third is second
+    around = bank.around(mouth(25).points, 3)
+    assert len(around) == 2
+    np.testing.assert_array_equal(around.points, [mouth(30).points, mouth(0).points])
+    np.testing.assert_array_equal(around.apart, distances(around.points, mouth(25).points))
+    assert bank.around(mouth(25).points, 1).points == pytest.approx(mouth(30).points[None])
 
 
 def test_last_choice_stays_while_nothing_is_clearly_nearer() -> None:
     bank = ReferenceBank()
     show(bank, 0)
     show(bank, 20)
-    low = bank.nearest(mouth(0).points, 1)[0]
-    assert bank.nearest(mouth(10.2).points, 1, last=low)[0] is low
-    assert bank.nearest(mouth(15).points, 1, last=low)[0] is not low
+    low = bank.nearest(mouth(0).points)
+    assert bank.nearest(mouth(10.2).points, last=low) is low
+    assert bank.nearest(mouth(15).points, last=low) is not low
 
 
 def test_lips_as_thick_as_wanted_are_nearer_than_lips_in_the_same_place() -> None:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from mytalk.appearance.cavity import Inside
 from mytalk.appearance.compose import apply
 from mytalk.appearance.mask import mouth_mask
-from mytalk.appearance.prepare import Bent, mouth_inputs
+from mytalk.appearance.prepare import mouth_inputs
 from mytalk.appearance.tone import Rim
-from mytalk.appearance.warp import GRID, Target, Warp
+from mytalk.appearance.warp import GRID, Target
 from mytalk.face import Face, fit_pose
 from mytalk.face.landmarks import INNER_LOWER, INNER_UPPER, LOWER_FACE, LOWER_LIPS_INNER, LOWER_MIRROR
 
@@ -60,8 +60,7 @@ def test_network_sees_the_same_whatever_the_exposure(points: Points, face: NDArr
     region, window = mouth_mask(points), (slice(8, 104), slice(16, 112))
 
     def seen(colours: NDArray[np.float32]) -> NDArray[np.float32]:
-        bent = Bent(Warp(GRID, None), colours, np.zeros_like(colours))
-        return mouth_inputs([bent] * 3, colours, region, points, window).references
+        return mouth_inputs(np.stack([colours] * 3), colours, region, points, window).references
 
     striped = face + 40 * np.sin(GRID[..., :1] / 5)
     assert seen(striped) == pytest.approx(seen(0.5 * striped + 20), abs=1e-3)

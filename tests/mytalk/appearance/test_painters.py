@@ -111,6 +111,44 @@ def test_without_mending_the_network_is_not_asked_and_the_mouth_is_the_bent_one(
     assert np.abs(unmended - mended).max() > 1
 
 
+def test_without_mending_several_mouths_are_still_averaged(lips: Points) -> None:
+    bank = ReferenceBank()
+    for number, (by, light) in enumerate(((0.0, 0), (0.4, 16), (0.8, 16), (1.2, 16))):
+        crop = drawn(wider(lips, by))
+        crop[mouth_mask(wider(lips, by)) > 0.5] += np.uint8(light)
+        bank.put(number, Mouth(wider(lips, by), crop, crop, np.eye(2, 3, dtype=np.float32), SKIN))
+    goal = Target(wider(lips, -2.0))
+    region = mouth_mask(goal.points)
+    scene = Scene(drawn(goal.points).astype(np.float32), region, region, None)
+    painter = BentMouth(brightening(0.5))
+    painter.mending = False
+    plain, averaged = (picture_of(one.paint(bank, goal, scene)) for one in (BentMouth(None), painter))
+    skin = (region > 0.9) & (Target(goal.points).inside() == 0)
+    assert (averaged - plain)[skin].mean() > 1  # the others are lighter than the nearest
+
+
+def test_network_is_followed_less_the_more_mouths_there_are_and_not_asked_from_a_dozen_on(lips: Points) -> None:
+    model, asked = brightening(0.5), []
+    model.register_forward_hook(lambda *_: asked.append(1))
+    goal = Target(wider(lips, 2))
+    region = mouth_mask(goal.points)
+    scene = Scene(drawn(goal.points).astype(np.float32), region, region, None)
+    skin = (region > 0.9) & (goal.inside() == 0)
+    bank, changes = ReferenceBank(), []
+    for number in range(EDGE.enough + 1):
+        points = wider(lips, -1.0 * number)
+        bank.put(number, Mouth(points, drawn(points), drawn(points), np.eye(2, 3, dtype=np.float32), SKIN))
+        mended, unmended = (BentMouth(model) for _ in range(2))
+        unmended.mending = False
+        made, bare = (picture_of(one.paint(bank, goal, scene)) for one in (mended, unmended))
+        changes.append(float((made - bare)[skin].mean()))
+    assert len(asked) == EDGE.enough - 1
+    assert changes[0] > 5
+    assert changes[: EDGE.enough // 3] == pytest.approx([changes[0]] * (EDGE.enough // 3), rel=0.1)
+    assert changes[EDGE.enough // 3 - 1] > changes[EDGE.enough // 2] > changes[EDGE.enough - 2] > 0
+    assert changes[EDGE.enough - 1 :] == [0, 0]
+
+
 def test_a_frugal_painter_asks_the_network_for_every_second_frame_of_one_mouth(lips: Points) -> None:
     model, asked = brightening(0.5), []
     model.register_forward_hook(lambda *_: asked.append(1))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mytalk.appearance.compose import apply
 from mytalk.appearance.mask import mouth_mask, moving_mask
 from mytalk.appearance.raster import landmark_picture
-from mytalk.appearance.warp import GRID, MAX_STRETCH, Target
+from mytalk.appearance.warp import COARSE, GRID, MAX_STRETCH, Target
 from mytalk.face import Face, fit_pose
 from mytalk.face.landmarks import INNER_LOWER, INNER_UPPER, LOWER_FACE, LOWER_LIPS_INNER
 
@@ -46,6 +46,17 @@ def test_rim_of_the_crop_never_moves(smile: Points) -> None:
     flow = Target(opened(smile, 12) + np.float32(3)).warp_from(smile).flow
     for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
         assert np.abs(flow[edge] - GRID[edge]).max() < 0.3
+
+
+def test_coarse_flows_are_those_of_each_source_at_half_the_resolution(smile: Points) -> None:
+    goal, sources = Target(opened(smile, 5)), [smile, opened(smile, 9), closed(smile), smile + np.float32(2)]
+    coarse = goal.coarse_flows(np.stack(sources))
+    assert coarse.shape == (4, COARSE, COARSE, 2)
+    for one, source in zip(coarse, sources, strict=True):
+        fine = goal.warp_from(source).flow.reshape(COARSE, 2, COARSE, 2, 2).mean(axis=(1, 3))  # pixels of 2 x 2
+        apart = np.linalg.norm(2 * one + 0.5 - fine, axis=-1)
+        # Only where triangles meet, at the lips' edges, do the 4 pixels come from places far apart.
+        assert np.quantile(apart, 0.97) < 0.5
 
 
 def test_warp_takes_each_landmark_where_it_was(smile: Points) -> None:

@@ -1,0 +1,104 @@
+"""What the mean of a person's mouths adds to the nearest of them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mytalk.appearance.average import likely
+from mytalk.appearance.bank import Mouth, Neighbours, distances, halved
+from mytalk.appearance.cavity import Inside
+from mytalk.appearance.compose import apply
+from mytalk.appearance.mask import mouth_mask
+from mytalk.appearance.prepare import Bent, bend
+from mytalk.appearance.tone import Rim
+from mytalk.appearance.warp import Target
+from mytalk.face import Face, fit_pose
+from mytalk.face.landmarks import LOWER_FACE, LOWER_LIPS_INNER, LOWER_LIPS_OUTER
+
+Points = NDArray[np.float32]
+SKIN, LIPS, DARK = (np.array(one, np.float32) for one in ((200, 150, 120), (170, 80, 80), (30, 18, 15)))
+LOWER = list(LOWER_LIPS_INNER[1:10] + LOWER_LIPS_OUTER[1:10])
+
+
+@pytest.fixture(scope="module")
+def lips(portrait_face: Face) -> Points:
+    """An open mouth in crop pixels."""
+    points = apply(fit_pose(portrait_face).crop_matrix(), portrait_face.points[list(LOWER_FACE), :2])
+    points[LOWER, 1] += 10
+    return points
+
+
+def wider(points: Points, by: float) -> Points:
+    moved = points.copy()
+    moved[LOWER, 1] += by
+    return moved
+
+
+def drawn(points: Points) -> NDArray[np.float32]:
+    canvas = np.zeros((128, 128), np.uint8)
+    cv2.fillPoly(canvas, [np.rint(points[list(LOWER_LIPS_OUTER)]).astype(np.int32)], 255, cv2.LINE_AA)
+    picture = SKIN + canvas[..., None] / np.float32(255) * (LIPS - SKIN)
+    return np.asarray(picture + Target(points).inside()[..., None] * (DARK - picture), np.float32)
+
+
+def seen(points: Points, chance: np.random.Generator) -> NDArray[np.uint8]:
+    """The mouth as a camera has it one moment: shades that come and go, and grain."""
+    shade = cv2.resize(chance.normal(0, 12, (10, 10, 3)).astype(np.float32), (128, 128), interpolation=cv2.INTER_CUBIC)
+    around = mouth_mask(points)[..., None]
+    return np.asarray(np.clip(drawn(points) + around * shade + chance.normal(0, 4, (128, 128, 3)), 0, 255), np.uint8)
+
+
+def bank_of(sources: list[Points], pictures: list[NDArray[np.uint8]], goal: Target) -> tuple[Bent, Neighbours, Rim]:
+    points, halves = np.stack(sources), np.stack([halved(one) for one in pictures])
+    apart = distances(points, goal.points)
+    order = np.argsort(apart)
+    crop = pictures[order[0]]
+    mouth = Mouth(sources[order[0]], crop, crop, np.eye(2, 3, dtype=np.float32), SKIN)
+    rim = Rim(drawn(goal.points), mouth_mask(goal.points))
+    nearest = bend(mouth, goal.warp_from(mouth.points), rim, Inside(goal.points))
+    return nearest, Neighbours(points[order], halves[order], apart[order]), rim
+
+
+def test_mean_of_many_mouths_is_nearer_to_the_truth_than_the_nearest(lips: Points) -> None:
+    chance = np.random.default_rng(3)
+    sources = [wider(lips, by) for by in np.linspace(-1.5, 2, 12)]
+    goal = Target(wider(lips, 0.4))
+    nearest, around, rim = bank_of(sources, [seen(one, chance) for one in sources], goal)
+    wide, narrow, alone = likely(nearest, around, goal, rim, 3)
+    region, truth = mouth_mask(goal.points) > 0.9, drawn(goal.points)
+    errors = [cv2.GaussianBlur(one - truth, (0, 0), 2)[region].std() for one in (wide, narrow, alone)]
+    np.testing.assert_array_equal(alone, nearest.lit)
+    assert errors[0] < errors[1] < errors[2]
+    assert errors[0] < 0.6 * errors[2]
+
+
+def test_fine_detail_stays_that_of_the_nearest_mouth(lips: Points) -> None:
+    chance = np.random.default_rng(4)
+    sources = [wider(lips, by) for by in np.linspace(-1.5, 2, 12)]
+    goal = Target(wider(lips, 0.4))
+    nearest, around, rim = bank_of(sources, [seen(one, chance) for one in sources], goal)
+    wide = likely(nearest, around, goal, rim, 2)[0]
+    region = mouth_mask(goal.points) > 0.9
+    edges = [cv2.Laplacian(one.mean(axis=2), cv2.CV_32F)[region] for one in (wide, nearest.lit)]
+    assert np.corrcoef(*edges)[0, 1] > 0.95
+    assert edges[0].std() == pytest.approx(edges[1].std(), rel=0.1)
+
+
+def test_one_mouth_alone_is_left_as_it_is(lips: Points) -> None:
+    goal = Target(wider(lips, 3))
+    nearest, around, rim = bank_of([lips], [seen(lips, np.random.default_rng(5))], goal)
+    for one in likely(nearest, around, goal, rim, 3):
+        np.testing.assert_array_equal(one, nearest.lit)
+
+
+def test_inside_that_is_drawn_is_not_mixed_with_what_closed_mouths_show(lips: Points) -> None:
+    sources = [wider(lips, by) for by in (-14.0, -13.5, -13.0, -12.5)]
+    goal = Target(wider(lips, 6))
+    nearest, around, rim = bank_of(sources, [np.uint8(drawn(one)) for one in sources], goal)
+    assert nearest.kept is not None
+    assert nearest.kept.min() < 0.01
+    wide = likely(nearest, around, goal, rim, 2)[0]
+    np.testing.assert_allclose(wide[nearest.kept == 0], nearest.lit[nearest.kept == 0])
