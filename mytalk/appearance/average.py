@@ -18,7 +18,8 @@ from mytalk.appearance.warp import COARSE, Target
 MOST = 12
 """Mouths that a mean is made of."""
 
-_WIDE, _NARROW = 1.5, 0.7  # sigmas of the Gaussian over distances of mouths, crop pixels
+_SIGMAS = (1.5, 0.7)
+"""Of the Gaussians over distances of mouths that make the widest and the narrowest mean, crop pixels."""
 
 
 def likely(nearest: Bent, around: Neighbours, goal: Target, rim: Rim, count: int) -> NDArray[np.float32]:
@@ -28,8 +29,9 @@ def likely(nearest: Bent, around: Neighbours, goal: Target, rim: Rim, count: int
     inside is drawn or in the dark stays so.
     """
     seen = nearest.lit
-    out = np.repeat(seen[None], count, axis=0)
-    if len(around) == 1:
+    out = np.empty((count, *seen.shape), np.float32)
+    out[:] = seen
+    if count == 1 or len(around) == 1:
         return out
     coarse = halved(seen)
     for one, mean in zip(out, _means(around, goal, count - 1), strict=False):  # the last stays
@@ -44,7 +46,8 @@ def _means(around: Neighbours, goal: Target, count: int) -> NDArray[np.float32]:
     flows[..., 1] += COARSE * np.arange(len(flows), dtype=np.float32)[:, None, None]
     # One above the other, and so one call. Where two meet their rims mix, which no painted pixel comes from.
     bent = cv2.remap(around.halves.reshape(-1, COARSE, 3), flows.reshape(-1, COARSE, 2), None, cv2.INTER_LINEAR)
-    sigma = np.geomspace(_WIDE, _NARROW, count)[:, None]
+    widest, narrowest = _SIGMAS
+    sigma = widest * (narrowest / widest) ** (np.arange(count)[:, None] / max(count - 1, 1))
     shares = np.exp((around.apart[0] ** 2 - around.apart**2) / (2 * sigma**2))
     shares /= shares.sum(axis=1, keepdims=True)
     means = shares.astype(np.float32) @ bent.reshape(len(flows), -1).astype(np.float32)

@@ -61,6 +61,15 @@ class Neighbours:
         return len(self.apart)
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a bank has of a wanted lip shape."""
+
+    mouth: Mouth  # to be bent
+    apart: float  # how unlike the wanted one it is, about crop pixels
+    around: Neighbours
+
+
 class ReferenceBank:
     """At most ``capacity`` mouths, kept diverse by lip shape.
 
@@ -74,6 +83,7 @@ class ReferenceBank:
         self._seen: list[int] = []
         self._count = 0
         self._points = np.zeros((capacity, LOWER_COUNT, 2), np.float32)
+        self._heights = np.zeros((capacity, 3, len(LOWER_LIP)), np.float32)
         self._halves = np.zeros((capacity, COARSE, COARSE, 3), np.uint8)
         self._between = np.full((capacity, capacity), np.inf, np.float32)
 
@@ -108,25 +118,26 @@ class ReferenceBank:
         else:
             self._mouths[slot], self._seen[slot] = mouth, self._count
         self._points[slot], self._halves[slot] = mouth.points, halved(mouth.crop)
+        self._heights[slot] = _lip_heights(mouth.points)
         between = self._distance(mouth.points)
         between[slot] = np.inf
         self._between[slot, : len(self)] = self._between[: len(self), slot] = between
 
-    def nearest(self, points: Points, last: Mouth | None = None) -> Mouth:
-        """The mouth of nearest lip shape. ``last``, that of the frame before, stays while nothing is clearly nearer."""
-        distance = self._distance(points)
-        best = int(distance.argmin())
-        slot = next((i for i, mouth in enumerate(self._mouths) if mouth is last), best)
-        return self._mouths[slot if distance[slot] * _KEEP <= distance[best] else best]
-
-    def around(self, points: Points, count: int) -> Neighbours:
-        """The ``count`` mouths of nearest lip shape, or all where the bank holds fewer."""
+    def find(self, points: Points, count: int, last: Mouth | None = None) -> Found:
+        """The mouth of nearest lip shape, of ``last`` and it the former while it is not clearly nearer; and the
+        ``count`` nearest, or all where the bank holds fewer.
+        """
         distance = self._distance(points)
         order = np.argsort(distance, kind="stable")[:count]
-        return Neighbours(self._points[order], self._halves[order], distance[order])
+        best = int(order[0])
+        slot = next((i for i, mouth in enumerate(self._mouths) if mouth is last), best)
+        if distance[slot] * _KEEP > distance[best]:
+            slot = best
+        around = Neighbours(self._points[order], self._halves[order], distance[order])
+        return Found(self._mouths[slot], float(distance[slot]), around)
 
     def _distance(self, points: Points) -> NDArray[np.float32]:
-        return distances(self._points[: len(self)], points)
+        return distances(self._points[: len(self)], points, self._heights[: len(self)])
 
 
 def halved(crop: NDArray[Any]) -> NDArray[Any]:
@@ -134,12 +145,18 @@ def halved(crop: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(cv2.resize(crop, (COARSE, COARSE), interpolation=cv2.INTER_AREA))
 
 
-def distances(mouths: NDArray[np.float32], points: Points) -> NDArray[np.float32]:
-    """How unlike wanted landmarks ``(169, 2)`` those of mouths ``(N, 169, 2)`` are, about crop pixels, ``(N,)``."""
+def distances(
+    mouths: NDArray[np.float32], points: Points, heights: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """How unlike wanted landmarks ``(169, 2)`` those of mouths ``(N, 169, 2)`` are, about crop pixels, ``(N,)``.
+
+    ``heights`` are the mouths' ``_lip_heights``, where they are known.
+    """
+    heights = _lip_heights(mouths) if heights is None else heights
     way = mouths - points
     way *= way
     apart = np.sqrt(way[..., 0] + way[..., 1]) @ _WEIGHTS
-    apart += np.abs(_lip_heights(mouths) - _lip_heights(points)).mean(axis=-1) @ _LIP_WEIGHTS
+    apart += np.abs(heights - _lip_heights(points)).mean(axis=-1) @ _LIP_WEIGHTS
     return np.asarray(_SCALE * apart, np.float32)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mytalk.appearance.average import MOST, likely
-from mytalk.appearance.bank import Mouth, ReferenceBank, distances
+from mytalk.appearance.bank import Mouth, ReferenceBank
 from mytalk.appearance.cavity import Inside
 from mytalk.appearance.compose import Painting
 from mytalk.appearance.framing import FACE, Window
@@ -72,7 +72,8 @@ class BentMouth:
         self._spare: Colours | None = None  # what the network added to the last frame, which asked it
 
     def paint(self, bank: ReferenceBank, goal: Target, scene: Scene) -> Painting:
-        mouth = bank.nearest(goal.points, self._last)
+        found = bank.find(goal.points, MOST, self._last)
+        mouth, around = found.mouth, found.around
         spare = self._spare if self.frugal and mouth is self._last else None
         self._last, self._spare = mouth, None
         size = len(scene.current)
@@ -81,13 +82,13 @@ class BentMouth:
         colours = bent.correction.copy()
         if bent.drawn is not None:
             colours += bent.drawn
-        trust = _trust_in(mouth, goal.points)
+        trust = _trust(found.apart)
         if self._model is None or trust == 1:
             return Painting(mouth, bent.warp.flow, bent.kept, colours)
         preset, region = self._model.preset, resized(scene.region, size)
         followed = _share_of_network(preset, len(bank)) if self.mending else 0.0
         asked = followed > 0 and spare is None
-        around, seen = bank.around(goal.points, MOST), bent.lit
+        seen = bent.lit
         lips = likely(bent, around, goal, rim, preset.references if asked else 2)
         window = window_of(region, preset.window, preset.stem)
         mending = (lips[0] - seen)[window] * alike(region[window])
@@ -201,7 +202,6 @@ def _batch(pictures: NDArray[np.float32], model: AppearanceModel) -> Tensor:
     return torch.from_numpy(pictures).to(weight.device, weight.dtype).unsqueeze(0)
 
 
-def _trust_in(mouth: Mouth, wanted: Points) -> float:
+def _trust(apart: float) -> float:
     """1 for a mouth seen in just this shape, which wants no mending; 0 for any other."""
-    apart = float(distances(mouth.points[None], wanted)[0])
     return min(1.0, max(0.0, (_OTHER_SHAPE - apart) / (_OTHER_SHAPE - _SAME_SHAPE)))

@@ -37,8 +37,8 @@ def test_full_bank_keeps_what_it_saw_least_of() -> None:
     for opening in (0, 4, 8, 12, 80):
         show(bank, opening)
     far = mouth(80)
-    assert bank.nearest(far.points).points == pytest.approx(far.points)
-    kept = bank.around(mouth(0).points, 4).points
+    assert bank.find(far.points, 1).mouth.points == pytest.approx(far.points)
+    kept = bank.find(mouth(0).points, 4).around.points
     between = np.stack([distances(kept, points) for points in kept])
     assert between[~np.eye(4, dtype=bool)].min() > 0.7
 
@@ -57,20 +57,22 @@ def test_mouths_around_are_in_order_and_fewer_where_the_bank_is_small() -> None:
     bank = ReferenceBank()
     show(bank, 0)
     show(bank, 30)
-    around = bank.around(mouth(25).points, 3)
+    around = bank.find(mouth(25).points, 3).around
     assert len(around) == 2
     np.testing.assert_array_equal(around.points, [mouth(30).points, mouth(0).points])
     np.testing.assert_array_equal(around.apart, distances(around.points, mouth(25).points))
-    assert bank.around(mouth(25).points, 1).points == pytest.approx(mouth(30).points[None])
+    assert bank.find(mouth(25).points, 1).around.points == pytest.approx(mouth(30).points[None])
 
 
 def test_last_choice_stays_while_nothing_is_clearly_nearer() -> None:
     bank = ReferenceBank()
     show(bank, 0)
     show(bank, 20)
-    low = bank.nearest(mouth(0).points)
-    assert bank.nearest(mouth(10.2).points, last=low) is low
-    assert bank.nearest(mouth(15).points, last=low) is not low
+    low = bank.find(mouth(0).points, 1).mouth
+    still = bank.find(mouth(10.2).points, 2, last=low)
+    assert still.mouth is low
+    assert still.apart == pytest.approx(distances(low.points[None], mouth(10.2).points)[0])
+    assert bank.find(mouth(15).points, 2, last=low).mouth is not low
 
 
 def test_lips_as_thick_as_wanted_are_nearer_than_lips_in_the_same_place() -> None:
