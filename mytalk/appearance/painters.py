@@ -28,6 +28,7 @@ _SAME_SHAPE, _OTHER_SHAPE = 0.2, 1.0  # distances of mouths, crop pixels, betwee
 _MENDING_BLUR = 1.2  # Gaussian sigma, crop pixels: pores and lip lines stay those of the nearest mouth
 _INSIDE_BLUR = 2.5  # and inside a mouth the edges of teeth too
 _INSIDE_GAIN = 0.5  # how much lighter or darker it is made at most, as a share of what it is
+_GREY = np.full((1, 3), 1 / 3, np.float32)
 _BLACK = 20.0  # keeps shares of dark pixels calm, 0..255
 _LOWER = list(LOWER_FACE)
 
@@ -171,13 +172,13 @@ def _mend(
 def _softened(mending: Colours, seen: Colours, inside: NDArray[np.float32]) -> Colours:
     """Mending without detail of the mouth that is ``seen``; ``inside`` ``(W, W, 3)``: what of it lies between the lips.
 
-    There the network averages what it cannot know, teeth and dark, into fog. It is believed in how light the place is,
-    as a gain: what is dark stays so.
+    There a mean, or the network, makes fog of what differs, teeth and dark and lips. It is believed in how light the
+    place is, as a gain: what is dark stays so, and teeth stay as white as they are.
     """
     skin = cv2.GaussianBlur(mending, (0, 0), _MENDING_BLUR)
-    change, light = (cv2.GaussianBlur(one, (0, 0), _INSIDE_BLUR) for one in (mending, seen))
+    change, light = (cv2.GaussianBlur(cv2.transform(one, _GREY), (0, 0), _INSIDE_BLUR) for one in (mending, seen))
     gain = np.clip(change / (np.maximum(light, 0) + _BLACK), -_INSIDE_GAIN, _INSIDE_GAIN)
-    return np.asarray(skin + inside * (gain * seen - skin), np.float32)
+    return np.asarray(skin + inside * (alike(gain) * seen - skin), np.float32)
 
 
 def _known(nearest: Bent, inside: NDArray[np.float32], window: Window, mouths: int) -> NDArray[np.float32]:
