@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 _CELLS = 32  # the correction is made on a 32 x 32 grid: shading, not detail
 _NEAR, _FAR = 2.5, 6.0  # Gaussian sigmas, cells
 _FAR_SHARE = 0.02  # weight of the far kernel where the near one reaches the rim
-_LIMIT = 0.1  # no shading changes a logarithm by more
-_OTHER = 0.2  # and what differs by more is other content: background beside a turned cheek, a hand
+_RING = 9  # cells across: as far around the region skin tells the light of all of it
+_LIGHT = 0.7  # a logarithm by which light and exposure change at most; more is other content: a hand
+_LIMIT = 0.1  # no shading changes one by more beside that
+_OTHER = 0.2  # and what differs by more is other content: background beside a turned cheek
 _AROUND = np.ones((3, 3), np.uint8)
 _DOUBT = 1e-3  # weight that it keeps, for where all around differs
 _BLACK = 20.0  # keeps logarithms of dark pixels calm
@@ -36,18 +38,30 @@ class Rim:
         self._current = _log_cells(current)
         self._known = np.clip(1.0 - 2.0 * _shrink(region), 0.0, 1.0)
         self._known[:1], self._known[-1:], self._known[:, :1], self._known[:, -1:] = 0, 0, 0, 0
+        near = cv2.dilate(1 - self._known, np.ones((_RING, _RING), np.uint8))
+        self._ring = np.flatnonzero((self._known == 1) & (near == 1))
 
     def correction(self, bent: Colours) -> Colours:
         """What to add to ``bent`` so that its light meets the current frame's around the region, smoothly inside."""
         difference = self._current - _log_cells(bent)
+        light = self._light(difference)
+        difference -= light
         red, green, blue = cv2.split(np.abs(difference))
         same = (_OTHER - np.maximum(np.maximum(red, green), blue)) / (_OTHER - _LIMIT)
         same = cv2.erode(same, _AROUND)  # a cell beside other content holds some of it
         known = self._known * np.clip(same, _DOUBT, 1.0)
         limited = np.clip(difference, -_LIMIT, _LIMIT)
         smooth = _spread(limited * alike(known)) / alike(_spread(known) + np.float32(1e-6))
-        gain = cv2.resize(np.expm1(smooth), bent.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        gain = cv2.resize(np.expm1(smooth + light), bent.shape[1::-1], interpolation=cv2.INTER_LINEAR)
         return np.asarray(gain * (bent + _BLACK), np.float32)
+
+    def _light(self, difference: Colours) -> NDArray[np.float32]:
+        """How light and exposure have changed, logarithms ``(3,)``: the same all around, whatever part of it is of
+        other content."""
+        if not len(self._ring):
+            return np.zeros(3, np.float32)
+        light = np.median(difference.reshape(-1, 3)[self._ring], axis=0).astype(np.float32)
+        return light if float(np.abs(light).max()) < _LIGHT else np.zeros(3, np.float32)
 
 
 def _log_cells(colours: Colours) -> NDArray[np.float32]:

@@ -41,6 +41,17 @@ def test_a_mouth_seen_in_less_light_is_brought_to_the_frames(points: Points, fac
     assert np.abs(matched - face)[region > 0.5].mean() < 1.5
 
 
+@pytest.mark.parametrize("light", [(0.6, 0.6, 0.6), (1.25, 1.2, 1.0), (0.8, 0.9, 1.1)])
+def test_a_lamp_that_goes_on_or_off_lights_the_mouth_as_it_does_the_face(
+    points: Points, face: NDArray[np.float32], light: tuple[float, float, float]
+) -> None:
+    region, lit = mouth_mask(points), face * np.array(light, np.float32)
+    current = lit.copy()
+    current[(region == 0) & (np.arange(128) > 95)] = (30, 60, 40)  # and a part around it is of another thing
+    matched = face + Rim(current, region).correction(face)
+    assert np.abs(matched / lit - 1)[region > 0.5].mean() < 0.02
+
+
 def test_other_content_around_the_mouth_does_not_recolour_it(points: Points, face: NDArray[np.float32]) -> None:
     region, current = mouth_mask(points), face.copy()
     current[region == 0] = 20.0
