@@ -34,13 +34,13 @@ def likely(nearest: Bent, around: Neighbours, goal: Target, rim: Rim, count: int
     if count == 1 or len(around) == 1:
         return out
     coarse = halved(seen)
-    for one, mean in zip(out, _means(around, goal, count - 1), strict=False):  # the last stays
+    for one, mean in zip(out, means(around, goal, count - 1), strict=False):  # the last stays
         difference = cv2.resize(mean + rim.correction(mean) - coarse, seen.shape[1::-1], interpolation=cv2.INTER_LINEAR)
         one += difference if nearest.kept is None else difference * alike(nearest.kept)
     return out
 
 
-def _means(around: Neighbours, goal: Target, count: int) -> NDArray[np.float32]:
+def means(around: Neighbours, goal: Target, count: int) -> NDArray[np.float32]:
     """Means of the mouths around, bent to the goal at half the resolution, wide to narrow, ``(count, 64, 64, 3)``."""
     flows = goal.coarse_flows(around.points)
     flows[..., 1] += COARSE * np.arange(len(flows), dtype=np.float32)[:, None, None]
@@ -50,5 +50,5 @@ def _means(around: Neighbours, goal: Target, count: int) -> NDArray[np.float32]:
     sigma = widest * (narrowest / widest) ** (np.arange(count)[:, None] / max(count - 1, 1))
     shares = np.exp((around.apart[0] ** 2 - around.apart**2) / (2 * sigma**2))
     shares /= shares.sum(axis=1, keepdims=True)
-    means = shares.astype(np.float32) @ bent.reshape(len(flows), -1).astype(np.float32)
-    return np.asarray(means.reshape(count, COARSE, COARSE, 3), np.float32)
+    mixed = shares.astype(np.float32) @ bent.reshape(len(flows), -1).astype(np.float32)
+    return np.asarray(mixed.reshape(count, COARSE, COARSE, 3), np.float32)

@@ -43,6 +43,7 @@ class Painting:
     flow: Flow  # (128, 128, 2) into the mouth's crop
     kept: NDArray[np.float32] | None  # (S, S); None: all
     colours: Colours  # (S, S, 3)
+    covered: NDArray[np.float32] | None = None  # (128, 128): how far something is in front of it; None: nothing
 
 
 def place_of(

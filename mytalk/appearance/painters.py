@@ -15,6 +15,7 @@ from mytalk.appearance.average import MOST, likely
 from mytalk.appearance.bank import Mouth, ReferenceBank
 from mytalk.appearance.cavity import Inside
 from mytalk.appearance.compose import Painting
+from mytalk.appearance.cover import KNOWN, Cover
 from mytalk.appearance.framing import FACE, Window
 from mytalk.appearance.mask import Mask
 from mytalk.appearance.model import AppearanceModel
@@ -70,6 +71,7 @@ class BentMouth:
         self.frugal, self.mending = False, True
         self._model = model
         self._last: Mouth | None = None
+        self._cover = Cover()
         self._spare: Colours | None = None  # what the network added to the last frame, which asked it
 
     def paint(self, bank: ReferenceBank, goal: Target, scene: Scene) -> Painting:
@@ -85,7 +87,7 @@ class BentMouth:
             colours += bent.drawn
         trust = _trust(found.apart)
         if self._model is None or trust == 1:
-            return Painting(mouth, bent.warp.flow, bent.kept, colours)
+            return Painting(mouth, bent.warp.flow, bent.kept, colours, self._covered(bank, bent.lit, goal, rim))
         preset, region = self._model.preset, resized(scene.region, size)
         followed = _share_of_network(preset, len(bank)) if self.mending else 0.0
         asked = followed > 0 and spare is None
@@ -101,7 +103,11 @@ class BentMouth:
         mending = _softened(mending, seen[window], alike(between))
         mending *= alike(_known(bent, between, window, len(around)))
         colours[window] += (1 - trust) * mending
-        return Painting(mouth, bent.warp.flow, bent.kept, colours)
+        return Painting(mouth, bent.warp.flow, bent.kept, colours, self._covered(bank, lips[0], goal, rim))
+
+    def _covered(self, bank: ReferenceBank, expected: Colours, goal: Target, rim: Rim) -> Mask | None:
+        """What of the mouth something is in front of, as far as the bank tells."""
+        return self._cover(expected, goal, rim) if len(bank) >= KNOWN else None
 
 
 class PaintedFace:

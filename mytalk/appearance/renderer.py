@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.appearance.bank import Mouth, ReferenceBank
+from mytalk.appearance.bank import FRESH, Mouth, ReferenceBank
 from mytalk.appearance.compose import apply, paint, place_of, sample_through, spread
+from mytalk.appearance.cover import is_covered
 from mytalk.appearance.framing import FACE, MOUTH, frame_of
 from mytalk.appearance.jaw import held_back
 from mytalk.appearance.mask import Mask, mouth_mask, moving_mask, painted_mask
@@ -33,6 +34,7 @@ class MouthRenderer:
             self._size, self._frame = model.preset.size, frame_of(model.preset)
             model.eval()
             self._painter = BentMouth(model) if self._frame is MOUTH else PaintedFace(model)
+        self._hidden = 0  # mouths in a row that were left out as covered; many are a new look
         self._bank = ReferenceBank(capacity=1) if still else ReferenceBank()
 
     @property
@@ -58,7 +60,7 @@ class MouthRenderer:
         self._painter.mending = mending
 
     def observe(self, picture: Picture, pose: HeadPose, points: Points) -> None:
-        """Keeps this mouth, ``(169, 2)`` picture pixels, if it differs from those seen so far."""
+        """Keeps this mouth, ``(169, 2)`` picture pixels, if it differs from those seen so far and nothing hides it."""
         matrix = pose.crop_matrix()
         in_crop = apply(matrix, points)
         slot = self._bank.place_for(in_crop)
@@ -69,7 +71,12 @@ class MouthRenderer:
         crop = to_crop(pixels, to_pixels, self._size, self._frame)
         if self._frame is FACE:  # the network sees no more of it, and nothing else is painted with it
             pixels, to_pixels = crop, FACE.to_pixels(self._size)
-        skin = skin_of(crop[self._frame.mouth(self._size)], in_crop)
+        mouth = crop[self._frame.mouth(self._size)]
+        if self._frame is MOUTH and self._hidden < FRESH and is_covered(mouth, in_crop, self._bank):
+            self._hidden += 1
+            return
+        self._hidden = 0
+        skin = skin_of(mouth, in_crop)
         self._bank.put(slot, Mouth(in_crop, crop, pixels, to_pixels, skin))
 
     def render(
@@ -106,6 +113,10 @@ class MouthRenderer:
         tracked = None if face is None else apply(matrix, face)
         painted = painted_mask(region, wanted, None if reach is None else flow)
         painting = self._painter.paint(self._bank, goal, Scene(current, region, painted, tracked))
+        if painting.covered is not None:
+            free = 1 - painting.covered
+            painted *= free
+            flow = GRID + (flow - GRID) * cv2.merge([free, free])
         # Only the box that changes is worked on from here.
         inner = place_of(picture, matrix, painted if reach is None else np.maximum(painted, reach))
         if inner is None:

@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_CELLS = 32  # the correction is made on a 32 x 32 grid: shading, not detail
+CELLS = 32
+"""Side of the grid that light is corrected on: shading, not detail."""
+
 _NEAR, _FAR = 2.5, 6.0  # Gaussian sigmas, cells
 _FAR_SHARE = 0.02  # weight of the far kernel where the near one reaches the rim
 _RING = 9  # cells across: as far around the region skin tells the light of all of it
@@ -55,6 +57,13 @@ class Rim:
         gain = cv2.resize(np.expm1(smooth + light), bent.shape[1::-1], interpolation=cv2.INTER_LINEAR)
         return np.asarray(gain * (bent + _BLACK), np.float32)
 
+    def strangeness(self, expected: Colours) -> NDArray[np.float32]:
+        """How unlike each cell of the frame is what is expected there in the frame's light, ``(32, 32)``: the greatest
+        difference of its colours' logarithms."""
+        difference = self._current - _log_cells(expected)
+        red, green, blue = cv2.split(np.abs(difference - self._light(difference)))
+        return np.asarray(np.maximum(np.maximum(red, green), blue), np.float32)
+
     def _light(self, difference: Colours) -> NDArray[np.float32]:
         """How light and exposure have changed, logarithms ``(3,)``: the same all around, whatever part of it is of
         other content."""
@@ -69,7 +78,7 @@ def _log_cells(colours: Colours) -> NDArray[np.float32]:
 
 
 def _shrink(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(cv2.resize(values, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA), np.float32)
+    return np.asarray(cv2.resize(values, (CELLS, CELLS), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _spread(values: NDArray[np.float32]) -> NDArray[np.float32]:
