@@ -17,6 +17,8 @@ FRESH = 250
 """Sightings after which a like mouth takes the place of an older one: light changes."""
 
 _NEW = 0.5  # a mouth this far from all others is worth keeping, mean crop pixels
+_NEARER = 1.25  # times the detail that a like mouth was seen in
+_BLURRED = 1.0  # crop pixels of distance for half the detail that is wanted
 _KEEP = 0.9  # the last choice stays while it is no farther than the best / this
 
 
@@ -84,6 +86,7 @@ class ReferenceBank:
         self._count = 0
         self._points = np.zeros((capacity, LOWER_COUNT, 2), np.float32)
         self._heights = np.zeros((capacity, 3, len(LOWER_LIP)), np.float32)
+        self._details = np.zeros(capacity, np.float32)
         self._halves = np.zeros((capacity, COARSE, COARSE, 3), np.uint8)
         self._between = np.full((capacity, capacity), np.inf, np.float32)
 
@@ -94,17 +97,24 @@ class ReferenceBank:
     def mouths(self) -> list[Mouth]:
         return list(self._mouths)
 
-    def place_for(self, points: Points) -> int | None:
-        """The slot that a mouth with these landmarks would take, or None where it adds nothing. Counts a sighting."""
+    def place_for(self, points: Points, detail: float = 0.0) -> int | None:
+        """The slot that a mouth with these landmarks would take, or None where it adds nothing. Counts a sighting.
+
+        ``detail``: what `detail_of` says of it. It takes the place of a like mouth that was seen from further away, or,
+        in a full bank, of the nearest such one.
+        """
         self._count += 1
         if not self._mouths:
             return 0
         distance = self._distance(points)
         nearest = int(distance.argmin())
+        blurred = detail > _NEARER * self._details[: len(self)]
         if distance[nearest] < _NEW:
-            return nearest if self._count - self._seen[nearest] > FRESH else None
+            return nearest if blurred[nearest] or self._count - self._seen[nearest] > FRESH else None
         if len(self) < self.capacity:
             return len(self)
+        if blurred.any():
+            return int(np.where(blurred, distance, np.inf).argmin())
         one, other = np.unravel_index(int(self._between.argmin()), self._between.shape)
         if distance[nearest] <= self._between[one, other]:
             return None
@@ -118,26 +128,32 @@ class ReferenceBank:
         else:
             self._mouths[slot], self._seen[slot] = mouth, self._count
         self._points[slot], self._halves[slot] = mouth.points, halved(mouth.crop)
-        self._heights[slot] = _lip_heights(mouth.points)
+        self._heights[slot], self._details[slot] = _lip_heights(mouth.points), detail_of(mouth.to_pixels)
         between = self._distance(mouth.points)
         between[slot] = np.inf
         self._between[slot, : len(self)] = self._between[: len(self), slot] = between
 
-    def find(self, points: Points, count: int, last: Mouth | None = None) -> Found:
+    def find(self, points: Points, count: int, last: Mouth | None = None, detail: float = 0.0) -> Found:
         """The mouth of nearest lip shape, of ``last`` and it the former while it is not clearly nearer; and the
-        ``count`` nearest, or all where the bank holds fewer.
+        ``count`` nearest, or all where the bank holds fewer. Less ``detail`` than this counts as further away.
         """
         distance = self._distance(points)
         order = np.argsort(distance, kind="stable")[:count]
-        best = int(order[0])
+        away = distance + _BLURRED * np.log2(np.maximum(detail / (self._details[: len(self)] + 1e-6), 1.0))
+        best = int(away.argmin())
         slot = next((i for i, mouth in enumerate(self._mouths) if mouth is last), best)
-        if distance[slot] * _KEEP > distance[best]:
+        if away[slot] * _KEEP > away[best]:
             slot = best
         around = Neighbours(self._points[order], self._halves[order], distance[order])
         return Found(self._mouths[slot], float(distance[slot]), around)
 
     def _distance(self, points: Points) -> NDArray[np.float32]:
         return distances(self._points[: len(self)], points, self._heights[: len(self)])
+
+
+def detail_of(to_pixels: NDArray[np.float32]) -> float:
+    """How many pixels, in one direction, a mouth was seen in for one of the crop."""
+    return float(np.sqrt(np.abs(np.linalg.det(to_pixels[:, :2]))))
 
 
 def halved(crop: NDArray[Any]) -> NDArray[Any]:

@@ -42,6 +42,7 @@ class Scene:
     region: Mask  # (128, 128): what may be painted anew
     painted: Mask  # (128, 128): what of it is
     face: Points | None  # (478, 2) landmarks that were tracked, crop pixels
+    detail: float = 0.0  # of the picture: `bank.detail_of`
 
 
 class Painter(Protocol):
@@ -75,7 +76,7 @@ class BentMouth:
         self._spare: Colours | None = None  # what the network added to the last frame, which asked it
 
     def paint(self, bank: ReferenceBank, goal: Target, scene: Scene) -> Painting:
-        found = bank.find(goal.points, MOST, self._last)
+        found = bank.find(goal.points, MOST, self._last, scene.detail)
         mouth, around = found.mouth, found.around
         spare = self._spare if self.frugal and mouth is self._last else None
         self._last, self._spare = mouth, None

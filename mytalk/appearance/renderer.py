@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.appearance.bank import FRESH, Mouth, ReferenceBank
+from mytalk.appearance.bank import FRESH, Mouth, ReferenceBank, detail_of
 from mytalk.appearance.compose import apply, paint, place_of, sample_through, spread
 from mytalk.appearance.cover import is_covered
 from mytalk.appearance.framing import FACE, MOUTH, frame_of
@@ -63,9 +63,11 @@ class MouthRenderer:
         """Keeps this mouth, ``(169, 2)`` picture pixels, if it differs from those seen so far and nothing hides it."""
         matrix = pose.crop_matrix()
         in_crop = apply(matrix, points)
-        slot = self._bank.place_for(in_crop)
         place = place_of(picture, matrix, frame=self._frame)
-        if slot is None or place is None:
+        if place is None:
+            return
+        slot = self._bank.place_for(in_crop, detail_of(place.to_pixels) if self._frame is MOUTH else 0.0)
+        if slot is None:
             return
         pixels, to_pixels = picture.region_rgb(place.box), place.to_pixels
         crop = to_crop(pixels, to_pixels, self._size, self._frame)
@@ -112,7 +114,9 @@ class MouthRenderer:
         current = self._current(pixels, place.to_pixels, None if reach is None else flow)
         tracked = None if face is None else apply(matrix, face)
         painted = painted_mask(region, wanted, None if reach is None else flow)
-        painting = self._painter.paint(self._bank, goal, Scene(current, region, painted, tracked))
+        painting = self._painter.paint(
+            self._bank, goal, Scene(current, region, painted, tracked, detail_of(place.to_pixels))
+        )
         if painting.covered is not None:
             free = 1 - painting.covered
             painted *= free

@@ -11,15 +11,17 @@ from mytalk.face.landmarks import LOWER_COUNT, LOWER_LIPS_INNER, LOWER_LIPS_OUTE
 _NOTHING = np.zeros((2, 2, 3), np.uint8)
 
 
-def mouth(opening: float) -> Mouth:
+def mouth(opening: float, detail: float = 1.0) -> Mouth:
     points = np.full((LOWER_COUNT, 2), 64, np.float32)
     points[list(LOWER_LIPS_INNER[1:10]), 1] += opening
-    return Mouth(points, _NOTHING, _NOTHING, np.zeros((2, 3), np.float32), np.zeros(3, np.float32))
+    return Mouth(
+        points, _NOTHING, _NOTHING, np.float32(detail) * np.eye(2, 3, dtype=np.float32), np.zeros(3, np.float32)
+    )
 
 
-def show(bank: ReferenceBank, opening: float) -> bool:
-    one = mouth(opening)
-    slot = bank.place_for(one.points)
+def show(bank: ReferenceBank, opening: float, detail: float = 1.0) -> bool:
+    one = mouth(opening, detail)
+    slot = bank.place_for(one.points, detail)
     if slot is not None:
         bank.put(slot, one)
     return slot is not None
@@ -51,6 +53,35 @@ def test_a_mouth_like_one_that_is_kept_is_dropped_until_that_one_is_old() -> Non
         bank.place_for(mouth(10).points)
     assert show(bank, 10.1)
     assert len(bank) == 1
+
+
+def test_a_mouth_seen_from_near_takes_the_place_of_a_like_one_seen_from_afar() -> None:
+    bank = ReferenceBank()
+    assert show(bank, 10, detail=1.0)
+    assert not show(bank, 10.1, detail=1.2)
+    assert show(bank, 10.1, detail=1.6)
+    assert not show(bank, 10, detail=1.0)
+    assert len(bank) == 1
+
+
+def test_a_full_bank_gives_up_what_was_seen_from_afar_first() -> None:
+    bank = ReferenceBank(capacity=4)
+    for opening, detail in ((0, 2.0), (20, 1.0), (40, 1.0), (60, 2.0)):
+        assert show(bank, opening, detail)
+    assert show(bank, 23, detail=2.0)
+    assert sorted(one.points[LOWER_LIPS_INNER[5], 1] - 64 for one in bank.mouths) == [0, 23, 40, 60]
+
+
+def test_a_mouth_seen_from_afar_is_bent_only_where_none_from_near_is_about_as_like() -> None:
+    bank = ReferenceBank()
+    show(bank, 10, detail=1.0)
+    show(bank, 10.7, detail=2.0)
+    far, near = bank.mouths
+    assert bank.find(mouth(10).points, 2).mouth is far
+    assert bank.find(mouth(10).points, 2, detail=2.0).mouth is near
+    assert bank.find(mouth(0).points, 2, detail=1.0).mouth is far
+    show(bank, 40, detail=2.0)
+    assert bank.find(mouth(5).points, 2, detail=1.0).mouth is far
 
 
 def test_mouths_around_are_in_order_and_fewer_where_the_bank_is_small() -> None:
