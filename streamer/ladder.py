@@ -37,7 +37,7 @@ class Rung(IntEnum):
 
     FULL = 0
     FEWER_STEPS = 1  # a quarter of the sampling steps
-    UNMENDED = 2  # mouths are bent to their shapes, and no network mends them
+    UNMENDED = 2  # mouths are bent to their shapes, and nothing mends them
     HALF_RATE = 3  # every second picture is left out; the others' mouths are those of their own time
     UNTOUCHED = 4  # pictures leave as they came
 

@@ -48,8 +48,8 @@ class Scene:
 class Painter(Protocol):
     """Paints one mouth. Belongs to one session.
 
-    ``frugal`` saves work where the painter can, at some cost to the picture; without ``mending`` the network does
-    nothing, where the painter can do without. Both may be set at any time.
+    ``frugal`` saves work where the painter can, at some cost to the picture; without ``mending`` it does no more than
+    it must. Both may be set at any time.
     """
 
     frugal: bool
@@ -65,7 +65,7 @@ class BentMouth:
     network mends that, while the bank has few. ``model`` None: the nearest mouth alone.
 
     ``frugal``: every second frame takes the network's share of the frame before, where the nearest mouth is the same.
-    Without ``mending`` there is none.
+    Without ``mending`` the nearest mouth is all there is.
     """
 
     def __init__(self, model: AppearanceModel | None) -> None:
@@ -87,10 +87,10 @@ class BentMouth:
         if bent.drawn is not None:
             colours += bent.drawn
         trust = _trust(found.apart)
-        if self._model is None or trust == 1:
+        if self._model is None or not self.mending or trust == 1:
             return Painting(mouth, bent.warp.flow, bent.kept, colours, self._covered(bank, bent.lit, goal, rim))
         preset, region = self._model.preset, resized(scene.region, size)
-        followed = _share_of_network(preset, len(bank)) if self.mending else 0.0
+        followed = _share_of_network(preset, len(bank))
         asked = followed > 0 and spare is None
         seen = bent.lit
         lips = likely(bent, around, goal, rim, preset.references if asked else 2)

@@ -52,7 +52,7 @@ class MouthRenderer:
 
     @property
     def mending(self) -> bool:
-        """Whether the network mends mouths that are bent; may be set at any time."""
+        """Whether mouths that are bent are mended, by the mean of others and the network; may be set at any time."""
         return self._painter.mending
 
     @mending.setter
