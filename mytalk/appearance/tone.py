@@ -69,7 +69,8 @@ class Rim:
         other content."""
         if not len(self._ring):
             return np.zeros(3, np.float32)
-        light = np.median(difference.reshape(-1, 3)[self._ring], axis=0).astype(np.float32)
+        middle = len(self._ring) // 2
+        light = np.partition(difference.reshape(-1, 3)[self._ring], middle, axis=0)[middle]  # quicker than np.median
         return light if float(np.abs(light).max()) < _LIGHT else np.zeros(3, np.float32)
 
 
