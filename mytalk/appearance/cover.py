@@ -27,6 +27,7 @@ _SOME, _MOSTLY = 0.3, 0.6  # shares of such cells around one, between which it t
 _BESIDE = np.ones((5, 5), np.uint8)  # lips' edges, crop pixels: unlike for being a little elsewhere
 _NOTHING = 0.05  # shares below which nothing is covered
 _PART = 0.05  # of the mouth region, from which on a mouth is no reference
+_ALL = 0.7  # of all cells, from which on nothing is before the mouth: it is the person who looks another way
 _COMES, _GOES = 0.8, 0.4  # of the way a frame
 
 
@@ -64,4 +65,5 @@ def _covered(expected: Colours, goal: Target, rim: Rim) -> NDArray[np.float32]:
     known = np.float32(resized(cv2.dilate(goal.inside(), _BESIDE), CELLS) < 0.05)
     foreign = np.clip((rim.strangeness(expected) - _STRANGE) / (_FOREIGN - _STRANGE), 0, 1) * known
     around = cv2.GaussianBlur(foreign, (0, 0), _SIGMA) / (cv2.GaussianBlur(known, (0, 0), _SIGMA) + np.float32(1e-3))
-    return np.asarray(np.clip((around - _SOME) / (_MOSTLY - _SOME), 0, 1), np.float32)
+    shares = np.asarray(np.clip((around - _SOME) / (_MOSTLY - _SOME), 0, 1), np.float32)
+    return shares if float(shares.mean()) < _ALL else np.zeros_like(shares)

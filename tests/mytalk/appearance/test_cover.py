@@ -125,6 +125,14 @@ def test_a_covered_mouth_is_no_reference_until_it_has_been_so_for_long(
     assert renderer.bank_size == known + 1
 
 
+def test_a_face_that_looks_all_different_is_not_covered(pose: HeadPose, spoken: list[tuple[Picture, Points]]) -> None:
+    renderer = observed([*spoken[:7], *spoken[8:]], pose)
+    known = renderer.bank_size
+    night = Picture.from_rgb((spoken[7][0].rgb() * 0.04).astype(np.uint8))
+    renderer.observe(night, pose, spoken[7][1])
+    assert renderer.bank_size == known + 1
+
+
 def test_a_bank_of_few_mouths_takes_nothing_for_covered(pose: HeadPose, spoken: list[tuple[Picture, Points]]) -> None:
     renderer = MouthRenderer(None)
     film, _ = behind_a_microphone(spoken[0][0], pose)
