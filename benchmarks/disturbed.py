@@ -20,17 +20,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from appearance import mean
 
 import mytalk
 from mytalk.appearance.compose import apply
 from mytalk.appearance.model import AppearanceModel
-from mytalk.evaluation.engine import ENROL, ENROL_SHORT, SHORT_SECONDS
+from mytalk.evaluation.engine import enrolment_of
+from mytalk.evaluation.filmed import Filmed, look_through
 from mytalk.evaluation.true_landmarks import PixelScore, score_pixels
 from mytalk.face import Face, fit_pose
 from mytalk.face.landmarks import LOWER_FACE, LOWER_LIPS_OUTER
-from mytalk.face.tracker import FaceTracker
-from mytalk.media import VideoReader
-from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import Picture, VideoFrame
 
 Disturb = Callable[[Picture, Face], Picture]
@@ -79,9 +78,8 @@ def main() -> None:
             rows[name][path.stem] = score
     print(f"{'':16}   PSNR   SSIM  mouth  sharp flicker")
     for name, row in rows.items():
-        table = np.array([[s.psnr, s.ssim, s.mouth_psnr, s.sharpness, s.flicker] for s in row.values()])
-        whole, ssim, mouth, sharp, flicker = table.mean(axis=0).tolist()
-        print(f"{name:16} {whole:6.2f} {ssim:6.4f} {mouth:6.2f} {sharp:6.2f} {flicker:7.2f}")
+        of = mean(list(row.values()))
+        print(f"{name:16} {of.psnr:6.2f} {of.ssim:6.4f} {of.mouth_psnr:6.2f} {of.sharpness:6.2f} {of.flicker:7.2f}")
     if arguments.json:
         figures = {name: {clip: asdict(score) for clip, score in row.items()} for name, row in rows.items()}
         arguments.json.write_text(json.dumps(figures, indent=1))
@@ -89,22 +87,18 @@ def main() -> None:
 
 def scores(path: Path, model: AppearanceModel) -> Iterator[tuple[str, PixelScore]]:
     """One clip, disturbed in each way; nothing where no face is found after its enrolment."""
-    tracker = FaceTracker()
-    film = [(frame, tracker(frame.picture)) for frame in VideoReader(path).frames()]
-    tracker.close()
-    enrolment = ENROL if film[-1][0].at > SHORT_SECONDS * SAMPLE_RATE else ENROL_SHORT
+    clip = look_through(path)
+    enrolment = enrolment_of(clip.film, paired=True)
     for name, disturb in DISTURBANCES.items():
-        score = score_pixels(_disturbed(film, disturb, enrolment), model, enrolment)
+        score = score_pixels(_disturbed(clip, disturb, enrolment), model, enrolment)
         if score is not None:
             yield name, score
 
 
-def _disturbed(
-    film: list[tuple[VideoFrame, Face | None]], disturb: Disturb, enrolment: int
-) -> Iterator[tuple[VideoFrame, Face | None]]:
-    for frame, face in film:
+def _disturbed(clip: Filmed, disturb: Disturb, enrolment: int) -> Iterator[tuple[VideoFrame, Face | None]]:
+    for frame, face in zip(clip.film.frames(), clip.faces_in_order(), strict=False):
         picture = frame.picture
-        if face is not None and frame.at - film[0][0].at >= enrolment:
+        if face is not None and frame.at - clip.at[0] >= enrolment:
             picture = disturb(picture, face)
         yield VideoFrame(picture, frame.at, frame.pts, frame.time_base), face
 

@@ -77,6 +77,16 @@ def write_sound(path: Path, samples: NDArray[np.float32], rate: int, *, layout: 
     return path
 
 
+def write_wav(path: Path, samples: NDArray[np.int16], rate: int = 48_000) -> None:
+    """One channel, 16 bit."""
+    with av.open(path, "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=rate, layout="mono")
+        frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
+        frame.sample_rate = rate
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
 def speech_like(seconds: float, rate: int, channels: int = 1) -> NDArray[np.float32]:
     """A voiced sound with syllables: ``(channels, n)``, each channel a little softer than the one before."""
     t = np.arange(round(seconds * rate)) / rate

@@ -92,8 +92,8 @@ class BentMouth:
         preset, region = self._model.preset, resized(scene.region, size)
         followed = _share_of_network(preset, len(bank))
         asked = followed > 0 and spare is None
-        seen = bent.lit
         lips = likely(bent, around, goal, rim, preset.references if asked else 2)
+        seen = lips[-1]
         window = window_of(region, preset.window, preset.stem)
         mending = (lips[0] - seen)[window] * alike(region[window])
         if asked:

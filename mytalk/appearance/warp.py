@@ -55,6 +55,7 @@ class Target:
 
     def __init__(self, points: Points) -> None:
         self.points = points
+        self._inside: NDArray[np.float32] | None = None
         corners = _vertices(points, points)[_TRIANGLES]  # (T, 3, 2)
         area = _doubled_area(corners)
         self._index = _triangle_index(corners, area).ravel().astype(np.intp)
@@ -97,8 +98,10 @@ class Target:
         return np.ascontiguousarray(flow.reshape(COARSE, COARSE, 2, count).transpose(3, 0, 1, 2))
 
     def inside(self) -> NDArray[np.float32]:
-        """The inside of the wanted mouth, ``(128, 128)`` in 0..1."""
-        return fill(self.points[_LOOP], blur=1.0)
+        """The inside of the wanted mouth, ``(128, 128)`` in 0..1; not to be written to."""
+        if self._inside is None:
+            self._inside = fill(self.points[_LOOP], blur=1.0)
+        return self._inside
 
     def _cavity(self, seen: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """The inside of the mouth below ``seen``, the share of the gap that the source fills at each place."""

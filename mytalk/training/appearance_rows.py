@@ -114,14 +114,12 @@ def _mouth_inputs(
 ) -> NetworkInputs:
     goal = Target(scene.truth.lower)
     rim, inside = Rim(current, painted), Inside(goal.points, preset.size)
-    mouths = []
-    for one in scene.references:
-        crop = np.ascontiguousarray(one.face[FACE.mouth(preset.size)])
-        mouths.append(Mouth(one.lower, crop, crop, _IDENTITY, skin_of(crop, one.lower)))
-    points, halves = np.stack([one.points for one in mouths]), np.stack([halved(one.crop) for one in mouths])
+    crops = [np.ascontiguousarray(one.face[FACE.mouth(preset.size)]) for one in scene.references]
+    points, halves = np.stack([one.lower for one in scene.references]), np.stack([halved(crop) for crop in crops])
     apart = distances(points, goal.points)
     order = np.argsort(apart, kind="stable")
-    around, first = Neighbours(points[order], halves[order], apart[order]), mouths[order[0]]
+    around, crop = Neighbours(points[order], halves[order], apart[order]), crops[order[0]]
+    first = Mouth(around.points[0], crop, crop, _IDENTITY, skin_of(crop, around.points[0]))
     nearest = bend(first, goal.warp_from(first.points), rim, inside)
     return mouth_inputs(likely(nearest, around, goal, rim, preset.references), current, region, goal.points, window)
 

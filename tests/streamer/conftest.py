@@ -8,7 +8,8 @@ from pathlib import Path
 import aiohttp
 import av
 import pytest
-from fakes import Client, FakeModels, babble, numbered, write_wav
+from fakes import Client, FakeModels, babble, numbered
+from films import write_wav
 
 from streamer.config import ServerConfig
 from streamer.server import Running, running

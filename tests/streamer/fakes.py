@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -231,16 +230,6 @@ def babble(seconds: float, seed: int = 0) -> NDArray[np.int16]:
     pitch = np.interp(moments, knots, rng.uniform(180, 700, len(knots)))
     loudness = np.clip(np.interp(moments, knots, rng.uniform(-0.2, 1, len(knots))), 0, 1)
     return np.asarray(np.sin(2 * np.pi * np.cumsum(pitch) / 48_000) * loudness * 12_000, np.int16)
-
-
-def write_wav(path: Path, samples: NDArray[np.int16], rate: int = 48_000) -> None:
-    """One channel, 16 bit."""
-    with av.open(path, "w") as container:
-        stream = container.add_stream("pcm_s16le", rate=rate, layout="mono")
-        frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
-        frame.sample_rate = rate
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
 
 
 async def eventually(condition: Callable[[], bool], seconds: float) -> None:

@@ -9,7 +9,8 @@ import aiohttp
 import numpy as np
 import pytest
 from browser import chromium
-from fakes import FakeModels, babble, write_wav
+from fakes import FakeModels, babble
+from films import write_wav
 from page_steps import CHANGE, IS_LOUD, NEEDS_CHROMIUM, PLAYING, choose, ended, start, white, write_film
 
 from mytalk.face import FaceTracker

@@ -10,25 +10,15 @@ from numpy.typing import NDArray
 from mytalk.appearance.average import likely
 from mytalk.appearance.bank import Mouth, Neighbours, distances, halved
 from mytalk.appearance.cavity import Inside
-from mytalk.appearance.compose import apply
 from mytalk.appearance.mask import mouth_mask
 from mytalk.appearance.prepare import Bent, bend
 from mytalk.appearance.tone import Rim
 from mytalk.appearance.warp import Target
-from mytalk.face import Face, fit_pose
-from mytalk.face.landmarks import LOWER_FACE, LOWER_LIPS_INNER, LOWER_LIPS_OUTER
+from mytalk.face.landmarks import LOWER_LIPS_INNER, LOWER_LIPS_OUTER
 
 Points = NDArray[np.float32]
 SKIN, LIPS, DARK = (np.array(one, np.float32) for one in ((200, 150, 120), (170, 80, 80), (30, 18, 15)))
 LOWER = list(LOWER_LIPS_INNER[1:10] + LOWER_LIPS_OUTER[1:10])
-
-
-@pytest.fixture(scope="module")
-def lips(portrait_face: Face) -> Points:
-    """An open mouth in crop pixels."""
-    points = apply(fit_pose(portrait_face).crop_matrix(), portrait_face.points[list(LOWER_FACE), :2])
-    points[LOWER, 1] += 10
-    return points
 
 
 def wider(points: Points, by: float) -> Points:

@@ -14,23 +14,13 @@ from mytalk.appearance.cover import KNOWN, Cover, is_covered
 from mytalk.appearance.renderer import MouthRenderer
 from mytalk.appearance.tone import Rim
 from mytalk.appearance.warp import Target
-from mytalk.face import Face, HeadPose, fit_pose
-from mytalk.face.landmarks import LOWER_FACE, LOWER_LIPS_INNER, LOWER_LIPS_OUTER
+from mytalk.face import HeadPose
+from mytalk.face.landmarks import LOWER_LIPS_INNER, LOWER_LIPS_OUTER
 
 Points = NDArray[np.float32]
 Colours = NDArray[np.float32]
 LOWER = list(LOWER_LIPS_INNER[1:10] + LOWER_LIPS_OUTER[1:10])
 CHIN = 73  # row of the crop
-
-
-@pytest.fixture(scope="module")
-def pose(portrait_face: Face) -> HeadPose:
-    return fit_pose(portrait_face)
-
-
-@pytest.fixture(scope="module")
-def smile(portrait_face: Face) -> Points:
-    return portrait_face.points[list(LOWER_FACE), :2]
 
 
 @pytest.fixture(scope="module")
@@ -134,10 +124,12 @@ def test_a_face_that_looks_all_different_is_not_covered(pose: HeadPose, spoken: 
 
 
 def test_a_bank_of_few_mouths_takes_nothing_for_covered(pose: HeadPose, spoken: list[tuple[Picture, Points]]) -> None:
-    renderer = MouthRenderer(None)
-    film, _ = behind_a_microphone(spoken[0][0], pose)
-    renderer.observe(film, pose, spoken[0][1])
-    for picture, points in spoken[1:5]:
-        renderer.observe(picture, pose, points)
-    assert renderer.bank_size == 5
-    assert not is_covered(np.zeros((128, 128, 3), np.uint8), apply(pose.crop_matrix(), spoken[3][1]), renderer._bank)
+    points, matrix = spoken[7][1], pose.crop_matrix()
+    film, _ = behind_a_microphone(spoken[7][0], pose, 16)
+    crop = np.asarray(cv2.warpAffine(film.rgb(), matrix, (128, 128)), np.uint8)
+    few, many = MouthRenderer(None), observed(spoken, pose)
+    for picture, shape in spoken[:5]:
+        few.observe(picture, pose, shape)
+    assert few.bank_size < KNOWN
+    assert not is_covered(crop, apply(matrix, points), few._bank)
+    assert is_covered(crop, apply(matrix, points), many._bank)

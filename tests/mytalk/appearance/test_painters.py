@@ -12,25 +12,16 @@ import torch
 from numpy.typing import NDArray
 
 from mytalk.appearance.bank import Mouth, ReferenceBank
-from mytalk.appearance.compose import Painting, apply
+from mytalk.appearance.compose import Painting
 from mytalk.appearance.mask import mouth_mask
 from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.painters import BentMouth, Scene
 from mytalk.appearance.preset import EDGE
 from mytalk.appearance.warp import Target
-from mytalk.face import Face, fit_pose
-from mytalk.face.landmarks import LOWER_FACE, LOWER_LIPS_INNER, LOWER_LIPS_OUTER
+from mytalk.face.landmarks import LOWER_LIPS_INNER, LOWER_LIPS_OUTER
 
 Points = NDArray[np.float32]
 SKIN, DARK = np.array([200, 150, 120], np.float32), np.array([30, 18, 15], np.float32)
-
-
-@pytest.fixture(scope="module")
-def lips(portrait_face: Face) -> Points:
-    """An open mouth in crop pixels."""
-    points = apply(fit_pose(portrait_face).crop_matrix(), portrait_face.points[list(LOWER_FACE), :2])
-    points[list(LOWER_LIPS_INNER[1:10] + LOWER_LIPS_OUTER[1:10]), 1] += 10
-    return points
 
 
 def wider(lips: Points, by: float) -> Points:

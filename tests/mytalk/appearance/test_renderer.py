@@ -16,20 +16,10 @@ from mytalk.appearance.mask import mouth_mask, moving_mask
 from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.preset import EDGE
 from mytalk.appearance.renderer import MouthRenderer
-from mytalk.face import Face, HeadPose, fit_pose
+from mytalk.face import HeadPose
 from mytalk.face.landmarks import LOWER_FACE, LOWER_LIPS_INNER, LOWER_LIPS_OUTER
 
 Points = NDArray[np.float32]
-
-
-@pytest.fixture(scope="module")
-def pose(portrait_face: Face) -> HeadPose:
-    return fit_pose(portrait_face)
-
-
-@pytest.fixture(scope="module")
-def smile(portrait_face: Face) -> Points:
-    return portrait_face.points[list(LOWER_FACE), :2]
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from mytalk.appearance.preset import PAPER
 from mytalk.appearance.raster import face_picture, landmark_picture
 from mytalk.appearance.renderer import MouthRenderer
 from mytalk.errors import PresetError
-from mytalk.face import Face, HeadPose, fit_pose
+from mytalk.face import Face, HeadPose
 from mytalk.face.landmarks import LOWER_FACE, LOWER_LIPS_INNER, LOWER_LIPS_OUTER
 
 Points = NDArray[np.float32]
@@ -46,16 +46,6 @@ class Oracle(AppearanceModel):
 
     def paint(self, lips: Tensor, non_lip: Tensor, landmarks: Tensor) -> Tensor:
         return self.answer.unsqueeze(0)
-
-
-@pytest.fixture(scope="module")
-def pose(portrait_face: Face) -> HeadPose:
-    return fit_pose(portrait_face)
-
-
-@pytest.fixture(scope="module")
-def smile(portrait_face: Face) -> Points:
-    return portrait_face.points[list(LOWER_FACE), :2]
 
 
 @pytest.fixture(scope="module")
