@@ -27,8 +27,9 @@ from wav2lip_shape import Wav2LipShape
 from mytalk.errors import PresetError
 from mytalk.face.landmarks import LOWER_COUNT, UPPER_COUNT
 from mytalk.media_time import FRAME_SAMPLES
+from mytalk.motion.conditions import Conditions
 from mytalk.motion.identity import LANDMARKS
-from mytalk.motion.model import Conditions, MotionModel
+from mytalk.motion.model import MotionModel
 from mytalk.motion.sampler import TIMESTEPS
 from mytalk.presets import PRESETS, PROFILES, Preset
 from mytalk.speech import Front

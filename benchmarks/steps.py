@@ -42,7 +42,7 @@ from mytalk.evaluation.sync import Curve, correlation
 from mytalk.face import FaceTracker, PoseFilter, fit_pose
 from mytalk.face.landmarks import LIPS, LOWER_COUNT, UPPER_COUNT, aperture
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
-from mytalk.motion.model import Conditions
+from mytalk.motion.conditions import Conditions
 from mytalk.motion.sampler import DDIM
 from mytalk.motion.stream import MotionStream
 from mytalk.presets import PROFILES, Profile

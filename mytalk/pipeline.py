@@ -57,6 +57,10 @@ class Pipeline:
         self.motion = motion.to(device).eval()
         layout = torch.channels_last if device.type == "cuda" else torch.preserve_format  # what its kernels want
         self.appearance = appearance.to(device, dtype, memory_format=layout).eval()  # type: ignore[call-overload]
+        if device.type == "cuda":
+            self.motion.space.cpu()  # a mouth at a time, which is no work for a GPU
+            self.motion.to_cuda_graphs(preset.steps)
+            self.appearance.to_cuda_graphs()
         for model in (self.motion, self.appearance):
             use_graphs(model)
 

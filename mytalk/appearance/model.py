@@ -11,7 +11,12 @@ from mytalk.appearance.decoder import Decoder
 from mytalk.appearance.encoder import Encoder
 from mytalk.appearance.fusion import FusionNet
 from mytalk.appearance.preset import AppearancePreset
+from mytalk.cuda_graph import PaddedGraphs, Recorder, powers_of_two
 from mytalk.graph import Graph, Graphed
+from mytalk.together import Together
+
+BATCH = 8
+"""Pictures of one batch at most, on a GPU: by then its kernels are long enough to fill it."""
 
 _LOG_VARIANCE = (-20.0, 10.0)
 _FIRST_LOG_VARIANCE = -6.0  # an untrained latent carries more signal than noise
@@ -41,6 +46,7 @@ class AppearanceModel(Graphed):
         super().__init__()
         self.preset = preset
         self._graph: Graph | None = None  # of ``mending``
+        self._together: Together | None = None  # what a session asks of it, on a GPU
         self.lip_encoder = Encoder(preset)
         self.non_lip_encoder = Encoder(preset)
         self.landmark_encoder = Encoder(preset)
@@ -81,7 +87,7 @@ class AppearanceModel(Graphed):
 
     def mending(self, references: Tensor, non_lip: Tensor, landmarks: Tensor) -> Tensor:
         """What a residual preset adds to the first reference, ``(B, S, S, 3)``. All pictures have channels last."""
-        run = self._mending if self._graph is None or self.training else self._graph
+        run = self._mending if self.training else self._together or self._graph or self._mending
         return run(references, non_lip, landmarks)[0]
 
     def _mending(self, references: Tensor, non_lip: Tensor, landmarks: Tensor) -> tuple[Tensor]:
@@ -104,7 +110,25 @@ class AppearanceModel(Graphed):
         """
         if self.preset.residual:
             raise ValueError("a residual preset mends references, which paint is not given: call the model")
-        return self._decode(lips, non_lip, landmarks)[0]
+        run = self._paint if self.training else self._together or self._paint
+        return run(lips, non_lip, landmarks)[0]
+
+    def _paint(self, lips: Tensor, non_lip: Tensor, landmarks: Tensor) -> tuple[Tensor]:
+        return (self._decode(lips, non_lip, landmarks)[0],)
+
+    def to_cuda_graphs(self, record: Recorder | None = None) -> None:
+        """From now on pictures that several threads ask for at a time are made in batches, by graphs."""
+        residual, side = self.preset.residual, self.preset.window
+        self._together = Together(PaddedGraphs(self._mending if residual else self._paint, record), BATCH)
+        with torch.inference_mode():
+            for rows in powers_of_two(BATCH):
+                picture = self.post_quant.weight.new_zeros(rows, side, side, 3)
+                lips = picture[:, None].expand(-1, self.preset.references, -1, -1, -1)
+                if residual:
+                    self.mending(lips, picture, picture)
+                else:
+                    seen = picture.movedim(-1, 1)
+                    self.paint(self.lip_features(lips.movedim(-1, 2)), seen, seen)
 
     def _decode(
         self, lips: Tensor, non_lip: Tensor, landmarks: Tensor, noise: Tensor | None = None

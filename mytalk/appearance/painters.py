@@ -24,6 +24,7 @@ from mytalk.appearance.preset import REFERENCES, AppearancePreset
 from mytalk.appearance.tone import Colours, Rim, alike
 from mytalk.appearance.warp import GRID, Points, Target
 from mytalk.face.landmarks import LOWER_FACE, aperture
+from mytalk.transfer import to_device, to_host
 
 _SAME_SHAPE, _OTHER_SHAPE = 0.2, 1.0  # distances of mouths, crop pixels, between which the network fades in
 _MENDING_BLUR = 1.2  # Gaussian sigma, crop pixels: pores and lip lines stay those of the nearest mouth
@@ -137,7 +138,7 @@ class PaintedFace:
         non_lip, landmarks = (_batch(array, model).movedim(-1, -3) for array in (seen.non_lip, seen.landmarks))
         with torch.inference_mode():
             picture = model.paint(lips, non_lip, landmarks)[0, :, *crop]
-        mouth = seen.exposure.colours(picture.movedim(0, -1).float().cpu().numpy())
+        mouth = seen.exposure.colours(to_host(picture).movedim(0, -1).float().numpy())
         # How far its colours are off where the frame is known, around the mouth, they are off in the mouth.
         mouth += Rim(current[crop], region).correction(mouth)
         return Painting(None, GRID, None, mouth)
@@ -172,7 +173,7 @@ def _mend(
     seen = mouth_inputs(lips, current, region, goal.points, window)
     pictures = (_batch(array, model) for array in (seen.references, seen.non_lip, seen.landmarks))
     with torch.inference_mode():
-        added = model.mending(*pictures)[0].float().cpu().numpy()
+        added = to_host(model.mending(*pictures)[0]).float().numpy()
     return np.asarray(added * seen.exposure.unit, np.float32)
 
 
@@ -207,7 +208,7 @@ def _share_of_network(preset: AppearancePreset, mouths: int) -> float:
 def _batch(pictures: NDArray[np.float32], model: AppearanceModel) -> Tensor:
     """Pictures ``(..., H, W, 3)`` as a batch of one, where and as the model has its weights."""
     weight = next(model.parameters())
-    return torch.from_numpy(pictures).to(weight.device, weight.dtype).unsqueeze(0)
+    return to_device(torch.from_numpy(pictures), weight.device, weight.dtype).unsqueeze(0)
 
 
 def _trust(apart: float) -> float:

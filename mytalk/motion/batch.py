@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mytalk.motion.model import Conditions, MotionModel
+from mytalk.motion.conditions import Conditions
+from mytalk.motion.model import MotionModel
 from mytalk.motion.sampler import DDIM
 from mytalk.motion.windows import Window
+from mytalk.transfer import to_device, to_host
+
+_FIELDS = tuple(field.name for field in fields(Conditions))
 
 
 @dataclass(frozen=True, slots=True)
 class MotionRequest:
-    """One session's window, ready to be sampled. Batches of one, on the model's device."""
+    """One session's window, ready to be sampled. Batches of one: what the model made is on its device, the rest on the
+    CPU, from where a batch of many goes in one piece."""
 
     window: Window
     noise: Tensor  # (1, T, K)
@@ -34,16 +39,18 @@ def sample_together(model: MotionModel, requests: Sequence[MotionRequest]) -> li
         raise ValueError(f"requests of {sorted({request.steps for request in requests})} steps: need one number")
     rows = [request.window.rows for request in requests]
     noise = torch.cat([_padded(request.noise, max(rows)) for request in requests])
-    motion = model.sample(noise, _joined([request.given for request in requests], rows), DDIM(steps)).cpu()
+    given = _joined([request.given for request in requests], rows)
+    device = model.device
+    there = {name: to_device(one, device) for name in _FIELDS if (one := getattr(given, name)) is not None}
+    motion = to_host(model.sample(to_device(noise, device), Conditions(**there), DDIM(steps)))
     return [motion[place, :count] for place, count in enumerate(rows)]
 
 
 def _joined(given: Sequence[Conditions], rows: Sequence[int]) -> Conditions:
     longest = max(rows)
-    device = given[0].known.device
     valid = None
     if min(rows) < longest:
-        valid = torch.arange(longest, device=device) < torch.tensor(rows, device=device)[:, None]
+        valid = torch.arange(longest) < torch.tensor(rows)[:, None]
     guesses = [one.guess for one in given if one.guess is not None]
     return Conditions(
         torch.cat([_padded(one.speech, longest) for one in given]),

@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from mytalk.cuda_graph import Recorder, powers_of_two
 from mytalk.face.landmarks import UPPER_COUNT
 from mytalk.graph import Graph, Graphed
+from mytalk.motion.conditions import Conditions
 from mytalk.motion.conformer import ConformerBlock, OwnConditions, projection
 from mytalk.motion.identity import LANDMARKS, IdentityExtractor
+from mytalk.motion.replayed import ROWS, ReplayedSampling
 from mytalk.motion.sampler import DDIM, TIMESTEPS
 from mytalk.motion.space import MotionSpace
 from mytalk.presets import Preset
 from mytalk.speech.build import build_encoder, build_front
 from mytalk.speech.readout import Readout
 from mytalk.speech.seam import Front
-
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """What a window is generated from. ``K`` coefficients, ``D`` speech features, ``E`` identity features."""
-
-    speech: Tensor  # (B, T, D)
-    upper: Tensor  # (B, T, 38, 2): upper-face displacement from rest; zeros where unknown; presets may not look
-    identity: Tensor  # (B, E): as ``MotionModel.person`` has it
-    history: Tensor  # (B, T, K): known motion, zeros elsewhere
-    known: Tensor  # (B, T) bool: which rows of history are known
-    valid: Tensor | None = None  # (B, T) bool: rows that are not padding; None = all
-    guess: Tensor | None = None  # (B, T, K): motion as a `Readout` has it; None where the model has none
 
 
 def timestep_encoding(t: Tensor, width: int) -> Tensor:
@@ -134,6 +123,7 @@ class MotionModel(nn.Module):
         self.space = MotionSpace(preset.motion.coefficients)
         self.denoiser = Denoiser(preset)
         self.readout = Readout(preset.motion.coefficients) if preset.motion.readout else None
+        self._replayed: ReplayedSampling | None = None
 
     def person(self, lower: Tensor, upper: Tensor) -> Tensor:
         """What ``Conditions.identity`` says of a person ``(B, E)``, from a rest shape ``(B, 169, 3)`` and upper face
@@ -144,14 +134,43 @@ class MotionModel(nn.Module):
         embedding: Tensor = self.identity(lower, upper)
         return embedding
 
+    @property
+    def device(self) -> torch.device:
+        """Where windows are sampled."""
+        return self.denoiser.prefix.weight.device
+
     @torch.inference_mode()
     def sample(self, noise: Tensor, given: Conditions, sampler: DDIM) -> Tensor:
         """A window's motion ``(B, T, K)`` from noise of the same shape."""
-        x = noise
-        for index, t in enumerate(sampler.timesteps):
-            x0 = self.denoiser(x, t.expand(len(x)).to(x.device), given)
+        run = self._sample if self._replayed is None else self._replayed
+        return run(noise, given, sampler.steps)
+
+    def to_cuda_graphs(self, steps: int, record: Recorder | None = None) -> None:
+        """From now on ``sample`` replays graphs; those for so many steps are made here and now."""
+        self._replayed = ReplayedSampling(self._sample, self.preset.window, record)
+        for rows in powers_of_two(ROWS):
+            self.sample(*self._nothing(rows), DDIM(steps))
+
+    def _sample(self, noise: Tensor, given: Conditions, steps: int) -> Tensor:
+        sampler, x = DDIM(steps), noise
+        for index, t in enumerate(sampler.timesteps.tolist()):
+            x0 = self.denoiser(x, torch.full((len(x),), t, device=x.device), given)
             if given.guess is not None:
                 guess = given.guess.to(x0.dtype)
                 x0 = torch.where(given.known[..., None], x0, torch.lerp(x0, guess, self.preset.readout))
             x = sampler.step(x0, index, x)
         return x
+
+    def _nothing(self, rows: int) -> tuple[Tensor, Conditions]:
+        """Noise and conditions of full windows as a session gives them, all zeros."""
+        shape = (rows, self.preset.window)
+        motion = torch.zeros(*shape, self.preset.coefficients, device=self.device)
+        given = Conditions(
+            motion.new_zeros(*shape, self.denoiser.hears),
+            motion.new_zeros(*shape, UPPER_COUNT, 2),
+            motion.new_zeros(rows, self.denoiser.knows),
+            motion,
+            torch.zeros(shape, dtype=torch.bool, device=self.device),
+            guess=None if self.readout is None else motion,
+        )
+        return motion, given

@@ -31,6 +31,7 @@ class DDIM:
     def __init__(self, steps: int) -> None:
         if not 1 <= steps <= 50:
             raise ValueError(f"steps must be 1 to 50: got {steps}")
+        self.steps = steps
         table = torch.round(torch.arange(steps, -1, -1) * (TIMESTEPS / steps)).long()
         self.timesteps = table[:-1]  # (steps,), from T down
         self.alpha_bar = alpha_bars()[table]  # (steps + 1,), 0 up to 1

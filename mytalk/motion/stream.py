@@ -21,7 +21,8 @@ from mytalk.errors import EngineError
 from mytalk.face.landmarks import UPPER_COUNT, UPPER_FACE, aperture
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionRequest, sample_together
-from mytalk.motion.model import Conditions, MotionModel
+from mytalk.motion.conditions import Conditions
+from mytalk.motion.model import MotionModel
 from mytalk.motion.person import Person
 from mytalk.motion.sampler import frame_noise
 from mytalk.motion.silence import ANTICIPATION, SilenceGate
@@ -29,6 +30,7 @@ from mytalk.motion.space import RestShape
 from mytalk.motion.windows import Window, WindowPlanner
 from mytalk.presets import Profile
 from mytalk.speech.stream import Guess, Heard, SpeechStream
+from mytalk.transfer import to_device
 
 MAX_AHEAD = 60 * 25
 """Motion frames of speech that may wait for their picture."""
@@ -275,9 +277,9 @@ class MotionStream:
     def _settle(self) -> None:
         self._person.settle()
         lower, upper = torch.from_numpy(self._person.lower), torch.from_numpy(self._person.upper)
-        device = self._model.space.scale.device
+        device = self._model.device
         with torch.inference_mode():
-            self._person.identity = self._model.person(lower.to(device), upper.to(device))[None]
+            self._person.identity = self._model.person(to_device(lower, device), to_device(upper, device))[None]
 
     def _owner(self, index: int) -> Person:
         """Whose face a motion frame is for, of those that windows have reached."""
@@ -291,7 +293,7 @@ class MotionStream:
         if identity is None:
             self._skip(window)
             return None
-        device, width = self._model.space.scale.device, self._model.denoiser.coefficients
+        width = self._model.denoiser.coefficients
         fresh = window.rows - window.history
         noise = np.zeros((window.rows, width), np.float32)
         noise[window.history :] = frame_noise(window.first + window.history, fresh, width, self.seed)
@@ -303,14 +305,14 @@ class MotionStream:
         ahead = self._upper_until - window.first - window.rows  # known since before a barge-in
         upper = torch.stack(list(self._upper)[len(self._upper) - window.rows - ahead : len(self._upper) - ahead])
         given = Conditions(
-            speech[None].to(device),
-            upper[None].to(device),
+            speech[None],
+            upper[None],
             identity,
-            history[None].to(device),
-            (torch.arange(window.rows) < window.history)[None].to(device),
+            history[None],
+            (torch.arange(window.rows) < window.history)[None],
             guess=guess,
         )
-        return MotionRequest(window, torch.from_numpy(noise)[None].to(device), given, self.steps)
+        return MotionRequest(window, torch.from_numpy(noise)[None], given, self.steps)
 
     def _guess(self, window: Window) -> Tensor | None:
         """What the readout says of a window's rows ``(1, T, K)``, from the speech up to its end: groups of speech end
@@ -336,8 +338,8 @@ class MotionStream:
         """Coefficients to landmarks: kept within reach, at rest in silence, lips never through each other."""
         assert person.lower is not None
         space = self._model.space
-        motion = (row.to(space.scale.device) * person.gain).clamp(-REACH, REACH) * share
-        lower = person.carried(person.lower + space.decode(motion).cpu().numpy(), space, share)
+        motion = (row * person.gain).clamp(-REACH, REACH) * share
+        lower = person.carried(person.lower + space.decode(motion).numpy(), space, share)
         gap = float(aperture(lower))
         allowed = 0.0 if self._gate.ready else max(0.0, gap)
         return np.asarray(lower if allowed == gap else space.opened(lower, allowed - gap), np.float32)

@@ -27,7 +27,8 @@ from torch import Tensor, nn
 
 from mytalk.checkpoint import load_into, read_preset, read_speech_model, read_tensors, save_tensors
 from mytalk.errors import OptionError
-from mytalk.motion.model import Conditions, Denoiser, MotionModel
+from mytalk.motion.conditions import Conditions
+from mytalk.motion.model import Denoiser, MotionModel
 from mytalk.motion.sampler import DDIM, TIMESTEPS, alpha_bars, ddim_step
 from mytalk.presets import Preset
 from mytalk.speech.build import is_built_in, load_front

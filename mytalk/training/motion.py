@@ -24,7 +24,8 @@ from mytalk.checkpoint import (
 )
 from mytalk.errors import OptionError
 from mytalk.face.landmarks import INNER_LOWER, INNER_UPPER, LIPS
-from mytalk.motion.model import Conditions, MotionModel
+from mytalk.motion.conditions import Conditions
+from mytalk.motion.model import MotionModel
 from mytalk.motion.sampler import TIMESTEPS, alpha_bars
 from mytalk.motion.space import MotionSpace
 from mytalk.presets import Preset

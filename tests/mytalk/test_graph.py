@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 import mytalk
 from mytalk.graph import LARGEST, Graph, Graphed, use_graphs
-from mytalk.motion.model import Conditions, Denoiser
+from mytalk.motion.conditions import Conditions
+from mytalk.motion.model import Denoiser
 from mytalk.pipeline import load_motion, random_pipeline
 from mytalk.presets import PRESETS
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from mytalk.motion.conditions import Conditions
 from mytalk.motion.conformer import CrossAttention
-from mytalk.motion.model import Conditions, MotionModel
+from mytalk.motion.model import MotionModel
 from mytalk.motion.sampler import DDIM
 from mytalk.presets import PRESETS
 

@@ -15,7 +15,8 @@ from mytalk.appearance.model import AppearanceModel
 from mytalk.checkpoint import read_tensors, save_tensors
 from mytalk.errors import OptionError
 from mytalk.face.landmarks import LOWER_COUNT, UPPER_COUNT
-from mytalk.motion.model import Conditions, MotionModel
+from mytalk.motion.conditions import Conditions
+from mytalk.motion.model import MotionModel
 from mytalk.motion.sampler import DDIM, alpha_bars
 from mytalk.speech.mel_phones import MelPhones
 from mytalk.training.config import read_config

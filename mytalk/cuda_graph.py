@@ -1,0 +1,136 @@
+"""A function's kernels on a GPU, recorded once and from then on launched all together: CUDA graphs.
+
+A GPU does the small kernels of a live window sooner than Python can ask for the next, so what takes time is the asking:
+a step of the paper's denoiser is some 600 kernels and took 20 ms for one window as for 64. A recording is asked for
+once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+log = logging.getLogger(__name__)
+
+MOST = 16
+"""Recordings of one function: each holds its arguments, results and what lies between them."""
+
+_WARM_UP = 2  # calls before a recording: libraries choose kernels and take memory in the first
+
+Function = Callable[..., tuple[Tensor, ...]]
+
+
+class Recording(NamedTuple):
+    """``replay`` launches the kernels, which read ``given`` and write ``made``: the same memory every time."""
+
+    given: tuple[Tensor, ...]
+    made: tuple[Tensor, ...]
+    replay: Callable[[], None]
+
+
+class Recorder(Protocol):
+    """Makes recordings of a function for arguments like these."""
+
+    def __call__(self, function: Function, arguments: tuple[Tensor, ...]) -> Recording: ...
+
+
+class CudaGraphs:
+    """A function of tensors on a GPU, a recording for each set of shapes. Any thread may call it.
+
+    It must launch the same kernels for the same shapes, and never wait for the device. Where a recording cannot be
+    made, for want of memory above all, or would be one too many, the function is called as it is.
+    """
+
+    def __init__(self, function: Function, record: Recorder | None = None) -> None:
+        """``record`` None: on the GPU that the arguments are on."""
+        self._function = function
+        self._record = record or GpuRecorder()
+        self._recordings: dict[tuple[object, ...], Recording | None] = {}  # None: cannot be made
+        self._lock = threading.Lock()  # one recording's memory is written and read by one call at a time
+
+    @torch.inference_mode()
+    def __call__(self, *arguments: Tensor) -> tuple[Tensor, ...]:
+        """The function's results, which are the caller's own."""
+        key = tuple((one.shape, one.dtype, one.device) for one in arguments)
+        with self._lock, torch.cuda.device_of(arguments[0]):
+            recording = self._recording(key, arguments)
+            if recording is not None:
+                for place, given in zip(recording.given, arguments, strict=True):
+                    place.copy_(given, non_blocking=True)
+                recording.replay()
+                return tuple(one.clone() for one in recording.made)  # launched before the next replay
+        return self._function(*arguments)
+
+    def _recording(self, key: tuple[object, ...], arguments: tuple[Tensor, ...]) -> Recording | None:
+        if key not in self._recordings and len(self._recordings) < MOST:
+            try:
+                self._recordings[key] = self._record(self._function, arguments)
+            except Exception:  # of the device's memory, or of a kernel that a driver cannot record
+                log.warning("a CUDA graph could not be recorded: its kernels are launched one by one", exc_info=True)
+                self._recordings[key] = None
+        return self._recordings.get(key)
+
+
+class GpuRecorder:
+    """Records one function on one GPU. Other threads may use the device meanwhile, in whatever stream but this one's.
+
+    All recordings share memory for what lies between arguments and results, so none may be replayed before another's
+    results were taken.
+    """
+
+    def __init__(self) -> None:
+        self._beside: tuple[torch.cuda.Stream, Any] | None = None  # where it is recorded, and that memory
+
+    def __call__(self, function: Function, arguments: tuple[Tensor, ...]) -> Recording:
+        if self._beside is None:
+            self._beside = torch.cuda.Stream(), torch.cuda.graph_pool_handle()
+        stream, memory = self._beside
+        given = tuple(one.clone() for one in arguments)
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(_WARM_UP):
+                function(*given)
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, memory, stream, capture_error_mode="thread_local"):
+            made = function(*given)
+        return Recording(given, made, graph.replay)
+
+
+class PaddedGraphs:
+    """A function of tensors whose first axis is the batch, by graphs of batches of a power of two; it returns when the
+    device has done it."""
+
+    def __init__(self, function: Function, record: Recorder | None = None) -> None:
+        self._graphs = CudaGraphs(function, record)
+
+    def __call__(self, *arguments: Tensor) -> tuple[Tensor, ...]:
+        rows = len(arguments[0])
+        missing = padded_rows(rows) - rows
+        padded = [torch.cat([one, one[:1].expand(missing, *one.shape[1:])]) if missing else one for one in arguments]
+        return finished(tuple(made[:rows] for made in self._graphs(*padded)))
+
+
+def powers_of_two(most: int) -> list[int]:
+    """1, 2, 4... up to ``most``: sizes of batches that recordings are made for."""
+    return [1 << power for power in range(most.bit_length())]
+
+
+def padded_rows(rows: int) -> int:
+    """The next power of two: so that few recordings serve every number of sessions."""
+    return 1 << (rows - 1).bit_length()
+
+
+def finished(made: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The same once the device has made them; other threads run meanwhile."""
+    if made[0].is_cuda:
+        with torch.cuda.device_of(made[0]):
+            done = torch.cuda.Event(blocking=True)
+            done.record()
+            done.synchronize()
+    return made

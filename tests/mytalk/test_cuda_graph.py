@@ -1,0 +1,207 @@
+"""Recordings calculate what their functions do, whatever the batch. Where there is a GPU, on it; elsewhere by a
+recorder that calls the function again, in the same memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from mytalk.appearance.model import BATCH, AppearanceModel
+from mytalk.cuda_graph import MOST, CudaGraphs, Function, PaddedGraphs, Recording
+from mytalk.motion.conditions import Conditions
+from mytalk.motion.model import MotionModel
+from mytalk.motion.replayed import ROWS
+from mytalk.motion.sampler import DDIM
+from mytalk.pipeline import random_pipeline
+from mytalk.presets import PRESETS
+
+GPU = torch.cuda.is_available()
+
+
+def call_again(function: Function, arguments: tuple[Tensor, ...]) -> Recording:
+    given = tuple(one.clone() for one in arguments)
+    made = function(*given)
+
+    def replay() -> None:
+        for place, new in zip(made, function(*given), strict=True):
+            place.copy_(new)
+
+    return Recording(given, made, replay)
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+class Recorded:
+    """``call_again``, and the batches it was asked for."""
+
+    def __init__(self) -> None:
+        self.rows: list[int] = []
+
+    def __call__(self, function: Function, arguments: tuple[Tensor, ...]) -> Recording:
+        self.rows.append(len(arguments[0]))
+        return call_again(function, arguments)
+
+
+def test_results_are_the_callers_own() -> None:
+    twice = CudaGraphs(lambda x: (2 * x,), call_again)
+    first = twice(torch.ones(3))[0]
+    second = twice(torch.full((3,), 5.0))[0]
+    assert first.tolist() == [2.0] * 3
+    assert second.tolist() == [10.0] * 3
+
+
+def test_each_set_of_shapes_is_recorded_once_and_only_so_many() -> None:
+    recorded = Recorded()
+    double = CudaGraphs(lambda x: (2 * x,), recorded)
+    for rows in [1, 2, 1, 2, *range(1, MOST + 5)]:
+        assert torch.equal(double(torch.arange(rows))[0], 2 * torch.arange(rows))
+    assert recorded.rows == list(range(1, MOST + 1))
+
+
+def test_what_cannot_be_recorded_is_called_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    tries = []
+
+    def too_large(function: Function, arguments: tuple[Tensor, ...]) -> Recording:
+        tries.append(arguments)
+        raise torch.cuda.OutOfMemoryError("no room")
+
+    double = CudaGraphs(lambda x: (2 * x,), too_large)
+    assert [double(torch.ones(1))[0].item() for _ in range(3)] == [2.0] * 3
+    assert len(tries) == 1  # and it is said once
+    assert [record.message for record in caplog.records] == [
+        "a CUDA graph could not be recorded: its kernels are launched one by one"
+    ]
+
+
+def test_threads_do_not_write_into_each_others_arguments() -> None:
+    square = CudaGraphs(lambda x: (x * x,), call_again)
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda n: square(torch.full((50,), float(n)))[0], range(400)))
+    assert all(one.eq(n * n).all() for n, one in enumerate(made))
+
+
+def test_batches_are_filled_up_to_a_power_of_two() -> None:
+    recorded = Recorded()
+    cube = PaddedGraphs(lambda x, y: (x**3, x + y), recorded)
+    for rows in (1, 2, 3, 5, 8):
+        x = random(rows, 4, seed=rows)
+        cubes, sums = cube(x, -x)
+        assert_close(cubes, x**3)
+        assert torch.equal(sums, torch.zeros(rows, 4))
+    assert recorded.rows == [1, 2, 4, 8]
+
+
+@pytest.fixture(scope="module", params=["edge", "people as landmarks, upper faces seen, no readout"])
+def model(request: pytest.FixtureRequest) -> MotionModel:
+    torch.manual_seed(1)
+    edge = PRESETS["edge"]
+    motion = replace(edge.motion, readout=0.4)
+    if request.param != "edge":
+        motion = replace(edge.motion, readout=0.0, upper_face=True, identity_as="landmarks", conditioning="concat")
+    model = MotionModel(replace(edge, motion=motion)).eval()
+    model.to_cuda_graphs(2, call_again)
+    return model
+
+
+def windows(model: MotionModel, lengths: list[int], frames: int) -> tuple[Tensor, Conditions]:
+    """Noise and conditions of windows of these lengths, in a batch of ``frames``; noise where they have ended."""
+    rows, motion = len(lengths), model.preset
+    given = Conditions(
+        random(rows, frames, model.denoiser.hears),
+        random(rows, frames, 38, 2, seed=1) * 0.02,
+        random(rows, model.denoiser.knows, seed=2),
+        random(rows, frames, motion.coefficients, seed=3),
+        (torch.arange(frames) < 4).expand(rows, -1),
+        None if min(lengths) == frames else torch.arange(frames) < torch.tensor(lengths)[:, None],
+        random(rows, frames, motion.coefficients, seed=5) if model.readout is not None else None,
+    )
+    return random(rows, frames, motion.coefficients, seed=4), given
+
+
+@pytest.mark.parametrize("lengths", [[100], [7], [40, 40, 40], [9, 60, 33], [100] * 5], ids=str)
+def test_windows_are_sampled_as_without_graphs(model: MotionModel, lengths: list[int]) -> None:
+    noise, given = windows(model, lengths, max(lengths))
+    replayed = model.sample(noise, given, DDIM(2))
+    with torch.inference_mode():
+        alone = model._sample(noise, given, 2)
+    assert replayed.shape == alone.shape
+    for one, other, length in zip(replayed, alone, lengths, strict=True):
+        assert one.isfinite().all()
+        assert_close(one[:length], other[:length], rtol=1e-4, atol=1e-4)
+
+
+def test_sampling_is_recorded_beforehand_and_what_fits_no_graph_is_sampled_all_the_same() -> None:
+    torch.manual_seed(1)
+    model, recorded = MotionModel(PRESETS["edge"]).eval(), Recorded()
+    model.to_cuda_graphs(1, recorded)
+    assert recorded.rows == [1, 2, 4, 8, 16, 32, 64]
+    for rows, frames in ((ROWS + 1, 8), (1, 105)):
+        noise, given = windows(model, [frames] * rows, frames)
+        assert_close(model.sample(noise, given, DDIM(1)), model._sample(noise, given, 1), rtol=1e-4, atol=1e-4)
+    noise, given = windows(model, [8], 8)
+    for steps in range(1, 8):
+        assert_close(model.sample(noise, given, DDIM(steps)), model._sample(noise, given, steps), rtol=1e-4, atol=1e-4)
+    assert recorded.rows[7:] == [1, 1, 1]  # of the numbers of steps after the first, three have graphs
+
+
+def pictures(model: AppearanceModel, rows: int) -> tuple[Tensor, Tensor, Tensor]:
+    side = model.preset.window
+    return (random(rows, model.preset.references, side, side, 3), *random(2, rows, side, side, 3, seed=1))
+
+
+def test_mouths_that_threads_ask_for_come_out_as_alone() -> None:
+    torch.manual_seed(1)
+    model, recorded = AppearanceModel(PRESETS["edge"].appearance).eval(), Recorded()
+    torch.nn.init.normal_(model.decoder.conv_out.weight, std=0.05)  # which starts at zero
+    wanted = pictures(model, 24)
+    with torch.inference_mode():
+        alone = model.mending(*wanted)
+    model.to_cuda_graphs(recorded)
+    assert recorded.rows == [1, 2, 4, 8]
+    assert alone.std() > 0.01
+    with ThreadPoolExecutor(6) as threads:
+        made = threads.map(lambda row: model.mending(*(one[row : row + 1] for one in wanted)), range(24))
+    assert_close(torch.cat(list(made)), alone, rtol=1e-4, atol=1e-4)
+    assert recorded.rows == [1, 2, 4, 8]
+
+
+def test_a_painting_model_paints_as_alone() -> None:
+    torch.manual_seed(1)
+    preset = replace(PRESETS["edge"].appearance, residual=False, framing="face", size=48, window=96, references=2)
+    model = AppearanceModel(preset).eval()
+    references, non_lip, landmarks = (one.movedim(-1, -3) for one in pictures(model, BATCH))
+    with torch.inference_mode():
+        lips = model.lip_features(references)
+        alone = model.paint(lips, non_lip, landmarks)
+        model.to_cuda_graphs(call_again)
+        assert_close(model.paint(lips, non_lip, landmarks), alone, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.skipif(not GPU, reason="needs a GPU")
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_on_a_gpu_sampling_and_mending_are_what_they_are_without_graphs(dtype: str) -> None:
+    pipeline = random_pipeline("edge", "cuda", dtype)
+    noise, given = windows(pipeline.motion, [100, 60, 33], 100)
+    there = Conditions(*(one.cuda() for one in (given.speech, given.upper, given.identity, given.history, given.known)))
+    with torch.inference_mode():
+        asked: list[tuple[Callable[..., Tensor], Callable[..., Tensor]]] = [
+            (
+                lambda: pipeline.motion.sample(noise.cuda(), there, DDIM(1)),
+                lambda: pipeline.motion._sample(noise.cuda(), there, 1),
+            ),
+            (
+                lambda: pipeline.appearance.mending(*(one.to("cuda", pipeline.dtype) for one in wanted)),
+                lambda: pipeline.appearance._mending(*(one.to("cuda", pipeline.dtype) for one in wanted))[0],
+            ),
+        ]
+        wanted = pictures(pipeline.appearance, 3)
+        for graphs, eager in asked:
+            assert_close(graphs(), eager(), rtol=0.02, atol=0.02)
