@@ -172,13 +172,13 @@ def _to_yuv(
     rgb: NDArray[np.float32], matrix: Matrix, full_range: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """RGB 0..255 to YUV at full resolution, H.273 equations 38-40."""
-    y, u, v = cv2.split(cv2.transform(rgb, _from_rgb(matrix, full_range)))
+    y, u, v = cv2.split(cv2.transform(rgb, yuv_of_rgb(matrix, full_range)))
     return np.asarray(y, np.float32), np.asarray(u, np.float32), np.asarray(v, np.float32)
 
 
 @cache
-def _from_rgb(matrix: Matrix, full_range: bool) -> NDArray[np.float64]:
-    """RGB and 1 to YUV, ``(3, 4)``."""
+def yuv_of_rgb(matrix: Matrix, full_range: bool) -> NDArray[np.float64]:
+    """RGB 0..255 and 1 to YUV, ``(3, 4)``."""
     kr, kb = _LUMA[matrix]
     luma = np.array([kr, 1 - kr - kb, kb])
     u = (np.array([0, 0, 1]) - luma) * (0.5 / (1 - kb))

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytalk.appearance.bank import FRESH, Mouth, ReferenceBank, detail_of
-from mytalk.appearance.compose import apply, paint, place_of, sample_through, spread
+from mytalk.appearance.blend import Blend, Layers, Skin, blend, blend_on
+from mytalk.appearance.compose import apply, place_of
 from mytalk.appearance.cover import is_covered
 from mytalk.appearance.framing import FACE, MOUTH, frame_of
 from mytalk.appearance.jaw import held_back
@@ -16,7 +17,7 @@ from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.painters import BentMouth, PaintedFace, Painter, Scene
 from mytalk.appearance.prepare import Matrix, resized_flow, sample, skin_of, to_crop
 from mytalk.appearance.preset import EDGE
-from mytalk.appearance.tone import Colours, alike
+from mytalk.appearance.tone import Colours
 from mytalk.appearance.warp import GRID, Flow, Points, Target, displacement
 from mytalk.face.pose import HeadPose
 from mytalk.picture import Picture
@@ -30,7 +31,9 @@ class MouthRenderer:
     def __init__(self, model: AppearanceModel | None, *, still: bool = False) -> None:
         self._painter: Painter = BentMouth(None)
         self._size, self._frame = EDGE.size, MOUTH
+        self._blend: Blend = blend
         if model is not None:
+            self._blend = blend_on(next(model.parameters()).device)
             self._size, self._frame = model.preset.size, frame_of(model.preset)
             model.eval()
             self._painter = BentMouth(model) if self._frame is MOUTH else PaintedFace(model)
@@ -125,14 +128,8 @@ class MouthRenderer:
         inner = place_of(picture, matrix, painted if reach is None else np.maximum(painted, reach))
         if inner is None:
             return picture
-        mouth, alpha = paint(painting, inner), spread(painted, inner)
-        if reach is not None:
-            skin = sample_through(pixels, flow, place.to_pixels, inner)
-            mouth -= skin
-            mouth *= alike(alpha)
-            mouth += skin
-            alpha = np.maximum(alpha, spread(reach, inner))
-        return picture.with_region(inner.box, mouth, alpha * np.float32(opacity))
+        skin = None if reach is None else Skin(pixels, place.to_pixels, flow, reach)
+        return self._blend(picture, Layers(skin, painting, painted, inner, opacity))
 
     def _current(self, pixels: NDArray[np.uint8], to_pixels: Matrix, flow: Flow | None) -> Colours:
         """The current frame as the network sees it, its mouth crop's skin moved by ``flow``."""
