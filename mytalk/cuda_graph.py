@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -21,6 +22,8 @@ MOST = 16
 """Recordings of one function: each holds its arguments, results and what lies between them."""
 
 _WARM_UP = 2  # calls before a recording: libraries choose kernels and take memory in the first
+
+_ONE_AT_A_TIME = threading.Lock()  # in a process, torch asks
 
 Function = Callable[..., tuple[Tensor, ...]]
 
@@ -87,19 +90,26 @@ class GpuRecorder:
         self._beside: tuple[torch.cuda.Stream, Any] | None = None  # where it is recorded, and that memory
 
     def __call__(self, function: Function, arguments: tuple[Tensor, ...]) -> Recording:
-        if self._beside is None:
-            self._beside = torch.cuda.Stream(), torch.cuda.graph_pool_handle()
-        stream, memory = self._beside
-        given = tuple(one.clone() for one in arguments)
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(_WARM_UP):
-                function(*given)
-        torch.cuda.current_stream().wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, memory, stream, capture_error_mode="thread_local"):
-            made = function(*given)
+        # What fails in the middle may leave its own stream the current one: the outer context brings this one back.
+        with _ONE_AT_A_TIME, torch.cuda.stream(torch.cuda.current_stream()), _convolutions_tried_out():
+            if self._beside is None:
+                self._beside = torch.cuda.Stream(), torch.cuda.graph_pool_handle()
+            stream, memory = self._beside
+            given = tuple(one.clone() for one in arguments)
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                for _ in range(_WARM_UP):
+                    function(*given)
+            torch.cuda.current_stream().wait_stream(stream)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, memory, stream, capture_error_mode="thread_local"):
+                made = function(*given)
         return Recording(given, made, graph.replay)
+
+
+def _convolutions_tried_out() -> AbstractContextManager[None]:
+    """The quickest kernel for each shape is found by trying: worth it for shapes that stay."""
+    return torch.backends.cudnn.flags(enabled=True, benchmark=True)
 
 
 class PaddedGraphs:
