@@ -11,7 +11,7 @@ from mytalk.appearance.decoder import Decoder
 from mytalk.appearance.encoder import Encoder
 from mytalk.appearance.fusion import FusionNet
 from mytalk.appearance.preset import AppearancePreset
-from mytalk.cuda_graph import PaddedGraphs, Recorder, powers_of_two
+from mytalk.cuda import PaddedGraphs, Recorder, powers_of_two
 from mytalk.graph import Graph, Graphed
 from mytalk.together import Together
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mytalk.cuda import to_device, to_host
 from mytalk.motion.conditions import Conditions
 from mytalk.motion.model import MotionModel
 from mytalk.motion.sampler import DDIM
 from mytalk.motion.windows import Window
-from mytalk.transfer import to_device, to_host
 
 _FIELDS = tuple(field.name for field in fields(Conditions))
 

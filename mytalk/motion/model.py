@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mytalk.cuda_graph import Recorder, powers_of_two
+from mytalk.cuda import Recorder, powers_of_two
 from mytalk.face.landmarks import UPPER_COUNT
 from mytalk.graph import Graph, Graphed
 from mytalk.motion.conditions import Conditions

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mytalk.cuda_graph import CudaGraphs, Recorder, padded_rows
+from mytalk.cuda import CudaGraphs, Recorder, padded_rows
 from mytalk.motion.conditions import Conditions
 
 ROWS = 64

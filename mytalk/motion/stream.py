@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from mytalk.cuda import to_device
 from mytalk.errors import EngineError
 from mytalk.face.landmarks import UPPER_COUNT, UPPER_FACE, aperture
 from mytalk.media_time import FRAME_SAMPLES
@@ -30,7 +31,6 @@ from mytalk.motion.space import RestShape
 from mytalk.motion.windows import Window, WindowPlanner
 from mytalk.presets import Profile
 from mytalk.speech.stream import Guess, Heard, SpeechStream
-from mytalk.transfer import to_device
 
 MAX_AHEAD = 60 * 25
 """Motion frames of speech that may wait for their picture."""

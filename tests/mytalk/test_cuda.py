@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from mytalk.appearance.model import BATCH, AppearanceModel
-from mytalk.cuda_graph import MOST, CudaGraphs, Function, PaddedGraphs, Recording
+from mytalk.cuda import MOST, CudaGraphs, Function, PaddedGraphs, Recording
 from mytalk.motion.conditions import Conditions
 from mytalk.motion.model import MotionModel
 from mytalk.motion.replayed import ROWS

@@ -1,8 +1,8 @@
-"""A function's kernels on a GPU, recorded once and from then on launched all together: CUDA graphs.
+"""What keeps a GPU busy: CUDA graphs, and page-locked memory.
 
 A GPU does the small kernels of a live window sooner than Python can ask for the next, so what takes time is the asking:
 a step of the paper's denoiser is some 600 kernels and took 20 ms for one window as for 64. A recording is asked for
-once.
+once. And from page-locked memory its copy engine reads while the CPU goes on.
 """
 
 from __future__ import annotations
@@ -144,3 +144,21 @@ def finished(made: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             done.record()
             done.synchronize()
     return made
+
+
+def to_device(values: Tensor, device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
+    """``values`` there, in ``dtype`` where one is given. The caller may change or free its own at once."""
+    if device.type != "cuda" or values.is_cuda:
+        return values.to(device, dtype)
+    there = values.pin_memory().to(device, non_blocking=True)  # whose memory is kept until the copy is done
+    return there if dtype is None else there.to(dtype)
+
+
+def to_host(values: Tensor) -> Tensor:
+    """``values`` on the CPU, once the device has made them."""
+    if not values.is_cuda:
+        return values
+    here = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    here.copy_(values, non_blocking=True)
+    finished((values,))
+    return here
