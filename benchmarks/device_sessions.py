@@ -179,7 +179,7 @@ def main() -> None:
             flush=True,
         )
     held = max((row["sessions"] for row in rows if row["held"]), default=0)
-    print(f"held: {held} sessions at 25 fps")
+    print(f"held: {held or 'none of ' + ', '.join(map(str, options.counts))} sessions at 25 fps")
     if options.json:
         figures = {
             "device": machine(pipeline.device),

@@ -109,7 +109,8 @@ def main() -> None:
         "held": max((row["sessions"] for row in rows if row["held"]), default=0),
         "rows": rows,
     }
-    print(f"held: {figures['held']} sessions of {options.size} x {options.size} on {os.cpu_count()} cores")
+    held = figures["held"] or f"none of {', '.join(map(str, options.counts))}"
+    print(f"held: {held} sessions of {options.size} x {options.size} on {os.cpu_count()} cores")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")
 
