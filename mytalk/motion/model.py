@@ -11,14 +11,16 @@ from torch import Tensor, nn
 from mytalk.cuda import Recorder, powers_of_two
 from mytalk.face.landmarks import UPPER_COUNT
 from mytalk.graph import Graph, Graphed
+from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.conditions import Conditions
 from mytalk.motion.conformer import ConformerBlock, OwnConditions, projection
 from mytalk.motion.identity import LANDMARKS, IdentityExtractor
 from mytalk.motion.replayed import ROWS, ReplayedSampling
 from mytalk.motion.sampler import DDIM, TIMESTEPS
 from mytalk.motion.space import MotionSpace
-from mytalk.presets import Preset
-from mytalk.speech.build import build_encoder, build_front
+from mytalk.presets import PROFILES, Preset
+from mytalk.speech.build import NoFront, build_encoder, build_front
+from mytalk.speech.hearing import Hearing
 from mytalk.speech.readout import Readout
 from mytalk.speech.seam import Front
 
@@ -124,6 +126,7 @@ class MotionModel(nn.Module):
         self.denoiser = Denoiser(preset)
         self.readout = Readout(preset.motion.coefficients) if preset.motion.readout else None
         self._replayed: ReplayedSampling | None = None
+        self._hearing: Hearing | None = None  # by graphs
 
     def person(self, lower: Tensor, upper: Tensor) -> Tensor:
         """What ``Conditions.identity`` says of a person ``(B, E)``, from a rest shape ``(B, 169, 3)`` and upper face
@@ -133,6 +136,11 @@ class MotionModel(nn.Module):
             return self.identity.landmarks(lower, upper)
         embedding: Tensor = self.identity(lower, upper)
         return embedding
+
+    @property
+    def hearing(self) -> Hearing:
+        """All that hears, as it is now."""
+        return self._hearing or Hearing(self.speech, self.front, self.readout)
 
     @property
     def device(self) -> torch.device:
@@ -146,10 +154,20 @@ class MotionModel(nn.Module):
         return run(noise, given, sampler.steps)
 
     def to_cuda_graphs(self, steps: int, record: Recorder | None = None) -> None:
-        """From now on ``sample`` replays graphs; those for so many steps are made here and now."""
+        """From now on ``sample`` and ``hearing`` replay graphs; those for so many steps, and for live sessions of any
+        profile, are made here and now."""
         self._replayed = ReplayedSampling(self._sample, self.preset.window, record)
         for rows in powers_of_two(ROWS):
             self.sample(*self._nothing(rows), DDIM(steps))
+        if isinstance(self.front, NoFront):
+            return
+        hearing = self._hearing = self.hearing
+        hearing.to_cuda_graphs(record)
+        with torch.inference_mode():
+            for profile in PROFILES.values():
+                for frames in {profile.hop, profile.lookahead % profile.hop or profile.hop}:
+                    silence = torch.zeros(1, frames * FRAME_SAMPLES, device=self.device)
+                    hearing(silence, hearing.start(profile.hop + profile.lookahead))
 
     def _sample(self, noise: Tensor, given: Conditions, steps: int) -> Tensor:
         sampler, x = DDIM(steps), noise

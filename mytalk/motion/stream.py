@@ -205,8 +205,7 @@ class MotionStream:
         """Whole hops of speech at a time, which cost little more than one frame, after what the first window looks
         ahead beyond its own: so no window ever waits for the rest of one."""
         hop, lookahead = self._profile.hop, self._profile.lookahead
-        model, first = self._model, lookahead % hop
-        return SpeechStream(model.speech, model.front, hop, first, readout=model.readout, guessed=hop + lookahead)
+        return SpeechStream(self._model.hearing, hop, lookahead % hop, guessed=hop + lookahead)
 
     def _check_room(self) -> None:
         if self.heard - self.emitted > MAX_AHEAD:

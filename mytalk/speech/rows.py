@@ -25,6 +25,24 @@ def row_of(state: State, index: int) -> State:
     return _across(lambda tensors: tensors[0][index : index + 1], [state])  # type: ignore[no-any-return]
 
 
+def tensors_of(state: Any) -> list[Tensor]:
+    """All tensors of a state, in an order of its own."""
+    found: list[Tensor] = []
+
+    def note(tensors: list[Tensor]) -> Tensor:
+        found.append(tensors[0])
+        return tensors[0]
+
+    _across(note, [state])
+    return found
+
+
+def with_tensors(state: State, tensors: Sequence[Tensor]) -> State:
+    """A state like this one, of other tensors in the order of `tensors_of`."""
+    rest = iter(tensors)
+    return _across(lambda _: next(rest), [state])  # type: ignore[no-any-return]
+
+
 def _across(apply: Callable[[list[Tensor]], Tensor], parts: Sequence[Any]) -> Any:
     first = parts[0]
     if isinstance(first, Tensor):

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mytalk.cuda import to_device, to_host
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.speech.readout import Readout
-from mytalk.speech.seam import Encoder, Front
+from mytalk.speech.hearing import Hearing
 
 
 class Guess(NamedTuple):
-    """What a `Readout` told of the ``n`` frames before frame ``end`` of the stream, from all that was heard by then."""
+    """What a readout told of the ``n`` frames before frame ``end`` of the stream, from all that was heard by then."""
 
     end: int
     motion: Tensor  # (n, K)
@@ -27,7 +27,7 @@ class Heard(NamedTuple):
 
     features: Tensor  # (n, D)
     levels: NDArray[np.float32]  # (n,) dB
-    guesses: list[Guess]  # one a group of frames; none without a `Readout`
+    guesses: list[Guess]  # one a group of frames; none without a readout
     samples: int  # that were given for it, some of which may belong to the next frame
 
 
@@ -39,19 +39,9 @@ class SpeechStream:
     in. It holds under one group of samples and the states of what hears them.
     """
 
-    def __init__(
-        self,
-        encoder: Encoder[Any],
-        front: Front[Any],
-        at_once: int = 1,
-        first: int | None = None,
-        readout: Readout | None = None,
-        guessed: int = 0,
-    ) -> None:
-        """``guessed``: motion frames up to each group's end that the readout tells of."""
-        self._encoder, self._front, self._readout = encoder, front, readout
-        self._encoder_state, self._front_state = encoder.start(), front.start()
-        self._readout_state = readout.start(guessed) if readout is not None else None
+    def __init__(self, hearing: Hearing, at_once: int = 1, first: int | None = None, guessed: int = 0) -> None:
+        """``guessed``: motion frames up to each group's end that a readout tells of."""
+        self._hearing, self._state = hearing, hearing.start(guessed)
         self._heard = 0  # motion frames
         self._at_once = at_once * FRAME_SAMPLES
         self._group = (first or at_once) * FRAME_SAMPLES
@@ -75,22 +65,17 @@ class SpeechStream:
 
     def _hear(self, count: int) -> tuple[Tensor, NDArray[np.float32], list[Guess]]:
         samples, self._pending = self._pending[:count], self._pending[count:]
-        weight = next(self._encoder.parameters())
-        sound = torch.from_numpy(samples).to(weight.device)[None]
-        features = self._front.stream(sound, self._front_state)
+        sound = to_device(torch.from_numpy(samples), self._hearing.weight.device)[None]
+        encoded, told = self._hearing(sound, self._state)
         power = np.mean(samples.reshape(-1, FRAME_SAMPLES) ** 2, axis=1)
         levels = np.asarray(10 * np.log10(power + 1e-10), np.float32)
-        encoded = self._encoder(features.to(weight.dtype), self._encoder_state)[0]
         self._heard += len(levels)
-        if self._readout is None or self._readout_state is None:
-            return encoded, levels, []
-        told = self._readout(sound, self._readout_state)
-        return encoded, levels, [Guess(self._heard, told.motion[0], told.voice[0].cpu().numpy())]
+        guesses = [] if told is None else [Guess(self._heard, told.motion[0], to_host(told.voice[0]).numpy())]
+        return encoded[0], levels, guesses
 
     def _join(self, groups: list[tuple[Tensor, NDArray[np.float32], list[Guess]]], samples: int) -> Heard:
         if not groups:
-            weight = next(self._encoder.parameters())
-            return Heard(weight.new_zeros(0, self._encoder.width), np.zeros(0, np.float32), [], samples)
+            return Heard(self._hearing.weight.new_zeros(0, self._hearing.width), np.zeros(0, np.float32), [], samples)
         features, levels, guesses = zip(*groups, strict=True)
         told = [one for group in guesses for one in group]
         return Heard(torch.cat(features), np.concatenate(levels), told, samples)

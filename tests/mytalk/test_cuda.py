@@ -18,8 +18,10 @@ from mytalk.motion.conditions import Conditions
 from mytalk.motion.model import MotionModel
 from mytalk.motion.replayed import ROWS
 from mytalk.motion.sampler import DDIM
-from mytalk.pipeline import random_pipeline
-from mytalk.presets import PRESETS
+from mytalk.pipeline import load_motion, random_pipeline
+from mytalk.presets import PRESETS, PROFILES
+from mytalk.speech.hearing import Hearing, HearingState
+from mytalk.speech.stream import SpeechStream
 
 GPU = torch.cuda.is_available()
 
@@ -142,14 +144,15 @@ def test_sampling_is_recorded_beforehand_and_what_fits_no_graph_is_sampled_all_t
     torch.manual_seed(1)
     model, recorded = MotionModel(PRESETS["edge"]).eval(), Recorded()
     model.to_cuda_graphs(1, recorded)
-    assert recorded.rows == [1, 2, 4, 8, 16, 32, 64]
+    assert recorded.rows[:7] == [1, 2, 4, 8, 16, 32, 64]
+    assert recorded.rows[7:] == [1] * 4  # hearing: 1, 2, 6 and 12 motion frames at a time
     for rows, frames in ((ROWS + 1, 8), (1, 105)):
         noise, given = windows(model, [frames] * rows, frames)
         assert_close(model.sample(noise, given, DDIM(1)), model._sample(noise, given, 1), rtol=1e-4, atol=1e-4)
     noise, given = windows(model, [8], 8)
     for steps in range(1, 8):
         assert_close(model.sample(noise, given, DDIM(steps)), model._sample(noise, given, steps), rtol=1e-4, atol=1e-4)
-    assert recorded.rows[7:] == [1, 1, 1]  # of the numbers of steps after the first, three have graphs
+    assert recorded.rows[11:] == [1, 1, 1]  # of the numbers of steps after the first, three have graphs
 
 
 def pictures(model: AppearanceModel, rows: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -205,3 +208,46 @@ def test_on_a_gpu_sampling_and_mending_are_what_they_are_without_graphs(dtype: s
         wanted = pictures(pipeline.appearance, 3)
         for graphs, eager in asked:
             assert_close(graphs(), eager(), rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize("profile", ["low", "balanced", "quality", "offline"])
+def test_speech_is_heard_as_without_graphs_whatever_the_packets(profile: str) -> None:
+    model = load_motion("edge").eval()
+    speech = 0.1 * random(640 * 90).numpy()
+    hop, lookahead = PROFILES[profile].hop, PROFILES[profile].lookahead
+    heard = []
+    for graphs, packet in ((False, 5000), (True, 5000), (True, 1111)):
+        hearing = Hearing(model.speech, model.front, model.readout)
+        if graphs:
+            hearing.to_cuda_graphs(call_again)
+        stream = SpeechStream(hearing, hop, lookahead % hop, guessed=hop + lookahead)
+        parts = [stream.push(speech[first : first + packet]) for first in range(0, len(speech), packet)]
+        parts.append(stream.finish())
+        guesses = [guess for part in parts for guess in part.guesses]
+        heard.append((torch.cat([part.features for part in parts]), torch.cat([guess.motion for guess in guesses])))
+        assert [guess.end for guess in guesses][-1] == len(heard[-1][0]) == 90
+    alone, replayed, again = heard
+    for one, other, same in zip(alone, replayed, again, strict=True):
+        assert one.std() > 0.1
+        assert_close(other, one, rtol=1e-3, atol=1e-3)
+        assert torch.equal(other, same)
+
+
+def test_sessions_that_are_heard_by_the_same_graphs_do_not_hear_one_another() -> None:
+    model = load_motion("edge").eval()
+    model._hearing = model.hearing
+    sounds = [0.1 * random(1, 1280 * 6, seed=seed) for seed in range(2)]
+
+    def features(sound: Tensor, state: HearingState, hop: int) -> Tensor:
+        with torch.inference_mode():
+            return model.hearing(sound[:, 1280 * hop : 1280 * (hop + 1)], state)[0]
+
+    alone = []
+    for sound in sounds:
+        state = model.hearing.start(5)
+        alone.append([features(sound, state, hop) for hop in range(6)])
+    model.hearing.to_cuda_graphs(call_again)
+    states = [model.hearing.start(5) for _ in sounds]
+    for hop in range(6):
+        for sound, state, one in zip(sounds, states, alone, strict=True):
+            assert_close(features(sound, state, hop), one[hop], rtol=1e-3, atol=1e-3)

@@ -14,6 +14,7 @@ from torch.testing import assert_close
 
 from mytalk.presets import PRESETS, SpeechPreset
 from mytalk.speech import ConformerEncoder, SpeechStream, Wav2Vec2, load_wav2vec, row_of, stack_states
+from mytalk.speech.hearing import Hearing
 
 SMALL = SpeechPreset(
     width=32, kernel=5, front="wav2vec2", features=64, hidden=48, layers=2, heads=4, ffn=96, lookback=12
@@ -57,7 +58,7 @@ def test_streamed_speech_equals_offline(
     encoder: ConformerEncoder, front: Wav2Vec2, babble: NDArray[np.float32], chunk: int
 ) -> None:
     samples = babble[: 3 * 16_000 + 17 if chunk > 1 else 3217]
-    stream = SpeechStream(encoder, front, 3)
+    stream = SpeechStream(Hearing(encoder, front), 3)
     parts = [stream.push(samples[i : i + chunk]) for i in range(0, len(samples), chunk)]
     parts.append(stream.finish())
     with torch.no_grad():
@@ -72,7 +73,7 @@ def test_packet_sizes_do_not_change_a_bit(
 ) -> None:
     results = []
     for chunk in (160, 1001, 16_000):
-        stream = SpeechStream(encoder, front, 3)
+        stream = SpeechStream(Hearing(encoder, front), 3)
         parts = [stream.push(babble[i : min(i + chunk, 16_000)])[0] for i in range(0, 16_000, chunk)]
         results.append(torch.cat([*parts, stream.finish()[0]]))
     assert torch.equal(results[0], results[1])

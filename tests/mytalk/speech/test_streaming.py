@@ -16,6 +16,7 @@ from mytalk.presets import PRESETS, SpeechPreset
 from mytalk.speech import SpeechEncoder, SpeechStream
 from mytalk.speech.build import build_front
 from mytalk.speech.encoder import EncoderState
+from mytalk.speech.hearing import Hearing
 from mytalk.speech.seam import Front
 
 Samples = NDArray[np.float32]
@@ -50,7 +51,7 @@ def test_streamed_features_equal_offline(
     encoder: SpeechEncoder, front: Front[Any], babble: Samples, chunk: int
 ) -> None:
     samples = babble[: 2 * 16_000 if chunk > 1 else 3200]
-    stream = SpeechStream(encoder, front)
+    stream = SpeechStream(Hearing(encoder, front))
     parts = [stream.push(samples[i : i + chunk])[0] for i in range(0, len(samples), chunk)]
     assert_close(torch.cat(parts), offline(encoder, front, samples), rtol=0, atol=2e-3)
 
@@ -58,7 +59,7 @@ def test_streamed_features_equal_offline(
 def test_packet_sizes_do_not_change_a_bit(encoder: SpeechEncoder, front: Front[Any], babble: Samples) -> None:
     results = []
     for chunk in (160, 1001, 16_000):
-        stream = SpeechStream(encoder, front)
+        stream = SpeechStream(Hearing(encoder, front))
         results.append(torch.cat([stream.push(babble[i : i + chunk])[0] for i in range(0, 32_000, chunk)])[:50])
     assert torch.equal(results[0], results[1])
     assert torch.equal(results[0], results[2])

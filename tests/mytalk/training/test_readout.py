@@ -107,7 +107,7 @@ def test_packets_do_not_change_a_guess(
     model = load_motion(with_readout)
     told = []
     for chunk in (160, 1001, 16_000):
-        stream = SpeechStream(model.speech, model.front, 2, 1, readout=model.readout, guessed=5)
+        stream = SpeechStream(model.hearing, 2, 1, guessed=5)
         told.append([one for i in range(0, 16_000, chunk) for one in stream.push(babble[i : i + chunk]).guesses])
     assert [one.end for one in told[0]] == list(range(1, 26, 2))
     for other in told[1:]:
