@@ -14,10 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from mytalk.media_time import SAMPLE_RATE
+from mytalk.speech.band_power import FFT, HOP, BandPower
 
 WINDOW = 410  # 25.6 ms
-HOP = 160  # 10 ms
-FFT = 512
 BANDS = 25
 COUNT = 13
 LEFT = WINDOW - HOP + 1
@@ -30,7 +29,8 @@ _FLOOR = 30.0  # of power on the scale of 16-bit samples: noise of 2 steps, whic
 _AROUND = 6  # rows before the newest that its changes are made of
 _MEMORY = 400  # rows: the time constant of the running mean
 _USUAL_ROWS = 100.0  # rows that the usual mean counts for at the start
-_AT_ONCE = 64
+AT_ONCE = 64
+"""Rows, of those given, that the running mean is made of at a time."""
 
 USUAL = (51.9, 4.4, 2.3, 12.0, 0.1, -0.7, -4.1, -3.3, -0.8, -2.0, 2.7, -0.6, -0.5)
 """Mean cepstrum of people who talk, at the level of most films."""
@@ -51,17 +51,13 @@ class Cepstra(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        window = torch.hamming_window(WINDOW, periodic=False)
-        self.register_buffer("window", window, persistent=False)
-        self.register_buffer("filters", _mel_filters(), persistent=False)
+        self.power = BandPower(torch.hamming_window(WINDOW, periodic=False), _mel_filters())
         self.register_buffer("cosines", _cosines(), persistent=False)
         self.register_buffer("usual", torch.tensor(USUAL), persistent=False)
-        fading = (1 - 1 / _MEMORY) ** torch.arange(_AT_ONCE + 1, dtype=torch.float32)
-        ages = torch.arange(_AT_ONCE)[:, None] - torch.arange(_AT_ONCE)
+        fading = (1 - 1 / _MEMORY) ** torch.arange(AT_ONCE + 1, dtype=torch.float32)
+        ages = torch.arange(AT_ONCE)[:, None] - torch.arange(AT_ONCE)
         self.register_buffer("fading", fading, persistent=False)
         self.register_buffer("heard", fading[ages.clamp(min=0)] * (ages >= 0), persistent=False)
-        self.window: Tensor
-        self.filters: Tensor
         self.cosines: Tensor
         self.usual: Tensor
         self.fading: Tensor
@@ -76,21 +72,22 @@ class Cepstra(nn.Module):
     def forward(self, samples: Tensor, state: CepstraState) -> Tensor:
         """The next samples ``(B, 160 * N)`` to ``(B, N, 3, 13)``; the state is brought up to date in place."""
         samples = torch.cat([state.tail, samples], dim=-1)
-        state.tail = samples[:, samples.shape[-1] - LEFT :]
+        state.tail = samples[:, -LEFT:]
         cepstra = self._cepstra(samples)
-        parts = [self._less_mean(part, state) for part in cepstra.split(_AT_ONCE, dim=1)]
+        count = cepstra.shape[1]
+        parts = [self._less_mean(cepstra[:, first : first + AT_ONCE], state) for first in range(0, count, AT_ONCE)]
         rows = torch.cat([state.rows, *parts], dim=1)  # (B, 6 + N, 13)
-        state.rows = rows[:, rows.shape[1] - _AROUND :]
-        behind = rows.unfold(1, _AROUND + 1, 1)  # (B, N, 13, 7): three before the row that is told, and three after
-        change = behind[..., 5] - behind[..., 1]
-        bend = (behind[..., 6] - behind[..., 2]) - (behind[..., 4] - behind[..., 0])
-        return torch.stack([behind[..., 3], change, bend], dim=2)
+        state.rows = rows[:, -_AROUND:]
+        # (B, N, 13) each: three before the row that is told, itself, and three after
+        behind = [rows[:, first : first - _AROUND or None] for first in range(_AROUND + 1)]
+        change = behind[5] - behind[1]
+        bend = (behind[6] - behind[2]) - (behind[4] - behind[0])
+        return torch.stack([behind[3], change, bend], dim=2)
 
     def _cepstra(self, samples: Tensor) -> Tensor:
         scaled = samples * 32768
-        frames = (scaled[:, 1:] - _EMPHASIS * scaled[:, :-1]).unfold(-1, WINDOW, HOP) * self.window
-        power = torch.fft.rfft(frames, FFT).abs().square()  # (B, N, 257)
-        return torch.log((power @ self.filters).clamp(min=_FLOOR)) @ self.cosines
+        power = self.power(scaled[:, 1:] - _EMPHASIS * scaled[:, :-1])
+        return torch.log(power.clamp(min=_FLOOR)) @ self.cosines
 
     def _less_mean(self, cepstra: Tensor, state: CepstraState) -> Tensor:
         """Rows ``(B, N, 13)``, at most 64, less the mean of what was heard up to each."""

@@ -10,11 +10,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
+from mytalk.speech.band_power import FFT, HOP, BandPower
 from mytalk.speech.seam import Front
 
 WINDOW = 400  # 25 ms
-HOP = 160  # 10 ms
-FFT = 512
 MELS = 80
 MEL_PER_MOTION = FRAME_SAMPLES // HOP
 FLOOR = 1e-5  # power below this is silence: about -50 dB under ordinary speech
@@ -40,19 +39,14 @@ class LogMel(Front[MelState]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("window", torch.hann_window(WINDOW), persistent=False)
-        self.register_buffer("filters", torch.from_numpy(mel_filters()), persistent=False)
-        self.window: Tensor
-        self.filters: Tensor
+        self.power = BandPower(torch.hann_window(WINDOW), torch.from_numpy(mel_filters()))
 
     def forward(self, samples: Tensor) -> Tensor:
         """Samples ``(B, LEFT + 160 * N)``, the first ``LEFT`` being the past, to ``(B, N, 80)``."""
-        frames = samples.unfold(-1, WINDOW, HOP) * self.window  # (B, N, 400)
-        power = torch.fft.rfft(frames, FFT).abs().square()  # (B, N, 257)
-        return torch.log(power @ self.filters + FLOOR) * 0.25 + 1.0
+        return torch.log(self.power(samples) + FLOOR) * 0.25 + 1.0
 
     def start(self, rows: int = 1) -> MelState:
-        return MelState(self.window.new_zeros(rows, LEFT))
+        return MelState(self.power.window.new_zeros(rows, LEFT))
 
     def stream(self, samples: Tensor, state: MelState) -> Tensor:
         samples = torch.cat([state.tail, samples], dim=-1)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mytalk.speech.cepstra import CepstraState
+from mytalk.graph import Graph, Graphed
+from mytalk.media_time import FRAME_SAMPLES
+from mytalk.speech.cepstra import AT_ONCE, CepstraState
 from mytalk.speech.mel import MELS, LogMel, MelState
 from mytalk.speech.phone_posteriors import PHONES, PhonePosteriors
 from mytalk.speech.seam import Front
@@ -21,7 +23,7 @@ class MelPhonesState:
     phones: CepstraState
 
 
-class MelPhones(Front[MelPhonesState]):
+class MelPhones(Graphed, Front[MelPhonesState]):
     """16 kHz samples to rows of 80 log-mel bands and 42 phone posteriors, 100 a second. No learned parameters."""
 
     rate = LogMel.rate
@@ -29,15 +31,46 @@ class MelPhones(Front[MelPhonesState]):
 
     def __init__(self) -> None:
         super().__init__()
+        self._graph: Graph | None = None
         self.mel, self.phones = LogMel(), PhonePosteriors()
 
     def start(self, rows: int = 1) -> MelPhonesState:
         return MelPhonesState(self.mel.start(rows), self.phones.start(rows))
 
     def stream(self, samples: Tensor, state: MelPhonesState) -> Tensor:
+        if self._graph is None or samples.shape[1] > _LONGEST:
+            return self._hear(samples, state)
+        past = state.phones
+        frames = samples.reshape(len(samples), -1, FRAME_SAMPLES)
+        heard, *kept = self._graph(frames, state.mel.tail, past.tail, past.total, past.weight, past.rows)
+        state.mel, state.phones = MelState(kept[0]), CepstraState(*kept[1:])
+        return heard
+
+    def to_graph(self) -> None:
+        mel, phones = self.mel.start(), self.phones.start()
+        example = {
+            "samples": mel.tail.new_zeros(1, 2, FRAME_SAMPLES),
+            "mel_tail": mel.tail,
+            "tail": phones.tail,
+            "total": phones.total,
+            "weight": phones.weight,
+            "rows": phones.rows,
+        }
+        self._graph = Graph(self, self._hear_frames, example, {**dict.fromkeys(example, 1), "samples": 2})
+
+    def _hear_frames(self, samples: Tensor, mel_tail: Tensor, *past: Tensor) -> tuple[Tensor, ...]:
+        """The next samples ``(B, T, 640)``, and what either state holds, to what is heard, and what they hold then."""
+        state = MelPhonesState(MelState(mel_tail), CepstraState(*past))
+        heard, after = self._hear(samples.flatten(1), state), state.phones
+        return heard, state.mel.tail, after.tail, after.total, after.weight, after.rows
+
+    def _hear(self, samples: Tensor, state: MelPhonesState) -> Tensor:
         both = (self.mel.stream(samples, state.mel), self.phones.stream(samples, state.phones))
         return torch.cat(both, dim=-1)
 
     def offline(self, samples: Tensor) -> Tensor:
         mel, phones = self.mel.offline(samples), self.phones.offline(samples)
         return torch.cat([mel[:, : phones.shape[1]], phones], dim=-1)
+
+
+_LONGEST = AT_ONCE // LogMel.rate * FRAME_SAMPLES  # samples whose running mean is made at once, as a graph makes it

@@ -15,9 +15,9 @@ import torch
 from safetensors.torch import load
 from torch import Tensor
 
-from mytalk.graph import Graph, Graphed
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.speech.cepstra import COUNT, HOP, Cepstra, CepstraState
+from mytalk.speech.band_power import HOP
+from mytalk.speech.cepstra import Cepstra, CepstraState
 from mytalk.speech.seam import Front
 
 PHONES = 42
@@ -28,7 +28,7 @@ _SOFTNESS = 0.4  # of log likelihoods: neighbouring moments are no independent w
 _LEAST = -6.0  # log posterior
 
 
-class PhonePosteriors(Graphed, Front[CepstraState]):
+class PhonePosteriors(Front[CepstraState]):
     """16 kHz samples to log posteriors of 42 phones, 100 a second, each told 30 ms after its moment; from -1 to 1."""
 
     rate = FRAME_SAMPLES // HOP
@@ -36,28 +36,24 @@ class PhonePosteriors(Graphed, Front[CepstraState]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._graph: Graph | None = None
         self.cepstra = Cepstra()
         stored = load((resources.files("mytalk") / "weights" / "phones" / FILE).read_bytes())
         means, precisions = stored["means"].float(), stored["log_precisions"].float().exp()  # (42, 3, 128, 13)
         offset = 0.5 * ((precisions / (2 * math.pi)).log().sum(-1) - (means.square() * precisions).sum(-1))
         linear = torch.cat([-0.5 * precisions, means * precisions, offset[..., None]], dim=-1)  # (42, 3, 128, 27)
-        self.register_buffer("linear", linear.transpose(0, 1).flatten(1, 2).mT.contiguous(), persistent=False)
+        self.register_buffer("linear", linear.transpose(0, 1).mT.contiguous(), persistent=False)
         weights = stored["log_weights"].float().exp()  # (42, 3, 128, 3): phone, stream, Gaussian, state
         self.register_buffer("weights", weights.transpose(0, 1).contiguous(), persistent=False)
-        self.linear: Tensor  # (3, 27, 42 * 128)
+        self.linear: Tensor  # (3, 42, 27, 128)
         self.weights: Tensor  # (3, 42, 128, 3)
 
     def start(self, rows: int = 1) -> CepstraState:
         return self.cepstra.start(rows)
 
     def stream(self, samples: Tensor, state: CepstraState) -> Tensor:
-        run = self._posteriors if self._graph is None else self._graph
-        return run(self.cepstra(samples, state))[0]
-
-    def to_graph(self) -> None:
-        example = {"cepstra": self.linear.new_zeros(1, self.rate, 3, COUNT)}
-        self._graph = Graph(self, self._posteriors, example, {"cepstra": 2})
+        states = torch.log_softmax(_SOFTNESS * self.likelihoods(self.cepstra(samples, state)), dim=-1)
+        phones = states.reshape(*states.shape[:2], PHONES, STATES).logsumexp(-1)
+        return phones.clamp(min=_LEAST) / 3 + 1
 
     def offline(self, samples: Tensor) -> Tensor:
         whole = samples[:, : samples.shape[-1] // FRAME_SAMPLES * FRAME_SAMPLES]
@@ -67,18 +63,13 @@ class PhonePosteriors(Graphed, Front[CepstraState]):
 
     def likelihoods(self, cepstra: Tensor) -> Tensor:
         """Log likelihoods ``(B, N, 126)`` of the states, a phone's three together, for cepstra ``(B, N, 3, 13)``."""
-        rows = cepstra.flatten(0, 1).transpose(0, 1)  # (3, B N, 13)
+        rows = cepstra.flatten(0, 1).transpose(0, 1)[:, None]  # (3, 1, B N, 13)
         terms = torch.cat([rows.square(), rows, torch.ones_like(rows[..., :1])], dim=-1)
-        each = torch.bmm(terms, self.linear).unflatten(-1, (PHONES, -1))  # (3, B N, 42, 128)
+        each = terms @ self.linear  # (3, 42, B N, 128)
         nearest = each.amax(-1, keepdim=True)
-        shares = torch.einsum("fnpg,fpgs->fnps", (each - nearest).exp(), self.weights)
-        heard = (shares.clamp(min=1e-30).log() + nearest).sum(0)  # (B N, 42, 3)
-        rows_of_states: Tensor = heard.flatten(1).unflatten(0, cepstra.shape[:2])
-        return rows_of_states
-
-    def _posteriors(self, cepstra: Tensor) -> tuple[Tensor]:
-        states = torch.log_softmax(_SOFTNESS * self.likelihoods(cepstra), dim=-1).unflatten(-1, (PHONES, STATES))
-        return (states.logsumexp(-1).clamp(min=_LEAST) / 3 + 1,)
+        shares = (each - nearest).exp() @ self.weights
+        heard = (shares.clamp(min=1e-30).log() + nearest).sum(0).transpose(0, 1)  # (B N, 42, 3)
+        return heard.reshape(*cepstra.shape[:2], -1)  # a graph keeps what unflatten makes of it
 
 
 _AT_ONCE = 50  # motion frames of a recording
