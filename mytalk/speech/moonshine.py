@@ -22,16 +22,16 @@ is added to it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
 import torch
 from safetensors.torch import load
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mytalk.graph import Graph, Graphed
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.speech.attention import attend
 from mytalk.speech.running import Moments, running_moments, speech_noise
@@ -44,12 +44,16 @@ HEADS = 8
 CONTEXT = 40
 """Motion frames before those that are asked for: they are remembered, and not heard anew."""
 
-_TOKEN = 320  # samples
-_TRAINED_TOKEN = 384  # of the published network
-TOKENS = FRAME_SAMPLES // _TOKEN  # a motion frame
+TOKEN = 320
+"""Samples of a token."""
+TOKENS = FRAME_SAMPLES // TOKEN
+"""Of a motion frame."""
+
+_TRAINED_TOKEN = 384  # samples, of the published network
 _STRIDE, _KERNEL = 64, 127  # of the first convolution
 _FIELD = 13  # outputs of the first convolution that a token sees
-_LEFT = _KERNEL + (_FIELD - 1) * _STRIDE - _TOKEN  # samples that it sees before its own
+_OWN = TOKEN // _STRIDE  # those that the token before does not
+_LEFT = _KERNEL + (_FIELD - 1) * _STRIDE - TOKEN  # samples that it sees before its own
 _ROTARY = 32  # of a head's 36 features
 _AT_ONCE = 64  # frames of a recording: bounds memory
 _SPEECH_LEVEL = 0.05  # -26 dBFS: ITU-T P.56 active level that speech databases are set to
@@ -63,30 +67,47 @@ class MoonshineState:
     samples: Tensor  # (B, 575)
     norm: Moments  # of the first convolution, all channels together
     tokens: Tensor  # (B, 2 n, 288) of the convolutions, zeros where nothing was heard yet
-    seen: Tensor  # (B, LAYERS, 2, HEADS, 2 * (CONTEXT + n), 36) keys and values up to the newest token
+    seen: Tensor  # (B, 2 n, 2 * LAYERS, HEADS, 36): their keys, then values, layer by layer
+    past: Tensor  # (B, 2 * LAYERS, HEADS, 2 * CONTEXT, 36): of the tokens before these
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        norm = self.norm
+        return self.heard, self.samples, norm.weight, norm.total, norm.squares, self.tokens, self.seen, self.past
+
+    @classmethod
+    def of(cls, heard: Tensor, samples: Tensor, *others: Tensor) -> MoonshineState:
+        """Of what ``tensors`` gives."""
+        return cls(heard, samples, Moments(*others[:3]), *others[3:])
+
+    def put(self, after: MoonshineState) -> None:
+        """Becomes that of a later moment."""
+        self.heard, self.samples, self.norm = after.heard, after.samples, after.norm
+        self.tokens, self.seen, self.past = after.tokens, after.seen, after.past
 
 
-class Moonshine(Graphed):
+class Moonshine(nn.Module):
     """16 kHz samples to what the third layer says of the newest motion frames, 288 features each. Nothing is trained,
     and nothing of it is in a state dict. ``live``: with the weights that are changed for what a session has heard.
     """
 
     def __init__(self, live: bool = True) -> None:
         super().__init__()
-        self._graphs: tuple[Graph, Graph] | None = None  # of the later convolutions, and of the Transformer
         stored = {name: tensor.float() for name, tensor in _read(FILE).items()}
         if live:
             stored |= changed(stored, {name: tensor.float() for name, tensor in _read(LIVE_FILE).items()})
+        stored["conv1.weight"] = F.pad(stored["conv1.weight"][:, 0], (0, 2 * _STRIDE - _KERNEL))
+        for name in ("conv2.weight", "conv3.weight"):
+            stored[name] = stored[name].transpose(1, 2).flatten(1)
         for name, tensor in stored.items():
             self.register_buffer(name.replace(".", "_"), tensor, persistent=False)
         first = self._first(_SPEECH_LEVEL * speech_noise(SAMPLE_RATE)[None])
         prior = torch.stack([first.mean(), first.var(correction=0)])
         self.register_buffer("prior", prior, persistent=False)
         self.prior: Tensor  # mean and variance of the first convolution
-        self.conv1_weight: Tensor
-        self.conv2_weight: Tensor
+        self.conv1_weight: Tensor  # (288, 128): of the samples in order, the last of no weight
+        self.conv2_weight: Tensor  # (576, 7 * 288)
         self.conv2_bias: Tensor
-        self.conv3_weight: Tensor
+        self.conv3_weight: Tensor  # (288, 3 * 576)
         self.conv3_bias: Tensor
         self.norm_weight: Tensor
         self.norm_bias: Tensor
@@ -99,7 +120,8 @@ class Moonshine(Graphed):
             like.new_zeros(rows, _LEFT),
             Moments.empty(rows, 1, like.device),
             like.new_zeros(rows, TOKENS * frames, WIDTH),
-            like.new_zeros(rows, LAYERS, 2, HEADS, TOKENS * (CONTEXT + frames), WIDTH // HEADS),
+            like.new_zeros(rows, TOKENS * frames, 2 * LAYERS, HEADS, WIDTH // HEADS),
+            like.new_zeros(rows, 2 * LAYERS, HEADS, TOKENS * CONTEXT, WIDTH // HEADS),
         )
 
     @torch.no_grad()
@@ -107,8 +129,8 @@ class Moonshine(Graphed):
         """The next samples ``(B, 640 T)``, T at least 1, to features ``(B, n, 288)`` of the newest motion frames; zeros
         for those before the first sample."""
         with torch.autocast(samples.device.type, enabled=False):  # a trainer's mixed precision must not change features
-            for chunk in samples.float().split(state.tokens.shape[1] * _TOKEN, dim=1):
-                features = self._hear(chunk, state)
+            for chunk in samples.float().split(state.tokens.shape[1] * TOKEN, dim=1):
+                features = self.hear(chunk, state)
             return features
 
     @torch.no_grad()
@@ -125,19 +147,19 @@ class Moonshine(Graphed):
                 first = end
             yield newest, torch.stack(told)
 
-    def _hear(self, samples: Tensor, state: MoonshineState) -> Tensor:
-        """No more samples than there are of the tokens that are asked for."""
-        asked = state.tokens.shape[1]
+    def hear(self, samples: Tensor, state: MoonshineState) -> Tensor:
+        """``forward`` of no more samples than there are of the tokens that are asked for."""
+        asked, before = state.tokens.shape[1], TOKENS * CONTEXT
         fresh = self.stem(samples, state)
-        state.tokens = torch.cat([state.tokens, fresh], dim=1)[:, fresh.shape[1] :]
-        state.heard = state.heard + fresh.shape[1]
-        before = TOKENS * CONTEXT
+        count = fresh.shape[1]
+        state.tokens = torch.cat([state.tokens, fresh], dim=1)[:, count:]
+        state.heard = state.heard + count
+        older = state.seen[:, :count].permute(0, 2, 3, 1, 4)  # not asked for any more
+        state.past = torch.cat([state.past, older], dim=3)[..., count:, :]
         places = state.heard[:, None] + torch.arange(-before - asked, 0, device=samples.device)
-        known = places >= 0
-        past = state.seen[..., fresh.shape[1] : fresh.shape[1] + before, :]
-        run = self._transform if self._graphs is None else self._graphs[1]
-        features, seen = run(state.tokens, known[:, before:], turn_of(places[:, before:]), past, known[:, :before])
-        state.seen = torch.cat([past, seen], dim=-2)
+        known, turn = places >= 0, turn_of(places[:, before:])
+        kept, known = known[:, :before], known[:, before:]
+        features, state.seen = transform(state.tokens, known, turn, self.layers, state.past, kept)
         return features
 
     @property
@@ -146,51 +168,30 @@ class Moonshine(Graphed):
         return [{name: getattr(self, f"layers_{index}_{name}") for name in _LAYER} for index in range(LAYERS)]
 
     def _first(self, samples: Tensor) -> Tensor:
-        """The first convolution ``(B, S)`` to ``(B, 288, n)``."""
-        return F.conv1d(samples[:, None], self.conv1_weight, stride=_STRIDE).tanh()
+        """The first convolution ``(B, 64 n)`` to ``(B, n - 1, 288)``."""
+        rows = samples.reshape(samples.shape[0], -1, _STRIDE)
+        return F.linear(torch.cat([rows[:, :-1], rows[:, 1:]], dim=-1), self.conv1_weight).tanh()
 
     def stem(self, samples: Tensor, state: MoonshineState) -> Tensor:
-        """The convolutions ``(B, 640 T)`` to ``(B, 2 T, 288)``.
+        """The convolutions ``(B, 640 T)`` to ``(B, 2 T, 288)``, as matrix products, which are quicker at so few places.
 
         The second's outputs that the third reads lie 3 of the first's apart, as in the published network; tokens lie 5
         apart, so every token has its own.
         """
+        rows = samples.shape[0]
         heard = torch.cat([state.samples, samples], dim=1)
-        state.samples = heard[:, heard.shape[1] - _LEFT :]
-        frames, per_frame = samples.shape[1] // FRAME_SAMPLES, FRAME_SAMPLES // _STRIDE
-        x = self._first(heard)  # (B, 288, 5 n + 8): the last 5 of a token's 13 are its own
-        own = x[..., x.shape[-1] - frames * per_frame :].unflatten(-1, (frames, per_frame)).transpose(1, 2)
-        moments = running_moments(own.flatten(2)[:, :, None], state.norm, (self.prior[:1], self.prior[1:]))
-        mean, variance = (part.transpose(1, 2).repeat_interleave(TOKENS, -1) for part in moments)  # (B, 1, n)
-        scale = (variance + 1e-5).rsqrt()[..., None] * self.norm_weight[:, None, None]
-        x = x.unfold(-1, _FIELD, _TOKEN // _STRIDE)  # (B, 288, n, 13)
-        x = (x - mean[..., None]) * scale + self.norm_bias[:, None, None]
-        x = x.transpose(1, 2).flatten(0, 1)  # (B n, 288, 13)
-        run = self._convolve if self._graphs is None else self._graphs[0]
-        made: Tensor = run(x)[0].unflatten(0, (len(samples), -1))
-        return made
-
-    def to_graph(self) -> None:
-        state, before = self.start(1), TOKENS * CONTEXT
-        past = state.seen[..., :before, :]
-        known, kept = state.tokens[..., 0] == 0, past[:, 0, 0, 0, :, 0] == 0
-        example = {"tokens": state.tokens, "known": known, "turn": turn_of(known.long()), "past": past, "kept": kept}
-        self._graphs = (
-            Graph(self, self._convolve, {"x": state.tokens.new_zeros(TOKENS, WIDTH, _FIELD)}, {"x": 1}),
-            Graph(self, self._transform, example, {"tokens": 2, "known": 2, "turn": 2, "past": 1, "kept": 1}),
-        )
-
-    def _convolve(self, x: Tensor) -> tuple[Tensor]:
-        """What tokens see of the first convolution, ``(N, 288, 13)``, to the tokens ``(N, 288)``."""
-        # Convolutions as matrix products, which are quicker at so few places.
-        places = torch.stack([x[..., first : first + 7].flatten(1) for first in (0, 3, 6)], dim=1)
-        x = F.gelu(F.linear(places, self.conv2_weight.flatten(1), self.conv2_bias))  # (N, 3, 576)
-        return (F.gelu(F.linear(x.flatten(1), self.conv3_weight.transpose(1, 2).flatten(1), self.conv3_bias)),)
-
-    def _transform(
-        self, tokens: Tensor, known: Tensor, turn: Tensor, past: Tensor, kept: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        return transform(tokens, known, turn, self.layers, past, kept)
+        state.samples = heard[:, -_LEFT:]
+        spare = 3 * _OWN - _FIELD  # places that no token sees, which make whole tokens of them
+        x = self._first(F.pad(heard, (0, 2 * _STRIDE - _KERNEL + spare * _STRIDE)))  # (B, 10 T + 10, 288)
+        own = x[:, _FIELD - _OWN : -spare].reshape(rows, -1, 1, TOKENS * _OWN * WIDTH)  # a token's last 5 of 13 places
+        moments = running_moments(own, state.norm, (self.prior[:1], self.prior[1:]))
+        mean, variance = (part[..., None, None] for part in moments)  # (B, T, 1, 1, 1)
+        x = x.reshape(rows, -1, _OWN, WIDTH)
+        x = torch.cat([x[:, :-2], x[:, 1:-1], x[:, 2:]], dim=2).reshape(rows, -1, TOKENS, 3 * _OWN, WIDTH)
+        x = (x - mean) * ((variance + 1e-5).rsqrt() * self.norm_weight) + self.norm_bias
+        x = torch.stack([x[..., first : first + 7, :] for first in (0, 3, 6)], dim=3).reshape(rows, -1, 3, 7 * WIDTH)
+        x = F.gelu(F.linear(x, self.conv2_weight, self.conv2_bias))  # (B, 2 T, 3, 576)
+        return F.gelu(F.linear(x.flatten(2), self.conv3_weight, self.conv3_bias))
 
 
 def transform(
@@ -202,44 +203,44 @@ def transform(
     kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The Transformer: tokens ``(B, 2 n, 288)``, of which ``known`` ``(B, 2 n)`` are attended to, to motion frames
-    ``(B, n, 288)``, zeros for those that are not known; and the tokens' keys and values ``(B, LAYERS, 2, H, 2 n, 36)``.
+    ``(B, n, 288)``, zeros for those that are not known; and the tokens' keys and values, layer by layer, ``(B, 2 n, 2 *
+    LAYERS, H, 36)``.
 
-    ``turn``: what `turn_of` gives of their numbers. ``past``: keys and values of the tokens before them, ``(B, LAYERS,
-    2, H, P, 36)``, of which ``kept`` ``(B, P)`` are known.
+    ``turn``: what `turn_of` gives of their numbers. ``past``: keys and values of the tokens before them, ``(B, 2 *
+    LAYERS, H, P, 36)``, of which ``kept`` ``(B, P)`` are known.
     """
     mask = (known if kept is None else torch.cat([kept, known], dim=1))[:, None, None]
-    seen = []
+    cosines, sines = turn[:, :, None, 0], turn[:, :, None, 1]
+    swap = _swap().to(x)
+    seen: list[Tensor] = []
     for number, weights in enumerate(layers):
-        y = F.layer_norm(x, (WIDTH,), weights["norm1"])
-        q, k, v = (_heads(part) for part in F.linear(y, weights["qkv"]).chunk(3, dim=-1))
-        q, k = _rotate(q, turn), _rotate(k, turn)
-        seen.append(torch.stack([k, v], dim=1))
+        y = F.linear(F.layer_norm(x, (WIDTH,), weights["norm1"]), weights["qkv"])
+        y = y.reshape(*x.shape[:2], 3 * HEADS, -1)  # a graph keeps what unflatten makes of it
+        turned = y[:, :, : 2 * HEADS]
+        turned = turned * cosines + turned @ swap * sines
+        parts = turned[:, :, :HEADS], turned[:, :, HEADS:], y[:, :, 2 * HEADS :]
+        seen += parts[1:]
+        q, k, v = (part.transpose(1, 2) for part in parts)
         if past is not None:
-            k, v = torch.cat([past[:, number, 0], k], dim=2), torch.cat([past[:, number, 1], v], dim=2)
-        mixed = attend(q, k, v, mask)
-        x = x + F.linear(mixed, weights["out"])
+            k, v = torch.cat([past[:, 2 * number], k], dim=2), torch.cat([past[:, 2 * number + 1], v], dim=2)
+        x = x + F.linear(attend(q, k, v, mask), weights["out"])
         y = F.layer_norm(x, (WIDTH,), weights["norm2"])
         y = F.gelu(F.linear(y, weights["fc1"], weights["fc1_bias"]))
         x = x + F.linear(y, weights["fc2"], weights["fc2_bias"])
-    frames: Tensor = (x * known[..., None]).unflatten(1, (-1, TOKENS)).mean(2)
-    return frames, torch.stack(seen, dim=1)
+    frames = (x * known[..., None]).reshape(x.shape[0], -1, TOKENS, WIDTH).mean(2)
+    return frames, torch.stack(seen, dim=2)
 
 
 def turn_of(places: Tensor) -> Tensor:
     """Cosines and sines ``(B, n, 2, 36)`` of the rotary positions of tokens by number ``(B, n)``. Su et al. 2021.
 
-    Exact however long a session is: angles are made in 64 bits.
+    Exact however long a session is: whole turns are taken away in 64 bits.
     """
-    pairs = torch.arange(0, _ROTARY, 2, device=places.device, dtype=torch.float64)
-    angle = places[..., None] * (_TOKEN / _TRAINED_TOKEN) * 10_000.0 ** (-pairs / _ROTARY)
-    both = torch.stack([angle.cos(), angle.sin()], dim=-2).repeat_interleave(2, dim=-1).float()
-    still = WIDTH // HEADS - _ROTARY  # features of a head that are not turned
-    return torch.cat([both, both.new_tensor([[1.0] * still, [0.0] * still]).expand(*both.shape[:-1], still)], dim=-1)
-
-
-def _heads(x: Tensor) -> Tensor:
-    """``(B, 2 n, 288)`` to ``(B, H, 2 n, 36)``."""
-    return x.reshape(*x.shape[:2], HEADS, -1).transpose(1, 2)  # a graph keeps what unflatten makes of it
+    feature = torch.arange(WIDTH // HEADS, device=places.device)
+    speeds = TOKEN / _TRAINED_TOKEN / (2 * math.pi) * 10_000.0 ** (-(feature // 2 * 2).double() / _ROTARY)
+    turns = places[..., None].double() * speeds * (feature < _ROTARY)  # those after are not turned
+    angle = ((turns - turns.round()) * (2 * math.pi)).float()
+    return torch.stack([angle.cos(), angle.sin()], dim=-2)
 
 
 def changed(weights: Mapping[str, Tensor], by: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -255,11 +256,6 @@ def _read(file: str) -> dict[str, Tensor]:
 
 
 _LAYER = ("norm1", "qkv", "out", "norm2", "fc1", "fc1_bias", "fc2", "fc2_bias")
-
-
-def _rotate(x: Tensor, turn: Tensor) -> Tensor:
-    """The first 32 features of each head ``(B, H, n, 36)``, pairs of neighbours, turned."""
-    return x * turn[:, None, :, 0] + x @ _swap().to(x) * turn[:, None, :, 1]
 
 
 def _swap() -> Tensor:

@@ -13,10 +13,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from mytalk.speech.moonshine import WIDTH, Moonshine, MoonshineState
+from mytalk.graph import Graph, Graphed
+from mytalk.speech.moonshine import TOKEN, TOKENS, WIDTH, Moonshine, MoonshineState
 
 BACK, AHEAD = 2, 3
 """Motion frames around its own that a mouth is read from."""
@@ -34,7 +35,7 @@ class Told(NamedTuple):
     voice: Tensor  # (B, n): about 1 where somebody speaks, about -1 where nobody does; 0 where this was never learned
 
 
-class Readout(nn.Module):
+class Readout(Graphed):
     """16 kHz samples to motion and voice of the newest frames, each told from all that was heard so far.
 
     Buffers, stored with the weights: ``mean`` and ``scale`` ``(288,)`` of the features, ``weight`` ``(LATER, 6 * 288,
@@ -43,6 +44,7 @@ class Readout(nn.Module):
 
     def __init__(self, coefficients: int) -> None:
         super().__init__()
+        self._graph: Graph | None = None
         self.recogniser = Moonshine()
         self.mean: Tensor
         self.scale: Tensor
@@ -64,10 +66,44 @@ class Readout(nn.Module):
     @torch.no_grad()
     def forward(self, samples: Tensor, state: MoonshineState) -> Told:
         """The next samples ``(B, 640 T)``, T at least 1, to what they say of the newest motion frames."""
-        seen = stacked(self.standardise(self.recogniser(samples, state)))
-        later = torch.arange(seen.shape[1] - 1, -1, -1, device=seen.device).clamp(max=LATER - 1)
-        motion = torch.einsum("bnf,nfk->bnk", seen, self.weight[later]) + self.bias[later]
-        return Told(motion, torch.einsum("bnf,nf->bn", seen, self.voice_weight[later]) + self.voice_bias[later])
+        asked = state.tokens.shape[1]
+        if self._graph is None or samples.shape[1] > asked * TOKEN:
+            return self._tell(self.recogniser(samples, state))
+        padded = F.pad(samples.float(), (asked * TOKEN - samples.shape[1], 0)).reshape(len(samples), asked, TOKEN)
+        count = torch.tensor([samples.shape[1] // TOKEN])
+        motion, voice, *after = self._graph(padded, count, *state.tensors())
+        state.put(MoonshineState.of(*after))
+        return Told(motion, voice)
+
+    def to_graph(self) -> None:
+        state = self.start(1)
+        names = ("heard", "before", "weight", "total", "squares", "tokens", "seen", "past")
+        tokens = state.tokens.shape[1]
+        example = {"samples": state.tokens.new_zeros(1, tokens, TOKEN), "count": torch.tensor([TOKENS])}
+        example |= dict(zip(names, state.tensors(), strict=True))
+        free = dict.fromkeys(names, 1) | dict.fromkeys(("samples", "tokens", "seen"), 2)
+        self._graph = Graph(self, self._hear, example, free)
+
+    def _hear(self, samples: Tensor, count: Tensor, *before: Tensor) -> tuple[Tensor, ...]:
+        """Samples ``(B, 2 n, 320)``, of which the last ``count`` ``(1,)`` tokens are new, and a state's tensors, to
+        what is told, and the state's tensors after.
+
+        As many samples as there are tokens that are asked for: the two can have but one free length in a graph.
+        """
+        state = MoonshineState.of(*before)
+        fresh = samples[:, samples.shape[1] - count[0] :].flatten(1)
+        return (*self._tell(self.recogniser.hear(fresh, state)), *state.tensors())
+
+    def _tell(self, features: Tensor) -> Told:
+        """What is read of features ``(B, BACK + n, 288)``."""
+        seen = stacked(self.standardise(features))  # (B, n, F)
+        weight = torch.cat([self.weight, self.voice_weight[..., None]], dim=-1).flip(0)  # the newest frame's last
+        bias = torch.cat([self.bias, self.voice_bias[..., None]], dim=-1).flip(0)
+        seen = F.pad(seen, (0, 0, LATER - 1, 0))  # whatever n, there is a frame for each set of weights
+        near = seen[:, -(LATER - 1) :]
+        far = seen[:, : -(LATER - 1)] @ weight[0] + bias[0]
+        told = torch.cat([far, (near[:, :, None] @ weight[1:])[:, :, 0] + bias[1:]], dim=1)[:, LATER - 1 :]
+        return Told(told[..., :-1], told[..., -1])
 
     def standardise(self, features: Tensor) -> Tensor:
         """Features ``(..., 288)``, zero where nothing was heard and there alone."""
@@ -78,4 +114,6 @@ class Readout(nn.Module):
 def stacked(features: Tensor) -> Tensor:
     """``(B, BACK + n, W)`` to the frames around each of the last n, ``(B, n, (BACK + 1 + AHEAD) * W)``; zeros after the
     newest."""
-    return F.pad(features, (0, 0, 0, AHEAD)).unfold(1, BACK + 1 + AHEAD, 1).transpose(2, 3).flatten(2)
+    padded = F.pad(features, (0, 0, 0, AHEAD))
+    around = BACK + 1 + AHEAD
+    return torch.cat([padded[:, first : first - around + 1 or None] for first in range(around)], dim=-1)

@@ -11,13 +11,19 @@ from torch import Tensor
 from torch.testing import assert_close
 
 import mytalk
+from mytalk import Pipeline
 from mytalk.media.speech import SpeechReader
+from mytalk.pipeline import load_motion
 from mytalk.presets import PROFILES
+from mytalk.speech import SpeechStream, row_of, stack_states
 from mytalk.speech.mel import MELS
 from mytalk.speech.mel_phones import MelPhones
+from mytalk.speech.moonshine import MoonshineState
+from mytalk.speech.readout import Readout
 
 SECONDS = 3
 HOPS = sorted({1, *(profile.hop for profile in PROFILES.values())})  # the first of a stream may be shorter
+A_DAY = 24 * 3600 * 50  # tokens
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +40,16 @@ def sounds(speech: Tensor) -> Tensor:
     late = torch.cat([torch.zeros(16_000), speech[:-16_000]])
     hum = 0.2 * torch.sin(torch.arange(len(speech)) * (2 * torch.pi * 50 / 16_000))
     return torch.stack([speech, 1e-2 * speech, 0.5 * speech + hum, late, 2e-5 * noise, torch.zeros(len(speech))])
+
+
+@pytest.fixture(scope="module")
+def readouts() -> tuple[Readout, Readout]:
+    """As a module, and as a graph."""
+    one, other = load_motion("edge").readout, load_motion("edge").readout
+    assert one is not None
+    assert other is not None
+    other.to_graph()
+    return one, other
 
 
 def by_hops(front: MelPhones, sounds: Tensor, hop: int) -> Tensor:
@@ -80,3 +96,73 @@ def test_a_front_of_graphs_hears_long_silence_as_the_module_does(speech: Tensor)
     graph.to_graph()
     long = torch.cat([torch.zeros(60 * 16_000), speech])[None]
     assert_close(by_hops(graph, long, 12), by_hops(module, long, 12), rtol=0, atol=1e-3)
+
+
+def test_a_stream_by_a_graph_is_a_recording_by_the_module(sounds: Tensor) -> None:
+    graph = MelPhones()
+    graph.to_graph()
+    assert_close(by_hops(graph, sounds, 3), MelPhones().offline(sounds), rtol=0, atol=1e-3)
+
+
+def told(
+    readout: Readout, sounds: Tensor, frames: int, chunks: list[int], state: MoonshineState | None = None
+) -> Tensor:
+    """Motion and voice of the newest ``frames`` after each chunk, ``(chunks, B, frames, K + 1)``."""
+    state = state or readout.start(frames, len(sounds))
+    with torch.inference_mode():
+        made = [readout(part, state) for part in sounds.split([640 * chunk for chunk in chunks], dim=1)]
+    return torch.stack([torch.cat([one.motion, one.voice[..., None]], dim=-1) for one in made])
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_readout_tells_the_same_by_a_graph(readouts: tuple[Readout, Readout], sounds: Tensor, profile: str) -> None:
+    hop, lookahead = PROFILES[profile].hop, PROFILES[profile].lookahead
+    first = lookahead % hop or hop
+    chunks = [first, *[hop] * ((25 * SECONDS - first) // hop)]
+    heard = sounds[:, : 640 * sum(chunks)]
+    one, other = (told(readout, heard, hop + lookahead, chunks) for readout in readouts)
+    assert_close(other, one, rtol=0, atol=1e-4)
+    assert_close(told(readouts[1], heard[:1], hop + lookahead, chunks), one[:, :1], rtol=0, atol=1e-4)
+    assert one[:, 0].std() > 0.2
+
+
+def test_a_readout_goes_from_graph_to_module_and_back(readouts: tuple[Readout, Readout], sounds: Tensor) -> None:
+    """Chunks that are longer than what is asked for are heard without it, in the same session; rows may be of any
+    age."""
+    chunks = [1, 5, 4, 5, 33, 5, 2, 20]
+    states = [readout.start(5, len(sounds)) for readout in readouts]
+    for state in states:
+        state.heard = torch.tensor([0, 1, 3, 200, 100_001, A_DAY])
+    one, other = (told(readout, sounds, 5, chunks, state) for readout, state in zip(readouts, states, strict=True))
+    assert_close(other, one, rtol=0, atol=1e-4)
+    for kept, by_graph in zip(states[0].tensors(), states[1].tensors(), strict=True):
+        assert kept.shape == by_graph.shape
+        assert_close(by_graph, kept, rtol=1e-4, atol=1e-3)
+
+
+def test_sessions_of_a_graph_share_a_batch_and_part_again(readouts: tuple[Readout, Readout], sounds: Tensor) -> None:
+    _, graph = readouts
+    alone = told(graph, sounds[:2], 5, [3] * 25)
+    early, late = (graph.start(5) for _ in range(2))
+    for state, sound in ((early, sounds[:1]), (late, sounds[1:2])):
+        told(graph, sound[:, : 640 * 30], 5, [3] * 10, state)
+    both = stack_states([early, late])
+    together = told(graph, sounds[:2, 640 * 30 : 640 * 60], 5, [3] * 10, both)
+    apart = told(graph, sounds[1:2, 640 * 60 :], 5, [3] * 5, row_of(both, 1))
+    assert_close(together, alone[10:20], rtol=0, atol=1e-4)
+    assert_close(apart, alone[20:, 1:2], rtol=0, atol=1e-4)
+
+
+def test_packet_sizes_do_not_change_a_bit_of_what_graphs_hear(pipeline: Pipeline, speech: Tensor) -> None:
+    motion, samples = pipeline.motion, speech.numpy()[: 64 * 640]
+    assert motion.readout is not None
+    made = []
+    for packet in (160, 1001, 16_000):
+        stream = SpeechStream(motion.speech, motion.front, 3, 1, readout=motion.readout, guessed=6)
+        heard = [stream.push(samples[start : start + packet]) for start in range(0, len(samples), packet)]
+        guesses = torch.cat([guess.motion for one in heard for guess in one.guesses])
+        made.append((torch.cat([one.features for one in heard]), guesses))
+    for features, guesses in made[1:]:
+        assert torch.equal(features, made[0][0])
+        assert torch.equal(guesses, made[0][1])
+    assert len(made[0][0]) == 64

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +16,12 @@ from torch.testing import assert_close
 import mytalk
 from mytalk.errors import DataError
 from mytalk.media.speech import SpeechReader
-from mytalk.speech.moonshine import CONTEXT, FILE, LAYERS, LIVE_FILE, WIDTH, Moonshine, changed
+from mytalk.speech.moonshine import CONTEXT, FILE, LAYERS, LIVE_FILE, WIDTH, Moonshine, changed, turn_of
 from mytalk.training import recogniser
 
 FRAMES = 5
 SECONDS = 4
+FULL_TURN = Fraction("6.283185307179586476925286766559005768")
 
 from_the_package = pytest.mark.skipif(sys.platform != "linux", reason="its package is installed on Linux alone")
 
@@ -127,16 +130,26 @@ def test_what_is_remembered_is_what_would_be_heard_anew(moonshine: Moonshine, sp
 
 
 @pytest.mark.parametrize("hours", [0, 24])
-def test_a_graph_says_what_the_module_does_however_long_the_session_is(speech: torch.Tensor, hours: int) -> None:
-    module, graph = Moonshine(), Moonshine()
-    graph.to_graph()
-    one, other, fresh = module.start(FRAMES), graph.start(FRAMES), module.start(FRAMES)
-    for state in (one, other):
-        state.heard = state.heard + hours * 3600 * 50  # tokens
-    for chunk in speech[:32_000].split(640 * 2):
-        made, by_graph, at_first = module(chunk[None], one), graph(chunk[None], other), module(chunk[None], fresh)
-    assert_close(by_graph, made, rtol=0, atol=2e-3)
-    assert torch.corrcoef(torch.stack([made.ravel(), at_first.ravel()]))[0, 1] > 0.99
+def test_positions_are_exact_however_long_the_session_is(hours: int) -> None:
+    first = hours * 3600 * 50  # tokens
+    turn = turn_of(torch.arange(first, first + 50)[None])[0]
+    for place in (0, 1, 49):
+        for feature in (0, 1, 2, 30, 31):
+            angle = Fraction(first + place) * Fraction(320, 384) * Fraction(10_000.0 ** (-(feature // 2 * 2) / 32))
+            rest = float(angle - round(angle / FULL_TURN) * FULL_TURN)
+            assert turn[place, 0, feature] == pytest.approx(math.cos(rest), abs=1e-6)
+            assert turn[place, 1, feature] == pytest.approx(math.sin(rest), abs=1e-6)
+    assert (turn[:, 0, 32:] == 1).all()
+    assert (turn[:, 1, 32:] == 0).all()
+
+
+def test_it_hears_the_same_however_long_the_session_is(moonshine: Moonshine, speech: torch.Tensor) -> None:
+    """As soon as nothing is remembered of how it began."""
+    fresh, old = moonshine.start(FRAMES), moonshine.start(FRAMES)
+    old.heard = old.heard + 24 * 3600 * 50
+    for chunk in speech.repeat(3).split(640 * 2):
+        at_first, after_a_day = moonshine(chunk[None], fresh), moonshine(chunk[None], old)
+    assert_close(after_a_day, at_first, rtol=0, atol=2e-3)
 
 
 def test_nothing_is_told_of_what_was_not_heard(moonshine: Moonshine, speech: torch.Tensor) -> None:
