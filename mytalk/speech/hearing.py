@@ -29,11 +29,7 @@ class Hearing:
         self._encoder, self._front, self._readout = encoder, front, readout
         self._graphs: CudaGraphs | None = None
         self.width = encoder.width
-
-    @property
-    def weight(self) -> Tensor:
-        """One of the encoder's: where and as what features are."""
-        return next(self._encoder.parameters())
+        self.weight = next(encoder.parameters())  # where, and of the kind that, features are
 
     def start(self, guessed: int) -> HearingState:
         """The state of a session that has heard nothing. ``guessed``: motion frames that the readout tells of."""

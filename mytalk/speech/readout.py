@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -69,9 +70,11 @@ class Readout(Graphed):
         asked = state.tokens.shape[1]
         if self._graph is None or samples.shape[1] > asked * TOKEN:
             return self._tell(self.recogniser(samples, state))
-        padded = F.pad(samples.float(), (asked * TOKEN - samples.shape[1], 0)).reshape(len(samples), asked, TOKEN)
-        count = torch.tensor([samples.shape[1] // TOKEN])
-        motion, voice, *after = self._graph(padded, count, *state.tensors())
+        count = samples.shape[1] // TOKEN
+        padded = np.zeros((len(samples), asked, TOKEN), np.float32)
+        padded[:, asked - count :] = samples.reshape(-1, count, TOKEN).numpy()
+        given = torch.from_numpy(padded), torch.from_numpy(np.array([count], np.int64))
+        motion, voice, *after = self._graph(*given, *state.tensors())
         state.put(MoonshineState.of(*after))
         return Told(motion, voice)
 

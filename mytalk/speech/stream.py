@@ -67,7 +67,8 @@ class SpeechStream:
         samples, self._pending = self._pending[:count], self._pending[count:]
         sound = to_device(torch.from_numpy(samples), self._hearing.weight.device)[None]
         encoded, told = self._hearing(sound, self._state)
-        power = np.mean(samples.reshape(-1, FRAME_SAMPLES) ** 2, axis=1)
+        frames = samples.reshape(-1, FRAME_SAMPLES)
+        power = np.einsum("ts,ts->t", frames, frames) / FRAME_SAMPLES
         levels = np.asarray(10 * np.log10(power + 1e-10), np.float32)
         self._heard += len(levels)
         guesses = [] if told is None else [Guess(self._heard, told.motion[0], to_host(told.voice[0]).numpy())]
@@ -78,4 +79,5 @@ class SpeechStream:
             return Heard(self._hearing.weight.new_zeros(0, self._hearing.width), np.zeros(0, np.float32), [], samples)
         features, levels, guesses = zip(*groups, strict=True)
         told = [one for group in guesses for one in group]
-        return Heard(torch.cat(features), np.concatenate(levels), told, samples)
+        whole = torch.cat(features) if len(features) > 1 else features[0]
+        return Heard(whole, np.concatenate(levels), told, samples)
