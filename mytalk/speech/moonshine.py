@@ -211,7 +211,7 @@ def transform(
     """
     mask = (known if kept is None else torch.cat([kept, known], dim=1))[:, None, None]
     cosines, sines = turn[:, :, None, 0], turn[:, :, None, 1]
-    swap = _swap().to(x)
+    swap = _swap(x)
     seen: list[Tensor] = []
     for number, weights in enumerate(layers):
         y = F.linear(F.layer_norm(x, (WIDTH,), weights["norm1"]), weights["qkv"])
@@ -258,9 +258,9 @@ def _read(file: str) -> dict[str, Tensor]:
 _LAYER = ("norm1", "qkv", "out", "norm2", "fc1", "fc1_bias", "fc2", "fc2_bias")
 
 
-def _swap() -> Tensor:
+def _swap(like: Tensor) -> Tensor:
     """``(36, 36)``: of each pair of features, the first to the second's place and minus the second to the first's."""
-    first = torch.arange(0, _ROTARY, 2)
-    swap = torch.zeros(WIDTH // HEADS, WIDTH // HEADS)
-    swap[first, first + 1], swap[first + 1, first] = 1.0, -1.0
-    return swap
+    feature = torch.arange(WIDTH // HEADS, device=like.device)
+    sign = 1 - 2 * (feature % 2)  # 1 for the first of a pair
+    turned = sign * (feature < _ROTARY)
+    return (turned[:, None] * (feature == (feature + sign)[:, None])).to(like.dtype)

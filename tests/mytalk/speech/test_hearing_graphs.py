@@ -158,7 +158,7 @@ def test_packet_sizes_do_not_change_a_bit_of_what_graphs_hear(pipeline: Pipeline
     assert motion.readout is not None
     made = []
     for packet in (160, 1001, 16_000):
-        stream = SpeechStream(motion.speech, motion.front, 3, 1, readout=motion.readout, guessed=6)
+        stream = SpeechStream(motion.hearing, 3, 1, guessed=6)
         heard = [stream.push(samples[start : start + packet]) for start in range(0, len(samples), packet)]
         guesses = torch.cat([guess.motion for one in heard for guess in one.guesses])
         made.append((torch.cat([one.features for one in heard]), guesses))
