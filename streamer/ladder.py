@@ -57,6 +57,7 @@ class Ladder:
         self._place = 0
         self._patience = PATIENCE
         self._early = self._late = _UNSEEN  # least lag in either half of a look
+        self._before: int | None = None  # in the look before, of this rung
         self._look_from = now + SETTLE
         self._spare_since = now
         self._up_at: int | None = None  # when a rung was taken back last
@@ -76,11 +77,13 @@ class Ladder:
             self._late = min(self._late, lag)
         if now - self._look_from < LOOK:
             return False
-        early, late = self._early, self._late
-        self._early, self._late, self._look_from = _UNSEEN, _UNSEEN, now
+        early, late, before = self._early, self._late, self._before
+        self._early, self._late, self._before, self._look_from = _UNSEEN, _UNSEEN, min(early, late), now
         if min(early, late) > CLOSE:
             self._spare_since = now
-        if late > TOO_FAR and late > early - CLOSE and self._place < len(self._rungs) - 1:
+        # Lag that jumps up and down in step with looks is less in each second half, and stays the same.
+        stays = late > early - CLOSE or (before is not None and min(early, late) > before - CLOSE)
+        if late > TOO_FAR and stays and self._place < len(self._rungs) - 1:
             self._step_down(now)
             return True
         if self._place > 0 and now - self._spare_since >= self._patience:
@@ -99,4 +102,5 @@ class Ladder:
         self._settle(now)
 
     def _settle(self, now: int) -> None:
+        self._before = None
         self._look_from, self._spare_since = now + SETTLE, now + SETTLE

@@ -95,6 +95,23 @@ def test_bursts_that_are_worked_off_change_nothing() -> None:
     assert not device.changes
 
 
+@pytest.mark.parametrize("falls_by", [0, 2])
+def test_lag_that_falls_in_every_look_and_jumps_up_between_them_is_overload(falls_by: int) -> None:
+    ladder = Ladder(list(Rung), now=0)
+    changes = 0
+    for number in range(350):
+        lag = (10 - falls_by * (number % 25 > 12)) * PICTURE  # of seconds from one on, as looks are
+        changes += ladder.observe(lag // SAMPLE_NS, number * PICTURE)
+    assert changes == 4
+
+
+def test_a_backlog_that_is_worked_off_slowly_is_none() -> None:
+    ladder = Ladder(list(Rung), now=0)
+    for number in range(250):
+        lag = max(0, 1000 - 4 * number) * MILLISECOND_NS
+        assert not ladder.observe(lag // SAMPLE_NS, number * PICTURE)
+
+
 def test_a_model_of_one_step_has_no_rung_of_fewer() -> None:
     device = SlowDevice(2.0, rungs=[Rung.FULL, Rung.HALF_RATE, Rung.UNTOUCHED])
     device.run(6)
