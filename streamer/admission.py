@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import exp
 
 from streamer.clock import SECOND_NS
@@ -10,7 +11,7 @@ MEMORY = 2 * SECOND_NS
 """Time constant of the average: a session that has just begun counts after a few seconds."""
 
 MOST = 1.0
-"""Share of the time of the engine's threads above which it would fall behind."""
+"""Share of the time of the threads of one kind above which they would fall behind."""
 
 
 class Load:
@@ -38,13 +39,16 @@ class Load:
         return share * exp(-max(0, now - until) / MEMORY)
 
 
-def refusal(load: float, sessions: int) -> str | None:
-    """Why another session like the ``sessions`` that make this load has no place; None: it has.
+def refusal(loads: Mapping[str, float], sessions: int) -> str | None:
+    """Why another session like the ``sessions`` that make these loads has no place; None: it has.
 
-    >>> refusal(0.4, 1) is None, refusal(0.6, 1)
-    (True, 'the engine works 60 % of the time for 1 session: another one would not fit')
+    ``loads``: the share of their time that all threads of a kind work. The busiest kind decides.
+
+    >>> refusal({"engine": 0.4, "tracker": 0.2}, 1) is None, refusal({"engine": 0.4, "tracker": 0.6}, 1)
+    (True, 'the tracker threads work 60 % of the time for 1 session: another one would not fit')
     """
+    kind, load = max(loads.items(), key=lambda one: one[1])
     if not sessions or load * (sessions + 1) / sessions <= MOST:
         return None
     noun = "session" if sessions == 1 else "sessions"
-    return f"the engine works {round(100 * load)} % of the time for {sessions} {noun}: another one would not fit"
+    return f"the {kind} threads work {round(100 * load)} % of the time for {sessions} {noun}: another one would not fit"

@@ -56,7 +56,10 @@ class Engine:
         self._engine_names = [f"engine-{number}" for number in range(1, threads.engine + 1)]
         self._tracker_names = [f"tracker-{number}" for number in range(1, threads.tracker + 1)]
         self._listener_names = [f"listener-{number}" for number in range(1, threads.listener + 1)]
-        self.work = Work(clock, self._engine_names)
+        self.work = Work(
+            clock,
+            {"engine": self._engine_names, "tracker": self._tracker_names, "listener": self._listener_names},
+        )
         self._load = load
         self._clock = clock
         self._batching = Batching()
@@ -120,9 +123,9 @@ class Engine:
         return "ready" if alive and self.work.longest_ns <= STUCK else "stuck"
 
     @property
-    def load(self) -> float:
-        """Share of the last seconds that the engine threads have worked, 0..1: of what they can do together."""
-        return self.work.load
+    def loads(self) -> dict[str, float]:
+        """The share of the last seconds that threads have worked, by their kind, 0..1: of what they can do together."""
+        return self.work.loads
 
     def _start_thread(self, target: Callable[[], None], name: str) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)

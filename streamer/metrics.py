@@ -77,9 +77,8 @@ def _of_engine(engine: Engine) -> Iterator[str]:
     yield from _metric(
         "mytalk_engine_failures_total", "counter", "Times that the engine failed", [("", engine.failures)]
     )
-    yield from _metric(
-        "mytalk_engine_load", "gauge", "Share of the engine threads' time that is work", [("", engine.load)]
-    )
+    loads = [(f'{{kind="{kind}"}}', share) for kind, share in engine.loads.items()]
+    yield from _metric("mytalk_engine_load", "gauge", "Share of their threads' time that is work", loads)
     yield from _metric("mytalk_engine_seats", "gauge", "Streams held by the engine", [("", engine.seats)])
 
 

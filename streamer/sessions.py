@@ -183,7 +183,7 @@ class Sessions:
             raise BusyError(f"the engine is {self._engine.condition} (restart the server)", RETRY_FULL)
         if any(session.rung > Rung.FULL for session in self.all()):
             raise BusyError("the engine is overloaded by the sessions it has (wait for one to end)", RETRY_FULL)
-        reason = refusal(self._engine.load, self._engine.seats)
+        reason = refusal(self._engine.loads, self._engine.seats)
         if reason is not None:
             raise BusyError(f"{reason} (wait for one to end)", RETRY_FULL)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from streamer.admission import Load
@@ -14,25 +14,28 @@ from streamer.histogram import work_histogram
 class Work:
     """Figures of one engine. Any of its threads may tell of its jobs; others may read meanwhile.
 
-    ``engine_threads`` are the names of those that run the models: ``load`` is theirs.
+    ``crews``: the names of all threads, by their kind. Those of the first kind run the models.
     """
 
-    def __init__(self, clock: Clock, engine_threads: Iterable[str]) -> None:
-        self.job_seconds = work_histogram()  # of engine threads
+    def __init__(self, clock: Clock, crews: Mapping[str, Sequence[str]]) -> None:
+        self.job_seconds = work_histogram()  # of those that run the models
         self.step_seconds = work_histogram()  # of batches of motion windows
         self.busy_ns = 0  # time spent in jobs, the sum over all threads
         self.jobs = 0
         self.windows = self.batches = 0  # of motion: sampled, and in how many batches
         self._clock = clock
-        self._loads = {name: Load(clock.now()) for name in engine_threads}
+        self._crews = {kind: [Load(clock.now()) for _ in names] for kind, names in crews.items()}
+        loads = [load for crew in self._crews.values() for load in crew]
+        self._loads = dict(zip([name for names in crews.values() for name in names], loads, strict=True))
+        self._run_models = frozenset(next(iter(crews.values())))
         self._began: dict[str, int] = {}  # thread -> when the job that it is at began
         self._lock = threading.Lock()
 
     @property
-    def load(self) -> float:
-        """Share of what the engine threads could have done in the last seconds that they have, 0..1."""
+    def loads(self) -> dict[str, float]:
+        """By kind, the share of what its threads could have done in the last seconds that they have, 0..1."""
         now = self._clock.now()
-        return sum(load.at(now) for load in self._loads.values()) / len(self._loads)
+        return {kind: sum(one.at(now) for one in crew) / len(crew) for kind, crew in self._crews.items()}
 
     @property
     def longest_ns(self) -> int:
@@ -55,6 +58,7 @@ class Work:
             self.jobs += 1
             if name in self._loads:
                 self._loads[name].worked(began, ended)
+            if name in self._run_models:
                 self.job_seconds.observe((ended - began) / SECOND_NS)
 
     def sampled(self, windows: int, began: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from math import exp
 
 import pytest
 
@@ -31,7 +32,7 @@ def on_thread(name: str, run: Callable[[], None]) -> None:
 def test_load_is_a_share_of_what_all_engine_threads_could_do(busy: int, share: float) -> None:
     clock = Watch()
     names = [f"engine-{n}" for n in range(4)]
-    work = Work(clock, names)
+    work = Work(clock, {"engine": names})
 
     def minute() -> None:
         clock.set(0)
@@ -40,25 +41,31 @@ def test_load_is_a_share_of_what_all_engine_threads_could_do(busy: int, share: f
 
     for name in names[:busy]:
         on_thread(name, minute)
-    assert work.load == pytest.approx(share)
+    assert work.loads == {"engine": pytest.approx(share)}
 
 
 def test_one_session_that_fills_one_thread_of_four_leaves_room_for_three() -> None:
-    assert refusal(0.25, 1) is None
-    assert refusal(0.75, 3) is None
-    assert refusal(1.0, 4) is not None
+    assert refusal({"engine": 0.25}, 1) is None
+    assert refusal({"engine": 0.75}, 3) is None
+    assert refusal({"engine": 1.0}, 4) is not None
 
 
-def test_trackers_count_as_busy_and_not_as_load() -> None:
+def test_the_busiest_kind_of_threads_decides() -> None:
+    assert refusal({"engine": 0.3, "tracker": 0.6, "listener": 0.1}, 2) is None
+    assert "tracker threads work 70 %" in str(refusal({"engine": 0.3, "tracker": 0.7, "listener": 0.1}, 2))
+
+
+def test_trackers_have_a_load_of_their_own() -> None:
     clock = Watch()
-    work = Work(clock, ["engine-1"])
+    work = Work(clock, {"engine": ["engine-1"], "tracker": ["tracker-1", "tracker-2"]})
 
     def second() -> None:
         with work.job():
             clock.set(clock.now() + SECOND_NS)
 
     on_thread("tracker-1", second)
-    assert (work.load, work.jobs, work.busy_ns) == (0, 1, SECOND_NS)
+    assert work.loads == {"engine": 0, "tracker": pytest.approx((1 - exp(-0.5)) / 2)}  # of two, in two seconds' memory
+    assert (work.jobs, work.busy_ns) == (1, SECOND_NS)
     assert work.job_seconds.sum == 0
     on_thread("engine-1", second)
     assert (work.jobs, work.busy_ns) == (2, 2 * SECOND_NS)
@@ -67,7 +74,7 @@ def test_trackers_count_as_busy_and_not_as_load() -> None:
 
 def test_the_longest_job_is_that_of_any_thread_and_none_once_it_is_over() -> None:
     clock = Watch()
-    work = Work(clock, ["engine-1"])
+    work = Work(clock, {"engine": ["engine-1"]})
     with work.job():
         clock.set(7 * SECOND_NS)
         assert work.longest_ns == 7 * SECOND_NS
@@ -83,7 +90,7 @@ def test_the_longest_job_is_that_of_any_thread_and_none_once_it_is_over() -> Non
 
 def test_nothing_is_lost_where_threads_count_at_once() -> None:
     names = [f"engine-{n}" for n in range(CROWD)]
-    work, together = Work(FakeClock(), names), threading.Barrier(CROWD)
+    work, together = Work(FakeClock(), {"engine": names}), threading.Barrier(CROWD)
 
     def count() -> None:
         together.wait(10)
