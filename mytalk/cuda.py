@@ -1,8 +1,8 @@
 """What keeps a GPU busy: CUDA graphs, and page-locked memory.
 
 A GPU does the small kernels of a live window sooner than Python can ask for the next, so what takes time is the asking:
-a step of the paper's denoiser is some 600 kernels and took 20 ms for one window as for 64. A recording is asked for
-once. And from page-locked memory its copy engine reads while the CPU goes on.
+a step of the paper's denoiser is some 600 kernels and takes 20 ms for one window as for 64, asked for one by one
+(`benchmarks/motion.py`). A recording is asked for once. And from page-locked memory its copy engine reads while the CPU goes on.
 """
 
 from __future__ import annotations
