@@ -127,9 +127,16 @@ class PaddedGraphs:
         return finished(tuple(made[:rows] for made in self._graphs(*padded)))
 
 
-def powers_of_two(most: int) -> list[int]:
-    """1, 2, 4... up to ``most``: sizes of batches that recordings are made for."""
-    return [1 << power for power in range(most.bit_length())]
+def record_batches(run: Callable[[int], object], most: int) -> None:
+    """Calls ``run`` with 1, 2, 4... up to ``most`` rows beforehand, so that none is recorded while sessions wait. Where
+    the device has no room for more, larger ones are left to whoever asks for them.
+    """
+    for rows in (1 << power for power in range(most.bit_length())):
+        try:
+            run(rows)
+        except torch.cuda.OutOfMemoryError:
+            log.warning("the device has no room for batches of %d: smaller ones are recorded", rows)
+            return
 
 
 def padded_rows(rows: int) -> int:

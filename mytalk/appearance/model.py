@@ -11,7 +11,7 @@ from mytalk.appearance.decoder import Decoder
 from mytalk.appearance.encoder import Encoder
 from mytalk.appearance.fusion import FusionNet
 from mytalk.appearance.preset import AppearancePreset
-from mytalk.cuda import PaddedGraphs, Recorder, powers_of_two
+from mytalk.cuda import PaddedGraphs, Recorder, record_batches
 from mytalk.graph import Graph, Graphed
 from mytalk.together import Together
 
@@ -118,17 +118,20 @@ class AppearanceModel(Graphed):
 
     def to_cuda_graphs(self, record: Recorder | None = None) -> None:
         """From now on pictures that several threads ask for at a time are made in batches, by graphs."""
-        residual, side = self.preset.residual, self.preset.window
-        self._together = Together(PaddedGraphs(self._mending if residual else self._paint, record), BATCH)
-        with torch.inference_mode():
-            for rows in powers_of_two(BATCH):
-                picture = self.post_quant.weight.new_zeros(rows, side, side, 3)
-                lips = picture[:, None].expand(-1, self.preset.references, -1, -1, -1)
-                if residual:
-                    self.mending(lips, picture, picture)
-                else:
-                    seen = picture.movedim(-1, 1)
-                    self.paint(self.lip_features(lips.movedim(-1, 2)), seen, seen)
+        run = self._mending if self.preset.residual else self._paint
+        self._together = Together(PaddedGraphs(run, record), BATCH)
+        record_batches(self._nothing, BATCH)
+
+    @torch.inference_mode()
+    def _nothing(self, rows: int) -> Tensor:
+        """What is made of so many black pictures, as a session asks for it."""
+        side = self.preset.window
+        picture = self.post_quant.weight.new_zeros(rows, side, side, 3)
+        lips = picture[:, None].expand(-1, self.preset.references, -1, -1, -1)
+        if self.preset.residual:
+            return self.mending(lips, picture, picture)
+        seen = picture.movedim(-1, 1)
+        return self.paint(self.lip_features(lips.movedim(-1, 2)), seen, seen)
 
     def _decode(
         self, lips: Tensor, non_lip: Tensor, landmarks: Tensor, noise: Tensor | None = None

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mytalk.cuda import Recorder, powers_of_two
+from mytalk.cuda import Recorder, record_batches
 from mytalk.face.landmarks import UPPER_COUNT
 from mytalk.graph import Graph, Graphed
 from mytalk.media_time import FRAME_SAMPLES
@@ -157,8 +157,7 @@ class MotionModel(nn.Module):
         """From now on ``sample`` and ``hearing`` replay graphs; those for so many steps, and for live sessions of any
         profile, are made here and now."""
         self._replayed = ReplayedSampling(self._sample, self.preset.window, record)
-        for rows in powers_of_two(ROWS):
-            self.sample(*self._nothing(rows), DDIM(steps))
+        record_batches(lambda rows: self.sample(*self._nothing(rows), DDIM(steps)), ROWS)
         if isinstance(self.front, NoFront):
             return
         hearing = self._hearing = self.hearing

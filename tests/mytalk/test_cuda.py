@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from mytalk.appearance.model import BATCH, AppearanceModel
-from mytalk.cuda import MOST, CudaGraphs, Function, PaddedGraphs, Recording
+from mytalk.cuda import MOST, CudaGraphs, Function, PaddedGraphs, Recording, record_batches
 from mytalk.motion.conditions import Conditions
 from mytalk.motion.model import MotionModel
 from mytalk.motion.replayed import ROWS
@@ -99,6 +99,22 @@ def test_batches_are_filled_up_to_a_power_of_two() -> None:
         assert_close(cubes, x**3)
         assert torch.equal(sums, torch.zeros(rows, 4))
     assert recorded.rows == [1, 2, 4, 8]
+
+
+def test_batches_that_the_device_has_no_room_for_are_not_tried_on(caplog: pytest.LogCaptureFixture) -> None:
+    tried = []
+
+    def run(rows: int) -> None:
+        tried.append(rows)
+        if rows > 4:
+            raise torch.cuda.OutOfMemoryError("no room")
+
+    record_batches(run, 64)
+    assert tried == [1, 2, 4, 8]
+    assert "batches of 8" in caplog.text
+    tried.clear()
+    record_batches(tried.append, 6)
+    assert tried == [1, 2, 4]
 
 
 @pytest.fixture(scope="module", params=["edge", "people as landmarks, upper faces seen, no readout"])
