@@ -24,9 +24,8 @@ class Work:
         self.jobs = 0
         self.windows = self.batches = 0  # of motion: sampled, and in how many batches
         self._clock = clock
-        self._crews = {kind: [Load(clock.now()) for _ in names] for kind, names in crews.items()}
-        loads = [load for crew in self._crews.values() for load in crew]
-        self._loads = dict(zip([name for names in crews.values() for name in names], loads, strict=True))
+        self._crews = crews
+        self._loads = {name: Load(clock.now()) for names in crews.values() for name in names}
         self._run_models = frozenset(next(iter(crews.values())))
         self._began: dict[str, int] = {}  # thread -> when the job that it is at began
         self._lock = threading.Lock()
@@ -35,7 +34,9 @@ class Work:
     def loads(self) -> dict[str, float]:
         """By kind, the share of what its threads could have done in the last seconds that they have, 0..1."""
         now = self._clock.now()
-        return {kind: sum(one.at(now) for one in crew) / len(crew) for kind, crew in self._crews.items()}
+        return {
+            kind: sum(self._loads[name].at(now) for name in names) / len(names) for kind, names in self._crews.items()
+        }
 
     @property
     def longest_ns(self) -> int:

@@ -7,10 +7,9 @@ from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from mytalk.cuda import to_device, to_host
-from mytalk.motion.conditions import Conditions
+from mytalk.motion.conditions import Conditions, padded
 from mytalk.motion.model import MotionModel
 from mytalk.motion.sampler import DDIM
 from mytalk.motion.windows import Window
@@ -38,7 +37,7 @@ def sample_together(model: MotionModel, requests: Sequence[MotionRequest]) -> li
     if any(request.steps != steps for request in requests):
         raise ValueError(f"requests of {sorted({request.steps for request in requests})} steps: need one number")
     rows = [request.window.rows for request in requests]
-    noise = torch.cat([_padded(request.noise, max(rows)) for request in requests])
+    noise = torch.cat([padded(request.noise, 0, max(rows) - request.window.rows) for request in requests])
     given = _joined([request.given for request in requests], rows)
     device = model.device
     there = {name: to_device(one, device) for name in _FIELDS if (one := getattr(given, name)) is not None}
@@ -53,17 +52,11 @@ def _joined(given: Sequence[Conditions], rows: Sequence[int]) -> Conditions:
         valid = torch.arange(longest) < torch.tensor(rows)[:, None]
     guesses = [one.guess for one in given if one.guess is not None]
     return Conditions(
-        torch.cat([_padded(one.speech, longest) for one in given]),
-        torch.cat([_padded(one.upper, longest) for one in given]),
+        torch.cat([padded(one.speech, 0, longest - one.speech.shape[1]) for one in given]),
+        torch.cat([padded(one.upper, 0, longest - one.upper.shape[1]) for one in given]),
         torch.cat([one.identity for one in given]),
-        torch.cat([_padded(one.history, longest) for one in given]),
-        torch.cat([_padded(one.known, longest) for one in given]),
+        torch.cat([padded(one.history, 0, longest - one.history.shape[1]) for one in given]),
+        torch.cat([padded(one.known, 0, longest - one.known.shape[1]) for one in given]),
         valid,
-        torch.cat([_padded(guess, longest) for guess in guesses]) if guesses else None,
+        torch.cat([padded(guess, 0, longest - guess.shape[1]) for guess in guesses]) if guesses else None,
     )
-
-
-def _padded(rows: Tensor, length: int) -> Tensor:
-    """``(1, T, ...)`` with zeros up to ``length`` rows."""
-    missing = length - rows.shape[1]
-    return F.pad(rows, (0, 0) * (rows.dim() - 2) + (0, missing)) if missing else rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from torch import Tensor
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +19,8 @@ class Conditions:
     known: Tensor  # (B, T) bool: which rows of history are known
     valid: Tensor | None = None  # (B, T) bool: rows that are not padding; None = all
     guess: Tensor | None = None  # (B, T, K): motion as a `Readout` has it; None where the model has none
+
+
+def padded(values: Tensor, rows: int, frames: int) -> Tensor:
+    """``(B, T, ...)`` with so many more of both, zeros."""
+    return F.pad(values, (0, 0) * (values.dim() - 2) + (0, frames, 0, rows)) if rows or frames else values

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mytalk.cuda import CudaGraphs, Recorder, padded_rows
-from mytalk.motion.conditions import Conditions
+from mytalk.motion.conditions import Conditions, padded
 
 ROWS = 64
 """Windows of one batch at most; more are sampled without a graph."""
@@ -46,17 +46,12 @@ class ReplayedSampling:
         valid = F.pad(F.pad(valid, (0, beyond[1])), (0, 0, 0, beyond[0]), value=True)
         around = [noise, given.speech, given.upper, given.history, given.known]
         guess = [] if given.guess is None else [given.guess]
-        padded = [_padded(one, *beyond) for one in (*around, *guess)]
+        wider = [padded(one, *beyond) for one in (*around, *guess)]
         identity = F.pad(given.identity, (0, 0, 0, beyond[0]))
-        made: Tensor = self._graphs[steps](identity, valid, *padded)[0]
+        made: Tensor = self._graphs[steps](identity, valid, *wider)[0]
         return made[:rows, :frames]
 
     def _run(self, steps: int, identity: Tensor, valid: Tensor, noise: Tensor, *given: Tensor) -> tuple[Tensor]:
         speech, upper, history, known, *guess = given
         conditions = Conditions(speech, upper, identity, history, known, valid, *guess)
         return (self._sample(noise, conditions, steps),)
-
-
-def _padded(values: Tensor, rows: int, frames: int) -> Tensor:
-    """``(B, T, ...)`` with so many more of both, zeros."""
-    return F.pad(values, (0, 0) * (values.dim() - 2) + (0, frames, 0, rows))
