@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mytalk.cuda import CudaGraphs, Recorder
 from mytalk.speech.readout import Readout, Told
-from mytalk.speech.rows import tensors_of, with_tensors
+from mytalk.speech.rows import put_tensors, tensors_of, with_tensors
 from mytalk.speech.seam import Encoder, Front
 
 
@@ -43,8 +43,7 @@ class Hearing:
             return self._hear(sound, state)
         features, *made = self._graphs(sound, *tensors_of(state))
         told = None if self._readout is None else Told(made.pop(0), made.pop(0))
-        newer = with_tensors(state, made)
-        state.front, state.encoder, state.readout = newer.front, newer.encoder, newer.readout
+        put_tensors(state, made)
         return features, told
 
     def to_cuda_graphs(self, record: Recorder | None = None) -> None:

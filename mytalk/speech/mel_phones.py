@@ -12,6 +12,7 @@ from mytalk.media_time import FRAME_SAMPLES
 from mytalk.speech.cepstra import AT_ONCE, CepstraState
 from mytalk.speech.mel import MELS, LogMel, MelState
 from mytalk.speech.phone_posteriors import PHONES, PhonePosteriors
+from mytalk.speech.rows import put_tensors, tensors_of, with_tensors
 from mytalk.speech.seam import Front
 
 
@@ -40,29 +41,22 @@ class MelPhones(Graphed, Front[MelPhonesState]):
     def stream(self, samples: Tensor, state: MelPhonesState) -> Tensor:
         if self._graph is None or samples.shape[1] > _LONGEST:
             return self._hear(samples, state)
-        past = state.phones
         frames = samples.reshape(len(samples), -1, FRAME_SAMPLES)
-        heard, *kept = self._graph(frames, state.mel.tail, past.tail, past.total, past.weight, past.rows)
-        state.mel, state.phones = MelState(kept[0]), CepstraState(*kept[1:])
+        heard, *after = self._graph(frames, *tensors_of(state))
+        put_tensors(state, after)
         return heard
 
     def to_graph(self) -> None:
-        mel, phones = self.mel.start(), self.phones.start()
-        example = {
-            "samples": mel.tail.new_zeros(1, 2, FRAME_SAMPLES),
-            "mel_tail": mel.tail,
-            "tail": phones.tail,
-            "total": phones.total,
-            "weight": phones.weight,
-            "rows": phones.rows,
-        }
+        state = self.start()
+        names = ("mel_tail", "tail", "total", "weight", "rows")
+        example = {"samples": state.mel.tail.new_zeros(1, 2, FRAME_SAMPLES)}
+        example |= dict(zip(names, tensors_of(state), strict=True))
         self._graph = Graph(self, self._hear_frames, example, {**dict.fromkeys(example, 1), "samples": 2})
 
-    def _hear_frames(self, samples: Tensor, mel_tail: Tensor, *past: Tensor) -> tuple[Tensor, ...]:
-        """The next samples ``(B, T, 640)``, and what either state holds, to what is heard, and what they hold then."""
-        state = MelPhonesState(MelState(mel_tail), CepstraState(*past))
-        heard, after = self._hear(samples.flatten(1), state), state.phones
-        return heard, state.mel.tail, after.tail, after.total, after.weight, after.rows
+    def _hear_frames(self, samples: Tensor, *before: Tensor) -> tuple[Tensor, ...]:
+        """The next samples ``(B, T, 640)``, and a state's tensors, to what is heard, and the state's tensors after."""
+        state = with_tensors(self.start(), before)
+        return self._hear(samples.flatten(1), state), *tensors_of(state)
 
     def _hear(self, samples: Tensor, state: MelPhonesState) -> Tensor:
         both = (self.mel.stream(samples, state.mel), self.phones.stream(samples, state.phones))

@@ -70,20 +70,6 @@ class MoonshineState:
     seen: Tensor  # (B, 2 n, 2 * LAYERS, HEADS, 36): their keys, then values, layer by layer
     past: Tensor  # (B, 2 * LAYERS, HEADS, 2 * CONTEXT, 36): of the tokens before these
 
-    def tensors(self) -> tuple[Tensor, ...]:
-        norm = self.norm
-        return self.heard, self.samples, norm.weight, norm.total, norm.squares, self.tokens, self.seen, self.past
-
-    @classmethod
-    def of(cls, heard: Tensor, samples: Tensor, *others: Tensor) -> MoonshineState:
-        """Of what ``tensors`` gives."""
-        return cls(heard, samples, Moments(*others[:3]), *others[3:])
-
-    def put(self, after: MoonshineState) -> None:
-        """Becomes that of a later moment."""
-        self.heard, self.samples, self.norm = after.heard, after.samples, after.norm
-        self.tokens, self.seen, self.past = after.tokens, after.seen, after.past
-
 
 class Moonshine(nn.Module):
     """16 kHz samples to what the third layer says of the newest motion frames, 288 features each. Nothing is trained,

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from mytalk.graph import Graph, Graphed
 from mytalk.speech.moonshine import TOKEN, TOKENS, WIDTH, Moonshine, MoonshineState
+from mytalk.speech.rows import put_tensors, tensors_of, with_tensors
 
 BACK, AHEAD = 2, 3
 """Motion frames around its own that a mouth is read from."""
@@ -74,8 +75,8 @@ class Readout(Graphed):
         padded = np.zeros((len(samples), asked, TOKEN), np.float32)
         padded[:, asked - count :] = samples.reshape(-1, count, TOKEN).numpy()
         given = torch.from_numpy(padded), torch.from_numpy(np.array([count], np.int64))
-        motion, voice, *after = self._graph(*given, *state.tensors())
-        state.put(MoonshineState.of(*after))
+        motion, voice, *after = self._graph(*given, *tensors_of(state))
+        put_tensors(state, after)
         return Told(motion, voice)
 
     def to_graph(self) -> None:
@@ -83,7 +84,7 @@ class Readout(Graphed):
         names = ("heard", "before", "weight", "total", "squares", "tokens", "seen", "past")
         tokens = state.tokens.shape[1]
         example = {"samples": state.tokens.new_zeros(1, tokens, TOKEN), "count": torch.tensor([TOKENS])}
-        example |= dict(zip(names, state.tensors(), strict=True))
+        example |= dict(zip(names, tensors_of(state), strict=True))
         free = dict.fromkeys(names, 1) | dict.fromkeys(("samples", "tokens", "seen"), 2)
         self._graph = Graph(self, self._hear, example, free)
 
@@ -93,9 +94,9 @@ class Readout(Graphed):
 
         As many samples as there are tokens that are asked for: the two can have but one free length in a graph.
         """
-        state = MoonshineState.of(*before)
+        state = with_tensors(self.start(1), before)
         fresh = samples[:, samples.shape[1] - count[0] :].flatten(1)
-        return (*self._tell(self.recogniser.hear(fresh, state)), *state.tensors())
+        return (*self._tell(self.recogniser.hear(fresh, state)), *tensors_of(state))
 
     def _tell(self, features: Tensor) -> Told:
         """What is read of features ``(B, BACK + n, 288)``."""

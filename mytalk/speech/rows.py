@@ -43,6 +43,13 @@ def with_tensors(state: State, tensors: Sequence[Tensor]) -> State:
     return _across(lambda _: next(rest), [state])  # type: ignore[no-any-return]
 
 
+def put_tensors(state: Any, tensors: Sequence[Tensor]) -> None:
+    """Brings a state up to date in place: its tensors are these, in the order of `tensors_of`."""
+    newer = with_tensors(state, tensors)
+    for field in fields(state):
+        setattr(state, field.name, getattr(newer, field.name))
+
+
 def _across(apply: Callable[[list[Tensor]], Tensor], parts: Sequence[Any]) -> Any:
     first = parts[0]
     if isinstance(first, Tensor):

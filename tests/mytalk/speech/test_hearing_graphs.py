@@ -20,6 +20,7 @@ from mytalk.speech.mel import MELS
 from mytalk.speech.mel_phones import MelPhones
 from mytalk.speech.moonshine import MoonshineState
 from mytalk.speech.readout import Readout
+from mytalk.speech.rows import tensors_of
 
 SECONDS = 3
 HOPS = sorted({1, *(profile.hop for profile in PROFILES.values())})  # the first of a stream may be shorter
@@ -135,7 +136,7 @@ def test_a_readout_goes_from_graph_to_module_and_back(readouts: tuple[Readout, R
         state.heard = torch.tensor([0, 1, 3, 200, 100_001, A_DAY])
     one, other = (told(readout, sounds, 5, chunks, state) for readout, state in zip(readouts, states, strict=True))
     assert_close(other, one, rtol=0, atol=1e-4)
-    for kept, by_graph in zip(states[0].tensors(), states[1].tensors(), strict=True):
+    for kept, by_graph in zip(tensors_of(states[0]), tensors_of(states[1]), strict=True):
         assert kept.shape == by_graph.shape
         assert_close(by_graph, kept, rtol=1e-4, atol=1e-3)
 
