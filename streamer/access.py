@@ -11,16 +11,16 @@ from typing import Literal
 
 from aiohttp import web
 
+from streamer.auth.api_keys import Key, KeyRing, looks_like_key
+from streamer.auth.quota import RequestBudget, SecondsUsed
+from streamer.auth.tokens import INCLUDED, Right, TokenMint
+from streamer.auth.usage_file import Hours, UsageFile, beside
 from streamer.clock import SECOND_NS, Clock, unix_now
 from streamer.config import ServerConfig
 from streamer.errors import ForbiddenError, NotAuthorizedError, QuotaError
-from streamer.keys import Key, KeyRing, looks_like_key
 from streamer.protocol import TOKEN_PREFIX
-from streamer.quota import RequestBudget, SecondsUsed
 from streamer.session import Session
 from streamer.sessions import Sessions
-from streamer.tokens import INCLUDED, Right, TokenMint
-from streamer.usage import Hours, UsageFile, beside
 
 _DAY_WAIT = 3600
 """Seconds after which a key that has used its seconds may ask again: they are counted by the hour."""

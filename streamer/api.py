@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from streamer.access import Access
+from streamer.auth.tokens import INCLUDED
 from streamer.clock import MILLISECOND_NS
 from streamer.config import ServerConfig
 from streamer.door import Door
@@ -23,7 +24,6 @@ from streamer.session import Session
 from streamer.sessions import Sessions
 from streamer.signalling import SDP, cors, preflight, redirected, text_of
 from streamer.stream import DISCLOSURE
-from streamer.tokens import INCLUDED
 from streamer.upload import read_upload
 from streamer.webrtc import Peer
 from streamer.websocket import StreamRoute

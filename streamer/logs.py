@@ -19,7 +19,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from streamer.tokens import KEY_PATTERN, TOKEN_PATTERN
+from streamer.auth.tokens import KEY_PATTERN, TOKEN_PATTERN
 
 OURS = ("mytalk", "streamer")
 """Loggers that say more than warnings. Those of libraries tell what their peers sent."""

@@ -21,6 +21,7 @@ from mytalk.errors import MyTalkError, ServerError
 from mytalk.media.face_source import open_face
 from streamer.access import Access
 from streamer.api import Api
+from streamer.auth.api_keys import KeyRing
 from streamer.clock import SECOND_NS, Clock, SystemClock
 from streamer.config import ServerConfig
 from streamer.cores import Threads, available_cores, engine_threads, leave_some_to_others, tracker_processes
@@ -28,7 +29,6 @@ from streamer.door import Door, byte_counter, tls_context
 from streamer.engine import Engine
 from streamer.errors import PortInUseError
 from streamer.film import make_folder
-from streamer.keys import KeyRing
 from streamer.lipsync import Models
 from streamer.push import look_ahead
 from streamer.sessions import Sessions

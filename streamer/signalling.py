@@ -11,6 +11,7 @@ from contextlib import suppress
 from aiohttp import web
 
 from streamer.access import Access
+from streamer.auth.tokens import Right
 from streamer.config import ServerConfig
 from streamer.errors import (
     BusyError,
@@ -23,7 +24,6 @@ from streamer.errors import (
 from streamer.offer import Offer, read_offer
 from streamer.session import Session
 from streamer.sessions import RETRY_FULL, Sessions
-from streamer.tokens import Right
 from streamer.trickle import MEDIA_TYPE, read_fragment
 from streamer.webrtc import Connection
 

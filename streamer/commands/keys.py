@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from mytalk.errors import OptionError
-from streamer.keys import SCOPES, make_key, read_keys, write_keys
+from streamer.auth.api_keys import SCOPES, make_key, read_keys, write_keys
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

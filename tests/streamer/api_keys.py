@@ -8,7 +8,7 @@ from typing import Any
 
 from fakes import Client
 
-from streamer.keys import make_key, read_keys, write_keys
+from streamer.auth.api_keys import make_key, read_keys, write_keys
 
 
 class Keys:

@@ -17,8 +17,8 @@ from streams import ask
 from test_api import offer_of
 
 from mytalk.errors import ServerError
+from streamer.auth.api_keys import make_key
 from streamer.config import ServerConfig
-from streamer.keys import make_key
 from streamer.server import Running, running
 
 

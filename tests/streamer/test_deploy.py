@@ -13,8 +13,8 @@ import yaml
 from fakes import Client
 from streams import ask
 
+from streamer.auth.api_keys import SCOPES
 from streamer.config import ServerConfig
-from streamer.keys import SCOPES
 from streamer.settings import PREFIX, read_settings
 
 DEPLOY = Path(__file__).parents[2] / "streamer" / "deploy"

@@ -13,10 +13,10 @@ from fakes import Client, FakeModels, eventually
 from streams import ask
 
 from streamer import server as server_module
+from streamer.auth.usage_file import UsageFile
 from streamer.clock import SECOND_NS, unix_now
 from streamer.config import ServerConfig
 from streamer.server import Running, running
-from streamer.usage import UsageFile
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from mytalk.errors import OptionError
 from streamer import cli
+from streamer.auth.api_keys import KeyRing, make_key, read_keys, write_keys
+from streamer.auth.quota import MOST_CALLERS, RequestBudget, SecondsUsed
+from streamer.auth.tokens import TokenMint
 from streamer.clock import SECOND_NS, FakeClock
 from streamer.errors import ExpiredError, ForbiddenError
-from streamer.keys import KeyRing, make_key, read_keys, write_keys
-from streamer.quota import MOST_CALLERS, RequestBudget, SecondsUsed
-from streamer.tokens import TokenMint
 
 
 @pytest.fixture

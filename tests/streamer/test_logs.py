@@ -17,11 +17,11 @@ from fakes import Camera, Client, FakeModels, Microphone, babble, call, eventual
 from streams import ask
 
 from streamer import logs
+from streamer.auth.api_keys import make_key, write_keys
 from streamer.clock import FakeClock
 from streamer.config import ServerConfig
 from streamer.engine import Engine
 from streamer.ice_servers import IceServer
-from streamer.keys import make_key, write_keys
 from streamer.server import Running, running
 
 

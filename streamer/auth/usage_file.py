@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from mytalk.errors import OptionError
-from streamer.keys import MAX_FILE, write_private
-from streamer.quota import HOUR
+from streamer.auth.api_keys import MAX_FILE, write_private
+from streamer.auth.quota import HOUR
 
 log = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ INCLUDED: dict[Right, frozenset[Right]] = {
 TOKEN_PATTERN = r"[opv][0-9a-f]{1,12}\.[A-Za-z0-9_-]{43}"
 
 KEY_PATTERN = r"mytalk_[0-9a-f]{8}_[A-Za-z0-9_-]{43}"
-"""Of API keys (:mod:`streamer.keys`): an id, which may be shown, and a secret of 256 bits."""
+"""Of API keys (:mod:`streamer.auth.api_keys`): an id, which may be shown, and a secret of 256 bits."""
 
 _RIGHTS: dict[str, Right] = {"o": "own", "p": "publish", "v": "view"}
 _FORM = re.compile(r"([opv])([0-9a-f]{1,12})\.[A-Za-z0-9_-]{43}", re.ASCII)

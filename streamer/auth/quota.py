@@ -1,6 +1,6 @@
 """How much a caller has used: requests a minute, and seconds of sessions within a day. Sans-IO.
 
-Requests are forgotten by a server that starts again; seconds are kept in a file (:mod:`streamer.usage`).
+Requests are forgotten by a server that starts again; seconds are kept in a file (:mod:`streamer.auth.usage_file`).
 """
 
 from __future__ import annotations

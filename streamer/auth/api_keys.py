@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from mytalk.errors import InputError, OptionError
-from streamer.tokens import KEY_PATTERN
+from streamer.auth.tokens import KEY_PATTERN
 
 log = logging.getLogger(__name__)
 
