@@ -16,7 +16,7 @@ from streamer.auth.quota import RequestBudget, SecondsUsed
 from streamer.auth.tokens import INCLUDED, Right, TokenMint
 from streamer.auth.usage_file import Hours, UsageFile, beside
 from streamer.clock import SECOND_NS, Clock, unix_now
-from streamer.config import ServerConfig
+from streamer.config.server_config import ServerConfig
 from streamer.errors import ForbiddenError, NotAuthorizedError, QuotaError
 from streamer.protocol import TOKEN_PREFIX
 from streamer.session import Session

@@ -12,7 +12,7 @@ from aiohttp import web
 from streamer.access import Access
 from streamer.auth.tokens import INCLUDED
 from streamer.clock import MILLISECOND_NS
-from streamer.config import ServerConfig
+from streamer.config.server_config import ServerConfig
 from streamer.door import Door
 from streamer.engine import Engine
 from streamer.errors import BusyError, MediaTypeError, NoUsableTrackError, RequestError

@@ -17,7 +17,7 @@ from mytalk.errors import MyTalkError
 from streamer import logs
 from streamer.access import Access
 from streamer.clock import MILLISECOND_NS, Clock
-from streamer.config import ServerConfig
+from streamer.config.server_config import ServerConfig
 from streamer.errors import ForbiddenError, TooLargeError, TooSlowError
 
 log = logging.getLogger(__name__)

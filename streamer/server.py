@@ -23,7 +23,7 @@ from streamer.access import Access
 from streamer.api import Api
 from streamer.auth.api_keys import KeyRing
 from streamer.clock import SECOND_NS, Clock, SystemClock
-from streamer.config import ServerConfig
+from streamer.config.server_config import ServerConfig
 from streamer.cores import Threads, available_cores, engine_threads, leave_some_to_others, tracker_processes
 from streamer.door import Door, byte_counter, tls_context
 from streamer.engine import Engine

@@ -11,7 +11,7 @@ from mytalk.media.face_source import FaceSource, StillSource, open_face
 from streamer import logs
 from streamer.admission import refusal
 from streamer.clock import SECOND_NS, Clock
-from streamer.config import ServerConfig
+from streamer.config.server_config import ServerConfig
 from streamer.engine import Engine
 from streamer.errors import BusyError, RequestError, UnknownSessionError
 from streamer.histogram import Histogram, skew_histogram

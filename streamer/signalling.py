@@ -12,7 +12,7 @@ from aiohttp import web
 
 from streamer.access import Access
 from streamer.auth.tokens import Right
-from streamer.config import ServerConfig
+from streamer.config.server_config import ServerConfig
 from streamer.errors import (
     BusyError,
     MediaTypeError,

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from aiortc import RTCRtpSender
 
 from streamer.broadcast import Broadcast
+from streamer.config.ice_servers import IceServer
 from streamer.forward import Encoded, Forwarder
-from streamer.ice_servers import IceServer
 from streamer.offer import Offer
 from streamer.picture_encoder import ENCODERS
 from streamer.viewer_rate import ViewerRate

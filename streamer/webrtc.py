@@ -20,8 +20,8 @@ from aiortc.mediastreams import MediaStreamError
 
 from mytalk.picture import VideoFrame
 from streamer import encoders, ice_restart
+from streamer.config.ice_servers import IceServer
 from streamer.errors import NoUsableTrackError, RequestError, UnprocessableError
-from streamer.ice_servers import IceServer
 from streamer.offer import Offer
 from streamer.receive import Inbound
 from streamer.speech import SpeechChunk

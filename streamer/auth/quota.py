@@ -9,7 +9,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
 
 from streamer.clock import SECOND_NS
-from streamer.config import DAY
+from streamer.config.server_config import DAY
 
 MOST_CALLERS = 10_000
 """Callers that are remembered. Full: the one heard least lately is forgotten, and begins with a whole minute's."""

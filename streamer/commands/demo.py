@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from streamer.commands.dub import add_model_options, make_film
-from streamer.config import ServerConfig
+from streamer.config.server_config import ServerConfig
 
 DEFAULT_OUTPUT = Path("demo.mp4")
 

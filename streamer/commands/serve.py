@@ -10,8 +10,8 @@ import argparse
 import os
 
 from streamer import logs
+from streamer.config.sources import add_options, read_settings
 from streamer.server import serve
-from streamer.settings import add_options, read_settings
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

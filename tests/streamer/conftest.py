@@ -11,7 +11,7 @@ import pytest
 from fakes import Client, FakeModels, babble, numbered
 from films import write_wav
 
-from streamer.config import ServerConfig
+from streamer.config.server_config import ServerConfig
 from streamer.server import Running, running
 
 

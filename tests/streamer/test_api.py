@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mytalk.errors import InputError
-from streamer.config import ServerConfig
+from streamer.config.server_config import ServerConfig
 from streamer.errors import RequestError
 from streamer.offer import read_offer
 from streamer.server import Running, running

@@ -19,7 +19,7 @@ from mytalk.errors import OutputFullError
 from mytalk.media import FilmWriter, open_face
 from streamer import cli, server
 from streamer.commands import demo
-from streamer.config import ServerConfig
+from streamer.config.server_config import ServerConfig
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,8 @@ from fakes import Client
 from streams import ask
 
 from streamer.auth.api_keys import SCOPES
-from streamer.config import ServerConfig
-from streamer.settings import PREFIX, read_settings
+from streamer.config.server_config import ServerConfig
+from streamer.config.sources import PREFIX, read_settings
 
 DEPLOY = Path(__file__).parents[2] / "streamer" / "deploy"
 ROOT = DEPLOY.parents[1]

@@ -24,7 +24,7 @@ from streams import ask, published, watch
 
 from mytalk.errors import OptionError
 from streamer import middleware, server
-from streamer.config import ServerConfig
+from streamer.config.server_config import ServerConfig
 from streamer.door import tls_context
 from streamer.server import Running, running
 

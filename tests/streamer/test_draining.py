@@ -10,7 +10,7 @@ from fakes import Client, FakeModels, eventually
 from streams import ask
 
 from streamer.clock import SECOND_NS, FakeClock
-from streamer.config import ServerConfig
+from streamer.config.server_config import ServerConfig
 from streamer.engine import STUCK, Engine
 from streamer.server import Running, running
 

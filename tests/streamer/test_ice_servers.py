@@ -17,7 +17,7 @@ from test_film import free_port
 
 from mytalk.errors import OptionError
 from streamer import webrtc
-from streamer.ice_servers import LOGIN_SECONDS, IceServer
+from streamer.config.ice_servers import LOGIN_SECONDS, IceServer
 from streamer.offer import read_offer
 
 

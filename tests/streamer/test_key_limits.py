@@ -15,7 +15,7 @@ from streams import ask
 from streamer import server as server_module
 from streamer.auth.usage_file import UsageFile
 from streamer.clock import SECOND_NS, unix_now
-from streamer.config import ServerConfig
+from streamer.config.server_config import ServerConfig
 from streamer.server import Running, running
 
 

@@ -18,7 +18,7 @@ from test_live import likeness
 from mytalk.face import FaceTracker
 from mytalk.face.landmarks import LIPS
 from mytalk.media import open_face
-from streamer.config import ServerConfig
+from streamer.config.server_config import ServerConfig
 from streamer.server import running
 from streamer.stored import LoopedSpeech
 

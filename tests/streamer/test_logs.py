@@ -19,9 +19,9 @@ from streams import ask
 from streamer import logs
 from streamer.auth.api_keys import make_key, write_keys
 from streamer.clock import FakeClock
-from streamer.config import ServerConfig
+from streamer.config.ice_servers import IceServer
+from streamer.config.server_config import ServerConfig
 from streamer.engine import Engine
-from streamer.ice_servers import IceServer
 from streamer.server import Running, running
 
 

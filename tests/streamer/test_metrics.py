@@ -11,7 +11,7 @@ from fakes import Camera, Client, FakeModels, Microphone, babble, bearer, call, 
 from stream_client import streaming
 from streams import ask, published, watch
 
-from streamer.config import ServerConfig
+from streamer.config.server_config import ServerConfig
 from streamer.server import Running, running
 
 

@@ -11,7 +11,7 @@ from fakes import FakeModels
 
 from mytalk.media.face_source import open_face
 from streamer.clock import SECOND_NS, SystemClock
-from streamer.config import ServerConfig
+from streamer.config.server_config import ServerConfig
 from streamer.engine import Engine
 
 

@@ -16,7 +16,7 @@ from page_steps import CHANGE, IS_LOUD, NEEDS_CHROMIUM, PLAYING, choose, ended, 
 from mytalk.face import FaceTracker
 from mytalk.face.landmarks import LIPS
 from mytalk.media import open_face
-from streamer.config import ServerConfig
+from streamer.config.server_config import ServerConfig
 from streamer.server import Running, running
 
 pytestmark = NEEDS_CHROMIUM

@@ -12,7 +12,7 @@ from browser import chromium
 from fakes import FakeModels, eventually
 from page_steps import NEEDS_CHROMIUM, PLAYING, click, start
 
-from streamer.config import ServerConfig
+from streamer.config.server_config import ServerConfig
 from streamer.server import Running, running
 
 pytestmark = NEEDS_CHROMIUM

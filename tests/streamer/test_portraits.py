@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from mytalk import Picture
 from mytalk.errors import InputError, NoFaceError, UnreadableError
-from streamer.config import ServerConfig
+from streamer.config.server_config import ServerConfig
 from streamer.portraits import LIVE_SIDE, MAX_BYTES, read_portrait, size_of
 from streamer.server import running
 

@@ -21,7 +21,7 @@ from test_live_real import movement
 from mytalk import Picture
 from mytalk.face import Face
 from mytalk.face.landmarks import LIPS
-from streamer.config import ServerConfig
+from streamer.config.server_config import ServerConfig
 from streamer.server import running
 from streamer.stored import LoopedSpeech
 

@@ -12,8 +12,8 @@ import pytest
 
 from mytalk.errors import OptionError
 from streamer import cli
-from streamer.config import ServerConfig
-from streamer.settings import Settings, add_options, read_settings
+from streamer.config.server_config import ServerConfig
+from streamer.config.sources import Settings, add_options, read_settings
 
 
 def settings(*arguments: str, environment: dict[str, str] | None = None) -> Settings:

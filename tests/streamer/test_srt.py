@@ -20,7 +20,7 @@ from test_film import free_port, look_at
 
 from streamer import film, srt
 from streamer.broadcast import Broadcast
-from streamer.config import ServerConfig
+from streamer.config.server_config import ServerConfig
 from streamer.errors import ForbiddenError, RequestError
 from streamer.film import Film
 from streamer.forward import Encoded

@@ -13,8 +13,8 @@ from aiortc import RTCConfiguration
 from fakes import Camera, Client, FakeModels, Microphone, Viewer, babble, eventually
 from streams import FRAGMENT, SDP, Obs, ask, post, published, watch, without_candidates
 
-from streamer.config import ServerConfig
-from streamer.ice_servers import IceServer
+from streamer.config.ice_servers import IceServer
+from streamer.config.server_config import ServerConfig
 from streamer.server import Running, running
 
 

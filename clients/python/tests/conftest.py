@@ -8,7 +8,7 @@ import pytest
 from fakes import FakeModels
 from lines import Line
 
-from streamer.config import ServerConfig
+from streamer.config.server_config import ServerConfig
 from streamer.options import SessionOptions
 from streamer.server import Running, running
 

@@ -10,7 +10,7 @@ from fakes import FakeModels
 from lines import Line
 from mytalk_client import PlaybackFinished, SessionResumed, SpeechFormat, connect, end_session
 
-from streamer.config import ServerConfig
+from streamer.config.server_config import ServerConfig
 from streamer.server import Running, running
 
 LIFE = 3

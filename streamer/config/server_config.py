@@ -6,7 +6,7 @@
     ServerConfig(host="0.0.0.0", keys=Path("keys.json"), max_sessions=8)    # for others
     ServerConfig(portrait=Path("me.png"))           # another face in portrait sessions
 
-:mod:`streamer.settings` reads one from a file, the environment and the command line.
+:mod:`streamer.config.sources` reads one from a file, the environment and the command line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from streamer.ice_servers import IceServer
+from streamer.config.ice_servers import IceServer
 
 ASSETS = Path(str(files("mytalk"))) / "assets"
 

@@ -6,7 +6,7 @@
     max_sessions = 8                       MYTALK_SERVE_MAX_SESSIONS=8     --max-sessions 8
     ice_servers = ["turn:HOST secret=KEY"] MYTALK_SERVE_ICE_SERVERS=...    --ice-server 'turn:HOST secret=KEY'
 
-The names are the fields of :class:`streamer.config.ServerConfig`. What is not known is an error wherever it stands.
+The names are the fields of :class:`streamer.config.server_config.ServerConfig`. What is not known is an error wherever it stands.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from mytalk.errors import OptionError
-from streamer.config import Meaning, ServerConfig
-from streamer.ice_servers import IceServer
+from streamer.config.ice_servers import IceServer
+from streamer.config.server_config import Meaning, ServerConfig
 
 PREFIX = "MYTALK_SERVE_"
 """Of environment variables. Several ICE servers, or texts, are parted by commas."""

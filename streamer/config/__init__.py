@@ -1,0 +1,1 @@
+"""Reads and checks the server's configuration: its dataclass, its sources, its ICE servers."""
