@@ -16,7 +16,6 @@ from streamer.config.server_config import ServerConfig
 from streamer.door import Door
 from streamer.engine import Engine
 from streamer.errors import BusyError, MediaTypeError, NoUsableTrackError, RequestError
-from streamer.metrics import prometheus_text
 from streamer.middleware import MAX_BODY, Handler, Middleware
 from streamer.offer import Offer, read_offer
 from streamer.options import SessionOptions
@@ -24,6 +23,7 @@ from streamer.session import Session
 from streamer.sessions import Sessions
 from streamer.signalling import SDP, cors, preflight, redirected, text_of
 from streamer.stream import DISCLOSURE
+from streamer.telemetry.metrics import prometheus_text
 from streamer.upload import read_upload
 from streamer.webrtc import Peer
 from streamer.websocket import StreamRoute

@@ -15,7 +15,6 @@ from streamer.clock import MILLISECOND_NS, SAMPLE_NS, Clock
 from streamer.engine import Engine
 from streamer.errors import ConflictError
 from streamer.events import Event, Events
-from streamer.histogram import Histogram, skew_histogram
 from streamer.ingest import TICK, Ingest
 from streamer.ladder import Rung
 from streamer.messages import NAMES
@@ -25,6 +24,7 @@ from streamer.place import Place
 from streamer.sinks import Sink
 from streamer.speech import OUTPUT_RATE, Stereo
 from streamer.stored import LoopedSpeech
+from streamer.telemetry.histogram import Histogram, skew_histogram
 from streamer.typed_json import write
 from streamer.voice import Voice
 from streamer.webrtc import Connection

@@ -14,11 +14,11 @@ from aiohttp import typedefs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from mytalk.errors import MyTalkError
-from streamer import logs
 from streamer.access import Access
 from streamer.clock import MILLISECOND_NS, Clock
 from streamer.config.server_config import ServerConfig
 from streamer.errors import ForbiddenError, TooLargeError, TooSlowError
+from streamer.telemetry import logs
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ import numpy as np
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
-from streamer.histogram import skew_histogram
 from streamer.speech import CHUNK_TIME, SpeechChunk
+from streamer.telemetry.histogram import skew_histogram
 
 FOREVER = 1 << 62
 """A media time that does not come."""

@@ -14,10 +14,10 @@ from mytalk.errors import EngineError, MyTalkError
 from mytalk.face.tracker import Face
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
-from streamer import logs
 from streamer.clock import MILLISECOND_NS
 from streamer.ears import Ears
 from streamer.lipsync import LipSync, Models, Speech
+from streamer.telemetry import logs
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -22,7 +22,6 @@ from streamer.errors import ConflictError, NotLiveError, UnknownSessionError
 from streamer.events import Event, Events
 from streamer.fault_watch import FaultWatch
 from streamer.film import Film, film_targets
-from streamer.histogram import Histogram, skew_histogram
 from streamer.ladder import Rung
 from streamer.live import Live
 from streamer.messages import Scalar
@@ -33,6 +32,7 @@ from streamer.speech import Stereo
 from streamer.stored import LoopedSpeech
 from streamer.stream import Stream
 from streamer.stream_place import StreamPlace
+from streamer.telemetry.histogram import Histogram, skew_histogram
 from streamer.typed_json import write
 from streamer.viewer import Viewer
 from streamer.voice import Voice

@@ -8,13 +8,11 @@ from collections import Counter
 from collections.abc import Callable
 
 from mytalk.media.face_source import FaceSource, StillSource, open_face
-from streamer import logs
 from streamer.admission import refusal
 from streamer.clock import SECOND_NS, Clock
 from streamer.config.server_config import ServerConfig
 from streamer.engine import Engine
 from streamer.errors import BusyError, RequestError, UnknownSessionError
-from streamer.histogram import Histogram, skew_histogram
 from streamer.ladder import Rung
 from streamer.options import SessionOptions
 from streamer.portraits import Consent, check_consent, read_portrait
@@ -22,6 +20,8 @@ from streamer.push import check_leave, check_way
 from streamer.session import Session
 from streamer.stored import LoopedSpeech
 from streamer.stream_place import STOPPING
+from streamer.telemetry import logs
+from streamer.telemetry.histogram import Histogram, skew_histogram
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from streamer.admission import Load
 from streamer.clock import SECOND_NS, Clock
-from streamer.histogram import work_histogram
+from streamer.telemetry.histogram import work_histogram
 
 
 class Work:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import argparse
 import os
 
-from streamer import logs
 from streamer.config.sources import add_options, read_settings
 from streamer.server import serve
+from streamer.telemetry import logs
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from streamer.clock import SECOND_NS
 from streamer.door import Door
 from streamer.engine import Engine
-from streamer.histogram import Histogram
 from streamer.ladder import Rung
 from streamer.sessions import Sessions
+from streamer.telemetry.histogram import Histogram
 
 STATES = ("new", "live", "draining")
 

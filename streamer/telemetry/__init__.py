@@ -1,0 +1,1 @@
+"""Writes logs and counts what the server does."""
