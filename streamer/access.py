@@ -18,7 +18,7 @@ from streamer.auth.usage_file import Hours, UsageFile, beside
 from streamer.clock import SECOND_NS, Clock, unix_now
 from streamer.config.server_config import ServerConfig
 from streamer.errors import ForbiddenError, NotAuthorizedError, QuotaError
-from streamer.protocol import TOKEN_PREFIX
+from streamer.protocol.codec import TOKEN_PREFIX
 from streamer.session import Session
 from streamer.sessions import Sessions
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streamer.clock import MILLISECOND_NS, SECOND_NS
-from streamer.events import Events
+from streamer.protocol.events import Events
 
 if TYPE_CHECKING:
     from mytalk.stream import Sight

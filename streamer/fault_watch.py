@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streamer.encoders import Faults
-from streamer.events import Events
+from streamer.protocol.events import Events
 
 MOST_FAULTS = 50
 """Frames in a row that cannot be encoded, after which a session ends: its viewer sees or hears nothing."""

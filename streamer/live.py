@@ -14,18 +14,18 @@ from mytalk.presets import PROFILES
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, Clock
 from streamer.engine import Engine
 from streamer.errors import ConflictError
-from streamer.events import Event, Events
 from streamer.ingest import TICK, Ingest
 from streamer.ladder import Rung
-from streamer.messages import NAMES
 from streamer.options import SessionOptions
 from streamer.pacer import Pacer
 from streamer.place import Place
+from streamer.protocol.events import Event, Events
+from streamer.protocol.messages import NAMES
+from streamer.protocol.typed_json import write
 from streamer.sinks import Sink
 from streamer.speech import OUTPUT_RATE, Stereo
 from streamer.stored import LoopedSpeech
 from streamer.telemetry.histogram import Histogram, skew_histogram
-from streamer.typed_json import write
 from streamer.voice import Voice
 from streamer.webrtc import Connection
 

@@ -12,12 +12,12 @@ from mytalk.errors import MyTalkError
 from mytalk.picture import VideoFrame
 from streamer.clock import Clock
 from streamer.engine import Engine
-from streamer.events import Events
 from streamer.face_watch import FaceWatch
 from streamer.ladder import Ladder, Rung
 from streamer.lipsync import LipSync, Models
 from streamer.options import SessionOptions
 from streamer.pacer import FOREVER, Pacer
+from streamer.protocol.events import Events
 from streamer.seat import Seat
 from streamer.speech import CHUNK_TIME, Downsampler, SpeechChunk
 

@@ -19,21 +19,21 @@ from streamer.clock import MILLISECOND_NS, SECOND_NS, Clock
 from streamer.connections import Connections
 from streamer.engine import Engine
 from streamer.errors import ConflictError, NotLiveError, UnknownSessionError
-from streamer.events import Event, Events
 from streamer.fault_watch import FaultWatch
 from streamer.film import Film, film_targets
 from streamer.ladder import Rung
 from streamer.live import Live
-from streamer.messages import Scalar
 from streamer.options import SessionOptions
 from streamer.portraits import Consent
+from streamer.protocol.events import Event, Events
+from streamer.protocol.messages import Scalar
+from streamer.protocol.typed_json import write
 from streamer.sinks import Sink
 from streamer.speech import Stereo
 from streamer.stored import LoopedSpeech
 from streamer.stream import Stream
 from streamer.stream_place import StreamPlace
 from streamer.telemetry.histogram import Histogram, skew_histogram
-from streamer.typed_json import write
 from streamer.viewer import Viewer
 from streamer.voice import Voice
 from streamer.webrtc import Connection, Peer

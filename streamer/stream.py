@@ -12,13 +12,13 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Protocol
 
-from streamer import messages as m
 from streamer.broadcast import Broadcast
 from streamer.clock import Clock
 from streamer.errors import ConflictError, TooLargeError
-from streamer.events import Event, Events
-from streamer.packets import Flags, Kind, Packet
-from streamer.protocol import ProtocolError, parse_client, to_text
+from streamer.protocol import messages as m
+from streamer.protocol.codec import ProtocolError, parse_client, to_text
+from streamer.protocol.events import Event, Events
+from streamer.protocol.packets import Flags, Kind, Packet
 from streamer.speech import Stereo
 from streamer.stream_output import StreamOutput
 from streamer.tape import HOPELESS, Tape

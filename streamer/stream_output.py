@@ -14,8 +14,8 @@ from streamer.broadcast import Broadcast
 from streamer.encoders import MAX_BITRATE
 from streamer.fmp4 import Fmp4
 from streamer.forward import Encoded
-from streamer.messages import Output
-from streamer.packets import Flags, Kind
+from streamer.protocol.messages import Output
+from streamer.protocol.packets import Flags, Kind
 from streamer.speech import SpeechChunk
 
 JPEG_QUALITY = 85

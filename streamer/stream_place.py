@@ -8,8 +8,8 @@ from typing import Protocol
 from mytalk.picture import VideoFrame
 from streamer.clock import MILLISECOND_NS, Clock
 from streamer.errors import ConflictError
-from streamer.messages import Limits, SessionEnded
-from streamer.protocol import ProtocolError
+from streamer.protocol.codec import ProtocolError
+from streamer.protocol.messages import Limits, SessionEnded
 from streamer.speech import SpeechChunk
 from streamer.stream import Host, Stream
 

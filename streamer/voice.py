@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytalk.media_time import SAMPLE_RATE
-from streamer.messages import Limits, PlaybackFinished, PlaybackStarted, SpeechFormat
-from streamer.protocol import ProtocolError
+from streamer.protocol.codec import ProtocolError
+from streamer.protocol.messages import Limits, PlaybackFinished, PlaybackStarted, SpeechFormat
 from streamer.speech import CHUNK, CHUNK_TIME, OUTPUT_RATE, Stereo, stereo_of
 from streamer.upsample import Upsampler
 

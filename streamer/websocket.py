@@ -15,9 +15,9 @@ from mytalk.errors import MyTalkError
 from streamer.access import Access
 from streamer.clock import MILLISECOND_NS, SECOND_NS, Clock
 from streamer.errors import RequestError
-from streamer.messages import MESSAGE_BYTES, Error
-from streamer.packets import HEADER
-from streamer.protocol import SUBPROTOCOL, ProtocolError, to_text
+from streamer.protocol.codec import SUBPROTOCOL, ProtocolError, to_text
+from streamer.protocol.messages import MESSAGE_BYTES, Error
+from streamer.protocol.packets import HEADER
 from streamer.stream import Stream
 from streamer.stream_place import StreamPlace
 

@@ -6,7 +6,8 @@
     max_sessions = 8                       MYTALK_SERVE_MAX_SESSIONS=8     --max-sessions 8
     ice_servers = ["turn:HOST secret=KEY"] MYTALK_SERVE_ICE_SERVERS=...    --ice-server 'turn:HOST secret=KEY'
 
-The names are the fields of :class:`streamer.config.server_config.ServerConfig`. What is not known is an error wherever it stands.
+The names are the fields of :class:`~streamer.config.server_config.ServerConfig`. An unknown name is an error, wherever
+it stands.
 """
 
 from __future__ import annotations

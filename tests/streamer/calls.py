@@ -15,9 +15,9 @@ from mytalk.media.face_source import FaceSource
 from mytalk.picture import VideoFrame
 from streamer.clock import MILLISECOND_NS, Clock, FakeClock
 from streamer.engine import Engine
-from streamer.events import Event, Events
 from streamer.live import Live
 from streamer.options import SessionOptions
+from streamer.protocol.events import Event, Events
 from streamer.speech import CHUNK, SpeechChunk
 from streamer.stored import LoopedSpeech
 from streamer.webrtc import OutboundTrack, Peer

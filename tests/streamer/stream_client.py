@@ -13,8 +13,8 @@ import numpy as np
 from fakes import Client, bearer, eventually
 from numpy.typing import NDArray
 
-from streamer.packets import Kind, Packet
-from streamer.protocol import SUBPROTOCOL
+from streamer.protocol.codec import SUBPROTOCOL
+from streamer.protocol.packets import Kind, Packet
 
 PCM48 = {"encoding": "pcm16", "rate": 48_000, "channels": 1}
 UNCOUNTED = ("session.created", "session.resumed", "ack", "pong")

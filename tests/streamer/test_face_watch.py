@@ -7,8 +7,8 @@ from fakes import Client, FakeModels, eventually
 from stream_client import streaming
 
 from streamer.clock import MILLISECOND_NS, SECOND_NS, FakeClock
-from streamer.events import Events
 from streamer.face_watch import FOUND_WAIT, LOST_WAIT, FaceWatch
+from streamer.protocol.events import Events
 
 TICK = 20 * MILLISECOND_NS
 

@@ -14,8 +14,8 @@ from streams import encoded_of
 from mytalk.picture import Picture, VideoFrame
 from streamer.broadcast import Broadcast
 from streamer.fmp4 import PRIMING, Fmp4
-from streamer.messages import Output
-from streamer.packets import Flags
+from streamer.protocol.messages import Output
+from streamer.protocol.packets import Flags
 from streamer.speech import SpeechChunk
 from streamer.stream_output import StreamOutput
 

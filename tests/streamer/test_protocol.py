@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streamer.messages import CLIENT, SERVER, Media, SpeechAppend
-from streamer.packets import Flags, Kind, Packet
-from streamer.protocol import ProtocolError, parse_client, parse_server, to_text
+from streamer.protocol.codec import ProtocolError, parse_client, parse_server, to_text
+from streamer.protocol.messages import CLIENT, SERVER, Media, SpeechAppend
+from streamer.protocol.packets import Flags, Kind, Packet
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.clock import SECOND_NS
-from streamer.protocol import ProtocolError
+from streamer.protocol.codec import ProtocolError
 from streamer.tape import KEPT, KEPT_BYTES, LATE, Tape
 
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from streamer.messages import Limits, PlaybackFinished, PlaybackStarted, SpeechFormat
-from streamer.protocol import ProtocolError
+from streamer.protocol.codec import ProtocolError
+from streamer.protocol.messages import Limits, PlaybackFinished, PlaybackStarted, SpeechFormat
 from streamer.speech import CHUNK, CHUNK_TIME
 from streamer.upsample import Upsampler
 from streamer.voice import Voice

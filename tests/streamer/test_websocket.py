@@ -13,7 +13,7 @@ import numpy as np
 from fakes import MARK, Client, FakeModels, babble, bearer
 from stream_client import found_in, streaming
 
-from streamer.packets import Flags, Kind, Packet
+from streamer.protocol.packets import Flags, Kind, Packet
 
 
 async def test_speech_comes_back_to_the_bit_and_its_client_is_told_when_it_was_heard(client: Client) -> None:
@@ -62,9 +62,9 @@ async def test_fragmented_mp4_carries_picture_and_sound_from_any_moment_on(clien
         await streamer.say(speech)
         await streamer.send(type="speech.commit")
         await streamer.one("playback.finished")
-        await streamer.until(lambda: len(streamer.packets) > 120)
+        await streamer.until(lambda: len(streamer.protocol.packets) > 120)
         segments = streamer.of(Kind.FMP4)
-    assert len(segments) == len(streamer.packets)
+    assert len(segments) == len(streamer.protocol.packets)
     assert [segment.flags for segment in segments[:2]] == [Flags.INIT, Flags.KEYFRAME]
     file = io.BytesIO(b"".join(segment.payload for segment in segments))
     with av.open(file) as film:
@@ -83,7 +83,7 @@ async def test_jpegs_and_sound_come_as_json_where_binary_cannot_be_read(client: 
         await streamer.begin(audio="pcm16", video="jpeg", form="json")
         await streamer.send(type="speech.append", audio=base64.b64encode(babble(0.5).tobytes()).decode())
         await streamer.until(lambda: {media["kind"] for media in streamer.all("media")} == {"audio", "jpeg"})
-        assert not streamer.packets
+        assert not streamer.protocol.packets
         picture = next(media for media in streamer.all("media") if media["kind"] == "jpeg")
         sound = next(media for media in streamer.all("media") if media["kind"] == "audio")
     shown = cv2.imdecode(np.frombuffer(base64.b64decode(picture["data"]), np.uint8), cv2.IMREAD_COLOR)
@@ -144,8 +144,8 @@ async def test_speech_for_a_picture_is_heard_beside_it_and_late_speech_is_told(c
     word = babble(0.2, seed=6)
     async with streaming(client) as streamer:
         await streamer.begin()
-        await streamer.until(lambda: len(streamer.packets) > 20)
-        at = streamer.packets[-1].pts + 3 * 16_000
+        await streamer.until(lambda: len(streamer.protocol.packets) > 20)
+        at = streamer.protocol.packets[-1].pts + 3 * 16_000
         packet = Packet(Kind.SPEECH_PCM16, 0, at, word.tobytes(), Flags.TIMED)
         await streamer.socket.send_bytes(packet.to_bytes())
         await streamer.send(type="speech.append", audio=base64.b64encode(word.tobytes()).decode(), at=0)

@@ -11,8 +11,8 @@ from aiohttp import WSServerHandshakeError
 from fakes import Client, babble, bearer
 from stream_client import Streamer, found_in, streaming
 
-from streamer.messages import Limits
-from streamer.protocol import SUBPROTOCOL, TOKEN_PREFIX
+from streamer.protocol.codec import SUBPROTOCOL, TOKEN_PREFIX
+from streamer.protocol.messages import Limits
 from streamer.server import Running
 
 

@@ -11,7 +11,7 @@ from stream_client import Streamer, found_in, streaming
 
 from streamer import stream_place
 from streamer.clock import SECOND_NS
-from streamer.packets import Kind
+from streamer.protocol.packets import Kind
 from streamer.server import Running
 
 
@@ -69,7 +69,7 @@ async def test_another_connection_may_resume_before_the_first_is_known_to_be_dea
         await with_conflict.connect()
         assert (await with_conflict.one("error"))["code"] == "conflict"
         await with_conflict.until(lambda: with_conflict.code == 1008)
-        await streamer.until(lambda: len(streamer.packets) > 10)
+        await streamer.until(lambda: len(streamer.protocol.packets) > 10)
         second = Streamer(client, streamer.session)
         await second.connect(resume=streamer.received)
         await second.one("session.resumed")
@@ -121,6 +121,6 @@ async def test_ten_streams_one_after_the_other_leave_nothing_behind(client: Clie
     for _ in range(10):
         async with streaming(client) as streamer:
             await streamer.begin(audio="pcm16", video="jpeg")
-            await streamer.until(lambda: len(streamer.packets) > 3)
+            await streamer.until(lambda: len(streamer.protocol.packets) > 3)
         await eventually(lambda: not server.sessions.all(), seconds=20)
     await eventually(lambda: len(asyncio.all_tasks()) <= before + 1, seconds=20)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from streamer.typed_json import Bounds
+from streamer.protocol.typed_json import Bounds
 
 MESSAGE_BYTES = 1 << 20
 """Size of the largest message, either way. Beyond: close code 1009."""
