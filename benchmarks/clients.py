@@ -32,8 +32,8 @@ from aiortc.rtp import RtpPacket
 from live_peers import ASSETS, Camera, Microphone, Session, film_of, peak_megabytes, processor_seconds, serving, table
 from websocket import converse
 
+from streamer.media.looped_speech import LoopedSpeech
 from streamer.receive import Inbound
-from streamer.stored import LoopedSpeech
 
 SETTLE = 3.0  # seconds left out of every figure
 WAIT = 30.0  # seconds for a picture, at most

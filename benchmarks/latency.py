@@ -45,8 +45,8 @@ from live_peers import (
 from mytalk.face import FaceTracker
 from mytalk.face.landmarks import LIPS
 from mytalk.picture import Picture
-from streamer.speech import CHUNK, OUTPUT_RATE
-from streamer.stored import LoopedSpeech
+from streamer.media.audio import CHUNK, OUTPUT_RATE
+from streamer.media.looped_speech import LoopedSpeech
 
 SIZE = 512
 CALM = 3.0  # seconds of silence, for encoders and buffers to settle

@@ -29,9 +29,9 @@ from numpy.typing import NDArray
 
 from mytalk.media import open_face
 from streamer import encoders
+from streamer.media.audio import CHUNK, OUTPUT_RATE, SpeechChunk, stereo_of
+from streamer.media.looped_speech import LoopedSpeech
 from streamer.receive import Inbound
-from streamer.speech import CHUNK, OUTPUT_RATE, SpeechChunk, stereo_of
-from streamer.stored import LoopedSpeech
 
 ASSETS = Path(str(files("mytalk") / "assets"))
 BITS = 14

@@ -23,7 +23,7 @@ import numpy as np
 from live_peers import ASSETS, Camera, Microphone, Peer, film_of, processor_seconds, serving
 from numpy.typing import NDArray
 
-from streamer.stored import LoopedSpeech
+from streamer.media.looped_speech import LoopedSpeech
 
 SETTLE = 4.0  # seconds left out of every figure
 HELD_SHARE, HELD_INTERVAL_MS = 0.98, 60.0

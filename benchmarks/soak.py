@@ -23,7 +23,7 @@ import numpy as np
 from live_peers import ASSETS, Camera, Microphone, Peer, film_of, serving, table
 from numpy.typing import NDArray
 
-from streamer.stored import LoopedSpeech
+from streamer.media.looped_speech import LoopedSpeech
 
 WAYS = ("goodbye", "deleted", "vanishes")
 PICTURES = 5  # that a peer waits for before it leaves

@@ -17,8 +17,8 @@ from mytalk.picture import VideoFrame
 from streamer.clock import ntp_now
 from streamer.encoders import Faults, SpeechEncoder
 from streamer.forward import Encoded
+from streamer.media.audio import OUTPUT_RATE, SpeechChunk
 from streamer.picture_encoder import ENCODERS, H264, Vp8
-from streamer.speech import OUTPUT_RATE, SpeechChunk
 from streamer.viewer_rate import common_rate
 
 KEYFRAME_PAUSE = SAMPLE_RATE // 4

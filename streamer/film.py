@@ -27,10 +27,10 @@ from streamer import srt
 from streamer.broadcast import Broadcast
 from streamer.encoders import START_BITRATE
 from streamer.forward import Encoded
+from streamer.media.audio import OUTPUT_RATE, SpeechChunk
 from streamer.options import SessionOptions
 from streamer.picture_encoder import RATE
 from streamer.push import FORMATS, scheme_of
-from streamer.speech import OUTPUT_RATE, SpeechChunk
 
 log = logging.getLogger(__name__)
 

@@ -13,14 +13,14 @@ from mytalk.media.face_source import FaceSource
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.picture import Picture, VideoFrame
 from streamer.clock import SAMPLE_NS, SECOND_NS, Clock
-from streamer.dubbing import DubbedSpeech, HeldPictures
+from streamer.media.audio import CHUNK, CHUNK_TIME, OUTPUT_RATE, SpeechChunk, mixed, stereo_of
+from streamer.media.looped_speech import LoopedSpeech
+from streamer.media.pacer import Pacer
+from streamer.media.timeline import HOLD, PictureTimeline, SpeechTimeline, picture_offset
+from streamer.media.video_delay import DubbedSpeech, HeldPictures
 from streamer.options import SessionOptions
-from streamer.pacer import Pacer
 from streamer.place import Place
 from streamer.receive import Inbound
-from streamer.speech import CHUNK, CHUNK_TIME, OUTPUT_RATE, SpeechChunk, mixed, stereo_of
-from streamer.stored import LoopedSpeech
-from streamer.timeline import HOLD, PictureTimeline, SpeechTimeline, picture_offset
 from streamer.voice import Voice
 from streamer.webrtc import VIDEO_RATE, Connection
 

@@ -16,15 +16,15 @@ from streamer.engine import Engine
 from streamer.errors import ConflictError
 from streamer.ingest import TICK, Ingest
 from streamer.ladder import Rung
+from streamer.media.audio import OUTPUT_RATE, Stereo
+from streamer.media.looped_speech import LoopedSpeech
+from streamer.media.pacer import Pacer
+from streamer.media.sink import Sink
 from streamer.options import SessionOptions
-from streamer.pacer import Pacer
 from streamer.place import Place
 from streamer.protocol.events import Event, Events
 from streamer.protocol.messages import NAMES
 from streamer.protocol.typed_json import write
-from streamer.sinks import Sink
-from streamer.speech import OUTPUT_RATE, Stereo
-from streamer.stored import LoopedSpeech
 from streamer.telemetry.histogram import Histogram, skew_histogram
 from streamer.voice import Voice
 from streamer.webrtc import Connection

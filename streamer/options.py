@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from mytalk.media_time import SAMPLE_RATE
-from streamer.dubbing import MOST_DELAY
 from streamer.errors import RequestError
+from streamer.media.video_delay import MOST_DELAY
 from streamer.push import check_url
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from av.video.frame import PictureType
 from mytalk.picture import VideoFrame
 from streamer.encoders import H264_OPTIONS, START_BITRATE, VP8_OPTIONS
 from streamer.forward import Encoded
-from streamer.timeline import timestamp
+from streamer.media.timeline import timestamp
 
 RATE = 90_000
 """Units a second of a video track's timestamps (RFC 3551)."""

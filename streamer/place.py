@@ -15,11 +15,11 @@ from streamer.engine import Engine
 from streamer.face_watch import FaceWatch
 from streamer.ladder import Ladder, Rung
 from streamer.lipsync import LipSync, Models
+from streamer.media.audio import CHUNK_TIME, Downsampler, SpeechChunk
+from streamer.media.pacer import FOREVER, Pacer
 from streamer.options import SessionOptions
-from streamer.pacer import FOREVER, Pacer
 from streamer.protocol.events import Events
 from streamer.seat import Seat
-from streamer.speech import CHUNK_TIME, Downsampler, SpeechChunk
 
 if TYPE_CHECKING:
     from mytalk.face import Choice

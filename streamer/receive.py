@@ -29,7 +29,7 @@ from aiortc.utils import uint16_add
 from av.frame import Frame
 
 from streamer import decoders
-from streamer.timeline import SenderReport
+from streamer.media.timeline import SenderReport
 
 decoders.install()
 

@@ -23,14 +23,14 @@ from streamer.fault_watch import FaultWatch
 from streamer.film import Film, film_targets
 from streamer.ladder import Rung
 from streamer.live import Live
+from streamer.media.audio import Stereo
+from streamer.media.looped_speech import LoopedSpeech
+from streamer.media.sink import Sink
 from streamer.options import SessionOptions
 from streamer.portraits import Consent
 from streamer.protocol.events import Event, Events
 from streamer.protocol.messages import Scalar
 from streamer.protocol.typed_json import write
-from streamer.sinks import Sink
-from streamer.speech import Stereo
-from streamer.stored import LoopedSpeech
 from streamer.stream import Stream
 from streamer.stream_place import StreamPlace
 from streamer.telemetry.histogram import Histogram, skew_histogram

@@ -14,11 +14,11 @@ from streamer.config.server_config import ServerConfig
 from streamer.engine import Engine
 from streamer.errors import BusyError, RequestError, UnknownSessionError
 from streamer.ladder import Rung
+from streamer.media.looped_speech import LoopedSpeech
 from streamer.options import SessionOptions
 from streamer.portraits import Consent, check_consent, read_portrait
 from streamer.push import check_leave, check_way
 from streamer.session import Session
-from streamer.stored import LoopedSpeech
 from streamer.stream_place import STOPPING
 from streamer.telemetry import logs
 from streamer.telemetry.histogram import Histogram, skew_histogram

@@ -15,11 +15,11 @@ from typing import Protocol
 from streamer.broadcast import Broadcast
 from streamer.clock import Clock
 from streamer.errors import ConflictError, TooLargeError
+from streamer.media.audio import Stereo
 from streamer.protocol import messages as m
 from streamer.protocol.codec import ProtocolError, parse_client, to_text
 from streamer.protocol.events import Event, Events
 from streamer.protocol.packets import Flags, Kind, Packet
-from streamer.speech import Stereo
 from streamer.stream_output import StreamOutput
 from streamer.tape import HOPELESS, Tape
 from streamer.voice import Voice, length_of

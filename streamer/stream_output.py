@@ -14,9 +14,9 @@ from streamer.broadcast import Broadcast
 from streamer.encoders import MAX_BITRATE
 from streamer.fmp4 import Fmp4
 from streamer.forward import Encoded
+from streamer.media.audio import SpeechChunk
 from streamer.protocol.messages import Output
 from streamer.protocol.packets import Flags, Kind
-from streamer.speech import SpeechChunk
 
 JPEG_QUALITY = 85
 

@@ -8,9 +8,9 @@ from typing import Protocol
 from mytalk.picture import VideoFrame
 from streamer.clock import MILLISECOND_NS, Clock
 from streamer.errors import ConflictError
+from streamer.media.audio import SpeechChunk
 from streamer.protocol.codec import ProtocolError
 from streamer.protocol.messages import Limits, SessionEnded
-from streamer.speech import SpeechChunk
 from streamer.stream import Host, Stream
 
 RESUME_WAIT = Limits().resume_ms * MILLISECOND_NS

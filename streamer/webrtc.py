@@ -22,10 +22,10 @@ from mytalk.picture import VideoFrame
 from streamer import encoders, ice_restart
 from streamer.config.ice_servers import IceServer
 from streamer.errors import NoUsableTrackError, RequestError, UnprocessableError
+from streamer.media.audio import SpeechChunk
+from streamer.media.timeline import timestamp
 from streamer.offer import Offer
 from streamer.receive import Inbound
-from streamer.speech import SpeechChunk
-from streamer.timeline import timestamp
 from streamer.trickle import MAX_CANDIDATES, Fragment, write_fragment
 
 log = logging.getLogger(__name__)

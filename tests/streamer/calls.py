@@ -16,10 +16,10 @@ from mytalk.picture import VideoFrame
 from streamer.clock import MILLISECOND_NS, Clock, FakeClock
 from streamer.engine import Engine
 from streamer.live import Live
+from streamer.media.audio import CHUNK, SpeechChunk
+from streamer.media.looped_speech import LoopedSpeech
 from streamer.options import SessionOptions
 from streamer.protocol.events import Event, Events
-from streamer.speech import CHUNK, SpeechChunk
-from streamer.stored import LoopedSpeech
 from streamer.webrtc import OutboundTrack, Peer
 
 STEP = 20 * MILLISECOND_NS

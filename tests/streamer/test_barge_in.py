@@ -14,8 +14,8 @@ from fakes import Camera, Client, FakeModels, Microphone, Viewer, bearer, call, 
 
 from streamer.clock import SECOND_NS, SystemClock
 from streamer.engine import Engine
-from streamer.speech import CHUNK_TIME
-from streamer.stored import LoopedSpeech
+from streamer.media.audio import CHUNK_TIME
+from streamer.media.looped_speech import LoopedSpeech
 
 
 @pytest.fixture

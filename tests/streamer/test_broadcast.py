@@ -16,8 +16,8 @@ from mytalk import Picture
 from mytalk.picture import VideoFrame
 from streamer.broadcast import KEYFRAME_PAUSE, Broadcast
 from streamer.forward import Encoded
+from streamer.media.audio import CHUNK, CHUNK_TIME, SpeechChunk
 from streamer.picture_encoder import H264
-from streamer.speech import CHUNK, CHUNK_TIME, SpeechChunk
 
 
 class Member:

@@ -16,7 +16,7 @@ from streams import Obs, watch
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import Picture, VideoFrame
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
-from streamer.timeline import PictureTimeline, timestamp
+from streamer.media.timeline import PictureTimeline, timestamp
 
 TICKS = Fraction(1, 90_000)
 GREY = Picture.from_rgb(np.full((16, 16, 3), 90, np.uint8))

@@ -14,9 +14,9 @@ from streams import encoded_of
 from mytalk.picture import Picture, VideoFrame
 from streamer.broadcast import Broadcast
 from streamer.fmp4 import PRIMING, Fmp4
+from streamer.media.audio import SpeechChunk
 from streamer.protocol.messages import Output
 from streamer.protocol.packets import Flags
-from streamer.speech import SpeechChunk
 from streamer.stream_output import StreamOutput
 
 BEGIN = 32_000  # media time: the session is two seconds old

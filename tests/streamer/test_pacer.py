@@ -8,8 +8,8 @@ import numpy as np
 
 from mytalk.picture import Picture, VideoFrame
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
-from streamer.pacer import MAX_DELAY, Pacer
-from streamer.speech import CHUNK_TIME, SpeechChunk
+from streamer.media.audio import CHUNK_TIME, SpeechChunk
+from streamer.media.pacer import MAX_DELAY, Pacer
 
 DELAY = 5440  # 340 ms
 PICTURE = Picture.from_rgb(np.zeros((16, 16, 3), np.uint8))

@@ -17,7 +17,7 @@ import numpy as np
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from streamer.errors import TooLargeError
-from streamer.speech import CHUNK, OUTPUT_RATE, Stereo
+from streamer.media.audio import CHUNK, OUTPUT_RATE, Stereo
 
 MOST_DELAY = 10 * SAMPLE_RATE
 """Media time (10 s) that pictures can be held for."""

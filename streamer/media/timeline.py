@@ -16,8 +16,8 @@ import numpy as np
 from mytalk.media_time import SAMPLE_RATE, to_samples
 from mytalk.picture import VideoFrame
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
-from streamer.speech import CHUNK, CHUNK_TIME, OUTPUT_RATE, SpeechChunk, Stereo
-from streamer.stretch import Stretch, between, joined
+from streamer.media.audio import CHUNK, CHUNK_TIME, OUTPUT_RATE, SpeechChunk, Stereo
+from streamer.media.time_stretch import Stretch, between, joined
 
 STALL = SAMPLE_RATE // 5
 """Media time (200 ms) that speech may be missing before silence takes its place; less than any pacer's delay."""

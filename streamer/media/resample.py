@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from streamer.speech import OUTPUT_RATE, Stereo
+from streamer.media.audio import OUTPUT_RATE, Stereo
 
 HALF = 16
 """Samples on each side that one output sample is made from; as many are held back until later ones come."""

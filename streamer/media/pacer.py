@@ -12,7 +12,7 @@ import numpy as np
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
-from streamer.speech import CHUNK_TIME, SpeechChunk
+from streamer.media.audio import CHUNK_TIME, SpeechChunk
 from streamer.telemetry.histogram import skew_histogram
 
 FOREVER = 1 << 62

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from streamer.clock import SECOND_NS
-from streamer.speech import CHUNK, Stereo
+from streamer.media.audio import CHUNK, Stereo
 
 PATIENCE = 4 * SECOND_NS
 """How long a pause is waited for, or a vowel that lasts. 200 ppm are 0.8 ms in that time."""

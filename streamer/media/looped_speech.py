@@ -9,7 +9,7 @@ import av
 import numpy as np
 
 from mytalk.media.speech import SpeechReader, to_frame
-from streamer.speech import CHUNK, OUTPUT_RATE, Stereo, stereo_of
+from streamer.media.audio import CHUNK, OUTPUT_RATE, Stereo, stereo_of
 
 PAUSE = 3 * OUTPUT_RATE // 2
 """Samples (48 kHz, 1.5 s) of silence before a speech is heard again."""

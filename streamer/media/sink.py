@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from mytalk.picture import VideoFrame
-from streamer.speech import SpeechChunk
+from streamer.media.audio import SpeechChunk
 
 
 class Sink(Protocol):
