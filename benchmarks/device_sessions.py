@@ -40,8 +40,8 @@ from mytalk.media import SpeechReader, open_face
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.pipeline import random_pipeline
 from mytalk.presets import PRESETS, PROFILES
-from streamer.batching import Batching
 from streamer.cores import leave_some_to_others
+from streamer.engine.batch_scheduler import Batching
 
 HOP = PROFILES["balanced"].hop
 ROUND_MS = 40.0 * HOP

@@ -14,7 +14,7 @@ from streamer.auth.tokens import INCLUDED
 from streamer.clock import MILLISECOND_NS
 from streamer.config.server_config import ServerConfig
 from streamer.door import Door
-from streamer.engine import Engine
+from streamer.engine.engine import Engine
 from streamer.errors import BusyError, MediaTypeError, NoUsableTrackError, RequestError
 from streamer.middleware import MAX_BODY, Handler, Middleware
 from streamer.offer import Offer, read_offer

@@ -12,10 +12,10 @@ from mytalk.media.face_source import FaceSource
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.presets import PROFILES
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, Clock
-from streamer.engine import Engine
+from streamer.engine.engine import Engine
+from streamer.engine.overload import Rung
 from streamer.errors import ConflictError
 from streamer.ingest import TICK, Ingest
-from streamer.ladder import Rung
 from streamer.media.audio import OUTPUT_RATE, Stereo
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.media.pacer import Pacer

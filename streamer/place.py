@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from mytalk.errors import MyTalkError
 from mytalk.picture import VideoFrame
 from streamer.clock import Clock
-from streamer.engine import Engine
+from streamer.engine.engine import Engine
+from streamer.engine.interfaces import LipSync, Models
+from streamer.engine.overload import Ladder, Rung
+from streamer.engine.slot import Seat
 from streamer.face_watch import FaceWatch
-from streamer.ladder import Ladder, Rung
-from streamer.lipsync import LipSync, Models
 from streamer.media.audio import CHUNK_TIME, Downsampler, SpeechChunk
 from streamer.media.pacer import FOREVER, Pacer
 from streamer.options import SessionOptions
 from streamer.protocol.events import Events
-from streamer.seat import Seat
 
 if TYPE_CHECKING:
     from mytalk.face import Choice

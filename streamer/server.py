@@ -26,10 +26,10 @@ from streamer.clock import SECOND_NS, Clock, SystemClock
 from streamer.config.server_config import ServerConfig
 from streamer.cores import Threads, available_cores, engine_threads, leave_some_to_others, tracker_processes
 from streamer.door import Door, byte_counter, tls_context
-from streamer.engine import Engine
+from streamer.engine.engine import Engine
+from streamer.engine.interfaces import Models
 from streamer.errors import PortInUseError
 from streamer.film import make_folder
-from streamer.lipsync import Models
 from streamer.push import look_ahead
 from streamer.sessions import Sessions
 

@@ -17,11 +17,11 @@ from streamer.attendance import IDLE_WAIT, Attendance
 from streamer.broadcast import Broadcast
 from streamer.clock import MILLISECOND_NS, SECOND_NS, Clock
 from streamer.connections import Connections
-from streamer.engine import Engine
+from streamer.engine.engine import Engine
+from streamer.engine.overload import Rung
 from streamer.errors import ConflictError, NotLiveError, UnknownSessionError
 from streamer.fault_watch import FaultWatch
 from streamer.film import Film, film_targets
-from streamer.ladder import Rung
 from streamer.live import Live
 from streamer.media.audio import Stereo
 from streamer.media.looped_speech import LoopedSpeech

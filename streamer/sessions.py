@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Callable
 
 from mytalk.media.face_source import FaceSource, StillSource, open_face
-from streamer.admission import refusal
 from streamer.clock import SECOND_NS, Clock
 from streamer.config.server_config import ServerConfig
-from streamer.engine import Engine
+from streamer.engine.admission import refusal
+from streamer.engine.engine import Engine
+from streamer.engine.overload import Rung
 from streamer.errors import BusyError, RequestError, UnknownSessionError
-from streamer.ladder import Rung
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.options import SessionOptions
 from streamer.portraits import Consent, check_consent, read_portrait

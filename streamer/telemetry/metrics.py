@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from streamer.clock import SECOND_NS
 from streamer.door import Door
-from streamer.engine import Engine
-from streamer.ladder import Rung
+from streamer.engine.engine import Engine
+from streamer.engine.overload import Rung
 from streamer.sessions import Sessions
 from streamer.telemetry.histogram import Histogram
 

@@ -14,7 +14,7 @@ from fakes import number_of, numbered
 from mytalk.media.face_source import FaceSource
 from mytalk.picture import VideoFrame
 from streamer.clock import MILLISECOND_NS, Clock, FakeClock
-from streamer.engine import Engine
+from streamer.engine.engine import Engine
 from streamer.live import Live
 from streamer.media.audio import CHUNK, SpeechChunk
 from streamer.media.looped_speech import LoopedSpeech

@@ -19,8 +19,8 @@ from mytalk.picture import Picture, VideoFrame
 from mytalk.speech.stream import Heard
 from streamer.clock import SystemClock
 from streamer.cores import ONE_EACH, Threads
-from streamer.engine import Engine
-from streamer.seat import Seat
+from streamer.engine.engine import Engine
+from streamer.engine.slot import Seat
 
 PICTURE = Picture.from_rgb(np.full((128, 128, 3), 60, np.uint8))
 OPTIONS: Any = None

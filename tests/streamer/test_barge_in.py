@@ -13,7 +13,7 @@ from calls import Call
 from fakes import Camera, Client, FakeModels, Microphone, Viewer, bearer, call, eventually
 
 from streamer.clock import SECOND_NS, SystemClock
-from streamer.engine import Engine
+from streamer.engine.engine import Engine
 from streamer.media.audio import CHUNK_TIME
 from streamer.media.looped_speech import LoopedSpeech
 

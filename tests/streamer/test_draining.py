@@ -11,7 +11,7 @@ from streams import ask
 
 from streamer.clock import SECOND_NS, FakeClock
 from streamer.config.server_config import ServerConfig
-from streamer.engine import STUCK, Engine
+from streamer.engine.engine import STUCK, Engine
 from streamer.server import Running, running
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mytalk.picture import Picture, VideoFrame
 from streamer.clock import SECOND_NS, SystemClock
-from streamer.engine import Engine
+from streamer.engine.engine import Engine
 from streamer.errors import ConflictError, TooLargeError
 from streamer.media.audio import CHUNK, CHUNK_TIME, Stereo
 from streamer.media.video_delay import HELD_BYTES, LEAD, DubbedSpeech, HeldPictures

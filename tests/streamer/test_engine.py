@@ -16,7 +16,7 @@ from mytalk.errors import EngineError, WeightsError
 from mytalk.picture import VideoFrame
 from streamer.clock import SystemClock
 from streamer.cores import ONE_EACH, Threads
-from streamer.engine import Engine
+from streamer.engine.engine import Engine
 
 
 async def test_models_run_on_their_own_threads_only_and_results_come_to_the_loop() -> None:

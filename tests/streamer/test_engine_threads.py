@@ -14,7 +14,7 @@ from fakes import eventually
 
 from streamer.clock import SystemClock
 from streamer.cores import Threads
-from streamer.engine import Engine
+from streamer.engine.engine import Engine
 
 TWO_OF_A_KIND = [("pull", Threads(2, 1)), ("track", Threads(1, 2)), ("hear", Threads(1, 1, 2))]
 
@@ -207,7 +207,9 @@ async def test_windows_that_are_ready_together_share_a_batch_of_a_threads_share_
 async def test_the_models_are_loaded_anew_by_one_thread_once_all_have_ended_and_left_the_old_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("streamer.engine.log.exception", lambda *_: None)  # what is logged is kept, and its frames
+    monkeypatch.setattr(
+        "streamer.engine.engine.log.exception", lambda *_: None
+    )  # what is logged is kept, and its frames
     loaded: list[weakref.ref[WindowedModels]] = []
     still_there: list[bool] = []
 

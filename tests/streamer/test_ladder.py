@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
-from streamer.ladder import MOST_PATIENCE, PATIENCE, Ladder, Rung
+from streamer.engine.overload import MOST_PATIENCE, PATIENCE, Ladder, Rung
 
 PICTURE = 40 * MILLISECOND_NS
 MOST_BEHIND = 7  # pictures: beyond, a seat drops new ones

@@ -20,7 +20,7 @@ from streamer.auth.api_keys import make_key, write_keys
 from streamer.clock import FakeClock
 from streamer.config.ice_servers import IceServer
 from streamer.config.server_config import ServerConfig
-from streamer.engine import Engine
+from streamer.engine.engine import Engine
 from streamer.server import Running, running
 from streamer.telemetry import logs
 

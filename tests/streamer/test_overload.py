@@ -12,7 +12,7 @@ from fakes import FakeModels
 from mytalk.media.face_source import open_face
 from streamer.clock import SECOND_NS, SystemClock
 from streamer.config.server_config import ServerConfig
-from streamer.engine import Engine
+from streamer.engine.engine import Engine
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def portrait(config: ServerConfig) -> Path:
 async def test_a_slow_device_costs_pictures_and_no_sound_and_they_come_back(
     cost: float, rungs: list[str], portrait: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamer.ladder.PATIENCE", 3 * SECOND_NS)
+    monkeypatch.setattr("streamer.engine.overload.PATIENCE", 3 * SECOND_NS)
     models = FakeModels(cost=0.001)
     models.steps = 1
     clock = SystemClock()

@@ -11,7 +11,7 @@ from fakes import FakeModels
 
 from streamer.attendance import IDLE_WAIT
 from streamer.clock import SECOND_NS, FakeClock, SystemClock
-from streamer.engine import Engine
+from streamer.engine.engine import Engine
 from streamer.errors import ConflictError, UnknownSessionError
 from streamer.options import SessionOptions
 from streamer.pulse import CONNECT_WAIT, SILENCE

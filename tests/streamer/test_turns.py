@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamer.turns import Turns
+from streamer.engine.round_robin import Turns
 
 
 def turns_of(*seats: str, work: set[str] | None = None) -> Turns[str]:

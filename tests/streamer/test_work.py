@@ -8,9 +8,9 @@ from math import exp
 
 import pytest
 
-from streamer.admission import refusal
 from streamer.clock import SECOND_NS, FakeClock
-from streamer.work import Work
+from streamer.engine.admission import refusal
+from streamer.engine.load import Work
 
 CROWD = 8
 

@@ -16,13 +16,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mytalk.errors import EngineError
-from streamer.batching import Batching
 from streamer.clock import SECOND_NS, Clock
 from streamer.cores import ONE_EACH, Threads
-from streamer.crew import Crew
-from streamer.lipsync import Models
-from streamer.seat import Deliver, Fail, OpenStream, Seat
-from streamer.work import Work
+from streamer.engine.batch_scheduler import Batching
+from streamer.engine.interfaces import Models
+from streamer.engine.load import Work
+from streamer.engine.slot import Deliver, Fail, OpenStream, Seat
+from streamer.engine.worker_pool import Crew
 
 if TYPE_CHECKING:
     from mytalk.motion.batch import MotionRequest

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mytalk.media_time import SAMPLE_RATE
-from streamer.lipsync import LipSync, Speech
+from streamer.engine.interfaces import LipSync, Speech
 
 if TYPE_CHECKING:
     from mytalk.speech.stream import Heard

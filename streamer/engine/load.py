@@ -6,8 +6,8 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from streamer.admission import Load
 from streamer.clock import SECOND_NS, Clock
+from streamer.engine.admission import Load
 from streamer.telemetry.histogram import work_histogram
 
 

@@ -15,8 +15,8 @@ from mytalk.face.tracker import Face
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from streamer.clock import MILLISECOND_NS
-from streamer.ears import Ears
-from streamer.lipsync import LipSync, Models, Speech
+from streamer.engine.interfaces import LipSync, Models, Speech
+from streamer.engine.speech_queue import Ears
 from streamer.telemetry import logs
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ Fail = Callable[[MyTalkError], None]
 
 
 class Seat:
-    """Made by :meth:`streamer.engine.Engine.seat`. ``picture``, ``speech`` and ``close`` are for the event loop.
+    """Made by :meth:`streamer.engine.engine.Engine.seat`. ``picture``, ``speech`` and ``close`` are for the event loop.
 
     Media times are the session's; the stream's own begin at ``base``, where the session took the seat. ``name`` is the
     session's id: what is logged of the seat on the engine's threads belongs to it. One engine thread at a time works on

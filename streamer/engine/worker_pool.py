@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from streamer.seat import Seat
-from streamer.turns import Turns
+from streamer.engine.round_robin import Turns
+from streamer.engine.slot import Seat
 
 
 class Crew:
