@@ -33,7 +33,7 @@ from live_peers import ASSETS, Camera, Microphone, Session, film_of, peak_megaby
 from websocket import converse
 
 from streamer.media.looped_speech import LoopedSpeech
-from streamer.receive import Inbound
+from streamer.webrtc.aiortc_internals.receiver import Inbound
 
 SETTLE = 3.0  # seconds left out of every figure
 WAIT = 30.0  # seconds for a picture, at most

@@ -25,7 +25,7 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 
 import mytalk
 from mytalk.media import SpeechReader, open_face
-from streamer.encoders import START_BITRATE, FaceH264Encoder, FaceVp8Encoder
+from streamer.webrtc.aiortc_internals.encoders import START_BITRATE, FaceH264Encoder, FaceVp8Encoder
 
 ASSETS = Path(mytalk.__file__).parent / "assets"
 SKIPPED = 10

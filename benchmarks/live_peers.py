@@ -28,10 +28,10 @@ from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
 from mytalk.media import open_face
-from streamer import encoders
 from streamer.media.audio import CHUNK, OUTPUT_RATE, SpeechChunk, stereo_of
 from streamer.media.looped_speech import LoopedSpeech
-from streamer.receive import Inbound
+from streamer.webrtc.aiortc_internals import encoders
+from streamer.webrtc.aiortc_internals.receiver import Inbound
 
 ASSETS = Path(str(files("mytalk") / "assets"))
 BITS = 14

@@ -17,7 +17,6 @@ from streamer.door import Door
 from streamer.engine.engine import Engine
 from streamer.errors import BusyError, MediaTypeError, NoUsableTrackError, RequestError
 from streamer.middleware import MAX_BODY, Handler, Middleware
-from streamer.offer import Offer, read_offer
 from streamer.options import SessionOptions
 from streamer.session import Session
 from streamer.sessions import Sessions
@@ -25,7 +24,8 @@ from streamer.signalling import SDP, cors, preflight, redirected, text_of
 from streamer.stream import DISCLOSURE
 from streamer.telemetry.metrics import prometheus_text
 from streamer.upload import read_upload
-from streamer.webrtc import Peer
+from streamer.webrtc.connection import Peer
+from streamer.webrtc.sdp_offer import Offer, read_offer
 from streamer.websocket import StreamRoute
 from streamer.whep import Whep
 from streamer.whip import Whip

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from streamer.encoders import Faults
 from streamer.protocol.events import Events
+from streamer.webrtc.aiortc_internals.encoders import Faults
 
 MOST_FAULTS = 50
 """Frames in a row that cannot be encoded, after which a session ends: its viewer sees or hears nothing."""

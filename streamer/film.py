@@ -24,13 +24,13 @@ from mytalk.errors import ServerError
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from streamer import srt
-from streamer.broadcast import Broadcast
-from streamer.encoders import START_BITRATE
-from streamer.forward import Encoded
 from streamer.media.audio import OUTPUT_RATE, SpeechChunk
 from streamer.options import SessionOptions
-from streamer.picture_encoder import RATE
 from streamer.push import FORMATS, scheme_of
+from streamer.webrtc.aiortc_internals.encoders import START_BITRATE
+from streamer.webrtc.aiortc_internals.sender import Encoded
+from streamer.webrtc.broadcast import Broadcast
+from streamer.webrtc.video_encoder import RATE
 
 log = logging.getLogger(__name__)
 

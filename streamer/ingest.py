@@ -20,9 +20,9 @@ from streamer.media.timeline import HOLD, PictureTimeline, SpeechTimeline, pictu
 from streamer.media.video_delay import DubbedSpeech, HeldPictures
 from streamer.options import SessionOptions
 from streamer.place import Place
-from streamer.receive import Inbound
 from streamer.voice import Voice
-from streamer.webrtc import VIDEO_RATE, Connection
+from streamer.webrtc.aiortc_internals.receiver import Inbound
+from streamer.webrtc.connection import VIDEO_RATE, Connection
 
 SPEECH_AWAITED = SECOND_NS // 2
 """How long pictures wait at first for the speech that their publisher has announced; until then they are left out."""

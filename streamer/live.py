@@ -27,7 +27,7 @@ from streamer.protocol.messages import NAMES
 from streamer.protocol.typed_json import write
 from streamer.telemetry.histogram import Histogram, skew_histogram
 from streamer.voice import Voice
-from streamer.webrtc import Connection
+from streamer.webrtc.connection import Connection
 
 if TYPE_CHECKING:
     from mytalk.face import Choice

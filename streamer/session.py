@@ -14,9 +14,7 @@ from mytalk.errors import MyTalkError
 from mytalk.media.face_source import FaceSource
 from streamer import controls
 from streamer.attendance import IDLE_WAIT, Attendance
-from streamer.broadcast import Broadcast
 from streamer.clock import MILLISECOND_NS, SECOND_NS, Clock
-from streamer.connections import Connections
 from streamer.engine.engine import Engine
 from streamer.engine.overload import Rung
 from streamer.errors import ConflictError, NotLiveError, UnknownSessionError
@@ -34,9 +32,11 @@ from streamer.protocol.typed_json import write
 from streamer.stream import Stream
 from streamer.stream_place import StreamPlace
 from streamer.telemetry.histogram import Histogram, skew_histogram
-from streamer.viewer import Viewer
 from streamer.voice import Voice
-from streamer.webrtc import Connection, Peer
+from streamer.webrtc.broadcast import Broadcast
+from streamer.webrtc.connection import Connection, Peer
+from streamer.webrtc.connections import Connections
+from streamer.webrtc.viewer import Viewer
 
 log = logging.getLogger(__name__)
 

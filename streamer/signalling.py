@@ -21,11 +21,11 @@ from streamer.errors import (
     StaleError,
     UnknownSessionError,
 )
-from streamer.offer import Offer, read_offer
 from streamer.session import Session
 from streamer.sessions import RETRY_FULL, Sessions
-from streamer.trickle import MEDIA_TYPE, read_fragment
-from streamer.webrtc import Connection
+from streamer.webrtc.connection import Connection
+from streamer.webrtc.sdp_fragment import MEDIA_TYPE, read_fragment
+from streamer.webrtc.sdp_offer import Offer, read_offer
 
 SDP = "application/sdp"
 

@@ -10,13 +10,13 @@ import cv2
 
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import Picture, VideoFrame
-from streamer.broadcast import Broadcast
-from streamer.encoders import MAX_BITRATE
 from streamer.fmp4 import Fmp4
-from streamer.forward import Encoded
 from streamer.media.audio import SpeechChunk
 from streamer.protocol.messages import Output
 from streamer.protocol.packets import Flags, Kind
+from streamer.webrtc.aiortc_internals.encoders import MAX_BITRATE
+from streamer.webrtc.aiortc_internals.sender import Encoded
+from streamer.webrtc.broadcast import Broadcast
 
 JPEG_QUALITY = 85
 

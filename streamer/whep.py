@@ -1,14 +1,14 @@
 """WHEP (draft-ietf-wish-whep): ``POST /v1/sessions/{id}/whep`` watches a session. Any number of viewers cost one encode
-(:mod:`streamer.broadcast`)."""
+(:mod:`streamer.webrtc.broadcast`)."""
 
 from __future__ import annotations
 
 from streamer.errors import NoUsableTrackError
-from streamer.offer import Offer
 from streamer.session import Session
 from streamer.signalling import Signalling
-from streamer.viewer import Viewer
-from streamer.webrtc import Connection
+from streamer.webrtc.connection import Connection
+from streamer.webrtc.sdp_offer import Offer
+from streamer.webrtc.viewer import Viewer
 
 
 class Whep(Signalling):

@@ -7,10 +7,10 @@ for its DELETE.
 from __future__ import annotations
 
 from streamer.errors import NoUsableTrackError
-from streamer.offer import Offer
 from streamer.session import Session
 from streamer.signalling import Signalling
-from streamer.webrtc import Connection
+from streamer.webrtc.connection import Connection
+from streamer.webrtc.sdp_offer import Offer
 
 
 class Whip(Signalling):

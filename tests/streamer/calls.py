@@ -20,13 +20,13 @@ from streamer.media.audio import CHUNK, SpeechChunk
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.options import SessionOptions
 from streamer.protocol.events import Event, Events
-from streamer.webrtc import OutboundTrack, Peer
+from streamer.webrtc.connection import OutboundTrack, Peer
 
 STEP = 20 * MILLISECOND_NS
 
 
 class Speaker:
-    """A microphone by the call's clock, as :class:`streamer.receive.Inbound`: every sample says ``word``."""
+    """A microphone by the call's clock, as :class:`streamer.webrtc.aiortc_internals.receiver.Inbound`: every sample says ``word``."""
 
     report = None
 

@@ -16,7 +16,7 @@ from fakes import Camera, Client, Microphone, Viewer, babble, eventually, number
 
 from mytalk.media_time import to_samples
 from mytalk.picture import Picture, VideoFrame
-from streamer.broadcast import Broadcast
+from streamer.webrtc.broadcast import Broadcast
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from mytalk.errors import InputError
 from streamer.config.server_config import ServerConfig
 from streamer.errors import RequestError
-from streamer.offer import read_offer
 from streamer.server import Running, running
-from streamer.webrtc import Peer
+from streamer.webrtc.connection import Peer
+from streamer.webrtc.sdp_offer import read_offer
 
 Answer = tuple[int, dict[str, Any], dict[str, str]]
 

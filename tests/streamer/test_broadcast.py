@@ -14,10 +14,10 @@ from fakes import eventually, numbered
 
 from mytalk import Picture
 from mytalk.picture import VideoFrame
-from streamer.broadcast import KEYFRAME_PAUSE, Broadcast
-from streamer.forward import Encoded
 from streamer.media.audio import CHUNK, CHUNK_TIME, SpeechChunk
-from streamer.picture_encoder import H264
+from streamer.webrtc.aiortc_internals.sender import Encoded
+from streamer.webrtc.broadcast import KEYFRAME_PAUSE, Broadcast
+from streamer.webrtc.video_encoder import H264
 
 
 class Member:

@@ -12,10 +12,10 @@ from streams import FRAGMENT, Obs, ask, post, published, watch
 from test_session import SilentPeer
 
 from streamer.clock import SECOND_NS
-from streamer.connections import Connections
-from streamer.pulse import SILENCE
 from streamer.server import Running
 from streamer.session import Session
+from streamer.webrtc.connections import Connections
+from streamer.webrtc.liveness import SILENCE
 
 
 def only(server: Running) -> Session:

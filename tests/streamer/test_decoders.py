@@ -13,9 +13,9 @@ from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from fakes import numbered
 
-from streamer import decoders
-from streamer.decoders import MAX_PIXELS, too_large
-from streamer.receive import DecoderQueue
+from streamer.webrtc.aiortc_internals import decoders
+from streamer.webrtc.aiortc_internals.decoders import MAX_PIXELS, too_large
+from streamer.webrtc.aiortc_internals.receiver import DecoderQueue
 
 VP8 = RTCRtpCodecParameters(mimeType="video/VP8", clockRate=90_000, payloadType=96)
 H264 = RTCRtpCodecParameters(mimeType="video/H264", clockRate=90_000, payloadType=97)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from aiortc.codecs.vpx import VpxPayloadDescriptor
 
-from streamer.encoders import (
+from streamer.webrtc.aiortc_internals.encoders import (
     MAX_BITRATE,
     MIN_BITRATE,
     START_BITRATE,

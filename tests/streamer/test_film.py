@@ -16,10 +16,10 @@ import pytest
 from fakes import MARK, Client, eventually, number_of
 from streams import ask, encoded_of, loud, published, watch
 
-from streamer.broadcast import Broadcast
 from streamer.config.server_config import ServerConfig
 from streamer.film import Film
 from streamer.server import Running
+from streamer.webrtc.broadcast import Broadcast
 
 
 def free_port() -> int:

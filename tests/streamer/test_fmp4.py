@@ -12,12 +12,12 @@ import pytest
 from streams import encoded_of
 
 from mytalk.picture import Picture, VideoFrame
-from streamer.broadcast import Broadcast
 from streamer.fmp4 import PRIMING, Fmp4
 from streamer.media.audio import SpeechChunk
 from streamer.protocol.messages import Output
 from streamer.protocol.packets import Flags
 from streamer.stream_output import StreamOutput
+from streamer.webrtc.broadcast import Broadcast
 
 BEGIN = 32_000  # media time: the session is two seconds old
 

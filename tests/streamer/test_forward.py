@@ -22,7 +22,7 @@ from aiortc.rtp import (
 )
 from fakes import eventually
 
-from streamer.forward import Encoded, Forwarder
+from streamer.webrtc.aiortc_internals.sender import Encoded, Forwarder
 
 
 class Wire:

@@ -7,9 +7,9 @@ from typing import Any
 from fakes import Client, Viewer, eventually
 from streams import FRAGMENT, Obs, ask, post, published, watch
 
-from streamer import ice_restart
 from streamer.server import Running
-from streamer.trickle import read_fragment, write_fragment
+from streamer.webrtc.aiortc_internals import ice_restart
+from streamer.webrtc.sdp_fragment import read_fragment, write_fragment
 
 
 def ice_of(peer: Any) -> Any:
@@ -79,7 +79,7 @@ async def test_a_publisher_may_restart_as_well_and_twice(client: Client, server:
 async def test_a_restart_that_nobody_follows_keeps_the_old_path(
     client: Client, server: Running, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("streamer.ice_restart.PATIENCE", 10)
+    monkeypatch.setattr("streamer.webrtc.aiortc_internals.ice_restart.PATIENCE", 10)
     async with published(client) as (session, obs):
         viewer = await watch(client, session)
         await viewer.until(pictures=5)

@@ -16,9 +16,9 @@ from test_api import offer_of
 from test_film import free_port
 
 from mytalk.errors import OptionError
-from streamer import webrtc
 from streamer.config.ice_servers import LOGIN_SECONDS, IceServer
-from streamer.offer import read_offer
+from streamer.webrtc import connection as webrtc
+from streamer.webrtc.sdp_offer import read_offer
 
 
 def test_a_stun_server_is_a_url() -> None:

@@ -51,7 +51,7 @@ async def test_a_viewer_whose_way_is_cut_finds_another_where_the_server_waits_fo
     seen: set[Address] = set()
     cut: set[Address] = set()
     cuttable(monkeypatch, seen, cut)
-    monkeypatch.setattr("streamer.pulse.SILENCE", 60 * SECOND_NS)  # Chromium takes 8 s to miss it, and we 5 s
+    monkeypatch.setattr("streamer.webrtc.liveness.SILENCE", 60 * SECOND_NS)  # Chromium takes 8 s to miss it, and we 5 s
     async with chromium(tmp_path) as page:
         await page.open(server.url)
         await page.run(WATCH)

@@ -260,7 +260,7 @@ def sockets() -> int:
 async def test_nothing_of_a_session_is_left_after_five_seconds(
     client: Client, server: Running, models: FakeModels, goodbye: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamer.pulse.CONNECT_WAIT", 2 * 10**9)  # not 15 s
+    monkeypatch.setattr("streamer.webrtc.liveness.CONNECT_WAIT", 2 * 10**9)  # not 15 s
     async with client.http.get(f"{client.url}/healthz"):  # the client's own connection stays open
         tasks_before, sockets_before = tasks(), sockets()
     session = await client.create()

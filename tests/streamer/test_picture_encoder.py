@@ -15,8 +15,8 @@ from fakes import number_of, numbered
 from mytalk import Picture
 from mytalk.media_time import to_samples
 from mytalk.picture import VideoFrame
-from streamer.forward import Encoded
-from streamer.picture_encoder import ENCODERS, PictureEncoder
+from streamer.webrtc.aiortc_internals.sender import Encoded
+from streamer.webrtc.video_encoder import ENCODERS, PictureEncoder
 
 DECODERS = {"h264": "h264", "vp8": "libvpx"}
 DEPAYLOAD: dict[str, Any] = {"h264": h264_depayload, "vp8": vp8_depayload}

@@ -12,7 +12,14 @@ from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RtpPacket
 from fakes import Camera, Microphone, Viewer, babble
 
-from streamer.receive import SPEECH_DEPTH, DecoderQueue, Inbound, PictureBuffer, SpeechBuffer, TrackQueue
+from streamer.webrtc.aiortc_internals.receiver import (
+    SPEECH_DEPTH,
+    DecoderQueue,
+    Inbound,
+    PictureBuffer,
+    SpeechBuffer,
+    TrackQueue,
+)
 
 
 def rtp(sequence: int, timestamp: int, marker: int = 0, data: bytes = b"x") -> RtpPacket:

@@ -14,9 +14,9 @@ from streamer.clock import SECOND_NS, FakeClock, SystemClock
 from streamer.engine.engine import Engine
 from streamer.errors import ConflictError, UnknownSessionError
 from streamer.options import SessionOptions
-from streamer.pulse import CONNECT_WAIT, SILENCE
 from streamer.session import Session
-from streamer.webrtc import Peer
+from streamer.webrtc.connection import Peer
+from streamer.webrtc.liveness import CONNECT_WAIT, SILENCE
 
 
 class SilentPeer:

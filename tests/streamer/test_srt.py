@@ -19,14 +19,14 @@ from streams import ask, encoded_of, loud, published, watch
 from test_film import free_port, look_at
 
 from streamer import film, srt
-from streamer.broadcast import Broadcast
 from streamer.config.server_config import ServerConfig
 from streamer.errors import ForbiddenError, RequestError
 from streamer.film import Film
-from streamer.forward import Encoded
 from streamer.media.audio import CHUNK, CHUNK_TIME, SpeechChunk
 from streamer.push import check_leave, check_url, look_ahead
 from streamer.server import Running
+from streamer.webrtc.aiortc_internals.sender import Encoded
+from streamer.webrtc.broadcast import Broadcast
 
 PASSPHRASE, STREAM_ID = "a long s3cret", "#!::r=live/k3y,m=publish"
 QUERY = "passphrase=a+long+s3cret&streamid=%23!::r=live/k3y,m=publish&latency=200000"

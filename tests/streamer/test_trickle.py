@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.errors import RequestError
-from streamer.offer import read_offer
-from streamer.trickle import MAX_CANDIDATES, read_fragment, write_fragment
-from streamer.webrtc import Connection
+from streamer.webrtc.connection import Connection
+from streamer.webrtc.sdp_fragment import MAX_CANDIDATES, read_fragment, write_fragment
+from streamer.webrtc.sdp_offer import read_offer
 
 # RFC 9725, 4.3.2, the example.
 EXAMPLE = """a=ice-ufrag:EsAw

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from streamer.encoders import MAX_BITRATE, MIN_BITRATE, START_BITRATE
-from streamer.viewer_rate import ViewerRate, common_rate
+from streamer.webrtc.aiortc_internals.encoders import MAX_BITRATE, MIN_BITRATE, START_BITRATE
+from streamer.webrtc.bitrate import ViewerRate, common_rate
 
 
 def test_loss_lowers_a_rate_to_no_less_than_the_least_and_clean_reports_bring_it_back() -> None:

@@ -13,9 +13,9 @@ import pytest
 from fakes import MARK, Camera, Client, FakeModels, Microphone, Viewer, babble, call, eventually, number_of
 from streams import FRAGMENT, SDP, Obs, ask, loud, numbers_seen, post, prefer, published, watch
 
-from streamer.encoders import START_BITRATE
 from streamer.server import Running
 from streamer.session import Session
+from streamer.webrtc.aiortc_internals.encoders import START_BITRATE
 
 
 def only(server: Running) -> Session:
@@ -268,7 +268,7 @@ async def test_what_a_viewer_may_ask_for(client: Client, server: Running, monkey
         assert (await ask(client, "PATCH", location, token, **fragment)).status == 204
         for path in ("whip", "session", "clear"):
             assert (await ask(client, "POST", session["urls"][path], token)).status in (403, 405)
-        monkeypatch.setattr("streamer.connections.MOST_VIEWERS", len(only(server).connections.viewers))
+        monkeypatch.setattr("streamer.webrtc.connections.MOST_VIEWERS", len(only(server).connections.viewers))
         full = await post(client, url, token, good)
         assert (full.status, full.headers["Retry-After"]) == (503, "10")
 

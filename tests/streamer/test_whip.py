@@ -27,7 +27,9 @@ def config(config: ServerConfig) -> ServerConfig:
 @pytest.fixture(autouse=True)
 def _server_gathers_only_its_own_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     """The named ICE servers are for the clients of these tests to read, not for the server to wait for."""
-    monkeypatch.setattr("streamer.webrtc.RTCConfiguration", lambda iceServers: RTCConfiguration(iceServers=[]))
+    monkeypatch.setattr(
+        "streamer.webrtc.connection.RTCConfiguration", lambda iceServers: RTCConfiguration(iceServers=[])
+    )
 
 
 async def offer_of(*kinds: str, direction: str = "sendonly") -> str:

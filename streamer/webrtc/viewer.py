@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from aiortc import RTCRtpSender
 
-from streamer.broadcast import Broadcast
 from streamer.config.ice_servers import IceServer
-from streamer.forward import Encoded, Forwarder
-from streamer.offer import Offer
-from streamer.picture_encoder import ENCODERS
-from streamer.viewer_rate import ViewerRate
-from streamer.webrtc import Connection
+from streamer.webrtc.aiortc_internals.sender import Encoded, Forwarder
+from streamer.webrtc.bitrate import ViewerRate
+from streamer.webrtc.broadcast import Broadcast
+from streamer.webrtc.connection import Connection
+from streamer.webrtc.sdp_offer import Offer
+from streamer.webrtc.video_encoder import ENCODERS
 
 
 class Viewer(Connection):

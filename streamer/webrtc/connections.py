@@ -7,9 +7,9 @@ from collections import Counter
 
 from streamer.clock import SECOND_NS, Clock
 from streamer.errors import BusyError, ConflictError
-from streamer.pulse import PAUSE, Pulse
-from streamer.viewer import Viewer
-from streamer.webrtc import Connection
+from streamer.webrtc.connection import Connection
+from streamer.webrtc.liveness import PAUSE, Pulse
+from streamer.webrtc.viewer import Viewer
 
 MOST_VIEWERS = 200
 """Viewers of one session at a time."""

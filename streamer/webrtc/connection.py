@@ -19,14 +19,14 @@ from aiortc.exceptions import OperationError
 from aiortc.mediastreams import MediaStreamError
 
 from mytalk.picture import VideoFrame
-from streamer import encoders, ice_restart
 from streamer.config.ice_servers import IceServer
 from streamer.errors import NoUsableTrackError, RequestError, UnprocessableError
 from streamer.media.audio import SpeechChunk
 from streamer.media.timeline import timestamp
-from streamer.offer import Offer
-from streamer.receive import Inbound
-from streamer.trickle import MAX_CANDIDATES, Fragment, write_fragment
+from streamer.webrtc.aiortc_internals import encoders, ice_restart
+from streamer.webrtc.aiortc_internals.receiver import Inbound
+from streamer.webrtc.sdp_fragment import MAX_CANDIDATES, Fragment, write_fragment
+from streamer.webrtc.sdp_offer import Offer
 
 log = logging.getLogger(__name__)
 

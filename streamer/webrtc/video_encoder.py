@@ -1,6 +1,6 @@
 """Encodes one session's pictures once, for all viewers that know the codec: H264 (constrained baseline) or VP8.
 
-Made for :mod:`streamer.broadcast`; calls take about 2-10 ms and belong on a thread.
+Made for :mod:`streamer.webrtc.broadcast`; calls take about 2-10 ms and belong on a thread.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from aiortc.codecs.vpx import Vp8Encoder
 from av.video.frame import PictureType
 
 from mytalk.picture import VideoFrame
-from streamer.encoders import H264_OPTIONS, START_BITRATE, VP8_OPTIONS
-from streamer.forward import Encoded
 from streamer.media.timeline import timestamp
+from streamer.webrtc.aiortc_internals.encoders import H264_OPTIONS, START_BITRATE, VP8_OPTIONS
+from streamer.webrtc.aiortc_internals.sender import Encoded
 
 RATE = 90_000
 """Units a second of a video track's timestamps (RFC 3551)."""

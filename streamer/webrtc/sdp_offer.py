@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aiortc.sdp import MediaDescription, SessionDescription
 
 from streamer.errors import RequestError
-from streamer.trickle import MAX_CANDIDATES
+from streamer.webrtc.sdp_fragment import MAX_CANDIDATES
 
 MAX_SECTIONS = 3
 """Media sections an offer may hold: one of audio, one of video, one of data."""

@@ -15,11 +15,11 @@ import av
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from streamer.clock import ntp_now
-from streamer.encoders import Faults, SpeechEncoder
-from streamer.forward import Encoded
 from streamer.media.audio import OUTPUT_RATE, SpeechChunk
-from streamer.picture_encoder import ENCODERS, H264, Vp8
-from streamer.viewer_rate import common_rate
+from streamer.webrtc.aiortc_internals.encoders import Faults, SpeechEncoder
+from streamer.webrtc.aiortc_internals.sender import Encoded
+from streamer.webrtc.bitrate import common_rate
+from streamer.webrtc.video_encoder import ENCODERS, H264, Vp8
 
 KEYFRAME_PAUSE = SAMPLE_RATE // 4
 """Media time between two keyframes at least, however many viewers ask."""

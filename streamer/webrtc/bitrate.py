@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from streamer.encoders import MAX_BITRATE, MIN_BITRATE, START_BITRATE, Bitrate
+from streamer.webrtc.aiortc_internals.encoders import MAX_BITRATE, MIN_BITRATE, START_BITRATE, Bitrate
 
 LOSSY, CLEAN = 0.10, 0.02
 """Shares of packets lost, between which a rate stays: above, it falls by half of the loss; below, it rises by 5 %

@@ -4,7 +4,7 @@
   packet is held, 40 ms at most.
 - Its video jitter buffer waits for the next frame before it hands one on: here the RTP marker ends a frame.
 - Its decoder and track queues grow without limit: here they are bounded. So is the size of pictures
-  (:mod:`streamer.decoders`).
+  (:mod:`streamer.webrtc.aiortc_internals.decoders`).
 - It keeps the packets that it decodes to itself: here speech can go out again as the very packets that came in.
 - Its tracks start at pts 0, each at its own first packet: here the sender's reports are read too (RFC 3550, 6.4.1).
 
@@ -28,8 +28,8 @@ from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket, RtpPacket
 from aiortc.utils import uint16_add
 from av.frame import Frame
 
-from streamer import decoders
 from streamer.media.timeline import SenderReport
+from streamer.webrtc.aiortc_internals import decoders
 
 decoders.install()
 

@@ -1,0 +1,1 @@
+"""Connects cameras and viewers by WebRTC."""

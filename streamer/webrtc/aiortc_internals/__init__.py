@@ -1,0 +1,1 @@
+"""Holds every use of aiortc's private names."""
