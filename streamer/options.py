@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mytalk.media_time import SAMPLE_RATE
 from streamer.errors import RequestError
 from streamer.media.video_delay import MOST_DELAY
-from streamer.push import check_url
+from streamer.outputs.push_targets import check_url
 
 if TYPE_CHECKING:
     from mytalk.face import Choice

@@ -29,8 +29,8 @@ from streamer.door import Door, byte_counter, tls_context
 from streamer.engine.engine import Engine
 from streamer.engine.interfaces import Models
 from streamer.errors import PortInUseError
-from streamer.film import make_folder
-from streamer.push import look_ahead
+from streamer.outputs.push_targets import look_ahead
+from streamer.outputs.recorder import make_folder
 from streamer.sessions import Sessions
 
 log = logging.getLogger(__name__)

@@ -19,12 +19,12 @@ from streamer.engine.engine import Engine
 from streamer.engine.overload import Rung
 from streamer.errors import ConflictError, NotLiveError, UnknownSessionError
 from streamer.fault_watch import FaultWatch
-from streamer.film import Film, film_targets
 from streamer.live import Live
 from streamer.media.audio import Stereo
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.media.sink import Sink
 from streamer.options import SessionOptions
+from streamer.outputs.recorder import Film, film_targets
 from streamer.portraits import Consent
 from streamer.protocol.events import Event, Events
 from streamer.protocol.messages import Scalar

@@ -16,8 +16,8 @@ from streamer.engine.overload import Rung
 from streamer.errors import BusyError, RequestError, UnknownSessionError
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.options import SessionOptions
+from streamer.outputs.push_targets import check_leave, check_way
 from streamer.portraits import Consent, check_consent, read_portrait
-from streamer.push import check_leave, check_way
 from streamer.session import Session
 from streamer.stream_place import STOPPING
 from streamer.telemetry import logs

@@ -10,8 +10,8 @@ import cv2
 
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import Picture, VideoFrame
-from streamer.fmp4 import Fmp4
 from streamer.media.audio import SpeechChunk
+from streamer.outputs.fmp4 import Fmp4
 from streamer.protocol.messages import Output
 from streamer.protocol.packets import Flags, Kind
 from streamer.webrtc.aiortc_internals.encoders import MAX_BITRATE

@@ -12,8 +12,8 @@ import pytest
 from streams import encoded_of
 
 from mytalk.picture import Picture, VideoFrame
-from streamer.fmp4 import PRIMING, Fmp4
 from streamer.media.audio import SpeechChunk
+from streamer.outputs.fmp4 import PRIMING, Fmp4
 from streamer.protocol.messages import Output
 from streamer.protocol.packets import Flags
 from streamer.stream_output import StreamOutput

@@ -18,12 +18,12 @@ from fakes import Client, eventually
 from streams import ask, encoded_of, loud, published, watch
 from test_film import free_port, look_at
 
-from streamer import film, srt
 from streamer.config.server_config import ServerConfig
 from streamer.errors import ForbiddenError, RequestError
-from streamer.film import Film
 from streamer.media.audio import CHUNK, CHUNK_TIME, SpeechChunk
-from streamer.push import check_leave, check_url, look_ahead
+from streamer.outputs import recorder, srt
+from streamer.outputs.push_targets import check_leave, check_url, look_ahead
+from streamer.outputs.recorder import Film
 from streamer.server import Running
 from streamer.webrtc.aiortc_internals.sender import Encoded
 from streamer.webrtc.broadcast import Broadcast
@@ -183,7 +183,7 @@ async def stand_still(sent: Film, broadcast: Broadcast) -> None:
 async def test_a_program_that_stands_still_ends_the_film_and_is_killed(
     stuck: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(film, "_BOUND", 60)
+    monkeypatch.setattr(recorder, "_BOUND", 60)
     broadcast, told = Broadcast(), list[str]()
     sent = Film("srt://127.0.0.1:9", broadcast, told.append)
     await stand_still(sent, broadcast)
@@ -201,7 +201,7 @@ async def test_a_program_that_stands_still_ends_the_film_and_is_killed(
 async def test_the_end_of_a_session_ends_a_program_that_stands_still(
     stuck: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(film, "CLOSE_TIMEOUT", 0.5)
+    monkeypatch.setattr(recorder, "CLOSE_TIMEOUT", 0.5)
     broadcast = Broadcast()
     sent = Film("srt://127.0.0.1:9", broadcast, pytest.fail)
     await stand_still(sent, broadcast)

@@ -1,7 +1,7 @@
 """Where sessions may be pushed to, and by what way: checked before there is a session.
 
 RTMP goes through PyAV. So does SRT where PyAV's FFmpeg speaks it; the one in its own wheel does not, and a program does
-it (:mod:`streamer.srt`).
+it (:mod:`streamer.outputs.srt`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import logging
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from streamer import srt
 from streamer.errors import ForbiddenError, RequestError
+from streamer.outputs import srt
 
 log = logging.getLogger(__name__)
 

@@ -23,10 +23,10 @@ import av
 from mytalk.errors import ServerError
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
-from streamer import srt
 from streamer.media.audio import OUTPUT_RATE, SpeechChunk
 from streamer.options import SessionOptions
-from streamer.push import FORMATS, scheme_of
+from streamer.outputs import srt
+from streamer.outputs.push_targets import FORMATS, scheme_of
 from streamer.webrtc.aiortc_internals.encoders import START_BITRATE
 from streamer.webrtc.aiortc_internals.sender import Encoded
 from streamer.webrtc.broadcast import Broadcast
