@@ -11,6 +11,7 @@ from aiohttp import web
 
 from streamer.access import Access
 from streamer.auth.tokens import INCLUDED
+from streamer.client_stream.stream import DISCLOSURE
 from streamer.clock import MILLISECOND_NS
 from streamer.config.server_config import ServerConfig
 from streamer.door import Door
@@ -21,7 +22,6 @@ from streamer.options import SessionOptions
 from streamer.session import Session
 from streamer.sessions import Sessions
 from streamer.signalling import SDP, cors, preflight, redirected, text_of
-from streamer.stream import DISCLOSURE
 from streamer.telemetry.metrics import prometheus_text
 from streamer.upload import read_upload
 from streamer.webrtc.connection import Peer

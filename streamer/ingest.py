@@ -12,6 +12,7 @@ from aiortc.mediastreams import MediaStreamError
 from mytalk.media.face_source import FaceSource
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.picture import Picture, VideoFrame
+from streamer.client_stream.utterances import Voice
 from streamer.clock import SAMPLE_NS, SECOND_NS, Clock
 from streamer.media.audio import CHUNK, CHUNK_TIME, OUTPUT_RATE, SpeechChunk, mixed, stereo_of
 from streamer.media.looped_speech import LoopedSpeech
@@ -20,7 +21,6 @@ from streamer.media.timeline import HOLD, PictureTimeline, SpeechTimeline, pictu
 from streamer.media.video_delay import DubbedSpeech, HeldPictures
 from streamer.options import SessionOptions
 from streamer.place import Place
-from streamer.voice import Voice
 from streamer.webrtc.aiortc_internals.receiver import Inbound
 from streamer.webrtc.connection import VIDEO_RATE, Connection
 

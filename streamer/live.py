@@ -11,6 +11,7 @@ from mytalk.errors import MyTalkError
 from mytalk.media.face_source import FaceSource
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.presets import PROFILES
+from streamer.client_stream.utterances import Voice
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, Clock
 from streamer.engine.engine import Engine
 from streamer.engine.overload import Rung
@@ -26,7 +27,6 @@ from streamer.protocol.events import Event, Events
 from streamer.protocol.messages import NAMES
 from streamer.protocol.typed_json import write
 from streamer.telemetry.histogram import Histogram, skew_histogram
-from streamer.voice import Voice
 from streamer.webrtc.connection import Connection
 
 if TYPE_CHECKING:

@@ -14,6 +14,9 @@ from mytalk.errors import MyTalkError
 from mytalk.media.face_source import FaceSource
 from streamer import controls
 from streamer.attendance import IDLE_WAIT, Attendance
+from streamer.client_stream.resumption import StreamPlace
+from streamer.client_stream.stream import Stream
+from streamer.client_stream.utterances import Voice
 from streamer.clock import MILLISECOND_NS, SECOND_NS, Clock
 from streamer.engine.engine import Engine
 from streamer.engine.overload import Rung
@@ -29,10 +32,7 @@ from streamer.portraits import Consent
 from streamer.protocol.events import Event, Events
 from streamer.protocol.messages import Scalar
 from streamer.protocol.typed_json import write
-from streamer.stream import Stream
-from streamer.stream_place import StreamPlace
 from streamer.telemetry.histogram import Histogram, skew_histogram
-from streamer.voice import Voice
 from streamer.webrtc.broadcast import Broadcast
 from streamer.webrtc.connection import Connection, Peer
 from streamer.webrtc.connections import Connections

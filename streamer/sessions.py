@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from mytalk.media.face_source import FaceSource, StillSource, open_face
+from streamer.client_stream.resumption import STOPPING
 from streamer.clock import SECOND_NS, Clock
 from streamer.config.server_config import ServerConfig
 from streamer.engine.admission import refusal
@@ -19,7 +20,6 @@ from streamer.options import SessionOptions
 from streamer.outputs.push_targets import check_leave, check_way
 from streamer.portraits import Consent, check_consent, read_portrait
 from streamer.session import Session
-from streamer.stream_place import STOPPING
 from streamer.telemetry import logs
 from streamer.telemetry.histogram import Histogram, skew_histogram
 

@@ -12,11 +12,11 @@ import pytest
 from streams import encoded_of
 
 from mytalk.picture import Picture, VideoFrame
+from streamer.client_stream.output import StreamOutput
 from streamer.media.audio import SpeechChunk
 from streamer.outputs.fmp4 import PRIMING, Fmp4
 from streamer.protocol.messages import Output
 from streamer.protocol.packets import Flags
-from streamer.stream_output import StreamOutput
 from streamer.webrtc.broadcast import Broadcast
 
 BEGIN = 32_000  # media time: the session is two seconds old

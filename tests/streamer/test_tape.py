@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamer.client_stream.replay_buffer import KEPT, KEPT_BYTES, LATE, Tape
 from streamer.clock import SECOND_NS
 from streamer.protocol.codec import ProtocolError
-from streamer.tape import KEPT, KEPT_BYTES, LATE, Tape
 
 
 def send(tape: Tape, now: int = 0) -> list[str | bytes]:

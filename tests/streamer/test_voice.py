@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from streamer.client_stream.utterances import Voice
 from streamer.media.audio import CHUNK, CHUNK_TIME
 from streamer.media.resample import Upsampler
 from streamer.protocol.codec import ProtocolError
 from streamer.protocol.messages import Limits, PlaybackFinished, PlaybackStarted, SpeechFormat
-from streamer.voice import Voice
 
 RATES = [8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000]
 

@@ -9,7 +9,7 @@ import pytest
 from fakes import Client, FakeModels, babble, bearer, eventually
 from stream_client import Streamer, found_in, streaming
 
-from streamer import stream_place
+from streamer.client_stream import resumption
 from streamer.clock import SECOND_NS
 from streamer.protocol.packets import Kind
 from streamer.server import Running
@@ -44,7 +44,7 @@ async def test_a_cut_loses_nothing_either_way(client: Client) -> None:
 async def test_a_stream_that_nobody_resumes_ends_its_session(
     client: Client, server: Running, models: FakeModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream_place, "RESUME_WAIT", SECOND_NS // 2)
+    monkeypatch.setattr(resumption, "RESUME_WAIT", SECOND_NS // 2)
     async with streaming(client) as streamer:
         await streamer.begin()
         await streamer.cut()

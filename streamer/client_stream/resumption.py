@@ -6,12 +6,12 @@ import asyncio
 from typing import Protocol
 
 from mytalk.picture import VideoFrame
+from streamer.client_stream.stream import Host, Stream
 from streamer.clock import MILLISECOND_NS, Clock
 from streamer.errors import ConflictError
 from streamer.media.audio import SpeechChunk
 from streamer.protocol.codec import ProtocolError
 from streamer.protocol.messages import Limits, SessionEnded
-from streamer.stream import Host, Stream
 
 RESUME_WAIT = Limits().resume_ms * MILLISECOND_NS
 """A stream whose connection broke waits this long for another one."""
