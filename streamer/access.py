@@ -19,8 +19,8 @@ from streamer.clock import SECOND_NS, Clock, unix_now
 from streamer.config.server_config import ServerConfig
 from streamer.errors import ForbiddenError, NotAuthorizedError, QuotaError
 from streamer.protocol.codec import TOKEN_PREFIX
-from streamer.session import Session
-from streamer.sessions import Sessions
+from streamer.session.registry import Sessions
+from streamer.session.session import Session
 
 _DAY_WAIT = 3600
 """Seconds after which a key that has used its seconds may ask again: they are counted by the hour."""

@@ -18,9 +18,9 @@ from streamer.door import Door
 from streamer.engine.engine import Engine
 from streamer.errors import BusyError, MediaTypeError, NoUsableTrackError, RequestError
 from streamer.middleware import MAX_BODY, Handler, Middleware
-from streamer.options import SessionOptions
-from streamer.session import Session
-from streamer.sessions import Sessions
+from streamer.session.options import SessionOptions
+from streamer.session.registry import Sessions
+from streamer.session.session import Session
 from streamer.signalling import SDP, cors, preflight, redirected, text_of
 from streamer.telemetry.metrics import prometheus_text
 from streamer.upload import read_upload

@@ -31,7 +31,7 @@ from streamer.engine.interfaces import Models
 from streamer.errors import PortInUseError
 from streamer.outputs.push_targets import look_ahead
 from streamer.outputs.recorder import make_folder
-from streamer.sessions import Sessions
+from streamer.session.registry import Sessions
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ from streamer.errors import (
     StaleError,
     UnknownSessionError,
 )
-from streamer.session import Session
-from streamer.sessions import RETRY_FULL, Sessions
+from streamer.session.registry import RETRY_FULL, Sessions
+from streamer.session.session import Session
 from streamer.webrtc.connection import Connection
 from streamer.webrtc.sdp_fragment import MEDIA_TYPE, read_fragment
 from streamer.webrtc.sdp_offer import Offer, read_offer

@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import BodyPartReader, web
 
 from streamer.errors import RequestError, TooLargeError
-from streamer.portraits import MAX_BYTES, Consent
+from streamer.session.portraits import MAX_BYTES, Consent
 
 TIMEOUT = 30.0
 """Seconds that an upload may take."""

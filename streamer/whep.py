@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from streamer.errors import NoUsableTrackError
-from streamer.session import Session
+from streamer.session.session import Session
 from streamer.signalling import Signalling
 from streamer.webrtc.connection import Connection
 from streamer.webrtc.sdp_offer import Offer

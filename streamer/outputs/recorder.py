@@ -24,9 +24,9 @@ from mytalk.errors import ServerError
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from streamer.media.audio import OUTPUT_RATE, SpeechChunk
-from streamer.options import SessionOptions
 from streamer.outputs import srt
 from streamer.outputs.push_targets import FORMATS, scheme_of
+from streamer.session.options import SessionOptions
 from streamer.webrtc.aiortc_internals.encoders import START_BITRATE
 from streamer.webrtc.aiortc_internals.sender import Encoded
 from streamer.webrtc.broadcast import Broadcast

@@ -9,7 +9,7 @@ from streamer.clock import SECOND_NS
 from streamer.door import Door
 from streamer.engine.engine import Engine
 from streamer.engine.overload import Rung
-from streamer.sessions import Sessions
+from streamer.session.registry import Sessions
 from streamer.telemetry.histogram import Histogram
 
 STATES = ("new", "live", "draining")

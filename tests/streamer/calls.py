@@ -15,11 +15,11 @@ from mytalk.media.face_source import FaceSource
 from mytalk.picture import VideoFrame
 from streamer.clock import MILLISECOND_NS, Clock, FakeClock
 from streamer.engine.engine import Engine
-from streamer.live import Live
 from streamer.media.audio import CHUNK, SpeechChunk
 from streamer.media.looped_speech import LoopedSpeech
-from streamer.options import SessionOptions
 from streamer.protocol.events import Event, Events
+from streamer.session.media_loop import Live
+from streamer.session.options import SessionOptions
 from streamer.webrtc.connection import OutboundTrack, Peer
 
 STEP = 20 * MILLISECOND_NS

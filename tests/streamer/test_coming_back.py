@@ -13,7 +13,7 @@ from test_session import SilentPeer
 
 from streamer.clock import SECOND_NS
 from streamer.server import Running
-from streamer.session import Session
+from streamer.session.session import Session
 from streamer.webrtc.connections import Connections
 from streamer.webrtc.liveness import SILENCE
 
@@ -54,7 +54,7 @@ async def test_a_publisher_comes_back_before_its_silence_was_noticed(client: Cli
 
 async def test_a_publisher_comes_back_when_its_connection_was_freed(client: Client, server: Running) -> None:
     async with streaming(client, source="live") as streamer:
-        session = streamer.session
+        session = streamer.session.session
         obs = Obs()
         await obs.start(client, session["urls"]["whip"], session["token"])
         viewer = await watch(client, session)

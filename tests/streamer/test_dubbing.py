@@ -18,7 +18,7 @@ from streamer.engine.engine import Engine
 from streamer.errors import ConflictError, TooLargeError
 from streamer.media.audio import CHUNK, CHUNK_TIME, Stereo
 from streamer.media.video_delay import HELD_BYTES, LEAD, DubbedSpeech, HeldPictures
-from streamer.options import SessionOptions
+from streamer.session.options import SessionOptions
 
 DELAY = 2 * 16_000
 

@@ -7,8 +7,8 @@ from fakes import Client, FakeModels, eventually
 from stream_client import streaming
 
 from streamer.clock import MILLISECOND_NS, SECOND_NS, FakeClock
-from streamer.face_watch import FOUND_WAIT, LOST_WAIT, FaceWatch
 from streamer.protocol.events import Events
+from streamer.session.face_watch import FOUND_WAIT, LOST_WAIT, FaceWatch
 
 TICK = 20 * MILLISECOND_NS
 
@@ -51,12 +51,14 @@ async def test_client_state_and_metrics_say_it(client: Client, models: FakeModel
         await eventually(lambda: bool(models.streams), seconds=20)
         models.streams[0].sight = "small"
         assert (await streamer.one("face.lost"))["reason"] == "small"
-        state = await client.state(streamer.session)
+        state = await client.state(streamer.session.session)
         assert state["stats"]["face"] == "small"
         assert "no_face" in state["stats"]["pictures"]
         models.streams[0].sight = "seen"
         assert (await streamer.one("face.found"))["lost_ms"] > 1000
-        assert [event["type"] for event in (await client.state(streamer.session))["events"]].count("face.lost") == 1
+        assert [event["type"] for event in (await client.state(streamer.session.session))["events"]].count(
+            "face.lost"
+        ) == 1
         figures = await client.figures()
         assert figures['mytalk_events_total{type="face.lost"}'] == 1
         assert 'mytalk_pictures_total{outcome="no_face"}' in figures

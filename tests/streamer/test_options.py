@@ -16,7 +16,7 @@ from streams import ask, published
 from test_api import reason, request
 
 from streamer.errors import RequestError
-from streamer.options import SessionOptions
+from streamer.session.options import SessionOptions
 
 PAGE = Path(__file__).parents[2] / "streamer" / "PROTOCOL.md"
 

@@ -8,8 +8,8 @@ from stream_client import Streamer
 from streams import Obs, ask, post, published, watch
 
 from streamer.server import Running
-from streamer.session import Session
-from streamer.sessions import GAVE_WAY
+from streamer.session.registry import GAVE_WAY
+from streamer.session.session import Session
 
 
 def only(server: Running) -> Session:
@@ -64,7 +64,7 @@ async def test_a_publisher_that_left_may_come_back_if_there_is_time_for_it(
         await eventually(lambda: only(server).resting, seconds=20)
         assert len(only(server).connections.viewers) == 1  # who sees a picture that stands still
         again = Obs()
-        monkeypatch.setattr("streamer.sessions.refusal", lambda load, seats: "there is no time")
+        monkeypatch.setattr("streamer.session.registry.refusal", lambda load, seats: "there is no time")
         answer = await post(client, session["urls"]["whip"], session["token"], await again.offer())
         assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
         monkeypatch.undo()
@@ -81,7 +81,7 @@ async def test_a_stream_is_told_as_well_that_there_is_no_time(
         await eventually(lambda: bool(server.engine.seats), seconds=20)
         await obs.stop(client, session["token"])
         await eventually(lambda: only(server).resting, seconds=20)
-        monkeypatch.setattr("streamer.sessions.refusal", lambda load, seats: "there is no time")
+        monkeypatch.setattr("streamer.session.registry.refusal", lambda load, seats: "there is no time")
         streamer = Streamer(client, session)
         await streamer.connect()
         error = await streamer.one("error")

@@ -9,12 +9,12 @@ from typing import Any, cast
 import pytest
 from fakes import FakeModels
 
-from streamer.attendance import IDLE_WAIT
 from streamer.clock import SECOND_NS, FakeClock, SystemClock
 from streamer.engine.engine import Engine
 from streamer.errors import ConflictError, UnknownSessionError
-from streamer.options import SessionOptions
-from streamer.session import Session
+from streamer.session.idle_timeout import IDLE_WAIT
+from streamer.session.options import SessionOptions
+from streamer.session.session import Session
 from streamer.webrtc.connection import Peer
 from streamer.webrtc.liveness import CONNECT_WAIT, SILENCE
 

@@ -130,7 +130,9 @@ async def test_a_barge_in_silences_what_was_said_and_the_next_speech_is_whole(cl
 async def test_speech_of_an_old_generation_is_not_taken_and_that_is_said(client: Client) -> None:
     async with streaming(client) as streamer:
         await streamer.begin()
-        async with client.http.post(client.url + streamer.session["urls"]["clear"], headers=bearer(streamer.session)):
+        async with client.http.post(
+            client.url + streamer.session.session["urls"]["clear"], headers=bearer(streamer.session.session)
+        ):
             await streamer.one("playback.finished")
         await streamer.say(babble(0.1))
         dropped = await streamer.one("speech.dropped")
@@ -179,5 +181,5 @@ async def test_controls_change_what_the_engine_does_and_are_events(client: Clien
             await streamer.send(type="session.update", controls=wrong)
         assert (await streamer.one("error", count=3))["code"] == "bad_control"
         assert len(streamer.all("session.updated")) == 2
-        state = await client.state(streamer.session)
+        state = await client.state(streamer.session.session)
     assert [event for event in state["events"] if "controls" in event]

@@ -65,12 +65,12 @@ async def test_a_goodbye_ends_the_session_at_once(client: Client, server: Runnin
 async def test_another_connection_may_resume_before_the_first_is_known_to_be_dead(client: Client) -> None:
     async with streaming(client) as streamer:
         await streamer.begin()
-        with_conflict = Streamer(client, streamer.session)
+        with_conflict = Streamer(client, streamer.session.session)
         await with_conflict.connect()
         assert (await with_conflict.one("error"))["code"] == "conflict"
         await with_conflict.until(lambda: with_conflict.code == 1008)
         await streamer.until(lambda: len(streamer.protocol.packets) > 10)
-        second = Streamer(client, streamer.session)
+        second = Streamer(client, streamer.session.session)
         await second.connect(resume=streamer.received)
         await second.one("session.resumed")
         await streamer.until(lambda: streamer.code == 4000)
@@ -83,7 +83,7 @@ async def test_another_connection_may_resume_before_the_first_is_known_to_be_dea
 @pytest.mark.parametrize("resume", ["99999", "-1", "x", "", "9" * 40, "٣"])
 async def test_what_cannot_be_resumed_is_refused(client: Client, resume: str) -> None:
     async with streaming(client) as streamer:
-        second = Streamer(client, streamer.session)
+        second = Streamer(client, streamer.session.session)
         await second.connect(resume=resume)  # type: ignore[arg-type]
         error = await second.one("error")
         assert (error["code"], error["fatal"]) == ("cannot_resume", True)
@@ -98,8 +98,8 @@ async def test_the_end_of_a_session_is_told(client: Client, server: Running, how
     async with streaming(client) as streamer:
         await streamer.begin()
         if how == "delete":
-            url = client.url + streamer.session["urls"]["session"]
-            async with client.http.delete(url, headers=bearer(streamer.session)) as response:
+            url = client.url + streamer.session.session["urls"]["session"]
+            async with client.http.delete(url, headers=bearer(streamer.session.session)) as response:
                 assert response.status == 200
         else:
             await streamer.send(type="session.end")

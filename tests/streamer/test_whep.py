@@ -14,7 +14,7 @@ from fakes import MARK, Camera, Client, FakeModels, Microphone, Viewer, babble, 
 from streams import FRAGMENT, SDP, Obs, ask, loud, numbers_seen, post, prefer, published, watch
 
 from streamer.server import Running
-from streamer.session import Session
+from streamer.session.session import Session
 from streamer.webrtc.aiortc_internals.encoders import START_BITRATE
 
 

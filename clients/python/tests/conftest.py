@@ -9,8 +9,8 @@ from fakes import FakeModels
 from lines import Line
 
 from streamer.config.server_config import ServerConfig
-from streamer.options import SessionOptions
 from streamer.server import Running, running
+from streamer.session.options import SessionOptions
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -16,16 +16,16 @@ from streamer.clock import MILLISECOND_NS, SAMPLE_NS, Clock
 from streamer.engine.engine import Engine
 from streamer.engine.overload import Rung
 from streamer.errors import ConflictError
-from streamer.ingest import TICK, Ingest
 from streamer.media.audio import OUTPUT_RATE, Stereo
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.media.pacer import Pacer
 from streamer.media.sink import Sink
-from streamer.options import SessionOptions
-from streamer.place import Place
 from streamer.protocol.events import Event, Events
 from streamer.protocol.messages import NAMES
 from streamer.protocol.typed_json import write
+from streamer.session.engine_link import Place
+from streamer.session.ingest import TICK, Ingest
+from streamer.session.options import SessionOptions
 from streamer.telemetry.histogram import Histogram, skew_histogram
 from streamer.webrtc.connection import Connection
 
@@ -133,7 +133,7 @@ class Live:
             self._events.add("session.updated", face=face)
 
     def adjust(self, options: SessionOptions) -> None:
-        """Takes other values of what can be changed live (:mod:`streamer.controls`)."""
+        """Takes other values of what can be changed live (:mod:`streamer.session.controls`)."""
         self._options = options
         if self._ingest.began.is_set():
             self._place.adjust(options)

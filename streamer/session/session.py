@@ -12,8 +12,6 @@ from typing import Literal
 
 from mytalk.errors import MyTalkError
 from mytalk.media.face_source import FaceSource
-from streamer import controls
-from streamer.attendance import IDLE_WAIT, Attendance
 from streamer.client_stream.resumption import StreamPlace
 from streamer.client_stream.stream import Stream
 from streamer.client_stream.utterances import Voice
@@ -21,17 +19,19 @@ from streamer.clock import MILLISECOND_NS, SECOND_NS, Clock
 from streamer.engine.engine import Engine
 from streamer.engine.overload import Rung
 from streamer.errors import ConflictError, NotLiveError, UnknownSessionError
-from streamer.fault_watch import FaultWatch
-from streamer.live import Live
 from streamer.media.audio import Stereo
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.media.sink import Sink
-from streamer.options import SessionOptions
 from streamer.outputs.recorder import Film, film_targets
-from streamer.portraits import Consent
 from streamer.protocol.events import Event, Events
 from streamer.protocol.messages import Scalar
 from streamer.protocol.typed_json import write
+from streamer.session import controls
+from streamer.session.encoder_faults import FaultWatch
+from streamer.session.idle_timeout import IDLE_WAIT, Attendance
+from streamer.session.media_loop import Live
+from streamer.session.options import SessionOptions
+from streamer.session.portraits import Consent
 from streamer.telemetry.histogram import Histogram, skew_histogram
 from streamer.webrtc.broadcast import Broadcast
 from streamer.webrtc.connection import Connection, Peer
@@ -51,7 +51,7 @@ _WATCH = SECOND_NS // 2
 
 
 class Session:
-    """Made by :class:`streamer.sessions.Sessions`, which also runs it.
+    """Made by :class:`streamer.session.registry.Sessions`, which also runs it.
 
     ``admit`` raises ``BusyError`` where the engine has no time for one more: so does what wakes a session that rests.
     """
@@ -151,7 +151,7 @@ class Session:
         await connection.close()
 
     def clear(self) -> Event:
-        """Barge-in, see :meth:`streamer.live.Live.clear`. Raises ``ConflictError`` where nothing can have been said."""
+        """Barge-in, see :meth:`streamer.session.media_loop.Live.clear`. Raises ``ConflictError`` where nothing can have been said."""
         if self._live is None and self.voice is not None:
             return self.events.add("playback.finished", **write(self.voice.clear()))
         if self._live is None or self.state != "live":
@@ -185,7 +185,7 @@ class Session:
         self.events.add("session.updated", controls=self.controls)
 
     def say(self, samples: Stereo, at: int | None = None) -> None:
-        """Dubbed speech, see :meth:`streamer.live.Live.say`. Raises ``ConflictError`` where the session is not live."""
+        """Dubbed speech, see :meth:`streamer.session.media_loop.Live.say`. Raises ``ConflictError`` where the session is not live."""
         if self._live is None or self.state != "live":
             raise ConflictError(f"the session is {self.state} (need it live to speak)")
         self._live.say(samples, at)

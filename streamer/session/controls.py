@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from streamer.errors import RequestError
-from streamer.options import SessionOptions
 from streamer.protocol.codec import ProtocolError
 from streamer.protocol.messages import Scalar
+from streamer.session.options import SessionOptions
 
 LIVE = ("face", "mouth_opening", "on_silence", "seed", "steps")
 """Fields of :class:`SessionOptions` that the engine takes from one window to the next. Here, which face speaks is a

@@ -19,8 +19,8 @@ from streamer.media.looped_speech import LoopedSpeech
 from streamer.media.pacer import Pacer
 from streamer.media.timeline import HOLD, PictureTimeline, SpeechTimeline, picture_offset
 from streamer.media.video_delay import DubbedSpeech, HeldPictures
-from streamer.options import SessionOptions
-from streamer.place import Place
+from streamer.session.engine_link import Place
+from streamer.session.options import SessionOptions
 from streamer.webrtc.aiortc_internals.receiver import Inbound
 from streamer.webrtc.connection import VIDEO_RATE, Connection
 

@@ -15,11 +15,11 @@ from streamer.engine.engine import Engine
 from streamer.engine.interfaces import LipSync, Models
 from streamer.engine.overload import Ladder, Rung
 from streamer.engine.slot import Seat
-from streamer.face_watch import FaceWatch
 from streamer.media.audio import CHUNK_TIME, Downsampler, SpeechChunk
 from streamer.media.pacer import FOREVER, Pacer
-from streamer.options import SessionOptions
 from streamer.protocol.events import Events
+from streamer.session.face_watch import FaceWatch
+from streamer.session.options import SessionOptions
 
 if TYPE_CHECKING:
     from mytalk.face import Choice

@@ -16,10 +16,10 @@ from streamer.engine.engine import Engine
 from streamer.engine.overload import Rung
 from streamer.errors import BusyError, RequestError, UnknownSessionError
 from streamer.media.looped_speech import LoopedSpeech
-from streamer.options import SessionOptions
 from streamer.outputs.push_targets import check_leave, check_way
-from streamer.portraits import Consent, check_consent, read_portrait
-from streamer.session import Session
+from streamer.session.options import SessionOptions
+from streamer.session.portraits import Consent, check_consent, read_portrait
+from streamer.session.session import Session
 from streamer.telemetry import logs
 from streamer.telemetry.histogram import Histogram, skew_histogram
 
