@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     force = args.force or args.output is None
     make_film(args, config.portrait_path, config.demo_speech_path, output, length="speech", force=force)
     if not args.no_serve:
-        from streamer.server import serve
+        from streamer.http.server import serve
 
         serve(
             config,

@@ -10,7 +10,7 @@ import argparse
 import os
 
 from streamer.config.sources import add_options, read_settings
-from streamer.server import serve
+from streamer.http.server import serve
 from streamer.telemetry import logs
 
 

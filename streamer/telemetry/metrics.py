@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from streamer.clock import SECOND_NS
-from streamer.door import Door
 from streamer.engine.engine import Engine
 from streamer.engine.overload import Rung
+from streamer.http.listener import Door
 from streamer.session.registry import Sessions
 from streamer.telemetry.histogram import Histogram
 

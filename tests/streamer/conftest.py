@@ -12,7 +12,7 @@ from fakes import Client, FakeModels, babble, numbered
 from films import write_wav
 
 from streamer.config.server_config import ServerConfig
-from streamer.server import Running, running
+from streamer.http.server import Running, running
 
 
 @pytest.fixture

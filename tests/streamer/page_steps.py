@@ -11,7 +11,7 @@ import pytest
 from browser import CHROMIUM, Page
 from fakes import numbered
 
-from streamer.server import Running
+from streamer.http.server import Running
 
 NEEDS_CHROMIUM = [
     pytest.mark.browser,

@@ -19,7 +19,7 @@ from test_api import offer_of
 from mytalk.errors import ServerError
 from streamer.auth.api_keys import make_key
 from streamer.config.server_config import ServerConfig
-from streamer.server import Running, running
+from streamer.http.server import Running, running
 
 
 @pytest.fixture

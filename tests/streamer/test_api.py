@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mytalk.errors import InputError
 from streamer.config.server_config import ServerConfig
 from streamer.errors import RequestError
-from streamer.server import Running, running
+from streamer.http.server import Running, running
 from streamer.webrtc.connection import Peer
 from streamer.webrtc.sdp_offer import read_offer
 

@@ -17,9 +17,10 @@ from talking_films import planes_of
 from mytalk import Picture, VideoFrame
 from mytalk.errors import OutputFullError
 from mytalk.media import FilmWriter, open_face
-from streamer import cli, server
+from streamer import cli
 from streamer.commands import demo
 from streamer.config.server_config import ServerConfig
+from streamer.http import server
 
 
 @pytest.fixture(autouse=True)

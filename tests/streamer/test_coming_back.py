@@ -12,7 +12,7 @@ from streams import FRAGMENT, Obs, ask, post, published, watch
 from test_session import SilentPeer
 
 from streamer.clock import SECOND_NS
-from streamer.server import Running
+from streamer.http.server import Running
 from streamer.session.session import Session
 from streamer.webrtc.connections import Connections
 from streamer.webrtc.liveness import SILENCE

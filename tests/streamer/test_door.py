@@ -23,10 +23,10 @@ from fakes import Client, FakeModels, eventually
 from streams import ask, published, watch
 
 from mytalk.errors import OptionError
-from streamer import middleware, server
 from streamer.config.server_config import ServerConfig
-from streamer.door import tls_context
-from streamer.server import Running, running
+from streamer.http import middleware, server
+from streamer.http.listener import tls_context
+from streamer.http.server import Running, running
 
 
 def certificate(folder: Path, name: str = "localhost") -> tuple[Path, Path]:

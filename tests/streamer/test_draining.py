@@ -12,7 +12,7 @@ from streams import ask
 from streamer.clock import SECOND_NS, FakeClock
 from streamer.config.server_config import ServerConfig
 from streamer.engine.engine import STUCK, Engine
-from streamer.server import Running, running
+from streamer.http.server import Running, running
 
 
 async def test_a_server_whose_engine_hangs_is_not_ready(client: Client, server: Running) -> None:
@@ -71,7 +71,7 @@ async def test_who_does_not_finish_in_time_is_closed_with_1001(config: ServerCon
 
 
 async def drain(server: Running, seconds: int) -> None:
-    from streamer.server import _drain
+    from streamer.http.server import _drain
 
     await _drain(server.sessions, seconds, asyncio.Event())
 

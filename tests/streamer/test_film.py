@@ -17,8 +17,8 @@ from fakes import MARK, Client, eventually, number_of
 from streams import ask, encoded_of, loud, published, watch
 
 from streamer.config.server_config import ServerConfig
+from streamer.http.server import Running
 from streamer.outputs.recorder import Film
-from streamer.server import Running
 from streamer.webrtc.broadcast import Broadcast
 
 

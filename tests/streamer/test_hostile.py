@@ -24,7 +24,7 @@ from test_api import GOOD, damaged
 from mytalk.errors import UnreadableError
 from mytalk.media.face_source import open_face
 from streamer.config.server_config import ServerConfig
-from streamer.server import Running, running
+from streamer.http.server import Running, running
 
 FIXTURES = Path(__file__).parents[2] / "clients" / "fixtures"
 

@@ -7,7 +7,7 @@ from typing import Any
 from fakes import Client, Viewer, eventually
 from streams import FRAGMENT, Obs, ask, post, published, watch
 
-from streamer.server import Running
+from streamer.http.server import Running
 from streamer.webrtc.aiortc_internals import ice_restart
 from streamer.webrtc.sdp_fragment import read_fragment, write_fragment
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.server import Running
+from streamer.http.server import Running
 
 PACKAGE = Path(__file__).resolve().parents[2] / "clients" / "js"
 

@@ -12,7 +12,7 @@ from browser import Page, chromium
 from page_steps import NEEDS_CHROMIUM, white, write_film
 
 from streamer.clock import SECOND_NS
-from streamer.server import Running
+from streamer.http.server import Running
 
 pytestmark = NEEDS_CHROMIUM
 

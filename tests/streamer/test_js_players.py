@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from browser import CHROMIUM, Page, chromium
 
-from streamer.server import Running
+from streamer.http.server import Running
 
 pytestmark = [
     pytest.mark.browser,

@@ -12,11 +12,11 @@ from api_keys import Keys, make
 from fakes import Client, FakeModels, eventually
 from streams import ask
 
-from streamer import server as server_module
 from streamer.auth.usage_file import UsageFile
 from streamer.clock import SECOND_NS, unix_now
 from streamer.config.server_config import ServerConfig
-from streamer.server import Running, running
+from streamer.http import server as server_module
+from streamer.http.server import Running, running
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from fakes import (
 from numpy.typing import NDArray
 
 from streamer.config.server_config import ServerConfig
-from streamer.server import Running, running
+from streamer.http.server import Running, running
 
 Rgb = NDArray[np.uint8]
 

@@ -19,8 +19,8 @@ from mytalk.face import FaceTracker
 from mytalk.face.landmarks import LIPS
 from mytalk.media import open_face
 from streamer.config.server_config import ServerConfig
+from streamer.http.server import running
 from streamer.media.looped_speech import LoopedSpeech
-from streamer.server import running
 
 pytestmark = pytest.mark.slow
 

@@ -21,7 +21,7 @@ from streamer.clock import FakeClock
 from streamer.config.ice_servers import IceServer
 from streamer.config.server_config import ServerConfig
 from streamer.engine.engine import Engine
-from streamer.server import Running, running
+from streamer.http.server import Running, running
 from streamer.telemetry import logs
 
 

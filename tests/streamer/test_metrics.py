@@ -12,7 +12,7 @@ from stream_client import streaming
 from streams import ask, published, watch
 
 from streamer.config.server_config import ServerConfig
-from streamer.server import Running, running
+from streamer.http.server import Running, running
 
 
 async def test_figures_of_a_call_are_there_and_its_past_is_kept(client: Client, server: Running) -> None:

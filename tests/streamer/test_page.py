@@ -17,7 +17,7 @@ from mytalk.face import FaceTracker
 from mytalk.face.landmarks import LIPS
 from mytalk.media import open_face
 from streamer.config.server_config import ServerConfig
-from streamer.server import Running, running
+from streamer.http.server import Running, running
 
 pytestmark = NEEDS_CHROMIUM
 

@@ -13,7 +13,7 @@ from fakes import FakeModels, eventually
 from page_steps import NEEDS_CHROMIUM, PLAYING, click, start
 
 from streamer.config.server_config import ServerConfig
-from streamer.server import Running, running
+from streamer.http.server import Running, running
 
 pytestmark = NEEDS_CHROMIUM
 

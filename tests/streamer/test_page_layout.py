@@ -9,7 +9,7 @@ import pytest
 from browser import chromium
 from page_steps import IS_LOUD, NEEDS_CHROMIUM, PLAYING, start, tab_to, white
 
-from streamer.server import Running
+from streamer.http.server import Running
 
 pytestmark = NEEDS_CHROMIUM
 

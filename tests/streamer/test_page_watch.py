@@ -9,7 +9,7 @@ from browser import chromium
 from fakes import Client
 from page_steps import IS_LOUD, NEEDS_CHROMIUM, PLAYING, start, white
 
-from streamer.server import Running
+from streamer.http.server import Running
 
 pytestmark = NEEDS_CHROMIUM
 

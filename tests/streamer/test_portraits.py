@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from mytalk import Picture
 from mytalk.errors import InputError, NoFaceError, UnreadableError
 from streamer.config.server_config import ServerConfig
-from streamer.server import running
+from streamer.http.server import running
 from streamer.session.portraits import LIVE_SIDE, MAX_BYTES, read_portrait, size_of
 
 CONSENT = {"who": "Jane Doe", "when": "2026-11-25", "purpose": "a greeting on our page"}

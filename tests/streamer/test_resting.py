@@ -7,7 +7,7 @@ from fakes import MARK, Client, FakeModels, eventually
 from stream_client import Streamer
 from streams import Obs, ask, post, published, watch
 
-from streamer.server import Running
+from streamer.http.server import Running
 from streamer.session.registry import GAVE_WAY
 from streamer.session.session import Session
 

@@ -22,8 +22,8 @@ from mytalk import Picture
 from mytalk.face import Face
 from mytalk.face.landmarks import LIPS
 from streamer.config.server_config import ServerConfig
+from streamer.http.server import running
 from streamer.media.looped_speech import LoopedSpeech
-from streamer.server import running
 
 pytestmark = pytest.mark.slow
 

@@ -20,11 +20,11 @@ from test_film import free_port, look_at
 
 from streamer.config.server_config import ServerConfig
 from streamer.errors import ForbiddenError, RequestError
+from streamer.http.server import Running
 from streamer.media.audio import CHUNK, CHUNK_TIME, SpeechChunk
 from streamer.outputs import recorder, srt
 from streamer.outputs.push_targets import check_leave, check_url, look_ahead
 from streamer.outputs.recorder import Film
-from streamer.server import Running
 from streamer.webrtc.aiortc_internals.sender import Encoded
 from streamer.webrtc.broadcast import Broadcast
 

@@ -23,7 +23,7 @@ from browser import CHROMIUM, Page, chromium
 from fakes import Client, FakeModels, Viewer, eventually
 from streams import loud, numbers_seen, published, watch
 
-from streamer.server import Running
+from streamer.http.server import Running
 
 FFMPEG = pytest.mark.skipif("whip" not in av.formats_available, reason="this FFmpeg has no WHIP muxer")
 NODE = os.environ.get("MYTALK_NODE", "")

@@ -11,9 +11,9 @@ from aiohttp import WSServerHandshakeError
 from fakes import Client, babble, bearer
 from stream_client import Streamer, found_in, streaming
 
+from streamer.http.server import Running
 from streamer.protocol.codec import SUBPROTOCOL, TOKEN_PREFIX
 from streamer.protocol.messages import Limits
-from streamer.server import Running
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from stream_client import Streamer, found_in, streaming
 
 from streamer.client_stream import resumption
 from streamer.clock import SECOND_NS
+from streamer.http.server import Running
 from streamer.protocol.packets import Kind
-from streamer.server import Running
 
 
 async def test_a_cut_loses_nothing_either_way(client: Client) -> None:

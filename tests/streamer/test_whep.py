@@ -13,7 +13,7 @@ import pytest
 from fakes import MARK, Camera, Client, FakeModels, Microphone, Viewer, babble, call, eventually, number_of
 from streams import FRAGMENT, SDP, Obs, ask, loud, numbers_seen, post, prefer, published, watch
 
-from streamer.server import Running
+from streamer.http.server import Running
 from streamer.session.session import Session
 from streamer.webrtc.aiortc_internals.encoders import START_BITRATE
 

@@ -15,7 +15,7 @@ from streams import FRAGMENT, SDP, Obs, ask, post, published, watch, without_can
 
 from streamer.config.ice_servers import IceServer
 from streamer.config.server_config import ServerConfig
-from streamer.server import Running, running
+from streamer.http.server import Running, running
 
 
 @pytest.fixture

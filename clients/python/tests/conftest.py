@@ -9,7 +9,7 @@ from fakes import FakeModels
 from lines import Line
 
 from streamer.config.server_config import ServerConfig
-from streamer.server import Running, running
+from streamer.http.server import Running, running
 from streamer.session.options import SessionOptions
 
 

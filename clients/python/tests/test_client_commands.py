@@ -23,7 +23,7 @@ from mytalk_client.microphone import Speaker, devices
 from mytalk_client.speaking import read_wav
 
 from streamer import cli
-from streamer.server import Running
+from streamer.http.server import Running
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 

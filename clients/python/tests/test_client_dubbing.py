@@ -14,7 +14,7 @@ from fakes import Client, FakeModels, babble, eventually
 from mytalk_client.__main__ import main
 from streams import Obs
 
-from streamer.server import Running
+from streamer.http.server import Running
 
 
 @pytest.fixture

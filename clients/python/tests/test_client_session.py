@@ -35,7 +35,7 @@ from mytalk_client import (
 from mytalk_client import session as session_module
 from stream_client import found_in
 
-from streamer.server import Running
+from streamer.http.server import Running
 
 PCM48 = SpeechFormat(48_000)
 

@@ -11,7 +11,7 @@ from lines import Line
 from mytalk_client import PlaybackFinished, SessionResumed, SpeechFormat, connect, end_session
 
 from streamer.config.server_config import ServerConfig
-from streamer.server import Running, running
+from streamer.http.server import Running, running
 
 LIFE = 3
 """Seconds that a token of this server opens connections."""

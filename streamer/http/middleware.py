@@ -14,10 +14,10 @@ from aiohttp import typedefs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from mytalk.errors import MyTalkError
-from streamer.access import Access
 from streamer.clock import MILLISECOND_NS, Clock
 from streamer.config.server_config import ServerConfig
 from streamer.errors import ForbiddenError, TooLargeError, TooSlowError
+from streamer.http.authorization import Access
 from streamer.telemetry import logs
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,6 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from streamer.access import Access
 from streamer.auth.tokens import Right
 from streamer.config.server_config import ServerConfig
 from streamer.errors import (
@@ -21,6 +20,7 @@ from streamer.errors import (
     StaleError,
     UnknownSessionError,
 )
+from streamer.http.authorization import Access
 from streamer.session.registry import RETRY_FULL, Sessions
 from streamer.session.session import Session
 from streamer.webrtc.connection import Connection

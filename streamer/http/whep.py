@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from streamer.errors import NoUsableTrackError
+from streamer.http.webrtc_signalling import Signalling
 from streamer.session.session import Session
-from streamer.signalling import Signalling
 from streamer.webrtc.connection import Connection
 from streamer.webrtc.sdp_offer import Offer
 from streamer.webrtc.viewer import Viewer

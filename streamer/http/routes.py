@@ -9,26 +9,26 @@ from typing import Any
 
 from aiohttp import web
 
-from streamer.access import Access
 from streamer.auth.tokens import INCLUDED
 from streamer.client_stream.stream import DISCLOSURE
 from streamer.clock import MILLISECOND_NS
 from streamer.config.server_config import ServerConfig
-from streamer.door import Door
 from streamer.engine.engine import Engine
 from streamer.errors import BusyError, MediaTypeError, NoUsableTrackError, RequestError
-from streamer.middleware import MAX_BODY, Handler, Middleware
+from streamer.http.authorization import Access
+from streamer.http.listener import Door
+from streamer.http.middleware import MAX_BODY, Handler, Middleware
+from streamer.http.upload import read_upload
+from streamer.http.webrtc_signalling import SDP, cors, preflight, redirected, text_of
+from streamer.http.websocket import StreamRoute
+from streamer.http.whep import Whep
+from streamer.http.whip import Whip
 from streamer.session.options import SessionOptions
 from streamer.session.registry import Sessions
 from streamer.session.session import Session
-from streamer.signalling import SDP, cors, preflight, redirected, text_of
 from streamer.telemetry.metrics import prometheus_text
-from streamer.upload import read_upload
 from streamer.webrtc.connection import Peer
 from streamer.webrtc.sdp_offer import Offer, read_offer
-from streamer.websocket import StreamRoute
-from streamer.whep import Whep
-from streamer.whip import Whip
 
 ROUTES = ("webrtc", "whip", "whep", "stream", "clear", "tokens")
 """Of a session, under its own path."""

@@ -7,8 +7,8 @@ for its DELETE.
 from __future__ import annotations
 
 from streamer.errors import NoUsableTrackError
+from streamer.http.webrtc_signalling import Signalling
 from streamer.session.session import Session
-from streamer.signalling import Signalling
 from streamer.webrtc.connection import Connection
 from streamer.webrtc.sdp_offer import Offer
 

@@ -19,16 +19,16 @@ from aiohttp import web
 
 from mytalk.errors import MyTalkError, ServerError
 from mytalk.media.face_source import open_face
-from streamer.access import Access
-from streamer.api import Api
 from streamer.auth.api_keys import KeyRing
 from streamer.clock import SECOND_NS, Clock, SystemClock
 from streamer.config.server_config import ServerConfig
 from streamer.cores import Threads, available_cores, engine_threads, leave_some_to_others, tracker_processes
-from streamer.door import Door, byte_counter, tls_context
 from streamer.engine.engine import Engine
 from streamer.engine.interfaces import Models
 from streamer.errors import PortInUseError
+from streamer.http.authorization import Access
+from streamer.http.listener import Door, byte_counter, tls_context
+from streamer.http.routes import Api
 from streamer.outputs.push_targets import look_ahead
 from streamer.outputs.recorder import make_folder
 from streamer.session.registry import Sessions

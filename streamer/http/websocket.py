@@ -12,11 +12,11 @@ import logging
 from aiohttp import WSMsgType, web
 
 from mytalk.errors import MyTalkError
-from streamer.access import Access
 from streamer.client_stream.resumption import StreamPlace
 from streamer.client_stream.stream import Stream
 from streamer.clock import MILLISECOND_NS, SECOND_NS, Clock
 from streamer.errors import RequestError
+from streamer.http.authorization import Access
 from streamer.protocol.codec import SUBPROTOCOL, ProtocolError, to_text
 from streamer.protocol.messages import MESSAGE_BYTES, Error
 from streamer.protocol.packets import HEADER

@@ -1,0 +1,1 @@
+"""Answers HTTP: routes, authorization, WHIP, WHEP, WebSocket upgrades and uploads."""
