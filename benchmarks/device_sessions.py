@@ -40,7 +40,7 @@ from mytalk.media import SpeechReader, open_face
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.pipeline import random_pipeline
 from mytalk.presets import PRESETS, PROFILES
-from streamer.cores import leave_some_to_others
+from streamer.cpu import leave_some_to_others
 from streamer.engine.batch_scheduler import Batching
 
 HOP = PROFILES["balanced"].hop

@@ -19,7 +19,7 @@ import mytalk
 from mytalk import StreamOptions, VideoFrame
 from mytalk.face import Face, FaceTracker
 from mytalk.media import SpeechReader, open_face
-from streamer.cores import leave_some_to_others
+from streamer.cpu import leave_some_to_others
 
 ASSETS = Path(str(files("mytalk") / "assets"))
 SIDE = 240

@@ -22,7 +22,7 @@ from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 
-from streamer.cores import leave_some_to_others, sleep_when_idle, tracker_processes
+from streamer.cpu import leave_some_to_others, sleep_when_idle, tracker_processes
 
 sleep_when_idle()
 

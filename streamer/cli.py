@@ -11,9 +11,9 @@ from importlib import import_module
 from typing import NoReturn
 
 from mytalk.errors import MyTalkError
-from streamer.cores import sleep_when_idle
-from streamer.interrupts import end_on_signals
-from streamer.native_noise import silenced
+from streamer.commands.quiet_stderr import silenced
+from streamer.commands.signals import end_on_signals
+from streamer.cpu import sleep_when_idle
 
 COMMANDS = ("demo", "dub", "evaluate", "keys", "mic", "serve", "train")
 """Modules of ``streamer.commands``. Only the one that is called is imported."""

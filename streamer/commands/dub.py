@@ -11,9 +11,9 @@ from mytalk.errors import OptionError
 from mytalk.face import Choice
 from mytalk.media import SpeechReader, open_face
 from mytalk.media.writer import check_output
+from streamer.commands.progress_bar import Progress
 from streamer.commands.weights_options import add_weights_options
-from streamer.cores import leave_some_to_others, tracker_processes
-from streamer.progress import Progress
+from streamer.cpu import leave_some_to_others, tracker_processes
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mytalk.errors import InputError, OptionError, OutputExistsError
 from mytalk.presets import PROFILES
-from streamer.progress import Progress
+from streamer.commands.progress_bar import Progress
 
 if TYPE_CHECKING:  # torch is slow to import, and the command line is checked before it is needed
     from mytalk.evaluation.jobs import Job

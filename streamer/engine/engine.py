@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from mytalk.errors import EngineError
 from streamer.clock import SECOND_NS, Clock
-from streamer.cores import ONE_EACH, Threads
+from streamer.cpu import ONE_EACH, Threads
 from streamer.engine.batch_scheduler import Batching
 from streamer.engine.interfaces import Models
 from streamer.engine.load import Work

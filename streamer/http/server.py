@@ -22,7 +22,7 @@ from mytalk.media.face_source import open_face
 from streamer.auth.api_keys import KeyRing
 from streamer.clock import SECOND_NS, Clock, SystemClock
 from streamer.config.server_config import ServerConfig
-from streamer.cores import Threads, available_cores, engine_threads, leave_some_to_others, tracker_processes
+from streamer.cpu import Threads, available_cores, engine_threads, leave_some_to_others, tracker_processes
 from streamer.engine.engine import Engine
 from streamer.engine.interfaces import Models
 from streamer.errors import PortInUseError

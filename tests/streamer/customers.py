@@ -18,7 +18,7 @@ from mytalk.face.tracker import Face
 from mytalk.picture import Picture, VideoFrame
 from mytalk.speech.stream import Heard
 from streamer.clock import SystemClock
-from streamer.cores import ONE_EACH, Threads
+from streamer.cpu import ONE_EACH, Threads
 from streamer.engine.engine import Engine
 from streamer.engine.slot import Seat
 

@@ -9,7 +9,7 @@ import cv2
 import pytest
 import torch
 
-from streamer.cores import Threads, available_cores, engine_threads, leave_some_to_others
+from streamer.cpu import Threads, available_cores, engine_threads, leave_some_to_others
 
 
 @pytest.mark.parametrize("cores", [1, 2, 3])
@@ -55,7 +55,7 @@ def test_several_callers_stay_on_one_core_each_and_one_alone_has_half_of_them(mo
     told: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", told.append)
     monkeypatch.setattr(cv2, "setNumThreads", lambda count: None)
-    monkeypatch.setattr("streamer.cores.available_cores", lambda: 16)
+    monkeypatch.setattr("streamer.cpu.available_cores", lambda: 16)
     for callers in (1, 2, 8):
         leave_some_to_others(callers)
     assert told == [4, 1, 1]

@@ -15,7 +15,7 @@ from fakes import FakeModels, eventually
 from mytalk.errors import EngineError, WeightsError
 from mytalk.picture import VideoFrame
 from streamer.clock import SystemClock
-from streamer.cores import ONE_EACH, Threads
+from streamer.cpu import ONE_EACH, Threads
 from streamer.engine.engine import Engine
 
 

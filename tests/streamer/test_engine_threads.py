@@ -13,7 +13,7 @@ from customers import PATIENCE, Customer, WatchedStream, WindowedModels, engine_
 from fakes import eventually
 
 from streamer.clock import SystemClock
-from streamer.cores import Threads
+from streamer.cpu import Threads
 from streamer.engine.engine import Engine
 
 TWO_OF_A_KIND = [("pull", Threads(2, 1)), ("track", Threads(1, 2)), ("hear", Threads(1, 1, 2))]

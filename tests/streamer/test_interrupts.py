@@ -8,8 +8,8 @@ from contextlib import suppress
 
 import pytest
 
-from streamer.interrupts import check, end_on_signals
-from streamer.progress import Progress
+from streamer.commands.progress_bar import Progress
+from streamer.commands.signals import check, end_on_signals
 
 
 @pytest.fixture(autouse=True)

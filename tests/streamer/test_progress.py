@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from streamer.progress import Progress
+from streamer.commands.progress_bar import Progress
 
 
 class _Terminal(io.StringIO):

@@ -19,7 +19,7 @@ from aiortc.codecs.vpx import Vp8Encoder, number_of_threads
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from av.frame import Frame
 
-from streamer.cores import available_cores
+from streamer.cpu import available_cores
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Self
 
 from tqdm import tqdm
 
-from streamer import interrupts
+from streamer.commands import signals
 
 _LINES = 5  # in a log file, for a work whose length is known
 _FRAMES_A_LINE = 500  # for one whose length is not
@@ -24,7 +24,7 @@ class Progress:
         self._told = 0
 
     def __call__(self, done: int, total: int | None) -> None:
-        interrupts.check()
+        signals.check()
         if not sys.stderr.isatty():
             self._line(done, total)
             return

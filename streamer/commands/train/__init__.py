@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mytalk.errors import OptionError
-from streamer.commands import train_ablations, train_offsets, train_prepare, train_readout, train_voice
-from streamer.progress import Progress
+from streamer.commands.progress_bar import Progress
+from streamer.commands.train import ablations, offsets, prepare, readout, voice
 
 if TYPE_CHECKING:
     from mytalk.training.loop import Outcome
@@ -47,8 +47,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="trainer", required=True, metavar="COMMAND")
-    train_prepare.add_parser(commands)
-    train_offsets.add_parser(commands)
+    prepare.add_parser(commands)
+    offsets.add_parser(commands)
     identity = _add_trainer(commands, "identity", "tell people apart by their landmarks (ArcFace)")
     identity.set_defaults(run=_identity)
     motion = _add_trainer(commands, "motion", "speech to lower-face motion (diffusion)")
@@ -83,9 +83,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     export.add_argument("--force", action="store_true", help="replace a checkpoint that is there")
     export.set_defaults(run=_export)
-    train_readout.add_parser(commands)
-    train_voice.add_parser(commands)
-    train_ablations.add_parser(commands)
+    readout.add_parser(commands)
+    voice.add_parser(commands)
+    ablations.add_parser(commands)
 
 
 def _add_trainer(

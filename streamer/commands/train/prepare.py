@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamer.progress import Progress
+from streamer.commands.progress_bar import Progress
 
 if TYPE_CHECKING:  # torch is slow to import, and the command line is checked before it is needed
     from mytalk.training.prepare import Summary
