@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from mytalk.channel import Channel, ChannelClosed
 from mytalk.errors import NoFaceError, OptionError
 from mytalk.face.tracker import MIN_FACE_PIXELS, Face
 from mytalk.media import FaceSource, FilmWriter, SpeechReader
 from mytalk.media.face_source import CACHE_BYTES, picture_bytes
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.picture import VideoFrame
+from mytalk.runtime.channel import Channel, ChannelClosed
 
 if TYPE_CHECKING:  # torch is slow to import, and files are checked before it is needed
     from mytalk.pipeline import Pipeline

@@ -20,9 +20,9 @@ from mytalk.appearance.mask import Mask
 from mytalk.appearance.prepare import Matrix
 from mytalk.appearance.tone import alike
 from mytalk.appearance.warp import Flow
-from mytalk.cuda import to_device, to_host
 from mytalk.face.pose import CROP_PIXELS
 from mytalk.picture import Picture, yuv_of_rgb
+from mytalk.runtime.cuda_graphs import to_device, to_host
 
 _CROP = (CROP_PIXELS, CROP_PIXELS)
 _NEVER = 1e-6  # alpha of a pixel that says nothing of its chroma

@@ -11,9 +11,9 @@ from mytalk.appearance.decoder import Decoder
 from mytalk.appearance.encoder import Encoder
 from mytalk.appearance.fusion import FusionNet
 from mytalk.appearance.preset import AppearancePreset
-from mytalk.cuda import PaddedGraphs, Recorder, record_batches
-from mytalk.graph import Graph, Graphed
-from mytalk.together import Together
+from mytalk.runtime.call_batcher import Together
+from mytalk.runtime.cuda_graphs import PaddedGraphs, Recorder, record_batches
+from mytalk.runtime.onnx_graph import Graph, Graphed
 
 BATCH = 8
 """Pictures of one batch at most, on a GPU: by then its kernels are long enough to fill it."""

@@ -23,8 +23,8 @@ from mytalk.appearance.prepare import Bent, bend, face_inputs, lip_picture, mout
 from mytalk.appearance.preset import REFERENCES, AppearancePreset
 from mytalk.appearance.tone import Colours, Rim, alike
 from mytalk.appearance.warp import GRID, Points, Target
-from mytalk.cuda import to_device, to_host
 from mytalk.face.landmarks import LOWER_FACE, aperture
+from mytalk.runtime.cuda_graphs import to_device, to_host
 
 _SAME_SHAPE, _OTHER_SHAPE = 0.2, 1.0  # distances of mouths, crop pixels, between which the network fades in
 _MENDING_BLUR = 1.2  # Gaussian sigma, crop pixels: pores and lip lines stay those of the nearest mouth

@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from mytalk.cuda import to_device, to_host
 from mytalk.motion.conditions import Conditions, padded
 from mytalk.motion.model import MotionModel
 from mytalk.motion.sampler import DDIM
 from mytalk.motion.windows import Window
+from mytalk.runtime.cuda_graphs import to_device, to_host
 
 _FIELDS = tuple(field.name for field in fields(Conditions))
 

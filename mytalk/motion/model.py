@@ -8,9 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mytalk.cuda import Recorder, record_batches
 from mytalk.face.landmarks import UPPER_COUNT
-from mytalk.graph import Graph, Graphed
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.conditions import Conditions
 from mytalk.motion.conformer import ConformerBlock, OwnConditions, projection
@@ -19,6 +17,8 @@ from mytalk.motion.replayed import ROWS, ReplayedSampling
 from mytalk.motion.sampler import DDIM, TIMESTEPS
 from mytalk.motion.space import MotionSpace
 from mytalk.presets import PROFILES, Preset
+from mytalk.runtime.cuda_graphs import Recorder, record_batches
+from mytalk.runtime.onnx_graph import Graph, Graphed
 from mytalk.speech.build import NoFront, build_encoder, build_front
 from mytalk.speech.hearing import Hearing
 from mytalk.speech.readout import Readout

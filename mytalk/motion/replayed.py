@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mytalk.cuda import CudaGraphs, Recorder, padded_rows
 from mytalk.motion.conditions import Conditions, padded
+from mytalk.runtime.cuda_graphs import CudaGraphs, Recorder, padded_rows
 
 ROWS = 64
 """Windows of one batch at most; more are sampled without a graph."""

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from mytalk.cuda import to_device
 from mytalk.errors import EngineError
 from mytalk.face.landmarks import UPPER_COUNT, UPPER_FACE, aperture
 from mytalk.media_time import FRAME_SAMPLES
@@ -30,6 +29,7 @@ from mytalk.motion.silence import ANTICIPATION, SilenceGate
 from mytalk.motion.space import RestShape
 from mytalk.motion.windows import Window, WindowPlanner
 from mytalk.presets import Profile
+from mytalk.runtime.cuda_graphs import to_device
 from mytalk.speech.stream import Guess, Heard, SpeechStream
 
 MAX_AHEAD = 60 * 25

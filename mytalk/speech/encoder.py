@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mytalk.graph import Graph, Graphed
 from mytalk.presets import SpeechPreset
+from mytalk.runtime.onnx_graph import Graph, Graphed
 from mytalk.speech.mel import MEL_PER_MOTION, MELS
 from mytalk.speech.phone_posteriors import PHONES
 from mytalk.speech.seam import Encoder

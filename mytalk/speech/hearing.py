@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mytalk.cuda import CudaGraphs, Recorder
+from mytalk.runtime.cuda_graphs import CudaGraphs, Recorder
 from mytalk.speech.readout import Readout, Told
 from mytalk.speech.rows import put_tensors, tensors_of, with_tensors
 from mytalk.speech.seam import Encoder, Front

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mytalk.graph import Graph, Graphed
 from mytalk.media_time import FRAME_SAMPLES
+from mytalk.runtime.onnx_graph import Graph, Graphed
 from mytalk.speech.cepstra import AT_ONCE, CepstraState
 from mytalk.speech.mel import MELS, LogMel, MelState
 from mytalk.speech.phone_posteriors import PHONES, PhonePosteriors

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mytalk.graph import Graph, Graphed
+from mytalk.runtime.onnx_graph import Graph, Graphed
 from mytalk.speech.moonshine import TOKEN, TOKENS, WIDTH, Moonshine, MoonshineState
 from mytalk.speech.rows import put_tensors, tensors_of, with_tensors
 

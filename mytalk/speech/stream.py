@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mytalk.cuda import to_device, to_host
 from mytalk.media_time import FRAME_SAMPLES
+from mytalk.runtime.cuda_graphs import to_device, to_host
 from mytalk.speech.hearing import Hearing
 
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from mytalk.channel import Channel, ChannelClosed
+from mytalk.runtime.channel import Channel, ChannelClosed
 
 
 def test_items_come_in_order_and_a_full_channel_makes_the_giver_wait() -> None:

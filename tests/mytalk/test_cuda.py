@@ -13,13 +13,13 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from mytalk.appearance.model import BATCH, AppearanceModel
-from mytalk.cuda import MOST, CudaGraphs, Function, PaddedGraphs, Recording, record_batches
 from mytalk.motion.conditions import Conditions
 from mytalk.motion.model import MotionModel
 from mytalk.motion.replayed import ROWS
 from mytalk.motion.sampler import DDIM
 from mytalk.pipeline import load_motion, random_pipeline
 from mytalk.presets import PRESETS, PROFILES
+from mytalk.runtime.cuda_graphs import MOST, CudaGraphs, Function, PaddedGraphs, Recording, record_batches
 from mytalk.speech.hearing import Hearing, HearingState
 from mytalk.speech.stream import SpeechStream
 

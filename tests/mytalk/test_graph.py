@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 import mytalk
-from mytalk.graph import LARGEST, Graph, Graphed, use_graphs
 from mytalk.motion.conditions import Conditions
 from mytalk.motion.model import Denoiser
 from mytalk.pipeline import load_motion, random_pipeline
 from mytalk.presets import PRESETS
+from mytalk.runtime.onnx_graph import LARGEST, Graph, Graphed, use_graphs
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:

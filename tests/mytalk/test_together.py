@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mytalk.together import Together
+from mytalk.runtime.call_batcher import Together
 
 
 class Slow:

@@ -16,10 +16,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from mytalk.appearance.model import AppearanceModel
-from mytalk.cuda import Function, Recording
 from mytalk.motion.model import MotionModel
 from mytalk.pipeline import load_motion
 from mytalk.presets import PRESETS, Preset
+from mytalk.runtime.cuda_graphs import Function, Recording
 from mytalk.speech.source import load_wav2vec
 
 NetworkMaker = Callable[..., Path]
