@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mytalk.errors import MyTalkError
+    from mytalk.lipsync_stream import LipSyncStream
     from mytalk.picture import Picture, VideoFrame
     from mytalk.pipeline import Pipeline, load
-    from mytalk.stream import LipSyncStream
     from mytalk.stream_options import StreamOptions
 
 __all__ = ["LipSyncStream", "MyTalkError", "Picture", "Pipeline", "StreamOptions", "VideoFrame", "load"]

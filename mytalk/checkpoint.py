@@ -19,9 +19,9 @@ from safetensors.torch import load as load_bytes
 from safetensors.torch import save as save_bytes
 from torch import Tensor, nn
 
+from mytalk.dataclass_json import build_sizes
 from mytalk.errors import PresetError, WeightsError
 from mytalk.presets import PRESETS, Preset
-from mytalk.sizes import build_sizes
 
 CONFIG = "config.json"
 

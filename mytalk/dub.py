@@ -34,9 +34,9 @@ from mytalk.picture import VideoFrame
 from mytalk.runtime.channel import Channel, ChannelClosed
 
 if TYPE_CHECKING:  # torch is slow to import, and files are checked before it is needed
+    from mytalk.lipsync_stream import LipSyncStream
     from mytalk.pipeline import Pipeline
     from mytalk.speech.stream import Heard
-    from mytalk.stream import LipSyncStream
     from mytalk.stream_options import StreamOptions
 
 Length = Literal["video", "speech", "shortest"]

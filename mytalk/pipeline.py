@@ -17,6 +17,7 @@ from mytalk.appearance.model import AppearanceModel
 from mytalk.checkpoint import load_into, read_preset, read_speech_model
 from mytalk.errors import OptionError, PresetError
 from mytalk.face.apart import Trackers
+from mytalk.lipsync_stream import LipSyncStream
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionRequest, sample_together
 from mytalk.motion.model import MotionModel
@@ -25,7 +26,6 @@ from mytalk.presets import PRESETS, Preset
 from mytalk.runtime.onnx_graph import use_graphs
 from mytalk.speech.build import load_front
 from mytalk.speech.seam import Front
-from mytalk.stream import LipSyncStream
 from mytalk.stream_options import StreamOptions
 
 EMBEDDED = Path(str(files("mytalk") / "weights"))

@@ -23,11 +23,11 @@ from mytalk.evaluation.moment import Pair
 from mytalk.evaluation.sync import SILENT, Curve, loudness
 from mytalk.face import Face, HeadPose, PoseFilter, fit_pose
 from mytalk.face.landmarks import LIPS_OUTER, LOWER_FACE
+from mytalk.lipsync_stream import MAX_YAW
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.space import RestShape
 from mytalk.motion.stream import MotionFrame
 from mytalk.picture import Picture, VideoFrame
-from mytalk.stream import MAX_YAW
 
 if TYPE_CHECKING:
     from mytalk.pipeline import Pipeline

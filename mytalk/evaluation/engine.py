@@ -14,11 +14,11 @@ from mytalk.evaluation.films import Pictures, Sound
 from mytalk.evaluation.first_stage import Asked, FirstStage
 from mytalk.evaluation.moment import Pair
 from mytalk.face import Face
+from mytalk.lipsync_stream import LipSyncStream
 from mytalk.media.face_source import picture_bytes
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from mytalk.presets import PROFILES
-from mytalk.stream import LipSyncStream
 from mytalk.stream_options import StreamOptions
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from mytalk.evaluation.films import Sound
 from mytalk.face import Face, PoseFilter, fit_pose
 from mytalk.face.landmarks import LIPS, aperture
+from mytalk.lipsync_stream import MAX_YAW
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.model import MotionModel
 from mytalk.motion.stream import MotionFrame, MotionStream
 from mytalk.presets import PROFILES
-from mytalk.stream import MAX_YAW
 from mytalk.stream_options import StreamOptions
 
 _NOISE = 0.05  # RMS of a steady noise that no level gate takes for silence

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mytalk.face import Choice
+    from mytalk.lipsync_stream import Sight
     from mytalk.motion.batch import MotionRequest
     from mytalk.speech.stream import Heard
-    from mytalk.stream import Sight
     from mytalk.stream_options import StreamOptions
 
 Speech = NDArray[np.float32]
 
 
 class LipSync(Protocol):
-    """What a seat needs of :class:`mytalk.stream.LipSyncStream`."""
+    """What a seat needs of :class:`mytalk.lipsync_stream.LipSyncStream`."""
 
     latency: int
     steps: int

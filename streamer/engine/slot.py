@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mytalk.face import Choice
+    from mytalk.lipsync_stream import Sight
     from mytalk.motion.batch import MotionRequest
-    from mytalk.stream import Sight
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from streamer.session.options import SessionOptions
 
 if TYPE_CHECKING:
     from mytalk.face import Choice
-    from mytalk.stream import Sight
+    from mytalk.lipsync_stream import Sight
 
 log = logging.getLogger(__name__)
 

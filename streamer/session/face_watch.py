@@ -8,7 +8,7 @@ from streamer.clock import MILLISECOND_NS, SECOND_NS
 from streamer.protocol.events import Events
 
 if TYPE_CHECKING:
-    from mytalk.stream import Sight
+    from mytalk.lipsync_stream import Sight
 
 LOST_WAIT = 2 * SECOND_NS
 """A face is said to be lost after so long without one: a hand that passes is not worth a word."""

@@ -16,8 +16,8 @@ from mytalk.appearance.painters import BentMouth
 from mytalk.errors import EngineError, OptionError
 from mytalk.face import Face, FaceTracker, fit_pose
 from mytalk.face.landmarks import LOWER_FACE, aperture
+from mytalk.lipsync_stream import FADE_FRAMES, MAX_PENDING, MAX_YAW, LipSyncStream
 from mytalk.media_time import to_samples
-from mytalk.stream import FADE_FRAMES, MAX_PENDING, MAX_YAW, LipSyncStream
 
 Samples = NDArray[np.float32]
 
