@@ -20,9 +20,9 @@ from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.renderer import MouthRenderer
 from mytalk.errors import EngineError
 from mytalk.face import Choice, Face, HeadPose, PoseFilter, SpeakerTracker, fit_pose
-from mytalk.face.apart import Tracker
-from mytalk.face.idle import IdlePortrait
+from mytalk.face.idle_motion import IdlePortrait
 from mytalk.face.landmarks import LOWER_FACE
+from mytalk.face.tracker_process import Tracker
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionRequest
 from mytalk.motion.curve import MotionCurve

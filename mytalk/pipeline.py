@@ -16,7 +16,7 @@ from torch import Tensor
 from mytalk.appearance.model import AppearanceModel
 from mytalk.checkpoint import load_into, read_preset, read_speech_model
 from mytalk.errors import OptionError, PresetError
-from mytalk.face.apart import Trackers
+from mytalk.face.tracker_process import Trackers
 from mytalk.lipsync_stream import LipSyncStream
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionRequest, sample_together

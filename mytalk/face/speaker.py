@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.face.likeness import Likeness, likeness_of, unlikeness
+from mytalk.face.appearance_match import Likeness, likeness_of, unlikeness
 from mytalk.face.pose import fit_pose
 from mytalk.face.tracker import Face, FaceTracker
 from mytalk.picture import Picture

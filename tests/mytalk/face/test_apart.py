@@ -14,7 +14,7 @@ import pytest
 import mytalk
 from mytalk.errors import EngineError
 from mytalk.face import Face, SpeakerTracker
-from mytalk.face.apart import TrackerApart, Trackers
+from mytalk.face.tracker_process import TrackerApart, Trackers
 from mytalk.picture import Picture
 
 

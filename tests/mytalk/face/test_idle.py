@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mytalk import Picture, Pipeline, StreamOptions, VideoFrame
 from mytalk.face import Face, FaceTracker
-from mytalk.face.idle import SWAY, IdlePortrait, eyelids, head_motion
+from mytalk.face.idle_motion import SWAY, IdlePortrait, eyelids, head_motion
 from mytalk.media_time import FRAME_SAMPLES, MOTION_RATE
 
 MINUTE = range(0, 60 * MOTION_RATE * FRAME_SAMPLES, FRAME_SAMPLES)
@@ -75,7 +75,7 @@ def test_lashes_come_down_with_the_lid_and_are_not_stretched(
     column, (top, bottom) = int(face.points[159, 0]), face.points[[159, 145], 1]
     thickness, place = [], []
     for closed in (0.0, 1.0):
-        monkeypatch.setattr("mytalk.face.idle.eyelids", lambda seed, at, closed=closed: closed)
+        monkeypatch.setattr("mytalk.face.idle_motion.eyelids", lambda seed, at, closed=closed: closed)
         dark = np.flatnonzero(idle(idle.portrait, 0).y[:, column] < 110)
         thickness.append(len(dark))
         place.append(dark.mean())
@@ -93,7 +93,7 @@ def test_a_face_that_looks_aside_does_not_blink(
     idle = IdlePortrait(portrait, face, seed=0)
     shown = []
     for closed in (0.0, 1.0):
-        monkeypatch.setattr("mytalk.face.idle.eyelids", lambda seed, at, closed=closed: closed)
+        monkeypatch.setattr("mytalk.face.idle_motion.eyelids", lambda seed, at, closed=closed: closed)
         shown.append(idle(portrait, 0).y)
     assert np.array_equal(*shown) != blinks
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mytalk import Picture
 from mytalk.face import Face, SpeakerTracker, fit_pose
-from mytalk.face.likeness import likeness_of, unlikeness
+from mytalk.face.appearance_match import likeness_of, unlikeness
 from mytalk.face.speaker import PATIENCE
 
 COUNT = 72  # pictures from one side to the other

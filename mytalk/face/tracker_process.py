@@ -85,7 +85,7 @@ class TrackerProcess:
         self._memory: SharedMemory | None = None
         path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "mytalk.face.apart_worker"],
+            [sys.executable, "-m", "mytalk.face.tracker_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": path},

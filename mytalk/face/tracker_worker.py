@@ -1,6 +1,6 @@
-"""The process that tracks faces for another one: `mytalk.face.apart` starts it and says what the messages are.
+"""The process that tracks faces for another one: `mytalk.face.tracker_process` starts it and says what the messages are.
 
-    python -m mytalk.face.apart_worker
+    python -m mytalk.face.tracker_worker
 
 Requests come as pickles on standard input, answers go as pickles to standard output; it ends with its input.
 """
@@ -19,9 +19,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mytalk.face.apart import Answer, Close, Look
 from mytalk.face.speaker import SpeakerTracker
 from mytalk.face.tracker import load_mesh
+from mytalk.face.tracker_process import Answer, Close, Look
 from mytalk.picture import Picture
 
 
