@@ -33,8 +33,8 @@ from mytalk.motion.model import MotionModel
 from mytalk.motion.sampler import TIMESTEPS
 from mytalk.presets import PRESETS, PROFILES, Preset
 from mytalk.speech import Front
-from mytalk.speech.source import import_transformers
 from mytalk.speech.wav2vec import Wav2Vec2
+from mytalk.speech.wav2vec_loader import import_transformers
 
 HOP = PROFILES["balanced"].hop
 FRONT, ENCODER, STEP = "speech front, a hop", "audio encoder, a hop", "denoiser, one step"

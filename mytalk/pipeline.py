@@ -24,8 +24,8 @@ from mytalk.motion.model import MotionModel
 from mytalk.picture import VideoFrame
 from mytalk.presets import PRESETS, Preset
 from mytalk.runtime.onnx_graph import use_graphs
-from mytalk.speech.build import load_front
-from mytalk.speech.seam import Front
+from mytalk.speech.factory import load_front
+from mytalk.speech.interfaces import Front
 from mytalk.stream_options import StreamOptions
 
 EMBEDDED = Path(str(files("mytalk") / "weights"))

@@ -19,10 +19,10 @@ from mytalk.motion.space import MotionSpace
 from mytalk.presets import PROFILES, Preset
 from mytalk.runtime.cuda_graphs import Recorder, record_batches
 from mytalk.runtime.onnx_graph import Graph, Graphed
-from mytalk.speech.build import NoFront, build_encoder, build_front
-from mytalk.speech.hearing import Hearing
+from mytalk.speech.factory import NoFront, build_encoder, build_front
+from mytalk.speech.frontend import Hearing
+from mytalk.speech.interfaces import Front
 from mytalk.speech.readout import Readout
-from mytalk.speech.seam import Front
 
 
 def timestep_encoding(t: Tensor, width: int) -> Tensor:

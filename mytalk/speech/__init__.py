@@ -1,14 +1,14 @@
 """Speech in, one feature a motion frame out, causally."""
 
-from mytalk.speech.build import build_encoder, build_front, load_front
 from mytalk.speech.conformer import ConformerEncoder
 from mytalk.speech.encoder import SpeechEncoder
+from mytalk.speech.factory import build_encoder, build_front, load_front
+from mytalk.speech.interfaces import Encoder, Front
 from mytalk.speech.mel import LogMel
-from mytalk.speech.rows import row_of, stack_states
-from mytalk.speech.seam import Encoder, Front
-from mytalk.speech.source import load_wav2vec
+from mytalk.speech.state_batching import row_of, stack_states
 from mytalk.speech.stream import SpeechStream
 from mytalk.speech.wav2vec import Wav2Vec2
+from mytalk.speech.wav2vec_loader import load_wav2vec
 
 __all__ = [
     "ConformerEncoder",

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from mytalk.presets import SpeechPreset
 from mytalk.speech.attention import KeyValues, attend, block_mask
 from mytalk.speech.encoder import CausalConv
-from mytalk.speech.seam import Encoder
+from mytalk.speech.interfaces import Encoder
 from mytalk.transformer import FeedForward, rotary
 
 TOKENS = 2

@@ -14,9 +14,9 @@ from torch.nn import functional as F
 
 from mytalk.presets import SpeechPreset
 from mytalk.runtime.onnx_graph import Graph, Graphed
+from mytalk.speech.interfaces import Encoder
 from mytalk.speech.mel import MEL_PER_MOTION, MELS
 from mytalk.speech.phone_posteriors import PHONES
-from mytalk.speech.seam import Encoder
 
 _PHONE_ROWS = 12  # 120 ms
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.speech.band_power import FFT, HOP, BandPower
-from mytalk.speech.seam import Front
+from mytalk.speech.interfaces import Front
 
 WINDOW = 400  # 25 ms
 MELS = 80

@@ -10,10 +10,10 @@ from torch import Tensor
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.runtime.onnx_graph import Graph, Graphed
 from mytalk.speech.cepstra import AT_ONCE, CepstraState
+from mytalk.speech.interfaces import Front
 from mytalk.speech.mel import MELS, LogMel, MelState
 from mytalk.speech.phone_posteriors import PHONES, PhonePosteriors
-from mytalk.speech.rows import put_tensors, tensors_of, with_tensors
-from mytalk.speech.seam import Front
+from mytalk.speech.state_batching import put_tensors, tensors_of, with_tensors
 
 
 @dataclass(slots=True)

@@ -34,7 +34,7 @@ from torch.nn import functional as F
 
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.speech.attention import attend
-from mytalk.speech.running import Moments, running_moments, speech_noise
+from mytalk.speech.running_stats import Moments, running_moments, speech_noise
 
 FILE = "moonshine_tiny_en.safetensors"
 LIVE_FILE = "moonshine_tiny_en_live.safetensors"

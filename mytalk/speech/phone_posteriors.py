@@ -18,7 +18,7 @@ from torch import Tensor
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.speech.band_power import HOP
 from mytalk.speech.cepstra import Cepstra, CepstraState
-from mytalk.speech.seam import Front
+from mytalk.speech.interfaces import Front
 
 PHONES = 42
 STATES = 3

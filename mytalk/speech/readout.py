@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from mytalk.runtime.onnx_graph import Graph, Graphed
 from mytalk.speech.moonshine import TOKEN, TOKENS, WIDTH, Moonshine, MoonshineState
-from mytalk.speech.rows import put_tensors, tensors_of, with_tensors
+from mytalk.speech.state_batching import put_tensors, tensors_of, with_tensors
 
 BACK, AHEAD = 2, 3
 """Motion frames around its own that a mouth is read from."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.runtime.cuda_graphs import to_device, to_host
-from mytalk.speech.hearing import Hearing
+from mytalk.speech.frontend import Hearing
 
 
 class Guess(NamedTuple):

@@ -28,8 +28,8 @@ from torch.nn import functional as F
 
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.speech.attention import KeyValues, attend, block_mask
-from mytalk.speech.running import Moments, running_moments, speech_noise
-from mytalk.speech.seam import Front
+from mytalk.speech.interfaces import Front
+from mytalk.speech.running_stats import Moments, running_moments, speech_noise
 
 if TYPE_CHECKING:
     from transformers import Wav2Vec2Model

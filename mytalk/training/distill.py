@@ -31,7 +31,7 @@ from mytalk.motion.conditions import Conditions
 from mytalk.motion.model import Denoiser, MotionModel
 from mytalk.motion.sampler import DDIM, TIMESTEPS, alpha_bars, ddim_step
 from mytalk.presets import Preset
-from mytalk.speech.build import is_built_in, load_front
+from mytalk.speech.factory import is_built_in, load_front
 from mytalk.training.loop import total_steps
 from mytalk.training.motion import MotionLosses, MotionTask, draw_lips, scored_frames, weights_of
 from mytalk.training.motion_examples import HeldOutWindows, MotionExamples, MotionOptions

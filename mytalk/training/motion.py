@@ -29,7 +29,7 @@ from mytalk.motion.model import MotionModel
 from mytalk.motion.sampler import TIMESTEPS, alpha_bars
 from mytalk.motion.space import MotionSpace
 from mytalk.presets import Preset
-from mytalk.speech.build import is_built_in, load_front
+from mytalk.speech.factory import is_built_in, load_front
 from mytalk.speech.mel import MEL_PER_MOTION
 from mytalk.speech.wav2vec import Wav2Vec2
 from mytalk.training.checkpoints import Checkpoints

@@ -17,8 +17,8 @@ from mytalk.errors import OptionError
 from mytalk.motion.sampler import TIMESTEPS
 from mytalk.motion.space import MotionSpace
 from mytalk.presets import WINDOW_FRAMES
+from mytalk.speech.interfaces import Front
 from mytalk.speech.mel import MEL_PER_MOTION
-from mytalk.speech.seam import Front
 from mytalk.training.augment import Mirror, change_features, change_samples, draw_speed, stretch
 from mytalk.training.config import TrainingOptions
 from mytalk.training.people import Frames, clips_by_person

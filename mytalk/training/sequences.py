@@ -18,7 +18,7 @@ from mytalk.errors import DataError
 from mytalk.face.landmarks import LOWER_FACE, UPPER_COUNT, UPPER_FACE
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.motion.space import GAIN, MotionSpace
-from mytalk.speech.seam import Front
+from mytalk.speech.interfaces import Front
 from mytalk.training.augment import noisy_place
 from mytalk.training.people import Frames, Rest, clips_by_person, sample_frames
 from mytalk.training.store import ClipStore

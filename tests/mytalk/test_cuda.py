@@ -20,7 +20,7 @@ from mytalk.motion.sampler import DDIM
 from mytalk.pipeline import load_motion, random_pipeline
 from mytalk.presets import PRESETS, PROFILES
 from mytalk.runtime.cuda_graphs import MOST, CudaGraphs, Function, PaddedGraphs, Recording, record_batches
-from mytalk.speech.hearing import Hearing, HearingState
+from mytalk.speech.frontend import Hearing, HearingState
 from mytalk.speech.stream import SpeechStream
 
 GPU = torch.cuda.is_available()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mytalk.speech.source import import_transformers
+from mytalk.speech.wav2vec_loader import import_transformers
 
 NetworkMaker = Callable[..., Path]
 

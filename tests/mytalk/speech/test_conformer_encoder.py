@@ -14,7 +14,7 @@ from torch.testing import assert_close
 
 from mytalk.presets import PRESETS, SpeechPreset
 from mytalk.speech import ConformerEncoder, SpeechStream, Wav2Vec2, load_wav2vec, row_of, stack_states
-from mytalk.speech.hearing import Hearing
+from mytalk.speech.frontend import Hearing
 
 SMALL = SpeechPreset(
     width=32, kernel=5, front="wav2vec2", features=64, hidden=48, layers=2, heads=4, ffn=96, lookback=12

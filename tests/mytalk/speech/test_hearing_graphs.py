@@ -20,7 +20,7 @@ from mytalk.speech.mel import MELS
 from mytalk.speech.mel_phones import MelPhones
 from mytalk.speech.moonshine import MoonshineState
 from mytalk.speech.readout import Readout
-from mytalk.speech.rows import tensors_of
+from mytalk.speech.state_batching import tensors_of
 
 SECONDS = 3
 HOPS = sorted({1, *(profile.hop for profile in PROFILES.values())})  # the first of a stream may be shorter

@@ -20,7 +20,7 @@ from mytalk.motion.model import MotionModel
 from mytalk.pipeline import load_motion
 from mytalk.presets import PRESETS, Preset
 from mytalk.runtime.cuda_graphs import Function, Recording
-from mytalk.speech.source import load_wav2vec
+from mytalk.speech.wav2vec_loader import load_wav2vec
 
 NetworkMaker = Callable[..., Path]
 NOWHERE = torch.device("meta")

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.testing import assert_close
 
-from mytalk.speech.running import MEMORY, PRIOR, Moments, running_moments, speech_noise
+from mytalk.speech.running_stats import MEMORY, PRIOR, Moments, running_moments, speech_noise
 
 
 def test_moments_are_those_heard_so_far() -> None:

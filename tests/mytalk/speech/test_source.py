@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from mytalk.errors import OptionError, PresetError, WeightsError
 from mytalk.presets import PRESETS, SpeechPreset
-from mytalk.speech import build_front, load_front, load_wav2vec, source
+from mytalk.speech import build_front, load_front, load_wav2vec, wav2vec_loader
 
 PRESET = SpeechPreset(width=32, front="wav2vec2", features=64, hidden=48, layers=1, heads=4, ffn=96, lookback=12)
 
@@ -78,8 +78,8 @@ def test_a_broken_torchvision_is_hidden_from_transformers(monkeypatch: pytest.Mo
             raise RuntimeError("operator torchvision::nms does not exist")
         return Transformers(name)
 
-    monkeypatch.setattr(source, "import_module", import_module)
-    source.import_transformers()
+    monkeypatch.setattr(wav2vec_loader, "import_module", import_module)
+    wav2vec_loader.import_transformers()
     assert seen == [None]
     assert "torchvision" not in sys.modules
 
@@ -119,7 +119,7 @@ def test_the_fingerprint_is_of_the_values_not_of_the_file(network: Path, copied:
 
 
 def test_a_network_with_heads_of_its_training_is_the_same_network(network: Path, tmp_path: Path) -> None:
-    transformers = source.import_transformers()
+    transformers = wav2vec_loader.import_transformers()
     config = transformers.Wav2Vec2Config.from_pretrained(network)
     whole = transformers.Wav2Vec2ForPreTraining(config)
     whole.wav2vec2.load_state_dict(load_file(network / "model.safetensors"))

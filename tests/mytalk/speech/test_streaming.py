@@ -14,10 +14,10 @@ from torch.testing import assert_close
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.presets import PRESETS, SpeechPreset
 from mytalk.speech import SpeechEncoder, SpeechStream
-from mytalk.speech.build import build_front
 from mytalk.speech.encoder import EncoderState
-from mytalk.speech.hearing import Hearing
-from mytalk.speech.seam import Front
+from mytalk.speech.factory import build_front
+from mytalk.speech.frontend import Hearing
+from mytalk.speech.interfaces import Front
 
 Samples = NDArray[np.float32]
 

@@ -17,8 +17,8 @@ from torch.testing import assert_close
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.speech import row_of, stack_states
 from mytalk.speech.attention import block_mask
-from mytalk.speech.source import load_wav2vec
 from mytalk.speech.wav2vec import Wav2Vec2
+from mytalk.speech.wav2vec_loader import load_wav2vec
 
 NetworkMaker = Callable[..., Path]
 KINDS = [("layer", True), ("layer", False), ("group", False)]

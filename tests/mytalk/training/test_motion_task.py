@@ -16,7 +16,7 @@ from mytalk.face.landmarks import LOWER_COUNT, LOWER_FACE, aperture
 from mytalk.motion.model import MotionModel
 from mytalk.presets import SpeechPreset
 from mytalk.speech.mel import LogMel
-from mytalk.speech.source import import_transformers
+from mytalk.speech.wav2vec_loader import import_transformers
 from mytalk.training.config import read_config
 from mytalk.training.identity import IdentityOptions, IdentityTask
 from mytalk.training.logbook import read_curve

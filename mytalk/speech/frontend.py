@@ -8,9 +8,9 @@ from typing import Any
 from torch import Tensor
 
 from mytalk.runtime.cuda_graphs import CudaGraphs, Recorder
+from mytalk.speech.interfaces import Encoder, Front
 from mytalk.speech.readout import Readout, Told
-from mytalk.speech.rows import put_tensors, tensors_of, with_tensors
-from mytalk.speech.seam import Encoder, Front
+from mytalk.speech.state_batching import put_tensors, tensors_of, with_tensors
 
 
 @dataclass(slots=True)

@@ -11,10 +11,10 @@ from mytalk.errors import OptionError, PresetError, WeightsError
 from mytalk.presets import SpeechPreset
 from mytalk.speech.conformer import TOKENS, ConformerEncoder
 from mytalk.speech.encoder import SpeechEncoder
+from mytalk.speech.interfaces import Encoder, Front
 from mytalk.speech.mel import LogMel
 from mytalk.speech.mel_phones import MelPhones
-from mytalk.speech.seam import Encoder, Front
-from mytalk.speech.source import PASS, load_wav2vec
+from mytalk.speech.wav2vec_loader import PASS, load_wav2vec
 
 MISSING = f"this preset hears through wav2vec 2.0 and was given no network: {PASS}, or a name on the hub"
 
