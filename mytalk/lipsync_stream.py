@@ -25,7 +25,7 @@ from mytalk.face.landmarks import LOWER_FACE
 from mytalk.face.tracker_process import Tracker
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionRequest
-from mytalk.motion.curve import MotionCurve
+from mytalk.motion.interpolation import MotionCurve
 from mytalk.motion.model import MotionModel
 from mytalk.motion.stream import PEOPLE, REWIND, MotionStream, open_by
 from mytalk.picture import Picture, VideoFrame

@@ -12,8 +12,8 @@ from mytalk.face.landmarks import UPPER_COUNT
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.conditions import Conditions
 from mytalk.motion.conformer import ConformerBlock, OwnConditions, projection
+from mytalk.motion.cuda_graph_sampling import ROWS, ReplayedSampling
 from mytalk.motion.identity import LANDMARKS, IdentityExtractor
-from mytalk.motion.replayed import ROWS, ReplayedSampling
 from mytalk.motion.sampler import DDIM, TIMESTEPS
 from mytalk.motion.space import MotionSpace
 from mytalk.presets import PROFILES, Preset

@@ -25,7 +25,7 @@ from mytalk.motion.conditions import Conditions
 from mytalk.motion.model import MotionModel
 from mytalk.motion.person import Person
 from mytalk.motion.sampler import frame_noise
-from mytalk.motion.silence import ANTICIPATION, SilenceGate
+from mytalk.motion.silence_gate import ANTICIPATION, SilenceGate
 from mytalk.motion.space import RestShape
 from mytalk.motion.windows import Window, WindowPlanner
 from mytalk.presets import Profile

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mytalk.errors import DataError, WeightsError
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.motion.silence import NO_VOICE
+from mytalk.motion.silence_gate import NO_VOICE
 from mytalk.pipeline import load_motion
 from mytalk.speech.readout import AHEAD, BACK, Readout, stacked
 from mytalk.training.augment import noisy_place
@@ -68,7 +68,7 @@ def places(path: Path, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tenso
 
 def told_right(readout: Readout, voices: list[Path]) -> tuple[float, float]:
     """Of voices that it was not fitted to, the share of speech that it does not take for silence, and of silence that
-    it does: where the gate of `mytalk.motion.silence` is sure, 3 frames later."""
+    it does: where the gate of `mytalk.motion.silence_gate` is sure, 3 frames later."""
     right: dict[bool, list[Tensor]] = {True: [], False: []}
     for path in voices:
         for samples, spoken in places(path, np.random.default_rng([SEED, *path.stem.encode()])):

@@ -14,8 +14,8 @@ from torch.testing import assert_close
 
 from mytalk.appearance.model import BATCH, AppearanceModel
 from mytalk.motion.conditions import Conditions
+from mytalk.motion.cuda_graph_sampling import ROWS
 from mytalk.motion.model import MotionModel
-from mytalk.motion.replayed import ROWS
 from mytalk.motion.sampler import DDIM
 from mytalk.pipeline import load_motion, random_pipeline
 from mytalk.presets import PRESETS, PROFILES

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.motion.curve import MotionCurve
+from mytalk.motion.interpolation import MotionCurve
 from mytalk.motion.stream import MotionFrame
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mytalk.motion.silence import SilenceGate
+from mytalk.motion.silence_gate import SilenceGate
 
 
 def shares(levels: list[float], lookahead: int = 3) -> list[float]:
