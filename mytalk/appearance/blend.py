@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from mytalk.appearance.colour_match import alike
 from mytalk.appearance.compose import Painting, Place, paint, sample_through, spread
 from mytalk.appearance.mask import Mask
-from mytalk.appearance.prepare import Matrix
-from mytalk.appearance.tone import alike
+from mytalk.appearance.network_inputs import Matrix
 from mytalk.appearance.warp import Flow
 from mytalk.face.pose import CROP_PIXELS
 from mytalk.picture import Picture, yuv_of_rgb

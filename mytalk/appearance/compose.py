@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytalk.appearance.bank import Mouth
-from mytalk.appearance.framing import MOUTH, Frame
-from mytalk.appearance.prepare import Matrix, affine_scale
-from mytalk.appearance.tone import Colours, alike
+from mytalk.appearance.colour_match import Colours, alike
+from mytalk.appearance.crop_frame import MOUTH, Frame
+from mytalk.appearance.network_inputs import Matrix, affine_scale
 from mytalk.appearance.warp import Flow
 from mytalk.face.pose import CROP_PIXELS
 from mytalk.picture import Box, Picture

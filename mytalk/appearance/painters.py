@@ -11,17 +11,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mytalk.appearance.average import MOST, likely
 from mytalk.appearance.bank import Mouth, ReferenceBank
-from mytalk.appearance.cavity import Inside
+from mytalk.appearance.colour_match import Colours, Rim, alike
 from mytalk.appearance.compose import Painting
-from mytalk.appearance.cover import KNOWN, Cover
-from mytalk.appearance.framing import FACE, Window
+from mytalk.appearance.crop_frame import FACE, Window
 from mytalk.appearance.mask import Mask
 from mytalk.appearance.model import AppearanceModel
-from mytalk.appearance.prepare import Bent, bend, face_inputs, lip_picture, mouth_inputs, resized, window_of
+from mytalk.appearance.mouth_interior import Inside
+from mytalk.appearance.network_inputs import Bent, bend, face_inputs, lip_picture, mouth_inputs, resized, window_of
+from mytalk.appearance.occlusion import KNOWN, Cover
 from mytalk.appearance.preset import REFERENCES, AppearancePreset
-from mytalk.appearance.tone import Colours, Rim, alike
+from mytalk.appearance.reference_mean import MOST, likely
 from mytalk.appearance.warp import GRID, Points, Target
 from mytalk.face.landmarks import LOWER_FACE, aperture
 from mytalk.runtime.cuda_graphs import to_device, to_host

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.appearance.framing import FACE
+from mytalk.appearance.crop_frame import FACE
 from mytalk.appearance.warp import SUBPIXEL, Points, fixed
 from mytalk.face.landmarks import CONTOURS, JAW, LIPS_INNER, LIPS_OUTER, LOWER_FACE, LOWER_LIPS_INNER, LOWER_LIPS_OUTER
 from mytalk.face.pose import CROP_PIXELS

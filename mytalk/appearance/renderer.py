@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 
 from mytalk.appearance.bank import FRESH, Mouth, ReferenceBank, detail_of
 from mytalk.appearance.blend import Blend, Layers, Skin, blend, blend_on
+from mytalk.appearance.colour_match import Colours
 from mytalk.appearance.compose import apply, place_of
-from mytalk.appearance.cover import is_covered
-from mytalk.appearance.framing import FACE, MOUTH, frame_of
-from mytalk.appearance.jaw import held_back
+from mytalk.appearance.crop_frame import FACE, MOUTH, frame_of
+from mytalk.appearance.jaw_limit import held_back
 from mytalk.appearance.mask import Mask, mouth_mask, moving_mask, painted_mask
 from mytalk.appearance.model import AppearanceModel
+from mytalk.appearance.network_inputs import Matrix, resized_flow, sample, skin_of, to_crop
+from mytalk.appearance.occlusion import is_covered
 from mytalk.appearance.painters import BentMouth, PaintedFace, Painter, Scene
-from mytalk.appearance.prepare import Matrix, resized_flow, sample, skin_of, to_crop
 from mytalk.appearance.preset import EDGE
-from mytalk.appearance.tone import Colours
 from mytalk.appearance.warp import GRID, Flow, Points, Target, displacement
 from mytalk.face.pose import HeadPose
 from mytalk.picture import Picture

@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.appearance.average import MOST
 from mytalk.appearance.bank import distances
-from mytalk.appearance.framing import FACE
+from mytalk.appearance.crop_frame import FACE
 from mytalk.appearance.preset import AppearancePreset
+from mytalk.appearance.reference_mean import MOST
 from mytalk.appearance.warp import Points
 from mytalk.errors import DataError
 from mytalk.face.landmarks import LOWER_FACE, POINTS, aperture

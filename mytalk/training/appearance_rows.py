@@ -1,4 +1,4 @@
-"""One training row of the appearance model, from aligned faces, made by ``mytalk.appearance.prepare`` as it is live."""
+"""One training row of the appearance model, from aligned faces, made by ``mytalk.appearance.network_inputs`` as it is live."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.appearance.average import likely
 from mytalk.appearance.bank import Mouth, Neighbours, distances, halved
-from mytalk.appearance.cavity import Inside
-from mytalk.appearance.framing import FACE, Window
+from mytalk.appearance.colour_match import Rim
+from mytalk.appearance.crop_frame import FACE, Window
 from mytalk.appearance.mask import mouth_mask, moving_mask, painted_mask
-from mytalk.appearance.prepare import (
+from mytalk.appearance.mouth_interior import Inside
+from mytalk.appearance.network_inputs import (
     NetworkInputs,
     bend,
     face_inputs,
@@ -26,7 +26,7 @@ from mytalk.appearance.prepare import (
     window_of,
 )
 from mytalk.appearance.preset import AppearancePreset
-from mytalk.appearance.tone import Rim
+from mytalk.appearance.reference_mean import likely
 from mytalk.appearance.warp import GRID, Flow, Points, Target, displacement
 from mytalk.face.landmarks import LIPS_OUTER, LOWER_FACE, MIRROR
 from mytalk.face.pose import CROP_PIXELS

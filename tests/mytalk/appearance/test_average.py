@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mytalk.appearance.average import likely
 from mytalk.appearance.bank import Mouth, Neighbours, distances, halved
-from mytalk.appearance.cavity import Inside
+from mytalk.appearance.colour_match import Rim
 from mytalk.appearance.mask import mouth_mask
-from mytalk.appearance.prepare import Bent, bend
-from mytalk.appearance.tone import Rim
+from mytalk.appearance.mouth_interior import Inside
+from mytalk.appearance.network_inputs import Bent, bend
+from mytalk.appearance.reference_mean import likely
 from mytalk.appearance.warp import Target
 from mytalk.face.landmarks import LOWER_LIPS_INNER, LOWER_LIPS_OUTER
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mytalk.appearance.cavity import Inside
+from mytalk.appearance.colour_match import Rim
 from mytalk.appearance.compose import apply
 from mytalk.appearance.mask import mouth_mask
-from mytalk.appearance.prepare import mouth_inputs
-from mytalk.appearance.tone import Rim
+from mytalk.appearance.mouth_interior import Inside
+from mytalk.appearance.network_inputs import mouth_inputs
 from mytalk.appearance.warp import GRID, Target
 from mytalk.face import Face, fit_pose
 from mytalk.face.landmarks import INNER_LOWER, INNER_UPPER, LOWER_FACE, LOWER_LIPS_INNER, LOWER_MIRROR

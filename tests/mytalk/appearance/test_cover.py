@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from mytalk import Picture
 from mytalk.appearance.bank import FRESH
+from mytalk.appearance.colour_match import Rim
 from mytalk.appearance.compose import apply
-from mytalk.appearance.cover import KNOWN, Cover, is_covered
+from mytalk.appearance.occlusion import KNOWN, Cover, is_covered
 from mytalk.appearance.renderer import MouthRenderer
-from mytalk.appearance.tone import Rim
 from mytalk.appearance.warp import Target
 from mytalk.face import HeadPose
 from mytalk.face.landmarks import LOWER_LIPS_INNER, LOWER_LIPS_OUTER

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mytalk.appearance.jaw import MOST, held_back
+from mytalk.appearance.jaw_limit import MOST, held_back
 from mytalk.face.landmarks import LOWER_FACE, LOWER_LIPS_INNER, LOWER_LIPS_OUTER, TEMPLATE
 
 SEEN = np.asarray((TEMPLATE[list(LOWER_FACE), :2] + [0.8, -0.55]) * 80, np.float32)

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from mytalk import Picture, Pipeline, StreamOptions, VideoFrame
 from mytalk.appearance.compose import apply, place_of, spread
-from mytalk.appearance.framing import FACE, MOUTH
+from mytalk.appearance.crop_frame import FACE, MOUTH
 from mytalk.appearance.mask import mouth_mask, moving_mask
 from mytalk.appearance.model import AppearanceModel
-from mytalk.appearance.prepare import WHOLE_FACE, face_inputs, lip_picture, to_crop
+from mytalk.appearance.network_inputs import WHOLE_FACE, face_inputs, lip_picture, to_crop
 from mytalk.appearance.preset import PAPER
 from mytalk.appearance.raster import face_picture, landmark_picture
 from mytalk.appearance.renderer import MouthRenderer

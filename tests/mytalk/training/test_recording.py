@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from mytalk.appearance.compose import place_of
-from mytalk.appearance.framing import FACE
-from mytalk.appearance.prepare import to_crop
+from mytalk.appearance.crop_frame import FACE
+from mytalk.appearance.network_inputs import to_crop
 from mytalk.face import Face, FaceTracker, HeadPose, fit_pose
 from mytalk.face.landmarks import LIPS
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE

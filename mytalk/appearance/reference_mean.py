@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytalk.appearance.bank import Neighbours, halved
-from mytalk.appearance.prepare import Bent
-from mytalk.appearance.tone import Rim, alike
+from mytalk.appearance.colour_match import Rim, alike
+from mytalk.appearance.network_inputs import Bent
 from mytalk.appearance.warp import COARSE, Target
 
 MOST = 12

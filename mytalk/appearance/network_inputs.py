@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytalk.appearance.bank import Mouth
-from mytalk.appearance.cavity import Inside
-from mytalk.appearance.framing import FACE, MOUTH, Frame, Window
+from mytalk.appearance.colour_match import Colours, Rim, alike, everywhere
+from mytalk.appearance.crop_frame import FACE, MOUTH, Frame, Window
 from mytalk.appearance.mask import mouth_mask
+from mytalk.appearance.mouth_interior import Inside
 from mytalk.appearance.raster import face_picture, landmark_picture
-from mytalk.appearance.tone import Colours, Rim, alike, everywhere
 from mytalk.appearance.warp import Flow, Points, Warp
 from mytalk.face.pose import CROP_PIXELS
 

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.appearance.average import MOST, means
 from mytalk.appearance.bank import ReferenceBank
+from mytalk.appearance.colour_match import CELLS, Colours, Rim
 from mytalk.appearance.mask import Mask, mouth_mask
-from mytalk.appearance.prepare import resized
-from mytalk.appearance.tone import CELLS, Colours, Rim
+from mytalk.appearance.network_inputs import resized
+from mytalk.appearance.reference_mean import MOST, means
 from mytalk.appearance.warp import Points, Target
 from mytalk.face.pose import CROP_PIXELS
 

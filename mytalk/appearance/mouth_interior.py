@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.appearance.tone import alike, everywhere
+from mytalk.appearance.colour_match import alike, everywhere
 from mytalk.appearance.warp import LOWER_LIP, SUBPIXEL, UPPER_LIP, Points, fill, fixed
 from mytalk.face.pose import CROP_PIXELS, CROP_SIDE
 
