@@ -21,10 +21,10 @@ import torch
 from tqdm import tqdm
 
 from mytalk.media_time import FRAME_SAMPLES, MOTION_RATE, SAMPLE_RATE
-from mytalk.training.clip_members import Landmarks
-from mytalk.training.offset import MARGIN, OffsetEstimator
-from mytalk.training.prepare import PrepareOptions, prepare
-from mytalk.training.store import ClipStore
+from mytalk.training.data.clip_members import Landmarks
+from mytalk.training.data.offset import MARGIN, OffsetEstimator
+from mytalk.training.data.prepare import PrepareOptions, prepare
+from mytalk.training.data.store import ClipStore
 
 SHIFTS = (-400, -250, -125, -50, 0, 50, 125, 250, 400)  # ms
 CLOSE = 40.0  # ms; one motion frame, and less than a viewer notices (ITU-R BT.1359)

@@ -23,10 +23,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mytalk.training.config import read_config
-from mytalk.training.logbook import read_curve
-from mytalk.training.motion import MotionSources
-from mytalk.training.shards import SHARDS, read_manifest, write_manifest
+from mytalk.training.data.shards import SHARDS, read_manifest, write_manifest
+from mytalk.training.motion.task import MotionSources
+from mytalk.training.run.config import read_config
+from mytalk.training.run.logbook import read_curve
 from mytalk.training.trainers import train_appearance, train_identity, train_motion
 
 WATCHED = {"identity": "loss", "motion": "x0", "appearance": "l1"}

@@ -46,7 +46,7 @@ from mytalk.motion.conditions import Conditions
 from mytalk.motion.sampler import DDIM
 from mytalk.motion.stream import MotionStream
 from mytalk.presets import PROFILES, Profile
-from mytalk.training.shots import Part, probe, shots, sound
+from mytalk.training.data.shots import Part, probe, shots, sound
 
 ENROL = 3 * SAMPLE_RATE
 _TIMED_HOPS = 15

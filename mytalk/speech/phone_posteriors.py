@@ -3,7 +3,7 @@
 The model is CMU Sphinx's for English (Alpha Cephei, BSD licence beside it): 42 phones and noises of three states each,
 three streams of cepstra, and for each phone and stream 128 Gaussians that its states weigh. Only states without
 context are kept, and no language model: what is heard in one moment, whatever was said before.
-`mytalk.training.acoustic_model` makes the file from the `pocketsphinx` package.
+`mytalk.training.speech.acoustic_model` makes the file from the `pocketsphinx` package.
 """
 
 from __future__ import annotations

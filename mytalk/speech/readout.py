@@ -2,10 +2,10 @@
 
 A recogniser that thousands of people trained says the same of a phone whoever speaks it, and a linear map from that to
 mouths needs little film; the denoiser, which minutes of film teach, learns its speakers by heart long before. The two
-err differently, so what leaves is a mixture: `MotionModel.sample`. `mytalk.training.readout` fits the weights.
+err differently, so what leaves is a mixture: `MotionModel.sample`. `mytalk.training.speech.readout` fits the weights.
 
 The same features tell whether somebody speaks: noise as loud as a voice is none to a recogniser. That is linear too,
-and fitted to speech whose pauses are known: `mytalk.training.voice_readout`.
+and fitted to speech whose pauses are known: `mytalk.training.speech.voice_readout`.
 """
 
 from __future__ import annotations

@@ -20,9 +20,9 @@ from mytalk.checkpoint import (
 )
 from mytalk.errors import OutputExistsError, PresetError, WeightsError
 from mytalk.presets import Preset
-from mytalk.training.checkpoints import AVERAGE, is_checkpoint, read_run
-from mytalk.training.logbook import read_curve
-from mytalk.training.motion import PHONES, weights_of
+from mytalk.training.motion.task import PHONES, weights_of
+from mytalk.training.run.checkpoints import AVERAGE, is_checkpoint, read_run
+from mytalk.training.run.logbook import read_curve
 
 CARD = "MODEL_CARD.md"
 

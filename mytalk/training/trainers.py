@@ -10,13 +10,13 @@ from typing import Any
 
 from mytalk.checkpoint import load_into
 from mytalk.errors import OutputError
-from mytalk.training.config import Config, TrainingOptions
-from mytalk.training.distill import DistillOptions, distill_task
-from mytalk.training.identity import IdentityOptions, IdentityTask
-from mytalk.training.loop import Outcome, fit
-from mytalk.training.motion import MotionSources, motion_task, weights_of
-from mytalk.training.motion_examples import MotionOptions
-from mytalk.training.store import ClipStore
+from mytalk.training.data.store import ClipStore
+from mytalk.training.motion.distill import DistillOptions, distill_task
+from mytalk.training.motion.examples import MotionOptions
+from mytalk.training.motion.identity import IdentityOptions, IdentityTask
+from mytalk.training.motion.task import MotionSources, motion_task, weights_of
+from mytalk.training.run.config import Config, TrainingOptions
+from mytalk.training.run.loop import Outcome, fit
 
 Progress = Callable[[int, int | None], None]
 
@@ -63,8 +63,8 @@ def train_appearance(
     **given: Any,
 ) -> Outcome:
     """``start`` holds weights to begin from, a preset folder's or a run's; their sizes must be the config's."""
-    from mytalk.training.appearance import AppearanceTask
-    from mytalk.training.appearance_options import AppearanceOptions
+    from mytalk.training.appearance.options import AppearanceOptions
+    from mytalk.training.appearance.task import AppearanceTask
 
     options = config.options("appearance", AppearanceOptions, **given)
     store = ClipStore(list(data), hold_out=options.hold_out)

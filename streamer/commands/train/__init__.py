@@ -14,7 +14,7 @@ from streamer.commands.progress_bar import Progress
 from streamer.commands.train import ablations, offsets, prepare, readout, voice
 
 if TYPE_CHECKING:
-    from mytalk.training.loop import Outcome
+    from mytalk.training.run.loop import Outcome
 
 STOPPED = 130
 """Exit code of a run that was asked to stop: as after Ctrl-C."""
@@ -53,7 +53,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     identity.set_defaults(run=_identity)
     motion = _add_trainer(commands, "motion", "speech to lower-face motion (diffusion)")
     motion.add_argument("--identity", type=Path, required=True, metavar="RUN", help="the finished identity run")
-    motion.add_argument("--tts", type=Path, metavar="FOLDER", help="synthetic speech of mytalk.training.speech_corpus")
+    motion.add_argument("--tts", type=Path, metavar="FOLDER", help="synthetic speech of mytalk.training.voices.corpus")
     motion.add_argument("--tts-alone", action="store_true", help="no step on clips: what measures their offsets")
     motion.add_argument("--offsets", type=Path, metavar="TSV", help="of mytalk train offsets, which are taken away")
     _add_start(motion)
@@ -120,7 +120,7 @@ def _add_speech_model(parser: argparse.ArgumentParser) -> None:
 
 
 def _identity(args: argparse.Namespace) -> int:
-    from mytalk.training.config import read_config
+    from mytalk.training.run.config import read_config
     from mytalk.training.trainers import train_identity
 
     with _progress("identity") as progress:
@@ -131,14 +131,14 @@ def _identity(args: argparse.Namespace) -> int:
 
 
 def _motion(args: argparse.Namespace) -> int:
-    from mytalk.training.config import read_config
-    from mytalk.training.motion import MotionSources
+    from mytalk.training.motion.task import MotionSources
+    from mytalk.training.run.config import read_config
     from mytalk.training.trainers import train_motion
 
     sources = MotionSources(args.data, args.identity, args.tts, args.speech_model, args.offsets, args.start)
     given = {**_given(args), "tts_first": 1.0 if args.tts_alone else None}
     if args.tts_alone and args.tts is None:
-        raise OptionError("--tts-alone needs --tts: a folder of mytalk.training.speech_corpus")
+        raise OptionError("--tts-alone needs --tts: a folder of mytalk.training.voices.corpus")
     with _progress("motion") as progress:
         outcome = train_motion(
             read_config(args.config), sources, args.output, device=args.device, progress=progress, **given
@@ -147,7 +147,7 @@ def _motion(args: argparse.Namespace) -> int:
 
 
 def _distill(args: argparse.Namespace) -> int:
-    from mytalk.training.config import read_config
+    from mytalk.training.run.config import read_config
     from mytalk.training.trainers import train_distill
 
     with _progress("distill") as progress:
@@ -166,7 +166,7 @@ def _distill(args: argparse.Namespace) -> int:
 
 
 def _appearance(args: argparse.Namespace) -> int:
-    from mytalk.training.config import read_config
+    from mytalk.training.run.config import read_config
     from mytalk.training.trainers import train_appearance
 
     with _progress("appearance") as progress:

@@ -31,8 +31,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Prints the tables; raises ``MyTalkError``."""
-    from mytalk.training.ablations import Grid, run_grid
-    from mytalk.training.config import read_config
+    from mytalk.training.ablations.runner import Grid, run_grid
+    from mytalk.training.run.config import read_config
 
     grid = Grid(
         config=read_config(args.config),

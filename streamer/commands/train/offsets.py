@@ -26,10 +26,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Measures, writes and prints the table; raises ``MyTalkError``."""
-    from mytalk.training.motion import weights_of
-    from mytalk.training.offset import OffsetEstimator
-    from mytalk.training.person_offsets import measure_people, write_offsets
-    from mytalk.training.store import ClipStore
+    from mytalk.training.data.offset import OffsetEstimator
+    from mytalk.training.data.person_offsets import measure_people, write_offsets
+    from mytalk.training.data.store import ClipStore
+    from mytalk.training.motion.task import weights_of
 
     estimator, store = OffsetEstimator(str(weights_of(args.weights))), ClipStore(args.data)
     with Progress("measuring", "person") as progress:

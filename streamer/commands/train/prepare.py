@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from streamer.commands.progress_bar import Progress
 
 if TYPE_CHECKING:  # torch is slow to import, and the command line is checked before it is needed
-    from mytalk.training.prepare import Summary
+    from mytalk.training.data.prepare import Summary
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -52,8 +52,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Prepares what is not prepared yet and says what became of it; raises ``MyTalkError``."""
-    from mytalk.training.prepare import PrepareOptions, prepare
-    from mytalk.training.screening import Limits
+    from mytalk.training.data.prepare import PrepareOptions, prepare
+    from mytalk.training.data.screening import Limits
 
     options = PrepareOptions(
         size=args.size,

@@ -27,7 +27,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Fits and writes; raises ``MyTalkError``."""
-    from mytalk.training.readout import SHARE, add_readout
+    from mytalk.training.speech.readout import SHARE, add_readout
 
     with Progress("listening", "clip") as progress:
         add_readout(args.preset, args.data, args.offsets, SHARE if args.share is None else args.share, progress)

@@ -23,7 +23,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="append",
         required=True,
         metavar="FOLDER",
-        help="synthetic speech of mytalk.training.speech_corpus; may be given again",
+        help="synthetic speech of mytalk.training.voices.corpus; may be given again",
     )
     parser.add_argument(
         "--held-out",
@@ -37,7 +37,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Fits and writes; raises ``MyTalkError``."""
-    from mytalk.training.voice_readout import add_voice
+    from mytalk.training.speech.voice_readout import add_voice
 
     with Progress("listening", "voice") as progress:
         right = add_voice(args.preset, args.tts, args.held_out, progress)

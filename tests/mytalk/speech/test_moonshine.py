@@ -17,7 +17,7 @@ import mytalk
 from mytalk.errors import DataError
 from mytalk.media.speech import SpeechReader
 from mytalk.speech.moonshine import CONTEXT, FILE, LAYERS, LIVE_FILE, WIDTH, Moonshine, changed, turn_of
-from mytalk.training import recogniser
+from mytalk.training.speech import recogniser
 
 FRAMES = 5
 SECONDS = 4

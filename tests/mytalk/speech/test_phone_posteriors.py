@@ -16,7 +16,7 @@ import mytalk
 from mytalk.errors import DataError
 from mytalk.media.speech import SpeechReader
 from mytalk.speech.phone_posteriors import FILE, PHONES, STATES, PhonePosteriors
-from mytalk.training.acoustic_model import packaged_model, read_model
+from mytalk.training.speech.acoustic_model import packaged_model, read_model
 
 SECONDS = 4
 SILENCE = 32  # in Sphinx's order of phones

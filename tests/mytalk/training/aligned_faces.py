@@ -14,8 +14,8 @@ from mytalk.appearance.renderer import MouthRenderer
 from mytalk.face import Face, fit_pose
 from mytalk.face.landmarks import LOWER_FACE, LOWER_LIPS_INNER
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.training.clip_members import Landmarks, PictureWriter, write_landmarks, write_sound
-from mytalk.training.shards import Entry, ShardWriter, write_manifest
+from mytalk.training.data.clip_members import Landmarks, PictureWriter, write_landmarks, write_sound
+from mytalk.training.data.shards import Entry, ShardWriter, write_manifest
 
 _LOWER = list(LOWER_FACE)
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mytalk.checkpoint import save_tensors
-from mytalk.training.config import TrainingOptions, build
-from mytalk.training.loop import fit
-from mytalk.training.task import Batch, Phase, Task, row_rng, stack_rows
+from mytalk.training.run.config import TrainingOptions, build
+from mytalk.training.run.loop import fit
+from mytalk.training.run.task import Batch, Phase, Task, row_rng, stack_rows
 
 SEED = 3
 

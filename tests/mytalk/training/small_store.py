@@ -8,8 +8,8 @@ import numpy as np
 
 from mytalk.face.landmarks import TEMPLATE
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.training.clip_members import Landmarks, write_landmarks, write_sound
-from mytalk.training.shards import Entry, ShardWriter, write_manifest
+from mytalk.training.data.clip_members import Landmarks, write_landmarks, write_sound
+from mytalk.training.data.shards import Entry, ShardWriter, write_manifest
 
 FRAMES = 80
 

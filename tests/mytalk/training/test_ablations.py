@@ -14,10 +14,10 @@ from mytalk import Picture
 from mytalk.errors import OptionError
 from mytalk.face import Face
 from mytalk.motion.model import Denoiser
-from mytalk.training.ablation_rows import read_rows, render
-from mytalk.training.ablations import Grid, run_grid, write_film
-from mytalk.training.config import Config, parse_config, read_config
-from mytalk.training.store import ClipStore
+from mytalk.training.ablations.rows import read_rows, render
+from mytalk.training.ablations.runner import Grid, run_grid, write_film
+from mytalk.training.data.store import ClipStore
+from mytalk.training.run.config import Config, parse_config, read_config
 
 SMALL = """
 preset = "edge"

@@ -22,13 +22,13 @@ from mytalk.errors import DataError, TrainingError, WeightsError
 from mytalk.face import Face, fit_pose
 from mytalk.face.landmarks import LOWER_FACE
 from mytalk.presets import PRESETS
-from mytalk.training.appearance import AppearanceTask
-from mytalk.training.appearance_data import AppearanceExamples
-from mytalk.training.appearance_options import AppearanceOptions
-from mytalk.training.config import read_config
-from mytalk.training.logbook import read_curve
-from mytalk.training.loop import fit
-from mytalk.training.store import ClipStore
+from mytalk.training.appearance.examples import AppearanceExamples
+from mytalk.training.appearance.options import AppearanceOptions
+from mytalk.training.appearance.task import AppearanceTask
+from mytalk.training.data.store import ClipStore
+from mytalk.training.run.config import read_config
+from mytalk.training.run.logbook import read_curve
+from mytalk.training.run.loop import fit
 from mytalk.training.trainers import train_appearance
 
 SMALL = replace(

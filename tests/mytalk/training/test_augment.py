@@ -8,7 +8,7 @@ import torch
 
 from mytalk.speech.mel import MELS
 from mytalk.speech.phone_posteriors import PHONES
-from mytalk.training.augment import change_features, noisy_place
+from mytalk.training.data.augment import change_features, noisy_place
 
 
 @pytest.fixture

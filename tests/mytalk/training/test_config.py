@@ -8,8 +8,8 @@ import pytest
 
 from mytalk.errors import OptionError
 from mytalk.presets import PRESETS
-from mytalk.training.config import TrainingOptions, parse_config, read_config
-from mytalk.training.schedule import learning_rate
+from mytalk.training.run.config import TrainingOptions, parse_config, read_config
+from mytalk.training.run.schedule import learning_rate
 
 TEXT = """
 preset = "edge"

@@ -19,11 +19,11 @@ from mytalk.motion.conditions import Conditions
 from mytalk.motion.model import MotionModel
 from mytalk.motion.sampler import DDIM, alpha_bars
 from mytalk.speech.mel_phones import MelPhones
-from mytalk.training.config import read_config
-from mytalk.training.distill import Distillation, DistillOptions, Trajectory, sample
-from mytalk.training.logbook import read_curve
-from mytalk.training.motion import MotionLosses, MotionSources
-from mytalk.training.task import Batch
+from mytalk.training.motion.distill import Distillation, DistillOptions, Trajectory, sample
+from mytalk.training.motion.task import MotionLosses, MotionSources
+from mytalk.training.run.config import read_config
+from mytalk.training.run.logbook import read_curve
+from mytalk.training.run.task import Batch
 from mytalk.training.trainers import train_distill, train_identity, train_motion
 
 CONFIG = read_config("tiny")

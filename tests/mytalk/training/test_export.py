@@ -13,9 +13,9 @@ import mytalk
 from mytalk.appearance.model import AppearanceModel
 from mytalk.checkpoint import read_tensors, save_preset, save_tensors
 from mytalk.errors import OptionError, OutputExistsError, PresetError, WeightsError
-from mytalk.training.config import Config, read_config
 from mytalk.training.export import compose
-from mytalk.training.motion import MotionSources
+from mytalk.training.motion.task import MotionSources
+from mytalk.training.run.config import Config, read_config
 from mytalk.training.trainers import train_identity, train_motion
 
 CONFIG = read_config("tiny")
@@ -106,9 +106,9 @@ def test_a_run_records_what_it_was_told(runs: Path) -> None:
 
 @pytest.mark.parametrize("name", ["edge", "paper", "tiny"])
 def test_shipped_configs_hold_known_options_only(name: str) -> None:
-    from mytalk.training.appearance_options import AppearanceOptions
-    from mytalk.training.identity import IdentityOptions
-    from mytalk.training.motion_examples import MotionOptions
+    from mytalk.training.appearance.options import AppearanceOptions
+    from mytalk.training.motion.examples import MotionOptions
+    from mytalk.training.motion.identity import IdentityOptions
 
     config = read_config(name)
     assert set(config.tables) >= {"identity", "motion", "appearance"}
@@ -118,7 +118,7 @@ def test_shipped_configs_hold_known_options_only(name: str) -> None:
 
 
 def test_the_second_part_of_edge_is_of_its_sizes_and_speaks_of_motion_alone() -> None:
-    from mytalk.training.motion_examples import MotionOptions
+    from mytalk.training.motion.examples import MotionOptions
 
     config = read_config("edge_people")
     assert config.preset == read_config("edge").preset

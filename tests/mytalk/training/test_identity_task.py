@@ -11,10 +11,10 @@ from small_store import make_store
 from mytalk.checkpoint import load_into, read_preset
 from mytalk.errors import DataError, OptionError
 from mytalk.motion.identity import IdentityExtractor
-from mytalk.training.config import read_config
-from mytalk.training.identity import IdentityOptions, IdentityTask
-from mytalk.training.logbook import read_curve
-from mytalk.training.loop import fit
+from mytalk.training.motion.identity import IdentityOptions, IdentityTask
+from mytalk.training.run.config import read_config
+from mytalk.training.run.logbook import read_curve
+from mytalk.training.run.loop import fit
 
 CONFIG = read_config("tiny")
 

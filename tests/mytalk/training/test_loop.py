@@ -20,11 +20,11 @@ from torch import Tensor
 
 from mytalk.checkpoint import read_tensors
 from mytalk.errors import DataError, MyTalkError, OptionError, OutputFullError, TrainingError, WeightsError
-from mytalk.training.checkpoints import Checkpoints
-from mytalk.training.config import TrainingOptions
-from mytalk.training.logbook import read_curve
-from mytalk.training.loop import fit
-from mytalk.training.task import Batch, Phase
+from mytalk.training.run.checkpoints import Checkpoints
+from mytalk.training.run.config import TrainingOptions
+from mytalk.training.run.logbook import read_curve
+from mytalk.training.run.loop import fit
+from mytalk.training.run.task import Batch, Phase
 
 OPTIONS = TrainingOptions(
     steps=20, batch=8, learning_rate=0.05, log_every=1, save_every=5, validate_every=5, ema=0.9, keep_best=1

@@ -17,15 +17,15 @@ from mytalk.motion.model import MotionModel
 from mytalk.presets import SpeechPreset
 from mytalk.speech.mel import LogMel
 from mytalk.speech.wav2vec_loader import import_transformers
-from mytalk.training.config import read_config
-from mytalk.training.identity import IdentityOptions, IdentityTask
-from mytalk.training.logbook import read_curve
-from mytalk.training.loop import fit
-from mytalk.training.motion import MotionLosses, MotionSources, MotionTask, motion_task
-from mytalk.training.motion_examples import UNHEARD, MotionExamples, MotionOptions
-from mytalk.training.people import fit_space, sample_people
-from mytalk.training.sequences import ClipSequences
-from mytalk.training.store import ClipStore
+from mytalk.training.data.people import fit_space, sample_people
+from mytalk.training.data.sequences import ClipSequences
+from mytalk.training.data.store import ClipStore
+from mytalk.training.motion.examples import UNHEARD, MotionExamples, MotionOptions
+from mytalk.training.motion.identity import IdentityOptions, IdentityTask
+from mytalk.training.motion.task import MotionLosses, MotionSources, MotionTask, motion_task
+from mytalk.training.run.config import read_config
+from mytalk.training.run.logbook import read_curve
+from mytalk.training.run.loop import fit
 from mytalk.training.voices.phones import CLASSES
 
 CONFIG = read_config("tiny")

@@ -12,8 +12,8 @@ from mytalk.errors import WeightsError
 from mytalk.face import Face, fit_pose
 from mytalk.face.landmarks import LOWER_FACE
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.training.clip_members import Landmarks
-from mytalk.training.offset import MARGIN, MAX_LAG, Offset, OffsetEstimator
+from mytalk.training.data.clip_members import Landmarks
+from mytalk.training.data.offset import MARGIN, MAX_LAG, Offset, OffsetEstimator
 
 FRAMES = 100
 Sound = NDArray[np.float32]

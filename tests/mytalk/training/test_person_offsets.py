@@ -10,11 +10,11 @@ import torch
 from small_store import make_store
 
 from mytalk.errors import DataError, OutputError
-from mytalk.training.offset import Offset
-from mytalk.training.people import fit_space, sample_people
-from mytalk.training.person_offsets import SECONDS, PersonOffset, measure_people, read_offsets, write_offsets
-from mytalk.training.sequences import ClipSequences
-from mytalk.training.store import ClipStore
+from mytalk.training.data.offset import Offset
+from mytalk.training.data.people import fit_space, sample_people
+from mytalk.training.data.person_offsets import SECONDS, PersonOffset, measure_people, read_offsets, write_offsets
+from mytalk.training.data.sequences import ClipSequences
+from mytalk.training.data.store import ClipStore
 
 
 class Counting:

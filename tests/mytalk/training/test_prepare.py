@@ -21,13 +21,13 @@ from talking_films import Planes, planes_of, swaying, write_talking
 import mytalk
 from mytalk.errors import DataError, OptionError, OutputError, OutputFullError, TrainingError
 from mytalk.picture import Picture
-from mytalk.training import part_worker, shots
-from mytalk.training import prepare as preparation
-from mytalk.training.journal import Journal
-from mytalk.training.prepare import PrepareOptions, prepare
-from mytalk.training.screening import Limits
-from mytalk.training.shards import read_manifest
-from mytalk.training.store import ClipStore
+from mytalk.training.data import part_worker, shots
+from mytalk.training.data import prepare as preparation
+from mytalk.training.data.journal import Journal
+from mytalk.training.data.prepare import PrepareOptions, prepare
+from mytalk.training.data.screening import Limits
+from mytalk.training.data.shards import read_manifest
+from mytalk.training.data.store import ClipStore
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 
@@ -143,7 +143,7 @@ def test_a_long_film_is_prepared_in_parts_whatever_the_processes(
 def _start(videos: Path, data: Path) -> subprocess.Popen[bytes]:
     """Two processes, in a session of their own."""
     code = (
-        "import sys; from pathlib import Path; from mytalk.training.prepare import *\n"
+        "import sys; from pathlib import Path; from mytalk.training.data.prepare import *\n"
         "if __name__ == '__main__': prepare(Path(sys.argv[1]), Path(sys.argv[2]), PrepareOptions(), processes=2)"
     )
     script = data.parent / "run.py"

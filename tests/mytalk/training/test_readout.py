@@ -17,9 +17,9 @@ from mytalk.pipeline import load_motion
 from mytalk.presets import PRESETS
 from mytalk.speech.readout import LATER, Readout
 from mytalk.speech.stream import SpeechStream
-from mytalk.training.people import fit_space, sample_people
-from mytalk.training.readout import Sums, add_readout, at_speed, solve
-from mytalk.training.store import ClipStore
+from mytalk.training.data.people import fit_space, sample_people
+from mytalk.training.data.store import ClipStore
+from mytalk.training.speech.readout import Sums, add_readout, at_speed, solve
 
 
 @pytest.fixture(scope="module")

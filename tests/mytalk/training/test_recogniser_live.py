@@ -16,8 +16,8 @@ from mytalk.media_time import SAMPLE_RATE
 from mytalk.pipeline import load_motion
 from mytalk.speech.moonshine import LIVE_FILE, Moonshine, changed
 from mytalk.speech.readout import Readout
-from mytalk.training.loop import WEIGHTS, fit
-from mytalk.training.recogniser_live import LiveOptions, LiveTask, Stretches, voices_of
+from mytalk.training.run.loop import WEIGHTS, fit
+from mytalk.training.speech.recogniser_live import LiveOptions, LiveTask, Stretches, voices_of
 
 OPTIONS = LiveOptions(
     steps=14, batch=2, rank=8, frames=60, places=4, learning_rate=3e-3, ema=0.0, noisy=0.0, validation_rows=2

@@ -11,8 +11,8 @@ from mytalk.face import Face, FaceTracker, HeadPose, fit_pose
 from mytalk.face.landmarks import LIPS
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.picture import Picture
-from mytalk.training.clip_members import read_pictures
-from mytalk.training.recording import Recorded, Recorder, Tracked
+from mytalk.training.data.clip_members import read_pictures
+from mytalk.training.data.recording import Recorded, Recorder, Tracked
 
 GREY = Picture.from_rgb(np.full((64, 64, 3), 90, np.uint8))
 POSE = HeadPose(20.0, np.eye(3, dtype=np.float32), np.array([32, 32, 0], np.float32))

@@ -6,8 +6,8 @@ import pytest
 from numpy.typing import NDArray
 
 from mytalk.picture import Picture
-from mytalk.training.screening import Limits, Reason, Screen, Seen
-from mytalk.training.shots import Shot
+from mytalk.training.data.screening import Limits, Reason, Screen, Seen
+from mytalk.training.data.shots import Shot
 
 STEP = 640
 

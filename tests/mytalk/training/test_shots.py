@@ -11,7 +11,7 @@ from talking_films import write_talking
 
 from mytalk.errors import NoSpeechError, UnreadableError
 from mytalk.media_time import SAMPLE_RATE
-from mytalk.training.shots import PART_SECONDS, Part, Probe, probe, shots, sound
+from mytalk.training.data.shots import PART_SECONDS, Part, Probe, probe, shots, sound
 
 FRAMES = 60
 

@@ -5,7 +5,7 @@ from types import FrameType
 
 import pytest
 
-from mytalk.training.signals import signals_held
+from mytalk.training.run.signals import signals_held
 
 
 class _UnwoundError(Exception):

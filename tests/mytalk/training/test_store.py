@@ -14,9 +14,9 @@ import webdataset
 from numpy.typing import NDArray
 
 from mytalk.errors import DataError
-from mytalk.training.clip_members import Landmarks, PictureWriter, read_landmarks, write_landmarks, write_sound
-from mytalk.training.shards import Entry, ShardWriter, read_manifest, write_manifest
-from mytalk.training.store import ClipStore
+from mytalk.training.data.clip_members import Landmarks, PictureWriter, read_landmarks, write_landmarks, write_sound
+from mytalk.training.data.shards import Entry, ShardWriter, read_manifest, write_manifest
+from mytalk.training.data.store import ClipStore
 
 FRAMES = 33
 

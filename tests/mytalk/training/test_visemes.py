@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytalk.face.landmarks import LOWER_FACE, TEMPLATE
-from mytalk.training.visemes import controls_of, speak
+from mytalk.training.voices.visemes import controls_of, speak
 
 
 def test_visemes_close_for_m_and_open_for_a() -> None:

@@ -10,7 +10,7 @@ import torch
 
 from mytalk.errors import DataError, WeightsError
 from mytalk.pipeline import EMBEDDED, load_motion
-from mytalk.training.voice_readout import add_voice, fit_voice, places
+from mytalk.training.speech.voice_readout import add_voice, fit_voice, places
 from mytalk.training.voices.phones import CLASSES
 
 SPEAK, PAUSE = 20, 10  # motion frames

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from mytalk.errors import MyTalkError, OptionError
 from mytalk.media_time import SAMPLE_RATE
-from mytalk.training import speech_corpus
-from mytalk.training.visemes import VISEMES, speak
-from mytalk.training.voices import catalogue, espeak
+from mytalk.training.voices import catalogue, corpus, espeak
 from mytalk.training.voices.catalogue import VOICES, Voice
 from mytalk.training.voices.phones import CLASSES, IPA, PHONE_SETS, PhoneSetError, class_numbers, classes_of, in_classes
 from mytalk.training.voices.sentences import languages, sentence, slots
 from mytalk.training.voices.sound import Request, between_pauses, resampled
+from mytalk.training.voices.visemes import VISEMES, speak
 
 # phones that each voice declares; what festival's (PhoneSet.description '(phones)) prints for it
 # fmt: off
@@ -123,14 +122,14 @@ def test_a_sentence_lies_between_pauses_of_one_length(before: float) -> None:
 
 def test_a_missing_voice_is_told_once_and_none_at_all_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(MyTalkError, match="apt install flite-absent"):
-        speech_corpus.usable((_FREE,))
+        corpus.usable((_FREE,))
     with pytest.raises(OptionError, match="no voice nobody"):
         catalogue.chosen(["nobody"])
     assert [voice.name for voice in catalogue.chosen(["slt", "awb"])] == ["awb", "slt"]
     assert not caplog.records
     there = catalogue.installed(VOICES)
     if there:
-        assert speech_corpus.usable((there[0], _FREE)) == (there[0],)
+        assert corpus.usable((there[0], _FREE)) == (there[0],)
         assert len(caplog.records) == 1
         assert "absent" in caplog.text
 
@@ -139,7 +138,7 @@ def test_a_missing_voice_is_told_once_and_none_at_all_is_an_error(caplog: pytest
 def test_vowels_are_louder_than_pauses_where_the_phones_say_so(voice: Voice) -> None:
     if not catalogue.installed((voice,)):
         pytest.skip(f"not installed: {voice.package}")
-    wanted = speech_corpus.requests(voice, 2, seed=4)
+    wanted = corpus.requests(voice, 2, seed=4)
     texts = list(voice.speak(wanted))
     assert len(texts) == 2
     for spoken in texts:
@@ -180,7 +179,7 @@ def test_a_file_holds_one_voice_whole_is_the_same_for_its_seed_and_is_made_once(
         pytest.skip(f"not installed: {voice.package}")
     folder = tmp_path_factory.mktemp("speech")
     paths = [folder / "first.npz", folder / "again.npz"]
-    seconds = [speech_corpus.make(voice, path, 3, seed=9) for path in paths]
+    seconds = [corpus.make(voice, path, 3, seed=9) for path in paths]
     assert sorted(folder.iterdir()) == sorted(paths)
     first, again = (_stored(path) for path in paths)
     for key in ("sound", "controls", "phones", "lengths"):
@@ -191,7 +190,7 @@ def test_a_file_holds_one_voice_whole_is_the_same_for_its_seed_and_is_made_once(
     assert first["controls"].shape == first["phones"].shape == (frames, 4)
     assert tuple(first["classes"]) == CLASSES
     assert first["phones"].max() < len(CLASSES)
-    assert speech_corpus.is_made(paths[0], speech_corpus.settings(voice, 3, 9))
-    assert not speech_corpus.is_made(paths[0], speech_corpus.settings(voice, 3, 10))
+    assert corpus.is_made(paths[0], corpus.settings(voice, 3, 9))
+    assert not corpus.is_made(paths[0], corpus.settings(voice, 3, 10))
     paths[1].write_bytes(paths[1].read_bytes()[:1000])
-    assert not speech_corpus.is_made(paths[1], speech_corpus.settings(voice, 3, 9))
+    assert not corpus.is_made(paths[1], corpus.settings(voice, 3, 9))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mytalk.errors import DataError
+from mytalk.training.data.word_times import PRONUNCIATIONS, phones_of_clip, read_classes
 from mytalk.training.voices.phones import CLASSES, classes_of
-from mytalk.training.word_times import PRONUNCIATIONS, phones_of_clip, read_classes
 
 
 def test_all_words_of_the_commands_have_phones_of_the_radio_set() -> None:

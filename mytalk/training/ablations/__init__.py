@@ -1,0 +1,1 @@
+"""Trains and scores variants of a preset, one row each."""

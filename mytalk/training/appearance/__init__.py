@@ -1,0 +1,1 @@
+"""Teaches the appearance model."""

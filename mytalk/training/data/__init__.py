@@ -1,0 +1,1 @@
+"""Turns videos into aligned clips, and clips into examples."""

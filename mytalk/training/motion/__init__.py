@@ -1,0 +1,1 @@
+"""Teaches the motion model: identity, denoiser, few-step distillation."""

@@ -1,0 +1,1 @@
+"""Runs any training task: configuration, batches, steps, checkpoints, curves."""

@@ -1,0 +1,1 @@
+"""Fits the speech readouts and the recogniser's live layers."""

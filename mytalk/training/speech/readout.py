@@ -1,0 +1,171 @@
+"""The linear readout of a preset, fitted in closed form to clips: see `mytalk.speech.readout`.
+
+Ridge regression from features to motion, one for each number of frames heard later. Sums are kept and not rows, so any
+amount of film takes the same memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mytalk.checkpoint import read_preset, save_preset, save_tensors
+from mytalk.media_time import FRAME_SAMPLES
+from mytalk.pipeline import load_motion
+from mytalk.presets import PROFILES
+from mytalk.speech.readout import AHEAD, BACK, LATER, Readout, stacked
+from mytalk.training.data.person_offsets import read_offsets
+from mytalk.training.data.sequences import ClipSequences
+from mytalk.training.data.store import ClipStore
+
+RIDGE = 1.25
+"""Ridge penalty of standardised features, a frame of film."""
+
+BALANCE = 0.5
+"""A person's film counts as its length to the power of 1 less this."""
+
+SHARE = 0.85
+"""Of the readout in what leaves: the rest is the denoiser's."""
+
+SPEEDS = (1.0, 0.9, 1.1)
+"""At which each clip is heard: voices and pace that it does not have."""
+
+_FAR = max(profile.hop + profile.lookahead for profile in PROFILES.values())
+
+
+@dataclass(slots=True)
+class Sums:
+    """Of one person's film: what ridge regression needs, one set for each of ``LATER``."""
+
+    frames: float
+    rows: Tensor  # (LATER,)
+    inputs: Tensor  # (LATER, F)
+    outputs: Tensor  # (LATER, K)
+    squares: Tensor  # (LATER, F, F)
+    products: Tensor  # (LATER, F, K)
+
+    @classmethod
+    def empty(cls, features: int, coefficients: int) -> Sums:
+        shapes = ((LATER,), (LATER, features), (LATER, coefficients), (LATER, features, features))
+        return cls(0.0, *(torch.zeros(shape) for shape in (*shapes, (LATER, features, coefficients))))
+
+    def add(self, later: int, inputs: Tensor, outputs: Tensor) -> None:
+        """Rows ``(n, F)`` and ``(n, K)``."""
+        self.rows[later] += len(inputs)
+        self.inputs[later] += inputs.sum(0)
+        self.outputs[later] += outputs.sum(0)
+        self.squares[later].addmm_(inputs.T, inputs)
+        self.products[later].addmm_(inputs.T, outputs)
+
+
+def fit_readout(
+    sequences: ClipSequences, people: list[str], coefficients: int, tick: Callable[[int, int], None] | None = None
+) -> Readout:
+    """``people``: who is in each clip of the sequences, which must hold samples (made with no front)."""
+    readout = Readout(coefficients).eval()
+    _standardise(readout, sequences)
+    sums: dict[str, Sums] = {}
+    for index, person in enumerate(people):
+        own = sums.setdefault(person, Sums.empty(len(readout.weight[0]), coefficients))
+        for speed in SPEEDS:
+            listen(readout, *at_speed(sequences[index].heard, sequences[index].motion, speed), own)
+        if tick is not None:
+            tick(index + 1, len(people))
+    readout.weight[:], readout.bias[:] = solve(list(sums.values()))
+    return readout
+
+
+def solve(people: list[Sums]) -> tuple[Tensor, Tensor]:
+    """Weights ``(LATER, F, K)`` and biases ``(LATER, K)`` from the people's sums."""
+    shares = [one.frames**-BALANCE for one in people]
+
+    def total(name: str, later: int) -> Tensor:
+        parts = [share * getattr(one, name)[later] for share, one in zip(shares, people, strict=True)]
+        return torch.stack(parts).sum(0)
+
+    solved = []
+    for later in range(LATER):
+        rows = total("rows", later)
+        inputs, outputs = total("inputs", later) / rows, total("outputs", later) / rows
+        squares = total("squares", later) / rows - inputs[:, None] * inputs
+        products = total("products", later) / rows - inputs[:, None] * outputs
+        squares.diagonal().add_(RIDGE)
+        weight = torch.linalg.solve(squares.double(), products.double()).float()
+        solved.append((weight, outputs - inputs @ weight))
+    weights, biases = zip(*solved, strict=True)
+    return torch.stack(weights), torch.stack(biases)
+
+
+def _standardise(readout: Readout, sequences: ClipSequences) -> None:
+    """Mean and spread of the features with as much heard as live."""
+    kept = []
+    for index in range(len(sequences)):
+        for _, features in readout.recogniser.each(sequences[index].heard, BACK + AHEAD + 1, step=5):
+            kept.append(features[:, BACK])
+    features = torch.cat(kept)
+    features = features[(features != 0).any(-1)]
+    readout.mean.copy_(features.mean(0))
+    readout.scale.copy_(features.std(0).clamp(min=1e-3))
+
+
+def at_speed(samples: Tensor, motion: Tensor, speed: float) -> tuple[Tensor, Tensor]:
+    """Sound ``(640 T,)``, pitch and all, and motion ``(T, K)``, so much faster; the last bit of a frame is left out."""
+    if speed == 1.0:
+        return samples, motion
+    count = round(len(samples) / speed)
+    spectrum = torch.fft.rfft(samples)[: count // 2 + 1]
+    sound = torch.fft.irfft(spectrum, count) * (count / len(samples))
+    frames = min(count // FRAME_SAMPLES, round(len(motion) / speed))
+    at = (torch.arange(frames) * speed).clamp(max=len(motion) - 1)
+    below = at.long()
+    above = (below + 1).clamp(max=len(motion) - 1)
+    return sound[: frames * FRAME_SAMPLES], torch.lerp(motion[below], motion[above], (at - below)[:, None])
+
+
+def listen(readout: Readout, samples: Tensor, motion: Tensor, sums: Sums) -> None:
+    """Adds one clip: what each frame's features say of what is to be told, ``(T, K)``, when 0, 1, ... frames after it
+    were heard. ``samples`` ``(640 T,)``."""
+    frames = len(motion)
+    sums.frames += frames
+    near = LATER - 1
+    for newest, features in readout.recogniser.each(samples[: frames * FRAME_SAMPLES], near + BACK):
+        seen = stacked(readout.standardise(features))  # (n, 7, F)
+        for later in range(near):
+            known = newest >= later
+            sums.add(later, seen[known, near - 1 - later], motion[newest[known] - later])
+    for newest, features in readout.recogniser.each(samples[: frames * FRAME_SAMPLES], _FAR + BACK, step=12):
+        seen = stacked(readout.standardise(features))[:, : _FAR - near]  # with 7 frames and more after them
+        place = newest[:, None] - torch.arange(_FAR - 1, near - 1, -1)
+        sums.add(near, seen[place >= 0], motion[place[place >= 0]])
+
+
+def save_readout(folder: Path, readout: Readout) -> None:
+    """Into a preset folder, its larger tensors in 16 bits."""
+    narrow = {"weight": readout.weight.half(), "voice_weight": readout.voice_weight.half()}
+    save_tensors(folder, "readout", {**readout.state_dict(), **narrow})
+
+
+def add_readout(
+    folder: Path,
+    data: list[Path],
+    offsets: Path | None = None,
+    share: float = SHARE,
+    tick: Callable[[int, int], None] | None = None,
+) -> None:
+    """Fit a preset folder's readout to clips and write it there. One that is there is replaced.
+
+    ``offsets`` is a table of ``mytalk train offsets``. Raises what reading the folder, the data or the table raises.
+    """
+    model, store = load_motion(folder), ClipStore(data)
+    late = read_offsets(offsets) if offsets is not None else None
+    sequences = ClipSequences(store, model.space, front=None, evenness=1.0, offsets=late)
+    people = [entry.person for entry in store.entries]
+    readout = fit_readout(sequences, people, model.denoiser.coefficients, tick)
+    save_readout(folder, readout)
+    preset = read_preset(folder)
+    save_preset(folder, dataclasses.replace(preset, motion=dataclasses.replace(preset.motion, readout=share)))
