@@ -64,7 +64,8 @@ class AppearanceModel(Graphed):
         """Renders a batch of mouths.
 
         ``references`` ``(B, R, 3, S, S)`` are mouths of other frames, all but the mouth region 0 where the preset says
-        masked; a residual preset's are pictures of the wanted shape, likeliest first (`mytalk.appearance.reference_mean`).
+        masked; a residual preset's are pictures of the wanted shape, likeliest first
+        (`mytalk.appearance.reference_mean`).
         ``non_lip`` ``(B, 3, S, S)`` is the current picture, its mouth region 0; ``landmarks`` ``(B, 3, S, S)`` is drawn
         by ``raster``.
         ``noise`` ``(B, 2, latent, s, s)`` from N(0, 1) draws the latents while training; None makes its own.

@@ -1,4 +1,4 @@
-"""The process that tracks faces for another one: `mytalk.face.tracker_process` starts it and says what the messages are.
+"""Tracks faces for another process: `mytalk.face.tracker_process` starts it and says what the messages are.
 
     python -m mytalk.face.tracker_worker
 

@@ -16,7 +16,8 @@ what a session has. What differs from the published encoder:
 - Their weights are changed, by low ranks: so they say of the newest frames what the published ones say of them having
   heard the whole recording.
 
-`mytalk.training.speech.recogniser` makes the file from the ``moonshine-voice`` package, `mytalk.training.speech.recogniser_live` what
+`mytalk.training.speech.recogniser` makes the file from the ``moonshine-voice`` package,
+`mytalk.training.speech.recogniser_live` what
 is added to it.
 """
 

@@ -1,7 +1,7 @@
 """A session's stream: what its client says and is told, whatever becomes of the connection that carries it. Sans-IO.
 
-A connection (:mod:`streamer.http.websocket`) hands in what comes and takes what is to be sent. When it breaks, another goes
-on from there.
+A connection (:mod:`streamer.http.websocket`) hands in what comes and takes what is to be sent. When it breaks,
+another goes on from there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The WebSocket protocol ``mytalk.v1``: messages to and from text and bytes. Sans-IO.
 
-PROTOCOL.md is its page for people. Text is JSON, one object with a ``type`` (:mod:`streamer.protocol.messages`); binary is
-:mod:`streamer.protocol.packets`.
+PROTOCOL.md is its page for people. Text is JSON, one object with a ``type`` (:mod:`streamer.protocol.messages`);
+binary is :mod:`streamer.protocol.packets`.
 Whatever arrives, parsing gives a message or raises :class:`ProtocolError`, and nothing else. What clients send is read
 strictly (an unknown field was meant to do something); what servers send is read with unknown fields left out, so that
 an older client understands a newer server.

@@ -151,7 +151,9 @@ class Session:
         await connection.close()
 
     def clear(self) -> Event:
-        """Barge-in, see :meth:`streamer.session.media_loop.Live.clear`. Raises ``ConflictError`` where nothing can have been said."""
+        """Barge-in, see :meth:`~streamer.session.media_loop.Live.clear`.
+
+        Raises ``ConflictError`` where nothing can have been said."""
         if self._live is None and self.voice is not None:
             return self.events.add("playback.finished", **write(self.voice.clear()))
         if self._live is None or self.state != "live":
@@ -185,7 +187,9 @@ class Session:
         self.events.add("session.updated", controls=self.controls)
 
     def say(self, samples: Stereo, at: int | None = None) -> None:
-        """Dubbed speech, see :meth:`streamer.session.media_loop.Live.say`. Raises ``ConflictError`` where the session is not live."""
+        """Dubbed speech, see :meth:`~streamer.session.media_loop.Live.say`.
+
+        Raises ``ConflictError`` where the session is not live."""
         if self._live is None or self.state != "live":
             raise ConflictError(f"the session is {self.state} (need it live to speak)")
         self._live.say(samples, at)

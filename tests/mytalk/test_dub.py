@@ -9,8 +9,6 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from fake_engine import FakeEngine
-from films import number_of, numbered, read_film, speech_like, write_film, write_sound
 
 from mytalk import StreamOptions
 from mytalk.dub import DubReport, check_length, dub
@@ -18,6 +16,8 @@ from mytalk.errors import EngineError, NoFaceError, OptionError, OutputFullError
 from mytalk.media import FaceSource, SpeechReader, StillSource, open_face
 from mytalk.media.writer import FilmWriter
 from mytalk.picture import Picture, VideoFrame
+from tests.mytalk.support.fake_engine import FakeEngine
+from tests.support.films import number_of, numbered, read_film, speech_like, write_film, write_sound
 
 
 @pytest.fixture

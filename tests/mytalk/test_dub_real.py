@@ -10,7 +10,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from films import Film, read_film, write_film, write_sound
 from numpy.typing import NDArray
 
 from mytalk import Pipeline, StreamOptions
@@ -18,6 +17,7 @@ from mytalk.dub import DubReport, dub
 from mytalk.face import Face, FaceTracker
 from mytalk.media import FilmWriter, SpeechReader, open_face
 from mytalk.picture import Picture, VideoFrame
+from tests.support.films import Film, read_film, write_film, write_sound
 
 ASSETS = Path(str(files("mytalk"))) / "assets"
 RATE = 24_000

@@ -8,11 +8,11 @@ from pathlib import Path
 import aiohttp
 import av
 import pytest
-from fakes import Client, FakeModels, babble, numbered
-from films import write_wav
 
 from streamer.config.server_config import ServerConfig
 from streamer.http.server import Running, running
+from tests.streamer.support.fakes import Client, FakeModels, babble, numbered
+from tests.support.films import write_wav
 
 
 @pytest.fixture

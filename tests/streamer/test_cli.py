@@ -11,8 +11,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from films import numbered, read_film, speech_like, write_film, write_sound
-from talking_films import planes_of
 
 from mytalk import Picture, VideoFrame
 from mytalk.errors import OutputFullError
@@ -21,6 +19,8 @@ from streamer import cli
 from streamer.commands import demo
 from streamer.config.server_config import ServerConfig
 from streamer.http import server
+from tests.support.films import numbered, read_film, speech_like, write_film, write_sound
+from tests.support.talking_films import planes_of
 
 
 @pytest.fixture(autouse=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from fakes import FakeModels
 from lines import Line
 
 from streamer.config.server_config import ServerConfig
 from streamer.http.server import Running, running
 from streamer.session.options import SessionOptions
+from tests.streamer.support.fakes import FakeModels
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -15,7 +15,6 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from fakes import babble, eventually
 from lines import Line
 from mytalk_client.__main__ import main
 from mytalk_client.errors import ClientError, DeviceError
@@ -24,6 +23,7 @@ from mytalk_client.speaking import read_wav
 
 from streamer import cli
 from streamer.http.server import Running
+from tests.streamer.support.fakes import babble, eventually
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 

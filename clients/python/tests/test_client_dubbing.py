@@ -10,11 +10,11 @@ from pathlib import Path
 import aiohttp
 import numpy as np
 import pytest
-from fakes import Client, FakeModels, babble, eventually
 from mytalk_client.__main__ import main
-from streams import Obs
 
 from streamer.http.server import Running
+from tests.streamer.support.fakes import Client, FakeModels, babble, eventually
+from tests.streamer.support.streams import Obs
 
 
 @pytest.fixture

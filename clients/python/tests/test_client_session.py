@@ -8,7 +8,6 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from fakes import FakeModels, babble, eventually
 from lines import Line
 from mytalk_client import (
     Audio,
@@ -33,9 +32,10 @@ from mytalk_client import (
     end_session,
 )
 from mytalk_client import session as session_module
-from stream_client import found_in
 
 from streamer.http.server import Running
+from tests.streamer.support.fakes import FakeModels, babble, eventually
+from tests.streamer.support.stream_client import found_in
 
 PCM48 = SpeechFormat(48_000)
 

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from fakes import FakeModels
 from lines import Line
 from mytalk_client import PlaybackFinished, SessionResumed, SpeechFormat, connect, end_session
 
 from streamer.config.server_config import ServerConfig
 from streamer.http.server import Running, running
+from tests.streamer.support.fakes import FakeModels
 
 LIFE = 3
 """Seconds that a token of this server opens connections."""

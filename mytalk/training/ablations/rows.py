@@ -69,7 +69,7 @@ class Row:
 
 def read_rows() -> list[Row]:
     """The rows of ``ablations.toml``, in the tables' order."""
-    document = tomllib.loads((files("mytalk.training") / "ablations.toml").read_text())
+    document = tomllib.loads((files("mytalk.training.ablations") / "ablations.toml").read_text())
     return [Row(**row) for row in document["row"]]
 
 

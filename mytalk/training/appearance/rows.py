@@ -1,4 +1,4 @@
-"""One training row of the appearance model, from aligned faces, made by ``mytalk.appearance.network_inputs`` as it is live."""
+"""Makes one training row of the appearance model from aligned faces, by ``mytalk.appearance.network_inputs``."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ own, and at t = 0 that is its x0.
 
 Regression on the data gives one step the mean of what a mouth might do, which moves less than a mouth. Here each noise
 has one answer, the teacher's, so that a student that gets there moves as much as the teacher: as much, not more. It
-pays where ``benchmarks/steps.py`` shows that the teacher's many steps are better than its few.
+pays where ``benchmarks/models/steps.py`` shows that the teacher's many steps are better than its few.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Teaches the recogniser's layers to say of the newest frames, live, what they say having heard the whole recording.
 
-    python -m mytalk.training.speech.recogniser_live SOUNDS... -o RUN [--held-out SOUNDS...] [--preset edge] [--steps 2400]
+    python -m mytalk.training.speech.recogniser_live SOUNDS... -o RUN
+        [--held-out SOUNDS...] [--preset edge] [--steps 2400]
     python -m mytalk.training.speech.recogniser_live --export RUN -o FOLDER
 
 From sound alone: no face is needed, and synthetic speech teaches as well. The teacher is the published network, which

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from talking_films import swaying, write_talking
 
 from mytalk import Picture, Pipeline
 from mytalk.evaluation.baselines import CopyRun, LoudnessRun, blurred, loud_aperture
@@ -22,6 +21,7 @@ from mytalk.evaluation.viewed import Recording
 from mytalk.face import Face, fit_pose
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.stream_options import StreamOptions
+from tests.support.talking_films import swaying, write_talking
 
 FRAMES = 50
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from films import numbered, write_film, write_sound
 
 from mytalk import Picture, Pipeline, StreamOptions, VideoFrame
 from mytalk.dub import dub
@@ -18,6 +17,7 @@ from mytalk.evaluation.jobs import Job
 from mytalk.evaluation.run import Report, evaluate
 from mytalk.media import FilmWriter, SpeechReader, VideoReader, open_face
 from streamer import cli
+from tests.support.films import numbered, write_film, write_sound
 
 FRAMES = 70
 ASSETS = Path(str(files("mytalk"))) / "assets"

@@ -8,7 +8,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from films import number_of, numbered, speech_like, write_film
 
 from mytalk.errors import UnreadableError
 from mytalk.evaluation.films import Film, side_by_side
@@ -17,6 +16,7 @@ from mytalk.evaluation.strips import EVEN, WORST, Strip
 from mytalk.face import Face
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.picture import Picture, VideoFrame
+from tests.support.films import number_of, numbered, speech_like, write_film
 
 
 def film_with_sound(path: Path, late_frames: int) -> Path:

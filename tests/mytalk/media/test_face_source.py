@@ -5,11 +5,11 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from films import number_of, numbered, write_film
 
 from mytalk.media import ClipSource, StillSource, VideoReader, open_face
 from mytalk.media.face_source import picture_bytes
 from mytalk.picture import Picture
+from tests.support.films import number_of, numbered, write_film
 
 PING_PONG = [*range(23), *range(21, -1, -1), *range(1, 23), *range(21, -1, -1), *range(1, 10)]
 

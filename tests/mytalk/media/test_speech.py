@@ -7,11 +7,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from films import numbered, speech_like, write_film, write_sound
 from numpy.typing import NDArray
 
 from mytalk.errors import NoSpeechError, UnreadableError
 from mytalk.media import SpeechReader
+from tests.support.films import numbered, speech_like, write_film, write_sound
 
 
 def _whole(blocks: list[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -8,13 +8,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from films import number_of, numbered, write_film, write_sound
 from numpy.typing import NDArray
 from PIL import Image
 
 from mytalk.errors import UnreadableError
 from mytalk.media import StillSource, VideoReader, open_face
 from mytalk.media.video import MAX_IMAGE_SIDE
+from tests.support.films import number_of, numbered, write_film, write_sound
 
 
 def test_frames_keep_order_rate_and_media_time(tmp_path: Path) -> None:

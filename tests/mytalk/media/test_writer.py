@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from films import number_of, numbered, read_film, speech_like, write_film, write_sound
 
 from mytalk.errors import OptionError, OutputError, OutputExistsError, OutputFullError
 from mytalk.media import FilmWriter, SpeechReader, VideoReader
+from tests.support.films import number_of, numbered, read_film, speech_like, write_film, write_sound
 
 
 def _speech(

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_store import make_store
 
 import mytalk
 from mytalk.appearance.model import AppearanceModel
@@ -17,6 +16,7 @@ from mytalk.training.export import compose
 from mytalk.training.motion.task import MotionSources
 from mytalk.training.run.config import Config, read_config
 from mytalk.training.trainers import train_identity, train_motion
+from tests.mytalk.support.small_store import make_store
 
 CONFIG = read_config("tiny")
 

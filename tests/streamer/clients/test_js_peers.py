@@ -1,0 +1,154 @@
+"""The TypeScript client's WebRTC connections, and how they are mended, in a real Chromium."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aioice.ice import StunProtocol
+from aioice.stun import Message
+
+from streamer.clock import SECOND_NS
+from streamer.http.server import Running
+from tests.streamer.support.browser import Page, chromium
+from tests.streamer.support.page_steps import NEEDS_CHROMIUM, white, write_film
+
+pytestmark = NEEDS_CHROMIUM
+
+# A video that watches by WHEP.
+WATCH = """(async () => {
+  const { Client } = await import('/mytalk-client.js');
+  const session = await new Client(location.href).create({ source: 'portrait', speech: 'demo' });
+  const element = document.getElementById('result');
+  window.ways = [];
+  window.tries = [];
+  const peer = await session.watch({ element });
+  peer.on('connection', (way) => ways.push(way));
+  peer.on('reconnecting', ({ attempt, of, cause }) => tries.push(`${attempt} of ${of}: ${cause.name}`));
+  window.peer = peer;
+})()"""
+
+
+# A camera that is published by WHIP, with speech from elsewhere.
+PUBLISH = """(async () => {
+  const { Client } = await import('/mytalk-client.js');
+  const session = await new Client(location.href).create({ source: 'live', speech: 'stream' });
+  window.ways = [];
+  const peer = await session.publish(await navigator.mediaDevices.getUserMedia({ video: true }));
+  peer.on('connection', (way) => ways.push(way));
+  window.peer = peer;
+  await session.watch({ element: document.getElementById('result') });
+})()"""
+
+MENDED = "ways.join() === 'restarting,reconnecting,open'"
+
+
+@pytest.mark.slow
+async def test_a_viewer_whose_way_is_cut_finds_another_where_the_server_waits_for_it(
+    server: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[Address] = set()
+    cut: set[Address] = set()
+    cuttable(monkeypatch, seen, cut)
+    monkeypatch.setattr("streamer.webrtc.liveness.SILENCE", 60 * SECOND_NS)  # Chromium takes 8 s to miss it, and we 5 s
+    async with chromium(tmp_path) as page:
+        await page.open(server.url)
+        await page.run(WATCH)
+        await page.until("document.getElementById('result').currentTime > 1")
+        cut |= seen  # nothing comes or goes by the addresses that the browser had until now
+        await page.until("ways.join() === 'restarting,open'", seconds=60)
+        before = await page.run("document.getElementById('result').currentTime")
+        await page.until(f"document.getElementById('result').currentTime > {before + 2}")
+        assert cut < seen
+        await page.run("peer.close()")
+        assert page.complaints == []
+
+
+@pytest.mark.slow
+async def test_a_viewer_whom_the_server_has_forgotten_is_connected_anew(
+    server: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[Address] = set()
+    cut: set[Address] = set()
+    cuttable(monkeypatch, seen, cut)
+    async with chromium(tmp_path) as page:
+        await page.open(server.url)
+        await page.run(WATCH)
+        await page.until("document.getElementById('result').currentTime > 1")
+        cut |= seen  # the server gives it up after 4 s, and Chromium misses it after 8
+        await page.until(MENDED, seconds=60)
+        assert await page.run("tries") == ["1 of 6: GoneError"]
+        await plays_on(page)
+        await page.until(white("result", 0.2, 0.2, 0.1, 0.1))  # the fake models' mouth
+        await page.run("peer.close()")
+        assert all("404" in complaint for complaint in page.complaints)
+
+
+@pytest.mark.slow
+async def test_a_viewer_whom_the_server_drops_is_connected_anew(server: Running, tmp_path: Path) -> None:
+    async with chromium(tmp_path) as page:
+        await page.open(server.url)
+        await page.run(WATCH)
+        await page.until("document.getElementById('result').currentTime > 1")
+        [session] = server.sessions.all()
+        [viewer] = session.connections.viewers.values()
+        await session.drop(viewer)
+        await page.until("ways.at(-1) === 'open'", seconds=60)
+        assert "reconnecting" in await page.run("ways")
+        await plays_on(page)
+        assert list(session.connections.viewers.values()) != [viewer]
+        await session.end("the test is over")
+        await page.until("ways.at(-1) === 'closed'", seconds=60)
+        assert "no such session" in await page.run("peer.closed.then((error) => error.message)")
+
+
+@pytest.mark.slow
+async def test_a_camera_that_the_server_has_forgotten_is_published_anew(
+    server: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = tmp_path / "camera.mjpeg"
+    write_film(film)
+    async with chromium(tmp_path, f"--use-file-for-fake-video-capture={film}") as page:
+        await page.open(server.url)
+        await page.run(PUBLISH)
+        await page.until("document.getElementById('result').currentTime > 1")
+        [session] = server.sessions.all()
+        publisher = session.connections.publisher
+        assert publisher is not None
+        await session.drop(publisher)
+        await page.until("ways.at(-1) === 'open'", seconds=60)
+        await plays_on(page)
+        assert session.connections.publisher is not None
+        assert session.connections.publisher is not publisher
+        await page.run("peer.close()")
+
+
+async def plays_on(page: Page) -> None:
+    before = await page.run("document.getElementById('result').currentTime")
+    await page.until(f"document.getElementById('result').currentTime > {before + 2}")
+
+
+Address = tuple[str, int]
+
+
+def cuttable(monkeypatch: pytest.MonkeyPatch, seen: set[Address], cut: set[Address]) -> None:
+    """Has the server note the addresses that it hears, and neither hear nor reach those that are cut."""
+    receive, send, send_stun = StunProtocol.datagram_received, StunProtocol.send_data, StunProtocol.send_stun
+
+    def datagram_received(self: StunProtocol, data: bytes, addr: tuple[Any, ...]) -> None:
+        seen.add(addr[:2])
+        if addr[:2] not in cut:
+            receive(self, data, addr)
+
+    async def send_data(self: StunProtocol, data: bytes, addr: Address) -> None:
+        if addr not in cut:
+            await send(self, data, addr)
+
+    def send_a_check(self: StunProtocol, message: Message, addr: Address) -> None:
+        if addr not in cut:
+            send_stun(self, message, addr)
+
+    monkeypatch.setattr(StunProtocol, "datagram_received", datagram_received)
+    monkeypatch.setattr(StunProtocol, "send_data", send_data)
+    monkeypatch.setattr(StunProtocol, "send_stun", send_a_check)

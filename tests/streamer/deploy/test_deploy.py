@@ -1,0 +1,101 @@
+"""The files under ``streamer/deploy`` say nothing that the server does not know."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from streamer.auth.api_keys import SCOPES
+from streamer.config.server_config import ServerConfig
+from streamer.config.sources import PREFIX, read_settings
+from tests.streamer.support.fakes import Client
+from tests.streamer.support.streams import ask
+
+DEPLOY = Path(__file__).parents[3] / "streamer" / "deploy"
+ROOT = DEPLOY.parents[1]
+
+
+def compose() -> dict[str, Any]:
+    return dict(yaml.safe_load((DEPLOY / "compose.yaml").read_text()))
+
+
+async def test_every_figure_of_the_board_is_one_that_the_server_gives(client: Client) -> None:
+    board = json.loads((DEPLOY / "grafana" / "board.json").read_text())
+    await client.create()
+    text = (await ask(client, "GET", "/metrics", None)).text
+    types = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
+    given = {name for name, kind in types.items() if kind != "histogram"}
+    given |= {
+        f"{name}_{part}" for name, kind in types.items() if kind == "histogram" for part in ("bucket", "sum", "count")
+    }
+    labels = set(re.findall(r'[{,]([a-z]+)="', text))
+    used: set[str] = set()
+    for panel in board["panels"]:
+        for target in panel["targets"]:
+            names = set(re.findall(r"mytalk_\w+", target["expr"]))
+            assert names, panel["title"]
+            assert names <= given, panel["title"]
+            used |= names
+    wanted = "sessions engine_step_seconds_bucket pictures_total skew_seconds_bucket queue_items rungs bytes_total"
+    assert {f"mytalk_{name}" for name in wanted.split()} <= used
+    assert labels >= {"state", "queue", "rung", "le", "method", "route", "status"}
+    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in board["panels"]]
+    assert len(set(places)) == len(places)
+    assert len({panel["id"] for panel in board["panels"]}) == len(places)
+
+
+def test_settings_in_the_image_and_in_compose_are_settings_of_the_server() -> None:
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    environment = {name: value for name, value in re.findall(r"(MYTALK_SERVE_\w+)=(\S+)", dockerfile)}
+    assert {"MYTALK_SERVE_HOST", "MYTALK_SERVE_DEVICE"} <= set(environment)
+    read_settings({}, environment)
+    service = compose()["services"]["mytalk"]["environment"]
+    filled = {name: re.sub(r"\$\{\w+(?::-([^}]*)|:\?[^}]*)?\}", r"\1", str(value)) for name, value in service.items()}
+    filled[PREFIX + "ICE_SERVERS"] = service[PREFIX + "ICE_SERVERS"].replace("${TURN_SECRET:?a long random word}", "pw")
+    filled[PREFIX + "ICE_SERVERS"] = re.sub(r"\$\{TURN_HOST[^}]*\}", "turn.example", filled[PREFIX + "ICE_SERVERS"])
+    config = read_settings({}, filled).config
+    assert [(server.url, server.secret) for server in config.ice_servers] == [
+        ("turn:turn.example:3478?transport=udp", "pw")
+    ]
+    assert config.keys is not None
+    known = {f"--{field.name.replace('_', '-')}" for field in fields(ServerConfig)} | {"--print-config", "--config"}
+    told = set(re.findall(r"`(--[a-z-]+)", (DEPLOY / "README.md").read_text()))
+    assert told - known - {"--sessions", "--seconds", "--requests", "--ice-server"} == set()
+
+
+def test_the_image_copies_what_it_installs_and_no_secret() -> None:
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    copied = [word for line in re.findall(r"^COPY (.*)$", dockerfile, re.MULTILINE) for word in line.split()[:-1]]
+    assert all((ROOT / name).exists() for name in copied)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert {project["project"]["readme"], *project["project"]["license-files"]} <= set(copied)
+    assert re.findall(r"^FROM \S+ AS (\w+)$", dockerfile, re.MULTILINE) == ["base", "cpu", "cuda"]
+    torch = next(one for one in project["project"]["dependencies"] if one.startswith("torch=="))
+    assert f"{torch}+cpu" in dockerfile
+    assert dockerfile.count("USER mytalk") == 2
+    grace = int(compose()["services"]["mytalk"]["stop_grace_period"].rstrip("s"))
+    assert grace >= ServerConfig().drain_seconds + 8
+
+
+def test_mounted_files_are_there_and_prometheus_asks_where_the_server_is() -> None:
+    made_by_the_operator = ("./secrets", "./state")
+    for service in compose()["services"].values():
+        for mount in service.get("volumes", []):
+            source = mount.split(":")[0]
+            if source.startswith("./") and not source.startswith(made_by_the_operator):
+                assert (DEPLOY / source).is_file(), source
+    prometheus = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())
+    [job] = prometheus["scrape_configs"]
+    assert job["static_configs"][0]["targets"] == [f"127.0.0.1:{ServerConfig().port}"]
+    assert job.get("metrics_path", "/metrics") == "/metrics"
+    datasource = yaml.safe_load((DEPLOY / "grafana" / "datasource.yaml").read_text())["datasources"][0]
+    board = json.loads((DEPLOY / "grafana" / "board.json").read_text())
+    assert {panel["datasource"]["uid"] for panel in board["panels"]} == {datasource["uid"]}
+    scopes = set(re.findall(r"--scope (\w+)", (DEPLOY / "README.md").read_text()))
+    assert scopes <= set(SCOPES)

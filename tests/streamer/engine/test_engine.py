@@ -1,0 +1,221 @@
+"""One engine for many sessions: nobody waits for a neighbour, and every failure is noticed."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from mytalk.errors import EngineError, WeightsError
+from mytalk.picture import VideoFrame
+from streamer.clock import SystemClock
+from streamer.cpu import ONE_EACH, Threads
+from streamer.engine.engine import Engine
+from tests.streamer.support.customers import PICTURE, SPEECH, Customer, WindowedModels, engine_of, feed_in_real_time
+from tests.streamer.support.fakes import FakeModels, eventually
+
+
+async def test_models_run_on_their_own_threads_only_and_results_come_to_the_loop() -> None:
+    models = FakeModels()
+    async with engine_of(models) as engine:
+        customer = Customer(engine)
+        await feed_in_real_time(customer, 30)
+        await eventually(lambda: len(customer.frames) == 25, seconds=5)
+        customer.seat.close()
+        await eventually(lambda: engine.seats == 0, seconds=5)
+    threads = models.streams[0].threads
+    own = {what: {"engine-1"} for what in ("push", "pull", "close")}
+    assert threads == {"track": {"tracker-1"}, "hear": {"listener-1"}, **own}
+    assert customer.threads == {threading.main_thread().name}
+    assert [frame.pts for frame in customer.frames] == list(range(25))
+    assert models.streams[0].closed
+
+
+async def test_a_slow_session_delays_its_neighbour_by_one_job_at_most() -> None:
+    models = FakeModels()
+    async with engine_of(models) as engine:
+        slow, quick = Customer(engine), Customer(engine)
+        await eventually(lambda: len(models.streams) == 2, seconds=5)
+        models.streams[0].cost = 0.05
+        for n in range(60):
+            slow.feed(n, 1)
+            quick.feed(n, 1)
+            await asyncio.sleep(0.06)
+        assert len(quick.frames) >= 50
+        assert slow.seat.dropped + len(slow.frames) > 0
+
+
+async def test_an_engine_that_is_too_slow_shows_fewer_pictures_not_later_ones() -> None:
+    models = FakeModels(cost=0.1)
+    async with engine_of(models) as engine:
+        customer = Customer(engine)
+        behind = []
+        for n in range(120):
+            customer.feed(n, 1)
+            await asyncio.sleep(0.04)
+            if customer.frames:
+                behind.append(n - customer.frames[-1].pts)
+        assert customer.seat.dropped > 20
+        assert max(behind[-20:]) < 40  # 72 where nothing is dropped
+
+
+@pytest.mark.parametrize("room", [99, 3])
+async def test_windows_that_are_ready_together_share_a_batch_as_far_as_the_device_has_room(room: int) -> None:
+    models = WindowedModels(room)
+    async with engine_of(models) as engine:
+        customers = [Customer(engine) for _ in range(8)]
+        await eventually(lambda: len(models.streams) == 8, seconds=5)
+        models.streams[7].steps = 2  # it shares with nobody
+        busy = threading.Lock()
+        original = models.sample
+
+        def one_at_a_time(requests: Any) -> Any:
+            with busy:
+                return original(requests)
+
+        models.sample = one_at_a_time  # type: ignore[method-assign]
+        for n in range(0, 60, 3):
+            with busy:  # the engine waits while all of them speak
+                for customer in customers:
+                    customer.feed(n, 3)
+                await asyncio.sleep(0.03)
+            await asyncio.sleep(0.03)
+        await eventually(lambda: all(len(one.frames) + one.seat.dropped >= 50 for one in customers), seconds=20)
+        assert not any(customer.failures for customer in customers)
+        assert engine.work.windows > 1.5 * engine.work.batches
+    sizes = [len(batch) for batch in models.batches]
+    assert max(sizes) <= 7
+    if room == 3:
+        assert sum(size > room for size in sizes) <= 4
+
+
+async def test_a_barge_in_voids_the_speech_that_waits_and_the_picture_under_way_and_makes_it_again() -> None:
+    models = FakeModels()
+    async with engine_of(models) as engine:
+        customer = Customer(engine)
+        await feed_in_real_time(customer, 20)
+        await eventually(lambda: len(customer.frames) == 15, seconds=5)
+        (stream,) = models.streams
+        under_way, go_on = threading.Event(), threading.Event()
+        pull = stream.pull
+
+        def slow_pull() -> Iterator[VideoFrame]:
+            frame = next(pull(), None)
+            if frame is not None and not go_on.is_set():
+                under_way.set()
+                go_on.wait(5)
+            if frame is not None:
+                yield frame
+
+        stream.pull = slow_pull  # type: ignore[method-assign]
+        customer.feed(20, 1)
+        await asyncio.to_thread(under_way.wait, 5)
+        customer.seat.speech(SPEECH + 1)  # said, and not yet heard: 16 pictures could be made by now
+        customer.seat.clear(12 * 640)
+        customer.seat.clear(13 * 640)
+        go_on.set()
+        customer.feed(21, 6)
+        await eventually(lambda: customer.frames[-1].pts == 22, seconds=5)
+    assert [frame.pts for frame in customer.frames] == [*range(15), *range(12, 23)]
+    assert stream.cleared == [12 * 640]  # both at once
+
+
+async def test_a_failing_stream_fails_its_own_session_only() -> None:
+    models = FakeModels()
+    async with engine_of(models) as engine:
+        broken, whole = Customer(engine), Customer(engine)
+        await eventually(lambda: len(models.streams) == 2, seconds=5)
+        models.streams[0].fail_at = 0
+        await asyncio.gather(feed_in_real_time(broken, 40), feed_in_real_time(whole, 40))
+        await eventually(lambda: len(whole.frames) == 35, seconds=5)
+        assert engine.state == "ready"
+        assert not whole.failures
+    assert len(broken.failures) == 1
+    assert isinstance(broken.failures[0], EngineError)
+    assert "NaN" in str(broken.failures[0])
+
+
+def names_of_threads() -> set[str]:
+    return {thread.name for thread in threading.enumerate() if thread.name.startswith(("engine-", "tracker-"))}
+
+
+def die(*_: Any) -> Any:
+    raise SystemExit("the driver is gone")
+
+
+@pytest.mark.parametrize("threads", [ONE_EACH, Threads(3, 2)])
+@pytest.mark.parametrize("thread", ["pull", "track"])
+async def test_a_dead_thread_is_reported_to_every_session_and_the_engine_begins_again_once(
+    thread: str, threads: Threads
+) -> None:
+    models = FakeModels()
+    async with engine_of(models, threads) as engine:
+        for time in (1, 2):
+            customers = [Customer(engine), Customer(engine)]
+            await eventually(lambda time=time: len(models.streams) == 2 * time, seconds=5)
+            setattr(models.streams[-1], thread, die)
+            customers[1].feed(0, 1)
+            await eventually(lambda customers=customers: all(one.failures for one in customers), seconds=5)
+            assert all(customer.seat.lost for customer in customers)
+            assert "driver is gone" in str(customers[0].failures[0])
+            assert engine.failures == time
+            if time == 1:
+                await asyncio.wait_for(engine.ready.wait(), 5)
+        assert (engine.state, engine.seats) == ("failed", 0)
+        with pytest.raises(EngineError, match="failed"):
+            Customer(engine)
+    assert all(stream.closed for stream in models.streams)
+
+
+async def test_a_seat_taken_later_has_the_sessions_media_times() -> None:
+    models = FakeModels()
+    async with engine_of(models) as engine:
+        customer = Customer(engine, base=100 * 640)
+        for n in range(95, 120):
+            customer.seat.picture(VideoFrame(PICTURE, n * 640, n, Fraction(1, 25)))
+            await asyncio.sleep(0.01)
+            customer.seat.speech(SPEECH)
+        await eventually(lambda: len(customer.frames) >= 19, seconds=5)
+    assert [(frame.at, frame.pts) for frame in customer.frames[:19]] == [(n * 640, n) for n in range(100, 119)]
+
+
+async def test_damaged_weights_reach_whoever_starts_the_engine() -> None:
+    def load() -> FakeModels:
+        raise WeightsError("motion.safetensors: block.3.weight is damaged")
+
+    engine = Engine(load, SystemClock())
+    with pytest.raises(WeightsError, match=r"block\.3"):
+        await engine.start()
+    assert engine.state == "failed"
+    await engine.close()
+
+
+@pytest.mark.parametrize("threads", [ONE_EACH, Threads(3, 2)])
+async def test_closing_leaves_no_thread_and_no_open_stream(threads: Threads) -> None:
+    before = threading.active_count()
+    models = FakeModels()
+    async with engine_of(models, threads) as engine:
+        customers = [Customer(engine) for _ in range(4)]
+        for customer in customers:
+            customer.feed(0, 20)
+        await eventually(lambda: len(models.streams) == 4, seconds=5)
+        assert names_of_threads() == {f"engine-{n + 1}" for n in range(threads.engine)} | {
+            f"tracker-{n + 1}" for n in range(threads.tracker)
+        }
+    assert names_of_threads() == set()
+    assert all(stream.closed for stream in models.streams)
+    assert threading.active_count() <= before + 5  # the loop's own executor
+
+
+async def test_speech_that_nobody_takes_fails_the_seat_instead_of_growing() -> None:
+    models = FakeModels(cost=0.5)
+    async with engine_of(models) as engine:
+        customer = Customer(engine)
+        for _ in range(2000):
+            customer.seat.speech(SPEECH)
+        await eventually(lambda: bool(customer.failures), seconds=5)
+        assert len(customer.failures) == 1

@@ -1,0 +1,255 @@
+"""An engine of several threads: they work side by side, never two at one seat, and begin and end together."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streamer.clock import SystemClock
+from streamer.cpu import Threads
+from streamer.engine.engine import Engine
+from tests.streamer.support.customers import PATIENCE, Customer, WatchedStream, WindowedModels, engine_of
+from tests.streamer.support.fakes import eventually
+
+TWO_OF_A_KIND = [("pull", Threads(2, 1)), ("track", Threads(1, 2)), ("hear", Threads(1, 1, 2))]
+
+
+def watched_models() -> WindowedModels:
+    return WindowedModels(kind=WatchedStream)
+
+
+async def seated(engine: Engine, models: WindowedModels, count: int) -> list[tuple[Customer, WatchedStream]]:
+    """Customers, each with its stream."""
+    made = []
+    for number in range(count):
+        customer = Customer(engine)
+        await eventually(lambda number=number: len(models.streams) == number + 1, PATIENCE)
+        made.append((customer, models.streams[-1]))
+    return made
+
+
+async def stopped_both(seats: list[tuple[Customer, WatchedStream]]) -> list[threading.Event]:
+    """Two threads stand still at two seats, each until its event is set."""
+    gates = []
+    for customer, stream in seats:
+        stands, go_on = stream.stop_in("pull")
+        customer.feed(0, 1)
+        await reached(stands)
+        gates.append(go_on)
+    return gates
+
+
+async def reached(event: threading.Event) -> None:
+    assert await asyncio.to_thread(event.wait, PATIENCE)
+
+
+@pytest.mark.parametrize(
+    ("what", "threads"), [("pull", Threads(2, 1)), ("track", Threads(1, 2)), ("hear", Threads(1, 1, 2))]
+)
+async def test_two_seats_are_worked_on_at_once(what: str, threads: Threads) -> None:
+    models = watched_models()
+    together = threading.Barrier(2, timeout=PATIENCE)  # passed by two that are inside at once, or broken
+    async with engine_of(models, threads) as engine:
+        both = await seated(engine, models, 2)
+        met = [threading.Event(), threading.Event()]
+
+        def meet(mine: threading.Event) -> None:
+            if not mine.is_set():
+                together.wait()
+                mine.set()
+
+        for (_, stream), mine in zip(both, met, strict=True):
+            setattr(stream, f"on_{what}", lambda mine=mine: meet(mine))
+        for customer, _ in both:
+            customer.feed(0, 1)
+        for mine in met:
+            await reached(mine)
+        assert not any(customer.failures for customer, _ in both)
+
+
+@pytest.mark.parametrize(
+    ("what", "threads"), [("pull", Threads(2, 1)), ("track", Threads(1, 2)), ("hear", Threads(1, 1, 2))]
+)
+async def test_a_seat_in_a_threads_hands_is_nobody_elses_and_keeps_nobody_waiting(what: str, threads: Threads) -> None:
+    models = watched_models()
+    async with engine_of(models, threads) as engine:
+        (slow, stream), (quick, _) = await seated(engine, models, 2)
+        await slow.feed_tracked(0, 4)
+        stands, go_on = stream.stop_in(what)
+        slow.feed(4, 4)
+        await reached(stands)
+        slow.feed(8, 4)  # work that the other thread finds at each of its turns
+        for n in range(20):
+            await quick.feed_tracked(n, 1)
+        await eventually(lambda: len(quick.frames) >= 10, PATIENCE)
+        assert stream.overlaps == []
+        go_on.set()
+        await eventually(lambda: [frame.pts for frame in slow.frames] == list(range(7)), PATIENCE)
+        assert stream.overlaps == []
+        assert not slow.failures
+
+
+async def test_a_barge_in_waits_for_what_is_being_heard_and_nothing_from_before_it_is_said() -> None:
+    models = watched_models()
+    async with engine_of(models) as engine:
+        [(customer, stream)] = await seated(engine, models, 1)
+        await customer.feed_tracked(0, 10)
+        await eventually(lambda: len(customer.frames) == 5, PATIENCE)
+        stands, go_on = stream.stop_in("hear")
+        customer.feed(10, 1)
+        await reached(stands)
+        customer.feed(11, 4)
+        customer.seat.clear(shown=4 * 640)
+        customer.seat.clear(shown=5 * 640)
+        said = len(stream.speech)
+        await asyncio.sleep(0.1)
+        assert stream.cleared == []  # a thread is still listening to what is void
+        go_on.set()
+        await eventually(lambda: stream.cleared == [4 * 640], PATIENCE)
+        stream.on_hear = bool
+        await eventually(lambda: sum(map(len, stream.speech[said:])) == 11 * 640, PATIENCE)
+        assert stream.overlaps == []
+        assert not customer.failures
+        assert customer.seat.waiting["speech"] == 0
+
+
+async def test_speech_that_nobody_hears_fails_its_seat_once_there_are_four_seconds_of_it() -> None:
+    models = watched_models()
+    async with engine_of(models) as engine:
+        [(customer, stream)] = await seated(engine, models, 1)
+        stands, go_on = stream.stop_in("hear")
+        for _ in range(100):
+            customer.seat.speech(np.zeros(640, np.float32))
+        await reached(stands)
+        assert not customer.failures
+        customer.seat.speech(np.zeros(640, np.float32))
+        assert len(customer.failures) == 1
+        go_on.set()
+
+
+async def test_pictures_of_a_session_come_in_order_whichever_threads_made_them() -> None:
+    models = watched_models()
+    async with engine_of(models, Threads(4, 3)) as engine:
+        some = await seated(engine, models, 3)
+        await asyncio.gather(*(customer.feed_tracked(0, 60) for customer, _ in some))
+        await eventually(lambda: all(one.frames[-1:] and one.frames[-1].pts >= 53 for one, _ in some), PATIENCE)
+        for customer, stream in some:
+            numbers = [frame.pts for frame in customer.frames]
+            assert numbers == sorted(set(numbers))
+            assert len(numbers) + customer.seat.dropped >= 54
+            assert stream.overlaps == []
+            assert not customer.failures
+
+
+async def test_the_window_of_a_seat_that_a_thread_works_on_is_in_no_other_threads_batch() -> None:
+    models = watched_models()
+    async with engine_of(models, Threads(2, 1)) as engine:
+        (busy, held), (other, _), _idle = await seated(engine, models, 3)
+        stands, go_on = held.stop_in("pull")
+        busy.feed(0, 1)
+        await reached(stands)
+        busy.feed(1, 7)  # a window's worth
+        await other.feed_tracked(0, 10)
+        await eventually(lambda: len(other.frames) >= 3, PATIENCE)
+        assert models.batches
+        assert not any(held in batch for batch in models.batches)
+        assert held.overlaps == []
+        go_on.set()
+        await eventually(lambda: any(held in batch for batch in models.batches), PATIENCE)
+
+
+async def test_a_seat_whose_window_another_thread_has_sampled_is_worked_on_by_whoever_rests() -> None:
+    models = watched_models()
+    async with engine_of(models, Threads(2, 1)) as engine:
+        *stopped, (first, its), (second, _) = await seated(engine, models, 4)
+        gates = await stopped_both(stopped)
+        await first.feed_tracked(0, 7)
+        await second.feed_tracked(0, 7)
+        sampling, go_on = threading.Event(), threading.Event()
+        sample = models.sample
+
+        def stand_and_sample(requests: Any) -> Any:
+            sampling.set()
+            assert go_on.wait(PATIENCE)
+            return sample(requests)
+
+        models.sample = stand_and_sample  # type: ignore[method-assign]
+        gates[0].set()
+        await reached(sampling)  # one thread has both seats in hand
+        gates[1].set()  # the other finds no work
+        stands, end = its.stop_in("pull")
+        go_on.set()
+        await reached(stands)
+        await eventually(lambda: len(second.frames) == 2, PATIENCE)
+        assert len(models.batches[0]) == 2
+        end.set()
+
+
+async def test_windows_that_are_ready_together_share_a_batch_of_a_threads_share_of_the_seats() -> None:
+    models = watched_models()
+    async with engine_of(models, Threads(2, 1)) as engine:
+        *stopped, (third, its), (fourth, too), (fifth, five), (sixth, six) = await seated(engine, models, 6)
+        gates = await stopped_both(stopped)
+        for customer in (third, fourth, fifth, sixth):
+            customer.feed(0, 7)
+        gates[0].set()
+        await eventually(lambda: sum(len(batch) for batch in models.batches) >= 4, PATIENCE)
+        gates[1].set()
+    assert set(models.batches[0]) < {its, too, five, six}
+    assert len(models.batches[0]) == 3  # half of six seats
+
+
+async def test_the_models_are_loaded_anew_by_one_thread_once_all_have_ended_and_left_the_old_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "streamer.engine.engine.log.exception", lambda *_: None
+    )  # what is logged is kept, and its frames
+    loaded: list[weakref.ref[WindowedModels]] = []
+    still_there: list[bool] = []
+
+    def load() -> WindowedModels:
+        still_there.extend(models() is not None for models in loaded)
+        models = watched_models()
+        loaded.append(weakref.ref(models))
+        return models
+
+    def die() -> None:
+        raise SystemExit("the driver is gone")
+
+    engine = Engine(load, SystemClock(), Threads(3, 2))
+
+    async def fail_beside_one_that_works() -> threading.Event:
+        models = loaded[0]()
+        assert models is not None
+        (working, stream), (dying, its) = await seated(engine, models, 2)
+        stands, go_on = stream.stop_in("pull")
+        working.feed(0, 1)
+        await reached(stands)
+        its.on_pull = die
+        dying.feed(0, 1)
+        await eventually(lambda: bool(working.failures and dying.failures), PATIENCE)
+        assert working.seat.lost
+        assert dying.seat.lost
+        await eventually(lambda: its.closed, PATIENCE)
+        assert not stream.closed  # a thread is still in it
+        return go_on
+
+    await engine.start()
+    go_on = await fail_beside_one_that_works()
+    assert (engine.state, len(loaded)) == ("failed", 1)
+    go_on.set()
+    await asyncio.wait_for(engine.ready.wait(), PATIENCE)
+    assert (engine.seats, len(loaded)) == (0, 2)
+    assert still_there == [False]
+    models = loaded[1]()
+    assert models is not None
+    [(customer, _)] = await seated(engine, models, 1)
+    await customer.feed_tracked(0, 8)
+    await eventually(lambda: len(customer.frames) == 3, PATIENCE)
+    await engine.close()

@@ -1,0 +1,165 @@
+"""Sessions as films: recorded to a file, pushed to a streaming server."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import socket
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from streamer.config.server_config import ServerConfig
+from streamer.http.server import Running
+from streamer.outputs.recorder import Film
+from streamer.webrtc.broadcast import Broadcast
+from tests.streamer.support.fakes import MARK, Client, eventually, number_of
+from tests.streamer.support.streams import ask, encoded_of, loud, published, watch
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def config(config: ServerConfig, tmp_path: Path, port: int) -> ServerConfig:
+    return dataclasses.replace(config, recordings=tmp_path / "films", push_to=(f"rtmp://127.0.0.1:{port}/live/",))
+
+
+def look_at(target: Any) -> tuple[list[int], int, int, float]:
+    """Of a film: the pictures' numbers, the brightest mouth, the loudest sample, how far apart its tracks end."""
+    numbers, bright, loudest, ends = [], 0, 0, {"video": 0.0, "audio": 0.0}
+    x0, y0, x1, y1 = MARK
+    with target if not isinstance(target, Path) else av.open(target) as film, suppress(OSError):  # RTMP's end is one
+        for frame in film.decode(film.streams.video[0], film.streams.audio[0]):
+            if isinstance(frame, av.VideoFrame):
+                rgb = frame.to_ndarray(format="rgb24")
+                numbers.append(number_of(rgb))
+                bright = max(bright, int(rgb[y0 + 8 : y1 - 8, x0 + 8 : x1 - 8].mean()))
+                ends["video"] = frame.time
+            else:
+                loudest = max(loudest, int(32768 * abs(frame.to_ndarray()).max()))
+                ends["audio"] = frame.time
+    return numbers, bright, loudest, abs(ends["video"] - ends["audio"])
+
+
+async def test_a_recorded_session_is_a_film_when_it_has_ended(client: Client, config: ServerConfig) -> None:
+    assert config.recordings is not None
+    async with published(client, record=True) as (session, _):
+        viewer = await watch(client, session, "h264")
+        await loud(viewer)
+        await viewer.until(pictures=75)  # 3 s
+        await viewer.close()
+        await ask(client, "DELETE", session["urls"]["session"], session["token"])
+    [film] = config.recordings.iterdir()
+    assert film.name == f"{session['id']}.mp4"
+    numbers, bright, loudest, apart = await asyncio.to_thread(look_at, film)
+    assert len(numbers) > 40
+    assert numbers == sorted(numbers)
+    assert bright > 240
+    assert loudest > 3000
+    assert apart < 1
+    with av.open(film) as opened:
+        assert [stream.codec_context.name for stream in opened.streams] == ["h264", "aac"]
+        assert "Synthetic" in opened.metadata["comment"]
+
+
+async def test_the_folder_of_recordings_is_made(server: Running, config: ServerConfig) -> None:
+    assert config.recordings is not None
+    assert config.recordings.is_dir()
+    assert not [*config.recordings.iterdir()]
+
+
+async def test_a_recording_keeps_the_cameras_intervals_to_the_unit(tmp_path: Path) -> None:
+    broadcast, given = Broadcast(), [n * 3003 for n in range(60)]  # 30000 / 1001 fps
+    film = Film(tmp_path / "film.mp4", broadcast, pytest.fail)
+    await encoded_of(broadcast, given)
+    await film.close()
+    with av.open(tmp_path / "film.mp4") as opened:
+        [video] = opened.streams.video
+        stamps = sorted(packet.pts for packet in opened.demux(video) if packet.pts is not None)
+        assert video.time_base == Fraction(1, 90_000)
+    assert stamps == given
+
+
+async def test_what_was_recorded_can_be_played_if_the_server_dies(client: Client, config: ServerConfig) -> None:
+    assert config.recordings is not None
+    async with published(client, record=True) as (session, _):
+        viewer = await watch(client, session)
+        await viewer.until(pictures=150)
+        [part] = config.recordings.iterdir()
+        rescued = config.recordings.parent / "rescued.mp4"
+        rescued.write_bytes(part.read_bytes())
+        await viewer.close()
+    numbers, *_ = await asyncio.to_thread(look_at, rescued)
+    assert len(numbers) > 20
+
+
+async def test_a_pushed_session_arrives_at_a_streaming_server(client: Client, port: int) -> None:
+    url = f"rtmp://127.0.0.1:{port}/live/key"
+
+    def receive() -> tuple[list[int], int, int, float]:
+        return look_at(av.open(url, format="flv", options={"listen": "1", "timeout": "60"}))
+
+    received = asyncio.create_task(asyncio.to_thread(receive))
+    await asyncio.sleep(1)  # the listener listens
+    async with published(client, push=url) as (session, _):
+        viewer = await watch(client, session)
+        await loud(viewer)
+        await viewer.until(pictures=125)
+        await viewer.close()
+        await ask(client, "DELETE", session["urls"]["session"], session["token"])
+    numbers, bright, loudest, _ = await asyncio.wait_for(received, 60)
+    assert len(numbers) > 50
+    assert numbers == sorted(numbers)
+    assert bright > 240
+    assert loudest > 3000
+
+
+async def test_a_push_that_fails_is_told_without_its_key_and_the_session_goes_on(
+    client: Client, server: Running, port: int
+) -> None:
+    async with published(client, push=f"rtmp://127.0.0.1:{port}/live/s3cret") as (session, _):
+        viewer = await watch(client, session)
+        await eventually(lambda: server.sessions.all()[0].events.counts["error"] > 0, seconds=20)
+        state = await client.state(session)
+        [event] = [one for one in state["events"] if one["type"] == "error"]
+        assert event["code"] == "film"
+        assert "refused" in event["message"]
+        assert "s3cret" not in json.dumps(state)
+        await viewer.until(pictures=len(viewer.pictures) + 10)
+        await viewer.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "words"),
+    [
+        ({"record": 1}, 400, "true or false"),
+        ({"push": 7}, 400, "rtmp://"),
+        ({"push": "http://127.0.0.1/"}, 400, "rtmp://"),
+        ({"push": "file:///etc/passwd"}, 400, "rtmp://"),
+        ({"push": "rtmp://elsewhere.example/live/key"}, 403, "--push-to"),
+    ],
+)
+async def test_what_may_not_be_asked_for(client: Client, options: dict[str, Any], status: int, words: str) -> None:
+    answer = await ask(client, "POST", "/v1/sessions", None, json=options)
+    assert (answer.status, words in answer.text) == (status, True)
+
+
+async def test_a_server_without_a_folder_keeps_no_recordings(client: Client, config: ServerConfig) -> None:
+    assert config.recordings is not None
+    config.recordings.rmdir()
+    answer = await ask(client, "POST", "/v1/sessions", None, json={"record": True})
+    assert (answer.status, "--recordings" in answer.text) == (400, True)

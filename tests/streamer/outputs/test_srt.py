@@ -1,0 +1,313 @@
+"""Sessions pushed by SRT: to a real receiver, through a program that is never in the way and never left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamer.config.server_config import ServerConfig
+from streamer.errors import ForbiddenError, RequestError
+from streamer.http.server import Running
+from streamer.media.audio import CHUNK, CHUNK_TIME, SpeechChunk
+from streamer.outputs import recorder, srt
+from streamer.outputs.push_targets import check_leave, check_url, look_ahead
+from streamer.outputs.recorder import Film
+from streamer.webrtc.aiortc_internals.sender import Encoded
+from streamer.webrtc.broadcast import Broadcast
+from tests.streamer.outputs.test_recorder import free_port, look_at
+from tests.streamer.support.fakes import Client, eventually
+from tests.streamer.support.streams import ask, encoded_of, loud, published, watch
+
+PASSPHRASE, STREAM_ID = "a long s3cret", "#!::r=live/k3y,m=publish"
+QUERY = "passphrase=a+long+s3cret&streamid=%23!::r=live/k3y,m=publish&latency=200000"
+
+needs_srt = pytest.mark.skipif(srt.program() is None, reason="no ffmpeg with SRT on the PATH (apt install ffmpeg)")
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def config(config: ServerConfig, port: int) -> ServerConfig:
+    return dataclasses.replace(config, push_to=(f"srt://127.0.0.1:{port}", "srt://nowhere.invalid:"))
+
+
+@asynccontextmanager
+async def receiver(port: int, target: Path, options: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """FFmpeg waits for one sender and keeps its bytes."""
+    url = f"srt://127.0.0.1:{port}?mode=listener&{options}"
+    arguments = ("-loglevel", "error", "-f", "data", "-i", url, "-map", "0", "-c", "copy", "-f", "data", str(target))
+    process = await asyncio.create_subprocess_exec("ffmpeg", *arguments, stdin=-3, stdout=-3, stderr=-3)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+def children() -> set[str]:
+    """The command lines of this process's children, those that ended and were not reaped included."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[1]) == os.getpid():
+                found.add(stat.with_name("cmdline").read_bytes().replace(b"\0", b" ").decode() or f"zombie {stat}")
+        except OSError:  # it went meanwhile
+            continue
+    return found
+
+
+def senders() -> set[str]:
+    return {line for line in children() if "raw_packet_size" in line or "zombie" in line or "sleep" in line}
+
+
+@needs_srt
+async def test_a_session_arrives_at_a_receiver_and_its_secrets_are_nowhere_to_be_seen(
+    client: Client, port: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    target = tmp_path / "received.ts"
+    async with receiver(port, target, f"passphrase={PASSPHRASE}") as listening:
+        await asyncio.sleep(1)  # it listens
+        async with published(client, push=f"srt://127.0.0.1:{port}?{QUERY}") as (session, _):
+            viewer = await watch(client, session)
+            await loud(viewer)
+            await viewer.until(pictures=125)
+            [sender] = senders()
+            state = await client.state(session)
+            await viewer.close()
+            await ask(client, "DELETE", session["urls"]["session"], session["token"])
+        assert not senders()
+        await asyncio.wait_for(listening.wait(), 20)
+    numbers, bright, loudest, _ = await asyncio.to_thread(look_at, target)
+    assert len(numbers) > 50
+    assert numbers == sorted(numbers)
+    assert bright > 240
+    assert loudest > 3000
+    assert b"Synthetic" in target.read_bytes()
+    assert f"srt://127.0.0.1:{port}?latency=200000" in sender
+    for secret in (PASSPHRASE, "s3cret", "k3y"):
+        assert secret not in json.dumps(state)
+        assert secret not in caplog.text
+        assert secret not in sender
+
+
+@needs_srt
+@pytest.mark.parametrize(
+    ("host", "words"), [("127.0.0.1", "did not answer, or refused"), ("nowhere.invalid", "not known")]
+)
+async def test_a_receiver_that_is_not_there_is_told_and_the_session_goes_on(
+    client: Client, server: Running, port: int, host: str, words: str
+) -> None:
+    async with published(client, push=f"srt://{host}:{port}?streamid=k3y") as (session, _):
+        viewer = await watch(client, session)
+        await eventually(lambda: server.sessions.all()[0].events.counts["error"] > 0, seconds=30)
+        state = await client.state(session)
+        [event] = [one for one in state["events"] if one["type"] == "error"]
+        assert (event["code"], words in event["message"]) == ("film", True), event
+        assert "k3y" not in json.dumps(state)
+        assert not senders()
+        await viewer.until(pictures=len(viewer.pictures) + 10)
+        await viewer.close()
+
+
+@needs_srt
+async def test_a_receiver_that_leaves_is_told_and_the_session_goes_on(
+    client: Client, server: Running, port: int, tmp_path: Path
+) -> None:
+    async with receiver(port, tmp_path / "received.ts", "") as listening:
+        await asyncio.sleep(1)
+        async with published(client, push=f"srt://127.0.0.1:{port}") as (session, _):
+            viewer = await watch(client, session)
+            await viewer.until(pictures=50)
+            assert senders()
+            listening.kill()
+            await eventually(lambda: server.sessions.all()[0].events.counts["error"] > 0, seconds=30)
+            [event] = [one for one in (await client.state(session))["events"] if one["type"] == "error"]
+            assert "broke" in event["message"]
+            assert not senders()
+            await viewer.until(pictures=len(viewer.pictures) + 10)
+            await viewer.close()
+
+
+# --- programs that do not do what they should
+
+
+def pretend(folder: Path, script: str) -> str:
+    path = folder / "ffmpeg"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.fixture
+def stuck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A program that reads nothing and never ends."""
+    program = srt.Program(pretend(tmp_path, "exec sleep 600"), discreet=True)
+    monkeypatch.setattr(srt, "library_speaks", lambda: False)
+    monkeypatch.setattr(srt, "program", lambda: program)
+    yield
+    assert not senders()
+
+
+def picture(index: int, size: int = 100) -> Encoded:
+    """Not one that can be seen, but as large: a coded slice (H.264, 7.3.1) of nothing."""
+    return Encoded(b"\0\0\0\1\x41" + bytes(size), [], index * 640, index * 3600, 0, key=False)
+
+
+async def stand_still(sent: Film, broadcast: Broadcast) -> None:
+    """Returns when the film writes more than a pipe takes."""
+    await encoded_of(broadcast, [0])
+    sent.add(picture(1, size=1 << 20))
+    for index in range(20):  # the sound beside it, without which a picture waits
+        sent.sound(SpeechChunk(12_345 + index * CHUNK_TIME, np.zeros((CHUNK, 2), np.int16)))
+    await eventually(lambda: bool(senders()), seconds=20)
+    await asyncio.sleep(0.5)
+    assert not sent._items.empty()
+
+
+async def test_a_program_that_stands_still_ends_the_film_and_is_killed(
+    stuck: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "_BOUND", 60)
+    broadcast, told = Broadcast(), list[str]()
+    sent = Film("srt://127.0.0.1:9", broadcast, told.append)
+    await stand_still(sent, broadcast)
+    began = time.monotonic()
+    for index in range(2, 70):
+        sent.add(picture(index))
+    assert time.monotonic() - began < 1  # nobody waited for it
+    assert told == ["what it is written to stands still"]
+    await eventually(lambda: not sent._thread.is_alive(), seconds=10)
+    assert not senders()
+    await sent.close()
+    assert len(told) == 1
+
+
+async def test_the_end_of_a_session_ends_a_program_that_stands_still(
+    stuck: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "CLOSE_TIMEOUT", 0.5)
+    broadcast = Broadcast()
+    sent = Film("srt://127.0.0.1:9", broadcast, pytest.fail)
+    await stand_still(sent, broadcast)
+    await asyncio.wait_for(sent.close(), 10)
+    assert not sent._thread.is_alive()
+
+
+async def test_a_film_that_ends_before_it_began_runs_no_program(stuck: None) -> None:
+    sent = Film("srt://127.0.0.1:9", Broadcast(), pytest.fail)
+    await sent.close()
+
+
+async def test_a_server_that_cannot_push_by_srt_says_so_at_once(
+    client: Client, port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(srt, "library_speaks", lambda: False)
+    for folder, script in (("none", None), ("broken", "exit 1"), ("mute", "echo Input: srt Output: rtmp")):
+        (tmp_path / folder).mkdir()
+        if script is not None:
+            pretend(tmp_path / folder, script)
+        monkeypatch.setenv("PATH", str(tmp_path / folder))
+        answer = await ask(client, "POST", "/v1/sessions", None, json={"push": f"srt://127.0.0.1:{port}"})
+        assert (answer.status, "an ffmpeg with SRT on the PATH" in answer.text) == (400, True), folder
+
+
+async def test_an_operator_who_allows_what_cannot_be_done_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(srt, "library_speaks", lambda: False)
+    look_ahead(["rtmp://live.example/"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    look_ahead(["rtmp://live.example/"])
+    assert not caplog.records
+    look_ahead(["srt://live.example:"])
+    assert "an ffmpeg with SRT on the PATH" in caplog.text
+
+
+@needs_srt
+def test_a_program_that_shows_secrets_is_used_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pretend(tmp_path, 'case "$*" in *-protocols*) echo Input: Output: srt;; *) echo "Connection to x failed";; esac')
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    found = srt.program()
+    assert found is not None
+    assert not found.discreet
+    assert "passphrases among the processes" in caplog.text
+    with srt._given(srt.read_url(f"srt://a:1?{QUERY}"), discreetly=False) as (options, descriptors):
+        assert (options, descriptors) == (["-passphrase", PASSPHRASE, "-srt_streamid", STREAM_ID], ())
+
+
+# --- addresses
+
+
+def test_what_a_url_says() -> None:
+    read = srt.read_url(f"srt://[::1]:9000?{QUERY}&mode=caller&pbkeylen=32")
+    assert read == srt.Receiver("srt://[::1]:9000?latency=200000&pbkeylen=32", PASSPHRASE, STREAM_ID)
+    assert srt.read_url("srt://live.example:9000?streamid=#!::r=a,m=publish").stream_id == "#!::r=a,m=publish"
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "live.example",
+        "live.example:0",
+        "live.example:70000",
+        "me:pw@live.example:9000",
+        ":9000",
+        "live.example:9000/path",
+        "live.example:9000?mode=listener",
+        "live.example:9000?mode=rendezvous",
+        "live.example:9000?localport=22",
+        "live.example:9000?latency=-1",
+        "live.example:9000?latency=a",
+        "live.example:9000?passphrase=2short",
+        "live.example:9000?streamid=",
+        "live.example:9000?streamid=a%0Ampegts_flags=x",
+        "live.example:9000?streamid=%00",
+    ],
+)
+def test_urls_that_srt_would_not_take_or_that_would_do_something_else(rest: str) -> None:
+    with pytest.raises(RequestError, match=r"^push ") as refused:
+        check_url("srt://" + rest)
+    assert "short" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["srt://a:1?streamid=a b", "rtmp://a/b\n", "rtmp://ä/b", "rtmp://" + "a" * 2000])
+def test_what_is_no_url_at_all(url: str) -> None:
+    with pytest.raises(RequestError):
+        check_url(url)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "allowed", "refused"),
+    [
+        ("rtmp://live.example", "rtmp://live.example/app/key", "rtmp://live.example.evil/app"),
+        ("rtmp://live.example", "rtmp://live.example:1935/app/key", "rtmp://live.example:pw@evil.example/app"),
+        ("rtmp://live.example/app/", "rtmp://live.example/app/key", "rtmp://live.example/other/"),
+        ("srt://live.example:", "srt://live.example:9000?streamid=a", "srt://live.example:x@evil.example:9000"),
+        ("srt://live.example:900", "srt://live.example:900?streamid=a", "srt://live.example:9000"),
+        ("rtmps://", "rtmps://anywhere.example/app", "rtmp://anywhere.example/app"),
+    ],
+)
+def test_an_allowed_beginning_is_no_leave_for_another_host(beginning: str, allowed: str, refused: str) -> None:
+    check_leave(allowed, [beginning])
+    with pytest.raises(ForbiddenError):
+        check_leave(refused, [beginning])
+    with pytest.raises(ForbiddenError):
+        check_leave(allowed, [])

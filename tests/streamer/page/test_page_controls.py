@@ -1,0 +1,143 @@
+"""The controls of the page at ``/``, in a real Chromium."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from streamer.config.server_config import ServerConfig
+from streamer.http.server import Running, running
+from tests.streamer.support.browser import chromium
+from tests.streamer.support.fakes import FakeModels, eventually
+from tests.streamer.support.page_steps import NEEDS_CHROMIUM, PLAYING, click, start
+
+pytestmark = NEEDS_CHROMIUM
+
+
+async def test_sliders_change_the_session_that_is_live(server: Running, tmp_path: Path) -> None:
+    async with chromium(tmp_path) as page:
+        await page.open(server.url)
+        await start(page)
+        await page.until(PLAYING)
+        await page.run("document.querySelector('[name=mouth_opening]').focus()")
+        for _ in range(4):
+            await page.press("ArrowRight")
+        [session] = server.sessions.all()
+        await eventually(lambda: session.options.mouth_opening == 1.2, seconds=20)
+        shown = "document.querySelector('[name=mouth_opening] + output').textContent"
+        assert await page.run(shown) == "1.2"
+        assert page.complaints == []
+
+
+async def test_a_face_that_cannot_be_worked_on_is_told_in_plain_words(
+    server: Running, tmp_path: Path, models: FakeModels
+) -> None:
+    says = "document.getElementById('state').textContent"
+    async with chromium(tmp_path) as page:
+        await page.open(server.url)
+        await start(page)
+        await page.until(PLAYING)
+        models.streams[0].sight = "turned"
+        await page.until(f"{says}.includes('turned too far')")
+        assert await page.run("document.getElementById('state').classList.contains('bad')")
+        await page.screenshot(tmp_path / "turned.png")
+        models.streams[0].sight = "seen"
+        await page.until(f"{says} === 'Live.'")
+        assert page.complaints == []
+
+
+async def test_what_is_moved_while_it_still_connects_holds_once_it_has(
+    config: ServerConfig, models: FakeModels, tmp_path: Path
+) -> None:
+    may_load = threading.Event()
+
+    def load() -> FakeModels:
+        may_load.wait(60)
+        return models
+
+    async with running(config, load) as server, chromium(tmp_path) as page:
+        try:
+            await page.open(server.url)
+            await start(page)
+            await page.until("document.getElementById('state').textContent.startsWith('Waiting')")
+            await page.run("document.querySelector('[name=mouth_opening]').focus()")
+            for _ in range(4):
+                await page.press("ArrowRight")
+            await page.run("document.querySelector('[name=on_silence]').focus()")
+            await page.press("ArrowDown")
+            await click(page, 0.25, 0.75)
+            assert server.sessions.all() == []
+        finally:
+            may_load.set()
+        await page.until(PLAYING)
+        [session] = server.sessions.all()
+        await eventually(lambda: session.options.mouth_opening == 1.2, seconds=20)
+        assert session.options.on_silence == "passthrough"
+        assert session.options.face == pytest.approx((0.25, 0.75), abs=0.02)
+        await page.until("document.querySelector('[name=mouth_opening] + output').textContent === '1.2'")
+        assert not await page.run("document.getElementById('mark').hidden")
+        assert all("503" in complaint for complaint in page.complaints)  # it asked while there were no models
+
+
+async def test_a_click_on_the_source_says_which_face_speaks_and_so_do_keys(
+    server: Running, tmp_path: Path, models: FakeModels
+) -> None:
+    async with chromium(tmp_path) as page:
+        await page.open(server.url)
+        await click(page, 0.25, 0.75)  # chosen before it begins: the session is made with it
+        await start(page)
+        await page.until(PLAYING)
+        [session] = server.sessions.all()
+        assert session.options.face == pytest.approx((0.25, 0.75), abs=0.02)
+        await click(page, 0.8, 0.4)
+        await eventually(lambda: models.streams[0].face == pytest.approx((0.8, 0.4), abs=0.02), seconds=20)
+        await page.run("document.getElementById('across').focus()")
+        await page.press("ArrowLeft")
+        await eventually(lambda: models.streams[0].face == pytest.approx((0.79, 0.4), abs=0.02), seconds=20)
+        assert await page.run("document.querySelector('#across + output').textContent") == "79 %"
+        assert await page.run("document.getElementById('mark').style.left") == "79%"
+        await page.screenshot(tmp_path / "face.png")
+        await page.run("document.getElementById('largest').focus()")
+        await page.press("Enter")
+        await eventually(lambda: models.streams[0].face == "largest", seconds=20)
+        assert await page.run("document.getElementById('mark').hidden")
+        assert await page.run("document.getElementById('largest').getAttribute('aria-pressed')") == "true"
+        assert page.complaints == []
+
+
+async def test_a_face_is_clicked_on_the_picture_and_not_beside_it(server: Running, tmp_path: Path) -> None:
+    wide = tmp_path / "wide.png"
+    with av.open(wide, "w") as container:
+        stream = container.add_stream("png", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 400, 200, "rgb24"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((200, 400, 3), 90, np.uint8), format="rgb24")))
+        container.mux(stream.encode(None))
+    async with chromium(tmp_path) as page:
+        await page.open(server.url)
+        await page.choose_file("#picture", wide)
+        await page.until("document.getElementById('portrait').naturalWidth === 400")
+        await page.until("document.getElementById('area').clientHeight < document.getElementById('area').clientWidth")
+        await click(page, 0.5, -0.2)  # the bar above the picture
+        assert await page.run("document.getElementById('mark').hidden")
+        await click(page, 0.5, 0.9)
+        assert not await page.run("document.getElementById('mark').hidden")
+        assert await page.run("document.querySelector('#down + output').textContent") in ("89 %", "90 %", "91 %")
+        assert page.complaints == []
+
+
+async def test_what_is_seen_in_silence_is_chosen_while_it_runs(
+    server: Running, tmp_path: Path, models: FakeModels
+) -> None:
+    async with chromium(tmp_path) as page:
+        await page.open(server.url)
+        await start(page)
+        await page.until(PLAYING)
+        assert models.streams[0].on_silence == "close"
+        await page.run("document.querySelector('[name=on_silence]').focus()")
+        await page.press("ArrowDown")
+        await eventually(lambda: models.streams[0].on_silence == "passthrough", seconds=20)
+        assert page.complaints == []

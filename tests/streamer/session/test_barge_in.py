@@ -1,0 +1,133 @@
+"""Barge-in: what was said before it is not heard after it, and the event says how far it got."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import av
+import numpy as np
+import pytest
+
+from streamer.clock import SECOND_NS, SystemClock
+from streamer.engine.engine import Engine
+from streamer.media.audio import CHUNK_TIME
+from streamer.media.looped_speech import LoopedSpeech
+from tests.streamer.support.calls import Call
+from tests.streamer.support.fakes import Camera, Client, FakeModels, Microphone, Viewer, bearer, call, eventually
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[Engine]:
+    engine = Engine(FakeModels, SystemClock())
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture
+async def talk(engine: Engine) -> AsyncIterator[Call]:
+    talk = Call(engine)
+    yield talk
+    await talk.hang_up()
+
+
+async def test_no_old_word_leaves_after_it_and_the_next_ones_are_whole(talk: Call) -> None:
+    assert set(await talk.hear(2 * SECOND_NS)) == {1}
+    talk.interrupt()
+    words = await talk.hear(2 * SECOND_NS)
+    silence = words.index(2)
+    assert words == [0] * silence + [2] * (len(words) - silence)
+    assert 14 <= silence <= 20  # what waited for its time, 340 ms
+
+
+async def test_the_event_says_how_much_was_heard(talk: Call) -> None:
+    heard = (await talk.hear(SECOND_NS)).count(1)
+    event = talk.interrupt()
+    assert (event.name, event.at_ms) == ("playback.finished", 1000)
+    assert event.data == {"position": heard * CHUNK_TIME, "interrupted": True, "generation": 1}
+    heard = (await talk.hear(SECOND_NS)).count(2)
+    assert talk.interrupt().data["position"] == heard * CHUNK_TIME
+
+
+async def test_before_speech_and_twice_in_a_row_there_is_nothing_to_interrupt(talk: Call) -> None:
+    assert talk.interrupt().data == {"position": 0, "interrupted": False, "generation": 1}
+    await talk.hear(SECOND_NS)
+    assert talk.interrupt().data["interrupted"]
+    assert talk.interrupt().data == {"position": 0, "interrupted": False, "generation": 3}
+
+
+async def test_after_speech_it_says_that_all_was_heard(talk: Call) -> None:
+    words = await talk.hear(SECOND_NS)
+    talk.speaker.word = 0
+    words += await talk.hear(SECOND_NS)
+    assert words.count(1) == 50
+    assert cast(int, talk.interrupt().data["position"]) >= 50 * CHUNK_TIME
+
+
+async def test_a_stored_speech_ends_and_begins_again_after_its_pause(engine: Engine) -> None:
+    call = Call(engine, LoopedSpeech(np.full((2 * 48_000, 2), 7, np.int16)))
+    words = await call.hear(SECOND_NS)
+    call.interrupt()
+    words += await call.hear(4 * SECOND_NS)
+    await call.hang_up()
+    first_end = words.index(0)
+    again = words.index(7, first_end)
+    assert 1.5 <= (again - first_end) / 50 <= 2.0
+    assert words[again : again + 100] == [7] * 100
+
+
+async def test_a_hundred_in_a_minute(talk: Call) -> None:
+    gaps = np.random.default_rng(3).uniform(0.1, 1.1, 100)
+    left: list[int] = []
+    for gap in gaps / gaps.sum() * 60:
+        left += (words := await talk.hear(int(gap * SECOND_NS)))
+        assert set(words) <= {0, talk.speaker.word}
+        talk.interrupt()
+    assert talk.live.generation == 100
+    assert 50 * 60 - 25 <= len(left) <= 50 * 60 + 100
+    assert talk.live._events.counts == {"playback.finished": 100}
+
+
+async def test_over_webrtc_it_is_silent_within_a_moment_and_speaks_again(client: Client, models: FakeModels) -> None:
+    tone = (12_000 * np.sin(2 * np.pi * 440 * np.arange(30 * 48_000) / 48_000)).astype(np.int16)
+    async with call(client, Microphone(tone), Camera()) as (session, viewer):
+        await viewer.until(pictures=20, sounds=60)
+        waits = []
+        for _ in range(5):
+            began = asyncio.get_running_loop().time()
+            event = await interrupt(client, session)
+            assert event["interrupted"]
+            await eventually(lambda began=began: quiet_since(viewer, began) is not None, seconds=5)
+            waits.append(cast(float, quiet_since(viewer, began)) - began)
+            await eventually(lambda: loud(viewer.sounds[-1][1]), seconds=5)
+        count = len(viewer.pictures)
+        await viewer.until(pictures=count + 10)
+        state = await client.state(session)
+    assert sorted(waits)[2] < 0.3  # the viewer's own buffer holds 80 ms, and this machine may be busy
+    assert len(models.streams[0].cleared) == 5
+    assert [event["type"] for event in state["events"]] == ["playback.finished"] * 5
+    assert [event["generation"] for event in state["events"]] == [1, 2, 3, 4, 5]
+
+
+async def test_a_session_that_is_not_live_is_not_interrupted(client: Client) -> None:
+    session = await client.create()
+    async with client.http.post(client.url + session["urls"]["clear"], headers=bearer(session)) as response:
+        assert response.status == 409
+        assert "live" in (await response.json())["error"]["message"]
+
+
+async def interrupt(client: Client, session: dict[str, Any]) -> dict[str, Any]:
+    async with client.http.post(client.url + session["urls"]["clear"], headers=bearer(session)) as response:
+        assert response.status == 200
+        return dict(await response.json())
+
+
+def loud(frame: av.AudioFrame) -> bool:
+    return bool(np.abs(frame.to_ndarray()).max() > 1000)
+
+
+def quiet_since(viewer: Viewer, began: float) -> float | None:
+    """When the first silent frame came after ``began``."""
+    return next((at for at, frame in viewer.sounds if at > began and not loud(frame)), None)

@@ -1,0 +1,64 @@
+"""No face to work on is told once, and that it is back: to the client, in the session's state and in the metrics."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamer.clock import MILLISECOND_NS, SECOND_NS, FakeClock
+from streamer.protocol.events import Events
+from streamer.session.face_watch import FOUND_WAIT, LOST_WAIT, FaceWatch
+from tests.streamer.support.fakes import Client, FakeModels, eventually
+from tests.streamer.support.stream_client import streaming
+
+TICK = 20 * MILLISECOND_NS
+
+
+def told(*stretches: tuple[str, int]) -> list[dict[str, object]]:
+    """What is told when a face stands like this for so long, one after the other."""
+    events, now = Events(FakeClock()), 0
+    watch = FaceWatch(events)
+    for sight, nanoseconds in stretches:
+        for _ in range(nanoseconds // TICK):
+            watch.look(sight, now)  # type: ignore[arg-type]
+            now += TICK
+    return [{name: value for name, value in event.items() if name != "at_ms"} for event in events.to_json()]
+
+
+@pytest.mark.parametrize("reason", ["none", "small", "turned"])
+def test_a_face_that_is_gone_is_told_once_and_that_it_is_back(reason: str) -> None:
+    minute = 60 * SECOND_NS
+    assert told(("seen", SECOND_NS), (reason, minute), ("seen", minute)) == [
+        {"type": "face.lost", "reason": reason},
+        {"type": "face.found", "lost_ms": 60_000},
+    ]
+
+
+def test_a_hand_that_passes_and_a_glimpse_are_not_told() -> None:
+    hand = ("none", LOST_WAIT - SECOND_NS // 2)
+    assert told(*[("seen", SECOND_NS), hand] * 20) == []
+    glimpse = ("seen", FOUND_WAIT - 4 * TICK)
+    assert told(*[("none", 3 * SECOND_NS), glimpse] * 20) == [{"type": "face.lost", "reason": "none"}]
+
+
+def test_the_newest_reason_is_told_and_who_does_not_look_says_nothing() -> None:
+    assert told(("none", SECOND_NS), ("turned", 2 * SECOND_NS)) == [{"type": "face.lost", "reason": "turned"}]
+    assert told(("none", SECOND_NS), ("unknown", 60 * SECOND_NS)) == []
+
+
+async def test_client_state_and_metrics_say_it(client: Client, models: FakeModels) -> None:
+    async with streaming(client) as streamer:
+        await streamer.begin(audio="pcm16")
+        await eventually(lambda: bool(models.streams), seconds=20)
+        models.streams[0].sight = "small"
+        assert (await streamer.one("face.lost"))["reason"] == "small"
+        state = await client.state(streamer.session.session)
+        assert state["stats"]["face"] == "small"
+        assert "no_face" in state["stats"]["pictures"]
+        models.streams[0].sight = "seen"
+        assert (await streamer.one("face.found"))["lost_ms"] > 1000
+        assert [event["type"] for event in (await client.state(streamer.session.session))["events"]].count(
+            "face.lost"
+        ) == 1
+        figures = await client.figures()
+        assert figures['mytalk_events_total{type="face.lost"}'] == 1
+        assert 'mytalk_pictures_total{outcome="no_face"}' in figures

@@ -1,0 +1,145 @@
+"""Portraits that clients bring: bounded, checked before they are decoded, with consent, and with a face."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zlib
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import aiohttp
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mytalk import Picture
+from mytalk.errors import InputError, NoFaceError, UnreadableError
+from streamer.config.server_config import ServerConfig
+from streamer.http.server import running
+from streamer.session.portraits import LIVE_SIDE, MAX_BYTES, read_portrait, size_of
+from tests.streamer.support.fakes import Client, FakeModels, bearer
+
+CONSENT = {"who": "Jane Doe", "when": "2026-11-25", "purpose": "a greeting on our page"}
+
+
+def encoded(rgb: np.ndarray, kind: str = ".png") -> bytes:
+    return bytes(cv2.imencode(kind, rgb[:, :, ::-1])[1])
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of a few kilobytes that says it is enormous, and is."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    rows = zlib.compress(bytes(1 << 20), 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+@pytest.fixture(scope="module")
+def face(portrait: Picture) -> np.ndarray:
+    return portrait.rgb()
+
+
+@pytest.mark.parametrize("kind", [".png", ".jpg", ".webp"])
+def test_a_face_is_read_from_every_usual_kind(face: np.ndarray, kind: str) -> None:
+    data = encoded(face, kind)
+    assert size_of(data) == (512, 512)
+    source = read_portrait(data)
+    assert (source.picture.width, source.still) == (512, True)
+
+
+def test_a_large_picture_is_made_smaller(face: np.ndarray) -> None:
+    large = cv2.resize(face, (3000, 2000))
+    assert size_of(encoded(large, ".jpg")) == (3000, 2000)
+    picture = read_portrait(encoded(large, ".jpg")).picture
+    assert picture.width == LIVE_SIDE
+
+
+def test_a_picture_without_a_face_is_refused() -> None:
+    with pytest.raises(NoFaceError, match="from the front"):
+        read_portrait(encoded(np.full((256, 256, 3), 90, np.uint8)))
+
+
+@pytest.mark.parametrize("size", [(20_000, 20_000), (1 << 31, 1), (0, 5)])
+def test_an_enormous_picture_is_not_decoded(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(UnreadableError, match="pixels"):
+        read_portrait(bomb(*size))
+
+
+@given(st.binary(max_size=200), st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF0000WEBPVP8X"]))
+def test_noise_is_no_picture_and_nothing_worse(noise: bytes, head: bytes) -> None:
+    with suppress(InputError):
+        size_of(head + noise)
+
+
+def form(portrait: bytes | None, **session: object) -> aiohttp.FormData:
+    data = aiohttp.FormData(default_to_multipart=True)
+    data.add_field("session", json.dumps(session), content_type="application/json")
+    if portrait is not None:
+        data.add_field("portrait", io.BytesIO(portrait), filename="me.png", content_type="image/png")
+    return data
+
+
+async def post(client: Client, data: Any, **given: Any) -> tuple[int, dict[str, Any]]:
+    async with client.http.post(f"{client.url}/v1/sessions", data=data, **given) as response:
+        return response.status, await response.json()
+
+
+async def test_a_session_has_the_face_that_was_brought_and_its_consent(
+    client: Client, models: FakeModels, face: np.ndarray
+) -> None:
+    status, session = await post(client, form(encoded(face), speech="stream", consent=CONSENT))
+    assert status == 201, session
+    assert (await client.state(session))["consent"] == CONSENT
+    async with client.http.delete(client.url + session["urls"]["session"], headers=bearer(session)) as response:
+        assert response.status == 200
+
+
+@pytest.mark.parametrize(
+    ("session", "picture", "status", "words"),
+    [
+        ({"source": "live"}, b"x", 400, "need portrait"),
+        ({"consent": {"who": "x"}}, b"x", 400, "who, when and purpose"),
+        ({"consent": CONSENT | {"when": "yesterday"}}, b"x", 400, "ISO 8601"),
+        ({"consent": CONSENT | {"who": "x" * 201}}, b"x", 400, "200 characters"),
+        ({"colour": 1}, b"x", 400, "unknown field"),
+        ({}, b"GIF89a", 400, "PNG, JPEG or WebP"),
+        ({}, b"\xff\xd8\xff\xc0", 400, "whole"),
+        ({}, None, 400, "no part named portrait"),
+        ({}, bytes(MAX_BYTES + 1), 413, "over 8388608 bytes"),
+    ],
+)
+async def test_what_is_wrong_with_an_upload_is_said(
+    client: Client, session: dict[str, Any], picture: bytes | None, status: int, words: str
+) -> None:
+    answer, body = await post(client, form(picture, **session))
+    assert (answer, words in body["error"]["message"]) == (status, True), body
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"--x", b"--x\r\n\r\n\r\n--x--", b"--x\r\nContent-Disposition: form-data\r\n\r\n1"]
+)
+async def test_a_body_that_is_no_form_is_a_bad_request(client: Client, body: bytes) -> None:
+    status, answer = await post(client, body, headers={"Content-Type": "multipart/form-data; boundary=x"})
+    assert (status, set(answer)) == (400, {"error"})
+
+
+async def test_a_server_may_want_consent(config: ServerConfig, models: FakeModels, face: np.ndarray) -> None:
+    async with (
+        running(replace(config, require_consent=True), lambda: models) as server,
+        aiohttp.ClientSession() as http,
+    ):
+        await server.loading
+        client = Client(http, server.url)
+        status, body = await post(client, form(encoded(face), speech="stream"))
+        assert (status, "consent" in body["error"]["message"]) == (403, True)
+        status, _ = await post(client, form(encoded(face), speech="stream", consent=CONSENT))
+        assert status == 201

@@ -1,0 +1,176 @@
+"""A session's life by a clock that only the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import pytest
+
+from streamer.clock import SECOND_NS, FakeClock, SystemClock
+from streamer.engine.engine import Engine
+from streamer.errors import ConflictError, UnknownSessionError
+from streamer.session.idle_timeout import IDLE_WAIT
+from streamer.session.options import SessionOptions
+from streamer.session.session import Session
+from streamer.webrtc.connection import Peer
+from streamer.webrtc.liveness import CONNECT_WAIT, SILENCE
+from tests.streamer.support.fakes import FakeModels
+
+
+class SilentPeer:
+    """A connection on which the test decides what arrives."""
+
+    def __init__(self) -> None:
+        self.connected, self.gone = asyncio.Event(), asyncio.Event()
+        self.id = "silent"
+        self.carried = (0, 0)
+        self.sound_in = self.pictures_in = None
+        self.count = 0
+        self.encoder_faults = (0, 0)
+        self.closed = False
+
+    async def datagrams(self) -> int:
+        return self.count
+
+    def owes(self) -> bool:
+        return True
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[Engine]:
+    engine = Engine(FakeModels, SystemClock())
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+class Life:
+    """A running session, its clock and its peer."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.clock = FakeClock()
+        self.session = Session(SessionOptions(), engine, self.clock)
+        self.peer = SilentPeer()
+        self.task = asyncio.create_task(self.session.run())
+
+    async def attach(self, *, connected: bool) -> None:
+        self.session.claim()
+        self.session.attach(cast(Peer, self.peer))
+        if connected:
+            self.peer.connected.set()
+        await self.clock.advance(SECOND_NS)
+
+    async def pass_time(self, nanoseconds: int, packets: int = 0) -> None:
+        """Time goes on by half seconds, each with so many packets."""
+        for _ in range(nanoseconds // (SECOND_NS // 2)):
+            self.peer.count += packets
+            await self.clock.advance(SECOND_NS // 2)
+
+
+async def test_states_follow_one_another(engine: Engine) -> None:
+    life = Life(engine)
+    assert life.session.state == "new"
+    await life.attach(connected=True)
+    assert life.session.state == "live"
+    ending = asyncio.create_task(life.session.end("a test says so"))
+    await asyncio.sleep(0)
+    assert life.session.state == "draining"
+    await ending
+    await life.task
+    assert (life.session.state, life.session.reason, life.peer.closed) == ("closed", "a test says so", True)
+
+
+async def test_no_offer_in_time_ends_it(engine: Engine) -> None:
+    life = Life(engine)
+    await life.pass_time(IDLE_WAIT)
+    assert life.session.state == "new"
+    await life.pass_time(SECOND_NS)
+    await life.task
+    assert life.session.reason == "no offer came"
+
+
+async def test_a_peer_that_never_connects_ends_it(engine: Engine) -> None:
+    life = Life(engine)
+    await life.attach(connected=False)
+    await life.pass_time(CONNECT_WAIT - 2 * SECOND_NS)
+    assert life.session.state == "live"
+    await life.pass_time(4 * SECOND_NS)
+    await life.task
+    assert life.session.reason == "the peer never connected"
+
+
+async def test_a_peer_that_falls_silent_ends_it_within_five_seconds(engine: Engine) -> None:
+    life = Life(engine)
+    await life.attach(connected=True)
+    await life.pass_time(3600 * SECOND_NS // 10, packets=1)
+    assert life.session.state == "live"
+    await life.pass_time(SILENCE - SECOND_NS)
+    assert life.session.state == "live"
+    await life.pass_time(2 * SECOND_NS)
+    await life.task
+    assert life.session.reason == "the peer fell silent"
+    assert SILENCE + SECOND_NS <= 5 * SECOND_NS
+
+
+async def test_frames_that_cannot_be_encoded_are_told_and_end_it_where_none_can(engine: Engine) -> None:
+    life = Life(engine)
+    await life.attach(connected=True)
+    life.peer.encoder_faults = (3, 0)
+    await life.pass_time(2 * SECOND_NS, packets=1)
+    assert life.session.state == "live"
+    assert [event["code"] for event in life.session.events.to_json()] == ["encoder"]
+    life.peer.encoder_faults = (60, 57)
+    await life.pass_time(SECOND_NS, packets=1)
+    await life.task
+    assert life.session.reason == "its frames cannot be encoded"
+
+
+async def test_a_peer_that_says_goodbye_ends_it_at_once(engine: Engine) -> None:
+    life = Life(engine)
+    await life.attach(connected=True)
+    life.peer.gone.set()
+    await asyncio.wait_for(life.task, 1)
+    assert life.session.reason == "the peer left"
+
+
+async def test_one_offer_a_session_unless_it_could_not_be_answered(engine: Engine) -> None:
+    life = Life(engine)
+    life.session.claim()
+    with pytest.raises(ConflictError):
+        life.session.claim()
+    life.session.release()
+    await life.attach(connected=True)
+    with pytest.raises(ConflictError):
+        life.session.claim()
+    await life.session.end("done")
+    with pytest.raises(UnknownSessionError):
+        life.session.attach(cast(Peer, life.peer))
+    await life.task
+
+
+async def test_a_part_that_fails_ends_the_session_and_frees_it(engine: Engine, caplog: Any) -> None:
+    life = Life(engine)
+    await life.attach(connected=True)
+
+    async def broken() -> int:
+        raise RuntimeError("the transport is gone")
+
+    life.peer.datagrams = broken  # type: ignore[method-assign]
+    await life.pass_time(SECOND_NS)
+    await asyncio.wait_for(life.task, 1)
+    assert (life.session.state, life.peer.closed) == ("closed", True)
+    assert "transport is gone" in caplog.text
+
+
+async def test_cancelling_a_session_frees_it_too(engine: Engine) -> None:
+    life = Life(engine)
+    await life.attach(connected=True)
+    life.task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await life.task
+    assert (life.session.state, life.peer.closed) == ("closed", True)

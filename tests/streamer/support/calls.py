@@ -1,0 +1,140 @@
+"""A live session without a network: a microphone that says words, and an ear that knows them again."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from fractions import Fraction
+from typing import cast
+
+import av
+import numpy as np
+
+from mytalk.media.face_source import FaceSource
+from mytalk.picture import VideoFrame
+from streamer.clock import MILLISECOND_NS, Clock, FakeClock
+from streamer.engine.engine import Engine
+from streamer.media.audio import CHUNK, SpeechChunk
+from streamer.media.looped_speech import LoopedSpeech
+from streamer.protocol.events import Event, Events
+from streamer.session.media_loop import Live
+from streamer.session.options import SessionOptions
+from streamer.webrtc.connection import OutboundTrack, Peer
+from tests.streamer.support.fakes import number_of, numbered
+
+STEP = 20 * MILLISECOND_NS
+
+
+class Speaker:
+    """A microphone by the call's clock: every sample says ``word``."""
+
+    report = None
+
+    def __init__(self, clock: Clock) -> None:
+        self.track = self
+        self.word = 1
+        self._clock = clock
+        self._began = clock.now()
+        self._count = itertools.count()
+
+    async def recv(self) -> av.AudioFrame:
+        index = next(self._count)
+        await self._clock.sleep_until(self._began + (index + 1) * STEP)
+        frame = av.AudioFrame.from_ndarray(np.full((1, CHUNK), self.word, np.int16), format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, index * CHUNK, Fraction(1, 48_000)
+        return frame
+
+    def packet(self, pts: int) -> bytes:
+        return b"%d" % self.word
+
+
+class Lens:
+    """A camera by the call's clock: numbered pictures at 25 fps."""
+
+    report = None
+
+    def __init__(self, clock: Clock) -> None:
+        self.track = self
+        self._clock = clock
+        self._began = clock.now()
+        self._count = itertools.count()
+
+    async def recv(self) -> av.VideoFrame:
+        index = next(self._count)
+        await self._clock.sleep_until(self._began + index * 2 * STEP)
+        frame = av.VideoFrame.from_ndarray(numbered(index, 192), format="rgb24")
+        frame.pts, frame.time_base = index * 3600, Fraction(1, 90_000)
+        return frame
+
+
+class Ear:
+    """A peer that keeps what it is sent: chunks, whose word is 0 for silence, and pictures with their numbers."""
+
+    def __init__(self, clock: Clock, camera: bool = False) -> None:
+        self.connected = asyncio.Event()
+        self.sound_in, self.pictures_in = Speaker(clock), Lens(clock) if camera else None
+        self.chunks: list[SpeechChunk] = []
+        self.seen: list[tuple[VideoFrame, int]] = []
+        self.sound_out, self.pictures_out = OutboundTrack("audio"), OutboundTrack("video")
+
+    sound, picture, clear = Peer.sound, Peer.picture, Peer.clear
+
+    def take(self) -> list[int]:
+        """What has left since the last call; each chunk's packet says the same as its samples."""
+        words = []
+        items = self.sound_out._items
+        while items:
+            chunk = cast(SpeechChunk, items.popleft())
+            self.chunks.append(chunk)
+            word = int(chunk.samples[-1, 0])
+            assert chunk.packet is None or (chunk.samples == word).all()
+            assert chunk.packet in (None, b"%d" % word)
+            words.append(word)
+        while self.pictures_out._items:
+            frame = cast(VideoFrame, self.pictures_out._items.popleft())
+            self.seen.append((frame, number_of(frame.picture.rgb())))
+        return words
+
+
+class Call:
+    """A live session without a network; by a clock that only the test moves, where it is given no other."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        speech: LoopedSpeech | None = None,
+        face: FaceSource | None = None,
+        clock: Clock | None = None,
+        options: SessionOptions | None = None,
+        camera: bool = False,
+    ) -> None:
+        self.fake_clock = FakeClock()
+        self.clock = clock or self.fake_clock
+        self.peer = Ear(self.clock, camera)
+        self.peer.connected.set()
+        peer, events = cast(Peer, self.peer), Events(self.clock)
+        usual = SessionOptions(source="portrait" if face else "live", speech="demo" if speech else "live")
+        self.live = Live(options or usual, engine, self.clock, peer, [peer], events, face, speech)
+        self.task = asyncio.create_task(self.live.run())
+
+    @property
+    def speaker(self) -> Speaker:
+        return self.peer.sound_in
+
+    async def hear(self, nanoseconds: int) -> list[int]:
+        """Time goes on; the words that leave meanwhile."""
+        words = []
+        for _ in range(0, nanoseconds, STEP):
+            await self.fake_clock.advance(STEP)
+            words += self.peer.take()
+        return words
+
+    def interrupt(self) -> Event:
+        """What is said from here on is another word."""
+        self.speaker.word += 1
+        return self.live.clear()
+
+    async def hang_up(self) -> None:
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+        self.live.close()

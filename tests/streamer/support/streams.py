@@ -1,0 +1,154 @@
+"""Who publishes by WHIP and who watches by WHEP: clients that keep to the specifications, and one with OBS's habits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+from urllib.parse import urljoin
+
+from aiohttp import ClientResponse
+from aiortc import MediaStreamTrack, RTCRtpSender
+
+from mytalk.media_time import to_samples
+from mytalk.picture import Picture, VideoFrame
+from streamer.webrtc.broadcast import Broadcast
+from tests.streamer.support.fakes import Camera, Client, Microphone, Viewer, babble, eventually, number_of, numbered
+
+SDP = "application/sdp"
+FRAGMENT = "application/trickle-ice-sdpfrag"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    text: str
+    links: tuple[str, ...] = ()
+
+    @classmethod
+    async def of(cls, response: ClientResponse) -> Answer:
+        links = tuple(response.headers.getall("Link", []))
+        return cls(response.status, response.headers, await response.text(), links)
+
+
+async def ask(client: Client, method: str, path: str, token: str | None, **given: Any) -> Answer:
+    """One request; redirections are shown, not followed."""
+    headers = dict(given.pop("headers", {}))
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    url = urljoin(client.url, path)
+    async with client.http.request(method, url, headers=headers, allow_redirects=False, **given) as response:
+        return await Answer.of(response)
+
+
+async def post(client: Client, path: str, token: str | None, sdp: str) -> Answer:
+    return await ask(client, "POST", path, token, data=sdp.encode(), headers={"Content-Type": SDP})
+
+
+def without_candidates(sdp: str) -> str:
+    """As a client offers that gathers later."""
+    left_out = ("a=candidate:", "a=end-of-candidates")
+    return "".join(line for line in sdp.splitlines(keepends=True) if not line.startswith(left_out))
+
+
+def prefer(peer: Viewer, *codecs: str) -> None:
+    """The peer's video knows these codecs alone."""
+    known = RTCRtpSender.getCapabilities("video").codecs
+    wanted = [codec for name in codecs for codec in known if codec.name.lower() == name]
+    for transceiver in peer.connection.getTransceivers():
+        if transceiver.kind == "video":
+            transceiver.setCodecPreferences(wanted)
+
+
+class Obs(Viewer):
+    """Sends as OBS does: H264 constrained baseline and Opus, in an offer without candidates, and none follow.
+
+    It takes exactly 201 with a body and a Location for a success, and 200 for the end of its stream.
+    """
+
+    def __init__(self, *tracks: MediaStreamTrack) -> None:
+        super().__init__(*(tracks or (Microphone(babble(60)), Camera())))
+        for transceiver in self.connection.getTransceivers():
+            transceiver.direction = "sendonly"
+        known = RTCRtpSender.getCapabilities("video").codecs
+        baseline = [codec for codec in known if codec.parameters.get("profile-level-id") == "42e01f"]
+        for transceiver in self.connection.getTransceivers():
+            if transceiver.kind == "video":
+                transceiver.setCodecPreferences(baseline)
+        self.resource = ""
+
+    async def start(self, client: Client, path: str, token: str) -> Answer:
+        sdp = without_candidates(await self.offer())
+        answer = await post(client, path, token, sdp)
+        if answer.status == 307:  # curl follows, and is told to give the other server the token as well
+            answer = await post(client, answer.headers["Location"], token, sdp)
+        assert answer.status == 201
+        assert answer.text.startswith("v=0")
+        self.resource = urljoin(client.url, answer.headers["Location"])
+        await self.take(answer.text)
+        return answer
+
+    async def stop(self, client: Client, token: str) -> None:
+        answer = await ask(client, "DELETE", self.resource, token)
+        assert answer.status == 200
+        await self.close()
+
+
+async def watch(client: Client, session: dict[str, Any], *codecs: str, sound: bool = True) -> Viewer:
+    """A viewer with its answer; the first picture is on its way."""
+    viewer = Viewer(receive=("audio", "video") if sound else ("video",))
+    if codecs:
+        prefer(viewer, *codecs)
+    answer = await post(client, session["urls"]["whep"], session["view_token"], await viewer.offer())
+    assert answer.status == 201, answer.text
+    await viewer.take(answer.text)
+    return viewer
+
+
+async def numbers_seen(viewer: Viewer, different: int) -> list[int]:
+    """The numbers of the pictures that came, once so many are different; each picture is read once."""
+    numbers: list[int] = []
+    async with asyncio.timeout(60):
+        while len(set(numbers)) < different:
+            for _, frame in viewer.pictures[len(numbers) :]:
+                numbers.append(number_of(frame.to_ndarray(format="rgb24")))
+            await asyncio.sleep(0.1)
+    return numbers
+
+
+async def loud(viewer: Viewer) -> None:
+    """Returns once speech is heard: on a busy machine the first of it may come too late."""
+    async with asyncio.timeout(60):
+        heard = 0
+        while not any(abs(frame.to_ndarray()).max() > 3000 for _, frame in viewer.sounds[heard:]):
+            heard = len(viewer.sounds)
+            await asyncio.sleep(0.1)
+
+
+async def encoded_of(broadcast: Broadcast, given: list[int]) -> list[int]:
+    """Small pictures with these timestamps (90 kHz), each encoded before the next comes; gives their media times."""
+    encoding, ats = asyncio.create_task(broadcast.run()), []
+    for index, pts in enumerate(given):
+        at = to_samples(pts, Fraction(1, 90_000)) + 12_345  # the track began that long after the session
+        broadcast.picture(VideoFrame(Picture.from_rgb(numbered(index, 96)), at, pts, Fraction(1, 90_000)))
+        await eventually(lambda: broadcast.encoded == len(ats) + 1, seconds=20)
+        ats.append(at)
+    encoding.cancel()
+    await asyncio.gather(encoding, return_exceptions=True)
+    return ats
+
+
+@asynccontextmanager
+async def published(client: Client, **options: object) -> AsyncIterator[tuple[dict[str, Any], Obs]]:
+    """A session that OBS publishes to."""
+    session = await client.create(**options)
+    obs = Obs()
+    try:
+        await obs.start(client, session["urls"]["whip"], session["token"])
+        yield session, obs
+    finally:
+        await obs.close()

@@ -1,0 +1,154 @@
+"""Logs tell an operator what happened in which session, and nothing private."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from streamer.auth.api_keys import make_key, write_keys
+from streamer.clock import FakeClock
+from streamer.config.ice_servers import IceServer
+from streamer.config.server_config import ServerConfig
+from streamer.engine.engine import Engine
+from streamer.http.server import Running, running
+from streamer.telemetry import logs
+from tests.streamer.support.fakes import Camera, Client, FakeModels, Microphone, babble, call, eventually
+from tests.streamer.support.streams import ask
+
+
+@pytest.fixture
+def written() -> Iterator[io.StringIO]:
+    """The JSON log, everything of it, as ``mytalk serve --log json --verbose`` writes it."""
+    root = logging.getLogger()
+    kept = [(one, one.level) for one in (root, *(logging.getLogger(name) for name in logs.OURS))]
+    before, stream = root.handlers[:], io.StringIO()
+    logs.begin(as_json=True, verbose=True, stream=stream)
+    yield stream
+    root.handlers[:] = before
+    for logger, level in kept:
+        logger.setLevel(level)
+
+
+async def test_the_log_is_json_with_the_session_and_without_content_or_secrets(
+    config: ServerConfig, models: FakeModels, written: io.StringIO, tmp_path: Path
+) -> None:
+    key, text = make_key("studio", ["admin"])
+    write_keys(tmp_path / "keys.json", [key])
+    turn = IceServer("turn:127.0.0.1:9?transport=udp", "alice", "turn-s3cret")
+    config = replace(config, keys=tmp_path / "keys.json", ice_servers=(turn,))
+    async with running(config, lambda: models) as server:
+        await server.loading
+        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {text}"}) as http:
+            client = Client(http, server.url)
+            session = await client.create(source="portrait", speech="stream")
+            other = await client.create()
+            url = client.url + session["urls"]["stream"]
+            protocols = ("mytalk.v1", f"mytalk.token.{session['token']}")
+            async with http.ws_connect(url, protocols=protocols) as socket:
+                await socket.receive_json()
+                await socket.send_str('{"type": "speech.append", "audio": "c2VjcmV0IHNwZWVjaA=="}')
+                await socket.send_str("not JSON, but private words")
+                await socket.receive()
+                for bad in (session["token"][:-1] + "x", other["token"], text[:-1] + "x"):
+                    path = f"{session['urls']['session']}?token={bad}"
+                    assert (await ask(client, "GET", path, bad)).status in (401, 403)
+                await ask(client, "GET", "/v1/sessions/%0a%0dforged: line", session["token"])
+                await ask(client, "DELETE", session["urls"]["session"], session["token"])
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    everything = written.getvalue()
+    for secret in (text, session["token"], session["view_token"], other["token"], "turn-s3cret", key.sha256):
+        assert secret not in everything
+        assert secret[-24:] not in everything
+    for private in ("private words", "c2VjcmV0", "forged", "127.0.0.1", "ice-pwd", session["id"], "?token"):
+        assert private not in everything, private
+    assert all({"time", "level", "logger", "message"} <= set(line) for line in lines)
+    mine = [line for line in lines if line.get("session") == session["id"][: logs.SHOWN_ID]]
+    assert [line["message"] for line in mine if line["message"].startswith("session")] == [
+        "session began",
+        "session ended",
+    ]
+    assert mine[0]["key"] == key.id
+    ended = next(line for line in mine if line["message"] == "session ended")
+    assert ended["reason"] == "deleted by its client"
+    requests = [line for line in lines if line["message"] == "request"]
+    assert {"method": "POST", "route": "/v1/sessions", "status": 201}.items() <= requests[0].items()
+
+
+@pytest.mark.parametrize("kind", [b"Content-Encoding: gzip\r\nContent-Length: 7", b"Transfer-Encoding: chunked"])
+async def test_what_a_client_sends_wrong_is_for_its_own_eyes(
+    client: Client, server: Running, written: io.StringIO, kind: bytes
+) -> None:
+    head = b"POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rstrip("/").rsplit(":", 1)[1]))
+    writer.write(head + kind + b"\r\n\r\nprivate")
+    assert b" 400 " in await asyncio.wait_for(reader.read(), 20)
+    writer.close()
+    assert "private" not in written.getvalue()
+    assert "127.0.0.1" not in written.getvalue()
+    assert not [line for line in written.getvalue().splitlines() if json.loads(line)["level"] == "error"]
+
+
+@pytest.mark.parametrize("thread", ["pull", "track"])
+async def test_what_goes_wrong_on_the_engines_threads_is_logged_with_its_session(
+    client: Client, server: Running, models: FakeModels, written: io.StringIO, thread: str
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise FloatingPointError("a NaN")
+
+    await client.create()  # another one
+    async with call(client, Microphone(babble(60)), Camera()) as (session, _):
+        await eventually(lambda: bool(models.streams), seconds=10)
+        setattr(models.streams[0], thread, broken)
+        await eventually(lambda: any(one.failure is not None for one in server.sessions.all()), seconds=20)
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    failed = [line for line in lines if line["level"] == "error"]
+    assert len(failed) == 2  # by the thread, and by the session that is told
+    assert "FloatingPointError" in failed[0]["traceback"]
+    assert "untouched pictures" in failed[1]["message"]
+    assert {line.get("session") for line in failed} == {session["id"][: logs.SHOWN_ID]}
+
+
+async def test_what_an_engine_loses_is_logged_with_its_session(written: io.StringIO) -> None:
+    told = asyncio.Event()
+
+    def fail(_: object) -> None:
+        logging.getLogger("streamer.test").error("told")
+        told.set()
+
+    engine = Engine(FakeModels, FakeClock())
+    await engine.start()
+    engine.seat(lambda models: models.stream(None), lambda _: None, fail, name="a-session-of-22-letters")
+    await asyncio.to_thread(engine._fail, RuntimeError("the driver is gone"))
+    await asyncio.wait_for(told.wait(), 10)
+    await engine.close()
+    [line] = [json.loads(line) for line in written.getvalue().splitlines() if "told" in line]
+    assert line["session"] == "a-sessio"
+
+
+def test_what_looks_like_a_secret_is_masked_wherever_it_comes_from() -> None:
+    stream = io.StringIO()
+    _, key = make_key("one", ["view"])
+    for formatter in (logs.JsonFormatter(), logs.TextFormatter()):
+        log = logging.Logger("streamer.test")
+        handler = logging.StreamHandler(stream)
+        handler.setFormatter(formatter)
+        log.addHandler(handler)
+        try:
+            raise RuntimeError(f"Bearer {key}")
+        except RuntimeError:
+            log.exception('<turn:h>; credential="pa55" %s\nforged line', f"o1a2b.{'A' * 43}")
+    text = stream.getvalue()
+    assert key not in text
+    assert "pa55" not in text
+    assert "A" * 43 not in text
+    assert text.count("***") == 6
+    assert "\nforged" not in text

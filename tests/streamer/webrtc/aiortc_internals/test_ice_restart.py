@@ -1,0 +1,91 @@
+"""ICE restarts: new credentials and a new path, while the same media goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streamer.http.server import Running
+from streamer.webrtc.aiortc_internals import ice_restart
+from streamer.webrtc.sdp_fragment import read_fragment, write_fragment
+from tests.streamer.support.fakes import Client, Viewer, eventually
+from tests.streamer.support.streams import FRAGMENT, Obs, ask, post, published, watch
+
+
+def ice_of(peer: Any) -> Any:
+    [ice] = {transceiver.receiver.transport.transport._connection for transceiver in peer.getTransceivers()}
+    return ice
+
+
+async def restart(client: Client, location: str, token: str, peer: Viewer) -> Any:
+    """The client's side of a restart: RFC 9725, 4.3.3. Gives the server's answer."""
+    ice = ice_of(peer.connection)
+    gatherer = peer.connection.getTransceivers()[0].receiver.transport.transport.iceGatherer
+    ice_restart.renew(ice, "unknown", "u" * 22)
+    mine = write_fragment(ice.local_username, ice.local_password, "0", gatherer.getLocalCandidates())
+    answer = await ask(client, "PATCH", location, token, data=mine, headers={"Content-Type": FRAGMENT, "If-Match": "*"})
+    if answer.status == 200:
+        theirs = read_fragment(answer.text)
+        ice.remote_username, ice.remote_password = theirs.username, theirs.password
+        gatherer._remote_candidates_end = False
+        for candidate in theirs.candidates:
+            await peer.connection.addIceCandidate(candidate)
+    return answer
+
+
+async def test_media_goes_on_over_a_new_path(client: Client, server: Running) -> None:
+    async with published(client) as (session, _):
+        viewer = Viewer(receive=("audio", "video"))
+        answer = await post(client, session["urls"]["whep"], session["view_token"], await viewer.offer())
+        await viewer.take(answer.text)
+        await viewer.until(pictures=5)
+        [ours] = server.sessions.all()[0].connections.viewers.values()
+        theirs, mine = ice_of(ours._connection), ice_of(viewer.connection)
+        before = (theirs.local_username, theirs.local_password, dict(theirs._nominated))
+        again = await restart(client, answer.headers["Location"], session["view_token"], viewer)
+        assert (again.status, again.headers["Content-Type"]) == (200, FRAGMENT)
+        assert again.headers["ETag"] != answer.headers["ETag"]
+        fragment = read_fragment(again.text)
+        assert (fragment.username, fragment.password) == (theirs.local_username, theirs.local_password)
+        assert fragment.username != before[0]
+        assert fragment.password != before[1]
+        assert await ice_restart.agree(mine)
+        await eventually(lambda: theirs._nominated[1] is not before[2][1], seconds=20)
+        assert theirs.remote_username == mine.local_username
+        count = len(viewer.pictures)
+        await viewer.until(pictures=count + 20)
+        stale = {"Content-Type": FRAGMENT, "If-Match": answer.headers["ETag"]}
+        late = await ask(client, "PATCH", answer.headers["Location"], session["view_token"], data="a=x", headers=stale)
+        assert late.status == 412
+        await viewer.close()
+
+
+async def test_a_publisher_may_restart_as_well_and_twice(client: Client, server: Running) -> None:
+    session = await client.create()
+    obs = Obs()
+    await obs.start(client, session["urls"]["whip"], session["token"])
+    await eventually(lambda: obs.connection.connectionState == "connected", seconds=20)
+    viewer = await watch(client, session)
+    for _ in range(2):
+        await viewer.until(pictures=len(viewer.pictures) + 5)
+        assert (await restart(client, obs.resource, session["token"], obs)).status == 200
+        assert await ice_restart.agree(ice_of(obs.connection))
+    await viewer.until(pictures=len(viewer.pictures) + 20)
+    assert server.sessions.all()[0].state == "live"
+    await obs.stop(client, session["token"])
+    await viewer.close()
+
+
+async def test_a_restart_that_nobody_follows_keeps_the_old_path(
+    client: Client, server: Running, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("streamer.webrtc.aiortc_internals.ice_restart.PATIENCE", 10)
+    async with published(client) as (session, obs):
+        viewer = await watch(client, session)
+        await viewer.until(pictures=5)
+        fragment = "a=ice-ufrag:gone\na=ice-pwd:" + "g" * 22
+        headers = {"Content-Type": FRAGMENT, "If-Match": "*"}
+        answer = await ask(client, "PATCH", obs.resource, session["token"], data=fragment, headers=headers)
+        assert answer.status == 200
+        await viewer.until(pictures=len(viewer.pictures) + 30)
+        assert server.sessions.all()[0].state == "live"
+        await viewer.close()
