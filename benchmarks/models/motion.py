@@ -1,6 +1,7 @@
 """How long motion takes, component by component, and what a live hop comes to.
 
-    python -m benchmarks.models.motion [--preset paper|edge] [--device cpu|cuda] [--steps N] [--seconds 20] [--json FILE]
+    python -m benchmarks.models.motion [--preset paper|edge] [--device cpu|cuda] [--steps N] [--seconds 20]
+        [--json FILE]
 
 Networks alone, with random weights and random inputs; a batch is as many sessions. The denoiser sees a full window of
 250 frames each step. A hop of the balanced profile (2 frames) needs the speech front and the audio encoder once, on

@@ -1,6 +1,7 @@
 """wav2vec 2.0 live: how far chunks, running norms and the bounded past move its features, and what a frame costs.
 
-    python -m benchmarks.models.speech [--wav2vec FOLDER_OR_NAME] [--speech FILE] [--device cpu|cuda] [--no-time] [--json FILE]
+    python -m benchmarks.models.speech [--wav2vec FOLDER_OR_NAME] [--speech FILE] [--device cpu|cuda] [--no-time]
+        [--json FILE]
 
 Differences are root mean squares over those of the features, in per cent, after the first second unless said otherwise:
 

@@ -2,7 +2,8 @@
 
 A GPU does the small kernels of a live window sooner than Python can ask for the next, so what takes time is the asking:
 a step of the paper's denoiser is some 600 kernels and takes 20 ms for one window as for 64, asked for one by one
-(`benchmarks/models/motion.py`). A recording is asked for once. And from page-locked memory a GPU's copy engine reads while the
+(`benchmarks/models/motion.py`). A recording is asked for once. And from page-locked memory a GPU's copy engine
+reads while the
 CPU goes on.
 """
 

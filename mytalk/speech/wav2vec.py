@@ -13,7 +13,8 @@ live sessions hear alike. What differs from the published forward pass:
 - ``feat_extract_norm="group"`` (wav2vec2-base) norms its first convolution over the whole recording: here too running
   moments, whose prior is the convolution's answer to speech-like noise. With ``"layer"`` nothing is over time.
 
-``benchmarks/models/speech.py --wav2vec FOLDER`` prints how far each of these moves the features of a network, and the time.
+``benchmarks/models/speech.py --wav2vec FOLDER`` prints how far each of these moves the features of a network, and
+the time.
 """
 
 from __future__ import annotations

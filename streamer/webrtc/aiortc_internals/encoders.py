@@ -32,7 +32,8 @@ SPEECH_BITRATE = 128_000
 """Bits a second of speech that the server encodes itself."""
 
 H264_OPTIONS = {"preset": "superfast"}
-"""Of libx264, where aiortc leaves ``medium``: a fifth of its time, for 0 to 0.8 dB (``benchmarks/live/encoders.py``)."""
+"""Of libx264, where aiortc leaves ``medium``: a fifth of its time, for 0 to 0.8 dB
+(``benchmarks/live/encoders.py``)."""
 
 VP8_OPTIONS = {"cpu-used": "-12", "noise-sensitivity": "0"}
 """Of libvpx, where aiortc has -6, and 4, which takes a face's texture for noise: two thirds of its time, and 4 dB
