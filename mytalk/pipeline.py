@@ -16,7 +16,7 @@ from torch import Tensor
 from mytalk.appearance.model import AppearanceModel
 from mytalk.checkpoint import load_into, read_preset, read_speech_model
 from mytalk.errors import OptionError, PresetError
-from mytalk.face.tracker_process import Trackers
+from mytalk.face.tracker_process import TrackerPool
 from mytalk.lipsync_stream import LipSyncStream
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionRequest, sample_together
@@ -46,10 +46,10 @@ class Pipeline:
         appearance: AppearanceModel,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
-        trackers: Trackers | None = None,
+        trackers: TrackerPool | None = None,
     ) -> None:
         self.preset = preset
-        self.trackers = trackers or Trackers()
+        self.trackers = trackers or TrackerPool()
         self.device = device
         self.dtype = dtype
         self.steps = preset.steps
@@ -117,7 +117,7 @@ def load(
     folder = _folder(preset)
     sizes = read_preset(folder)
     target, numbers = _device(device), _dtype(dtype)
-    apart = Trackers(trackers)  # they begin while the models are loaded
+    apart = TrackerPool(trackers)  # they begin while the models are loaded
     motion, appearance = load_motion(folder, speech_model), _appearance(sizes, numbers)
     load_into(appearance, folder, "appearance")
     return Pipeline(sizes, motion, appearance, target, numbers, apart)

@@ -43,7 +43,7 @@ from benchmarks.live.live_peers import (
 )
 from benchmarks.live.websocket import converse
 from streamer.media.looped_speech import LoopedSpeech
-from streamer.webrtc.aiortc_internals.receiver import Inbound
+from streamer.webrtc.aiortc_internals.receiver import InboundTrack
 
 SETTLE = 3.0  # seconds left out of every figure
 WAIT = 30.0  # seconds for a picture, at most
@@ -98,11 +98,11 @@ class Watcher:
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         receiver = next(one.receiver for one in self.connection.getTransceivers() if one.receiver.track is track)
-        inbound = Inbound(receiver)
+        inbound = InboundTrack(receiver)
         if track.kind == "video":
             self._reader = asyncio.create_task(self._read(inbound))
 
-    async def _read(self, inbound: Inbound) -> None:
+    async def _read(self, inbound: InboundTrack) -> None:
         try:
             while True:
                 await inbound.track.recv()

@@ -31,7 +31,7 @@ from mytalk.media import open_face
 from streamer.media.audio import CHUNK, OUTPUT_RATE, SpeechChunk, stereo_of
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.webrtc.aiortc_internals import encoders
-from streamer.webrtc.aiortc_internals.receiver import Inbound
+from streamer.webrtc.aiortc_internals.receiver import InboundTrack
 
 ASSETS = Path(str(files("mytalk") / "assets"))
 BITS = 14
@@ -137,9 +137,9 @@ class Peer:
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         receiver = next(t.receiver for t in self.connection.getTransceivers() if t.receiver.track is track)
-        self._readers.append(asyncio.create_task(self._read(Inbound(receiver))))
+        self._readers.append(asyncio.create_task(self._read(InboundTrack(receiver))))
 
-    async def _read(self, inbound: Inbound) -> None:
+    async def _read(self, inbound: InboundTrack) -> None:
         while True:
             try:
                 frame: Any = await inbound.track.recv()

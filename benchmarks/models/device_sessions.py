@@ -41,7 +41,7 @@ from mytalk.media_time import FRAME_SAMPLES
 from mytalk.pipeline import random_pipeline
 from mytalk.presets import PRESETS, PROFILES
 from streamer.cpu import leave_some_to_others
-from streamer.engine.batch_scheduler import Batching
+from streamer.engine.batch_scheduler import BatchScheduler
 
 HOP = PROFILES["balanced"].hop
 ROUND_MS = 40.0 * HOP
@@ -105,7 +105,7 @@ def play_round(
         for frame, face in pictures:
             session.push_frame(frame, face)
     timer.done("hear")
-    batching = Batching()
+    batching = BatchScheduler()
     wishes = [(session, request) for session in sessions if (request := session.request()) is not None]
     while wishes:
         batch = batching.schedule([request.steps for _, request in wishes])

@@ -53,7 +53,7 @@ from mytalk.evaluation.fidelity import Fidelity
 from mytalk.evaluation.filmed import Filmed, Shapes, look_through, shapes_of
 from mytalk.evaluation.first_stage import Asked, FirstStage, asked_of, steady_noise
 from mytalk.evaluation.moment import Pair, watch
-from mytalk.evaluation.motion import Heard, MotionScores
+from mytalk.evaluation.motion import MotionScores, SpokenTruth
 from mytalk.evaluation.speaking import other_speech, own_speech
 from mytalk.evaluation.strips import Strip
 from mytalk.evaluation.sync import Curve, correlation
@@ -79,8 +79,8 @@ class Speech:
     bilabials: list[Bilabial] | None
 
     @property
-    def heard(self) -> Heard:
-        return Heard(self.sound, self.aperture, self.bilabials)
+    def heard(self) -> SpokenTruth:
+        return SpokenTruth(self.sound, self.aperture, self.bilabials)
 
 
 @dataclass(frozen=True, slots=True)

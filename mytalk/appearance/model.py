@@ -11,7 +11,7 @@ from mytalk.appearance.decoder import Decoder
 from mytalk.appearance.encoder import Encoder
 from mytalk.appearance.fusion import FusionNet
 from mytalk.appearance.preset import AppearancePreset
-from mytalk.runtime.call_batcher import Together
+from mytalk.runtime.call_batcher import CallBatcher
 from mytalk.runtime.cuda_graphs import PaddedGraphs, Recorder, record_batches
 from mytalk.runtime.onnx_graph import Graph, Graphed
 
@@ -46,7 +46,7 @@ class AppearanceModel(Graphed):
         super().__init__()
         self.preset = preset
         self._graph: Graph | None = None  # of ``mending``
-        self._together: Together | None = None  # what a session asks of it, on a GPU
+        self._together: CallBatcher | None = None  # what a session asks of it, on a GPU
         self.lip_encoder = Encoder(preset)
         self.non_lip_encoder = Encoder(preset)
         self.landmark_encoder = Encoder(preset)
@@ -120,7 +120,7 @@ class AppearanceModel(Graphed):
     def to_cuda_graphs(self, record: Recorder | None = None) -> None:
         """From now on pictures that several threads ask for at a time are made in batches, by graphs."""
         run = self._mending if self.preset.residual else self._paint
-        self._together = Together(PaddedGraphs(run, record), BATCH)
+        self._together = CallBatcher(PaddedGraphs(run, record), BATCH)
         record_batches(self._nothing, BATCH)
 
     @torch.inference_mode()

@@ -28,7 +28,7 @@ _FLAT = 6.0  # a region flatter than this is not blown up, 0..255
 
 
 @dataclass(frozen=True, slots=True)
-class Bent:
+class WarpedMouth:
     """One mouth bent to the target, in the crop."""
 
     warp: Warp
@@ -43,7 +43,7 @@ class Bent:
         return self.colours + self.correction
 
 
-def bend(mouth: Mouth, warp: Warp, rim: Rim, inside: Inside) -> Bent:
+def bend(mouth: Mouth, warp: Warp, rim: Rim, inside: Inside) -> WarpedMouth:
     """Bends one mouth, and matches it to the frame around it."""
     size = mouth.crop.shape[0]
     colours = sample(mouth.crop, resized_flow(warp.flow, size))
@@ -59,7 +59,7 @@ def bend(mouth: Mouth, warp: Warp, rim: Rim, inside: Inside) -> Bent:
         colours *= alike(kept)
     if drawn is not None:
         colours += drawn
-    return Bent(warp, colours, rim.correction(colours), kept, drawn)
+    return WarpedMouth(warp, colours, rim.correction(colours), kept, drawn)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ _ALL = 0.7  # of all cells, from which on nothing is before the mouth: it is the
 _COMES, _GOES = 0.8, 0.4  # of the way a frame
 
 
-class Cover:
+class Occlusion:
     """What is in front of one session's mouth, followed from frame to frame."""
 
     def __init__(self) -> None:

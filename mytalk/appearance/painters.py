@@ -18,8 +18,16 @@ from mytalk.appearance.crop_frame import FACE, Window
 from mytalk.appearance.mask import Mask
 from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.mouth_interior import Inside
-from mytalk.appearance.network_inputs import Bent, bend, face_inputs, lip_picture, mouth_inputs, resized, window_of
-from mytalk.appearance.occlusion import KNOWN, Cover
+from mytalk.appearance.network_inputs import (
+    WarpedMouth,
+    bend,
+    face_inputs,
+    lip_picture,
+    mouth_inputs,
+    resized,
+    window_of,
+)
+from mytalk.appearance.occlusion import KNOWN, Occlusion
 from mytalk.appearance.preset import REFERENCES, AppearancePreset
 from mytalk.appearance.reference_mean import MOST, likely
 from mytalk.appearance.warp import GRID, Points, Target
@@ -61,7 +69,7 @@ class Painter(Protocol):
         ...
 
 
-class BentMouth:
+class WarpedReference:
     """The nearest mouth of the bank, bent to the goal and brought near to what mouths of about this shape look like; a
     network mends that, while the bank has few. ``model`` None: the nearest mouth alone.
 
@@ -73,7 +81,7 @@ class BentMouth:
         self.frugal, self.mending = False, True
         self._model = model
         self._last: Mouth | None = None
-        self._cover = Cover()
+        self._cover = Occlusion()
         self._spare: Colours | None = None  # what the network added to the last frame, which asked it
 
     def paint(self, bank: ReferenceBank, goal: Target, scene: Scene) -> Painting:
@@ -189,7 +197,7 @@ def _softened(mending: Colours, seen: Colours, inside: NDArray[np.float32]) -> C
     return np.asarray(skin + inside * (alike(gain) * seen - skin), np.float32)
 
 
-def _known(nearest: Bent, inside: NDArray[np.float32], window: Window, mouths: int) -> NDArray[np.float32]:
+def _known(nearest: WarpedMouth, inside: NDArray[np.float32], window: Window, mouths: int) -> NDArray[np.float32]:
     """How far mending is followed, ``(W, W)``: not at all where the inside was drawn or comes from one mouth alone."""
     known = np.float32(min(1.0, (mouths - 1) / (REFERENCES - 1)))
     share = 1 - (1 - known) * inside

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mytalk.appearance.bank import Neighbours, halved
 from mytalk.appearance.colour_match import Rim, alike
-from mytalk.appearance.network_inputs import Bent
+from mytalk.appearance.network_inputs import WarpedMouth
 from mytalk.appearance.warp import COARSE, Target
 
 MOST = 12
@@ -22,7 +22,7 @@ _SIGMAS = (1.5, 0.7)
 """Of the Gaussians over distances of mouths that make the widest and the narrowest mean, crop pixels."""
 
 
-def likely(nearest: Bent, around: Neighbours, goal: Target, rim: Rim, count: int) -> NDArray[np.float32]:
+def likely(nearest: WarpedMouth, around: Neighbours, goal: Target, rim: Rim, count: int) -> NDArray[np.float32]:
     """``count`` pictures of the wanted mouth in the current frame's light, likeliest first, ``(count, S, S, 3)``.
 
     Means from wide to narrow, with the fine detail of the nearest mouth; the last is that mouth alone. What of its

@@ -16,7 +16,7 @@ from mytalk.appearance.mask import Mask, mouth_mask, moving_mask, painted_mask
 from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.network_inputs import Matrix, resized_flow, sample, skin_of, to_crop
 from mytalk.appearance.occlusion import is_covered
-from mytalk.appearance.painters import BentMouth, PaintedFace, Painter, Scene
+from mytalk.appearance.painters import PaintedFace, Painter, Scene, WarpedReference
 from mytalk.appearance.preset import EDGE
 from mytalk.appearance.warp import GRID, Flow, Points, Target, displacement
 from mytalk.face.pose import HeadPose
@@ -29,14 +29,14 @@ class MouthRenderer:
     """Owns the reference bank. ``model`` None bends the nearest mouth and paints nothing."""
 
     def __init__(self, model: AppearanceModel | None, *, still: bool = False) -> None:
-        self._painter: Painter = BentMouth(None)
+        self._painter: Painter = WarpedReference(None)
         self._size, self._frame = EDGE.size, MOUTH
         self._blend: Blend = blend
         if model is not None:
             self._blend = blend_on(next(model.parameters()).device)
             self._size, self._frame = model.preset.size, frame_of(model.preset)
             model.eval()
-            self._painter = BentMouth(model) if self._frame is MOUTH else PaintedFace(model)
+            self._painter = WarpedReference(model) if self._frame is MOUTH else PaintedFace(model)
         self._hidden = 0  # mouths in a row that were left out as covered; many are a new look
         self._bank = ReferenceBank(capacity=1) if still else ReferenceBank()
 

@@ -17,7 +17,7 @@ from mytalk.evaluation.fidelity import Fidelity
 from mytalk.evaluation.first_stage import Asked
 from mytalk.evaluation.lse import SyncTrack
 from mytalk.evaluation.moment import Measure, Moment, Pair, watch
-from mytalk.evaluation.motion import Heard, MotionScores, aperture_scores
+from mytalk.evaluation.motion import MotionScores, SpokenTruth, aperture_scores
 from mytalk.evaluation.outside import Outside
 from mytalk.evaluation.perceptual import Fid, Lpips, LpipsNetwork, load_inception, load_lpips
 from mytalk.evaluation.seams import seam_score
@@ -117,7 +117,7 @@ class ClipScorer:
             result.scores |= measure.scores()
         span = min(motion.made.frames, len(self._voice.sound) * MOTION_RATE // SAMPLE_RATE)
         own = motion.true.curve(span)
-        heard = Heard(
+        heard = SpokenTruth(
             self._voice.sound, own if self._voice.aperture is None else self._voice.aperture, self._voice.bilabials
         )
         frames = motion.frames(heard)
@@ -151,7 +151,7 @@ class ClipScorer:
                 result.by_frame.setdefault(key, []).append((moment.at / SAMPLE_RATE, value))
         result.even, result.worst = self._strip.even, self._strip.worst
 
-    def _score_asked(self, asked: Asked, heard: Heard, borders: Sequence[int], own: Curve) -> None:
+    def _score_asked(self, asked: Asked, heard: SpokenTruth, borders: Sequence[int], own: Curve) -> None:
         frames = len(own)
         ours = asked.curve(frames)
         scores = aperture_scores(ours, heard.aperture[:frames], heard)

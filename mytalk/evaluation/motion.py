@@ -69,7 +69,7 @@ class LipTrack:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class SpokenTruth:
     """The speech that the generated mouth follows, and how its own filmed speaker moved with it."""
 
     sound: NDArray[np.float32]  # 16 kHz
@@ -101,11 +101,11 @@ class MotionScores:
         self._mouth.append(self.mouth_lmd)
         self._face.append(float(away.mean()))
 
-    def frames(self, heard: Heard) -> int:
+    def frames(self, heard: SpokenTruth) -> int:
         """Motion frames that both films and the speech have."""
         return min(self.made.frames, len(heard.sound) // FRAME_SAMPLES, len(heard.aperture))
 
-    def scores(self, heard: Heard, borders: Sequence[int] | None) -> dict[str, float]:
+    def scores(self, heard: SpokenTruth, borders: Sequence[int] | None) -> dict[str, float]:
         """``borders``: first motion frames of the windows that the motion was made in, where known."""
         frames = self.frames(heard)
         if frames == 0 or not self._mouth:
@@ -125,7 +125,7 @@ class MotionScores:
         return out
 
 
-def aperture_scores(ours: Curve, theirs: Curve, heard: Heard) -> dict[str, float]:
+def aperture_scores(ours: Curve, theirs: Curve, heard: SpokenTruth) -> dict[str, float]:
     """Correlation, lag and closure of one aperture curve against that of the speech's own speaker."""
     out: dict[str, float] = {}
     score = sync_score(ours, ours, heard.sound)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mytalk.evaluation.filmed import Shapes, spread
-from mytalk.evaluation.motion import TELLS_LAG, Heard, Lips, aperture_scores
+from mytalk.evaluation.motion import TELLS_LAG, Lips, SpokenTruth, aperture_scores
 from mytalk.evaluation.sync import best_lag, correlation, silence
 from mytalk.media_time import FRAME_SAMPLES
 
@@ -13,7 +13,7 @@ NEAR = 1
 """Frames by which the best lag may differ from 0 and still count as in time."""
 
 
-def own_speech(ours: Shapes, filmed: Shapes, heard: Heard) -> dict[str, float]:
+def own_speech(ours: Shapes, filmed: Shapes, heard: SpokenTruth) -> dict[str, float]:
     """Of a mouth that says what the filmed one says. ``heard.aperture`` is the filmed one's.
 
     ``in_time`` is 1 where the best lag is within a frame and the curves agree enough to tell one, else 0.
@@ -34,7 +34,7 @@ def own_speech(ours: Shapes, filmed: Shapes, heard: Heard) -> dict[str, float]:
     }
 
 
-def other_speech(ours: Shapes, filmed: Shapes, heard: Heard) -> dict[str, float]:
+def other_speech(ours: Shapes, filmed: Shapes, heard: SpokenTruth) -> dict[str, float]:
     """Of a mouth that says something the filmed one does not. ``heard.aperture`` is the speaker's own; NaN: not filmed.
 
     ``range_ratio`` is against the filmed mouth over its whole film, since it is the same person's; ``range`` is ours,
@@ -59,7 +59,7 @@ def lip_distance(one: Lips, other: Lips) -> float:
     return float(np.nanmean(away)) if not np.isnan(away).all() else float("nan")
 
 
-def jitter(lips: Lips, heard: Heard) -> float:
+def jitter(lips: Lips, heard: SpokenTruth) -> float:
     """RMS movement of lip points from frame to frame within settled silence; NaN where there is no silence."""
     still = silence(heard.sound)[: len(lips)]
     steps = np.diff(lips[: len(still)], axis=0)[still[1:] & still[:-1]]
@@ -71,5 +71,5 @@ def _held(lips: Lips) -> Lips:
     return np.broadcast_to(np.nanmean(lips, axis=0), lips.shape)
 
 
-def _frames(ours: Shapes, other: Shapes, heard: Heard) -> int:
+def _frames(ours: Shapes, other: Shapes, heard: SpokenTruth) -> int:
     return min(len(ours.aperture), len(other.aperture), len(heard.sound) // FRAME_SAMPLES)

@@ -166,10 +166,10 @@ class TrackerProcess:
             self._memory = None
 
 
-class TrackerApart:
+class PooledTracker:
     """A :class:`SpeakerTracker` in another process. Where that one ends, it begins anew in the next."""
 
-    def __init__(self, trackers: Trackers, key: int, choice: Choice) -> None:
+    def __init__(self, trackers: TrackerPool, key: int, choice: Choice) -> None:
         self.choice = choice
         self.process = trackers.process_of(key)
         self._trackers = trackers
@@ -196,7 +196,7 @@ class TrackerApart:
         self.process.forget(self._key)
 
 
-class Trackers:
+class TrackerPool:
     """Makes the trackers of all sessions: in ``processes`` others, each by turns, or with 0 in this one. A process that
     has ended is started again. Any thread may call.
     """
@@ -215,7 +215,7 @@ class Trackers:
         """A tracker for a new session."""
         with self._lock:
             apart, key = bool(self._processes), next(self._keys)
-        return TrackerApart(self, key, choice) if apart else SpeakerTracker(choice)
+        return PooledTracker(self, key, choice) if apart else SpeakerTracker(choice)
 
     def process_of(self, key: int) -> TrackerProcess:
         """The one that has, or will have, a tracker. Raises EngineError once they are closed."""

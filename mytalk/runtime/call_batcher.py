@@ -23,7 +23,7 @@ class _Call:
 
 
 @dataclass(slots=True)
-class Together:
+class CallBatcher:
     """``function`` of tensors whose first axis is the batch: calls that are waiting together share one.
 
     Any thread may call; one that fails in a batch is made again by itself, and raises what it raises. Where nobody

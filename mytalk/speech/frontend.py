@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mytalk.runtime.cuda_graphs import CudaGraphs, Recorder
 from mytalk.speech.interfaces import Encoder, Front
-from mytalk.speech.readout import Readout, Told
+from mytalk.speech.readout import Readout, ReadoutResult
 from mytalk.speech.state_batching import put_tensors, tensors_of, with_tensors
 
 
@@ -36,13 +36,13 @@ class Hearing:
         readout = None if self._readout is None else self._readout.start(guessed)
         return HearingState(self._front.start(), self._encoder.start(), readout)
 
-    def __call__(self, sound: Tensor, state: HearingState) -> tuple[Tensor, Told | None]:
+    def __call__(self, sound: Tensor, state: HearingState) -> tuple[Tensor, ReadoutResult | None]:
         """The next samples ``(1, 640 T)`` to features ``(1, T, D)``, and what the readout tells of the newest motion
         frames. The state is brought up to date in place."""
         if self._graphs is None:
             return self._hear(sound, state)
         features, *made = self._graphs(sound, *tensors_of(state))
-        told = None if self._readout is None else Told(made.pop(0), made.pop(0))
+        told = None if self._readout is None else ReadoutResult(made.pop(0), made.pop(0))
         put_tensors(state, made)
         return features, told
 
@@ -57,7 +57,7 @@ class Hearing:
 
         self._graphs = CudaGraphs(hear, record)
 
-    def _hear(self, sound: Tensor, state: HearingState) -> tuple[Tensor, Told | None]:
+    def _hear(self, sound: Tensor, state: HearingState) -> tuple[Tensor, ReadoutResult | None]:
         heard = self._front.stream(sound, state.front)
         features = self._encoder(heard.to(self.weight.dtype), state.encoder)
         return features, None if self._readout is None else self._readout(sound, state.readout)

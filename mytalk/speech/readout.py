@@ -30,7 +30,7 @@ LATER = 8
 _LIMIT = 6.0  # standard deviations of a feature; further out it is something that training has not heard
 
 
-class Told(NamedTuple):
+class ReadoutResult(NamedTuple):
     """What is read of ``n`` motion frames."""
 
     motion: Tensor  # (B, n, K)
@@ -66,7 +66,7 @@ class Readout(Graphed):
         return self.recogniser.start(frames + BACK, rows)
 
     @torch.no_grad()
-    def forward(self, samples: Tensor, state: MoonshineState) -> Told:
+    def forward(self, samples: Tensor, state: MoonshineState) -> ReadoutResult:
         """The next samples ``(B, 640 T)``, T at least 1, to what they say of the newest motion frames."""
         asked = state.tokens.shape[1]
         if self._graph is None or samples.shape[1] > asked * TOKEN:
@@ -77,7 +77,7 @@ class Readout(Graphed):
         given = torch.from_numpy(padded), torch.from_numpy(np.array([count], np.int64))
         motion, voice, *after = self._graph(*given, *tensors_of(state))
         put_tensors(state, after)
-        return Told(motion, voice)
+        return ReadoutResult(motion, voice)
 
     def to_graph(self) -> None:
         state = self.start(1)
@@ -98,7 +98,7 @@ class Readout(Graphed):
         fresh = samples[:, samples.shape[1] - count[0] :].flatten(1)
         return (*self._tell(self.recogniser.hear(fresh, state)), *tensors_of(state))
 
-    def _tell(self, features: Tensor) -> Told:
+    def _tell(self, features: Tensor) -> ReadoutResult:
         """What is read of features ``(B, BACK + n, 288)``."""
         seen = stacked(self.standardise(features))  # (B, n, F)
         weight = torch.cat([self.weight, self.voice_weight[..., None]], dim=-1).flip(0)  # the newest frame's last
@@ -107,7 +107,7 @@ class Readout(Graphed):
         near = seen[:, -(LATER - 1) :]
         far = seen[:, : -(LATER - 1)] @ weight[0] + bias[0]
         told = torch.cat([far, (near[:, :, None] @ weight[1:])[:, :, 0] + bias[1:]], dim=1)[:, LATER - 1 :]
-        return Told(told[..., :-1], told[..., -1])
+        return ReadoutResult(told[..., :-1], told[..., -1])
 
     def standardise(self, features: Tensor) -> Tensor:
         """Features ``(..., 288)``, zero where nothing was heard and there alone."""

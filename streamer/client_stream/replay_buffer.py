@@ -27,7 +27,7 @@ class _Message:
     at: int  # ns, when it was put
 
 
-class Tape:
+class ReplayBuffer:
     """Counted messages: ``put`` at one end, ``next`` at the other; ``acknowledge`` forgets, ``rewind`` goes back.
 
     Every message put is sent. Who puts pictures asks :meth:`late` first, and leaves them out where it is.

@@ -26,7 +26,7 @@ class Carrier(Protocol):
         """Closes: another one carries the stream from here on."""
 
 
-class StreamPlace:
+class ResumableStream:
     """One session's. A sink of the pacer: what is released goes to the stream, if there is one."""
 
     def __init__(self, host: Host, clock: Clock) -> None:

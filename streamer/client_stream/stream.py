@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from streamer.client_stream.output import StreamOutput
-from streamer.client_stream.replay_buffer import HOPELESS, Tape
-from streamer.client_stream.utterances import Voice, length_of
+from streamer.client_stream.replay_buffer import HOPELESS, ReplayBuffer
+from streamer.client_stream.utterances import UtteranceQueue, length_of
 from streamer.clock import Clock
 from streamer.errors import ConflictError, TooLargeError
 from streamer.media.audio import Stereo
@@ -39,7 +39,7 @@ class Host(Protocol):
     events: Events
     broadcast: Broadcast
     traffic: Counter[tuple[str, str]]  # bytes, by way and direction
-    voice: Voice | None  # None: the session's speech comes from elsewhere
+    voice: UtteranceQueue | None  # None: the session's speech comes from elsewhere
 
     @property
     def controls(self) -> Mapping[str, m.Scalar]:
@@ -74,7 +74,7 @@ class Stream:
         self.output = StreamOutput(self._send_media, self._is_late, host.broadcast)
         self._host = host
         self._clock = clock
-        self._tape = Tape()
+        self._tape = ReplayBuffer()
         self._urgent: deque[str] = deque()  # uncounted: a few bytes an answer, and none is asked for while it waits
         self._errors = 0  # in a row
         self._answering: str | None = None  # event_id of what is being done
@@ -213,7 +213,7 @@ class Stream:
         self.say(m.SessionUpdated(message.speech, message.output, controls, event_id=message.event_id))
 
     @property
-    def _voice(self) -> Voice:
+    def _voice(self) -> UtteranceQueue:
         if self._host.voice is None:
             raise ProtocolError("not_streamed", 'the session hears elsewhere (need one made with "speech": "stream")')
         return self._host.voice

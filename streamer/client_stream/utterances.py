@@ -126,7 +126,7 @@ class _Run:
         return out[:whole], place
 
 
-class Voice:
+class UtteranceQueue:
     """One session's streamed speech. What does not fit raises ``ProtocolError`` and is not taken, all of it."""
 
     def __init__(self, limits: Limits | None = None) -> None:

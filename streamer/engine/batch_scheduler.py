@@ -19,7 +19,7 @@ class Batch:
     places: tuple[int, ...]
 
 
-class Batching:
+class BatchScheduler:
     """Decides on batches, and learns how large they may be.
 
     >>> Batching().schedule(steps=[1, None, 1, 4])

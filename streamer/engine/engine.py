@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 from mytalk.errors import EngineError
 from streamer.clock import SECOND_NS, Clock
 from streamer.cpu import ONE_EACH, Threads
-from streamer.engine.batch_scheduler import Batching
+from streamer.engine.batch_scheduler import BatchScheduler
 from streamer.engine.interfaces import Models
-from streamer.engine.load import Work
-from streamer.engine.slot import Deliver, Fail, OpenStream, Seat
-from streamer.engine.worker_pool import Crew
+from streamer.engine.load import LoadMeter
+from streamer.engine.slot import Deliver, EngineSlot, Fail, OpenStream
+from streamer.engine.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
     from mytalk.motion.batch import MotionRequest
@@ -56,17 +56,17 @@ class Engine:
         self._engine_names = [f"engine-{number}" for number in range(1, threads.engine + 1)]
         self._tracker_names = [f"tracker-{number}" for number in range(1, threads.tracker + 1)]
         self._listener_names = [f"listener-{number}" for number in range(1, threads.listener + 1)]
-        self.work = Work(
+        self.work = LoadMeter(
             clock,
             {"engine": self._engine_names, "tracker": self._tracker_names, "listener": self._listener_names},
         )
         self._load = load
         self._clock = clock
-        self._batching = Batching()
+        self._batching = BatchScheduler()
         self._lock = threading.Lock()  # held to look at or change the state, the crews' turns, and batching
-        self._engines = Crew(self._lock, lambda seat: seat.has_job, lambda: self.state == "ready")
-        self._trackers = Crew(self._lock, lambda seat: seat.has_untracked, lambda: self.state == "ready")
-        self._listeners = Crew(self._lock, lambda seat: seat.has_unheard, lambda: self.state == "ready")
+        self._engines = WorkerPool(self._lock, lambda seat: seat.has_job, lambda: self.state == "ready")
+        self._trackers = WorkerPool(self._lock, lambda seat: seat.has_untracked, lambda: self.state == "ready")
+        self._listeners = WorkerPool(self._lock, lambda seat: seat.has_unheard, lambda: self.state == "ready")
         self._crews = (self._engines, self._trackers, self._listeners)
         self._threads: list[threading.Thread] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -94,7 +94,7 @@ class Engine:
         for name in await asyncio.to_thread(self._join):
             log.error("the thread %s did not end within 5 s", name)
 
-    def seat(self, open_stream: OpenStream, deliver: Deliver, fail: Fail, base: int = 0, name: str = "") -> Seat:
+    def seat(self, open_stream: OpenStream, deliver: Deliver, fail: Fail, base: int = 0, name: str = "") -> EngineSlot:
         """A place for the session ``name`` (its id) from media time ``base`` on.
 
         ``deliver`` and ``fail`` are called on the loop, ``open_stream`` on an engine thread. Raises ``EngineError``
@@ -103,7 +103,7 @@ class Engine:
         with self._lock:
             if self.state != "ready":
                 raise EngineError(f"the engine is {self.state} (need it ready; see /readyz)")
-            seat = Seat(open_stream, self._notify, self._post, deliver, fail, base, name)
+            seat = EngineSlot(open_stream, self._notify, self._post, deliver, fail, base, name)
             for crew in self._crews:
                 crew.turns.add(seat)
             self._engines.look()
@@ -192,9 +192,9 @@ class Engine:
             for name in self._engine_names[1:]:
                 self._start_thread(partial(self._run_engine, models), name)
             for name in self._tracker_names:
-                self._start_thread(partial(self._run_beside, self._trackers, Seat.track_one), name)
+                self._start_thread(partial(self._run_beside, self._trackers, EngineSlot.track_one), name)
             for name in self._listener_names:
-                self._start_thread(partial(self._run_beside, self._listeners, Seat.hear_some), name)
+                self._start_thread(partial(self._run_beside, self._listeners, EngineSlot.hear_some), name)
             self.state = "ready"
         return True
 
@@ -209,7 +209,7 @@ class Engine:
         finally:
             self._free_seats()
 
-    def _engine_job(self, models: Models, seat: Seat) -> None:
+    def _engine_job(self, models: Models, seat: EngineSlot) -> None:
         if seat.closing:
             self._free(seat)
             return
@@ -219,7 +219,7 @@ class Engine:
                 self._move(models, seat, request)
             seat.finish_one()
 
-    def _move(self, models: Models, seat: Seat, request: MotionRequest) -> None:
+    def _move(self, models: Models, seat: EngineSlot, request: MotionRequest) -> None:
         """Samples a seat's window, and those that other seats have ready in the same batch."""
         wishes = self._gather(seat, request)
         with self._lock:
@@ -244,13 +244,13 @@ class Engine:
         for other, _ in chosen[1:]:
             self._engines.give_back(other)
 
-    def _gather(self, seat: Seat, request: MotionRequest) -> list[tuple[Seat, MotionRequest]]:
+    def _gather(self, seat: EngineSlot, request: MotionRequest) -> list[tuple[EngineSlot, MotionRequest]]:
         """A seat's window, and those that are ready at seats which no other thread works on: this thread's share of the
         seats at most, so that the others have work meanwhile."""
         wishes, tried = [(seat, request)], {seat}
         share = -(-self.seats // self.threads.engine)
 
-        def untried(one: Seat) -> bool:
+        def untried(one: EngineSlot) -> bool:
             return one not in tried and one.is_open and one.has_job
 
         while len(wishes) < share and (other := self._engines.take_beside(untried)) is not None:
@@ -261,7 +261,7 @@ class Engine:
                 self._engines.give_back(other)
         return wishes
 
-    def _free(self, seat: Seat) -> None:
+    def _free(self, seat: EngineSlot) -> None:
         seat.free()
         with self._lock:
             for crew in self._crews:
@@ -275,7 +275,7 @@ class Engine:
 
     # --- tracker and listener threads
 
-    def _run_beside(self, crew: Crew, do: Callable[[Seat], None]) -> None:
+    def _run_beside(self, crew: WorkerPool, do: Callable[[EngineSlot], None]) -> None:
         try:
             while (seat := crew.take()) is not None:
                 with self.work.job():

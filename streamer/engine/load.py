@@ -11,7 +11,7 @@ from streamer.engine.admission import Load
 from streamer.telemetry.histogram import work_histogram
 
 
-class Work:
+class LoadMeter:
     """Figures of one engine. Any of its threads may tell of its jobs; others may read meanwhile.
 
     ``crews``: the names of all threads, by their kind. Those of the first kind run the models.

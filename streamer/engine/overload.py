@@ -42,7 +42,7 @@ class Rung(IntEnum):
     UNTOUCHED = 4  # pictures leave as they came
 
 
-class Ladder:
+class OverloadLadder:
     """One session's way down and back up.
 
     >>> ladder = Ladder([Rung.FULL, Rung.UNTOUCHED], now=0)

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 Seat = TypeVar("Seat", bound=Hashable)
 
 
-class Turns(Generic[Seat]):
+class RoundRobin(Generic[Seat]):
     """The seats that threads of one kind work on, each in the hands of one thread at most, its holder.
 
     Not thread-safe: whoever calls holds a lock that is the same for all threads.

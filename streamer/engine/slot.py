@@ -16,7 +16,7 @@ from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from streamer.clock import MILLISECOND_NS
 from streamer.engine.interfaces import LipSync, Models, Speech
-from streamer.engine.speech_queue import Ears
+from streamer.engine.speech_queue import SpeechQueue
 from streamer.telemetry import logs
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ Deliver = Callable[[VideoFrame], None]
 Fail = Callable[[MyTalkError], None]
 
 
-class Seat:
+class EngineSlot:
     """Made by :meth:`streamer.engine.engine.Engine.seat`. ``picture``, ``speech`` and ``close`` are for the event loop.
 
     Media times are the session's; the stream's own begin at ``base``, where the session took the seat. ``name`` is the
@@ -80,7 +80,7 @@ class Seat:
         self._notify, self._post, self._deliver, self._fail = notify, post, deliver, fail
         self._stream: LipSync | None = None
         self._untracked: deque[VideoFrame] = deque()
-        self._ears = Ears()
+        self._ears = SpeechQueue()
         self._tracked: deque[tuple[VideoFrame, Face | None]] = deque()
         self._pullable = False
         self._held_until = 0

@@ -31,7 +31,7 @@ class _Clear:
     said: int  # media time up to which speech had been handed over
 
 
-class Ears:
+class SpeechQueue:
     """Speech in order, and the barge-ins in it. ``generation`` is that of what is handed over, ``heard_generation`` of
     what was taken in last."""
 

@@ -5,25 +5,27 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from streamer.engine.round_robin import Turns
-from streamer.engine.slot import Seat
+from streamer.engine.round_robin import RoundRobin
+from streamer.engine.slot import EngineSlot
 
 
-class Crew:
+class WorkerPool:
     """``lock`` guards the turns, and whatever ``on_duty`` looks at, which says whether the threads go on.
 
     Methods say where their caller holds the lock already.
     """
 
-    def __init__(self, lock: threading.Lock, has_work: Callable[[Seat], bool], on_duty: Callable[[], bool]) -> None:
-        self.turns = Turns[Seat](has_work)
+    def __init__(
+        self, lock: threading.Lock, has_work: Callable[[EngineSlot], bool], on_duty: Callable[[], bool]
+    ) -> None:
+        self.turns = RoundRobin[EngineSlot](has_work)
         self._lock = lock
         self._rest = threading.Condition(lock)
         self._on_duty = on_duty
 
     # --- its threads
 
-    def take(self) -> Seat | None:
+    def take(self) -> EngineSlot | None:
         """The seat that the calling thread works on next, once there is one; None when it is to end."""
         with self._lock:
             while self._on_duty():
@@ -32,12 +34,12 @@ class Crew:
                 self._rest.wait()
         return None
 
-    def take_beside(self, wanted: Callable[[Seat], bool]) -> Seat | None:
+    def take_beside(self, wanted: Callable[[EngineSlot], bool]) -> EngineSlot | None:
         """A wanted one at once, where there is one that no other thread works on."""
         with self._lock:
             return self.turns.take_beside(_me(), wanted)
 
-    def give_back(self, seat: Seat) -> None:
+    def give_back(self, seat: EngineSlot) -> None:
         """Done with it: others may have passed it over meanwhile."""
         with self._lock:
             if self.turns.give_back(seat):

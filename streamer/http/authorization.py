@@ -19,7 +19,7 @@ from streamer.clock import SECOND_NS, Clock, unix_now
 from streamer.config.server_config import ServerConfig
 from streamer.errors import ForbiddenError, NotAuthorizedError, QuotaError
 from streamer.protocol.codec import TOKEN_PREFIX
-from streamer.session.registry import Sessions
+from streamer.session.registry import SessionRegistry
 from streamer.session.session import Session
 
 _DAY_WAIT = 3600
@@ -29,10 +29,10 @@ _SESSION_WAIT = 10
 """Seconds after which a key that has all its sessions may ask again."""
 
 
-class Access:
+class Authorization:
     """Checks callers of one server."""
 
-    def __init__(self, sessions: Sessions, config: ServerConfig, keys: KeyRing | None, clock: Clock) -> None:
+    def __init__(self, sessions: SessionRegistry, config: ServerConfig, keys: KeyRing | None, clock: Clock) -> None:
         self._sessions = sessions
         self._config = config
         self._keys = keys

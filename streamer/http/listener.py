@@ -13,7 +13,7 @@ from aiohttp.abc import AbstractAccessLogger
 from mytalk.errors import OptionError
 
 
-class Door:
+class ConnectionLimit:
     """Makes the protocol of each new TCP connection, as ``create_server`` wants it. Beyond ``most`` connections, new
     ones are closed at once and counted. ``traffic``: bytes of requests (``in``) and of their answers (``out``)."""
 

@@ -17,7 +17,7 @@ from mytalk.errors import MyTalkError
 from streamer.clock import MILLISECOND_NS, Clock
 from streamer.config.server_config import ServerConfig
 from streamer.errors import ForbiddenError, TooLargeError, TooSlowError
-from streamer.http.authorization import Access
+from streamer.http.authorization import Authorization
 from streamer.telemetry import logs
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)
 class Middleware:
     """The rules of one server. ``served`` counts answers by method, route and status."""
 
-    def __init__(self, access: Access, config: ServerConfig, clock: Clock) -> None:
+    def __init__(self, access: Authorization, config: ServerConfig, clock: Clock) -> None:
         self.served: Counter[tuple[str, str, int]] = Counter()
         self._access = access
         self._clock = clock

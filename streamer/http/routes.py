@@ -15,8 +15,8 @@ from streamer.clock import MILLISECOND_NS
 from streamer.config.server_config import ServerConfig
 from streamer.engine.engine import Engine
 from streamer.errors import BusyError, MediaTypeError, NoUsableTrackError, RequestError
-from streamer.http.authorization import Access
-from streamer.http.listener import Door
+from streamer.http.authorization import Authorization
+from streamer.http.listener import ConnectionLimit
 from streamer.http.middleware import MAX_BODY, Handler, Middleware
 from streamer.http.upload import read_upload
 from streamer.http.webrtc_signalling import SDP, cors, preflight, redirected, text_of
@@ -24,7 +24,7 @@ from streamer.http.websocket import StreamRoute
 from streamer.http.whep import Whep
 from streamer.http.whip import Whip
 from streamer.session.options import SessionOptions
-from streamer.session.registry import Sessions
+from streamer.session.registry import SessionRegistry
 from streamer.session.session import Session
 from streamer.telemetry.metrics import prometheus_text
 from streamer.webrtc.connection import Peer
@@ -36,10 +36,17 @@ ROUTES = ("webrtc", "whip", "whep", "stream", "clear", "tokens")
 PAGE = Path(str(files("streamer"))) / "page"
 
 
-class Api:
+class Routes:
     """The routes of one server."""
 
-    def __init__(self, sessions: Sessions, engine: Engine, config: ServerConfig, access: Access, door: Door) -> None:
+    def __init__(
+        self,
+        sessions: SessionRegistry,
+        engine: Engine,
+        config: ServerConfig,
+        access: Authorization,
+        door: ConnectionLimit,
+    ) -> None:
         self._sessions = sessions
         self._engine = engine
         self._config = config

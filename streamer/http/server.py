@@ -26,12 +26,12 @@ from streamer.cpu import Threads, available_cores, engine_threads, leave_some_to
 from streamer.engine.engine import Engine
 from streamer.engine.interfaces import Models
 from streamer.errors import PortInUseError
-from streamer.http.authorization import Access
-from streamer.http.listener import Door, byte_counter, tls_context
-from streamer.http.routes import Api
+from streamer.http.authorization import Authorization
+from streamer.http.listener import ConnectionLimit, byte_counter, tls_context
+from streamer.http.routes import Routes
 from streamer.outputs.push_targets import look_ahead
 from streamer.outputs.recorder import make_folder
-from streamer.session.registry import Sessions
+from streamer.session.registry import SessionRegistry
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Running:
 
     url: str
     engine: Engine
-    sessions: Sessions
+    sessions: SessionRegistry
     loading: asyncio.Task[None]
 
 
@@ -76,11 +76,11 @@ async def running(
     asyncio.get_running_loop().set_default_executor(executor)
     threads = engine_threads(available_cores(), config.engine_threads, config.tracker_threads)
     engine = Engine(load or (lambda: _load(config, threads)), clock, threads)
-    sessions = Sessions(config, engine, clock)
-    access = Access(sessions, config, keys, clock)
-    door = Door(config.max_connections)
+    sessions = SessionRegistry(config, engine, clock)
+    access = Authorization(sessions, config, keys, clock)
+    door = ConnectionLimit(config.max_connections)
     runner = web.AppRunner(
-        Api(sessions, engine, config, access, door).app(),
+        Routes(sessions, engine, config, access, door).app(),
         access_log=log,
         access_log_class=byte_counter(door.traffic),
         shutdown_timeout=1,
@@ -139,7 +139,7 @@ async def run_until_stopped(config: ServerConfig, ready: Callable[[str], None]) 
             loop.remove_signal_handler(name)
 
 
-async def _drain(sessions: Sessions, seconds: int, at_once: asyncio.Event) -> None:
+async def _drain(sessions: SessionRegistry, seconds: int, at_once: asyncio.Event) -> None:
     """No new sessions from here on; waits for those there are to end by themselves."""
     sessions.draining = True
     log.info("draining", extra={"data": {"sessions": len(sessions.all()), "seconds": seconds}})
@@ -149,7 +149,7 @@ async def _drain(sessions: Sessions, seconds: int, at_once: asyncio.Event) -> No
                 await asyncio.sleep(0.1)
 
 
-async def _end_overdue(sessions: Sessions, access: Access, clock: Clock) -> None:
+async def _end_overdue(sessions: SessionRegistry, access: Authorization, clock: Clock) -> None:
     """Ends sessions that are over their time, or whose key is."""
     while True:
         await clock.sleep_until(clock.now() + _WATCH)
@@ -158,7 +158,7 @@ async def _end_overdue(sessions: Sessions, access: Access, clock: Clock) -> None
                 session.stop(reason)
 
 
-async def _save(access: Access, clock: Clock) -> None:
+async def _save(access: Authorization, clock: Clock) -> None:
     """Apart from what ends sessions: a disk may stand still."""
     while True:
         await clock.sleep_until(clock.now() + SAVE_PAUSE)

@@ -20,8 +20,8 @@ from streamer.errors import (
     StaleError,
     UnknownSessionError,
 )
-from streamer.http.authorization import Access
-from streamer.session.registry import RETRY_FULL, Sessions
+from streamer.http.authorization import Authorization
+from streamer.session.registry import RETRY_FULL, SessionRegistry
 from streamer.session.session import Session
 from streamer.webrtc.connection import Connection
 from streamer.webrtc.sdp_fragment import MEDIA_TYPE, read_fragment
@@ -37,13 +37,13 @@ _PREFLIGHT = {"Access-Control-Allow-Headers": "Authorization, Content-Type, If-M
 _PATHS = re.compile(r"/v1/sessions/[^/]+/(?:tokens|(?:whip|whep)(?:/[^/]+)?)")
 
 
-class Signalling(ABC):
+class WebRtcSignalling(ABC):
     """The routes of one of the two protocols."""
 
     name: str  # the last part of the endpoint's path
     right: Right
 
-    def __init__(self, sessions: Sessions, access: Access, config: ServerConfig) -> None:
+    def __init__(self, sessions: SessionRegistry, access: Authorization, config: ServerConfig) -> None:
         self._sessions = sessions
         self._access = access
         self._config = config

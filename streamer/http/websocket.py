@@ -12,11 +12,11 @@ import logging
 from aiohttp import WSMsgType, web
 
 from mytalk.errors import MyTalkError
-from streamer.client_stream.resumption import StreamPlace
+from streamer.client_stream.resumption import ResumableStream
 from streamer.client_stream.stream import Stream
 from streamer.clock import MILLISECOND_NS, SECOND_NS, Clock
 from streamer.errors import RequestError
-from streamer.http.authorization import Access
+from streamer.http.authorization import Authorization
 from streamer.protocol.codec import SUBPROTOCOL, ProtocolError, to_text
 from streamer.protocol.messages import MESSAGE_BYTES, Error
 from streamer.protocol.packets import HEADER
@@ -42,7 +42,7 @@ _TURN = 16  # messages after which others get theirs
 class StreamRoute:
     """The route."""
 
-    def __init__(self, access: Access, clock: Clock) -> None:
+    def __init__(self, access: Authorization, clock: Clock) -> None:
         self._access = access
         self._clock = clock
 
@@ -81,7 +81,7 @@ async def _refuse(socket: web.WebSocketResponse, code: str, message: str, close_
 class Connection:
     """One connection of a stream; it lasts until the client goes, the session ends, or another one takes over."""
 
-    def __init__(self, socket: web.WebSocketResponse, place: StreamPlace, stream: Stream, clock: Clock) -> None:
+    def __init__(self, socket: web.WebSocketResponse, place: ResumableStream, stream: Stream, clock: Clock) -> None:
         self._socket = socket
         self._place = place
         self._stream = stream

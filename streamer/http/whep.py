@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from streamer.errors import NoUsableTrackError
-from streamer.http.webrtc_signalling import Signalling
+from streamer.http.webrtc_signalling import WebRtcSignalling
 from streamer.session.session import Session
 from streamer.webrtc.connection import Connection
 from streamer.webrtc.sdp_offer import Offer
 from streamer.webrtc.viewer import Viewer
 
 
-class Whep(Signalling):
+class Whep(WebRtcSignalling):
     """The routes of viewers."""
 
     name = "whep"

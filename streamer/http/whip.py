@@ -7,13 +7,13 @@ for its DELETE.
 from __future__ import annotations
 
 from streamer.errors import NoUsableTrackError
-from streamer.http.webrtc_signalling import Signalling
+from streamer.http.webrtc_signalling import WebRtcSignalling
 from streamer.session.session import Session
 from streamer.webrtc.connection import Connection
 from streamer.webrtc.sdp_offer import Offer
 
 
-class Whip(Signalling):
+class Whip(WebRtcSignalling):
     """The routes of publishers. A session has one at a time; when it goes or falls silent, another may come."""
 
     name = "whip"

@@ -51,7 +51,7 @@ _COMMENT = "Synthetic: the mouth was made to speak this sound by MyTalk streamer
 _Item = SpeechChunk | Encoded | None
 
 
-class Film:
+class Recorder:
     """Begins at the first keyframe. ``failed`` is called once, on the loop, with what ended it before its time."""
 
     def __init__(self, target: Path | str, broadcast: Broadcast, failed: Callable[[str], None]) -> None:
@@ -186,7 +186,7 @@ class _Pictures:
     codec: str | None = "h264"
     rate = START_BITRATE
 
-    def __init__(self, film: Film) -> None:
+    def __init__(self, film: Recorder) -> None:
         self._film = film
 
     def sound(self, encoded: Encoded) -> None:

@@ -9,7 +9,7 @@ MOST_FAULTS = 50
 """Frames in a row that cannot be encoded, after which a session ends: its viewer sees or hears nothing."""
 
 
-class FaultWatch:
+class EncoderFaultWatch:
     """One session's, looked at about twice a second: its broadcast's encoders, and those of its call."""
 
     def __init__(self, events: Events, broadcast: Faults) -> None:

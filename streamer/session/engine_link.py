@@ -13,8 +13,8 @@ from mytalk.picture import VideoFrame
 from streamer.clock import Clock
 from streamer.engine.engine import Engine
 from streamer.engine.interfaces import LipSync, Models
-from streamer.engine.overload import Ladder, Rung
-from streamer.engine.slot import Seat
+from streamer.engine.overload import OverloadLadder, Rung
+from streamer.engine.slot import EngineSlot
 from streamer.media.audio import CHUNK_TIME, Downsampler, SpeechChunk
 from streamer.media.pacer import FOREVER, Pacer
 from streamer.protocol.events import Events
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Place:
+class EngineLink:
     """Between a session's media and its seat. While it has no seat, the pacer shows the pictures as they came.
 
     ``name``: the session's id, for the log.
@@ -45,7 +45,7 @@ class Place:
         self._events = events
         self._pacer = pacer
         self._name = name
-        self._seat: Seat | None = None
+        self._seat: EngineSlot | None = None
         self._face: Choice | None = None  # where it has been changed
         self._past = Counter[str]()  # pictures, at the seats it had before
         self._lost = asyncio.Event()  # the seat, with the engine
@@ -201,11 +201,11 @@ class Place:
             self._past.update(self._seat.counts)
             self._seat = None
 
-    def _new_ladder(self) -> Ladder:
+    def _new_ladder(self) -> OverloadLadder:
         rungs = [rung for rung in Rung if self._steps > 1 or rung is not Rung.FEWER_STEPS]
-        return Ladder(rungs, self._clock.now())
+        return OverloadLadder(rungs, self._clock.now())
 
-    def _give_up(self, seat: Seat, rung: Rung) -> None:
+    def _give_up(self, seat: EngineSlot, rung: Rung) -> None:
         seat.steps = max(1, self._steps // 4) if rung >= Rung.FEWER_STEPS else self._steps
         seat.mending = rung < Rung.UNMENDED
         seat.half_rate = rung >= Rung.HALF_RATE

@@ -13,7 +13,7 @@ REST_WAIT = 3 * SECOND_NS
 that is loaded again, or a program that is started again, is back before that."""
 
 
-class Attendance:
+class IdleTimeout:
     """One session's.
 
     >>> attendance = Attendance(now=0)

@@ -12,16 +12,16 @@ from aiortc.mediastreams import MediaStreamError
 from mytalk.media.face_source import FaceSource
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.picture import Picture, VideoFrame
-from streamer.client_stream.utterances import Voice
+from streamer.client_stream.utterances import UtteranceQueue
 from streamer.clock import SAMPLE_NS, SECOND_NS, Clock
 from streamer.media.audio import CHUNK, CHUNK_TIME, OUTPUT_RATE, SpeechChunk, mixed, stereo_of
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.media.pacer import Pacer
 from streamer.media.timeline import HOLD, PictureTimeline, SpeechTimeline, picture_offset
 from streamer.media.video_delay import DubbedSpeech, HeldPictures
-from streamer.session.engine_link import Place
+from streamer.session.engine_link import EngineLink
 from streamer.session.options import SessionOptions
-from streamer.webrtc.aiortc_internals.receiver import Inbound
+from streamer.webrtc.aiortc_internals.receiver import InboundTrack
 from streamer.webrtc.connection import VIDEO_RATE, Connection
 
 SPEECH_AWAITED = SECOND_NS // 2
@@ -30,7 +30,7 @@ SPEECH_AWAITED = SECOND_NS // 2
 TICK = CHUNK_TIME * SAMPLE_NS
 """20 ms, in nanoseconds."""
 
-Begin = Callable[[int], tuple[Pacer, Place]]
+Begin = Callable[[int], tuple[Pacer, EngineLink]]
 """Media time 0 is at this moment (ns): what takes speech and pictures from there on."""
 
 
@@ -47,7 +47,7 @@ class Ingest:
     _group: asyncio.TaskGroup
     _pictures: PictureTimeline
     _pacer: Pacer
-    _place: Place
+    _place: EngineLink
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Ingest:
         peer: Connection | None,
         face: FaceSource | None,
         speech: LoopedSpeech | None,
-        voice: Voice | None,
+        voice: UtteranceQueue | None,
         begin: Begin,
     ) -> None:
         self.began = asyncio.Event()
@@ -144,7 +144,7 @@ class Ingest:
 
     # --- speech
 
-    async def _hear(self, inbound: Inbound) -> None:
+    async def _hear(self, inbound: InboundTrack) -> None:
         """The peer's microphone."""
         while (frame := await _receive(inbound)) is not None:
             if not isinstance(frame, av.AudioFrame) or frame.pts is None:
@@ -187,7 +187,7 @@ class Ingest:
 
     # --- pictures
 
-    async def _see(self, inbound: Inbound) -> None:
+    async def _see(self, inbound: InboundTrack) -> None:
         """The peer's camera. Where a microphone is to come, media time begins with its first packet: speech keeps to a
         grid of 20 ms, and on another's it would wait for its next line."""
         waits = self._peer is not None and self._peer.sound_in is not None and self._options.speech == "live"
@@ -244,7 +244,7 @@ class Ingest:
             self._pictures.align(picture_offset(sound.report, pictures.report, self.speech.offset))
 
 
-async def _receive(inbound: Inbound) -> object | None:
+async def _receive(inbound: InboundTrack) -> object | None:
     """The next frame of a track, or None when it has ended."""
     try:
         return await inbound.track.recv()

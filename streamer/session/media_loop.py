@@ -11,7 +11,7 @@ from mytalk.errors import MyTalkError
 from mytalk.media.face_source import FaceSource
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.presets import PROFILES
-from streamer.client_stream.utterances import Voice
+from streamer.client_stream.utterances import UtteranceQueue
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, Clock
 from streamer.engine.engine import Engine
 from streamer.engine.overload import Rung
@@ -23,7 +23,7 @@ from streamer.media.sink import Sink
 from streamer.protocol.events import Event, Events
 from streamer.protocol.messages import NAMES
 from streamer.protocol.typed_json import write
-from streamer.session.engine_link import Place
+from streamer.session.engine_link import EngineLink
 from streamer.session.ingest import TICK, Ingest
 from streamer.session.options import SessionOptions
 from streamer.telemetry.histogram import Histogram, skew_histogram
@@ -36,7 +36,7 @@ MARGINS = {name: ms * MILLISECOND_NS // SAMPLE_NS for name, ms in (("low", 100),
 """Media time between a frame's motion being possible and the frame leaving: motion, pixels, and the wait for a turn."""
 
 
-class Live:
+class MediaLoop:
     """One session's media from its connection to its end. ``face`` and ``speech`` None: the peer's own.
 
     ``peer`` None: a session that has both without a publisher; media begins at once. ``sinks`` get what leaves.
@@ -47,7 +47,7 @@ class Live:
     """
 
     # From when media began:
-    _place: Place
+    _place: EngineLink
     _said_from: int  # media time at which the speech of this generation begins
     _pacer: Pacer
 
@@ -61,7 +61,7 @@ class Live:
         events: Events,
         face: FaceSource | None = None,
         speech: LoopedSpeech | None = None,
-        voice: Voice | None = None,
+        voice: UtteranceQueue | None = None,
         name: str = "",
     ) -> None:
         self.generation = voice.generation if voice is not None else 0
@@ -209,11 +209,11 @@ class Live:
             "engine": self._place.stats,
         }
 
-    def _begin(self, origin: int) -> tuple[Pacer, Place]:
+    def _begin(self, origin: int) -> tuple[Pacer, EngineLink]:
         """Media begins: media time 0 is at ``origin`` (ns)."""
         self._said_from = 0
         self._pacer = Pacer(origin, self._delay)
-        self._place = Place(self._options, self._engine, self._clock, self._events, self._pacer, self._name)
+        self._place = EngineLink(self._options, self._engine, self._clock, self._events, self._pacer, self._name)
         return self._pacer, self._place
 
     async def _tick(self) -> None:

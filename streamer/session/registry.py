@@ -37,7 +37,7 @@ RETRY_FULL = 10
 """Seconds after which a client that found no room may ask again."""
 
 
-class Sessions:
+class SessionRegistry:
     """Every session that is not closed, by id. Each runs as a task of its own; none can take another down."""
 
     def __init__(self, config: ServerConfig, engine: Engine, clock: Clock) -> None:

@@ -12,9 +12,9 @@ from typing import Literal
 
 from mytalk.errors import MyTalkError
 from mytalk.media.face_source import FaceSource
-from streamer.client_stream.resumption import StreamPlace
+from streamer.client_stream.resumption import ResumableStream
 from streamer.client_stream.stream import Stream
-from streamer.client_stream.utterances import Voice
+from streamer.client_stream.utterances import UtteranceQueue
 from streamer.clock import MILLISECOND_NS, SECOND_NS, Clock
 from streamer.engine.engine import Engine
 from streamer.engine.overload import Rung
@@ -22,14 +22,14 @@ from streamer.errors import ConflictError, NotLiveError, UnknownSessionError
 from streamer.media.audio import Stereo
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.media.sink import Sink
-from streamer.outputs.recorder import Film, film_targets
+from streamer.outputs.recorder import Recorder, film_targets
 from streamer.protocol.events import Event, Events
 from streamer.protocol.messages import Scalar
 from streamer.protocol.typed_json import write
 from streamer.session import controls
-from streamer.session.encoder_faults import FaultWatch
-from streamer.session.idle_timeout import IDLE_WAIT, Attendance
-from streamer.session.media_loop import Live
+from streamer.session.encoder_faults import EncoderFaultWatch
+from streamer.session.idle_timeout import IDLE_WAIT, IdleTimeout
+from streamer.session.media_loop import MediaLoop
 from streamer.session.options import SessionOptions
 from streamer.session.portraits import Consent
 from streamer.telemetry.histogram import Histogram, skew_histogram
@@ -51,7 +51,7 @@ _WATCH = SECOND_NS // 2
 
 
 class Session:
-    """Made by :class:`streamer.session.registry.Sessions`, which also runs it.
+    """Made by :class:`streamer.session.registry.SessionRegistry`, which also runs it.
 
     ``admit`` raises ``BusyError`` where the engine has no time for one more: so does what wakes a session that rests.
     """
@@ -76,21 +76,21 @@ class Session:
         self.events = Events(clock)
         self.broadcast = Broadcast()
         self.consent: Consent | None = None  # of the person on a client's own portrait
-        self.voice = Voice() if options.speech == "stream" else None
-        self.streaming = StreamPlace(self, clock)
+        self.voice = UtteranceQueue() if options.speech == "stream" else None
+        self.streaming = ResumableStream(self, clock)
         self.traffic = Counter[tuple[str, str]]()  # bytes, by way and direction
         self.connections = Connections(self.traffic)
         self._engine = engine
         self._clock = clock
         self._recordings = recordings
-        self._films: list[Film] = []
+        self._films: list[Recorder] = []
         self._face = face  # None: the peer's camera
         self._stored_speech = speech  # None: the peer's microphone
         self._is_call = False
-        self._faults = FaultWatch(self.events, self.broadcast.faults)
-        self.attendance = Attendance(clock.now(), idle_wait)
+        self._faults = EncoderFaultWatch(self.events, self.broadcast.faults)
+        self.attendance = IdleTimeout(clock.now(), idle_wait)
         self._admit = admit
-        self._live: Live | None = None
+        self._live: MediaLoop | None = None
         self._attached = asyncio.Event()
         self._ended = asyncio.Event()
         self._closed = asyncio.Event()
@@ -151,7 +151,7 @@ class Session:
         await connection.close()
 
     def clear(self) -> Event:
-        """Barge-in, see :meth:`~streamer.session.media_loop.Live.clear`.
+        """Barge-in, see :meth:`~streamer.session.media_loop.MediaLoop.clear`.
 
         Raises ``ConflictError`` where nothing can have been said."""
         if self._live is None and self.voice is not None:
@@ -187,7 +187,7 @@ class Session:
         self.events.add("session.updated", controls=self.controls)
 
     def say(self, samples: Stereo, at: int | None = None) -> None:
-        """Dubbed speech, see :meth:`~streamer.session.media_loop.Live.say`.
+        """Dubbed speech, see :meth:`~streamer.session.media_loop.MediaLoop.say`.
 
         Raises ``ConflictError`` where the session is not live."""
         if self._live is None or self.state != "live":
@@ -303,10 +303,10 @@ class Session:
         self._check_open()
         self.connections.publisher = publisher
         targets = film_targets(self.options, self._recordings, self.id)
-        self._films = [Film(target, self.broadcast, self._film_failed) for target in targets]
+        self._films = [Recorder(target, self.broadcast, self._film_failed) for target in targets]
         everywhere = [*sinks, self.broadcast, self.streaming, *self._films]
         rest = (self._face, self._stored_speech, self.voice, self.id)
-        self._live = Live(self.options, self._engine, self._clock, publisher, everywhere, self.events, *rest)
+        self._live = MediaLoop(self.options, self._engine, self._clock, publisher, everywhere, self.events, *rest)
         self.state = "live"
         self._attached.set()
 

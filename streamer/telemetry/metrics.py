@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from streamer.clock import SECOND_NS
 from streamer.engine.engine import Engine
 from streamer.engine.overload import Rung
-from streamer.http.listener import Door
-from streamer.session.registry import Sessions
+from streamer.http.listener import ConnectionLimit
+from streamer.session.registry import SessionRegistry
 from streamer.telemetry.histogram import Histogram
 
 STATES = ("new", "live", "draining")
@@ -18,13 +18,13 @@ Served = Counter[tuple[str, str, int]]
 """Answers by method, route and status."""
 
 
-def prometheus_text(engine: Engine, sessions: Sessions, served: Served, door: Door) -> str:
+def prometheus_text(engine: Engine, sessions: SessionRegistry, served: Served, door: ConnectionLimit) -> str:
     """All figures of one server."""
     lines = [*_of_sessions(sessions), *_of_media(sessions, door), *_of_engine(engine), *_of_http(served, door)]
     return "\n".join(lines) + "\n"
 
 
-def _of_sessions(sessions: Sessions) -> Iterator[str]:
+def _of_sessions(sessions: SessionRegistry) -> Iterator[str]:
     now = sessions.all()
     states = Counter[str](session.state for session in now)
     rungs = Counter(session.rung for session in now)
@@ -46,7 +46,7 @@ def _of_sessions(sessions: Sessions) -> Iterator[str]:
     yield from _metric("mytalk_viewers", "gauge", "Viewers by WHEP", viewers)
 
 
-def _of_media(sessions: Sessions, door: Door) -> Iterator[str]:
+def _of_media(sessions: SessionRegistry, door: ConnectionLimit) -> Iterator[str]:
     outcomes = _labelled("outcome", sessions.pictures())
     yield from _metric("mytalk_pictures_total", "counter", "Pictures by what became of them", outcomes)
     meaning = "Seconds that a picture left later than its sound"
@@ -82,7 +82,7 @@ def _of_engine(engine: Engine) -> Iterator[str]:
     yield from _metric("mytalk_engine_seats", "gauge", "Streams held by the engine", [("", engine.seats)])
 
 
-def _of_http(served: Served, door: Door) -> Iterator[str]:
+def _of_http(served: Served, door: ConnectionLimit) -> Iterator[str]:
     answers = [
         (f'{{method="{method}",route="{route}",status="{status}"}}', count)
         for (method, route, status), count in sorted(served.items())

@@ -14,7 +14,7 @@ LEFT_BEHIND = 10
 """One viewer in so many may be on a line too narrow for the others: the picture is not made worse for all of them."""
 
 
-class ViewerRate:
+class ViewerBitrate:
     """One viewer's rate: the smaller of what its estimate (REMB) and the loss it reports allow."""
 
     def __init__(self) -> None:

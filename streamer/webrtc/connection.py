@@ -24,7 +24,7 @@ from streamer.errors import NoUsableTrackError, RequestError, UnprocessableError
 from streamer.media.audio import SpeechChunk
 from streamer.media.timeline import timestamp
 from streamer.webrtc.aiortc_internals import encoders, ice_restart
-from streamer.webrtc.aiortc_internals.receiver import Inbound
+from streamer.webrtc.aiortc_internals.receiver import InboundTrack
 from streamer.webrtc.sdp_fragment import MAX_CANDIDATES, Fragment, write_fragment
 from streamer.webrtc.sdp_offer import Offer
 
@@ -96,8 +96,8 @@ class Connection:
         self.etag = _new_etag()
         self.connected = asyncio.Event()
         self.gone = asyncio.Event()
-        self.sound_in: Inbound | None = None
-        self.pictures_in: Inbound | None = None
+        self.sound_in: InboundTrack | None = None
+        self.pictures_in: InboundTrack | None = None
         self.carried = (0, 0)  # bytes received and sent, when datagrams were counted last
         self._candidates = 0  # that the peer named so far
         self._restarts: set[asyncio.Task[bool]] = set()
@@ -234,9 +234,9 @@ class Connection:
     def _on_track(self, track: MediaStreamTrack) -> None:
         receiver = next(t.receiver for t in self._connection.getTransceivers() if t.receiver.track is track)
         if track.kind == "audio":
-            self.sound_in = Inbound(receiver)
+            self.sound_in = InboundTrack(receiver)
         else:
-            self.pictures_in = Inbound(receiver)
+            self.pictures_in = InboundTrack(receiver)
 
 
 class Peer(Connection):

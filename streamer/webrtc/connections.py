@@ -8,7 +8,7 @@ from collections import Counter
 from streamer.clock import SECOND_NS, Clock
 from streamer.errors import BusyError, ConflictError
 from streamer.webrtc.connection import Connection
-from streamer.webrtc.liveness import PAUSE, Pulse
+from streamer.webrtc.liveness import PAUSE, Liveness
 from streamer.webrtc.viewer import Viewer
 
 MOST_VIEWERS = 200
@@ -29,7 +29,7 @@ class Connections:
         self.claimed = False  # by who publishes, or by one whose offer is being answered
         self._traffic = traffic
         self._carried: dict[str, tuple[int, int]] = {}  # bytes received and sent, by id, counted so far
-        self._pulses: dict[str, Pulse] = {}  # by id
+        self._pulses: dict[str, Liveness] = {}  # by id
         self._past_packets = 0  # sent to viewers that have gone
 
     def claim(self) -> None:
@@ -90,7 +90,7 @@ class Connections:
     async def lost(self, connection: Connection, now: int) -> str | None:
         """Why a connection is to be let go of, whether or not its peer said goodbye; None while it lives. To be asked
         of each of them about twice a second."""
-        pulse = self._pulses.setdefault(connection.id, Pulse(now))
+        pulse = self._pulses.setdefault(connection.id, Liveness(now))
         heard, connected = await connection.datagrams(), connection.connected.is_set()
         reason = pulse.stopped(heard, now, connected=connected, owing=connection.owes())
         self._count_bytes(connection)

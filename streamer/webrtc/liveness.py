@@ -14,7 +14,7 @@ PAUSE = SECOND_NS
 """A publisher of which nothing is heard for this long gives way to another that comes. A live one sends media."""
 
 
-class Pulse:
+class Liveness:
     """One connection's. Its reasons are written for the session's log and its client."""
 
     def __init__(self, now: int) -> None:

@@ -26,7 +26,7 @@ RATE = 90_000
 _NEVER = 1 << 20  # pictures between keyframes that nobody asked for
 
 
-class PictureEncoder(ABC):
+class VideoEncoder(ABC):
     """One codec's encoder. ``bitrate`` may be set at any time; more than a tenth up or down costs a keyframe, as does
     another size of picture. After a failure it begins again.
     """
@@ -79,7 +79,7 @@ class PictureEncoder(ABC):
         """RTP payloads."""
 
 
-class H264(PictureEncoder):
+class H264(VideoEncoder):
     """libx264, with parameter sets before every keyframe."""
 
     name = "h264"
@@ -96,7 +96,7 @@ class H264(PictureEncoder):
         return H264Encoder._packetize(H264Encoder._split_bitstream(data))  # RFC 6184
 
 
-class Vp8(PictureEncoder):
+class Vp8(VideoEncoder):
     """libvpx in real time."""
 
     name = "vp8"

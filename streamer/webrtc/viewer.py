@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from aiortc import RTCRtpSender
 
 from streamer.config.ice_servers import IceServer
-from streamer.webrtc.aiortc_internals.sender import Encoded, Forwarder
-from streamer.webrtc.bitrate import ViewerRate
+from streamer.webrtc.aiortc_internals.sender import Encoded, EncodedSender
+from streamer.webrtc.bitrate import ViewerBitrate
 from streamer.webrtc.broadcast import Broadcast
 from streamer.webrtc.connection import Connection
 from streamer.webrtc.sdp_offer import Offer
@@ -22,9 +22,9 @@ class Viewer(Connection):
         super().__init__(ice_servers)
         self.codec: str | None = None
         self._broadcast = broadcast
-        self._rate = ViewerRate()
-        self._sounds: Forwarder | None = None
-        self._pictures: Forwarder | None = None
+        self._rate = ViewerBitrate()
+        self._sounds: EncodedSender | None = None
+        self._pictures: EncodedSender | None = None
         self._joined = False
         self._seen = 0  # packets, at the last look
 
@@ -74,7 +74,7 @@ class Viewer(Connection):
         for transceiver in self._connection.getTransceivers():
             if not transceiver._codecs:
                 continue
-            forwarder = Forwarder(transceiver.sender, transceiver.mid or "", transceiver._headerExtensions)
+            forwarder = EncodedSender(transceiver.sender, transceiver.mid or "", transceiver._headerExtensions)
             forwarder.ready = self._join
             if transceiver.kind == "audio":
                 self._sounds = forwarder

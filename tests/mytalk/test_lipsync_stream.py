@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mytalk import Picture, Pipeline, StreamOptions, VideoFrame
-from mytalk.appearance.painters import BentMouth
+from mytalk.appearance.painters import WarpedReference
 from mytalk.errors import EngineError, OptionError
 from mytalk.face import Face, FaceTracker, fit_pose
 from mytalk.face.landmarks import LOWER_FACE, aperture
@@ -275,8 +275,8 @@ def test_a_nan_from_the_appearance_model_lets_the_picture_through_and_is_counted
         painting = paint(self, *given)
         return replace(painting, colours=painting.colours * np.float32("nan"))
 
-    paint = BentMouth.paint
-    monkeypatch.setattr(BentMouth, "paint", nan_of_the_painter)
+    paint = WarpedReference.paint
+    monkeypatch.setattr(WarpedReference, "paint", nan_of_the_painter)
     stream = pipeline.stream()
     frames = film(portrait, 20)
     out = run(stream, [(frame, portrait_face) for frame in frames], babble[:12_800], 640)

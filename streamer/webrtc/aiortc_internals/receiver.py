@@ -167,7 +167,7 @@ class TrackQueue:
         return await self._frames.get()
 
 
-class Inbound:
+class InboundTrack:
     """A bounded receiver and its sender's newest report. Call it before the first packet, in the ``track`` event."""
 
     def __init__(self, receiver: RTCRtpReceiver) -> None:

@@ -39,7 +39,7 @@ class Encoded:
     key: bool = True  # can be decoded without what came before
 
 
-class Forwarder:
+class EncodedSender:
     """One RTP stream to one viewer. Make it when the answer is made and before media flows.
 
     ``ready`` is called when the viewer is connected and takes packets; ``report`` with the share of packets lost

@@ -11,7 +11,7 @@ from mytalk import Picture
 from mytalk.appearance.bank import FRESH
 from mytalk.appearance.colour_match import Rim
 from mytalk.appearance.compose import apply
-from mytalk.appearance.occlusion import KNOWN, Cover, is_covered
+from mytalk.appearance.occlusion import KNOWN, Occlusion, is_covered
 from mytalk.appearance.renderer import MouthRenderer
 from mytalk.appearance.warp import Target
 from mytalk.face import HeadPose
@@ -78,10 +78,10 @@ def test_a_mouth_that_says_something_else_is_not_taken_for_covered(
     wide = cv2.warpAffine(spoken[11][0].rgb(), matrix, (128, 128)).astype(np.float32)
     points = apply(matrix, spoken[11][1])
     for current in (wide, wide * np.float32(0.8)):
-        assert Cover()(wide, Target(points), Rim(current, np.zeros((128, 128), np.float32))) is None
+        assert Occlusion()(wide, Target(points), Rim(current, np.zeros((128, 128), np.float32))) is None
     teeth = wide.copy()
     teeth[Target(points).inside() > 0.3] = 230
-    assert Cover()(wide, Target(points), Rim(teeth, np.zeros((128, 128), np.float32))) is None
+    assert Occlusion()(wide, Target(points), Rim(teeth, np.zeros((128, 128), np.float32))) is None
 
 
 def test_cover_comes_at_once_and_goes_within_frames(pose: HeadPose, spoken: list[tuple[Picture, Points]]) -> None:
@@ -91,7 +91,7 @@ def test_cover_comes_at_once_and_goes_within_frames(pose: HeadPose, spoken: list
         for picture in (spoken[5][0], behind_a_microphone(spoken[5][0], pose)[0])
     )
     goal, nothing = Target(apply(matrix, spoken[5][1])), np.zeros((128, 128), np.float32)
-    cover = Cover()
+    cover = Occlusion()
     assert cover(free, goal, Rim(free, nothing)) is None
     first = cover(free, goal, Rim(hidden, nothing))
     assert first is not None

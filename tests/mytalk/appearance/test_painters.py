@@ -15,7 +15,7 @@ from mytalk.appearance.bank import Mouth, ReferenceBank
 from mytalk.appearance.compose import Painting
 from mytalk.appearance.mask import mouth_mask
 from mytalk.appearance.model import AppearanceModel
-from mytalk.appearance.painters import BentMouth, Scene
+from mytalk.appearance.painters import Scene, WarpedReference
 from mytalk.appearance.preset import EDGE
 from mytalk.appearance.warp import Target
 from mytalk.face.landmarks import LOWER_LIPS_INNER, LOWER_LIPS_OUTER
@@ -68,7 +68,7 @@ def painting(model: AppearanceModel | None, lips: Points, mouths: int) -> Painti
     goal = Target(wider(lips, 2))
     current = drawn(goal.points).astype(np.float32)
     region = mouth_mask(goal.points)
-    return BentMouth(model).paint(bank, goal, Scene(current, region, region, None))
+    return WarpedReference(model).paint(bank, goal, Scene(current, region, region, None))
 
 
 def picture_of(one: Painting) -> NDArray[np.float32]:
@@ -102,7 +102,7 @@ def test_without_mending_the_network_is_not_asked_and_the_mouth_is_the_bent_one(
     goal = Target(wider(lips, 2.0))
     region = mouth_mask(goal.points)
     scene = Scene(drawn(goal.points).astype(np.float32), region, region, None)
-    mending, bending = BentMouth(model), BentMouth(None)
+    mending, bending = WarpedReference(model), WarpedReference(None)
     mended = picture_of(mending.paint(bank, goal, scene))
     assert len(asked) == 1
     mending.mending = False
@@ -121,9 +121,11 @@ def test_without_mending_other_mouths_are_not_looked_at(lips: Points) -> None:
     goal = Target(wider(lips, -2.0))
     region = mouth_mask(goal.points)
     scene = Scene(drawn(goal.points).astype(np.float32), region, region, None)
-    averaging, unmended = BentMouth(alone(brightening(0.5))), BentMouth(brightening(0.5))
+    averaging, unmended = WarpedReference(alone(brightening(0.5))), WarpedReference(brightening(0.5))
     unmended.mending = False
-    plain, averaged, bent = (picture_of(one.paint(bank, goal, scene)) for one in (BentMouth(None), averaging, unmended))
+    plain, averaged, bent = (
+        picture_of(one.paint(bank, goal, scene)) for one in (WarpedReference(None), averaging, unmended)
+    )
     np.testing.assert_array_equal(bent, plain)
     skin = (region > 0.9) & (Target(goal.points).inside() == 0)
     assert (averaged - plain)[skin].mean() > 1  # the others are lighter than the nearest
@@ -140,7 +142,7 @@ def test_network_is_followed_less_the_more_mouths_there_are_and_not_asked_from_a
     for number in range(EDGE.enough + 1):
         points = wider(lips, -1.0 * number)
         bank.put(number, Mouth(points, drawn(points), drawn(points), np.eye(2, 3, dtype=np.float32), SKIN))
-        mended, averaged = BentMouth(model), BentMouth(alone(model))
+        mended, averaged = WarpedReference(model), WarpedReference(alone(model))
         made, bare = (picture_of(one.paint(bank, goal, scene)) for one in (mended, averaged))
         changes.append(float((made - bare)[skin].mean()))
     assert len(asked) == EDGE.enough - 1
@@ -157,7 +159,7 @@ def test_a_frugal_painter_asks_the_network_for_every_second_frame_of_one_mouth(l
     bank = ReferenceBank()
     for number, crop in enumerate(crops):
         bank.put(number, Mouth(wider(lips, -8.0 * number), crop, crop, np.eye(2, 3, dtype=np.float32), SKIN))
-    painter = BentMouth(model)
+    painter = WarpedReference(model)
 
     def paint(by: float) -> Painting:
         goal = Target(wider(lips, by))

@@ -11,7 +11,7 @@ from mytalk.appearance.bank import Mouth, Neighbours, distances, halved
 from mytalk.appearance.colour_match import Rim
 from mytalk.appearance.mask import mouth_mask
 from mytalk.appearance.mouth_interior import Inside
-from mytalk.appearance.network_inputs import Bent, bend
+from mytalk.appearance.network_inputs import WarpedMouth, bend
 from mytalk.appearance.reference_mean import likely
 from mytalk.appearance.warp import Target
 from mytalk.face.landmarks import LOWER_LIPS_INNER, LOWER_LIPS_OUTER
@@ -41,7 +41,9 @@ def seen(points: Points, chance: np.random.Generator) -> NDArray[np.uint8]:
     return np.asarray(np.clip(drawn(points) + around * shade + chance.normal(0, 4, (128, 128, 3)), 0, 255), np.uint8)
 
 
-def bank_of(sources: list[Points], pictures: list[NDArray[np.uint8]], goal: Target) -> tuple[Bent, Neighbours, Rim]:
+def bank_of(
+    sources: list[Points], pictures: list[NDArray[np.uint8]], goal: Target
+) -> tuple[WarpedMouth, Neighbours, Rim]:
     points, halves = np.stack(sources), np.stack([halved(one) for one in pictures])
     apart = distances(points, goal.points)
     order = np.argsort(apart)

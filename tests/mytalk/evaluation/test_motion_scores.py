@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mytalk.evaluation.closure import Bilabial
 from mytalk.evaluation.moment import Moment, Pair
-from mytalk.evaluation.motion import Heard, LipTrack, MotionScores
+from mytalk.evaluation.motion import LipTrack, MotionScores, SpokenTruth
 from mytalk.face import Face
 from mytalk.face.landmarks import LIPS, LOWER_FACE, TEMPLATE, aperture
 from mytalk.media_time import FRAME_SAMPLES
@@ -43,13 +43,13 @@ def gaps(frames: int = FRAMES) -> Curve:
     return np.clip(0.1 + 0.25 * noise, 0, 0.2).astype(np.float32)
 
 
-def scored(true: Curve, made: Curve, *, paired: bool = True) -> tuple[MotionScores, Heard]:
+def scored(true: Curve, made: Curve, *, paired: bool = True) -> tuple[MotionScores, SpokenTruth]:
     motion = MotionScores(paired)
     for index, (filmed, generated) in enumerate(zip(true, made, strict=True)):
         frame = VideoFrame(PICTURE, index * FRAME_SAMPLES, index, Fraction(1, 25))
         seen = None if np.isnan(generated) else face(float(generated))
         motion.push(Moment(Pair(frame, frame, face(float(filmed))), seen))
-    return motion, Heard(LOUD, motion.true.curve(len(true)))
+    return motion, SpokenTruth(LOUD, motion.true.curve(len(true)))
 
 
 def test_a_track_gives_back_the_opening() -> None:
@@ -113,7 +113,7 @@ def test_a_mouth_that_agrees_with_nothing_has_no_lag() -> None:
 def test_an_unpaired_mouth_is_held_against_the_speaker_and_its_range_against_its_own() -> None:
     speaker = gaps()[::-1].copy()
     motion, _ = scored(gaps() / 2, speaker, paired=False)
-    scores = motion.scores(Heard(LOUD, speaker), None)
+    scores = motion.scores(SpokenTruth(LOUD, speaker), None)
     assert scores["correlation"] == pytest.approx(1, abs=1e-3)
     assert scores["range_ratio"] == pytest.approx(2, abs=0.05)
     assert "mouth_lmd" not in scores
@@ -122,7 +122,7 @@ def test_an_unpaired_mouth_is_held_against_the_speaker_and_its_range_against_its
 def test_speech_without_a_film_leaves_closure_alone() -> None:
     motion, _ = scored(gaps(), gaps(), paired=False)
     bilabials = [Bilabial(0, FRAMES)]
-    scores = motion.scores(Heard(LOUD, np.full(FRAMES, np.nan, np.float32), bilabials), None)
+    scores = motion.scores(SpokenTruth(LOUD, np.full(FRAMES, np.nan, np.float32), bilabials), None)
     assert scores["closed_at_bilabials"] == 1
     assert not {"correlation", "lag", "loudness_correlation", "true_closed_at_bilabials"} & set(scores)
 
@@ -142,4 +142,4 @@ def test_a_silent_mouth_that_hangs_open_is_seen() -> None:
     made = gaps()
     made[FRAMES // 2 :] = 0.1
     motion, heard = scored(gaps(), made)
-    assert motion.scores(Heard(sound, heard.aperture), None)["closed_in_silence"] == 0
+    assert motion.scores(SpokenTruth(sound, heard.aperture), None)["closed_in_silence"] == 0

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mytalk.evaluation.filmed import Shapes
-from mytalk.evaluation.motion import Heard
+from mytalk.evaluation.motion import SpokenTruth
 from mytalk.evaluation.speaking import jitter, lip_distance, other_speech, own_speech
 from mytalk.face.landmarks import LIPS
 from mytalk.media_time import FRAME_SAMPLES
@@ -38,8 +38,8 @@ def mouth(aperture: NDArray[np.float32], tremble: float = 0.0) -> Shapes:
     return Shapes(aperture, lips)
 
 
-def heard(aperture: NDArray[np.float32]) -> Heard:
-    return Heard(sound(), aperture)
+def heard(aperture: NDArray[np.float32]) -> SpokenTruth:
+    return SpokenTruth(sound(), aperture)
 
 
 def test_the_true_mouth_is_perfect() -> None:

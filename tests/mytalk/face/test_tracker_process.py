@@ -14,7 +14,7 @@ import pytest
 import mytalk
 from mytalk.errors import EngineError
 from mytalk.face import Face, SpeakerTracker
-from mytalk.face.tracker_process import TrackerApart, Trackers
+from mytalk.face.tracker_process import PooledTracker, TrackerPool
 from mytalk.picture import Picture
 
 
@@ -43,13 +43,13 @@ def shared_memory() -> set[Path]:
 
 
 @pytest.fixture(scope="module")
-def trackers() -> Iterator[Trackers]:
-    made = Trackers(1)
+def trackers() -> Iterator[TrackerPool]:
+    made = TrackerPool(1)
     yield made
     made.close()
 
 
-def test_faces_are_the_same_as_in_this_process(trackers: Trackers, portrait: Picture) -> None:
+def test_faces_are_the_same_as_in_this_process(trackers: TrackerPool, portrait: Picture) -> None:
     here, apart = SpeakerTracker(), trackers.new("largest")
     for by in (0, 2, 4, 6):
         picture = shifted(portrait, by)
@@ -58,7 +58,7 @@ def test_faces_are_the_same_as_in_this_process(trackers: Trackers, portrait: Pic
     apart.close()
 
 
-def test_sessions_of_one_process_keep_apart_and_pictures_may_grow(trackers: Trackers, portrait: Picture) -> None:
+def test_sessions_of_one_process_keep_apart_and_pictures_may_grow(trackers: TrackerPool, portrait: Picture) -> None:
     one, other = trackers.new("largest"), trackers.new("largest")
     wide = Picture(*(np.repeat(np.repeat(plane, 2, 0), 2, 1) for plane in (portrait.y, portrait.u, portrait.v)))
     for by in (0, 8):
@@ -69,7 +69,7 @@ def test_sessions_of_one_process_keep_apart_and_pictures_may_grow(trackers: Trac
     other.close()
 
 
-def test_a_picture_without_a_face_and_one_whose_face_is_too_small(trackers: Trackers, portrait: Picture) -> None:
+def test_a_picture_without_a_face_and_one_whose_face_is_too_small(trackers: TrackerPool, portrait: Picture) -> None:
     tracker = trackers.new("largest")
     assert tracker(Picture.from_rgb(np.full((128, 128, 3), 90, np.uint8))) is None
     assert not tracker.too_small
@@ -79,7 +79,9 @@ def test_a_picture_without_a_face_and_one_whose_face_is_too_small(trackers: Trac
     tracker.close()
 
 
-def test_what_a_tracker_raises_is_told_and_the_next_picture_is_tracked(trackers: Trackers, portrait: Picture) -> None:
+def test_what_a_tracker_raises_is_told_and_the_next_picture_is_tracked(
+    trackers: TrackerPool, portrait: Picture
+) -> None:
     tracker = trackers.new("largest")
     flat = Picture(np.zeros((0, 0), np.uint8), portrait.u, portrait.v)
     with pytest.raises(EngineError, match="face tracking failed: "):
@@ -91,9 +93,9 @@ def test_what_a_tracker_raises_is_told_and_the_next_picture_is_tracked(trackers:
 def test_the_sessions_of_a_process_that_died_go_on_in_another(
     portrait: Picture, caplog: pytest.LogCaptureFixture
 ) -> None:
-    trackers = Trackers(1)
+    trackers = TrackerPool(1)
     one, other = trackers.new("largest"), trackers.new("largest")
-    assert isinstance(one, TrackerApart)
+    assert isinstance(one, PooledTracker)
     before = points(one(portrait))
     assert other(portrait) is not None
     assert trackers.cpu_seconds > 0
@@ -115,7 +117,7 @@ def test_full_shared_memory_is_told(monkeypatch: pytest.MonkeyPatch, portrait: P
         raise OSError(28, "No space left on device")
 
     before = shared_memory()
-    trackers = Trackers(1)
+    trackers = TrackerPool(1)
     tracker = trackers.new("largest")
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(EngineError, match=r"no shared memory for a picture of 0\.4 MB: .*--shm-size"):

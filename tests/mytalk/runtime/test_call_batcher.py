@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mytalk.runtime.call_batcher import Together
+from mytalk.runtime.call_batcher import CallBatcher
 
 
 class Slow:
@@ -31,7 +31,7 @@ class Slow:
 
 def call_while_one_runs(slow: Slow, most: int, rows: list[Tensor]) -> list[Future[tuple[Tensor, ...]]]:
     """The first is under way when the others come, one after another."""
-    together = Together(slow, most)
+    together = CallBatcher(slow, most)
     with ThreadPoolExecutor(len(rows)) as threads:
         calls = [threads.submit(together, rows[0])]
         assert slow.began.wait(10)

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.client_stream.replay_buffer import KEPT, KEPT_BYTES, LATE, Tape
+from streamer.client_stream.replay_buffer import KEPT, KEPT_BYTES, LATE, ReplayBuffer
 from streamer.clock import SECOND_NS
 from streamer.protocol.codec import ProtocolError
 
 
-def send(tape: Tape, now: int = 0) -> list[str | bytes]:
+def send(tape: ReplayBuffer, now: int = 0) -> list[str | bytes]:
     sent = []
     while (data := tape.next(now)) is not None:
         sent.append(data)
@@ -20,7 +20,7 @@ def send(tape: Tape, now: int = 0) -> list[str | bytes]:
 
 @given(st.lists(st.tuples(st.sampled_from("psac"), st.integers(0, 5)), max_size=60))
 def test_through_any_cuts_the_client_gets_every_message_once_and_in_order(steps: list[tuple[str, int]]) -> None:
-    tape, put, got = Tape(), 0, []
+    tape, put, got = ReplayBuffer(), 0, []
     flying: list[str | bytes] = []  # sent, and not yet there
     for what, count in steps:
         if what == "p":
@@ -42,7 +42,7 @@ def test_through_any_cuts_the_client_gets_every_message_once_and_in_order(steps:
 
 
 def test_a_client_that_never_acknowledges_is_kept_ten_seconds_of() -> None:
-    tape = Tape()
+    tape = ReplayBuffer()
     for tick in range(50 * 60):
         now = tick * SECOND_NS // 50
         tape.put(b"x" * 1000, now)
@@ -57,7 +57,7 @@ def test_a_client_that_never_acknowledges_is_kept_ten_seconds_of() -> None:
 
 @pytest.mark.parametrize("received", [4, 1 << 53])
 def test_what_was_never_sent_cannot_have_been_received(received: int) -> None:
-    tape = Tape()
+    tape = ReplayBuffer()
     for _ in range(3):
         tape.put("x", 0)
     assert send(tape) == ["x"] * 3
@@ -68,7 +68,7 @@ def test_what_was_never_sent_cannot_have_been_received(received: int) -> None:
 
 
 def test_it_is_late_when_the_connection_is_slow_and_not_because_of_a_cut() -> None:
-    tape = Tape()
+    tape = ReplayBuffer()
     tape.put("a", 0)
     assert not tape.late(LATE)
     assert tape.late(LATE + 1)
@@ -85,7 +85,7 @@ def test_it_is_late_when_the_connection_is_slow_and_not_because_of_a_cut() -> No
 
 
 def test_bytes_are_bounded_whatever_their_age() -> None:
-    tape = Tape()
+    tape = ReplayBuffer()
     for _ in range(100):
         tape.put(bytes(1 << 20), 0)
     assert tape.late(0)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from streamer.client_stream.utterances import Voice
+from streamer.client_stream.utterances import UtteranceQueue
 from streamer.media.audio import CHUNK, CHUNK_TIME
 from streamer.media.resample import Upsampler
 from streamer.protocol.codec import ProtocolError
@@ -25,7 +25,7 @@ def pcm(rate: int) -> SpeechFormat:
     return SpeechFormat("pcm16", rate)  # type: ignore[arg-type]
 
 
-def say(voice: Voice, chunks: int, start: int = 0) -> NDArray[np.int16]:
+def say(voice: UtteranceQueue, chunks: int, start: int = 0) -> NDArray[np.int16]:
     """The left channel of what is said in so many chunks, from chunk ``start`` on."""
     return np.concatenate([voice.take((start + i) * CHUNK_TIME)[:, 0] for i in range(chunks)])
 
@@ -54,7 +54,7 @@ def test_packet_size_does_not_change_what_is_heard(rate: int, cuts: list[int]) -
 
 
 def test_an_utterance_is_said_whole_and_its_client_is_told_when_it_was_heard() -> None:
-    voice, speech = Voice(), babble(0.51)
+    voice, speech = UtteranceQueue(), babble(0.51)
     voice.expect(pcm(48_000))
     voice.append(speech.tobytes(), "pcm16", 0)
     assert voice.commit() == (1, len(speech) // 3)
@@ -68,7 +68,7 @@ def test_an_utterance_is_said_whole_and_its_client_is_told_when_it_was_heard() -
 
 
 def test_speech_faster_than_real_time_waits_and_nothing_of_it_is_lost() -> None:
-    voice, speech = Voice(), babble(20)
+    voice, speech = UtteranceQueue(), babble(20)
     voice.expect(pcm(48_000))
     for start in range(0, len(speech), 4801):
         voice.append(speech[start : start + 4801].tobytes(), "pcm16", start)
@@ -78,7 +78,7 @@ def test_speech_faster_than_real_time_waits_and_nothing_of_it_is_lost() -> None:
 
 
 def test_speech_that_runs_dry_is_filled_with_silence_and_goes_on_whole() -> None:
-    voice, speech = Voice(), babble(1) + np.int16(1)
+    voice, speech = UtteranceQueue(), babble(1) + np.int16(1)
     voice.expect(pcm(48_000))
     voice.append(speech[:24_100].tobytes(), None, None)
     said = [say(voice, 40)]
@@ -92,7 +92,7 @@ def test_speech_that_runs_dry_is_filled_with_silence_and_goes_on_whole() -> None
 
 
 def test_a_commit_after_all_was_heard_still_finishes_the_utterance() -> None:
-    voice = Voice()
+    voice = UtteranceQueue()
     voice.expect(pcm(48_000))
     voice.append(babble(0.1).tobytes(), None, None)
     say(voice, 20)
@@ -104,7 +104,7 @@ def test_a_commit_after_all_was_heard_still_finishes_the_utterance() -> None:
 
 
 def test_a_barge_in_says_how_far_it_was_heard_and_speech_begins_clean() -> None:
-    voice = Voice()
+    voice = UtteranceQueue()
     voice.expect(pcm(16_000))
     voice.append(bytes(2 * 16_000), "pcm16", 0)
     voice.commit()
@@ -121,14 +121,14 @@ def test_a_barge_in_says_how_far_it_was_heard_and_speech_begins_clean() -> None:
 
 
 def test_a_clear_before_anything_was_heard_interrupts_at_nought() -> None:
-    voice = Voice()
+    voice = UtteranceQueue()
     voice.expect(pcm(16_000))
     voice.append(bytes(3200), None, None)
     assert voice.clear() == PlaybackFinished(0, True, 1, 1)
 
 
 def test_another_format_ends_the_utterance_and_counts_from_nought() -> None:
-    voice = Voice()
+    voice = UtteranceQueue()
     voice.expect(pcm(48_000))
     voice.append(np.full(4800, 5, np.int16).tobytes(), "pcm16", 0)
     voice.expect(pcm(24_000))
@@ -142,7 +142,7 @@ def test_another_format_ends_the_utterance_and_counts_from_nought() -> None:
 
 def test_opus_is_decoded_and_its_place_is_counted_in_48_khz_samples() -> None:
     speech = babble(1)
-    voice, position = Voice(), 0
+    voice, position = UtteranceQueue(), 0
     voice.expect(SpeechFormat("opus", 48_000, 1))
     for packet in opus(speech):
         voice.append(packet, "opus", position)
@@ -167,7 +167,7 @@ def test_opus_is_decoded_and_its_place_is_counted_in_48_khz_samples() -> None:
     ],
 )
 def test_what_does_not_fit_is_refused_whole(code: str, given: Any, payload: bytes, encoding: str, pts: int) -> None:
-    voice = Voice()
+    voice = UtteranceQueue()
     if given is not None:
         voice.expect(given)
     with pytest.raises(ProtocolError) as refused:
@@ -179,7 +179,7 @@ def test_what_does_not_fit_is_refused_whole(code: str, given: Any, payload: byte
 
 
 def test_the_stated_cap_is_where_it_is_refused_and_what_was_taken_is_said() -> None:
-    voice = Voice(Limits(pause_ms=500, buffer_ms=1000))
+    voice = UtteranceQueue(Limits(pause_ms=500, buffer_ms=1000))
     voice.expect(pcm(16_000))
     voice.append(bytes(2 * 7_000), None, None)
     assert not voice.full
@@ -193,7 +193,7 @@ def test_the_stated_cap_is_where_it_is_refused_and_what_was_taken_is_said() -> N
 
 @pytest.mark.parametrize("rate", RATES)
 def test_speech_for_pictures_that_goes_on_has_no_seams(rate: int) -> None:
-    voice, sound = Voice(), tone(rate)
+    voice, sound = UtteranceQueue(), tone(rate)
     voice.expect(pcm(rate))
     made, step = np.zeros(0, np.int16), rate // 50 + 3
     for start in range(0, len(sound), step):
@@ -208,7 +208,7 @@ def test_speech_for_pictures_that_goes_on_has_no_seams(rate: int) -> None:
 
 
 def test_a_flood_of_tiny_messages_costs_little() -> None:
-    voice = Voice()
+    voice = UtteranceQueue()
     voice.expect(pcm(8_000))
     for position in range(5000):
         voice.append(b"\1\0", "pcm16", position)

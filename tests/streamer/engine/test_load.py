@@ -10,7 +10,7 @@ import pytest
 
 from streamer.clock import SECOND_NS, FakeClock
 from streamer.engine.admission import refusal
-from streamer.engine.load import Work
+from streamer.engine.load import LoadMeter
 
 CROWD = 8
 
@@ -32,7 +32,7 @@ def on_thread(name: str, run: Callable[[], None]) -> None:
 def test_load_is_a_share_of_what_all_engine_threads_could_do(busy: int, share: float) -> None:
     clock = Watch()
     names = [f"engine-{n}" for n in range(4)]
-    work = Work(clock, {"engine": names})
+    work = LoadMeter(clock, {"engine": names})
 
     def minute() -> None:
         clock.set(0)
@@ -57,7 +57,7 @@ def test_the_busiest_kind_of_threads_decides() -> None:
 
 def test_trackers_have_a_load_of_their_own() -> None:
     clock = Watch()
-    work = Work(clock, {"engine": ["engine-1"], "tracker": ["tracker-1", "tracker-2"]})
+    work = LoadMeter(clock, {"engine": ["engine-1"], "tracker": ["tracker-1", "tracker-2"]})
 
     def second() -> None:
         with work.job():
@@ -74,7 +74,7 @@ def test_trackers_have_a_load_of_their_own() -> None:
 
 def test_the_longest_job_is_that_of_any_thread_and_none_once_it_is_over() -> None:
     clock = Watch()
-    work = Work(clock, {"engine": ["engine-1"]})
+    work = LoadMeter(clock, {"engine": ["engine-1"]})
     with work.job():
         clock.set(7 * SECOND_NS)
         assert work.longest_ns == 7 * SECOND_NS
@@ -90,7 +90,7 @@ def test_the_longest_job_is_that_of_any_thread_and_none_once_it_is_over() -> Non
 
 def test_nothing_is_lost_where_threads_count_at_once() -> None:
     names = [f"engine-{n}" for n in range(CROWD)]
-    work, together = Work(FakeClock(), {"engine": names}), threading.Barrier(CROWD)
+    work, together = LoadMeter(FakeClock(), {"engine": names}), threading.Barrier(CROWD)
 
     def count() -> None:
         together.wait(10)

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
-from streamer.engine.overload import MOST_PATIENCE, PATIENCE, Ladder, Rung
+from streamer.engine.overload import MOST_PATIENCE, PATIENCE, OverloadLadder, Rung
 
 PICTURE = 40 * MILLISECOND_NS
 MOST_BEHIND = 7  # pictures: beyond, a seat drops new ones
@@ -21,7 +21,7 @@ class SlowDevice:
     def __init__(self, load: float, rungs: list[Rung] | None = None) -> None:
         self.load = load
         self.now = 0
-        self.ladder = Ladder(rungs or list(Rung), now=0)
+        self.ladder = OverloadLadder(rungs or list(Rung), now=0)
         self.behind = 0.0  # ns of work that waits
         self.changes: list[tuple[float, Rung]] = []
 
@@ -97,7 +97,7 @@ def test_bursts_that_are_worked_off_change_nothing() -> None:
 
 @pytest.mark.parametrize("falls_by", [0, 2])
 def test_lag_that_falls_in_every_look_and_jumps_up_between_them_is_overload(falls_by: int) -> None:
-    ladder = Ladder(list(Rung), now=0)
+    ladder = OverloadLadder(list(Rung), now=0)
     changes = 0
     for number in range(350):
         lag = (10 - falls_by * (number % 25 > 12)) * PICTURE  # of seconds from one on, as looks are
@@ -106,7 +106,7 @@ def test_lag_that_falls_in_every_look_and_jumps_up_between_them_is_overload(fall
 
 
 def test_a_backlog_that_is_worked_off_slowly_is_none() -> None:
-    ladder = Ladder(list(Rung), now=0)
+    ladder = OverloadLadder(list(Rung), now=0)
     for number in range(250):
         lag = max(0, 1000 - 4 * number) * MILLISECOND_NS
         assert not ladder.observe(lag // SAMPLE_NS, number * PICTURE)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from streamer.engine.round_robin import Turns
+from streamer.engine.round_robin import RoundRobin
 
 
-def turns_of(*seats: str, work: set[str] | None = None) -> Turns[str]:
-    turns = Turns[str](lambda seat: work is None or seat in work)
+def turns_of(*seats: str, work: set[str] | None = None) -> RoundRobin[str]:
+    turns = RoundRobin[str](lambda seat: work is None or seat in work)
     for seat in seats:
         turns.add(seat)
     return turns

@@ -16,7 +16,7 @@ import pytest
 
 from streamer.config.server_config import ServerConfig
 from streamer.http.server import Running
-from streamer.outputs.recorder import Film
+from streamer.outputs.recorder import Recorder
 from streamer.webrtc.broadcast import Broadcast
 from tests.streamer.support.fakes import MARK, Client, eventually, number_of
 from tests.streamer.support.streams import ask, encoded_of, loud, published, watch
@@ -84,7 +84,7 @@ async def test_the_folder_of_recordings_is_made(server: Running, config: ServerC
 
 async def test_a_recording_keeps_the_cameras_intervals_to_the_unit(tmp_path: Path) -> None:
     broadcast, given = Broadcast(), [n * 3003 for n in range(60)]  # 30000 / 1001 fps
-    film = Film(tmp_path / "film.mp4", broadcast, pytest.fail)
+    film = Recorder(tmp_path / "film.mp4", broadcast, pytest.fail)
     await encoded_of(broadcast, given)
     await film.close()
     with av.open(tmp_path / "film.mp4") as opened:

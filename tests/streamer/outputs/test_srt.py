@@ -21,7 +21,7 @@ from streamer.http.server import Running
 from streamer.media.audio import CHUNK, CHUNK_TIME, SpeechChunk
 from streamer.outputs import recorder, srt
 from streamer.outputs.push_targets import check_leave, check_url, look_ahead
-from streamer.outputs.recorder import Film
+from streamer.outputs.recorder import Recorder
 from streamer.webrtc.aiortc_internals.sender import Encoded
 from streamer.webrtc.broadcast import Broadcast
 from tests.streamer.outputs.test_recorder import free_port, look_at
@@ -169,7 +169,7 @@ def picture(index: int, size: int = 100) -> Encoded:
     return Encoded(b"\0\0\0\1\x41" + bytes(size), [], index * 640, index * 3600, 0, key=False)
 
 
-async def stand_still(sent: Film, broadcast: Broadcast) -> None:
+async def stand_still(sent: Recorder, broadcast: Broadcast) -> None:
     """Returns when the film writes more than a pipe takes."""
     await encoded_of(broadcast, [0])
     sent.add(picture(1, size=1 << 20))
@@ -185,7 +185,7 @@ async def test_a_program_that_stands_still_ends_the_film_and_is_killed(
 ) -> None:
     monkeypatch.setattr(recorder, "_BOUND", 60)
     broadcast, told = Broadcast(), list[str]()
-    sent = Film("srt://127.0.0.1:9", broadcast, told.append)
+    sent = Recorder("srt://127.0.0.1:9", broadcast, told.append)
     await stand_still(sent, broadcast)
     began = time.monotonic()
     for index in range(2, 70):
@@ -203,14 +203,14 @@ async def test_the_end_of_a_session_ends_a_program_that_stands_still(
 ) -> None:
     monkeypatch.setattr(recorder, "CLOSE_TIMEOUT", 0.5)
     broadcast = Broadcast()
-    sent = Film("srt://127.0.0.1:9", broadcast, pytest.fail)
+    sent = Recorder("srt://127.0.0.1:9", broadcast, pytest.fail)
     await stand_still(sent, broadcast)
     await asyncio.wait_for(sent.close(), 10)
     assert not sent._thread.is_alive()
 
 
 async def test_a_film_that_ends_before_it_began_runs_no_program(stuck: None) -> None:
-    sent = Film("srt://127.0.0.1:9", Broadcast(), pytest.fail)
+    sent = Recorder("srt://127.0.0.1:9", Broadcast(), pytest.fail)
     await sent.close()
 
 

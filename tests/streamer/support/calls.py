@@ -17,7 +17,7 @@ from streamer.engine.engine import Engine
 from streamer.media.audio import CHUNK, SpeechChunk
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.protocol.events import Event, Events
-from streamer.session.media_loop import Live
+from streamer.session.media_loop import MediaLoop
 from streamer.session.options import SessionOptions
 from streamer.webrtc.connection import OutboundTrack, Peer
 from tests.streamer.support.fakes import number_of, numbered
@@ -114,7 +114,7 @@ class Call:
         self.peer.connected.set()
         peer, events = cast(Peer, self.peer), Events(self.clock)
         usual = SessionOptions(source="portrait" if face else "live", speech="demo" if speech else "live")
-        self.live = Live(options or usual, engine, self.clock, peer, [peer], events, face, speech)
+        self.live = MediaLoop(options or usual, engine, self.clock, peer, [peer], events, face, speech)
         self.task = asyncio.create_task(self.live.run())
 
     @property

@@ -19,7 +19,7 @@ from mytalk.speech.stream import Heard
 from streamer.clock import SystemClock
 from streamer.cpu import ONE_EACH, Threads
 from streamer.engine.engine import Engine
-from streamer.engine.slot import Seat
+from streamer.engine.slot import EngineSlot
 from tests.streamer.support.fakes import FakeModels, FakeStream, eventually
 
 PICTURE = Picture.from_rgb(np.full((128, 128, 3), 60, np.uint8))
@@ -47,7 +47,7 @@ class Customer:
         self.failures: list[MyTalkError] = []
         self.threads: set[str] = set()
         fail = self.failures.append
-        self.seat: Seat = engine.seat(lambda models: models.stream(OPTIONS), self._deliver, fail, base)
+        self.seat: EngineSlot = engine.seat(lambda models: models.stream(OPTIONS), self._deliver, fail, base)
 
     def _deliver(self, frame: VideoFrame) -> None:
         self.threads.add(threading.current_thread().name)

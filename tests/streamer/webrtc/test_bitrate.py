@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from streamer.webrtc.aiortc_internals.encoders import MAX_BITRATE, MIN_BITRATE, START_BITRATE
-from streamer.webrtc.bitrate import ViewerRate, common_rate
+from streamer.webrtc.bitrate import ViewerBitrate, common_rate
 
 
 def test_loss_lowers_a_rate_to_no_less_than_the_least_and_clean_reports_bring_it_back() -> None:
-    rate = ViewerRate()
+    rate = ViewerBitrate()
     assert rate.value == START_BITRATE
     rate.report(0.2)
     assert rate.value == START_BITRATE * 9 // 10
@@ -22,7 +22,7 @@ def test_loss_lowers_a_rate_to_no_less_than_the_least_and_clean_reports_bring_it
 
 
 def test_an_estimate_counts_once_it_has_settled() -> None:
-    rate = ViewerRate()
+    rate = ViewerBitrate()
     for index in range(25 * 5):
         rate.sent(10_000, index * 3600)
         rate.estimate(300_000)

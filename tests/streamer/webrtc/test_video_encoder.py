@@ -15,7 +15,7 @@ from mytalk import Picture
 from mytalk.media_time import to_samples
 from mytalk.picture import VideoFrame
 from streamer.webrtc.aiortc_internals.sender import Encoded
-from streamer.webrtc.video_encoder import ENCODERS, PictureEncoder
+from streamer.webrtc.video_encoder import ENCODERS, VideoEncoder
 from tests.streamer.support.fakes import number_of, numbered
 
 DECODERS = {"h264": "h264", "vp8": "libvpx"}
@@ -26,7 +26,7 @@ def frame(index: int, size: int = 256) -> VideoFrame:
     return VideoFrame(Picture.from_rgb(numbered(index, size)), index * 640, index, Fraction(1, 25))
 
 
-def encode(encoder: PictureEncoder, index: int, size: int = 256, *, keyframe: bool = False) -> Encoded:
+def encode(encoder: VideoEncoder, index: int, size: int = 256, *, keyframe: bool = False) -> Encoded:
     encoded = encoder.encode(frame(index, size), ntp=index, keyframe=keyframe)
     assert encoded is not None
     return encoded

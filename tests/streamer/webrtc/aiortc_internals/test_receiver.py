@@ -14,7 +14,7 @@ from aiortc.rtp import RtpPacket
 from streamer.webrtc.aiortc_internals.receiver import (
     SPEECH_DEPTH,
     DecoderQueue,
-    Inbound,
+    InboundTrack,
     PictureBuffer,
     SpeechBuffer,
     TrackQueue,
@@ -127,7 +127,7 @@ async def test_a_full_track_queue_keeps_the_newest() -> None:
 async def test_this_aiortc_has_the_names_that_are_replaced_and_its_reports_are_read() -> None:
     """Between two real peers: frames flow through the replaced parts, and both tracks' reports arrive."""
     sender, receiver = Viewer(Microphone(babble(1)), Camera()), RTCPeerConnection()
-    inbound: dict[str, Inbound] = {}
+    inbound: dict[str, InboundTrack] = {}
     readers: list[asyncio.Task[None]] = []
     counts = {"audio": 0, "video": 0}
 
@@ -138,7 +138,7 @@ async def test_this_aiortc_has_the_names_that_are_replaced_and_its_reports_are_r
 
     def on_track(track: Any) -> None:
         of = next(t.receiver for t in receiver.getTransceivers() if t.receiver.track is track)
-        inbound[track.kind] = Inbound(of)
+        inbound[track.kind] = InboundTrack(of)
         readers.append(asyncio.create_task(read(track)))
 
     receiver.on("track", on_track)

@@ -21,7 +21,7 @@ from aiortc.rtp import (
     pack_remb_fci,
 )
 
-from streamer.webrtc.aiortc_internals.sender import Encoded, Forwarder
+from streamer.webrtc.aiortc_internals.sender import Encoded, EncodedSender
 from tests.streamer.support.fakes import eventually
 
 
@@ -54,7 +54,7 @@ class Stream:
     def __init__(self, offered: Any) -> None:
         self.wire = Wire()
         self.sender = RTCRtpSender("video", self.wire)  # type: ignore[arg-type]
-        self.forwarder = Forwarder(self.sender, "1", offered.headerExtensions)
+        self.forwarder = EncodedSender(self.sender, "1", offered.headerExtensions)
         self.calls: list[Any] = []
         self.forwarder.ready = lambda: self.calls.append("ready")
         self.forwarder.refresh = lambda: self.calls.append("refresh")
