@@ -72,7 +72,7 @@ class Routes:
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/", _file(PAGE / "index.html"))
-        for path in PAGE.iterdir():
+        for path in (*PAGE.glob("*.*"), *(PAGE / "built").iterdir()):
             app.router.add_get(f"/{path.name}", _file(path))
         app.router.add_get("/portrait", _file(self._config.portrait_path))
         return app

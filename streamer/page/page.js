@@ -1,9 +1,9 @@
 // The page: what is chosen, the buttons, and what is said of the show under way.
 
 import { NotAuthorizedError } from "/mytalk-client.js";
-import { FaceChoice } from "./faces.js";
-import { Figures } from "./figures.js";
-import { Show } from "./show.js";
+import { FaceChoice } from "./face_picker.js";
+import { Figures } from "./stats.js";
+import { Show } from "./session.js";
 
 const EVENTS_SHOWN = 50;
 const SLIDE_MS = 120; // between two changes of a control while its slider moves

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
 
 const at = (path) => fileURLToPath(new URL(path, import.meta.url));
-const PAGE = "../../../streamer/page/";
+const BUILT = "../../../streamer/page/built/";
 const HEAD = "// Made from clients/js by `npm run build && npm run bundle`. Change it there.\n";
 
 /** The package as one module. `minify`: as a site would ship it. */
@@ -28,10 +28,10 @@ export const worklet = () => readFileSync(at("../dist/microphone-worklet.js"), "
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const files = { "mytalk-client.js": HEAD + (await bundle()), "microphone-worklet.js": HEAD + worklet() };
   for (const [name, code] of Object.entries(files)) {
-    const path = at(PAGE + name);
+    const path = at(BUILT + name);
     if (!process.argv.includes("--check")) writeFileSync(path, code);
     else if (readFileSync(path, "utf8") !== code) {
-      console.error(`streamer/page/${name} is not what clients/js makes (npm run build && npm run bundle)`);
+      console.error(`streamer/page/built/${name} is not what clients/js makes (npm run build && npm run bundle)`);
       process.exitCode = 1;
     }
   }

@@ -18,7 +18,7 @@ export class Figures {
     this.say = say;
   }
 
-  /** @param {import("./show.js").Show} show */
+  /** @param {import("./session.js").Show} show */
   watch(show) {
     this.stop();
     this.#timer = setInterval(() => void this.#look(show, this.#timer), EVERY_MS);
@@ -34,7 +34,7 @@ export class Figures {
   }
 
   /**
-   * @param {import("./show.js").Show} show
+   * @param {import("./session.js").Show} show
    * @param {number} timer
    */
   async #look(show, timer) {
@@ -47,7 +47,7 @@ export class Figures {
   }
 
   /**
-   * @param {import("./show.js").Show} show
+   * @param {import("./session.js").Show} show
    * @param {import("/mytalk-client.js").SessionState} state
    * @param {import("/mytalk-client.js").PeerFigures | undefined} seen
    */
