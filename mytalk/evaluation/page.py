@@ -11,9 +11,9 @@ from importlib.resources import files
 from mytalk.evaluation.clip import ClipResult
 from mytalk.evaluation.metrics import BY_KEY, METRICS, full_title
 from mytalk.evaluation.plots import Line, line_chart, spread
-from mytalk.evaluation.report import bounds_of, machine, show, summarise, weaknesses
 from mytalk.evaluation.run import Report
 from mytalk.evaluation.strips import Cell
+from mytalk.evaluation.summary import bounds_of, show, summarise, weaknesses
 from mytalk.evaluation.sync import CLOSED
 from mytalk.media_time import MOTION_RATE
 
@@ -34,11 +34,11 @@ speaker. Bounds of good figures are ours, to draw the eye, and no standard's.
 """
 
 
-def page(report: Report) -> str:
-    """The whole file."""
+def page(report: Report, machine: Mapping[str, str | int]) -> str:
+    """Writes a report as HTML; ``machine`` names what it was made on."""
     style = (files("mytalk.evaluation") / "report.css").read_text(encoding="utf-8")
     what = ", ".join(f"{name} {value}" for name, value in report.what.items() if name != "system")
-    ran = ", ".join(f"{name} {value}" for name, value in machine().items())
+    ran = ", ".join(f"{name} {value}" for name, value in machine.items())
     frames = sum(clip.frames for clip in report.scored)
     title = escape(f"{report.what.get('system', '')}: lip-sync report")
     return "".join(

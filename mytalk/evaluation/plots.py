@@ -9,7 +9,7 @@ from html import escape
 
 import numpy as np
 
-from mytalk.evaluation.report import Summary, show
+from mytalk.evaluation.summary import Summary, show
 
 WIDTH, HEIGHT = 860, 150
 _LEFT, _BOTTOM, _TOP, _RIGHT = 46, 20, 8, 8

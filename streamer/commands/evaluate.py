@@ -98,7 +98,7 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
 
 def _tell(report: Report, path: Path) -> None:
     from mytalk.evaluation.metrics import BY_KEY
-    from mytalk.evaluation.report import show, summarise
+    from mytalk.evaluation.summary import show, summarise
 
     for clip in report.clips:
         if clip.failed is not None:

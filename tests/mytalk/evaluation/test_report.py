@@ -12,8 +12,10 @@ import pytest
 from mytalk.errors import OutputError
 from mytalk.evaluation.clip import ClipResult
 from mytalk.evaluation.metrics import BY_KEY, METRICS, full_title
-from mytalk.evaluation.report import Report, as_json, summarise, weaknesses, write_report
+from mytalk.evaluation.report import as_json, write_report
+from mytalk.evaluation.run import Report
 from mytalk.evaluation.strips import Cell
+from mytalk.evaluation.summary import summarise, weaknesses
 
 NAN = float("nan")
 
