@@ -9,12 +9,12 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
 
 from streamer.clock import SECOND_NS
-from streamer.config.server_config import DAY
 
 MOST_CALLERS = 10_000
 """Callers that are remembered. Full: the one heard least lately is forgotten, and begins with a whole minute's."""
 
 HOUR = 3600 * SECOND_NS
+DAY_HOURS = 24
 
 
 class RequestBudget:
@@ -65,7 +65,7 @@ class SecondsUsed:
     def of(self, key_id: str, now: int) -> float:
         """What that key has used."""
         hours = self._used.get(key_id, deque[tuple[int, float]]())
-        while hours and hours[0][0] <= now // HOUR - DAY // 3600:
+        while hours and hours[0][0] <= now // HOUR - DAY_HOURS:
             hours.popleft()
         return sum(seconds for _, seconds in hours)
 
