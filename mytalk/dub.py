@@ -36,7 +36,7 @@ from mytalk.runtime.channel import Channel, ChannelClosed
 if TYPE_CHECKING:  # torch is slow to import, and files are checked before it is needed
     from mytalk.lipsync_stream import LipSyncStream
     from mytalk.pipeline import Pipeline
-    from mytalk.speech.stream import Heard
+    from mytalk.speech.stream import EncodedSpeech
     from mytalk.stream_options import StreamOptions
 
 Length = Literal["video", "speech", "shortest"]
@@ -56,7 +56,7 @@ class Tracked:
 
     frame: VideoFrame
     face: Face | None
-    heard: list[Heard]
+    heard: list[EncodedSpeech]
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +227,9 @@ class _Job:
         self._finished.end()
         self.film_seconds = (last.pts + self._face.info.interval) * last.time_base
 
-    def _push(self, heard: list[Heard]) -> None:
+    def _push(self, heard: list[EncodedSpeech]) -> None:
         for speech in heard:
-            self._stream.push_heard(speech)
+            self._stream.push_encoded(speech)
 
     def _enrol(self, tracked: Iterator[Tracked]) -> list[Tracked]:
         """Read ahead, and show the stream what it sees there of this person."""
@@ -273,16 +273,16 @@ class _SpeechFeed:
         self._chunks = speech.samples()
         self._given = 0  # samples
         self._total: int | None = None  # samples; known when its end was met
-        self._heard: list[Heard] = []  # and not yet taken
+        self._heard: list[EncodedSpeech] = []  # and not yet taken
 
-    def hear(self, until: int) -> list[Heard]:
+    def hear(self, until: int) -> list[EncodedSpeech]:
         """What is heard up to media time ``until``, or a little further, and was not given before."""
         while self._given < until:
             chunk = next(self._chunks, None) if self._total is None else None
             if chunk is None:
                 self._total = self._given if self._total is None else self._total
                 chunk = np.zeros(until - self._given, np.float32)
-            self._heard.append(self._stream.hear(chunk))
+            self._heard.append(self._stream.encode_speech(chunk))
             self._given += len(chunk)
         return self.rest()
 
@@ -292,7 +292,7 @@ class _SpeechFeed:
             self._heard = self.hear(at + 1)
         return self._total is not None and at >= self._total
 
-    def rest(self) -> list[Heard]:
+    def rest(self) -> list[EncodedSpeech]:
         """What was heard to know of its end, and not given yet."""
         heard, self._heard = self._heard, []
         return heard

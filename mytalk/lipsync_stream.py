@@ -30,7 +30,7 @@ from mytalk.motion.model import MotionModel
 from mytalk.motion.stream import PEOPLE, REWIND, MotionStream, open_by
 from mytalk.picture import Picture, VideoFrame
 from mytalk.presets import PROFILES
-from mytalk.speech.stream import Heard
+from mytalk.speech.stream import EncodedSpeech
 from mytalk.stream_options import StreamOptions
 
 MAX_PENDING = 512
@@ -41,7 +41,7 @@ MAX_YAW = 0.9
 """Radians: a face turned further is left untouched."""
 
 
-Sight = Literal["unknown", "seen", "none", "small", "turned"]
+FaceStatus = Literal["unknown", "seen", "none", "small", "turned"]
 """How the face that speaks stands in the newest picture: to be worked on (``seen``), or why not. ``none``: not found,
 or covered; ``unknown``: there was no picture yet."""
 
@@ -57,10 +57,11 @@ class _Waiting:
 
 
 class LipSyncStream:
-    """One session. Not thread-safe, but one other thread may call ``track``, and one more ``hear``: they share nothing
-    with the rest, nor with each other.
+    """Turns pictures and speech of one session into pictures whose mouths speak it.
 
-    Frames leave in order with the timestamps they came with, ``latency`` samples of media time later.
+    Frames leave in order with the timestamps they came with, ``latency`` samples of media time later. Not thread-safe,
+    but one other thread may call ``track``, and one more ``encode_speech``: they share no state with the other
+    methods, nor with each other.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class LipSyncStream:
         self.latency = (profile.hop + profile.lookahead) * FRAME_SAMPLES
         self.mouth_opening = options.mouth_opening  # of the motion to come; may be set at any time
         self.on_silence = options.on_silence  # likewise, of the pictures to come
-        self.mending = True  # likewise: whether a network mends mouths, where a preset bends them first
+        self.refinement = True  # likewise: whether a network mends mouths, where a preset bends them first
         self.speech_samples = 0
         self._model = motion
         self._options = options
@@ -85,8 +86,8 @@ class LipSyncStream:
         self.face = options.face  # which one speaks; may be set at any time
         self._new_tracker = new_tracker
         self._tracker: Tracker | None = None
-        self.sight: Sight = "unknown"
-        self._missing: Sight = "none"  # why ``track`` found none, where it did not
+        self.face_status: FaceStatus = "unknown"
+        self._missing: FaceStatus = "none"  # why ``track`` found none, where it did not
         self._still_face: tuple[Picture, Choice, Face | None] | None = None
         self._idle: tuple[int, IdlePortrait] | None = None  # and whose it is
         self._poses = PoseFilter()
@@ -176,7 +177,7 @@ class LipSyncStream:
                 f"picture at {frame.at} comes after one at {self._waiting[-1].frame.at}: need them in order"
             )
         pose: HeadPose | None = None
-        self.sight = self._missing if face is None else "seen"
+        self.face_status = self._missing if face is None else "seen"
         if face is not None and face.person != self._who:
             self._who, self._found = face.person, 0
             self._poses.reset()
@@ -185,7 +186,7 @@ class LipSyncStream:
             if abs(raw.yaw) <= MAX_YAW:
                 pose = self._poses(raw, frame.at)
             else:
-                self.sight = "turned"
+                self.face_status = "turned"
         if pose is None or face is None:
             self._poses.reset()
             face, self._found = None, 0
@@ -205,14 +206,17 @@ class LipSyncStream:
             self._motion.push_speech(samples)
         self.speech_samples += len(samples)
 
-    def hear(self, samples: NDArray[np.float32]) -> Heard:
-        """The longer part of ``push_speech``; what it gives goes to ``push_heard``, in order. Not beside ``clear``."""
-        with self._timed("hear"):
-            return self._motion.hear(samples)
+    def encode_speech(self, samples: NDArray[np.float32]) -> EncodedSpeech:
+        """Encodes speech for ``push_encoded``, which takes the results in order: the longer part of ``push_speech``.
 
-    def push_heard(self, heard: Heard) -> None:
-        """The rest of ``push_speech``."""
-        self._motion.push_heard(heard)
+        Another thread may call this, but not while ``clear`` runs.
+        """
+        with self._timed("hear"):
+            return self._motion.encode_speech(samples)
+
+    def push_encoded(self, heard: EncodedSpeech) -> None:
+        """Takes what ``encode_speech`` returned: the rest of ``push_speech``."""
+        self._motion.push_encoded(heard)
         self.speech_samples += heard.samples
 
     def finish(self) -> None:
@@ -309,8 +313,8 @@ class LipSyncStream:
         renderer = self._renderers.pop(face.person, None)
         if renderer is None:
             renderer = MouthRenderer(self._appearance, still=self._options.still)
-            renderer.frugal = self._options.live
-        renderer.mending = self.mending
+            renderer.reuse_residual = self._options.live
+        renderer.refinement = self.refinement
         self._renderers[face.person] = renderer
         if len(self._renderers) > PEOPLE:
             del self._renderers[next(iter(self._renderers))]

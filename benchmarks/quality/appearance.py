@@ -1,6 +1,7 @@
-"""How close rendered mouths come to filmed ones, given the true landmarks: the nearest mouth bent, brought near to the
-mean of mouths of about its shape, and mended by the network; with all mouths of the enrolment, with its first four, and
-with one alone (which has no mean), where ``frugal`` asks the network for every second frame, as a live session does.
+"""Measures how close rendered mouths come to filmed ones, given the true landmarks: the nearest mouth warped, blended
+with the mean of mouths of about its shape, and refined by the network; with all mouths of the enrolment, with its first
+four, and with one alone (which has no mean), where ``reuse_residual`` runs the network for every second frame only, as
+a live session does.
 
     python -m benchmarks.quality.appearance --clips FOLDER [--weights FOLDER] [--json FILE]
 
@@ -41,21 +42,21 @@ from mytalk.media_time import SAMPLE_RATE
 class Variant:
     """A way to render."""
 
-    mending: bool = True  # False: the nearest mouth alone, bent
+    refinement: bool = True  # False: the nearest mouth alone, bent
     network: bool = True  # False: the mean, and no network
-    frugal: bool = False
+    reuse_residual: bool = False
     mouths: int = CAPACITY
 
 
 VARIANTS = {
-    "nearest": Variant(mending=False),
+    "nearest": Variant(refinement=False),
     "as shipped": Variant(),
-    "4 mouths, nearest": Variant(mending=False, mouths=4),
+    "4 mouths, nearest": Variant(refinement=False, mouths=4),
     "4 mouths, mean": Variant(network=False, mouths=4),
     "4 mouths, network": Variant(mouths=4),
     "1 mouth": Variant(network=False, mouths=1),
     "1 mouth, network": Variant(mouths=1),
-    "1 mouth, frugal": Variant(frugal=True, mouths=1),
+    "1 mouth, frugal": Variant(reuse_residual=True, mouths=1),
 }
 """A bank of a dozen mouths or more asks no network: as shipped it is the nearest mouth, brought near to the mean."""
 
@@ -98,7 +99,12 @@ def score(path: Path, network: AppearanceModel) -> Iterator[tuple[str, PixelScor
         frames = zip(reader.frames(), faces, strict=True)
         model = network if variant.network else alone
         one = score_pixels(
-            frames, model, enrolment, mouths=variant.mouths, mending=variant.mending, frugal=variant.frugal
+            frames,
+            model,
+            enrolment,
+            mouths=variant.mouths,
+            refinement=variant.refinement,
+            reuse_residual=variant.reuse_residual,
         )
         if one is None:
             raise NoFaceError(f"{path}: no face after its first {enrolment / SAMPLE_RATE} s (need one to compare)")

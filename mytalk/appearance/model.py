@@ -45,7 +45,7 @@ class AppearanceModel(Graphed):
     def __init__(self, preset: AppearancePreset) -> None:
         super().__init__()
         self.preset = preset
-        self._graph: Graph | None = None  # of ``mending``
+        self._graph: Graph | None = None  # of ``refine``
         self._together: CallBatcher | None = None  # what a session asks of it, on a GPU
         self.lip_encoder = Encoder(preset)
         self.non_lip_encoder = Encoder(preset)
@@ -84,14 +84,14 @@ class AppearanceModel(Graphed):
         references = self.post_quant.weight.new_zeros(1, self.preset.references, *shape)
         example = {"references": references, "non_lip": references[:, 0], "landmarks": references[:, 0]}
         example = {name: one.movedim(-3, -1) for name, one in example.items()}
-        self._graph = Graph(self, self._mending, example, dict.fromkeys(example, 1))
+        self._graph = Graph(self, self._refine, example, dict.fromkeys(example, 1))
 
-    def mending(self, references: Tensor, non_lip: Tensor, landmarks: Tensor) -> Tensor:
+    def refine(self, references: Tensor, non_lip: Tensor, landmarks: Tensor) -> Tensor:
         """What a residual preset adds to the first reference, ``(B, S, S, 3)``. All pictures have channels last."""
-        run = self._mending if self.training else self._together or self._graph or self._mending
+        run = self._refine if self.training else self._together or self._graph or self._refine
         return run(references, non_lip, landmarks)[0]
 
-    def _mending(self, references: Tensor, non_lip: Tensor, landmarks: Tensor) -> tuple[Tensor]:
+    def _refine(self, references: Tensor, non_lip: Tensor, landmarks: Tensor) -> tuple[Tensor]:
         references = references.permute(0, 1, 4, 2, 3)
         mended = self(references, non_lip.permute(0, 3, 1, 2), landmarks.permute(0, 3, 1, 2)).mouth(references)
         return ((mended - references[:, 0]).permute(0, 2, 3, 1),)
@@ -119,7 +119,7 @@ class AppearanceModel(Graphed):
 
     def to_cuda_graphs(self, record: Recorder | None = None) -> None:
         """From now on pictures that several threads ask for at a time are made in batches, by graphs."""
-        run = self._mending if self.preset.residual else self._paint
+        run = self._refine if self.preset.residual else self._paint
         self._together = CallBatcher(PaddedGraphs(run, record), BATCH)
         record_batches(self._nothing, BATCH)
 
@@ -130,7 +130,7 @@ class AppearanceModel(Graphed):
         picture = self.post_quant.weight.new_zeros(rows, side, side, 3)
         lips = picture[:, None].expand(-1, self.preset.references, -1, -1, -1)
         if self.preset.residual:
-            return self.mending(lips, picture, picture)
+            return self.refine(lips, picture, picture)
         seen = picture.movedim(-1, 1)
         return self.paint(self.lip_features(lips.movedim(-1, 2)), seen, seen)
 

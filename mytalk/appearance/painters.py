@@ -35,7 +35,7 @@ from mytalk.face.landmarks import LOWER_FACE, aperture
 from mytalk.runtime.cuda_graphs import to_device, to_host
 
 _SAME_SHAPE, _OTHER_SHAPE = 0.2, 1.0  # distances of mouths, crop pixels, between which the network fades in
-_MENDING_BLUR = 1.2  # Gaussian sigma, crop pixels: pores and lip lines stay those of the nearest mouth
+_REFINEMENT_BLUR = 1.2  # Gaussian sigma, crop pixels: pores and lip lines stay those of the nearest mouth
 _INSIDE_BLUR = 2.5  # and inside a mouth the edges of teeth too
 _INSIDE_GAIN = 0.5  # how much lighter or darker it is made at most, as a share of what it is
 _GREY = np.full((1, 3), 1 / 3, np.float32)
@@ -55,14 +55,14 @@ class Scene:
 
 
 class Painter(Protocol):
-    """Paints one mouth. Belongs to one session.
+    """Paints one mouth after the other of one session.
 
-    ``frugal`` saves work where the painter can, at some cost to the picture; without ``mending`` it does no more than
-    it must. Both may be set at any time.
+    ``reuse_residual`` lets a painter reuse a network's output for a second frame, at some cost to the picture; without
+    ``refinement`` no network and no mean of mouths is used where a warp can stand alone. Both may be set at any time.
     """
 
-    frugal: bool
-    mending: bool
+    reuse_residual: bool
+    refinement: bool
 
     def paint(self, bank: ReferenceBank, goal: Target, scene: Scene) -> Painting:
         """The mouth ``goal`` from a bank that is not empty, for the frame of ``scene``."""
@@ -70,15 +70,15 @@ class Painter(Protocol):
 
 
 class WarpedReference:
-    """The nearest mouth of the bank, bent to the goal and brought near to what mouths of about this shape look like; a
-    network mends that, while the bank has few. ``model`` None: the nearest mouth alone.
+    """Warps the nearest mouth of the bank to the target, blends it with the mean of mouths of about this shape, and
+    refines the result by a network while the bank holds few mouths. ``model`` None: the nearest mouth alone.
 
-    ``frugal``: every second frame takes the network's share of the frame before, where the nearest mouth is the same.
-    Without ``mending`` the nearest mouth is all there is.
+    ``reuse_residual``: every second frame adds the network's residual of the frame before, where the nearest mouth is
+    the same. Without ``refinement`` the nearest mouth is all that is used.
     """
 
     def __init__(self, model: AppearanceModel | None) -> None:
-        self.frugal, self.mending = False, True
+        self.reuse_residual, self.refinement = False, True
         self._model = model
         self._last: Mouth | None = None
         self._cover = Occlusion()
@@ -87,7 +87,7 @@ class WarpedReference:
     def paint(self, bank: ReferenceBank, goal: Target, scene: Scene) -> Painting:
         found = bank.find(goal.points, MOST, self._last, scene.detail)
         mouth, around = found.mouth, found.around
-        spare = self._spare if self.frugal and mouth is self._last else None
+        spare = self._spare if self.reuse_residual and mouth is self._last else None
         self._last, self._spare = mouth, None
         size = len(scene.current)
         rim, inside = Rim(scene.current, resized(scene.painted, size)), Inside(goal.points, size)
@@ -96,7 +96,7 @@ class WarpedReference:
         if bent.drawn is not None:
             colours += bent.drawn
         trust = _trust(found.apart)
-        if self._model is None or not self.mending or trust == 1:
+        if self._model is None or not self.refinement or trust == 1:
             return Painting(mouth, bent.warp.flow, bent.kept, colours, self._covered(bank, bent.lit, goal, rim))
         preset, region = self._model.preset, resized(scene.region, size)
         followed = _share_of_network(preset, len(bank))
@@ -104,15 +104,15 @@ class WarpedReference:
         lips = likely(bent, around, goal, rim, preset.references if asked else 2)
         seen = lips[-1]
         window = window_of(region, preset.window, preset.stem)
-        mending = (lips[0] - seen)[window] * alike(region[window])
+        refinement = (lips[0] - seen)[window] * alike(region[window])
         if asked:
-            spare = self._spare = _mend(self._model, lips, scene.current, region, goal, window)
+            spare = self._spare = _refine(self._model, lips, scene.current, region, goal, window)
         if followed > 0 and spare is not None:
-            mending += np.float32(followed) * spare
+            refinement += np.float32(followed) * spare
         between = resized(goal.inside(), size)[window]
-        mending = _softened(mending, seen[window], alike(between))
-        mending *= alike(_known(bent, between, window, len(around)))
-        colours[window] += (1 - trust) * mending
+        refinement = _softened(refinement, seen[window], alike(between))
+        refinement *= alike(_known(bent, between, window, len(around)))
+        colours[window] += (1 - trust) * refinement
         return Painting(mouth, bent.warp.flow, bent.kept, colours, self._covered(bank, lips[0], goal, rim))
 
     def _covered(self, bank: ReferenceBank, expected: Colours, goal: Target, rim: Rim) -> Mask | None:
@@ -128,7 +128,7 @@ class PaintedFace:
     """
 
     def __init__(self, model: AppearanceModel) -> None:
-        self.frugal, self.mending = False, True  # there is nothing that it could leave out
+        self.reuse_residual, self.refinement = False, True  # there is nothing that it could leave out
         self._model = model
         self._chosen_of = 0  # mouths in the bank when they were chosen
         self._features: Tensor | None = None
@@ -169,7 +169,7 @@ def spread_mouths(mouths: list[Mouth], count: int) -> list[Mouth]:
     return [ranked[place] for place in places]
 
 
-def _mend(
+def _refine(
     model: AppearanceModel,
     lips: NDArray[np.float32],
     current: Colours,
@@ -181,18 +181,18 @@ def _mend(
     seen = mouth_inputs(lips, current, region, goal.points, window)
     pictures = (_batch(array, model) for array in (seen.references, seen.non_lip, seen.landmarks))
     with torch.inference_mode():
-        added = to_host(model.mending(*pictures)[0]).float().numpy()
+        added = to_host(model.refine(*pictures)[0]).float().numpy()
     return np.asarray(added * seen.exposure.unit, np.float32)
 
 
-def _softened(mending: Colours, seen: Colours, inside: NDArray[np.float32]) -> Colours:
+def _softened(refinement: Colours, seen: Colours, inside: NDArray[np.float32]) -> Colours:
     """Mending without detail of the mouth that is ``seen``; ``inside`` ``(W, W, 3)``: what of it lies between the lips.
 
     There a mean, or the network, makes fog of what differs, teeth and dark and lips. It is believed in how light the
     place is, as a gain: what is dark stays so, and teeth stay as white as they are.
     """
-    skin = cv2.GaussianBlur(mending, (0, 0), _MENDING_BLUR)
-    change, light = (cv2.GaussianBlur(cv2.transform(one, _GREY), (0, 0), _INSIDE_BLUR) for one in (mending, seen))
+    skin = cv2.GaussianBlur(refinement, (0, 0), _REFINEMENT_BLUR)
+    change, light = (cv2.GaussianBlur(cv2.transform(one, _GREY), (0, 0), _INSIDE_BLUR) for one in (refinement, seen))
     gain = np.clip(change / (np.maximum(light, 0) + _BLACK), -_INSIDE_GAIN, _INSIDE_GAIN)
     return np.asarray(skin + inside * (alike(gain) * seen - skin), np.float32)
 

@@ -45,22 +45,22 @@ class MouthRenderer:
         return len(self._bank)
 
     @property
-    def frugal(self) -> bool:
+    def reuse_residual(self) -> bool:
         """Whether work is saved at some cost to the picture; may be set at any time."""
-        return self._painter.frugal
+        return self._painter.reuse_residual
 
-    @frugal.setter
-    def frugal(self, frugal: bool) -> None:
-        self._painter.frugal = frugal
+    @reuse_residual.setter
+    def reuse_residual(self, reuse_residual: bool) -> None:
+        self._painter.reuse_residual = reuse_residual
 
     @property
-    def mending(self) -> bool:
+    def refinement(self) -> bool:
         """Whether mouths that are bent are mended, by the mean of others and the network; may be set at any time."""
-        return self._painter.mending
+        return self._painter.refinement
 
-    @mending.setter
-    def mending(self, mending: bool) -> None:
-        self._painter.mending = mending
+    @refinement.setter
+    def refinement(self, refinement: bool) -> None:
+        self._painter.refinement = refinement
 
     def observe(self, picture: Picture, pose: HeadPose, points: Points) -> None:
         """Keeps this mouth, ``(169, 2)`` picture pixels, if it differs from those seen so far and nothing hides it."""

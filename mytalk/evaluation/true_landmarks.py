@@ -47,17 +47,17 @@ def score_pixels(
     enrolment: int,
     *,
     mouths: int = CAPACITY,
-    mending: bool = True,
-    frugal: bool = False,
+    refinement: bool = True,
+    reuse_residual: bool = False,
     finish: Finish | None = None,
 ) -> PixelScore | None:
     """Scores the renderer on one clip; ``model`` None bends the nearest mouth. None: no face after the enrolment.
 
     ``enrolment``: samples from the first frame on that fill the bank, with the first ``mouths`` of them at most.
-    ``mending`` and ``frugal``: as in `MouthRenderer`.
+    ``refinement`` and ``reuse_residual``: as in `MouthRenderer`.
     """
     renderer = MouthRenderer(model)
-    renderer.frugal, renderer.mending = frugal, mending
+    renderer.reuse_residual, renderer.refinement = reuse_residual, refinement
     rows: list[tuple[float, ...]] = []
     before: tuple[Crop, Crop] | None = None
     start: int | None = None

@@ -30,7 +30,7 @@ from mytalk.motion.space import RestShape
 from mytalk.motion.windows import Window, WindowPlanner
 from mytalk.presets import Profile
 from mytalk.runtime.cuda_graphs import to_device
-from mytalk.speech.stream import Guess, Heard, SpeechStream
+from mytalk.speech.stream import EncodedSpeech, Guess, SpeechStream
 
 MAX_AHEAD = 60 * 25
 """Motion frames of speech that may wait for their picture."""
@@ -119,15 +119,15 @@ class MotionStream:
         Raises EngineError when a minute of speech already waits for its picture.
         """
         self._check_room()
-        self._take_in(self.hear(samples))
+        self._take_in(self.encode_speech(samples))
 
-    def hear(self, samples: NDArray[np.float32]) -> Heard:
-        """The same for ``push_heard``, which has to follow in order. Another thread may call it, but not beside
+    def encode_speech(self, samples: NDArray[np.float32]) -> EncodedSpeech:
+        """The same for ``push_encoded``, which has to follow in order. Another thread may call it, but not beside
         ``clear`` or ``finish``."""
         return self._speech.push(samples)
 
-    def push_heard(self, heard: Heard) -> None:
-        """What ``hear`` gave. Raises EngineError as ``push_speech`` does, and can be called again then."""
+    def push_encoded(self, heard: EncodedSpeech) -> None:
+        """What ``encode_speech`` gave. Raises EngineError as ``push_speech`` does, and can be called again then."""
         self._check_room()
         self._take_in(heard)
 
@@ -211,7 +211,7 @@ class MotionStream:
         if self.heard - self.emitted > MAX_AHEAD:
             raise EngineError(f"{MAX_AHEAD // 25} s of speech wait for their pictures: push pictures too, or pull")
 
-    def _take_in(self, heard: Heard) -> None:
+    def _take_in(self, heard: EncodedSpeech) -> None:
         self._features.extend(heard.features)
         self._guesses.extend(heard.guesses)
         self._gate.hear(heard.levels)

@@ -22,7 +22,7 @@ class Guess(NamedTuple):
     voice: NDArray[np.float32]  # (n,)
 
 
-class Heard(NamedTuple):
+class EncodedSpeech(NamedTuple):
     """What is told of ``n`` motion frames of speech."""
 
     features: Tensor  # (n, D)
@@ -48,7 +48,7 @@ class SpeechStream:
         self._pending = np.zeros(0, np.float32)
 
     @torch.inference_mode()
-    def push(self, samples: NDArray[np.float32]) -> Heard:
+    def push(self, samples: NDArray[np.float32]) -> EncodedSpeech:
         """More speech at 16 kHz: what is heard in the groups that it completes."""
         self._pending = np.concatenate([self._pending, np.asarray(samples, np.float32)])
         groups = []
@@ -58,7 +58,7 @@ class SpeechStream:
         return self._join(groups, len(samples))
 
     @torch.inference_mode()
-    def finish(self) -> Heard:
+    def finish(self) -> EncodedSpeech:
         """The whole motion frames of the last group, as ``push`` gives them. No more speech comes."""
         rest = len(self._pending) // FRAME_SAMPLES * FRAME_SAMPLES
         return self._join([self._hear(rest)] if rest else [], 0)
@@ -74,10 +74,12 @@ class SpeechStream:
         guesses = [] if told is None else [Guess(self._heard, told.motion[0], to_host(told.voice[0]).numpy())]
         return encoded[0], levels, guesses
 
-    def _join(self, groups: list[tuple[Tensor, NDArray[np.float32], list[Guess]]], samples: int) -> Heard:
+    def _join(self, groups: list[tuple[Tensor, NDArray[np.float32], list[Guess]]], samples: int) -> EncodedSpeech:
         if not groups:
-            return Heard(self._hearing.weight.new_zeros(0, self._hearing.width), np.zeros(0, np.float32), [], samples)
+            return EncodedSpeech(
+                self._hearing.weight.new_zeros(0, self._hearing.width), np.zeros(0, np.float32), [], samples
+            )
         features, levels, guesses = zip(*groups, strict=True)
         told = [one for group in guesses for one in group]
         whole = torch.cat(features) if len(features) > 1 else features[0]
-        return Heard(whole, np.concatenate(levels), told, samples)
+        return EncodedSpeech(whole, np.concatenate(levels), told, samples)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mytalk.face import Choice
-    from mytalk.lipsync_stream import Sight
+    from mytalk.lipsync_stream import FaceStatus
     from mytalk.motion.batch import MotionRequest
 
 log = logging.getLogger(__name__)
@@ -97,9 +97,9 @@ class EngineSlot:
         return {**stream.stats, "sample_ms": self.sampling_ns / MILLISECOND_NS} if stream is not None else {}
 
     @property
-    def sight(self) -> Sight:
+    def sight(self) -> FaceStatus:
         """How the face stands in the newest picture."""
-        return self._stream.sight if self._stream is not None else "unknown"
+        return self._stream.face_status if self._stream is not None else "unknown"
 
     @property
     def counts(self) -> dict[str, int]:
@@ -280,7 +280,7 @@ class EngineSlot:
     def _take_in(self, stream: LipSync) -> None:
         if self.steps is not None and self.steps != stream.steps:
             stream.steps = self.steps
-        stream.mending = self.mending
+        stream.refinement = self.mending
         if self.seed is not None:
             stream.seed = self.seed
         if self.mouth_opening is not None:

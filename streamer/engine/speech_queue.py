@@ -14,7 +14,7 @@ from mytalk.media_time import SAMPLE_RATE
 from streamer.engine.interfaces import LipSync, Speech
 
 if TYPE_CHECKING:
-    from mytalk.speech.stream import Heard
+    from mytalk.speech.stream import EncodedSpeech
 
 SPEECH_BOUND = 4 * SAMPLE_RATE
 """Speech (4 s) waiting to be heard, or heard and waiting for the engine. Full: ``say`` takes no more."""
@@ -41,7 +41,7 @@ class SpeechQueue:
         self._taken = 0  # samples, of those handed over
         self._silence = 0  # samples after a barge-in, which nobody handed over, and which are not taken in yet
         self._unheard: deque[Speech | _Clear] = deque()
-        self._heard: deque[Heard] = deque()
+        self._heard: deque[EncodedSpeech] = deque()
         self._listening = threading.Lock()  # held while a stream hears, and while speech is made void
 
     @property
@@ -80,7 +80,7 @@ class SpeechQueue:
         with self._listening:
             if self.interrupted or not (pieces := self._next_pieces()):
                 return False
-            heard = stream.hear(np.concatenate(pieces))
+            heard = stream.encode_speech(np.concatenate(pieces))
             self._heard.append(heard)
         return len(heard.levels) > 0
 
@@ -107,7 +107,7 @@ class SpeechQueue:
             self._interrupt(stream)
         while self._heard:
             heard = self._heard.popleft()
-            stream.push_heard(heard)
+            stream.push_encoded(heard)
             self._count(heard.samples)
 
     def _interrupt(self, stream: LipSync) -> None:

@@ -23,7 +23,7 @@ from streamer.session.options import SessionOptions
 
 if TYPE_CHECKING:
     from mytalk.face import Choice
-    from mytalk.lipsync_stream import Sight
+    from mytalk.lipsync_stream import FaceStatus
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class EngineLink:
         return self._seat.stats if self._seat is not None else {}
 
     @property
-    def sight(self) -> Sight:
+    def sight(self) -> FaceStatus:
         """How the face stands in the newest picture."""
         return self._seat.sight if self._seat is not None else "unknown"
 

@@ -8,7 +8,7 @@ from streamer.clock import MILLISECOND_NS, SECOND_NS
 from streamer.protocol.events import Events
 
 if TYPE_CHECKING:
-    from mytalk.lipsync_stream import Sight
+    from mytalk.lipsync_stream import FaceStatus
 
 LOST_WAIT = 2 * SECOND_NS
 """A face is said to be lost after so long without one: a hand that passes is not worth a word."""
@@ -35,7 +35,7 @@ class FaceWatch:
         self._since: int | None = None  # it stands as it does
         self._lost_since = 0
 
-    def look(self, sight: Sight, now: int) -> None:
+    def look(self, sight: FaceStatus, now: int) -> None:
         """Takes how it stands, and tells what is to be told."""
         if sight == "unknown":
             return

@@ -59,7 +59,7 @@ def test_speech_heard_apart_gives_the_same_pixels(
     at_once = run(pipeline.stream(), frames, babble[:16_000], 5000)
     stream = pipeline.stream()
     for start in range(0, 16_000, 1000):
-        stream.push_heard(stream.hear(babble[start : start + 1000]))
+        stream.push_encoded(stream.encode_speech(babble[start : start + 1000]))
     assert stream.speech_samples == 16_000
     apart = run(stream, frames, babble[:0], 5000)
     for one, other in zip(at_once, apart, strict=True):
@@ -72,9 +72,9 @@ def test_a_stream_that_mends_nothing_asks_no_network(
     def asked(*given: object) -> None:
         raise AssertionError("the network was asked")
 
-    monkeypatch.setattr(pipeline.appearance, "mending", asked)
+    monkeypatch.setattr(pipeline.appearance, "refine", asked)
     stream = pipeline.stream()
-    stream.mending = False
+    stream.refinement = False
     frames = [(frame, portrait_face) for frame in film(portrait, 20)]
     out = run(stream, frames, babble[:12_800], 640)
     assert any(frame.picture is not given.picture for frame, (given, _) in zip(out, frames, strict=True))
@@ -156,14 +156,14 @@ def test_pictures_without_a_face_are_the_same_objects(pipeline: Pipeline, portra
 
 def test_it_says_why_there_is_no_face_to_work_on(pipeline: Pipeline, portrait: Picture) -> None:
     stream = pipeline.stream()
-    assert stream.sight == "unknown"
+    assert stream.face_status == "unknown"
     rgb = portrait.rgb()
     small = Picture.from_rgb(cv2.resize(rgb, (180, 180), interpolation=cv2.INTER_AREA))  # a face of 32 pixels
     grey = Picture.from_rgb(np.full_like(rgb, 120))
     seen = []
     for n, picture in enumerate([portrait, grey, small, portrait]):
         stream.push_frame(VideoFrame(picture, 640 * n, n, Fraction(1, 25)), stream.track(picture))
-        seen.append(stream.sight)
+        seen.append(stream.face_status)
     assert seen == ["seen", "none", "small", "seen"]
     face = stream.track(portrait)
     assert face is not None
@@ -172,7 +172,7 @@ def test_it_says_why_there_is_no_face_to_work_on(pipeline: Pipeline, portrait: P
     aside = Face((face.points - middle) @ turn.T + middle)
     assert abs(fit_pose(aside).yaw) > MAX_YAW
     stream.push_frame(VideoFrame(portrait, 640 * 4, 4, Fraction(1, 25)), aside)
-    assert stream.sight == "turned"
+    assert stream.face_status == "turned"
     stream.push_speech(np.zeros(32_000, np.float32))
     stream.finish()
     assert len(list(stream.pull())) == 5

@@ -102,13 +102,13 @@ def test_without_mending_the_network_is_not_asked_and_the_mouth_is_the_bent_one(
     goal = Target(wider(lips, 2.0))
     region = mouth_mask(goal.points)
     scene = Scene(drawn(goal.points).astype(np.float32), region, region, None)
-    mending, bending = WarpedReference(model), WarpedReference(None)
-    mended = picture_of(mending.paint(bank, goal, scene))
+    refining, warping = WarpedReference(model), WarpedReference(None)
+    mended = picture_of(refining.paint(bank, goal, scene))
     assert len(asked) == 1
-    mending.mending = False
-    unmended = picture_of(mending.paint(bank, goal, scene))
+    refining.refinement = False
+    unmended = picture_of(refining.paint(bank, goal, scene))
     assert len(asked) == 1
-    np.testing.assert_array_equal(unmended, picture_of(bending.paint(bank, goal, scene)))
+    np.testing.assert_array_equal(unmended, picture_of(warping.paint(bank, goal, scene)))
     assert np.abs(unmended - mended).max() > 1
 
 
@@ -122,7 +122,7 @@ def test_without_mending_other_mouths_are_not_looked_at(lips: Points) -> None:
     region = mouth_mask(goal.points)
     scene = Scene(drawn(goal.points).astype(np.float32), region, region, None)
     averaging, unmended = WarpedReference(alone(brightening(0.5))), WarpedReference(brightening(0.5))
-    unmended.mending = False
+    unmended.refinement = False
     plain, averaged, bent = (
         picture_of(one.paint(bank, goal, scene)) for one in (WarpedReference(None), averaging, unmended)
     )
@@ -168,10 +168,10 @@ def test_a_frugal_painter_asks_the_network_for_every_second_frame_of_one_mouth(l
 
     every = [paint(by) for by in (2.0, 2.2, 2.4, 2.6)]
     assert len(asked) == 4
-    painter.frugal = True
-    frugal = [paint(by) for by in (2.0, 2.2, 2.4, 2.6)]
+    painter.reuse_residual = True
+    reused = [paint(by) for by in (2.0, 2.2, 2.4, 2.6)]
     assert len(asked) == 6
-    for one, other in zip(every, frugal, strict=True):
+    for one, other in zip(every, reused, strict=True):
         assert np.abs(picture_of(one) - picture_of(other)).mean() < 0.5
     paint(-10.0)  # another mouth is nearest: there is nothing to take over
     assert len(asked) == 7

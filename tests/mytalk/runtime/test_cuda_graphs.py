@@ -182,12 +182,12 @@ def test_mouths_that_threads_ask_for_come_out_as_alone() -> None:
     torch.nn.init.normal_(model.decoder.conv_out.weight, std=0.05)  # which starts at zero
     wanted = pictures(model, 24)
     with torch.inference_mode():
-        alone = model.mending(*wanted)
+        alone = model.refine(*wanted)
     model.to_cuda_graphs(recorded)
     assert recorded.rows == [1, 2, 4, 8]
     assert alone.std() > 0.01
     with ThreadPoolExecutor(6) as threads:
-        made = threads.map(lambda row: model.mending(*(one[row : row + 1] for one in wanted)), range(24))
+        made = threads.map(lambda row: model.refine(*(one[row : row + 1] for one in wanted)), range(24))
     assert_close(torch.cat(list(made)), alone, rtol=1e-4, atol=1e-4)
     assert recorded.rows == [1, 2, 4, 8]
 
@@ -217,8 +217,8 @@ def test_on_a_gpu_sampling_and_mending_are_what_they_are_without_graphs(dtype: s
                 lambda: pipeline.motion._sample(noise.cuda(), there, 1),
             ),
             (
-                lambda: pipeline.appearance.mending(*(one.to("cuda", pipeline.dtype) for one in wanted)),
-                lambda: pipeline.appearance._mending(*(one.to("cuda", pipeline.dtype) for one in wanted))[0],
+                lambda: pipeline.appearance.refine(*(one.to("cuda", pipeline.dtype) for one in wanted)),
+                lambda: pipeline.appearance._refine(*(one.to("cuda", pipeline.dtype) for one in wanted))[0],
             ),
         ]
         wanted = pictures(pipeline.appearance, 3)

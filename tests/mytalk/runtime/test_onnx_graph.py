@@ -110,7 +110,7 @@ def test_mouths_are_painted_alike() -> None:
     pictures = random(2, 5, 96, 96, 3)
 
     def paint() -> Tensor:
-        return model.mending(pictures[:, :3], pictures[:, 3], pictures[:, 4])
+        return model.refine(pictures[:, :3], pictures[:, 3], pictures[:, 4])
 
     one, other = both_ways(model, paint)
     assert one.std() > 0.01

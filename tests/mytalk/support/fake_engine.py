@@ -16,7 +16,7 @@ from mytalk.errors import EngineError
 from mytalk.face import Face
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.picture import Picture, VideoFrame
-from mytalk.speech.stream import Heard
+from mytalk.speech.stream import EncodedSpeech
 
 FACE = Face(np.zeros((478, 3), np.float32))
 
@@ -56,10 +56,10 @@ class FakeStream:
         self._frames.append(frame)
         self.most_waiting = max(self.most_waiting, len(self._frames))
 
-    def hear(self, samples: NDArray[np.float32]) -> Heard:
-        return Heard(torch.from_numpy(samples.copy()), np.zeros(0, np.float32), [], len(samples))
+    def encode_speech(self, samples: NDArray[np.float32]) -> EncodedSpeech:
+        return EncodedSpeech(torch.from_numpy(samples.copy()), np.zeros(0, np.float32), [], len(samples))
 
-    def push_heard(self, heard: Heard) -> None:
+    def push_encoded(self, heard: EncodedSpeech) -> None:
         self.speech.append(heard.features.numpy())
         self.speech_samples += heard.samples
 

@@ -41,11 +41,11 @@ async def test_a_face_that_cannot_be_worked_on_is_told_in_plain_words(
         await page.open(server.url)
         await start(page)
         await page.until(PLAYING)
-        models.streams[0].sight = "turned"
+        models.streams[0].face_status = "turned"
         await page.until(f"{says}.includes('turned too far')")
         assert await page.run("document.getElementById('state').classList.contains('bad')")
         await page.screenshot(tmp_path / "turned.png")
-        models.streams[0].sight = "seen"
+        models.streams[0].face_status = "seen"
         await page.until(f"{says} === 'Live.'")
         assert page.complaints == []
 

@@ -49,12 +49,12 @@ async def test_client_state_and_metrics_say_it(client: Client, models: FakeModel
     async with streaming(client) as streamer:
         await streamer.begin(audio="pcm16")
         await eventually(lambda: bool(models.streams), seconds=20)
-        models.streams[0].sight = "small"
+        models.streams[0].face_status = "small"
         assert (await streamer.one("face.lost"))["reason"] == "small"
         state = await client.state(streamer.session.session)
         assert state["stats"]["face"] == "small"
         assert "no_face" in state["stats"]["pictures"]
-        models.streams[0].sight = "seen"
+        models.streams[0].face_status = "seen"
         assert (await streamer.one("face.found"))["lost_ms"] > 1000
         assert [event["type"] for event in (await client.state(streamer.session.session))["events"]].count(
             "face.lost"

@@ -15,7 +15,7 @@ import numpy as np
 from mytalk.errors import MyTalkError
 from mytalk.face.tracker import Face
 from mytalk.picture import Picture, VideoFrame
-from mytalk.speech.stream import Heard
+from mytalk.speech.stream import EncodedSpeech
 from streamer.clock import SystemClock
 from streamer.cpu import ONE_EACH, Threads
 from streamer.engine.engine import Engine
@@ -94,7 +94,7 @@ class WindowedStream(FakeStream):
 
 
 class WatchedStream(WindowedStream):
-    """Keeps the calls that came in while another one was there, but for ``track`` and ``hear`` beside the rest.
+    """Keeps the calls that came in while another one ran, but for ``track`` and ``encode_speech`` beside the rest.
 
     ``on_pull``, ``on_track`` and ``on_hear`` are run inside such a call.
     """
@@ -128,14 +128,14 @@ class WatchedStream(WindowedStream):
         with self._alone("push_frame"):
             super().push_frame(frame, face)
 
-    def hear(self, samples: Any) -> Heard:
+    def encode_speech(self, samples: Any) -> EncodedSpeech:
         with self._alone("hear"):
             self.on_hear()
-            return super().hear(samples)
+            return super().encode_speech(samples)
 
-    def push_heard(self, heard: Heard) -> None:
+    def push_encoded(self, heard: EncodedSpeech) -> None:
         with self._alone("push_heard"):
-            super().push_heard(heard)
+            super().push_encoded(heard)
 
     def clear(self, at: int) -> int:
         with self._alone("clear"), self._alone("hear"):
@@ -160,7 +160,7 @@ class WatchedStream(WindowedStream):
             yield frame
 
     def stop_in(self, what: str) -> tuple[threading.Event, threading.Event]:
-        """The next ``pull``, ``track`` or ``hear`` stands still until the second event is set; the first says so."""
+        """Stops the next ``pull``, ``track`` or ``encode_speech`` until the second event is set; the first says so."""
         reached, go_on = threading.Event(), threading.Event()
 
         def stand() -> None:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from mytalk.face.tracker import Face
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.picture import Picture, VideoFrame
-from mytalk.speech.stream import Heard
+from mytalk.speech.stream import EncodedSpeech
 
 MARK = (32, 32, 96, 96)
 """The box that a fake stream paints white in every picture it finishes."""
@@ -40,10 +40,10 @@ class FakeStream:
         self.seed = 0
         self.mouth_opening = 1.0
         self.on_silence = "close"
-        self.mending = True
+        self.refinement = True
         self.unmended = 0  # pictures
         self.face: Any = "largest"
-        self.sight: Any = "seen"
+        self.face_status: Any = "seen"
         self.closed = False
         self.speech: list[NDArray[np.float32]] = []
         self.tracked = 0
@@ -79,12 +79,12 @@ class FakeStream:
         assert not self._frames or frame.at > self._frames[-1].at
         self._frames.append(frame)
 
-    def hear(self, samples: NDArray[np.float32]) -> Heard:
+    def encode_speech(self, samples: NDArray[np.float32]) -> EncodedSpeech:
         self._here("hear")
         levels = np.zeros(len(samples) // FRAME_SAMPLES, np.float32)
-        return Heard(torch.from_numpy(samples), levels, [], len(samples))
+        return EncodedSpeech(torch.from_numpy(samples), levels, [], len(samples))
 
-    def push_heard(self, heard: Heard) -> None:
+    def push_encoded(self, heard: EncodedSpeech) -> None:
         self._here("push")
         self.speech.append(heard.features.numpy())
         self._samples += heard.samples
@@ -110,7 +110,7 @@ class FakeStream:
             self._made.append(frame)
             if self.fail_at is not None and frame.at >= self.fail_at:
                 raise FloatingPointError("a NaN came out of the model")
-            self.unmended += not self.mending
+            self.unmended += not self.refinement
             time.sleep(self.cost)
             x0, y0, x1, y1 = MARK
             white = np.full((y1 - y0, x1 - x0, 3), 255, np.uint8)
