@@ -26,7 +26,6 @@ from mytalk.picture import VideoFrame
 from streamer.media.audio import OUTPUT_RATE, SpeechChunk
 from streamer.outputs import srt
 from streamer.outputs.push_targets import FORMATS, scheme_of
-from streamer.session.options import SessionOptions
 from streamer.webrtc.aiortc_internals.encoders import START_BITRATE
 from streamer.webrtc.aiortc_internals.sender import Encoded
 from streamer.webrtc.broadcast import Broadcast
@@ -172,12 +171,6 @@ def make_folder(recordings: Path | None) -> None:
             pass
     except OSError as error:
         raise ServerError(f"--recordings {recordings}: {error.strerror} (need a folder to write into)") from error
-
-
-def film_targets(options: SessionOptions, recordings: Path | None, session_id: str) -> list[Path | str]:
-    """Where a session's films go: a file named after it in ``recordings``, a URL, both or none."""
-    file = [recordings / f"{session_id}.mp4"] if options.record and recordings is not None else []
-    return [*file, *([options.push] if options.push is not None else [])]
 
 
 class _Pictures:

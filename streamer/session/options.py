@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mytalk.media_time import SAMPLE_RATE
@@ -65,6 +66,11 @@ class SessionOptions:
         if body.get("video_delay") and body.get("source", "live") != "live":
             raise RequestError("video_delay holds a camera's pictures (need source live, or video_delay 0)")
         return cls(**body | {"face": face_of(body.get("face", "largest"))})
+
+    def recording_targets(self, recordings: Path | None, session_id: str) -> list[Path | str]:
+        """Where the session is recorded: a file named after it in ``recordings``, the URL of ``push``, both or none."""
+        file = [recordings / f"{session_id}.mp4"] if self.record and recordings is not None else []
+        return [*file, *([self.push] if self.push is not None else [])]
 
     def for_stream(self) -> StreamOptions:
         """The part that the models see. Imports torch: for the engine thread."""

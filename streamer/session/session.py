@@ -22,7 +22,7 @@ from streamer.errors import ConflictError, NotLiveError, UnknownSessionError
 from streamer.media.audio import Stereo
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.media.sink import Sink
-from streamer.outputs.recorder import Recorder, film_targets
+from streamer.outputs.recorder import Recorder
 from streamer.protocol.events import Event, Events
 from streamer.protocol.messages import Scalar
 from streamer.protocol.typed_json import write
@@ -302,7 +302,7 @@ class Session:
     def _go_live(self, publisher: Connection | None, sinks: list[Sink]) -> None:
         self._check_open()
         self.connections.publisher = publisher
-        targets = film_targets(self.options, self._recordings, self.id)
+        targets = self.options.recording_targets(self._recordings, self.id)
         self._films = [Recorder(target, self.broadcast, self._film_failed) for target in targets]
         everywhere = [*sinks, self.broadcast, self.streaming, *self._films]
         rest = (self._face, self._stored_speech, self.voice, self.id)

@@ -5,15 +5,26 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
+from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import pytest
 
+from mytalk.picture import VideoFrame
 from streamer.clock import SystemClock
 from streamer.cpu import Threads
 from streamer.engine.engine import Engine
-from tests.streamer.support.customers import PATIENCE, Customer, WatchedStream, WindowedModels, engine_of
+from streamer.engine.slot import BACKLOG
+from tests.streamer.support.customers import (
+    PATIENCE,
+    PICTURE,
+    SPEECH,
+    Customer,
+    WatchedStream,
+    WindowedModels,
+    engine_of,
+)
 from tests.streamer.support.fakes import eventually
 
 TWO_OF_A_KIND = [("pull", Threads(2, 1)), ("track", Threads(1, 2)), ("hear", Threads(1, 1, 2))]
@@ -118,18 +129,58 @@ async def test_a_barge_in_waits_for_what_is_being_heard_and_nothing_from_before_
         assert customer.seat.waiting["speech"] == 0
 
 
-async def test_speech_that_nobody_hears_fails_its_seat_once_there_are_four_seconds_of_it() -> None:
+@pytest.mark.parametrize("what", ["hear", "pull"])
+async def test_speech_that_nobody_takes_fails_its_seat_once_there_are_four_seconds_of_it(what: str) -> None:
     models = watched_models()
     async with engine_of(models) as engine:
         [(customer, stream)] = await seated(engine, models, 1)
-        stands, go_on = stream.stop_in("hear")
+        stands, go_on = stream.stop_in(what)
+        if what == "pull":
+            customer.seat.picture(VideoFrame(PICTURE, 0, 0, Fraction(1, 25)))
+            await reached(stands)
         for _ in range(100):
-            customer.seat.speech(np.zeros(640, np.float32))
+            customer.seat.speech(SPEECH)
         await reached(stands)
         assert not customer.failures
-        customer.seat.speech(np.zeros(640, np.float32))
+        customer.seat.speech(SPEECH)
         assert len(customer.failures) == 1
         go_on.set()
+
+
+async def test_a_slow_session_delays_its_neighbour_by_one_job_at_most() -> None:
+    models = watched_models()
+    order: list[str] = []
+    async with engine_of(models) as engine:
+        [(slow, its), (quick, other)] = await seated(engine, models, 2)
+        stands, go_on = its.stop_in("pull")
+        slow.feed(0, 1)
+        await reached(stands)
+        its.on_pull, other.on_pull = (lambda: order.append("slow")), (lambda: order.append("quick"))
+        await slow.feed_tracked(1, 11)
+        await quick.feed_tracked(0, 12)
+        await slow.heard_by(its)
+        await quick.heard_by(other)
+        go_on.set()
+        await eventually(lambda: len(quick.frames) >= 6 and len(slow.frames) >= 6, PATIENCE)
+    sixth = [place for place, job in enumerate(order) if job == "quick"][5]
+    assert ("slow", "slow") not in pairwise(order[:sixth])
+
+
+async def test_an_engine_that_is_too_slow_shows_fewer_pictures_not_later_ones() -> None:
+    models = watched_models()
+    async with engine_of(models) as engine:
+        [(customer, stream)] = await seated(engine, models, 1)
+        stands, go_on = stream.stop_in("pull")
+        customer.feed(0, 1)
+        await reached(stands)
+        await customer.feed_tracked(1, 59)
+        kept = (stream.latency + BACKLOG) // 640 + 1
+        assert customer.seat.dropped == 60 - kept
+        go_on.set()
+        await eventually(lambda: len(customer.frames) == kept, PATIENCE)
+        await customer.feed_tracked(60, 10)
+        await eventually(lambda: len(customer.frames) > kept, PATIENCE)
+        assert customer.frames[kept].pts == 60  # none of those that it could not do comes late
 
 
 async def test_pictures_of_a_session_come_in_order_whichever_threads_made_them() -> None:
@@ -166,10 +217,11 @@ async def test_the_window_of_a_seat_that_a_thread_works_on_is_in_no_other_thread
 async def test_a_seat_whose_window_another_thread_has_sampled_is_worked_on_by_whoever_rests() -> None:
     models = watched_models()
     async with engine_of(models, Threads(2, 1)) as engine:
-        *stopped, (first, its), (second, _) = await seated(engine, models, 4)
+        *stopped, (first, its), (second, other) = await seated(engine, models, 4)
         gates = await stopped_both(stopped)
-        await first.feed_tracked(0, 7)
-        await second.feed_tracked(0, 7)
+        for customer, stream in ((first, its), (second, other)):
+            customer.feed(0, 7)
+            await customer.heard_by(stream)
         sampling, go_on = threading.Event(), threading.Event()
         sample = models.sample
 
@@ -195,8 +247,9 @@ async def test_windows_that_are_ready_together_share_a_batch_of_a_threads_share_
     async with engine_of(models, Threads(2, 1)) as engine:
         *stopped, (third, its), (fourth, too), (fifth, five), (sixth, six) = await seated(engine, models, 6)
         gates = await stopped_both(stopped)
-        for customer in (third, fourth, fifth, sixth):
+        for customer, stream in ((third, its), (fourth, too), (fifth, five), (sixth, six)):
             customer.feed(0, 7)
+            await customer.heard_by(stream)
         gates[0].set()
         await eventually(lambda: sum(len(batch) for batch in models.batches) >= 4, PATIENCE)
         gates[1].set()

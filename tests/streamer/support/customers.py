@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -25,8 +24,8 @@ from tests.streamer.support.fakes import FakeModels, FakeStream, eventually
 PICTURE = Picture.from_rgb(np.full((128, 128, 3), 60, np.uint8))
 OPTIONS: Any = None
 SPEECH = np.zeros(640, np.float32)
-PATIENCE = 10.0
-"""Seconds after which what should have happened has not."""
+PATIENCE = 60.0
+"""Seconds after which what should have happened has not, on however slow a machine."""
 
 
 @asynccontextmanager
@@ -46,6 +45,7 @@ class Customer:
         self.frames: list[VideoFrame] = []
         self.failures: list[MyTalkError] = []
         self.threads: set[str] = set()
+        self.said = 0  # samples
         fail = self.failures.append
         self.seat: EngineSlot = engine.seat(lambda models: models.stream(OPTIONS), self._deliver, fail, base)
 
@@ -57,6 +57,7 @@ class Customer:
         for n in range(first, first + count):
             self.seat.picture(VideoFrame(PICTURE, n * 640, n, Fraction(1, 25)))
             self.seat.speech(SPEECH)
+            self.said += len(SPEECH)
 
     async def feed_tracked(self, first: int, count: int) -> None:
         """Each picture once the one before is tracked: none is dropped, however slow the machine."""
@@ -64,11 +65,15 @@ class Customer:
             self.feed(n, 1)
             await eventually(lambda: self.seat.waiting["untracked"] == 0, PATIENCE)
 
+    async def feed_finished(self, first: int, count: int) -> None:
+        """Each picture once those that the ones before made possible are finished: the engine never lags."""
+        for n in range(first, first + count):
+            self.feed(n, 1)
+            await eventually(lambda n=n: (self.frames[-1:] and self.frames[-1].pts == n - 5) or n < 5, PATIENCE)
 
-async def feed_in_real_time(customer: Customer, count: int) -> None:
-    for n in range(count):
-        customer.feed(n, 1)
-        await asyncio.sleep(0.01)
+    async def heard_by(self, stream: FakeStream) -> None:
+        """Returns once all that was fed has been tracked and heard, so that an engine thread can go on with it."""
+        await eventually(lambda: self.seat.waiting["untracked"] == 0 and stream.heard == self.said, PATIENCE)
 
 
 class WindowedStream(FakeStream):

@@ -47,6 +47,7 @@ class FakeStream:
         self.closed = False
         self.speech: list[NDArray[np.float32]] = []
         self.tracked = 0
+        self.heard = 0  # samples, by a listener thread
         self.threads: dict[str, set[str]] = {what: set() for what in ("track", "hear", "push", "pull", "close")}
         self.fail_at: int | None = None
         self.cleared: list[int] = []  # media times from which it had to make pictures again
@@ -82,6 +83,7 @@ class FakeStream:
     def encode_speech(self, samples: NDArray[np.float32]) -> EncodedSpeech:
         self._here("hear")
         levels = np.zeros(len(samples) // FRAME_SAMPLES, np.float32)
+        self.heard += len(samples)
         return EncodedSpeech(torch.from_numpy(samples), levels, [], len(samples))
 
     def push_encoded(self, heard: EncodedSpeech) -> None:
