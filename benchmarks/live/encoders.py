@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -18,17 +19,22 @@ from pathlib import Path
 import av
 import numpy as np
 from aiortc.codecs import depayload
-from aiortc.codecs.base import Encoder
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.vpx import Vp8Encoder
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 
 import mytalk
 from mytalk.media import SpeechReader, open_face
-from streamer.webrtc.aiortc_internals.encoders import START_BITRATE, FaceH264Encoder, FaceVp8Encoder
+from mytalk.media_time import FRAME_SAMPLES
+from mytalk.picture import Picture, VideoFrame
+from streamer.webrtc.bitrate import START_BITRATE
+from streamer.webrtc.video_encoder import ENCODERS
 
 ASSETS = Path(mytalk.__file__).parent / "assets"
 SKIPPED = 10
+
+Encode = Callable[[int, av.VideoFrame], list[bytes]]
+"""A picture's number and the picture, to RTP payloads."""
 
 
 def pictures(clip: Path | None, side: int, count: int) -> list[av.VideoFrame]:
@@ -45,14 +51,32 @@ def pictures(clip: Path | None, side: int, count: int) -> list[av.VideoFrame]:
     return made
 
 
-def measured(encoder: Encoder, codec: str, sent: list[av.VideoFrame]) -> str:
-    """Encodes all of them and decodes what comes."""
+def ours(codec: str) -> Encode:
+    """The encoder that a session's audience shares."""
+    encoder = ENCODERS[codec]()
+    encoder.bitrate = START_BITRATE
+
+    def encode(index: int, picture: av.VideoFrame) -> list[bytes]:
+        frame = VideoFrame(Picture.from_av(picture), index * FRAME_SAMPLES, picture.pts, picture.time_base)
+        encoded = encoder.encode(frame, ntp=0)
+        return list(encoded.payloads) if encoded is not None else []
+
+    return encode
+
+
+def aiortcs(encoder: H264Encoder | Vp8Encoder) -> Encode:
+    """An encoder of aiortc with its own settings, at the same bitrate."""
     encoder.target_bitrate = START_BITRATE
+    return lambda _, picture: encoder.encode(picture)[0]
+
+
+def measured(encode: Encode, codec: str, sent: list[av.VideoFrame]) -> str:
+    """Encodes all of them and decodes what comes."""
     decoder, parameters = av.CodecContext.create(codec, "r"), RTCRtpCodecParameters(f"video/{codec.upper()}", 90_000)
     seconds, size, likeness = 0.0, 0, []
     for index, picture in enumerate(sent):
         before = time.process_time()
-        payloads, _ = encoder.encode(picture)
+        payloads = encode(index, picture)
         seconds += time.process_time() - before
         data = b"".join(depayload(parameters, payload) for payload in payloads)
         size += len(data)
@@ -71,10 +95,9 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=100)
     arguments = parser.parse_args()
     sent = pictures(arguments.clip, arguments.side, arguments.frames)
-    kinds = [("h264", FaceH264Encoder(), H264Encoder()), ("vp8", FaceVp8Encoder(), Vp8Encoder())]
-    for codec, ours, usual in kinds:
-        print(f"{codec:5} ours      {measured(ours, codec, sent)}")
-        print(f"{codec:5} aiortc's  {measured(usual, codec, sent)}")
+    for codec, usual in (("h264", H264Encoder()), ("vp8", Vp8Encoder())):
+        print(f"{codec:5} ours      {measured(ours(codec), codec, sent)}")
+        print(f"{codec:5} aiortc's  {measured(aiortcs(usual), codec, sent)}")
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from streamer.media.audio import SpeechChunk
 from streamer.outputs.fmp4 import Fmp4
 from streamer.protocol.messages import Output
 from streamer.protocol.packets import Flags, Kind
-from streamer.webrtc.aiortc_internals.encoders import MAX_BITRATE
-from streamer.webrtc.aiortc_internals.sender import Encoded
+from streamer.webrtc.bitrate import MAX_BITRATE
 from streamer.webrtc.broadcast import Broadcast
+from streamer.webrtc.encoded import Encoded
 
 JPEG_QUALITY = 85
 

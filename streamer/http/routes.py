@@ -27,7 +27,7 @@ from streamer.session.options import SessionOptions
 from streamer.session.registry import SessionRegistry
 from streamer.session.session import Session
 from streamer.telemetry.metrics import prometheus_text
-from streamer.webrtc.connection import Peer
+from streamer.webrtc.peer import Peer
 from streamer.webrtc.sdp_offer import Offer, read_offer
 
 ROUTES = ("webrtc", "whip", "whep", "stream", "clear", "tokens")
@@ -172,7 +172,7 @@ class Routes:
         return web.Response(text=answer, status=201, content_type=SDP, headers=headers)
 
     async def _answer(self, session: Session, offer: Offer) -> str:
-        peer = Peer(self._config.ice_servers)
+        peer = Peer(session.broadcast, self._config.ice_servers)
         try:
             answer = await peer.answer(offer)
             session.attach(peer)

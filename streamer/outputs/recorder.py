@@ -26,9 +26,9 @@ from mytalk.picture import VideoFrame
 from streamer.media.audio import OUTPUT_RATE, SpeechChunk
 from streamer.outputs import srt
 from streamer.outputs.push_targets import FORMATS, scheme_of
-from streamer.webrtc.aiortc_internals.encoders import START_BITRATE
-from streamer.webrtc.aiortc_internals.sender import Encoded
+from streamer.webrtc.bitrate import START_BITRATE
 from streamer.webrtc.broadcast import Broadcast
+from streamer.webrtc.encoded import Encoded
 from streamer.webrtc.video_encoder import RATE
 
 log = logging.getLogger(__name__)

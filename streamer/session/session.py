@@ -34,8 +34,9 @@ from streamer.session.options import SessionOptions
 from streamer.session.portraits import Consent
 from streamer.telemetry.histogram import Histogram, skew_histogram
 from streamer.webrtc.broadcast import Broadcast
-from streamer.webrtc.connection import Connection, Peer
+from streamer.webrtc.connection import Connection
 from streamer.webrtc.connections import Connections
+from streamer.webrtc.peer import Peer
 from streamer.webrtc.viewer import Viewer
 
 log = logging.getLogger(__name__)
@@ -120,12 +121,12 @@ class Session:
         if self._live is not None:
             raise ConflictError("the session is live already (watch it by WHEP)")
         self._is_call = True
-        self._go_live(peer, [peer])
+        self._go_live(peer)
 
     def publish(self, publisher: Connection) -> None:
         """Takes an answered publisher. When it goes another may come. ``UnknownSessionError``: it ended meanwhile."""
         if self._live is None:
-            self._go_live(publisher, [])
+            self._go_live(publisher)
             return
         self._check_open()
         self.connections.publisher = publisher
@@ -297,14 +298,14 @@ class Session:
 
     def _begin_alone(self) -> None:
         if self._live is None and self._needs_nobody:
-            self._go_live(None, [])
+            self._go_live(None)
 
-    def _go_live(self, publisher: Connection | None, sinks: list[Sink]) -> None:
+    def _go_live(self, publisher: Connection | None) -> None:
         self._check_open()
         self.connections.publisher = publisher
         targets = self.options.recording_targets(self._recordings, self.id)
         self._films = [Recorder(target, self.broadcast, self._film_failed) for target in targets]
-        everywhere = [*sinks, self.broadcast, self.streaming, *self._films]
+        everywhere: list[Sink] = [self.broadcast, self.streaming, *self._films]
         rest = (self._face, self._stored_speech, self.voice, self.id)
         self._live = MediaLoop(self.options, self._engine, self._clock, publisher, everywhere, self.events, *rest)
         self.state = "live"
@@ -331,8 +332,7 @@ class Session:
         while True:
             await self._clock.sleep_until(self._clock.now() + _WATCH)
             now = self._clock.now()
-            publisher = self.connections.publisher
-            if self._faults.look(*(publisher.encoder_faults if publisher is not None else (0, 0))):
+            if self._faults.look():
                 self.stop("its frames cannot be encoded")
             for connection in self.connections.all():
                 reason = await self.connections.lost(connection, now)

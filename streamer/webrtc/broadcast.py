@@ -1,4 +1,4 @@
-"""One encode of a session's media for any number of viewers. A sink of the pacer.
+"""Encodes a session's media once, for the peer of a call and any number of viewers. A sink of the pacer.
 
 Each picture is encoded once for every codec that somebody watches in, and speech once, or not at all where it can leave
 as the packets it came in. Nobody watching costs nothing.
@@ -10,39 +10,39 @@ import asyncio
 from collections import deque
 from typing import Any, Protocol
 
-import av
-
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from streamer.clock import ntp_now
 from streamer.media.audio import OUTPUT_RATE, SpeechChunk
-from streamer.webrtc.aiortc_internals.encoders import Faults, SpeechEncoder
-from streamer.webrtc.aiortc_internals.sender import Encoded
 from streamer.webrtc.bitrate import common_rate
+from streamer.webrtc.encoded import Encoded
+from streamer.webrtc.encoder_faults import EncoderFaults
+from streamer.webrtc.speech_encoder import SpeechEncoder
 from streamer.webrtc.video_encoder import ENCODERS, H264, Vp8
 
 KEYFRAME_PAUSE = SAMPLE_RATE // 4
 """Media time between two keyframes at least, however many viewers ask."""
 
+_SPEECH = "opus"  # the speech encoder's name among the faults
 _RATE_PAUSE = 2 * SAMPLE_RATE  # media time between two changes of the bitrate
 _SOUND_BOUND = 50  # chunks: 1 s. Full (the thread is stuck): the oldest is dropped and counted.
 _PICTURE_BOUND = 4  # pictures. Full (encoding takes longer than a frame): the oldest is dropped and counted.
 
 
 class Audience(Protocol):
-    """One who watches: a WHEP viewer, or whatever else wants encoded media."""
+    """Takes encoded media: the peer of a call, a WHEP viewer, a recorder, a stream's client."""
 
     codec: str | None  # a key of ENCODERS; None: only listens
 
     @property
     def rate(self) -> int:
-        """Bits a second of video that it can take."""
+        """Bits a second of video that this member can take."""
 
     def sound(self, encoded: Encoded) -> None:
-        """Opus, 20 ms."""
+        """Takes 20 ms of Opus."""
 
     def picture(self, encoded: Encoded) -> None:
-        """One picture in its codec. The first may not be a keyframe: one follows soon."""
+        """Takes one picture in the member's codec. The first may not be a keyframe: one follows soon."""
 
 
 class Broadcast:
@@ -51,7 +51,7 @@ class Broadcast:
     def __init__(self) -> None:
         self.dropped = 0  # items that found a queue full
         self.encoded = 0  # pictures, over all codecs
-        self.faults = Faults()
+        self.faults = EncoderFaults()
         self.audience: list[Audience] = []
         self._encoders: dict[str, H264 | Vp8] = {}
         self._wanted: set[str] = set()  # codecs that somebody wants a keyframe in
@@ -60,7 +60,7 @@ class Broadcast:
         self._speech: SpeechEncoder | None = None
         self._sounds: deque[tuple[SpeechChunk, int]] = deque()
         self._pictures: deque[tuple[VideoFrame, int]] = deque()
-        self._heard, self._seen = asyncio.Event(), asyncio.Event()
+        self._sound_waits, self._picture_waits = asyncio.Event(), asyncio.Event()
 
     @property
     def waiting(self) -> int:
@@ -71,46 +71,51 @@ class Broadcast:
 
     @property
     def codecs(self) -> list[str]:
-        """Those in use, the one with most viewers first: another viewer in one of them costs no encode."""
-        watched = [one.codec for one in self.audience if one.codec is not None]
+        """Codecs in use, the one with most viewers first: another viewer in one of them costs no encode."""
+        watched = [member.codec for member in self.audience if member.codec is not None]
         return sorted(set(watched), key=watched.count, reverse=True)
 
-    def join(self, one: Audience) -> None:
-        """From now on it gets what leaves; its first picture is a keyframe."""
-        self.audience.append(one)
-        self.refresh(one)
+    def join(self, member: Audience) -> None:
+        """Gives ``member`` what leaves from now on; its first picture is a keyframe."""
+        self.audience.append(member)
+        self.refresh(member)
 
-    def leave(self, one: Audience) -> None:
-        """It gets nothing more. An encoder that nobody needs any longer is freed."""
-        if one in self.audience:
-            self.audience.remove(one)
+    def leave(self, member: Audience) -> None:
+        """Gives ``member`` nothing more. An encoder that nobody needs any longer is freed."""
+        if member in self.audience:
+            self.audience.remove(member)
         for codec in self._encoders.keys() - set(self.codecs):
             del self._encoders[codec]
+            self.faults.end_row(codec)
         if not self.audience:
             self._speech = None
+            self.faults.end_row(_SPEECH)
             self._sounds.clear()
             self._pictures.clear()
 
-    def refresh(self, one: Audience) -> None:
-        """It needs a keyframe."""
-        if one.codec is not None:
-            self._wanted.add(one.codec)
+    def refresh(self, member: Audience) -> None:
+        """Makes a keyframe for ``member``, soon."""
+        if member.codec is not None:
+            self._wanted.add(member.codec)
 
     # --- as a sink
 
     def sound(self, chunk: SpeechChunk) -> None:
+        """Takes the next 20 ms of speech."""
         if self.audience:
             self._sounds.append((chunk, ntp_now()))
             self.dropped += _bounded(self._sounds, _SOUND_BOUND)
-            self._heard.set()
+            self._sound_waits.set()
 
     def picture(self, frame: VideoFrame) -> None:
+        """Takes the next picture."""
         if self.codecs:
             self._pictures.append((frame, ntp_now()))
             self.dropped += _bounded(self._pictures, _PICTURE_BOUND)
-            self._seen.set()
+            self._picture_waits.set()
 
     def clear(self) -> None:
+        """Barge-in: silence for the sounds that wait, and none of the pictures."""
         self._sounds = deque((chunk.silenced(), ntp) for chunk, ntp in self._sounds)
         self._pictures.clear()
 
@@ -125,28 +130,31 @@ class Broadcast:
     async def _encode_sounds(self) -> None:
         while True:
             while not self._sounds:
-                self._heard.clear()
-                await self._heard.wait()
+                self._sound_waits.clear()
+                await self._sound_waits.wait()
             chunk, ntp = self._sounds.popleft()
             packet = chunk.packet if chunk.packet is not None else await self._opus(chunk)
             if packet is not None:
                 timestamp = chunk.at * (OUTPUT_RATE // SAMPLE_RATE)
                 encoded = Encoded(packet, [packet], chunk.at, timestamp, ntp)
-                for one in self.audience:
-                    one.sound(encoded)
+                for member in self.audience:
+                    member.sound(encoded)
 
     async def _opus(self, chunk: SpeechChunk) -> bytes | None:
         self._speech = encoder = self._speech or SpeechEncoder()
-        frame = chunk.to_av()
-        assert isinstance(frame, av.AudioFrame)
-        packets, _ = await asyncio.to_thread(encoder.encode, frame)
-        return packets[0] if packets else None
+        try:
+            packet = await asyncio.to_thread(encoder.encode, chunk)
+        except Exception:
+            self.faults.add(_SPEECH)
+            return None
+        self.faults.end_row(_SPEECH)
+        return packet
 
     async def _encode_pictures(self) -> None:
         while True:
             while not self._pictures:
-                self._seen.clear()
-                await self._seen.wait()
+                self._picture_waits.clear()
+                await self._picture_waits.wait()
             frame, ntp = self._pictures.popleft()
             self._set_rates(frame.at)
             for codec in self.codecs:
@@ -161,25 +169,25 @@ class Broadcast:
         try:
             encoded = await asyncio.to_thread(encoder.encode, frame, ntp, keyframe=key)
         except Exception:
-            self.faults.add()
+            self.faults.add(codec)
             return
-        self.faults.over()
+        self.faults.end_row(codec)
         if encoded is None:
             return
         self.encoded += 1
         if encoded.key:
             self._wanted.discard(codec)
             self._last_key[codec] = frame.at
-        for one in self.audience:
-            if one.codec == codec:
-                one.picture(encoded)
+        for member in self.audience:
+            if member.codec == codec:
+                member.picture(encoded)
 
     def _set_rates(self, now: int) -> None:
         if now - self._last_rate < _RATE_PAUSE:
             return
         self._last_rate = now
         for codec, encoder in self._encoders.items():
-            encoder.bitrate = common_rate(one.rate for one in self.audience if one.codec == codec)
+            encoder.bitrate = common_rate(member.rate for member in self.audience if member.codec == codec)
 
 
 def _bounded(queue: deque[Any], bound: int) -> int:

@@ -1,4 +1,4 @@
-"""WebRTC connections: what a peer sends comes in bounded and aligned, what the pacer releases goes out."""
+"""A WebRTC connection: answers an offer, takes candidates and ICE restarts, and bounds what its peer sends."""
 
 from __future__ import annotations
 
@@ -6,83 +6,28 @@ import asyncio
 import logging
 import re
 import secrets
-from collections import deque
 from collections.abc import Sequence
-from fractions import Fraction
 from functools import partial
 from typing import Any
 
-import av
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCRtpSender
 from aiortc import RTCSessionDescription as Description
 from aiortc.exceptions import OperationError
-from aiortc.mediastreams import MediaStreamError
 
-from mytalk.picture import VideoFrame
 from streamer.config.ice_servers import IceServer
 from streamer.errors import NoUsableTrackError, RequestError, UnprocessableError
-from streamer.media.audio import SpeechChunk
-from streamer.media.timeline import timestamp
-from streamer.webrtc.aiortc_internals import encoders, ice_restart
+from streamer.webrtc.aiortc_internals import ice_restart
 from streamer.webrtc.aiortc_internals.receiver import InboundTrack
 from streamer.webrtc.sdp_fragment import MAX_CANDIDATES, Fragment, write_fragment
 from streamer.webrtc.sdp_offer import Offer
 
 log = logging.getLogger(__name__)
 
-VIDEO_RATE = 90_000
-"""Units a second of a video track's timestamps (RFC 3551)."""
-
 GATHER_TIMEOUT = 2
 """Seconds in which STUN and TURN servers have to answer. aioice waits 5, and everybody who joins waits with it."""
 
 CLOSE_TIMEOUT = 3.0
 """Seconds that a connection may take to close before it is left to itself."""
-
-_SOUND_BOUND = 50  # chunks: 1 s. Full (the sender is stuck): the oldest is dropped and counted.
-_PICTURE_BOUND = 4  # pictures. Full (encoding takes longer than a frame): the oldest is dropped and counted.
-
-
-class OutboundTrack(MediaStreamTrack):
-    """What the pacer releases, as aiortc wants to be given it: one ``recv()`` a frame."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__()
-        self.kind = kind
-        self.dropped = 0
-        self._bound = _SOUND_BOUND if kind == "audio" else _PICTURE_BOUND
-        self._items: deque[SpeechChunk | VideoFrame] = deque()
-        self._filled = asyncio.Event()
-
-    def push(self, item: SpeechChunk | VideoFrame) -> None:
-        """Sends ``item`` now; timestamps follow its media time."""
-        self._items.append(item)
-        if len(self._items) > self._bound:
-            self._items.popleft()
-            self.dropped += 1
-        self._filled.set()
-
-    def clear(self) -> None:
-        """Barge-in: silence for the sounds that wait, and none of the pictures."""
-        self._items = deque(item.silenced() for item in self._items if isinstance(item, SpeechChunk))
-
-    async def recv(self) -> av.AudioFrame | av.VideoFrame | av.Packet[Any]:
-        while not self._items:
-            if self.readyState != "live":
-                raise MediaStreamError
-            self._filled.clear()
-            await self._filled.wait()
-        item = self._items.popleft()
-        if isinstance(item, SpeechChunk):
-            return item.to_av()
-        frame = item.picture.to_av()
-        frame.pts = timestamp(item, VIDEO_RATE)
-        frame.time_base = Fraction(1, VIDEO_RATE)
-        return frame
-
-    def stop(self) -> None:
-        super().stop()
-        self._filled.set()
 
 
 class Connection:
@@ -180,11 +125,6 @@ class Connection:
         started = next((transport._connection.remote_username for transport in self._transports), None)
         return started or (_username_in(offered.sdp) if offered is not None else None)
 
-    @property
-    def encoder_faults(self) -> tuple[int, int]:
-        """Frames that could not be encoded, and how many in a row of late."""
-        return 0, 0
-
     def owes(self) -> bool:
         """Whether the peer has had something to send, or to report on, since the last call."""
         return True
@@ -237,49 +177,6 @@ class Connection:
             self.sound_in = InboundTrack(receiver)
         else:
             self.pictures_in = InboundTrack(receiver)
-
-
-class Peer(Connection):
-    """One end of a call: sends and receives on the same connection, with encoders of its own. A sink."""
-
-    def __init__(self, ice_servers: Sequence[IceServer] = ()) -> None:
-        super().__init__(ice_servers)
-        self.sound_out = OutboundTrack("audio")
-        self.pictures_out = OutboundTrack("video")
-        self._faults: list[encoders.Faults] = []
-
-    def sound(self, chunk: SpeechChunk) -> None:
-        """Sends it now."""
-        self.sound_out.push(chunk)
-
-    def picture(self, frame: VideoFrame) -> None:
-        """Sends it now."""
-        self.pictures_out.push(frame)
-
-    def clear(self) -> None:
-        """Barge-in: nothing that waits to be encoded leaves."""
-        self.sound_out.clear()
-        self.pictures_out.clear()
-
-    @property
-    def encoder_faults(self) -> tuple[int, int]:
-        return sum(one.count for one in self._faults), max((one.in_a_row for one in self._faults), default=0)
-
-    async def close(self) -> None:
-        await super().close()
-        self.sound_out.stop()
-        self.pictures_out.stop()
-
-    def _add_media(self, offer: Offer) -> None:
-        self._connection.addTrack(self.sound_out)
-        if offer.has_video:
-            self._connection.addTrack(self.pictures_out)
-
-    def _negotiated(self) -> None:
-        for transceiver in self._connection.getTransceivers():
-            if transceiver._codecs:
-                faults = encoders.install(transceiver.sender, transceiver._codecs[0])
-                self._faults += [faults] if faults is not None else []
 
 
 def _new_etag() -> str:

@@ -11,17 +11,23 @@ from fractions import Fraction
 from typing import Any
 
 import av
-from aiortc.codecs.h264 import H264Encoder
-from aiortc.codecs.vpx import Vp8Encoder
 from av.video.frame import PictureType
 
 from mytalk.picture import VideoFrame
 from streamer.media.timeline import timestamp
-from streamer.webrtc.aiortc_internals.encoders import H264_OPTIONS, START_BITRATE, VP8_OPTIONS
-from streamer.webrtc.aiortc_internals.sender import Encoded
+from streamer.webrtc.aiortc_internals.payloads import h264_payloads, vp8_payloads
+from streamer.webrtc.bitrate import START_BITRATE
+from streamer.webrtc.encoded import Encoded
 
 RATE = 90_000
 """Units a second of a video track's timestamps (RFC 3551)."""
+
+H264_OPTIONS = {"preset": "superfast"}
+"""Of libx264, whose default is ``medium``: a fifth of its time, for 0 to 0.8 dB (``benchmarks/live/encoders.py``)."""
+
+VP8_OPTIONS = {"cpu-used": "-12", "noise-sensitivity": "0"}
+"""Of libvpx, where aiortc has -6, and 4, which takes a face's texture for noise: two thirds of its time, and 4 dB
+better on a film that moves (likewise)."""
 
 _NEVER = 1 << 20  # pictures between keyframes that nobody asked for
 
@@ -93,7 +99,7 @@ class H264(VideoEncoder):
         return codec
 
     def _cut(self, data: bytes) -> list[bytes]:
-        return H264Encoder._packetize(H264Encoder._split_bitstream(data))  # RFC 6184
+        return h264_payloads(data)
 
 
 class Vp8(VideoEncoder):
@@ -115,7 +121,7 @@ class Vp8(VideoEncoder):
 
     def _cut(self, data: bytes) -> list[bytes]:
         self._picture_id = (self._picture_id + 1) % (1 << 15)
-        return Vp8Encoder._packetize(data, self._picture_id)  # RFC 7741
+        return vp8_payloads(data, self._picture_id)
 
 
 ENCODERS: dict[str, type[H264] | type[Vp8]] = {"h264": H264, "vp8": Vp8}

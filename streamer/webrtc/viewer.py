@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from aiortc import RTCRtpSender
 
 from streamer.config.ice_servers import IceServer
-from streamer.webrtc.aiortc_internals.sender import Encoded, EncodedSender
+from streamer.webrtc.aiortc_internals.sender import EncodedSender, negotiated_codec
 from streamer.webrtc.bitrate import ViewerBitrate
 from streamer.webrtc.broadcast import Broadcast
 from streamer.webrtc.connection import Connection
+from streamer.webrtc.encoded import Encoded
 from streamer.webrtc.sdp_offer import Offer
 from streamer.webrtc.video_encoder import ENCODERS
 
@@ -22,44 +23,45 @@ class Viewer(Connection):
         super().__init__(ice_servers)
         self.codec: str | None = None
         self._broadcast = broadcast
-        self._rate = ViewerBitrate()
-        self._sounds: EncodedSender | None = None
-        self._pictures: EncodedSender | None = None
+        self._bitrate = ViewerBitrate()
+        self._sound_sender: EncodedSender | None = None
+        self._picture_sender: EncodedSender | None = None
         self._joined = False
-        self._seen = 0  # packets, at the last look
+        self._packets_before = 0  # sent, when ``owes`` was asked last
 
     @property
     def rate(self) -> int:
-        """Bits a second of video that it can take."""
-        return self._rate.value
+        """Bits a second of video that this viewer can take."""
+        return self._bitrate.value
 
     @property
     def packets(self) -> int:
         """RTP packets sent so far."""
-        return sum(forwarder.packets for forwarder in (self._sounds, self._pictures) if forwarder is not None)
+        return sum(sender.packets for sender in (self._sound_sender, self._picture_sender) if sender is not None)
 
     def owes(self) -> bool:
-        """Who gets nothing has nothing to report on."""
-        before, self._seen = self._seen, self.packets
-        return self._seen > before
+        """Whether packets were sent since the last call: a viewer that receives none sends no receiver reports."""
+        before, self._packets_before = self._packets_before, self.packets
+        return self._packets_before > before
 
     def sound(self, encoded: Encoded) -> None:
         """Sends 20 ms of speech."""
-        if self._sounds is not None and not self.gone.is_set():
-            self._sounds.send(encoded)
+        if self._sound_sender is not None and not self.gone.is_set():
+            self._sound_sender.send(encoded)
 
     def picture(self, encoded: Encoded) -> None:
         """Sends a picture."""
-        if self._pictures is not None and not self.gone.is_set():
-            self._pictures.send(encoded)
-            self._rate.sent(len(encoded.data), encoded.timestamp)
+        if self._picture_sender is not None and not self.gone.is_set():
+            self._picture_sender.send(encoded)
+            self._bitrate.sent(len(encoded.data), encoded.timestamp)
 
     async def close(self) -> None:
+        """Leaves the broadcast and frees sockets, threads and tasks."""
         self._broadcast.leave(self)
         await super().close()
 
     def _add_media(self, offer: Offer) -> None:
-        """Of the codecs that the viewer knows, one that is being encoded already; else the one it likes best."""
+        """Of the codecs that the viewer knows, chooses one that is being encoded already; else its first."""
         if offer.has_audio:
             self._connection.addTransceiver("audio", direction="sendonly")
         if offer.has_video:
@@ -72,21 +74,22 @@ class Viewer(Connection):
 
     def _negotiated(self) -> None:
         for transceiver in self._connection.getTransceivers():
-            if not transceiver._codecs:
+            codec = negotiated_codec(transceiver)
+            if codec is None:
                 continue
-            forwarder = EncodedSender(transceiver.sender, transceiver.mid or "", transceiver._headerExtensions)
-            forwarder.ready = self._join
+            sender = EncodedSender.of(transceiver)
+            sender.ready = self._join
             if transceiver.kind == "audio":
-                self._sounds = forwarder
+                self._sound_sender = sender
                 continue
-            self._pictures = forwarder
-            self.codec = transceiver._codecs[0].name.lower()
-            assert self.codec in ENCODERS
-            forwarder.refresh = lambda: self._broadcast.refresh(self)
-            forwarder.report, forwarder.estimate = self._rate.report, self._rate.estimate
+            self._picture_sender = sender
+            assert codec in ENCODERS
+            self.codec = codec
+            sender.refresh = lambda: self._broadcast.refresh(self)
+            sender.report, sender.estimate = self._bitrate.report, self._bitrate.estimate
 
     def _join(self) -> None:
-        """Called by each of the two streams."""
+        """Joins the broadcast with the first of the two streams that is ready; the second asks for a keyframe."""
         if self._joined:
             self._broadcast.refresh(self)
         elif not self.gone.is_set():

@@ -1,8 +1,8 @@
 """Sends what is already encoded on an aiortc 1.16.0 sender: cut into RTP payloads once, for any number of viewers.
 
 aiortc's own loop takes about 100 us a packet and keeps whole packets for retransmission; this one adds a header to
-bytes that all viewers share. Everything that reaches into aiortc's private names on the sending side is in this file;
-``tests/streamer/test_forward.py`` fails when another aiortc moves them.
+bytes that all viewers share. ``tests/streamer/webrtc/aiortc_internals/test_sender.py`` fails when another aiortc moves
+the names that are replaced here, each on the one sender it is given.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import random
 import struct
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from aiortc import RTCRtpSender
+from aiortc import RTCRtpSender, RTCRtpTransceiver
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpHeaderExtensionParameters
 from aiortc.rtp import RTCP_RTPFB_NACK, AnyRtcpPacket, RtcpRrPacket, RtcpRtpfbPacket, RtcpSrPacket
+
+from streamer.webrtc.encoded import Encoded
 
 _PREFIX = "_RTCRtpSender__"
 _WAITING_BOUND = 64  # frames. Full (the loop stands still): all are dropped, and a picture stream waits for a keyframe.
@@ -27,24 +28,17 @@ _ABS_SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 _MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """One picture, or 20 ms of speech. ``data``: as a file wants it (H264: Annex B); ``payloads``: as RTP does."""
-
-    data: bytes
-    payloads: Sequence[bytes]
-    at: int  # media time
-    timestamp: int  # the same in the track's units, 90 000 or 48 000 a second: a picture's keep the source's intervals
-    ntp: int  # when the pacer released it
-    key: bool = True  # can be decoded without what came before
+def negotiated_codec(transceiver: RTCRtpTransceiver) -> str | None:
+    """The codec that the answer chose, its name as in ``rtpmap`` in small letters; None where there is none."""
+    return transceiver._codecs[0].name.lower() if transceiver._codecs else None
 
 
 class EncodedSender:
-    """One RTP stream to one viewer. Make it when the answer is made and before media flows.
+    """Sends one RTP stream to one viewer. Make it when the answer is made and before media flows.
 
     ``ready`` is called when the viewer is connected and takes packets; ``report`` with the share of packets lost
     (0..1) of each receiver report, ``estimate`` with the bits a second that it says it can take (REMB), ``refresh``
-    when it asks for a keyframe.
+    when it asks for a keyframe (PLI or FIR).
     """
 
     def __init__(self, sender: RTCRtpSender, mid: str, extensions: Sequence[RTCRtpHeaderExtensionParameters]) -> None:
@@ -63,12 +57,16 @@ class EncodedSender:
         ids = {extension.uri: extension.id for extension in extensions if extension.id <= 14}
         self._mid = _element(ids[_MID], mid.encode()) if _MID in ids and 0 < len(mid) <= 16 else b""
         self._send_time_id = ids.get(_ABS_SEND_TIME, 0)
-        for name in ("_run_rtp", "_retransmit", "_handle_rtcp_packet"):
-            if not callable(getattr(sender, name, None)):
-                raise AttributeError(f"aiortc's sender has no {name} any more (need aiortc 1.16.0)")
         self._handle_rtcp = sender._handle_rtcp_packet
-        setattr(sender, "_run_rtp", self._run)  # noqa: B010 (mypy: a method)
-        setattr(sender, "_handle_rtcp_packet", self._on_rtcp)  # noqa: B010
+        self._replace("_run_rtp", self._run)
+        self._replace("_handle_rtcp_packet", self._on_rtcp)
+        self._replace("_send_keyframe", lambda: self.refresh())  # ``refresh`` is set later
+        self._set("encoder", _EstimateReader(self))
+
+    @classmethod
+    def of(cls, transceiver: RTCRtpTransceiver) -> EncodedSender:
+        """Makes the sender of a negotiated transceiver."""
+        return cls(transceiver.sender, transceiver.mid or "", transceiver._headerExtensions)
 
     def send(self, encoded: Encoded) -> None:
         """Sends it as soon as the loop comes to it. What cannot be decoded any more is left out."""
@@ -83,7 +81,7 @@ class EncodedSender:
         self._filled.set()
 
     async def _run(self, codec: RTCRtpCodecParameters) -> None:
-        """In the place of aiortc's loop; keeps the figures that its sender reports are made from."""
+        """Runs in the place of aiortc's loop; keeps the figures that its sender reports are made from."""
         self._private("rtp_started").set()
         number = random.randrange(1 << 15)  # the upper half could wrap within SRTP's first window
         origin = random.randrange(1 << 32)
@@ -141,24 +139,10 @@ class EncodedSender:
             for report in packet.reports:
                 if report.ssrc == self._sender._ssrc:
                     self.report(report.fraction_lost / 256)
-        before = self._private("force_keyframe")
-        self._set("encoder", self)  # aiortc gives estimates to its encoder
         await self._handle_rtcp(packet)
-        if self._private("force_keyframe") and not before:
-            self._set("force_keyframe", False)
-            self.refresh()
-
-    @property
-    def target_bitrate(self) -> int:
-        """What aiortc would read of an encoder."""
-        return 0
-
-    @target_bitrate.setter
-    def target_bitrate(self, bitrate: int) -> None:
-        self.estimate(bitrate)
 
     async def _send_again(self, number: int) -> None:
-        """RFC 4588 where the viewer knows it, and the same packet where it does not."""
+        """Sends a packet again: by RFC 4588 where the viewer knows it, and as it was where it does not."""
         kept = self._kept[number % _KEPT]
         if kept is None or kept[0] != number:
             return
@@ -177,7 +161,28 @@ class EncodedSender:
         return getattr(self._sender, _PREFIX + name)
 
     def _set(self, name: str, value: object) -> None:
-        setattr(self._sender, _PREFIX + name, value)
+        self._replace(_PREFIX + name, value)
+
+    def _replace(self, name: str, value: object) -> None:
+        if not hasattr(self._sender, name):
+            raise AttributeError(f"aiortc's sender has no {name} any more (need aiortc 1.16.0)")
+        setattr(self._sender, name, value)
+
+
+class _EstimateReader:
+    """Stands where aiortc has its encoder: aiortc sets an encoder's target to what the viewer estimates."""
+
+    def __init__(self, sender: EncodedSender) -> None:
+        self._sender = sender
+
+    @property
+    def target_bitrate(self) -> int:
+        """Nothing that anybody reads: aiortc asks whether there is such a name."""
+        return 0
+
+    @target_bitrate.setter
+    def target_bitrate(self, bitrate: int) -> None:
+        self._sender.estimate(bitrate)
 
 
 def _element(number: int, data: bytes) -> bytes:
@@ -185,4 +190,4 @@ def _element(number: int, data: bytes) -> bytes:
 
 
 def _nothing(*_: object) -> None:
-    """Until somebody wants to know."""
+    """Does nothing: the callback was not set."""

@@ -15,7 +15,8 @@ from mytalk.errors import InputError
 from streamer.config.server_config import ServerConfig
 from streamer.errors import RequestError
 from streamer.http.server import Running, running
-from streamer.webrtc.connection import Peer
+from streamer.webrtc.broadcast import Broadcast
+from streamer.webrtc.peer import Peer
 from streamer.webrtc.sdp_offer import read_offer
 from tests.streamer.support.fakes import (
     Camera,
@@ -274,7 +275,7 @@ async def test_no_damaged_offer_trips_the_answer_or_leaves_anything() -> None:
     before = len(asyncio.all_tasks())
     answered = 0
     for _ in range(60):
-        peer = Peer()
+        peer = Peer(Broadcast())
         with suppress(RequestError):
             await peer.answer(read_offer(damaged(GOOD.splitlines(), rng)))
             answered += 1

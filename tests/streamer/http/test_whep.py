@@ -6,14 +6,14 @@ import asyncio
 import gc
 import itertools
 import json
-import random
 from typing import Any
 
 import pytest
 
 from streamer.http.server import Running
 from streamer.session.session import Session
-from streamer.webrtc.aiortc_internals.encoders import START_BITRATE
+from streamer.webrtc.bitrate import START_BITRATE
+from tests.streamer.support.aiortc_peer import ask_for_keyframe, losing_packets
 from tests.streamer.support.fakes import (
     MARK,
     Camera,
@@ -138,9 +138,7 @@ async def test_a_viewer_that_lost_the_picture_gets_a_keyframe(client: Client, se
         ours.picture = noted  # type: ignore[method-assign]
         await eventually(lambda: len(keys) > 10, seconds=20)
         assert not any(keys)
-        receiver = next(t.receiver for t in viewer.connection.getTransceivers() if t.kind == "video")
-        [source] = receiver.getSynchronizationSources()
-        await receiver._send_rtcp_pli(source.source)
+        await ask_for_keyframe(viewer.connection)
         await eventually(lambda: any(keys), seconds=20)
         await viewer.close()
 
@@ -152,15 +150,8 @@ async def test_a_lossy_line_lowers_the_bitrate_and_a_clean_one_does_not(client: 
         broadcast = only(server).broadcast
         [encoder] = broadcast._encoders.values()
         assert encoder.bitrate == START_BITRATE
-        [transport] = {one.receiver.transport for one in viewer.connection.getTransceivers()}
-        handle, chance = transport._handle_rtp_data, random.Random(1)
-
-        async def lossy(data: bytes, arrival_time_ms: int) -> None:
-            if chance.random() < 1 / 3:  # by chance: a count would fall into step with the sound's packets
-                await handle(data, arrival_time_ms)
-
-        transport._handle_rtp_data = lossy  # type: ignore[method-assign]
-        await eventually(lambda: broadcast._encoders["vp8"].bitrate < START_BITRATE // 2, seconds=60)
+        with losing_packets(viewer.connection, share=2 / 3):
+            await eventually(lambda: broadcast._encoders["vp8"].bitrate < START_BITRATE // 2, seconds=60)
         await viewer.close()
 
 

@@ -11,11 +11,13 @@ import pytest
 from streamer.clock import SECOND_NS, FakeClock, SystemClock
 from streamer.engine.engine import Engine
 from streamer.errors import ConflictError, UnknownSessionError
+from streamer.session.encoder_faults import MOST_FAULTS
 from streamer.session.idle_timeout import IDLE_WAIT
 from streamer.session.options import SessionOptions
 from streamer.session.session import Session
-from streamer.webrtc.connection import Peer
+from streamer.webrtc.encoder_faults import EncoderFaults
 from streamer.webrtc.liveness import CONNECT_WAIT, SILENCE
+from streamer.webrtc.peer import Peer
 from tests.streamer.support.fakes import FakeModels
 
 
@@ -28,7 +30,6 @@ class SilentPeer:
         self.carried = (0, 0)
         self.sound_in = self.pictures_in = None
         self.count = 0
-        self.encoder_faults = (0, 0)
         self.closed = False
 
     async def datagrams(self) -> int:
@@ -117,14 +118,24 @@ async def test_a_peer_that_falls_silent_ends_it_within_five_seconds(engine: Engi
     assert SILENCE + SECOND_NS <= 5 * SECOND_NS
 
 
+def fail(faults: EncoderFaults, encoder: str, times: int) -> None:
+    for _ in range(times):
+        faults.add(encoder)
+
+
 async def test_frames_that_cannot_be_encoded_are_told_and_end_it_where_none_can(engine: Engine) -> None:
     life = Life(engine)
     await life.attach(connected=True)
-    life.peer.encoder_faults = (3, 0)
+    fail(life.session.broadcast.faults, "vp8", 3)
+    life.session.broadcast.faults.end_row("vp8")
     await life.pass_time(2 * SECOND_NS, packets=1)
     assert life.session.state == "live"
     assert [event["code"] for event in life.session.events.to_json()] == ["encoder"]
-    life.peer.encoder_faults = (60, 57)
+    fail(life.session.broadcast.faults, "vp8", MOST_FAULTS - 1)
+    await life.pass_time(SECOND_NS, packets=1)
+    assert life.session.state == "live"
+    fail(life.session.broadcast.faults, "vp8", 1)
+    life.session.broadcast.faults.end_row("h264")  # another codec's encoder works
     await life.pass_time(SECOND_NS, packets=1)
     await life.task
     assert life.session.reason == "its frames cannot be encoded"

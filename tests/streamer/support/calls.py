@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import deque
 from fractions import Fraction
 from typing import cast
 
@@ -19,7 +20,7 @@ from streamer.media.looped_speech import LoopedSpeech
 from streamer.protocol.events import Event, Events
 from streamer.session.media_loop import MediaLoop
 from streamer.session.options import SessionOptions
-from streamer.webrtc.connection import OutboundTrack, Peer
+from streamer.webrtc.connection import Connection
 from tests.streamer.support.fakes import number_of, numbered
 
 STEP = 20 * MILLISECOND_NS
@@ -75,23 +76,31 @@ class Ear:
         self.sound_in, self.pictures_in = Speaker(clock), Lens(clock) if camera else None
         self.chunks: list[SpeechChunk] = []
         self.seen: list[tuple[VideoFrame, int]] = []
-        self.sound_out, self.pictures_out = OutboundTrack("audio"), OutboundTrack("video")
+        self._sounds: deque[SpeechChunk] = deque()
+        self._pictures: deque[VideoFrame] = deque()
 
-    sound, picture, clear = Peer.sound, Peer.picture, Peer.clear
+    def sound(self, chunk: SpeechChunk) -> None:
+        self._sounds.append(chunk)
+
+    def picture(self, frame: VideoFrame) -> None:
+        self._pictures.append(frame)
+
+    def clear(self) -> None:
+        self._sounds = deque(chunk.silenced() for chunk in self._sounds)
+        self._pictures.clear()
 
     def take(self) -> list[int]:
         """What has left since the last call; each chunk's packet says the same as its samples."""
         words = []
-        items = self.sound_out._items
-        while items:
-            chunk = cast(SpeechChunk, items.popleft())
+        while self._sounds:
+            chunk = self._sounds.popleft()
             self.chunks.append(chunk)
             word = int(chunk.samples[-1, 0])
             assert chunk.packet is None or (chunk.samples == word).all()
             assert chunk.packet in (None, b"%d" % word)
             words.append(word)
-        while self.pictures_out._items:
-            frame = cast(VideoFrame, self.pictures_out._items.popleft())
+        while self._pictures:
+            frame = self._pictures.popleft()
             self.seen.append((frame, number_of(frame.picture.rgb())))
         return words
 
@@ -112,7 +121,7 @@ class Call:
         self.clock = clock or self.fake_clock
         self.peer = Ear(self.clock, camera)
         self.peer.connected.set()
-        peer, events = cast(Peer, self.peer), Events(self.clock)
+        peer, events = cast(Connection, self.peer), Events(self.clock)
         usual = SessionOptions(source="portrait" if face else "live", speech="demo" if speech else "live")
         self.live = MediaLoop(options or usual, engine, self.clock, peer, [peer], events, face, speech)
         self.task = asyncio.create_task(self.live.run())

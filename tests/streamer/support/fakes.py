@@ -24,6 +24,7 @@ from mytalk.face.tracker import Face
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.picture import Picture, VideoFrame
 from mytalk.speech.stream import EncodedSpeech
+from tests.streamer.support import aiortc_peer
 
 MARK = (32, 32, 96, 96)
 """The box that a fake stream paints white in every picture it finishes."""
@@ -285,10 +286,7 @@ class Viewer:
 
     def vanish(self) -> None:
         """Goes away without a word: every socket is closed, nothing is said."""
-        for transceiver in self.connection.getTransceivers():
-            ice = transceiver.receiver.transport.transport._connection
-            for protocol in ice._protocols:
-                protocol.transport.abort()
+        aiortc_peer.vanish(self.connection)
 
     async def close(self) -> None:
         await self.connection.close()

@@ -2,8 +2,47 @@
 
 from __future__ import annotations
 
-from streamer.webrtc.aiortc_internals.encoders import MAX_BITRATE, MIN_BITRATE, START_BITRATE
-from streamer.webrtc.bitrate import ViewerBitrate, common_rate
+from streamer.webrtc.bitrate import (
+    MAX_BITRATE,
+    MIN_BITRATE,
+    START_BITRATE,
+    EstimatedBitrate,
+    ViewerBitrate,
+    common_rate,
+)
+
+
+def sending(bits_a_second: int, seconds: int = 10) -> EstimatedBitrate:
+    bitrate = EstimatedBitrate()
+    for n in range(25 * seconds):
+        bitrate.sent(bits_a_second // 25 // 8, n * 3600)
+    return bitrate
+
+
+def test_the_unmeasured_estimates_of_a_young_connection_are_not_followed() -> None:
+    bitrate = sending(1_500_000, seconds=3)
+    bitrate.follow(300_000)
+    assert bitrate.value == START_BITRATE
+
+
+def test_a_low_estimate_of_a_calm_picture_is_no_congestion() -> None:
+    bitrate = sending(200_000)
+    bitrate.follow(300_000)
+    assert bitrate.value == START_BITRATE
+
+
+def test_congestion_brings_the_bitrate_down_and_its_end_up_again() -> None:
+    bitrate = sending(1_900_000)
+    bitrate.follow(700_000)
+    assert bitrate.value == 700_000
+    bitrate.follow(750_000)
+    assert bitrate.value == 700_000
+    bitrate.follow(1_100_000)
+    assert bitrate.value == 1_100_000
+    bitrate.follow(50_000_000)
+    assert bitrate.value == MAX_BITRATE
+    bitrate.follow(10)
+    assert bitrate.value == MIN_BITRATE
 
 
 def test_loss_lowers_a_rate_to_no_less_than_the_least_and_clean_reports_bring_it_back() -> None:

@@ -14,9 +14,10 @@ import pytest
 from mytalk import Picture
 from mytalk.picture import VideoFrame
 from streamer.media.audio import CHUNK, CHUNK_TIME, SpeechChunk
-from streamer.webrtc.aiortc_internals.sender import Encoded
 from streamer.webrtc.broadcast import KEYFRAME_PAUSE, Broadcast
-from streamer.webrtc.video_encoder import H264
+from streamer.webrtc.encoded import Encoded
+from streamer.webrtc.speech_encoder import SpeechEncoder
+from streamer.webrtc.video_encoder import H264, Vp8
 from tests.streamer.support.fakes import eventually, numbered
 
 
@@ -163,6 +164,42 @@ async def test_a_picture_that_cannot_be_encoded_costs_itself(
     await show.pictures(2)
     await eventually(lambda: len(member.pictures) == 4, seconds=20)
     assert (show.broadcast.faults.count, show.broadcast.faults.in_a_row) == (3, 0)
+
+
+async def test_speech_that_cannot_be_encoded_costs_its_own_20_ms(
+    show: Show, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    show.broadcast.join(member := Member(None))
+    show.broadcast.sound(chunk(0))
+    await eventually(lambda: len(member.sounds) == 1, seconds=20)
+    with monkeypatch.context() as patch:
+
+        def broken(*_: object) -> None:
+            raise ValueError("the encoder is gone")
+
+        patch.setattr(SpeechEncoder, "encode", broken)
+        show.broadcast.sound(chunk(1))
+        show.broadcast.sound(chunk(2))
+        await eventually(lambda: show.broadcast.faults.in_a_row == 2, seconds=20)
+    show.broadcast.sound(chunk(3))
+    await eventually(lambda: len(member.sounds) == 2, seconds=20)
+    assert member.sounds[1].at == 3 * CHUNK_TIME
+    assert (show.broadcast.faults.count, show.broadcast.faults.in_a_row) == (2, 0)
+
+
+async def test_a_broken_codec_is_not_hidden_by_one_that_works(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+    show.broadcast.join(broken := Member("vp8"))
+    show.broadcast.join(works := Member("h264"))
+
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("the encoder is gone")
+
+    monkeypatch.setattr(Vp8, "encode", fail)
+    await show.pictures(5)
+    await eventually(lambda: show.broadcast.faults.in_a_row == 5, seconds=20)
+    assert (len(works.pictures), len(broken.pictures)) == (5, 0)
+    show.broadcast.leave(broken)  # nobody is without a picture any longer
+    assert (show.broadcast.faults.count, show.broadcast.faults.in_a_row) == (5, 0)
 
 
 async def test_barge_in_leaves_nothing_that_waits(show: Show) -> None:

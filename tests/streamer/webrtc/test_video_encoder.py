@@ -14,7 +14,7 @@ from aiortc.codecs.vpx import vp8_depayload
 from mytalk import Picture
 from mytalk.media_time import to_samples
 from mytalk.picture import VideoFrame
-from streamer.webrtc.aiortc_internals.sender import Encoded
+from streamer.webrtc.encoded import Encoded
 from streamer.webrtc.video_encoder import ENCODERS, VideoEncoder
 from tests.streamer.support.fakes import number_of, numbered
 

@@ -21,7 +21,8 @@ from aiortc.rtp import (
     pack_remb_fci,
 )
 
-from streamer.webrtc.aiortc_internals.sender import Encoded, EncodedSender
+from streamer.webrtc.aiortc_internals.sender import EncodedSender
+from streamer.webrtc.encoded import Encoded
 from tests.streamer.support.fakes import eventually
 
 

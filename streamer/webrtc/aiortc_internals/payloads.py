@@ -1,0 +1,16 @@
+"""Cuts encoded pictures into RTP payloads with the packetizers that aiortc 1.16.0 keeps in its encoders."""
+
+from __future__ import annotations
+
+from aiortc.codecs.h264 import H264Encoder
+from aiortc.codecs.vpx import Vp8Encoder
+
+
+def h264_payloads(data: bytes) -> list[bytes]:
+    """Payloads (RFC 6184, packetization mode 1) of one picture in Annex B, 1300 bytes each at most."""
+    return H264Encoder._packetize(H264Encoder._split_bitstream(data))
+
+
+def vp8_payloads(data: bytes, picture_id: int) -> list[bytes]:
+    """Payloads (RFC 7741) of one picture, 1300 bytes each at most. ``picture_id``: 15 bits, one more each picture."""
+    return Vp8Encoder._packetize(data, picture_id)
