@@ -62,9 +62,9 @@ async def test_fragmented_mp4_carries_picture_and_sound_from_any_moment_on(clien
         await streamer.say(speech)
         await streamer.send(type="speech.commit")
         await streamer.one("playback.finished")
-        await streamer.until(lambda: len(streamer.protocol.packets) > 120)
+        await streamer.until(lambda: len(streamer.packets) > 120)
         segments = streamer.of(Kind.FMP4)
-    assert len(segments) == len(streamer.protocol.packets)
+    assert len(segments) == len(streamer.packets)
     assert [segment.flags for segment in segments[:2]] == [Flags.INIT, Flags.KEYFRAME]
     file = io.BytesIO(b"".join(segment.payload for segment in segments))
     with av.open(file) as film:
@@ -83,7 +83,7 @@ async def test_jpegs_and_sound_come_as_json_where_binary_cannot_be_read(client: 
         await streamer.begin(audio="pcm16", video="jpeg", form="json")
         await streamer.send(type="speech.append", audio=base64.b64encode(babble(0.5).tobytes()).decode())
         await streamer.until(lambda: {media["kind"] for media in streamer.all("media")} == {"audio", "jpeg"})
-        assert not streamer.protocol.packets
+        assert not streamer.packets
         picture = next(media for media in streamer.all("media") if media["kind"] == "jpeg")
         sound = next(media for media in streamer.all("media") if media["kind"] == "audio")
     shown = cv2.imdecode(np.frombuffer(base64.b64decode(picture["data"]), np.uint8), cv2.IMREAD_COLOR)
@@ -130,9 +130,7 @@ async def test_a_barge_in_silences_what_was_said_and_the_next_speech_is_whole(cl
 async def test_speech_of_an_old_generation_is_not_taken_and_that_is_said(client: Client) -> None:
     async with streaming(client) as streamer:
         await streamer.begin()
-        async with client.http.post(
-            client.url + streamer.session.session["urls"]["clear"], headers=bearer(streamer.session.session)
-        ):
+        async with client.http.post(client.url + streamer.session["urls"]["clear"], headers=bearer(streamer.session)):
             await streamer.one("playback.finished")
         await streamer.say(babble(0.1))
         dropped = await streamer.one("speech.dropped")
@@ -146,8 +144,8 @@ async def test_speech_for_a_picture_is_heard_beside_it_and_late_speech_is_told(c
     word = babble(0.2, seed=6)
     async with streaming(client) as streamer:
         await streamer.begin()
-        await streamer.until(lambda: len(streamer.protocol.packets) > 20)
-        at = streamer.protocol.packets[-1].pts + 3 * 16_000
+        await streamer.until(lambda: len(streamer.packets) > 20)
+        at = streamer.packets[-1].pts + 3 * 16_000
         packet = Packet(Kind.SPEECH_PCM16, 0, at, word.tobytes(), Flags.TIMED)
         await streamer.socket.send_bytes(packet.to_bytes())
         await streamer.send(type="speech.append", audio=base64.b64encode(word.tobytes()).decode(), at=0)
@@ -181,5 +179,5 @@ async def test_controls_change_what_the_engine_does_and_are_events(client: Clien
             await streamer.send(type="session.update", controls=wrong)
         assert (await streamer.one("error", count=3))["code"] == "bad_control"
         assert len(streamer.all("session.updated")) == 2
-        state = await client.state(streamer.session.session)
+        state = await client.state(streamer.session)
     assert [event for event in state["events"] if "controls" in event]

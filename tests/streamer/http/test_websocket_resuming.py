@@ -65,12 +65,12 @@ async def test_a_goodbye_ends_the_session_at_once(client: Client, server: Runnin
 async def test_another_connection_may_resume_before_the_first_is_known_to_be_dead(client: Client) -> None:
     async with streaming(client) as streamer:
         await streamer.begin()
-        with_conflict = Streamer(client, streamer.session.session)
+        with_conflict = Streamer(client, streamer.session)
         await with_conflict.connect()
         assert (await with_conflict.one("error"))["code"] == "conflict"
         await with_conflict.until(lambda: with_conflict.code == 1008)
-        await streamer.until(lambda: len(streamer.protocol.packets) > 10)
-        second = Streamer(client, streamer.session.session)
+        await streamer.until(lambda: len(streamer.packets) > 10)
+        second = Streamer(client, streamer.session)
         await second.connect(resume=streamer.received)
         await second.one("session.resumed")
         await streamer.until(lambda: streamer.code == 4000)
@@ -83,7 +83,7 @@ async def test_another_connection_may_resume_before_the_first_is_known_to_be_dea
 @pytest.mark.parametrize("resume", ["99999", "-1", "x", "", "9" * 40, "٣"])
 async def test_what_cannot_be_resumed_is_refused(client: Client, resume: str) -> None:
     async with streaming(client) as streamer:
-        second = Streamer(client, streamer.session.session)
+        second = Streamer(client, streamer.session)
         await second.connect(resume=resume)  # type: ignore[arg-type]
         error = await second.one("error")
         assert (error["code"], error["fatal"]) == ("cannot_resume", True)
@@ -98,8 +98,8 @@ async def test_the_end_of_a_session_is_told(client: Client, server: Running, how
     async with streaming(client) as streamer:
         await streamer.begin()
         if how == "delete":
-            url = client.url + streamer.session.session["urls"]["session"]
-            async with client.http.delete(url, headers=bearer(streamer.session.session)) as response:
+            url = client.url + streamer.session["urls"]["session"]
+            async with client.http.delete(url, headers=bearer(streamer.session)) as response:
                 assert response.status == 200
         else:
             await streamer.send(type="session.end")
@@ -121,6 +121,6 @@ async def test_ten_streams_one_after_the_other_leave_nothing_behind(client: Clie
     for _ in range(10):
         async with streaming(client) as streamer:
             await streamer.begin(audio="pcm16", video="jpeg")
-            await streamer.until(lambda: len(streamer.protocol.packets) > 3)
+            await streamer.until(lambda: len(streamer.packets) > 3)
         await eventually(lambda: not server.sessions.all(), seconds=20)
     await eventually(lambda: len(asyncio.all_tasks()) <= before + 1, seconds=20)

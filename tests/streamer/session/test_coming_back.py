@@ -53,7 +53,7 @@ async def test_a_publisher_comes_back_before_its_silence_was_noticed(client: Cli
 
 async def test_a_publisher_comes_back_when_its_connection_was_freed(client: Client, server: Running) -> None:
     async with streaming(client, source="live") as streamer:
-        session = streamer.session.session
+        session = streamer.session
         obs = Obs()
         await obs.start(client, session["urls"]["whip"], session["token"])
         viewer = await watch(client, session)

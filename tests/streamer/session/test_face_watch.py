@@ -51,14 +51,12 @@ async def test_client_state_and_metrics_say_it(client: Client, models: FakeModel
         await eventually(lambda: bool(models.streams), seconds=20)
         models.streams[0].face_status = "small"
         assert (await streamer.one("face.lost"))["reason"] == "small"
-        state = await client.state(streamer.session.session)
+        state = await client.state(streamer.session)
         assert state["stats"]["face"] == "small"
         assert "no_face" in state["stats"]["pictures"]
         models.streams[0].face_status = "seen"
         assert (await streamer.one("face.found"))["lost_ms"] > 1000
-        assert [event["type"] for event in (await client.state(streamer.session.session))["events"]].count(
-            "face.lost"
-        ) == 1
+        assert [event["type"] for event in (await client.state(streamer.session))["events"]].count("face.lost") == 1
         figures = await client.figures()
         assert figures['mytalk_events_total{type="face.lost"}'] == 1
         assert 'mytalk_pictures_total{outcome="no_face"}' in figures
