@@ -3,6 +3,7 @@
 export { call, type CallOptions } from "./call.js";
 export { CanvasPlayer } from "./canvas-player.js";
 export { parseServer, SUBPROTOCOL, TOKEN_PREFIX, toText } from "./codec.js";
+export type { Closed, Connection } from "./connection.js";
 export * from "./errors.js";
 export { MediaSourcePlayer, playsFmp4 } from "./media-source-player.js";
 export type * from "./messages.js";
@@ -23,9 +24,9 @@ export {
   type SessionState,
 } from "./session.js";
 export type { SignallingOptions } from "./signalling.js";
-export type { OpenSocket, Socket, SocketEvents } from "./socket.js";
+export type { OpenSocket, Socket, SocketEvents } from "./socket-types.js";
 export type { SayOptions, Speech } from "./speech.js";
-export { Stream, type Closed, type Connection, type StreamEvents, type StreamOptions } from "./stream.js";
+export { Stream, type StreamEvents, type StreamOptions } from "./stream.js";
 export type { Token } from "./token.js";
 export { watch, type WatchOptions } from "./whep.js";
 export { publish, type PublishOptions } from "./whip.js";

@@ -2,8 +2,8 @@
 
 import { toText } from "./codec.js";
 import { DisconnectedError } from "./errors.js";
-import type { OpenSocket, Socket } from "./socket.js";
-import type { Closed, Connection } from "./stream.js";
+import type { Closed, Connection } from "./connection.js";
+import type { OpenSocket, Socket } from "./socket-types.js";
 import { tokenNow, type Token } from "./token.js";
 import { sleep } from "./waiting.js";
 

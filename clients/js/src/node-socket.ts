@@ -6,7 +6,7 @@ import https from "node:https";
 import type { Duplex } from "node:stream";
 import { SUBPROTOCOL } from "./codec.js";
 import { DisconnectedError } from "./errors.js";
-import type { OpenSocket, Socket, SocketEvents } from "./socket.js";
+import type { OpenSocket, Socket, SocketEvents } from "./socket-types.js";
 
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; // RFC 6455, 1.3
 

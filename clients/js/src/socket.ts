@@ -2,22 +2,7 @@
 
 import { SUBPROTOCOL, TOKEN_PREFIX } from "./codec.js";
 import { DisconnectedError } from "./errors.js";
-
-/** An open connection. What is sent after it closed goes nowhere. */
-export interface Socket {
-  send(data: string | Uint8Array): void;
-  /** Says goodbye; `closed` is called when the other side has answered, or soon. */
-  close(code: number): void;
-}
-
-export interface SocketEvents {
-  message: (data: string | Uint8Array) => void;
-  /** Called once. 1006: broken. */
-  closed: (code: number) => void;
-}
-
-/** Opens a connection to `url` (`ws:` or `wss:`). Rejects with `DisconnectedError`. */
-export type OpenSocket = (url: string, token: string, events: SocketEvents) => Promise<Socket>;
+import type { OpenSocket } from "./socket-types.js";
 
 export const openSocket: OpenSocket = async (url, token, events) => {
   if (typeof WebSocket === "function") return openWebSocket(url, token, events);

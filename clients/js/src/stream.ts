@@ -1,12 +1,14 @@
 /** A session's stream: speech in, events and media out, whatever becomes of the connection that carries it. */
 
+import type { Closed, Connection } from "./connection.js";
 import { isCounted, parseServer, toText } from "./codec.js";
 import { DisconnectedError, MyTalkError, ProtocolError, ServerError } from "./errors.js";
 import { Line } from "./line.js";
 import { Listeners } from "./listeners.js";
 import type * as m from "./messages.js";
 import { Sent } from "./sent.js";
-import { openSocket, type OpenSocket } from "./socket.js";
+import { openSocket } from "./socket.js";
+import type { OpenSocket } from "./socket-types.js";
 import { SpeechWriter, type SayOptions, type Speech } from "./speech.js";
 import type { Token } from "./token.js";
 import { Queue } from "./queue.js";
@@ -46,16 +48,8 @@ export interface StreamOptions {
   aheadMs?: number;
 }
 
-export type Connection = "open" | "resuming" | "closed";
-
 /** What `on` can listen to: a message by its type, and how the connection does. */
 export type StreamEvents = { [T in m.ServerMessage["type"]]: m.Of<T> } & { connection: Connection };
-
-/** Why a stream is over. `error`: it was not meant to be. */
-export interface Closed {
-  reason: string;
-  error?: MyTalkError;
-}
 
 /**
  * Opened by `Session.open`.

@@ -5,7 +5,7 @@ import { BusyError, HttpError, ServerError } from "../src/errors.js";
 import type { StreamEvent } from "../src/messages.js";
 import { openNodeSocket } from "../src/node-socket.js";
 import { Client, Session } from "../src/session.js";
-import type { OpenSocket, Socket } from "../src/socket.js";
+import type { OpenSocket, Socket } from "../src/socket-types.js";
 
 const url = process.env["MYTALK_URL"] ?? "";
 const PCM = { encoding: "pcm16", rate: 48_000 } as const;

@@ -5,7 +5,7 @@ import { WebSocket as ThirdPartyWebSocket } from "ws";
 import { DisconnectedError, ProtocolError, ServerError } from "../src/errors.js";
 import type { StreamEvent } from "../src/messages.js";
 import { openNodeSocket } from "../src/node-socket.js";
-import type { OpenSocket } from "../src/socket.js";
+import type { OpenSocket } from "../src/socket-types.js";
 import { Stream, type StreamOptions } from "../src/stream.js";
 import { FakeServer, media, ordinary } from "./fake-server.js";
 

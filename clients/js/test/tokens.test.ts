@@ -2,7 +2,7 @@
 
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Session, type SessionDescription } from "../src/session.js";
-import type { OpenSocket } from "../src/socket.js";
+import type { OpenSocket } from "../src/socket-types.js";
 import { watch } from "../src/whep.js";
 
 const description: SessionDescription = {
