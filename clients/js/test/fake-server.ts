@@ -30,6 +30,7 @@ export class FakeServer {
   cutAfter = Infinity;
   resumeMs = 3000;
   #sent: (string | Buffer)[] = [];
+  readonly #watchers = new Set<() => void>();
   #client: WebSocket | undefined;
   #sockets = new Set<Socket>();
   readonly #server: Server;
@@ -57,6 +58,11 @@ export class FakeServer {
   async close(): Promise<void> {
     this.cut();
     await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  /** Resolves when `condition` holds: looked at after each message that was taken in. */
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) await new Promise<void>((resolve) => this.#watchers.add(resolve));
   }
 
   /** No more connections come through, nor does what there is. */
@@ -108,6 +114,8 @@ export class FakeServer {
     client.on("message", (data: Buffer, binary: boolean) => {
       if (taken >= this.cutAfter) return;
       if (this.#take(data, binary)) taken += 1;
+      for (const wake of this.#watchers) wake();
+      this.#watchers.clear();
       if (taken >= this.cutAfter) client.terminate();
     });
     if (resume === null) {

@@ -6,6 +6,7 @@ import type { StreamEvent } from "../src/messages.js";
 import { openNodeSocket } from "../src/node-socket.js";
 import { Client, Session } from "../src/session.js";
 import type { OpenSocket, Socket } from "../src/socket-types.js";
+import type { Stream, StreamEvents } from "../src/stream.js";
 
 const url = process.env["MYTALK_URL"] ?? "";
 const PCM = { encoding: "pcm16", rate: 48_000 } as const;
@@ -22,6 +23,17 @@ async function create(): Promise<Session> {
   return session;
 }
 
+/** Resolves with the stream's next event of a type; rejects where the stream is over first. */
+function next<T extends keyof StreamEvents>(stream: Stream, type: T): Promise<StreamEvents[T]> {
+  return new Promise((resolve, reject) => {
+    const off = stream.on(type, (event) => {
+      off();
+      resolve(event);
+    });
+    void stream.closed.then(({ reason }) => reject(new Error(`no ${type}: ${reason}`)));
+  });
+}
+
 /** Sound of which no two milliseconds are alike, so that its place can be found. */
 function sweep(seconds: number): Int16Array {
   return Int16Array.from({ length: 48_000 * seconds }, (_, i) => 12_000 * Math.sin((i / 48_000) ** 2 * 400 + i / 200));
@@ -35,7 +47,7 @@ function found(speech: Int16Array, heard: Int16Array): number {
   return -1;
 }
 
-describe.skipIf(url === "")("a server", { timeout: 60_000 }, () => {
+describe.skipIf(url === "")("a server", { timeout: 120_000 }, () => {
   test("says back what it is told, to the sample, and shows pictures of the same time", async () => {
     const session = await create();
     const stream = await session.open({ speech: PCM, output: { audio: "pcm16", video: "jpeg" } });
@@ -82,8 +94,10 @@ describe.skipIf(url === "")("a server", { timeout: 60_000 }, () => {
     stream.on("media", ({ data }) => sounds.push(data));
     for (let at = 0; at < speech.length; at += 24_000) {
       await stream.say(speech.subarray(at, at + 24_000));
-      await new Promise((resolve) => setTimeout(resolve, 250));
+      await next(stream, "media"); // this connection carries the stream
+      const resumed = next(stream, "connection").then(() => next(stream, "connection"));
       sockets.at(-1)?.cut?.();
+      expect(await resumed).toBe("open");
     }
     const { utterance } = await stream.commit();
     expect(await stream.finished(utterance)).toMatchObject({ position: 32_000, interrupted: false });

@@ -57,7 +57,7 @@ async def test_a_viewer_whose_way_is_cut_finds_another_where_the_server_waits_fo
         await page.run(WATCH)
         await page.until("document.getElementById('result').currentTime > 1")
         cut |= seen  # nothing comes or goes by the addresses that the browser had until now
-        await page.until("ways.join() === 'restarting,open'", seconds=60)
+        await page.until("ways.join() === 'restarting,open'")
         before = await page.run("document.getElementById('result').currentTime")
         await page.until(f"document.getElementById('result').currentTime > {before + 2}")
         assert cut < seen
@@ -77,7 +77,7 @@ async def test_a_viewer_whom_the_server_has_forgotten_is_connected_anew(
         await page.run(WATCH)
         await page.until("document.getElementById('result').currentTime > 1")
         cut |= seen  # the server gives it up after 4 s, and Chromium misses it after 8
-        await page.until(MENDED, seconds=60)
+        await page.until(MENDED)
         assert await page.run("tries") == ["1 of 6: GoneError"]
         await plays_on(page)
         await page.until(white("result", 0.2, 0.2, 0.1, 0.1))  # the fake models' mouth
@@ -94,12 +94,12 @@ async def test_a_viewer_whom_the_server_drops_is_connected_anew(server: Running,
         [session] = server.sessions.all()
         [viewer] = session.connections.viewers.values()
         await session.drop(viewer)
-        await page.until("ways.at(-1) === 'open'", seconds=60)
+        await page.until("ways.at(-1) === 'open'")
         assert "reconnecting" in await page.run("ways")
         await plays_on(page)
         assert list(session.connections.viewers.values()) != [viewer]
         await session.end("the test is over")
-        await page.until("ways.at(-1) === 'closed'", seconds=60)
+        await page.until("ways.at(-1) === 'closed'")
         assert "no such session" in await page.run("peer.closed.then((error) => error.message)")
 
 
@@ -117,7 +117,7 @@ async def test_a_camera_that_the_server_has_forgotten_is_published_anew(
         publisher = session.connections.publisher
         assert publisher is not None
         await session.drop(publisher)
-        await page.until("ways.at(-1) === 'open'", seconds=60)
+        await page.until("ways.at(-1) === 'open'")
         await plays_on(page)
         assert session.connections.publisher is not None
         assert session.connections.publisher is not publisher

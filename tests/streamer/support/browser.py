@@ -34,6 +34,9 @@ _FLAGS = [
     "--remote-debugging-port=0",
 ]
 
+PATIENCE_S = 100.0
+"""What a test waits for at most; a machine that is busy may need a hundred times what an idle one does."""
+
 
 class Page:
     """One tab. ``complaints`` are console errors, uncaught exceptions and failed loads."""
@@ -49,7 +52,7 @@ class Page:
         number = next(self._numbers)
         self._answers[number] = asyncio.get_running_loop().create_future()
         await self._socket.send_json({"id": number, "method": method, "params": params})
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             return await self._answers[number]
 
     async def run(self, script: str) -> Any:
@@ -61,7 +64,7 @@ class Page:
             raise AssertionError(answer["exceptionDetails"])
         return answer["result"].get("value")
 
-    async def until(self, script: str, seconds: float = 40) -> None:
+    async def until(self, script: str, seconds: float = PATIENCE_S) -> None:
         """Returns when the expression is true."""
         try:
             async with asyncio.timeout(seconds):
@@ -149,7 +152,7 @@ async def chromium(folder: Path, *flags: str) -> AsyncIterator[Page]:
 
 async def _port(process: asyncio.subprocess.Process) -> int:
     assert process.stderr is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while line := (await process.stderr.readline()).decode(errors="replace"):
             if found := re.search(r"DevTools listening on ws://[^:]+:(\d+)/", line):
                 return int(found[1])

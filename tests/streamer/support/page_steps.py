@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from streamer.http.server import Running
-from tests.streamer.support.browser import CHROMIUM, Page
+from tests.streamer.support.browser import CHROMIUM, PATIENCE_S, Page
 from tests.streamer.support.fakes import numbered
 
 NEEDS_CHROMIUM = [
@@ -34,17 +34,17 @@ _LOOK = """((id, ...shares) => {
   return sum / (data.length / 4);
 })(%s)"""
 
-# Whether the result is loud at any moment of 2 s.
+# True as soon as the result is loud; false where it was not over 2 s of looking.
 IS_LOUD = """new Promise((resolve) => {
   const context = new AudioContext();
   const analyser = context.createAnalyser();
   context.createMediaStreamSource(document.getElementById('result').srcObject).connect(analyser);
   const samples = new Float32Array(analyser.fftSize);
-  let most = 0, looks = 0;
+  let looks = 0;
   const timer = setInterval(() => {
     analyser.getFloatTimeDomainData(samples);
-    most = Math.max(most, ...samples.map(Math.abs));
-    if (++looks > 40) { clearInterval(timer); context.close(); resolve(most > 0.02); }
+    const isLoud = samples.some((sample) => Math.abs(sample) > 0.02);
+    if (isLoud || ++looks > 40) { clearInterval(timer); context.close(); resolve(isLoud); }
   }, 50);
 })"""
 
@@ -68,6 +68,18 @@ CHANGE = """new Promise((resolve) => {
     if (looks === 25) { clearInterval(timer); resolve(sum / looks); }
   }, 80);
 })"""
+
+
+# Presses Escape in the page at the first event of that name.
+ESCAPE_AT = """(() => {
+  const events = document.getElementById('events');
+  const observer = new MutationObserver(() => {
+    if (!events.textContent.includes('%s')) return;
+    observer.disconnect();
+    dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape' }));
+  });
+  observer.observe(events, { childList: true });
+})()"""
 
 
 def white(shown: str, x: float, y: float, width: float, height: float) -> str:
@@ -110,7 +122,7 @@ async def tab_to(page: Page, control: str) -> None:
 
 
 async def ended(server: Running) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE_S):
         while server.sessions.all():  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
