@@ -75,7 +75,7 @@ def test_the_fixtures_show_every_message_and_every_kind() -> None:
 
 
 def test_the_page_names_every_message_and_every_field() -> None:
-    page = (ROOT / "streamer" / "PROTOCOL.md").read_text()
+    page = (ROOT / "streamer" / "docs" / "PROTOCOL.md").read_text()
     for name, kind in (CLIENT | SERVER).items():
         assert f"| `{name}` |" in page
         fields = set(kind.__dataclass_fields__) - {"event_id", "at_ms", "count"}

@@ -18,7 +18,7 @@ from tests.streamer.http.test_routes import reason, request
 from tests.streamer.support.fakes import Client, FakeModels, eventually
 from tests.streamer.support.streams import ask, published
 
-PAGE = Path(__file__).parents[3] / "streamer" / "PROTOCOL.md"
+PAGE = Path(__file__).parents[3] / "streamer" / "docs" / "PROTOCOL.md"
 
 
 @pytest.mark.parametrize(
