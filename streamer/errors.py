@@ -1,9 +1,15 @@
-"""What a client of the server can do wrong, or meet, as a branch of the tree in :mod:`mytalk.errors`.
+"""Names what a client of the server can do wrong, or meet, as branches of the tree in :mod:`mytalk.errors`.
+
+Each class has one ``http_status`` (named below where its parent's does not hold) and one ``close_code`` of WebSockets:
+1008, or 1013 (try again later) for ``QuotaError`` and ``BusyError``.
 
 ::
 
     InputError
     └── RequestError              400  the request cannot be understood
+        ├── MismatchError              JSON that does not fit the type it is read as
+        ├── ProtocolError              a message of ``mytalk.v1`` that is none, or cannot be done; its own ``code``
+        │   └── PacketError            bytes that are no binary message
         ├── NotAuthorizedError    401  no key or token, or one that is not known
         │   └── ExpiredError           a token that was good once
         ├── ForbiddenError        403  another session's token, or a key without the scope
@@ -34,11 +40,14 @@ __all__ = [
     "ExpiredError",
     "ForbiddenError",
     "MediaTypeError",
+    "MismatchError",
     "NoConditionError",
     "NoUsableTrackError",
     "NotAuthorizedError",
     "NotLiveError",
+    "PacketError",
     "PortInUseError",
+    "ProtocolError",
     "QuotaError",
     "RequestError",
     "StaleError",
@@ -53,6 +62,28 @@ class RequestError(InputError):
     """The request cannot be understood."""
 
     code = "bad_request"
+
+
+class MismatchError(RequestError):
+    """JSON does not fit the type that it is read as; the message names the place."""
+
+
+class ProtocolError(RequestError):
+    """A message of ``mytalk.v1`` is none, or cannot be done.
+
+    ``code``: for programs, one of those in PROTOCOL.md. ``event_id``: of the message. ``fatal``: the connection closes.
+    """
+
+    def __init__(self, code: str, message: str, event_id: str | None = None, fatal: bool = False) -> None:
+        super().__init__(message)
+        self.code, self.event_id, self.fatal = code, event_id, fatal
+
+
+class PacketError(ProtocolError):
+    """Bytes are no binary message."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("bad_packet", message)
 
 
 class NotAuthorizedError(RequestError):

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from streamer.clock import SECOND_NS
-from streamer.protocol.codec import ProtocolError
+from streamer.errors import ProtocolError
 
 KEPT = 10 * SECOND_NS
 """How long a message that was sent is kept for a client that does not acknowledge."""

@@ -8,9 +8,8 @@ from typing import Protocol
 from mytalk.picture import VideoFrame
 from streamer.client_stream.stream import Host, Stream
 from streamer.clock import MILLISECOND_NS, Clock
-from streamer.errors import ConflictError
+from streamer.errors import ConflictError, ProtocolError
 from streamer.media.audio import SpeechChunk
-from streamer.protocol.codec import ProtocolError
 from streamer.protocol.messages import Limits, SessionEnded
 
 RESUME_WAIT = Limits().resume_ms * MILLISECOND_NS

@@ -16,10 +16,10 @@ from streamer.client_stream.output import StreamOutput
 from streamer.client_stream.replay_buffer import HOPELESS, ReplayBuffer
 from streamer.client_stream.utterances import UtteranceQueue, length_of
 from streamer.clock import Clock
-from streamer.errors import ConflictError, TooLargeError
+from streamer.errors import ConflictError, ProtocolError, TooLargeError
 from streamer.media.audio import Stereo
 from streamer.protocol import messages as m
-from streamer.protocol.codec import ProtocolError, parse_client, to_text
+from streamer.protocol.codec import error_message, parse_client, to_text
 from streamer.protocol.events import Event, Events
 from streamer.protocol.packets import Flags, Kind, Packet
 from streamer.webrtc.broadcast import Broadcast
@@ -223,7 +223,7 @@ class Stream:
         return self._host.voice.limits if self._host.voice is not None else m.Limits()
 
     def _refuse(self, error: ProtocolError) -> None:
-        self.say(error.to_message())
+        self.say(error_message(error))
         self._errors += 1
         if self._errors >= MOST_ERRORS:
             text = f"{MOST_ERRORS} messages in a row could not be done (see PROTOCOL.md)"

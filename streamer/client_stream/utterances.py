@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytalk.media_time import SAMPLE_RATE
+from streamer.errors import ProtocolError
 from streamer.media.audio import CHUNK, CHUNK_TIME, OUTPUT_RATE, Stereo, stereo_of
 from streamer.media.resample import Upsampler
-from streamer.protocol.codec import ProtocolError
 from streamer.protocol.messages import Limits, PlaybackFinished, PlaybackStarted, SpeechFormat
 
 _AHEAD_MS = 60  # that an utterance needs to begin, or to go on where it ran dry

@@ -15,9 +15,9 @@ from mytalk.errors import MyTalkError
 from streamer.client_stream.resumption import ResumableStream
 from streamer.client_stream.stream import Stream
 from streamer.clock import MILLISECOND_NS, SECOND_NS, Clock
-from streamer.errors import RequestError
+from streamer.errors import ProtocolError, RequestError
 from streamer.http.authorization import Authorization
-from streamer.protocol.codec import SUBPROTOCOL, ProtocolError, to_text
+from streamer.protocol.codec import SUBPROTOCOL, to_text
 from streamer.protocol.messages import MESSAGE_BYTES, Error
 from streamer.protocol.packets import HEADER
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from streamer.clock import MILLISECOND_NS, Clock
+from streamer.protocol.messages import Message
 
 KEPT = 64
 """Events that a session remembers. Full: the oldest is forgotten; ``counts`` still knows that it was."""
@@ -43,6 +44,11 @@ class Events:
         for listener in list(self.listeners):
             listener(event)
         return event
+
+    def add_message(self, message: Message) -> Event:
+        """Notes a message of the server: its type is the event's name, and its fields are the data."""
+        data = message.to_json()
+        return self.add(data.pop("type"), **data)
 
     def to_json(self) -> list[dict[str, object]]:
         """All that are remembered."""

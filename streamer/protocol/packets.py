@@ -6,15 +6,13 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
+from streamer.errors import PacketError
+
 HEADER = struct.Struct("<BBHIQ")
 """kind, flags, reserved (0), generation, pts: 16 bytes, little endian."""
 
 MOST_PTS = 2**53 - 1
 """As far as a JavaScript number counts without a gap: 17 800 years at 16 kHz."""
-
-
-class PacketError(ValueError):
-    """Bytes that are no packet; the text says why."""
 
 
 class Kind(IntEnum):

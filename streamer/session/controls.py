@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
-from streamer.errors import RequestError
-from streamer.protocol.codec import ProtocolError
+from msgspec.structs import replace
+
+from streamer.errors import ProtocolError, RequestError
 from streamer.protocol.messages import Scalar
 from streamer.session.options import SessionOptions
 

@@ -21,8 +21,6 @@ from streamer.media.looped_speech import LoopedSpeech
 from streamer.media.pacer import Pacer
 from streamer.media.sink import Sink
 from streamer.protocol.events import Event, Events
-from streamer.protocol.messages import NAMES
-from streamer.protocol.typed_json import write
 from streamer.session.engine_link import EngineLink
 from streamer.session.ingest import TICK, Ingest
 from streamer.session.options import SessionOptions
@@ -108,7 +106,7 @@ class MediaLoop:
             self._place.clear(first_left)
         self.generation += 1
         if self._voice is not None and (told := self._voice.clear()).utterance is not None:
-            return self._events.add("playback.finished", **write(told))
+            return self._events.add_message(told)
         return self._events.add(
             "playback.finished", position=position, interrupted=interrupted, generation=self.generation
         )
@@ -234,6 +232,6 @@ class MediaLoop:
                     sink.picture(frame)
             if self._voice is not None:
                 for told in self._voice.heard(self._pacer.heard):
-                    self._events.add(NAMES[type(told)], **write(told))
+                    self._events.add_message(told)
             due = self._pacer.next_due()
             await self._clock.sleep_until(now + TICK if due is None else min(due, now + TICK))

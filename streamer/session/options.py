@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from msgspec import Meta, Struct
 
 from mytalk.media_time import SAMPLE_RATE
 from streamer.errors import RequestError
 from streamer.media.video_delay import MOST_DELAY
 from streamer.outputs.push_targets import check_url
+from streamer.validation import checked
 
 if TYPE_CHECKING:
-    from mytalk.face import Choice
     from mytalk.stream_options import StreamOptions
 
 MAX_STEPS = 50
 MAX_MOUTH_OPENING = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class SessionOptions:
+Share = Annotated[float, Meta(ge=0, le=1)]
+"""Of a side of the picture."""
+
+Face = Annotated[
+    Literal["largest"] | tuple[Share, Share], Meta(description="'largest', or a point as two shares from 0 to 1")
+]
+
+
+class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """``source``: the peer's camera, or the server's portrait. ``speech``: the peer's microphone, the demo, or what a
     client streams (``stream``).
 
@@ -33,13 +41,13 @@ class SessionOptions:
     source: Literal["live", "portrait"] = "live"
     speech: Literal["live", "demo", "stream"] = "live"
     profile: Literal["low", "balanced", "quality"] = "balanced"
-    seed: int = 0
-    steps: int | None = None
-    mouth_opening: float = 1.0
+    seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
+    steps: Annotated[int, Meta(ge=1, le=MAX_STEPS)] | None = None
+    mouth_opening: Annotated[float, Meta(ge=0, le=MAX_MOUTH_OPENING)] = 1.0
     record: bool = False
     push: str | None = None
-    video_delay: int = 0
-    face: Choice = "largest"
+    video_delay: Annotated[int, Meta(ge=0, le=MOST_DELAY * 1000 // SAMPLE_RATE)] = 0
+    face: Face = "largest"
     on_silence: Literal["close", "passthrough"] = "close"
 
     @classmethod
@@ -47,25 +55,12 @@ class SessionOptions:
         """Raises ``RequestError`` that names the field, what it was and what it may be."""
         if not isinstance(body, dict):
             raise RequestError("the body is not a JSON object (need one, {} for all defaults)")
-        known = [field.name for field in fields(cls)]
-        for name in body:
-            if name not in known:
-                raise RequestError(f"unknown field {name!r} (known: {', '.join(known)})")
-        for name, choices in _CHOICES.items():
-            if name in body and body[name] not in choices:
-                raise RequestError(f"{name} is {body[name]!r} (need one of {', '.join(choices)})")
-        _check_number(body, "seed", int, 0, 2**32 - 1)
-        _check_number(body, "mouth_opening", (int, float), 0, MAX_MOUTH_OPENING)
-        if body.get("steps") is not None:
-            _check_number(body, "steps", int, 1, MAX_STEPS)
-        if not isinstance(body.get("record", False), bool):
-            raise RequestError(f"record is {body['record']!r} (need true or false)")
-        if body.get("push") is not None:
-            check_url(body["push"])
-        _check_number(body, "video_delay", int, 0, MOST_DELAY * 1000 // SAMPLE_RATE)
-        if body.get("video_delay") and body.get("source", "live") != "live":
+        options = checked(body, cls)
+        if options.push is not None:
+            check_url(options.push)
+        if options.video_delay and options.source != "live":
             raise RequestError("video_delay holds a camera's pictures (need source live, or video_delay 0)")
-        return cls(**body | {"face": face_of(body.get("face", "largest"))})
+        return options
 
     def recording_targets(self, recordings: Path | None, session_id: str) -> list[Path | str]:
         """Where the session is recorded: a file named after it in ``recordings``, the URL of ``push``, both or none."""
@@ -80,37 +75,10 @@ class SessionOptions:
             seed=self.seed,
             steps=self.steps,
             profile=self.profile,
-            mouth_opening=float(self.mouth_opening),
+            mouth_opening=self.mouth_opening,
             still=self.source == "portrait",
             alive=self.source == "portrait",
             live=True,
             face=self.face,
             on_silence=self.on_silence,
         )
-
-
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "on_silence": ("close", "passthrough"),
-    "source": ("live", "portrait"),
-    "speech": ("live", "demo", "stream"),
-    "profile": ("low", "balanced", "quality"),
-}
-
-
-def face_of(said: object) -> Choice:
-    """What JSON says of the face that speaks. Raises ``RequestError``."""
-    if said == "largest":
-        return "largest"
-    if isinstance(said, list) and len(said) == 2:
-        x, y = said
-        numbers = isinstance(x, int | float) and isinstance(y, int | float) and not isinstance(x, bool)
-        if numbers and 0 <= x <= 1 and 0 <= y <= 1:
-            return float(x), float(y)
-    raise RequestError(f"face is {said!r} (need 'largest', or a point as two shares from 0 to 1)")
-
-
-def _check_number(body: dict[str, Any], name: str, kind: Any, low: int, high: float) -> None:
-    value = body.get(name, low)
-    if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
-        noun = "whole number" if kind is int else "number"
-        raise RequestError(f"{name} is {value!r} (need a {noun} from {low} to {high})")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Annotated
 
 import cv2
 import numpy as np
+from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from mytalk.errors import NoFaceError, UnreadableError
@@ -16,6 +16,7 @@ from mytalk.face.tracker import FaceTracker
 from mytalk.media.face_source import StillSource
 from mytalk.picture import Picture
 from streamer.errors import ForbiddenError, RequestError
+from streamer.validation import checked
 
 MAX_BYTES = 8 << 20
 """Size of an uploaded picture."""
@@ -29,31 +30,30 @@ LIVE_SIDE = 1024
 _LONGEST = 200  # characters of each line of a consent
 
 
-@dataclass(frozen=True, slots=True)
-class Consent:
-    """Who agreed, when (ISO 8601), and to what. Kept with the session, shown to its owner, never logged."""
+Line = Annotated[str, Meta(pattern=r"\S", max_length=_LONGEST, description=f"a text of at most {_LONGEST} characters")]
 
-    who: str
-    when: str
-    purpose: str
+
+class Consent(Struct, frozen=True, forbid_unknown_fields=True):
+    """The consent of the person shown: who agreed, when (ISO 8601), and to what. Kept with the session, shown to its
+    owner, never logged."""
+
+    who: Line
+    when: Line
+    purpose: Line
 
     @classmethod
     def from_json(cls, body: object) -> Consent:
         """Raises ``RequestError`` that names what is missing or wrong."""
-        if not isinstance(body, Mapping) or set(body) != {"who", "when", "purpose"}:
-            raise RequestError("consent needs who, when and purpose, and nothing else")
-        for name, value in body.items():
-            if not isinstance(value, str) or not 0 < len(value.strip()) <= _LONGEST:
-                raise RequestError(f"consent: {name} needs to be a text of at most {_LONGEST} characters")
+        consent = checked(body, cls, "consent")
         try:
-            datetime.fromisoformat(body["when"])
+            datetime.fromisoformat(consent.when)
         except ValueError as error:
             raise RequestError("consent: when needs to be a date such as 2026-11-25 (ISO 8601)") from error
-        return cls(**body)
+        return consent
 
     def to_json(self) -> dict[str, str]:
         """As it was given."""
-        return asdict(self)
+        return {"who": self.who, "when": self.when, "purpose": self.purpose}
 
 
 def check_consent(consent: Consent | None, *, required: bool) -> None:

@@ -25,7 +25,6 @@ from streamer.media.sink import Sink
 from streamer.outputs.recorder import Recorder
 from streamer.protocol.events import Event, Events
 from streamer.protocol.messages import Scalar
-from streamer.protocol.typed_json import write
 from streamer.session import controls
 from streamer.session.encoder_faults import EncoderFaultWatch
 from streamer.session.idle_timeout import IDLE_WAIT, IdleTimeout
@@ -156,7 +155,7 @@ class Session:
 
         Raises ``ConflictError`` where nothing can have been said."""
         if self._live is None and self.voice is not None:
-            return self.events.add("playback.finished", **write(self.voice.clear()))
+            return self.events.add_message(self.voice.clear())
         if self._live is None or self.state != "live":
             raise ConflictError(f"the session is {self.state} (need it live to interrupt it)")
         return self._live.clear()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from streamer.client_stream.replay_buffer import KEPT, KEPT_BYTES, LATE, ReplayBuffer
 from streamer.clock import SECOND_NS
-from streamer.protocol.codec import ProtocolError
+from streamer.errors import ProtocolError
 
 
 def send(tape: ReplayBuffer, now: int = 0) -> list[str | bytes]:

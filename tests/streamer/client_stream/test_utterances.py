@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from streamer.client_stream.utterances import UtteranceQueue
+from streamer.errors import ProtocolError
 from streamer.media.audio import CHUNK, CHUNK_TIME
 from streamer.media.resample import Upsampler
-from streamer.protocol.codec import ProtocolError
 from streamer.protocol.messages import Limits, PlaybackFinished, PlaybackStarted, SpeechFormat
 from tests.streamer.support.fakes import babble
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streamer.protocol.codec import ProtocolError, parse_client, parse_server, to_text
+from streamer.errors import ProtocolError
+from streamer.protocol.codec import parse_client, parse_server, to_text
 from streamer.protocol.messages import CLIENT, SERVER, Media, SpeechAppend
 from streamer.protocol.packets import Flags, Kind, Packet
 
@@ -78,7 +79,7 @@ def test_the_page_names_every_message_and_every_field() -> None:
     page = (ROOT / "streamer" / "docs" / "PROTOCOL.md").read_text()
     for name, kind in (CLIENT | SERVER).items():
         assert f"| `{name}` |" in page
-        fields = set(kind.__dataclass_fields__) - {"event_id", "at_ms", "count"}
+        fields = set(kind.__struct_fields__) - {"event_id", "at_ms", "count"}
         assert all(f"`{field}`" in page for field in fields), name
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,7 +77,7 @@ async def test_the_largest_seed_is_taken_and_one_more_is_not(client: Client) -> 
 def test_the_protocols_page_names_every_field_and_its_default() -> None:
     section = PAGE.read_text().partition("## What a session may be asked for")[2].partition("\n## ")[0]
     told = dict(re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", section, re.MULTILINE))
-    assert told == {field.name: as_json(field.default) for field in fields(SessionOptions)}
+    assert told == {field.name: as_json(field.default) for field in msgspec.structs.fields(SessionOptions)}
 
 
 def as_json(value: object) -> str:

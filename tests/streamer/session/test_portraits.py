@@ -107,7 +107,7 @@ async def test_a_session_has_the_face_that_was_brought_and_its_consent(
     ("session", "picture", "status", "words"),
     [
         ({"source": "live"}, b"x", 400, "need portrait"),
-        ({"consent": {"who": "x"}}, b"x", 400, "who, when and purpose"),
+        ({"consent": {"who": "x"}}, b"x", 400, "consent.when is missing (known: who, when, purpose)"),
         ({"consent": CONSENT | {"when": "yesterday"}}, b"x", 400, "ISO 8601"),
         ({"consent": CONSENT | {"who": "x" * 201}}, b"x", 400, "200 characters"),
         ({"colour": 1}, b"x", 400, "unknown field"),
