@@ -11,7 +11,10 @@ import pytest
 
 from streamer.config.server_config import ServerConfig
 from streamer.http.server import Running, running
-from tests.streamer.support.fakes import Client, FakeModels, babble, numbered
+from tests.streamer.support.fake_models import FakeModels
+from tests.streamer.support.http_client import Client
+from tests.streamer.support.pictures import numbered
+from tests.streamer.support.sounds import babble
 from tests.support.films import write_wav
 
 

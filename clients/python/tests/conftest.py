@@ -10,7 +10,7 @@ from lines import Line
 from streamer.config.server_config import ServerConfig
 from streamer.http.server import Running, running
 from streamer.session.options import SessionOptions
-from tests.streamer.support.fakes import FakeModels
+from tests.streamer.support.fake_models import FakeModels
 
 
 @pytest.fixture(autouse=True, scope="session")

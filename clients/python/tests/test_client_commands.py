@@ -23,7 +23,8 @@ from mytalk_client.speaking import read_wav
 
 from streamer import cli
 from streamer.http.server import Running
-from tests.streamer.support.fakes import babble, eventually
+from tests.streamer.support.sounds import babble
+from tests.streamer.support.waiting import eventually
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 

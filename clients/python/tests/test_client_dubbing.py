@@ -13,8 +13,11 @@ import pytest
 from mytalk_client.__main__ import main
 
 from streamer.http.server import Running
-from tests.streamer.support.fakes import Client, FakeModels, babble, eventually
-from tests.streamer.support.streams import Obs
+from tests.streamer.support.fake_models import FakeModels
+from tests.streamer.support.http_client import Client
+from tests.streamer.support.sounds import babble
+from tests.streamer.support.waiting import eventually
+from tests.streamer.support.whip_clients import Obs
 
 
 @pytest.fixture

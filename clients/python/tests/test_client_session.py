@@ -34,8 +34,10 @@ from mytalk_client import (
 from mytalk_client import session as session_module
 
 from streamer.http.server import Running
-from tests.streamer.support.fakes import FakeModels, babble, eventually
+from tests.streamer.support.fake_models import FakeModels
+from tests.streamer.support.sounds import babble
 from tests.streamer.support.stream_client import found_in
+from tests.streamer.support.waiting import eventually
 
 PCM48 = SpeechFormat(48_000)
 

@@ -11,7 +11,7 @@ from mytalk_client import PlaybackFinished, SessionResumed, SpeechFormat, connec
 
 from streamer.config.server_config import ServerConfig
 from streamer.http.server import Running, running
-from tests.streamer.support.fakes import FakeModels
+from tests.streamer.support.fake_models import FakeModels
 
 LIFE = 3
 """Seconds that a token of this server opens connections."""

@@ -15,8 +15,9 @@ from streamer.config.server_config import ServerConfig
 from streamer.http import server as server_module
 from streamer.http.server import Running, running
 from tests.streamer.support.api_keys import Keys, make
-from tests.streamer.support.fakes import Client, FakeModels, eventually
-from tests.streamer.support.streams import ask
+from tests.streamer.support.fake_models import FakeModels
+from tests.streamer.support.http_client import Client, ask
+from tests.streamer.support.waiting import eventually
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,7 +15,7 @@ from streamer.errors import ProtocolError
 from streamer.media.audio import CHUNK, CHUNK_TIME
 from streamer.media.resample import Upsampler
 from streamer.protocol.messages import Limits, PlaybackFinished, PlaybackStarted, SpeechFormat
-from tests.streamer.support.fakes import babble
+from tests.streamer.support.sounds import babble, opus
 
 RATES = [8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000]
 
@@ -219,15 +218,3 @@ def test_a_flood_of_tiny_messages_costs_little() -> None:
         voice.commit()
     with pytest.raises(ProtocolError, match="500 utterances wait"):
         voice.append(b"\1\0", None, None)
-
-
-def opus(speech: NDArray[np.int16]) -> list[bytes]:
-    encoder: Any = av.CodecContext.create("libopus", "w")
-    encoder.sample_rate, encoder.layout, encoder.format, encoder.bit_rate = 48_000, "mono", "s16", 64_000
-    encoder.options = {"application": "audio"}
-    packets = []
-    for start in range(0, len(speech), 960):
-        frame = av.AudioFrame.from_ndarray(speech[None, start : start + 960], format="s16", layout="mono")
-        frame.sample_rate, frame.pts = 48_000, start
-        packets += encoder.encode(frame)
-    return [bytes(packet) for packet in [*packets, *encoder.encode(None)]]

@@ -17,8 +17,8 @@ from mytalk.errors import OptionError
 from streamer.config.ice_servers import LOGIN_SECONDS, IceServer
 from streamer.webrtc import connection as webrtc
 from streamer.webrtc.sdp_offer import read_offer
-from tests.streamer.http.test_routes import offer_of
-from tests.streamer.outputs.test_recorder import free_port
+from tests.streamer.support.offers import offer_of
+from tests.streamer.support.ports import free_port
 
 
 def test_a_stun_server_is_a_url() -> None:

@@ -14,8 +14,7 @@ import yaml
 from streamer.auth.api_keys import SCOPES
 from streamer.config.server_config import ServerConfig
 from streamer.config.sources import PREFIX, read_settings
-from tests.streamer.support.fakes import Client
-from tests.streamer.support.streams import ask
+from tests.streamer.support.http_client import Client, ask
 
 DEPLOY = Path(__file__).parents[3] / "streamer" / "deploy"
 ROOT = DEPLOY.parents[1]

@@ -16,7 +16,8 @@ from streamer.clock import SystemClock
 from streamer.cpu import ONE_EACH, Threads
 from streamer.engine.engine import Engine
 from tests.streamer.support.customers import PATIENCE, PICTURE, SPEECH, Customer, WindowedModels, engine_of
-from tests.streamer.support.fakes import FakeModels, eventually
+from tests.streamer.support.fake_models import FakeModels
+from tests.streamer.support.waiting import eventually
 
 
 async def test_models_run_on_their_own_threads_only_and_results_come_to_the_loop() -> None:

@@ -25,7 +25,7 @@ from tests.streamer.support.customers import (
     WindowedModels,
     engine_of,
 )
-from tests.streamer.support.fakes import eventually
+from tests.streamer.support.waiting import eventually
 
 TWO_OF_A_KIND = [("pull", Threads(2, 1)), ("track", Threads(1, 2)), ("hear", Threads(1, 1, 2))]
 

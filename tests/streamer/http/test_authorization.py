@@ -16,10 +16,11 @@ from mytalk.errors import ServerError
 from streamer.auth.api_keys import make_key
 from streamer.config.server_config import ServerConfig
 from streamer.http.server import Running, running
-from tests.streamer.http.test_routes import offer_of
 from tests.streamer.support.api_keys import Keys, make
-from tests.streamer.support.fakes import Client, FakeModels, eventually
-from tests.streamer.support.streams import ask
+from tests.streamer.support.fake_models import FakeModels
+from tests.streamer.support.http_client import Client, ask
+from tests.streamer.support.offers import offer_of
+from tests.streamer.support.waiting import eventually
 
 
 @pytest.fixture

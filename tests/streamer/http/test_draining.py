@@ -11,8 +11,9 @@ from streamer.clock import SECOND_NS, FakeClock
 from streamer.config.server_config import ServerConfig
 from streamer.engine.engine import STUCK, Engine
 from streamer.http.server import Running, running
-from tests.streamer.support.fakes import Client, FakeModels, eventually
-from tests.streamer.support.streams import ask
+from tests.streamer.support.fake_models import FakeModels
+from tests.streamer.support.http_client import Client, ask
+from tests.streamer.support.waiting import eventually
 
 
 async def test_a_server_whose_engine_hangs_is_not_ready(client: Client, server: Running) -> None:

@@ -22,9 +22,11 @@ from mytalk.errors import UnreadableError
 from mytalk.media.face_source import open_face
 from streamer.config.server_config import ServerConfig
 from streamer.http.server import Running, running
-from tests.streamer.http.test_routes import GOOD, damaged
-from tests.streamer.support.fakes import Client, FakeModels, eventually
-from tests.streamer.support.streams import SDP, ask, post
+from tests.streamer.support.fake_models import FakeModels
+from tests.streamer.support.http_client import Client, ask
+from tests.streamer.support.offers import GOOD, damaged
+from tests.streamer.support.waiting import eventually
+from tests.streamer.support.whip_clients import SDP, post
 
 FIXTURES = Path(__file__).parents[3] / "clients" / "fixtures"
 

@@ -25,8 +25,10 @@ from streamer.config.server_config import ServerConfig
 from streamer.http import middleware, server
 from streamer.http.listener import tls_context
 from streamer.http.server import Running, running
-from tests.streamer.support.fakes import Client, FakeModels, eventually
-from tests.streamer.support.streams import ask, published, watch
+from tests.streamer.support.fake_models import FakeModels
+from tests.streamer.support.http_client import Client, ask
+from tests.streamer.support.waiting import eventually
+from tests.streamer.support.whip_clients import published, watch
 
 
 def certificate(folder: Path, name: str = "localhost") -> tuple[Path, Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from contextlib import suppress
 from typing import Any
@@ -18,40 +17,13 @@ from streamer.http.server import Running, running
 from streamer.webrtc.broadcast import Broadcast
 from streamer.webrtc.peer import Peer
 from streamer.webrtc.sdp_offer import read_offer
-from tests.streamer.support.fakes import (
-    Camera,
-    Client,
-    FakeModels,
-    Microphone,
-    Viewer,
-    babble,
-    bearer,
-    call,
-    eventually,
-)
-
-Answer = tuple[int, dict[str, Any], dict[str, str]]
-
-
-async def request(client: Client, method: str, path: str, **given: Any) -> Answer:
-    async with client.http.request(method, client.url + path, **given) as response:
-        return response.status, json.loads(await response.text() or "{}"), dict(response.headers)
-
-
-async def offer_of(*kinds: str, direction: str = "sendrecv") -> str:
-    viewer = Viewer()
-    for kind in kinds:
-        viewer.connection.addTransceiver(kind, direction=direction)
-    try:
-        return await viewer.offer()
-    finally:
-        await viewer.close()
-
-
-def reason(body: dict[str, Any]) -> str:
-    assert set(body) == {"error"}, body
-    assert "\n" not in body["error"]["message"]
-    return str(body["error"]["message"])
+from tests.streamer.support.fake_models import FakeModels
+from tests.streamer.support.http_client import Client, bearer, call, reason, request
+from tests.streamer.support.offers import GOOD, damaged, offer_of
+from tests.streamer.support.peers import Viewer
+from tests.streamer.support.sounds import babble
+from tests.streamer.support.tracks import Camera, Microphone
+from tests.streamer.support.waiting import eventually
 
 
 async def test_a_session_says_where_it_is_who_may_use_it_and_that_it_is_synthetic(client: Client) -> None:
@@ -251,25 +223,6 @@ def test_no_text_trips_the_offer_reader(noise: str, line: int) -> None:
         read_offer("\r\n".join(lines))
 
 
-def damaged(lines: list[str], rng: random.Random) -> str:
-    """An offer with one to three faults: a line gone, doubled, cut, moved, shuffled, or with other figures."""
-    lines = list(lines)
-    for _ in range(rng.randint(1, 3)):
-        at, line = rng.randrange(len(lines)), rng.choice(lines)
-        words = line.split(" ")
-        rng.shuffle(words)
-        cut = rng.randrange(len(line) + 1)
-        faults = [
-            [],
-            [line, line],
-            [line[:cut]],
-            [line[:cut] + rng.choice(["-1", "99999999999", " ", "é", "\0"]) + line[cut:]],
-        ]
-        faults += [[" ".join(words)], ["".join(rng.choice("0123456789") if c.isdigit() else c for c in line)]]
-        lines[at : at + 1] = rng.choice(faults)
-    return "\r\n".join(lines) + "\r\n"
-
-
 async def test_no_damaged_offer_trips_the_answer_or_leaves_anything() -> None:
     rng = random.Random(7)
     before = len(asyncio.all_tasks())
@@ -282,6 +235,3 @@ async def test_no_damaged_offer_trips_the_answer_or_leaves_anything() -> None:
         await peer.close()
     assert answered > 10
     await eventually(lambda: len(asyncio.all_tasks()) <= before, seconds=5)
-
-
-GOOD = asyncio.run(offer_of("audio", "video"))

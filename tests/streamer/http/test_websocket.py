@@ -12,7 +12,9 @@ import cv2
 import numpy as np
 
 from streamer.protocol.packets import Flags, Kind, Packet
-from tests.streamer.support.fakes import MARK, Client, FakeModels, babble, bearer
+from tests.streamer.support.fake_models import MARK, FakeModels
+from tests.streamer.support.http_client import Client, bearer
+from tests.streamer.support.sounds import babble
 from tests.streamer.support.stream_client import found_in, streaming
 
 
@@ -92,7 +94,7 @@ async def test_jpegs_and_sound_come_as_json_where_binary_cannot_be_read(client: 
 
 
 async def test_opus_in_stereo_is_understood(client: Client) -> None:
-    from tests.streamer.client_stream.test_utterances import opus
+    from tests.streamer.support.sounds import opus
 
     async with streaming(client) as streamer:
         speech = {"encoding": "opus", "rate": 48_000, "channels": 2}

@@ -12,7 +12,8 @@ from aiohttp import WSServerHandshakeError
 from streamer.http.server import Running
 from streamer.protocol.codec import SUBPROTOCOL, TOKEN_PREFIX
 from streamer.protocol.messages import Limits
-from tests.streamer.support.fakes import Client, babble, bearer
+from tests.streamer.support.http_client import Client, bearer
+from tests.streamer.support.sounds import babble
 from tests.streamer.support.stream_client import Streamer, found_in, streaming
 
 

@@ -11,8 +11,11 @@ from streamer.client_stream import resumption
 from streamer.clock import SECOND_NS
 from streamer.http.server import Running
 from streamer.protocol.packets import Kind
-from tests.streamer.support.fakes import Client, FakeModels, babble, bearer, eventually
+from tests.streamer.support.fake_models import FakeModels
+from tests.streamer.support.http_client import Client, bearer
+from tests.streamer.support.sounds import babble
 from tests.streamer.support.stream_client import Streamer, found_in, streaming
+from tests.streamer.support.waiting import eventually
 
 
 async def test_a_cut_loses_nothing_either_way(client: Client) -> None:

@@ -14,19 +14,15 @@ from streamer.http.server import Running
 from streamer.session.session import Session
 from streamer.webrtc.bitrate import START_BITRATE
 from tests.streamer.support.aiortc_peer import ask_for_keyframe, losing_packets
-from tests.streamer.support.fakes import (
-    MARK,
-    Camera,
-    Client,
-    FakeModels,
-    Microphone,
-    Viewer,
-    babble,
-    call,
-    eventually,
-    number_of,
-)
-from tests.streamer.support.streams import FRAGMENT, SDP, Obs, ask, loud, numbers_seen, post, prefer, published, watch
+from tests.streamer.support.fake_models import MARK, FakeModels
+from tests.streamer.support.http_client import Client, ask, call
+from tests.streamer.support.offers import offer_of
+from tests.streamer.support.peers import Viewer
+from tests.streamer.support.pictures import number_of
+from tests.streamer.support.sounds import babble
+from tests.streamer.support.tracks import Camera, Microphone
+from tests.streamer.support.waiting import eventually
+from tests.streamer.support.whip_clients import FRAGMENT, SDP, Obs, loud, numbers_seen, post, prefer, published, watch
 
 
 def only(server: Running) -> Session:
@@ -36,16 +32,6 @@ def only(server: Running) -> Session:
 
 def rgb(frame: Any) -> Any:
     return frame.to_ndarray(format="rgb24")
-
-
-async def offer_of(*kinds: str, direction: str = "recvonly") -> str:
-    viewer = Viewer()
-    for kind in kinds:
-        viewer.connection.addTransceiver(kind, direction=direction)
-    try:
-        return await viewer.offer()
-    finally:
-        await viewer.close()
 
 
 @pytest.mark.parametrize("codec", ["h264", "vp8"])
@@ -168,7 +154,9 @@ async def test_a_call_has_no_place_in_a_session_that_is_published_to(client: Cli
 
 async def test_while_nobody_publishes_viewers_are_told_to_come_again(client: Client) -> None:
     session = await client.create()
-    answer = await post(client, session["urls"]["whep"], session["view_token"], await offer_of("audio", "video"))
+    answer = await post(
+        client, session["urls"]["whep"], session["view_token"], await offer_of("audio", "video", direction="recvonly")
+    )
     assert (answer.status, answer.headers["Retry-After"]) == (409, "2")
     assert "nobody publishes" in json.loads(answer.text)["error"]["message"]
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
@@ -248,7 +236,7 @@ async def test_everything_of_the_viewers_goes_with_the_session(client: Client, s
 async def test_what_a_viewer_may_ask_for(client: Client, server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     async with published(client) as (session, _):
         url, token = session["urls"]["whep"], session["view_token"]
-        good = await offer_of("audio", "video")
+        good = await offer_of("audio", "video", direction="recvonly")
         assert (await post(client, url, None, good)).status == 401
         assert (await post(client, url, "wrong", good)).status == 403
         assert (await post(client, url, session["token"], good)).status == 201  # its owner may watch as well

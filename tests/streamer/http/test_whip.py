@@ -14,8 +14,14 @@ from aiortc import RTCConfiguration
 from streamer.config.ice_servers import IceServer
 from streamer.config.server_config import ServerConfig
 from streamer.http.server import Running, running
-from tests.streamer.support.fakes import Camera, Client, FakeModels, Microphone, Viewer, babble, eventually
-from tests.streamer.support.streams import FRAGMENT, SDP, Obs, ask, post, published, watch, without_candidates
+from tests.streamer.support.fake_models import FakeModels
+from tests.streamer.support.http_client import Client, ask
+from tests.streamer.support.offers import offer_of
+from tests.streamer.support.peers import Viewer
+from tests.streamer.support.sounds import babble
+from tests.streamer.support.tracks import Camera, Microphone
+from tests.streamer.support.waiting import eventually
+from tests.streamer.support.whip_clients import FRAGMENT, SDP, Obs, post, published, watch, without_candidates
 
 
 @pytest.fixture
@@ -30,16 +36,6 @@ def _server_gathers_only_its_own_addresses(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(
         "streamer.webrtc.connection.RTCConfiguration", lambda iceServers: RTCConfiguration(iceServers=[])
     )
-
-
-async def offer_of(*kinds: str, direction: str = "sendonly") -> str:
-    viewer = Viewer()
-    for kind in kinds:
-        viewer.connection.addTransceiver(kind, direction=direction)
-    try:
-        return await viewer.offer()
-    finally:
-        await viewer.close()
 
 
 async def test_obs_publishes_and_ends_its_stream(client: Client, server: Running, models: FakeModels) -> None:
@@ -82,7 +78,9 @@ async def test_another_stream_may_follow_and_not_join(client: Client, models: Fa
     async with published(client) as (session, obs):
         viewer = await watch(client, session)
         await viewer.until(pictures=5)
-        second = await post(client, session["urls"]["whip"], session["token"], await offer_of("audio", "video"))
+        second = await post(
+            client, session["urls"]["whip"], session["token"], await offer_of("audio", "video", direction="sendonly")
+        )
         assert second.status == 409
         await obs.stop(client, session["token"])
         before = len(viewer.pictures)
@@ -150,7 +148,7 @@ async def test_methods_that_the_rfc_reserves_are_405(client: Client, method: str
 
 async def test_who_may_publish(client: Client) -> None:
     session, other = await client.create(), await client.create()
-    offer = await offer_of("audio", "video")
+    offer = await offer_of("audio", "video", direction="sendonly")
     answer = await post(client, session["urls"]["whip"], None, offer)
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert answer.headers["Access-Control-Allow-Origin"] == "*"  # a page may read its failure
@@ -162,7 +160,7 @@ async def test_who_may_publish(client: Client) -> None:
 
 async def test_offers_that_cannot_be_used_are_refused_and_leave_the_session_as_it_was(client: Client) -> None:
     session = await client.create()
-    good = await offer_of("audio", "video")
+    good = await offer_of("audio", "video", direction="sendonly")
     cases: list[tuple[Any, int, str]] = [
         ("", 400, "no media section"),
         ("hello", 400, "no"),
@@ -170,8 +168,8 @@ async def test_offers_that_cannot_be_used_are_refused_and_leave_the_session_as_i
         (b"v=0\r\n\xff\xfe", 400, "not text"),
         (good.replace("a=ice-pwd", "a=ice-pxd"), 400, "ice-pwd"),
         (good.replace("a=fingerprint", "a=fingerprynt"), 400, "fingerprint"),
-        (await offer_of("audio"), 406, "no video"),
-        (await offer_of("video"), 406, "no audio"),
+        (await offer_of("audio", direction="sendonly"), 406, "no video"),
+        (await offer_of("video", direction="sendonly"), 406, "no audio"),
         (await offer_of("audio", "video", direction="recvonly"), 406, "sends no video"),
         (good.replace("opus", "opium"), 406, "Opus"),
         (good.replace("VP8", "VP7").replace("H264", "H263"), 406, "VP8"),
@@ -243,7 +241,9 @@ async def test_a_server_that_stops_or_is_full_says_when_to_come_back(client: Cli
     full = await ask(client, "POST", "/v1/sessions", None, json={})
     assert (full.status, full.headers["Retry-After"]) == (503, "10")
     server.sessions.draining = True
-    answer = await post(client, session["urls"]["whip"], session["token"], await offer_of("audio", "video"))
+    answer = await post(
+        client, session["urls"]["whip"], session["token"], await offer_of("audio", "video", direction="sendonly")
+    )
     assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
 
 

@@ -18,7 +18,10 @@ from streamer.media.audio import CHUNK, CHUNK_TIME, Stereo
 from streamer.media.video_delay import HELD_BYTES, LEAD, DubbedSpeech, HeldPictures
 from streamer.session.options import SessionOptions
 from tests.streamer.support.calls import Call
-from tests.streamer.support.fakes import Camera, Client, FakeModels, call, number_of
+from tests.streamer.support.fake_models import FakeModels
+from tests.streamer.support.http_client import Client, call
+from tests.streamer.support.pictures import number_of
+from tests.streamer.support.tracks import Camera
 
 DELAY = 2 * 16_000
 

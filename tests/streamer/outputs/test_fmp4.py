@@ -17,7 +17,7 @@ from streamer.outputs.fmp4 import PRIMING, Fmp4
 from streamer.protocol.messages import Output
 from streamer.protocol.packets import Flags
 from streamer.webrtc.broadcast import Broadcast
-from tests.streamer.support.streams import encoded_of
+from tests.streamer.support.broadcasts import encoded_of
 
 BEGIN = 32_000  # media time: the session is two seconds old
 

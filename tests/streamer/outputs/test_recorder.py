@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-import socket
-from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,14 +16,12 @@ from streamer.config.server_config import ServerConfig
 from streamer.http.server import Running
 from streamer.outputs.recorder import Recorder
 from streamer.webrtc.broadcast import Broadcast
-from tests.streamer.support.fakes import MARK, Client, eventually, number_of
-from tests.streamer.support.streams import ask, encoded_of, loud, published, watch
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.streamer.support.broadcasts import encoded_of
+from tests.streamer.support.http_client import Client, ask
+from tests.streamer.support.ports import free_port
+from tests.streamer.support.recordings import look_at
+from tests.streamer.support.waiting import eventually
+from tests.streamer.support.whip_clients import loud, published, watch
 
 
 @pytest.fixture
@@ -36,23 +32,6 @@ def port() -> int:
 @pytest.fixture
 def config(config: ServerConfig, tmp_path: Path, port: int) -> ServerConfig:
     return dataclasses.replace(config, recordings=tmp_path / "films", push_to=(f"rtmp://127.0.0.1:{port}/live/",))
-
-
-def look_at(target: Any) -> tuple[list[int], int, int, float]:
-    """Of a film: the pictures' numbers, the brightest mouth, the loudest sample, how far apart its tracks end."""
-    numbers, bright, loudest, ends = [], 0, 0, {"video": 0.0, "audio": 0.0}
-    x0, y0, x1, y1 = MARK
-    with target if not isinstance(target, Path) else av.open(target) as film, suppress(OSError):  # RTMP's end is one
-        for frame in film.decode(film.streams.video[0], film.streams.audio[0]):
-            if isinstance(frame, av.VideoFrame):
-                rgb = frame.to_ndarray(format="rgb24")
-                numbers.append(number_of(rgb))
-                bright = max(bright, int(rgb[y0 + 8 : y1 - 8, x0 + 8 : x1 - 8].mean()))
-                ends["video"] = frame.time
-            else:
-                loudest = max(loudest, int(32768 * abs(frame.to_ndarray()).max()))
-                ends["audio"] = frame.time
-    return numbers, bright, loudest, abs(ends["video"] - ends["audio"])
 
 
 async def test_a_recorded_session_is_a_film_when_it_has_ended(client: Client, config: ServerConfig) -> None:

@@ -24,9 +24,12 @@ from streamer.outputs.push_targets import check_leave, check_url, look_ahead
 from streamer.outputs.recorder import Recorder
 from streamer.webrtc.aiortc_internals.sender import Encoded
 from streamer.webrtc.broadcast import Broadcast
-from tests.streamer.outputs.test_recorder import free_port, look_at
-from tests.streamer.support.fakes import Client, eventually
-from tests.streamer.support.streams import ask, encoded_of, loud, published, watch
+from tests.streamer.support.broadcasts import encoded_of
+from tests.streamer.support.http_client import Client, ask
+from tests.streamer.support.ports import free_port
+from tests.streamer.support.recordings import look_at
+from tests.streamer.support.waiting import eventually
+from tests.streamer.support.whip_clients import loud, published, watch
 
 PASSPHRASE, STREAM_ID = "a long s3cret", "#!::r=live/k3y,m=publish"
 QUERY = "passphrase=a+long+s3cret&streamid=%23!::r=live/k3y,m=publish&latency=200000"

@@ -15,7 +15,7 @@ from mytalk.media import open_face
 from streamer.config.server_config import ServerConfig
 from streamer.http.server import Running, running
 from tests.streamer.support.browser import chromium
-from tests.streamer.support.fakes import FakeModels, babble
+from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.page_steps import (
     CHANGE,
     ESCAPE_AT,
@@ -28,6 +28,7 @@ from tests.streamer.support.page_steps import (
     white,
     write_film,
 )
+from tests.streamer.support.sounds import babble
 from tests.support.films import write_wav
 
 pytestmark = NEEDS_CHROMIUM

@@ -12,8 +12,9 @@ import pytest
 from streamer.config.server_config import ServerConfig
 from streamer.http.server import Running, running
 from tests.streamer.support.browser import PATIENCE_S, chromium
-from tests.streamer.support.fakes import FakeModels, eventually
+from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.page_steps import NEEDS_CHROMIUM, PLAYING, click, start
+from tests.streamer.support.waiting import eventually
 
 pytestmark = NEEDS_CHROMIUM
 

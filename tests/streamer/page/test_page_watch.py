@@ -8,7 +8,7 @@ import pytest
 
 from streamer.http.server import Running
 from tests.streamer.support.browser import chromium
-from tests.streamer.support.fakes import Client
+from tests.streamer.support.http_client import Client
 from tests.streamer.support.page_steps import IS_LOUD, NEEDS_CHROMIUM, PLAYING, start, white
 
 pytestmark = NEEDS_CHROMIUM

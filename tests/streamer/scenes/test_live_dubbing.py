@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from tests.streamer.session.test_media_loop import likeness
-from tests.streamer.support.fakes import MARK, Camera, Client, FakeModels, Microphone, babble
+from tests.streamer.support.fake_models import MARK, FakeModels
+from tests.streamer.support.http_client import Client
+from tests.streamer.support.sounds import babble, likeness
 from tests.streamer.support.stream_client import Streamer
-from tests.streamer.support.streams import Obs, loud, numbers_seen, watch
+from tests.streamer.support.tracks import Camera, Microphone
+from tests.streamer.support.whip_clients import Obs, loud, numbers_seen, watch
 
 
 async def test_viewers_see_the_camera_speak_what_was_streamed_and_hear_nothing_of_its_microphone(

@@ -22,8 +22,8 @@ from mytalk.face.landmarks import LIPS
 from streamer.config.server_config import ServerConfig
 from streamer.http.server import running
 from streamer.media.looped_speech import LoopedSpeech
-from tests.streamer.session.test_live_real import movement
-from tests.streamer.support.fakes import eventually
+from tests.streamer.support.pictures import movement
+from tests.streamer.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 

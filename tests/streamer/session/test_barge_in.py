@@ -15,7 +15,11 @@ from streamer.engine.engine import Engine
 from streamer.media.audio import CHUNK_TIME
 from streamer.media.looped_speech import LoopedSpeech
 from tests.streamer.support.calls import Call
-from tests.streamer.support.fakes import Camera, Client, FakeModels, Microphone, Viewer, bearer, call, eventually
+from tests.streamer.support.fake_models import FakeModels
+from tests.streamer.support.http_client import Client, bearer, call
+from tests.streamer.support.peers import Viewer
+from tests.streamer.support.tracks import Camera, Microphone
+from tests.streamer.support.waiting import eventually
 
 
 @pytest.fixture

@@ -11,10 +11,13 @@ from streamer.http.server import Running
 from streamer.session.session import Session
 from streamer.webrtc.connections import Connections
 from streamer.webrtc.liveness import SILENCE
-from tests.streamer.session.test_session import SilentPeer
-from tests.streamer.support.fakes import Camera, Client, Microphone, Viewer, babble, eventually
+from tests.streamer.support.http_client import Client, ask
+from tests.streamer.support.peers import SilentPeer, Viewer
+from tests.streamer.support.sounds import babble
 from tests.streamer.support.stream_client import streaming
-from tests.streamer.support.streams import FRAGMENT, Obs, ask, post, published, watch
+from tests.streamer.support.tracks import Camera, Microphone
+from tests.streamer.support.waiting import eventually
+from tests.streamer.support.whip_clients import FRAGMENT, Obs, post, published, watch
 
 
 def only(server: Running) -> Session:

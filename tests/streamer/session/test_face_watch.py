@@ -7,8 +7,10 @@ import pytest
 from streamer.clock import MILLISECOND_NS, SECOND_NS, FakeClock
 from streamer.protocol.events import Events
 from streamer.session.face_watch import FOUND_WAIT, LOST_WAIT, FaceWatch
-from tests.streamer.support.fakes import Client, FakeModels, eventually
+from tests.streamer.support.fake_models import FakeModels
+from tests.streamer.support.http_client import Client
 from tests.streamer.support.stream_client import streaming
+from tests.streamer.support.waiting import eventually
 
 TICK = 20 * MILLISECOND_NS
 

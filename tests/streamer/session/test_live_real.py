@@ -19,8 +19,10 @@ from mytalk.media import open_face
 from streamer.config.server_config import ServerConfig
 from streamer.http.server import running
 from streamer.media.looped_speech import LoopedSpeech
-from tests.streamer.session.test_media_loop import likeness
-from tests.streamer.support.fakes import Camera, Client, Microphone, call
+from tests.streamer.support.http_client import Client, call
+from tests.streamer.support.pictures import movement
+from tests.streamer.support.sounds import likeness
+from tests.streamer.support.tracks import Camera, Microphone
 
 pytestmark = pytest.mark.slow
 
@@ -40,12 +42,6 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
 def speech() -> NDArray[np.int16]:
     chunks = LoopedSpeech.read(CONFIG.demo_speech_path).chunks()
     return np.concatenate([next(chunks)[:, 0] for _ in range(50 * 60)])
-
-
-def movement(pictures: list[NDArray[np.uint8]], box: tuple[int, int, int, int]) -> float:
-    """How far the grey values in a box lie from their mean over time."""
-    x0, y0, x1, y1 = box
-    return float(np.std([picture[y0:y1, x0:x1].mean(axis=2) for picture in pictures], axis=0).mean()) if pictures else 0
 
 
 @pytest.mark.parametrize("source", ["live", "portrait"])

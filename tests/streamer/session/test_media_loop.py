@@ -17,39 +17,18 @@ from numpy.typing import NDArray
 
 from streamer.config.server_config import ServerConfig
 from streamer.http.server import Running, running
-from tests.streamer.support.fakes import (
-    MARK,
-    Camera,
-    Client,
-    FakeModels,
-    Microphone,
-    Viewer,
-    babble,
-    call,
-    eventually,
-    number_of,
-    numbered,
-)
+from tests.streamer.support.fake_models import MARK, FakeModels
+from tests.streamer.support.http_client import Client, call
+from tests.streamer.support.peers import Viewer
+from tests.streamer.support.pictures import number_of, numbered
+from tests.streamer.support.sounds import babble, likeness
+from tests.streamer.support.tracks import Camera, Microphone
+from tests.streamer.support.waiting import eventually
 
 Rgb = NDArray[np.uint8]
 
 ALL_HEARD = 320
 """Packets of 20 ms: what is said, and more than two seconds for a start that took its time."""
-
-
-def likeness(sent: NDArray[np.int16], heard: NDArray[np.int16], rate: int = 48_000) -> float:
-    """Median, over the half seconds of ``sent``, of the best correlation anywhere in ``heard``.
-
-    The median, because a machine that is busy with other things may lose a moment of a live call.
-    """
-    found = []
-    for start in range(0, len(sent) - rate // 2 + 1, rate // 2):
-        part = sent[start : start + rate // 2].astype(float)
-        size = 1 << (len(heard) + len(part)).bit_length()
-        cross = np.fft.irfft(np.fft.rfft(heard.astype(float), size) * np.conj(np.fft.rfft(part, size)), size)
-        lag = int(np.argmax(cross[: max(1, len(heard) - len(part))]))
-        found.append(np.corrcoef(heard[lag : lag + len(part)], part)[0, 1])
-    return float(np.median(found))
 
 
 def is_dubbed(rgb: Rgb) -> bool:

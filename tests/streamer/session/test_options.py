@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from streamer.errors import RequestError
 from streamer.session.options import SessionOptions
-from tests.streamer.http.test_routes import reason, request
-from tests.streamer.support.fakes import Client, FakeModels, eventually
-from tests.streamer.support.streams import ask, published
+from tests.streamer.support.fake_models import FakeModels
+from tests.streamer.support.http_client import Client, ask, reason, request
+from tests.streamer.support.waiting import eventually
+from tests.streamer.support.whip_clients import published
 
 PAGE = Path(__file__).parents[3] / "streamer" / "docs" / "PROTOCOL.md"
 

@@ -12,7 +12,7 @@ from streamer.clock import SECOND_NS, SystemClock
 from streamer.config.server_config import ServerConfig
 from streamer.engine.engine import Engine
 from tests.streamer.support.calls import Call
-from tests.streamer.support.fakes import FakeModels
+from tests.streamer.support.fake_models import FakeModels
 
 
 @pytest.fixture

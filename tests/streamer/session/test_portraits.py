@@ -22,7 +22,8 @@ from mytalk.errors import InputError, NoFaceError, UnreadableError
 from streamer.config.server_config import ServerConfig
 from streamer.http.server import running
 from streamer.session.portraits import LIVE_SIDE, MAX_BYTES, read_portrait, size_of
-from tests.streamer.support.fakes import Client, FakeModels, bearer
+from tests.streamer.support.fake_models import FakeModels
+from tests.streamer.support.http_client import Client, bearer
 
 CONSENT = {"who": "Jane Doe", "when": "2026-11-25", "purpose": "a greeting on our page"}
 

@@ -7,9 +7,11 @@ import pytest
 from streamer.http.server import Running
 from streamer.session.registry import GAVE_WAY
 from streamer.session.session import Session
-from tests.streamer.support.fakes import MARK, Client, FakeModels, eventually
+from tests.streamer.support.fake_models import MARK, FakeModels
+from tests.streamer.support.http_client import Client, ask
 from tests.streamer.support.stream_client import Streamer
-from tests.streamer.support.streams import Obs, ask, post, published, watch
+from tests.streamer.support.waiting import eventually
+from tests.streamer.support.whip_clients import Obs, post, published, watch
 
 
 def only(server: Running) -> Session:

@@ -18,28 +18,8 @@ from streamer.session.session import Session
 from streamer.webrtc.encoder_faults import EncoderFaults
 from streamer.webrtc.liveness import CONNECT_WAIT, SILENCE
 from streamer.webrtc.peer import Peer
-from tests.streamer.support.fakes import FakeModels
-
-
-class SilentPeer:
-    """A connection on which the test decides what arrives."""
-
-    def __init__(self) -> None:
-        self.connected, self.gone = asyncio.Event(), asyncio.Event()
-        self.id = "silent"
-        self.carried = (0, 0)
-        self.sound_in = self.pictures_in = None
-        self.count = 0
-        self.closed = False
-
-    async def datagrams(self) -> int:
-        return self.count
-
-    def owes(self) -> bool:
-        return True
-
-    async def close(self) -> None:
-        self.closed = True
+from tests.streamer.support.fake_models import FakeModels
+from tests.streamer.support.peers import SilentPeer
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from streamer.auth.api_keys import make_key, read_keys, write_keys
-from tests.streamer.support.fakes import Client
+from tests.streamer.support.http_client import Client
 
 
 class Keys:

@@ -21,7 +21,7 @@ from streamer.protocol.events import Event, Events
 from streamer.session.media_loop import MediaLoop
 from streamer.session.options import SessionOptions
 from streamer.webrtc.connection import Connection
-from tests.streamer.support.fakes import number_of, numbered
+from tests.streamer.support.pictures import number_of, numbered
 
 STEP = 20 * MILLISECOND_NS
 

@@ -19,7 +19,8 @@ from streamer.clock import SystemClock
 from streamer.cpu import ONE_EACH, Threads
 from streamer.engine.engine import Engine
 from streamer.engine.slot import EngineSlot
-from tests.streamer.support.fakes import FakeModels, FakeStream, eventually
+from tests.streamer.support.fake_models import FakeModels, FakeStream
+from tests.streamer.support.waiting import eventually
 
 PICTURE = Picture.from_rgb(np.full((128, 128, 3), 60, np.uint8))
 OPTIONS: Any = None

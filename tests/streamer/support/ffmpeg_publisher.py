@@ -20,7 +20,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.streamer.support.fakes import babble, numbered
+from tests.streamer.support.pictures import numbered
+from tests.streamer.support.sounds import babble
 
 
 def write_certificate(folder: Path) -> dict[str, str]:

@@ -11,7 +11,7 @@ import pytest
 
 from streamer.http.server import Running
 from tests.streamer.support.browser import CHROMIUM, PATIENCE_S, Page
-from tests.streamer.support.fakes import numbered
+from tests.streamer.support.pictures import numbered
 
 NEEDS_CHROMIUM = [
     pytest.mark.browser,

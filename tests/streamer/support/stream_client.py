@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from streamer.protocol.codec import SUBPROTOCOL
 from streamer.protocol.packets import Kind, Packet
-from tests.streamer.support.fakes import Client, bearer, eventually
+from tests.streamer.support.http_client import Client, bearer
+from tests.streamer.support.waiting import eventually
 
 PCM48 = {"encoding": "pcm16", "rate": 48_000, "channels": 1}
 UNCOUNTED = ("session.created", "session.resumed", "ack", "pong")

@@ -21,8 +21,11 @@ from streamer.config.server_config import ServerConfig
 from streamer.engine.engine import Engine
 from streamer.http.server import Running, running
 from streamer.telemetry import logs
-from tests.streamer.support.fakes import Camera, Client, FakeModels, Microphone, babble, call, eventually
-from tests.streamer.support.streams import ask
+from tests.streamer.support.fake_models import FakeModels
+from tests.streamer.support.http_client import Client, ask, call
+from tests.streamer.support.sounds import babble
+from tests.streamer.support.tracks import Camera, Microphone
+from tests.streamer.support.waiting import eventually
 
 
 @pytest.fixture

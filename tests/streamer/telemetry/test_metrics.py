@@ -10,9 +10,13 @@ import aiohttp
 
 from streamer.config.server_config import ServerConfig
 from streamer.http.server import Running, running
-from tests.streamer.support.fakes import Camera, Client, FakeModels, Microphone, babble, bearer, call, eventually
+from tests.streamer.support.fake_models import FakeModels
+from tests.streamer.support.http_client import Client, ask, bearer, call
+from tests.streamer.support.sounds import babble
 from tests.streamer.support.stream_client import streaming
-from tests.streamer.support.streams import ask, published, watch
+from tests.streamer.support.tracks import Camera, Microphone
+from tests.streamer.support.waiting import eventually
+from tests.streamer.support.whip_clients import published, watch
 
 
 async def test_figures_of_a_call_are_there_and_its_past_is_kept(client: Client, server: Running) -> None:

@@ -18,7 +18,8 @@ from streamer.webrtc.broadcast import KEYFRAME_PAUSE, Broadcast
 from streamer.webrtc.encoded import Encoded
 from streamer.webrtc.speech_encoder import SpeechEncoder
 from streamer.webrtc.video_encoder import H264, Vp8
-from tests.streamer.support.fakes import eventually, numbered
+from tests.streamer.support.pictures import numbered
+from tests.streamer.support.waiting import eventually
 
 
 class Member:

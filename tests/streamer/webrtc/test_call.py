@@ -13,8 +13,13 @@ from streamer.webrtc.encoded import Encoded
 from streamer.webrtc.peer import Peer
 from streamer.webrtc.video_encoder import H264, VideoEncoder, Vp8
 from tests.streamer.support.aiortc_peer import ask_for_keyframe, losing_packets
-from tests.streamer.support.fakes import Camera, Client, Microphone, Viewer, babble, call, eventually, number_of
-from tests.streamer.support.streams import prefer, watch
+from tests.streamer.support.http_client import Client, call
+from tests.streamer.support.peers import Viewer
+from tests.streamer.support.pictures import number_of
+from tests.streamer.support.sounds import babble
+from tests.streamer.support.tracks import Camera, Microphone
+from tests.streamer.support.waiting import eventually
+from tests.streamer.support.whip_clients import prefer, watch
 
 
 def only(server: Running) -> tuple[Session, Peer]:

@@ -15,8 +15,13 @@ from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import Picture, VideoFrame
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
 from streamer.media.timeline import PictureTimeline, timestamp
-from tests.streamer.support.fakes import Camera, Client, FakeModels, Microphone, Viewer, babble, call, number_of
-from tests.streamer.support.streams import Obs, watch
+from tests.streamer.support.fake_models import FakeModels
+from tests.streamer.support.http_client import Client, call
+from tests.streamer.support.peers import Viewer
+from tests.streamer.support.pictures import number_of
+from tests.streamer.support.sounds import babble
+from tests.streamer.support.tracks import Camera, Microphone
+from tests.streamer.support.whip_clients import Obs, watch
 
 TICKS = Fraction(1, 90_000)
 GREY = Picture.from_rgb(np.full((16, 16, 3), 90, np.uint8))

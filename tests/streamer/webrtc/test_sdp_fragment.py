@@ -15,7 +15,7 @@ from streamer.errors import RequestError
 from streamer.webrtc.connection import Connection
 from streamer.webrtc.sdp_fragment import MAX_CANDIDATES, read_fragment, write_fragment
 from streamer.webrtc.sdp_offer import read_offer
-from tests.streamer.support.fakes import Viewer
+from tests.streamer.support.peers import Viewer
 
 # RFC 9725, 4.3.2, the example.
 EXAMPLE = """a=ice-ufrag:EsAw

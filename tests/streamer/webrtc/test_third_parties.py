@@ -23,8 +23,11 @@ import pytest
 from streamer.http.server import Running
 from tests.streamer import support
 from tests.streamer.support.browser import CHROMIUM, Page, chromium
-from tests.streamer.support.fakes import Client, FakeModels, Viewer, eventually
-from tests.streamer.support.streams import loud, numbers_seen, published, watch
+from tests.streamer.support.fake_models import FakeModels
+from tests.streamer.support.http_client import Client
+from tests.streamer.support.peers import Viewer
+from tests.streamer.support.waiting import eventually
+from tests.streamer.support.whip_clients import loud, numbers_seen, published, watch
 
 FFMPEG = pytest.mark.skipif("whip" not in av.formats_available, reason="this FFmpeg has no WHIP muxer")
 NODE = os.environ.get("MYTALK_NODE", "")

@@ -16,7 +16,7 @@ from mytalk.media_time import to_samples
 from mytalk.picture import VideoFrame
 from streamer.webrtc.encoded import Encoded
 from streamer.webrtc.video_encoder import ENCODERS, VideoEncoder
-from tests.streamer.support.fakes import number_of, numbered
+from tests.streamer.support.pictures import number_of, numbered
 
 DECODERS = {"h264": "h264", "vp8": "libvpx"}
 DEPAYLOAD: dict[str, Any] = {"h264": h264_depayload, "vp8": vp8_depayload}

@@ -15,7 +15,7 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from streamer.webrtc.aiortc_internals import decoders
 from streamer.webrtc.aiortc_internals.decoders import MAX_PIXELS, too_large
 from streamer.webrtc.aiortc_internals.receiver import DecoderQueue
-from tests.streamer.support.fakes import numbered
+from tests.streamer.support.pictures import numbered
 
 VP8 = RTCRtpCodecParameters(mimeType="video/VP8", clockRate=90_000, payloadType=96)
 H264 = RTCRtpCodecParameters(mimeType="video/H264", clockRate=90_000, payloadType=97)

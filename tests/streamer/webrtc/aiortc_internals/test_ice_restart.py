@@ -7,8 +7,10 @@ from typing import Any
 from streamer.http.server import Running
 from streamer.webrtc.aiortc_internals import ice_restart
 from streamer.webrtc.sdp_fragment import read_fragment, write_fragment
-from tests.streamer.support.fakes import Client, Viewer, eventually
-from tests.streamer.support.streams import FRAGMENT, Obs, ask, post, published, watch
+from tests.streamer.support.http_client import Client, ask
+from tests.streamer.support.peers import Viewer
+from tests.streamer.support.waiting import eventually
+from tests.streamer.support.whip_clients import FRAGMENT, Obs, post, published, watch
 
 
 def ice_of(peer: Any) -> Any:

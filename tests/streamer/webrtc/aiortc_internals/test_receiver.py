@@ -19,7 +19,9 @@ from streamer.webrtc.aiortc_internals.receiver import (
     SpeechBuffer,
     TrackQueue,
 )
-from tests.streamer.support.fakes import Camera, Microphone, Viewer, babble
+from tests.streamer.support.peers import Viewer
+from tests.streamer.support.sounds import babble
+from tests.streamer.support.tracks import Camera, Microphone
 
 
 def rtp(sequence: int, timestamp: int, marker: int = 0, data: bytes = b"x") -> RtpPacket:

@@ -23,7 +23,7 @@ from aiortc.rtp import (
 
 from streamer.webrtc.aiortc_internals.sender import EncodedSender
 from streamer.webrtc.encoded import Encoded
-from tests.streamer.support.fakes import eventually
+from tests.streamer.support.waiting import eventually
 
 
 class Wire:

@@ -1,48 +1,25 @@
-"""Who publishes by WHIP and who watches by WHEP: clients that keep to the specifications, and one with OBS's habits."""
+"""Clients that publish by WHIP and watch by WHEP: by the specifications, and with OBS's habits."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 from urllib.parse import urljoin
 
-from aiohttp import ClientResponse
 from aiortc import MediaStreamTrack, RTCRtpSender
 
-from mytalk.media_time import to_samples
-from mytalk.picture import Picture, VideoFrame
-from streamer.webrtc.broadcast import Broadcast
-from tests.streamer.support.fakes import Camera, Client, Microphone, Viewer, babble, eventually, number_of, numbered
+from tests.streamer.support.http_client import Answer, Client, ask
+from tests.streamer.support.peers import Viewer
+from tests.streamer.support.pictures import number_of
+from tests.streamer.support.sounds import babble
+from tests.streamer.support.tracks import Camera, Microphone
 
 SDP = "application/sdp"
+
+
 FRAGMENT = "application/trickle-ice-sdpfrag"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    status: int
-    headers: Mapping[str, str]
-    text: str
-    links: tuple[str, ...] = ()
-
-    @classmethod
-    async def of(cls, response: ClientResponse) -> Answer:
-        links = tuple(response.headers.getall("Link", []))
-        return cls(response.status, response.headers, await response.text(), links)
-
-
-async def ask(client: Client, method: str, path: str, token: str | None, **given: Any) -> Answer:
-    """One request; redirections are shown, not followed."""
-    headers = dict(given.pop("headers", {}))
-    if token is not None:
-        headers["Authorization"] = f"Bearer {token}"
-    url = urljoin(client.url, path)
-    async with client.http.request(method, url, headers=headers, allow_redirects=False, **given) as response:
-        return await Answer.of(response)
 
 
 async def post(client: Client, path: str, token: str | None, sdp: str) -> Answer:
@@ -127,19 +104,6 @@ async def loud(viewer: Viewer) -> None:
         while not any(abs(frame.to_ndarray()).max() > 3000 for _, frame in viewer.sounds[heard:]):
             heard = len(viewer.sounds)
             await asyncio.sleep(0.1)
-
-
-async def encoded_of(broadcast: Broadcast, given: list[int]) -> list[int]:
-    """Small pictures with these timestamps (90 kHz), each encoded before the next comes; gives their media times."""
-    encoding, ats = asyncio.create_task(broadcast.run()), []
-    for index, pts in enumerate(given):
-        at = to_samples(pts, Fraction(1, 90_000)) + 12_345  # the track began that long after the session
-        broadcast.picture(VideoFrame(Picture.from_rgb(numbered(index, 96)), at, pts, Fraction(1, 90_000)))
-        await eventually(lambda: broadcast.encoded == len(ats) + 1, seconds=20)
-        ats.append(at)
-    encoding.cancel()
-    await asyncio.gather(encoding, return_exceptions=True)
-    return ats
 
 
 @asynccontextmanager
