@@ -1,1 +1,1 @@
-"""From landmarks to pixels: mouths seen before, bent to where the lips should be, and mended."""
+"""Renders landmarks as pixels: mouths seen before, warped to where the lips should be, and refined."""

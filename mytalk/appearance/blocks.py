@@ -1,4 +1,4 @@
-"""Layers that encoders, FusionNet and decoder share: the ResNet block of latent diffusion's autoencoders."""
+"""Defines layers that encoders, FusionNet and decoder share: the ResNet block of latent diffusion's autoencoders."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-_HEAD = 64  # channels
+_HEAD = 64  # channels of an attention head
 
 
 def norm(channels: int, groups: int) -> nn.Module:
-    """GroupNorm, or nothing where ``groups`` is 0."""
+    """Returns GroupNorm, or an identity where ``groups`` is 0."""
     return nn.GroupNorm(groups, channels, eps=1e-6) if groups else nn.Identity()
 
 
 class ResnetBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut. Esser et al. 2021 (VQGAN), without time embedding."""
+    """Applies two 3x3 convolutions and a shortcut. Esser et al. 2021 (VQGAN), without time embedding."""
 
     def __init__(self, inputs: int, outputs: int, groups: int) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class ResnetBlock(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention over all places of a feature map; heads are 64 wide, which is what fused kernels take."""
+    """Attends over all cells of a feature map; heads are 64 wide, which fused kernels take."""
 
     def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
@@ -49,14 +49,14 @@ class Attention(nn.Module):
 
 
 def middle(channels: int, groups: int) -> nn.Sequential:
-    """Block, attention, block: what stands at the lowest resolution."""
+    """Builds block, attention, block for the lowest resolution."""
     return nn.Sequential(
         ResnetBlock(channels, channels, groups), Attention(channels, groups), ResnetBlock(channels, channels, groups)
     )
 
 
 def wide_middle(channels: int, blocks: int, groups: int) -> nn.Sequential:
-    """Attention around each of several blocks."""
+    """Builds several blocks with attention around each."""
     layers: list[nn.Module] = [Attention(channels, groups)]
     for _ in range(blocks):
         layers += [ResnetBlock(channels, channels, groups), Attention(channels, groups)]

@@ -1,4 +1,4 @@
-"""Which square of the face the network sees: the mouth crop, or the whole face around it.
+"""Defines which square of the face the network sees: the mouth crop, or the whole face around it.
 
 Both are in the plane of ``HeadPose.crop_matrix`` and at its scale, so the mouth crop is a slice of the face.
 """
@@ -18,30 +18,31 @@ Window = tuple[slice, slice]
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
-    """A square that holds the mouth crop. Numbers are pixels of the 128 crop, where the crop's corner is (0, 0)."""
+class CropFrame:
+    """Describes a square that holds the mouth crop, in pixels of the 128 crop, whose corner is (0, 0)."""
 
     left: int
     top: int
     side: int
 
     def pixels(self, size: int) -> int:
-        """Side of its picture where the mouth crop has ``size`` pixels a side."""
+        """Returns the side of this square's picture where the mouth crop has ``size`` pixels a side."""
         return self.side * size // CROP_PIXELS
 
     def mouth(self, size: int) -> Window:
-        """Where the mouth crop, ``size`` pixels a side, lies in its picture."""
+        """Returns where the mouth crop, ``size`` pixels a side, lies in this square's picture."""
         top, left = -self.top * size // CROP_PIXELS, -self.left * size // CROP_PIXELS
         return slice(top, top + size), slice(left, left + size)
 
     def to_pixels(self, size: int) -> NDArray[np.float32]:
-        """Affine ``(2, 3)`` from pixels of the 128 crop to those of its picture, the mouth crop having ``size``."""
+        """Returns the affine ``(2, 3)`` from pixels of the 128 crop to this square's, the mouth crop having
+        ``size``."""
         scale = size / CROP_PIXELS
         shift = 0.5 * scale - 0.5
         return np.array([[scale, 0, shift - scale * self.left], [0, scale, shift - scale * self.top]], np.float32)
 
-    def around(self, field: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A field ``(S, S, ...)`` of the mouth crop in this square, 0 outside it."""
+    def pad(self, field: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Pads a field ``(S, S, ...)`` of the mouth crop to this square with zeros."""
         size = len(field)
         side = self.pixels(size)
         if side == size:
@@ -51,10 +52,11 @@ class Frame:
         return out
 
 
-MOUTH = Frame(0, 0, CROP_PIXELS)
-FACE = Frame(-CROP_PIXELS // 2, -CROP_PIXELS, 2 * CROP_PIXELS)
+MOUTH = CropFrame(0, 0, CROP_PIXELS)
+FACE = CropFrame(-CROP_PIXELS // 2, -CROP_PIXELS, 2 * CROP_PIXELS)
 """Canonical x -1.6 to 1.6, y -1.05 to 2.15: the 256 x 256 face of MyTalk, section 4, where the crop has 128 pixels."""
 
 
-def frame_of(preset: AppearancePreset) -> Frame:
+def frame_of(preset: AppearancePreset) -> CropFrame:
+    """Returns the square that a preset's network sees."""
     return FACE if preset.framing == "face" else MOUTH

@@ -1,4 +1,4 @@
-"""The decoder of figure 9 (b): the encoder's mirror image."""
+"""Decodes a latent to pictures. MyTalk, figure 9 (b): the encoder's mirror image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mytalk.appearance.preset import AppearancePreset
 
 
 class Upsample(nn.Module):
-    """Twice the side, by repeating pixels, and a convolution."""
+    """Doubles a feature map's side by repeating pixels, then convolves."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -22,7 +22,8 @@ class Upsample(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latent ``(B, latent, s, s)`` to ``(B, outputs, S, S)``. The last layer of a residual preset starts at zero."""
+    """Decodes a latent ``(B, latent, s, s)`` to ``(B, outputs, S, S)``. The last layer of a residual preset starts
+    at zero."""
 
     def __init__(self, preset: AppearancePreset) -> None:
         super().__init__()

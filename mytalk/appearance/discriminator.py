@@ -1,4 +1,4 @@
-"""Patch discriminator: is each patch of a mouth crop filmed or rendered? Isola et al. 2017. Used in training only."""
+"""Scores patches of a mouth crop as filmed or rendered, in training only. Isola et al. 2017 (PatchGAN)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mytalk.appearance.preset import AppearancePreset
 
 
 class Discriminator(nn.Module):
-    """Picture ``(B, 3, S, S)`` in -1..1 to one logit a patch, ``(B, 1, s, s)``."""
+    """Maps pictures ``(B, 3, S, S)`` in -1..1 to one logit a patch, ``(B, 1, s, s)``."""
 
     def __init__(self, preset: AppearancePreset) -> None:
         super().__init__()

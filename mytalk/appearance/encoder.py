@@ -1,4 +1,4 @@
-"""The encoder of figure 9 (a). Lips, non-lip region and landmarks each have one."""
+"""Encodes a picture to a latent. MyTalk, figure 9 (a). Lips, non-lip region and landmarks each have one encoder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mytalk.appearance.preset import AppearancePreset
 
 
 class Encoder(nn.Module):
-    """Picture ``(B, 3, S, S)`` in -1..1 to mean and log variance of a latent, ``(B, 2 latent, s, s)``."""
+    """Encodes pictures ``(B, 3, S, S)`` in -1..1 to mean and log variance of a latent, ``(B, 2 latent, s, s)``."""
 
     def __init__(self, preset: AppearancePreset) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Encoder(nn.Module):
         return out
 
     def _cells(self, picture: Tensor) -> Tensor:
-        """``conv_in`` of the picture's ``pixel_unshuffle``, as one convolution: no pixel is moved."""
+        """Applies ``conv_in`` to the picture's ``pixel_unshuffle``, as one convolution: no pixel is moved."""
         layer = self.conv_in
         weight = layer.weight.reshape(-1, 3, self.stem, self.stem)
         return functional.conv2d(picture, weight, layer.bias, stride=self.stem)

@@ -1,4 +1,4 @@
-"""FusionNet, figure 9 (c): lip features of the references and the non-lip feature become one appearance feature."""
+"""Fuses lip features of the references and the non-lip feature to one appearance feature. MyTalk, figure 9 (c)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mytalk.appearance.preset import AppearancePreset
 
 
 class FusionNet(nn.Module):
-    """Equation 6. All features are ``(B, 2 latent, s, s)``."""
+    """Computes equation 6 of MyTalk. All features are ``(B, 2 latent, s, s)``."""
 
     def __init__(self, preset: AppearancePreset) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class FusionNet(nn.Module):
         self.conv_out = nn.Conv2d(width, 2 * preset.latent, 3, padding=1)
 
     def forward(self, lips: Tensor, non_lip: Tensor) -> Tensor:
-        """``lips`` is ``(B, references, 2 latent, s, s)``."""
+        """Fuses ``lips`` ``(B, references, 2 latent, s, s)`` with ``non_lip``."""
         hidden = self.blocks(self.conv_in(torch.cat([lips.flatten(1, 2), non_lip], dim=1)))
         out: Tensor = self.conv_out(functional.silu(self.norm_out(hidden)))
         return out

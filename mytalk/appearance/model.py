@@ -1,4 +1,4 @@
-"""The appearance model: what a mouth looks like, given where its landmarks are. MyTalk, section 3.4."""
+"""Renders a mouth from its landmarks and reference mouths: the appearance model. MyTalk, section 3.4."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from mytalk.runtime.onnx_graph import Graph, Graphed
 BATCH = 8
 """Pictures of one batch at most, on a GPU: by then its kernels are long enough to fill it."""
 
-_LOG_VARIANCE = (-20.0, 10.0)
-_FIRST_LOG_VARIANCE = -6.0  # an untrained latent carries more signal than noise
+_LOG_VARIANCE = (-20.0, 10.0)  # log variances of a latent are clamped to these
+_FIRST_LOG_VARIANCE = -6.0  # initial log variance: an untrained latent carries more signal than noise
 
 
 class Rendering(NamedTuple):
-    """How to make the mouth out of the references. Pictures are in units of ``Exposure``.
+    """Says how the mouth is made of the references. Pictures are in units of ``Exposure``.
 
     ``mouth = references[0] + sum_k blend[k] * (references[k + 1] - references[0]) + change``
     """
@@ -33,20 +33,20 @@ class Rendering(NamedTuple):
     kl: Tensor  # (): divergence of both latents from N(0, 1), per element; 0 outside training
 
     def mouth(self, references: Tensor) -> Tensor:  # (B, R, 3, S, S) -> (B, 3, S, S)
-        """The rendered mouth."""
+        """Computes the rendered mouth."""
         first = references[:, 0]
         others = references[:, 1:] - first.unsqueeze(1)
         return first + (self.blend.unsqueeze(2) * others).sum(dim=1) + self.change
 
 
 class AppearanceModel(Graphed):
-    """Three encoders, FusionNet, decoder; a VAE while it trains. Equations 5 to 7."""
+    """Joins three encoders, FusionNet and a decoder; a VAE while it trains. MyTalk, equations 5 to 7."""
 
     def __init__(self, preset: AppearancePreset) -> None:
         super().__init__()
         self.preset = preset
         self._graph: Graph | None = None  # of ``refine``
-        self._together: CallBatcher | None = None  # what a session asks of it, on a GPU
+        self._batcher: CallBatcher | None = None  # what a session asks of it, on a GPU
         self.lip_encoder = Encoder(preset)
         self.non_lip_encoder = Encoder(preset)
         self.landmark_encoder = Encoder(preset)
@@ -63,12 +63,11 @@ class AppearanceModel(Graphed):
     def forward(self, references: Tensor, non_lip: Tensor, landmarks: Tensor, noise: Tensor | None = None) -> Rendering:
         """Renders a batch of mouths.
 
-        ``references`` ``(B, R, 3, S, S)`` are mouths of other frames, all but the mouth region 0 where the preset says
-        masked; a residual preset's are pictures of the wanted shape, likeliest first
-        (`mytalk.appearance.reference_mean`).
-        ``non_lip`` ``(B, 3, S, S)`` is the current picture, its mouth region 0; ``landmarks`` ``(B, 3, S, S)`` is drawn
-        by ``raster``.
-        ``noise`` ``(B, 2, latent, s, s)`` from N(0, 1) draws the latents while training; None makes its own.
+        ``references`` ``(B, R, 3, S, S)`` are mouths of other frames, 0 outside the mouth region where the preset says
+        masked; a residual preset's are pictures of the wanted shape, the widest mean first
+        (`mytalk.appearance.reference_mean`). ``non_lip`` ``(B, 3, S, S)`` is the current picture, its mouth region 0;
+        ``landmarks`` ``(B, 3, S, S)`` is drawn by ``raster``. ``noise`` ``(B, 2, latent, s, s)`` from N(0, 1) draws the
+        latents while training; None makes its own.
         """
         out, kl = self._decode(self.lip_features(references), non_lip, landmarks, noise)
         if self.preset.residual:
@@ -77,7 +76,8 @@ class AppearanceModel(Graphed):
         return Rendering(blend, out - references[:, 0], kl)
 
     def to_graph(self) -> None:
-        """Of a residual preset alone: a painting one makes its references' features once, and then calls ``paint``."""
+        """Exports ``refine`` of a residual preset as an ONNX graph; a painting preset stays as it is and calls
+        ``paint``."""
         if not self.preset.residual:
             return
         shape = (3, self.preset.window, self.preset.window)
@@ -87,17 +87,18 @@ class AppearanceModel(Graphed):
         self._graph = Graph(self, self._refine, example, dict.fromkeys(example, 1))
 
     def refine(self, references: Tensor, non_lip: Tensor, landmarks: Tensor) -> Tensor:
-        """What a residual preset adds to the first reference, ``(B, S, S, 3)``. All pictures have channels last."""
-        run = self._refine if self.training else self._together or self._graph or self._refine
+        """Returns what a residual preset adds to the first reference, ``(B, S, S, 3)``. All pictures have channels
+        last."""
+        run = self._refine if self.training else self._batcher or self._graph or self._refine
         return run(references, non_lip, landmarks)[0]
 
     def _refine(self, references: Tensor, non_lip: Tensor, landmarks: Tensor) -> tuple[Tensor]:
         references = references.permute(0, 1, 4, 2, 3)
-        mended = self(references, non_lip.permute(0, 3, 1, 2), landmarks.permute(0, 3, 1, 2)).mouth(references)
-        return ((mended - references[:, 0]).permute(0, 2, 3, 1),)
+        refined = self(references, non_lip.permute(0, 3, 1, 2), landmarks.permute(0, 3, 1, 2)).mouth(references)
+        return ((refined - references[:, 0]).permute(0, 2, 3, 1),)
 
     def lip_features(self, references: Tensor) -> Tensor:  # (B, R, 3, S, S) -> (B, R, 2 latent, s, s)
-        """What the lip encoder sees in the references: for a painting preset, the same all through a session.
+        """Encodes the references by the lip encoder; for a painting preset they are the same all through a session.
 
         Compute it once and give it to ``paint`` with every frame; ``forward`` computes it each time.
         """
@@ -105,27 +106,27 @@ class AppearanceModel(Graphed):
         return features
 
     def paint(self, lips: Tensor, non_lip: Tensor, landmarks: Tensor) -> Tensor:
-        """Pictures ``(B, 3, S, S)`` of a painting preset, from ``lip_features`` and what ``forward`` says of the rest.
+        """Paints pictures ``(B, 3, S, S)`` of a painting preset, from ``lip_features`` and the inputs of ``forward``.
 
         Raises ValueError for a residual preset: its references change with every frame.
         """
         if self.preset.residual:
-            raise ValueError("a residual preset mends references, which paint is not given: call the model")
-        run = self._paint if self.training else self._together or self._paint
+            raise ValueError("a residual preset refines references, which paint does not get: call the model")
+        run = self._paint if self.training else self._batcher or self._paint
         return run(lips, non_lip, landmarks)[0]
 
     def _paint(self, lips: Tensor, non_lip: Tensor, landmarks: Tensor) -> tuple[Tensor]:
         return (self._decode(lips, non_lip, landmarks)[0],)
 
     def to_cuda_graphs(self, record: Recorder | None = None) -> None:
-        """From now on pictures that several threads ask for at a time are made in batches, by graphs."""
+        """Switches to CUDA graphs; from then on pictures that several threads ask for at once share a batch."""
         run = self._refine if self.preset.residual else self._paint
-        self._together = CallBatcher(PaddedGraphs(run, record), BATCH)
-        record_batches(self._nothing, BATCH)
+        self._batcher = CallBatcher(PaddedGraphs(run, record), BATCH)
+        record_batches(self._render_black, BATCH)
 
     @torch.inference_mode()
-    def _nothing(self, rows: int) -> Tensor:
-        """What is made of so many black pictures, as a session asks for it."""
+    def _render_black(self, rows: int) -> Tensor:
+        """Renders so many black pictures, as a session asks for them."""
         side = self.preset.window
         picture = self.post_quant.weight.new_zeros(rows, side, side, 3)
         lips = picture[:, None].expand(-1, self.preset.references, -1, -1, -1)
@@ -137,7 +138,7 @@ class AppearanceModel(Graphed):
     def _decode(
         self, lips: Tensor, non_lip: Tensor, landmarks: Tensor, noise: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """All outputs of the decoder, and the latents' divergence."""
+        """Returns all outputs of the decoder, and the latents' divergence."""
         appearance = self.appearance_quant(self.fusion(lips, self.non_lip_encoder(non_lip)))
         motion = self.landmark_quant(self.landmark_encoder(landmarks))
         noises = (None, None) if noise is None else noise.unbind(1)
@@ -147,7 +148,7 @@ class AppearanceModel(Graphed):
         return self.decoder(latent), appearance_kl + motion_kl
 
     def _latent(self, moments: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
-        """A draw from the latent's distribution while training, its mean otherwise."""
+        """Draws from the latent's distribution while training; returns its mean otherwise."""
         mean, log_variance = moments.chunk(2, dim=1)
         if not self.training:
             return mean, mean.new_zeros(())

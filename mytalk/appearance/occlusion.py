@@ -1,7 +1,7 @@
-"""What is in front of a mouth: a microphone, a hand, a cup. It stays as it was filmed, and is no part of a mouth.
+"""Detects objects in front of a mouth: a microphone, a hand, a cup. They stay as filmed, and enter no reference.
 
-It shows where the frame, its skin moved to the wanted landmarks, is not what this person looks like with them. The
-inside of a mouth is as unlike as may be, so it counts as what is around it.
+A pixel is covered where the frame, its skin moved to the wanted landmarks, differs from what this person looks like
+with them. The inside of a mouth varies too much to be compared, so it counts as what is around it.
 """
 
 from __future__ import annotations
@@ -11,59 +11,71 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytalk.appearance.bank import ReferenceBank
-from mytalk.appearance.colour_match import CELLS, Colours, Rim
+from mytalk.appearance.colour_match import CELLS, ColourMatcher, Colours
 from mytalk.appearance.mask import Mask, mouth_mask
 from mytalk.appearance.network_inputs import resized
-from mytalk.appearance.reference_mean import MOST, means
+from mytalk.appearance.reference_mean import MAX_NEIGHBOURS, neighbour_means
 from mytalk.appearance.warp import Points, Target
 from mytalk.face.pose import CROP_PIXELS
 
-KNOWN = 8
-"""Mouths from which on a bank knows what this person looks like."""
+MIN_MOUTHS = 8
+"""Mouths that a bank must hold before it can tell an object from this person's face."""
 
-_STRANGE, _FOREIGN = 0.4, 0.65  # differences of logarithms between which a cell turns from skin to something else
-_SIGMA = 1.5  # cells: what is smaller is a fold, a highlight or an edge
-_SOME, _MOSTLY = 0.3, 0.6  # shares of such cells around one, between which it turns from free to covered
-_BESIDE = np.ones((5, 5), np.uint8)  # lips' edges, crop pixels: unlike for being a little elsewhere
-_NOTHING = 0.05  # shares below which nothing is covered
-_PART = 0.05  # of the mouth region, from which on a mouth is no reference
-_ALL = 0.7  # of all cells, from which on nothing is before the mouth: it is the person who looks another way
-_COMES, _GOES = 0.8, 0.4  # of the way a frame
+_SKIN_DIFFERENCE = 0.4  # log difference up to which a cell is skin
+_OBJECT_DIFFERENCE = 0.65  # and from which on it is an object
+_CELL_SIGMA = 1.5  # Gaussian sigma, cells: what is smaller is a fold, a highlight or an edge
+_LIPS_SHARE = 0.05  # share of a cell that may lie between the lips
+_FREE_SHARE = 0.3  # share of object cells around one, up to which it is free
+_COVERED_SHARE = 0.6  # and from which on it is covered
+_LIP_EDGES = np.ones((5, 5), np.uint8)  # crop pixels by which the area between the lips is grown
+_MIN_SHARE = 0.05  # covered share below which nothing is covered
+_MAX_REFERENCE_SHARE = 0.05  # covered share of the mouth region from which on a mouth is no reference
+_MAX_FRAME_SHARE = 0.7  # covered share of all cells from which on it is the person who looks different
+_ATTACK = 0.8  # share of the way towards more cover in one frame
+_RELEASE = 0.4  # and towards less
 
 
 class Occlusion:
-    """What is in front of one session's mouth, followed from frame to frame."""
+    """Tracks what covers one session's mouth from frame to frame."""
 
     def __init__(self) -> None:
         self._shares: NDArray[np.float32] | None = None  # of cells
 
-    def __call__(self, expected: Colours, goal: Target, rim: Rim) -> Mask | None:
-        """How far each pixel of the next frame is covered; None: nothing is. ``expected`` ``(S, S, 3)`` is the wanted
-        mouth, and ``rim`` of the frame whose skin has been moved to it.
+    def __call__(self, expected: Colours, target: Target, matcher: ColourMatcher) -> Mask | None:
+        """Returns how far each pixel of the next frame is covered, ``(128, 128)`` in 0..1; None: nothing is.
+
+        ``expected`` ``(S, S, 3)`` is the wanted mouth, ``matcher`` that of the frame whose skin has been moved to it.
         """
-        shares = _covered(expected, goal, rim)
+        shares = _covered_shares(expected, target, matcher)
         if self._shares is not None:
             change = shares - self._shares
-            shares = self._shares + np.where(change > 0, np.float32(_COMES), np.float32(_GOES)) * change
-        self._shares = shares if float(shares.max()) > _NOTHING else None
+            shares = self._shares + np.where(change > 0, np.float32(_ATTACK), np.float32(_RELEASE)) * change
+        self._shares = shares if float(shares.max()) > _MIN_SHARE else None
         return None if self._shares is None else resized(self._shares, CROP_PIXELS)
 
 
 def is_covered(crop: NDArray[np.uint8], points: Points, bank: ReferenceBank) -> bool:
-    """Whether part of a mouth ``(S, S, 3)`` with these landmarks is hidden, as far as a bank can tell that."""
-    if len(bank) < KNOWN:
+    """Says whether part of a mouth ``(S, S, 3)`` with these landmarks is covered, as far as a bank can tell."""
+    if len(bank) < MIN_MOUTHS:
         return False
-    goal, region = Target(points), mouth_mask(points)
-    rim = Rim(crop.astype(np.float32), resized(region, crop.shape[0]))
-    expected = means(bank.find(points, MOST).around, goal, 1)[0]
+    target, region = Target(points), mouth_mask(points)
+    matcher = ColourMatcher(crop.astype(np.float32), resized(region, crop.shape[0]))
+    expected = neighbour_means(bank.find(points, MAX_NEIGHBOURS).neighbours, target, 1)[0]
     region = resized(region, CELLS)
-    return float((region * _covered(expected, goal, rim)).sum()) > _PART * float(region.sum())
+    return float((region * _covered_shares(expected, target, matcher)).sum()) > _MAX_REFERENCE_SHARE * float(
+        region.sum()
+    )
 
 
-def _covered(expected: Colours, goal: Target, rim: Rim) -> NDArray[np.float32]:
-    """How far each cell is covered, ``(32, 32)`` in 0..1."""
-    known = np.float32(resized(cv2.dilate(goal.inside(), _BESIDE), CELLS) < 0.05)
-    foreign = np.clip((rim.strangeness(expected) - _STRANGE) / (_FOREIGN - _STRANGE), 0, 1) * known
-    around = cv2.GaussianBlur(foreign, (0, 0), _SIGMA) / (cv2.GaussianBlur(known, (0, 0), _SIGMA) + np.float32(1e-3))
-    shares = np.asarray(np.clip((around - _SOME) / (_MOSTLY - _SOME), 0, 1), np.float32)
-    return shares if float(shares.mean()) < _ALL else np.zeros_like(shares)
+def _covered_shares(expected: Colours, target: Target, matcher: ColourMatcher) -> NDArray[np.float32]:
+    """Returns how far each cell is covered, ``(32, 32)`` in 0..1."""
+    comparable = np.float32(resized(cv2.dilate(target.interior(), _LIP_EDGES), CELLS) < _LIPS_SHARE)
+    foreign = (
+        np.clip((matcher.log_difference(expected) - _SKIN_DIFFERENCE) / (_OBJECT_DIFFERENCE - _SKIN_DIFFERENCE), 0, 1)
+        * comparable
+    )
+    nearby = cv2.GaussianBlur(foreign, (0, 0), _CELL_SIGMA) / (
+        cv2.GaussianBlur(comparable, (0, 0), _CELL_SIGMA) + np.float32(1e-3)
+    )
+    shares = np.asarray(np.clip((nearby - _FREE_SHARE) / (_COVERED_SHARE - _FREE_SHARE), 0, 1), np.float32)
+    return shares if float(shares.mean()) < _MAX_FRAME_SHARE else np.zeros_like(shares)

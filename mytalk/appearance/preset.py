@@ -1,4 +1,4 @@
-"""What one appearance model is made of. A preset is data: the classes are the same for all."""
+"""Defines the sizes of the appearance model. A preset is data: the classes are the same for all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REFERENCES = 3
 
 @dataclass(frozen=True, slots=True)
 class AppearancePreset:
-    """Sizes of encoders, FusionNet, decoder and discriminator.
+    """Lists the sizes of encoders, FusionNet, decoder and discriminator.
 
     >>> PAPER.latent_side
     32
@@ -32,13 +32,14 @@ class AppearancePreset:
     fusion_blocks: int
     latent: int  # channels of each latent
     norm_groups: int  # of GroupNorm; 0 leaves normalisation out
-    residual: bool  # mends the mesh-warped references; otherwise paints the picture
+    residual: bool  # refines mesh-warped references; otherwise paints the picture
     discriminator_hidden: int  # training only
     discriminator_layers: int
-    framing: Literal["mouth", "face"] = "mouth"  # a window of the mouth crop, mouths bent; or the whole face, unbent
+    # A window of the mouth crop, mouths warped; or the whole face, not warped.
+    framing: Literal["mouth", "face"] = "mouth"
     references: int = REFERENCES  # pictures of other frames that the network sees
     masked: bool = True  # of which it sees the mouth region alone
-    enough: int = 0  # mouths seen from which on a residual preset's network is not asked; 0: it always is
+    enough: int = 0  # mouths in the bank from which on a residual preset's network is not run; 0: it always is
     decoder_middle: int = 0  # blocks of the decoder's middle with attention around each; 0: as the encoder's
 
     def __post_init__(self) -> None:
@@ -63,11 +64,12 @@ class AppearancePreset:
 
     @property
     def latent_side(self) -> int:
+        """Returns the side of a latent, in cells."""
         return self.window // self.stem >> (len(self.multipliers) - 1)
 
     @property
     def outputs(self) -> int:
-        """Channels of the decoder: RGB, and what each further reference adds to the first."""
+        """Returns the channels of the decoder: RGB, and what each further reference adds to the first."""
         return 3 + (self.references - 1 if self.residual else 0)
 
 

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from mytalk.appearance.bank import distances
 from mytalk.appearance.crop_frame import FACE
 from mytalk.appearance.preset import AppearancePreset
-from mytalk.appearance.reference_mean import MOST
+from mytalk.appearance.reference_mean import MAX_NEIGHBOURS
 from mytalk.appearance.warp import Points
 from mytalk.errors import DataError
 from mytalk.face.landmarks import LOWER_FACE, POINTS, aperture
 from mytalk.training.appearance.augment import Look, Plain
 from mytalk.training.appearance.options import AppearanceOptions
-from mytalk.training.appearance.rows import Scene, Shot, row_of
+from mytalk.training.appearance.rows import AlignedFace, Scene, row_of
 from mytalk.training.data.store import ClipStore
 from mytalk.training.run.task import Batch, row_rng, stack_rows
 
@@ -93,9 +93,12 @@ class AppearanceExamples:
         look = Look(random) if self._options.augment else Plain()
         jitter = self._options.jitter
         return Scene(
-            [Shot(look.shot(faces[i], other_time=True), points[i] + _jitter(random, 0.8 * jitter)) for i in references],
-            Shot(look.shot(faces[current]), points[current]),
-            Shot(look.shot(faces[target]), points[target] + _jitter(random, jitter)),
+            [
+                AlignedFace(look.shot(faces[i], other_time=True), points[i] + _jitter(random, 0.8 * jitter))
+                for i in references
+            ],
+            AlignedFace(look.shot(faces[current]), points[current]),
+            AlignedFace(look.shot(faces[target]), points[target] + _jitter(random, jitter)),
         )
 
     def _faces(self, clip: int, frames: list[int]) -> NDArray[np.uint8]:
@@ -139,8 +142,8 @@ def _as_in_a_bank(random: np.random.Generator, lower: NDArray[np.float32], targe
     else:
         pool = random.choice(others, int(np.exp(random.uniform(np.log(3), np.log(32)))))
     pool = np.unique(pool)
-    apart = distances(lower[pool], lower[target])
-    return [int(i) for i in pool[np.argsort(apart, kind="stable")[:MOST]]]
+    distance = distances(lower[pool], lower[target])
+    return [int(i) for i in pool[np.argsort(distance, kind="stable")[:MAX_NEIGHBOURS]]]
 
 
 def _closed(lower: NDArray[np.float32], among: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -8,25 +8,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.appearance.bank import Mouth, Neighbours, distances, halved
-from mytalk.appearance.colour_match import Rim
+from mytalk.appearance.bank import Mouth, Neighbours, distances, half_size
+from mytalk.appearance.colour_match import ColourMatcher
 from mytalk.appearance.crop_frame import FACE, Window
 from mytalk.appearance.mask import mouth_mask, moving_mask, painted_mask
-from mytalk.appearance.mouth_interior import Inside
+from mytalk.appearance.mouth_interior import MouthInterior
 from mytalk.appearance.network_inputs import (
     NetworkInputs,
-    bend,
     face_inputs,
     lip_picture,
     mouth_inputs,
     resized,
     resized_flow,
     sample,
-    skin_of,
+    skin_colour,
+    warp_mouth,
     window_of,
 )
 from mytalk.appearance.preset import AppearancePreset
-from mytalk.appearance.reference_mean import likely
+from mytalk.appearance.reference_mean import reference_pictures
 from mytalk.appearance.warp import GRID, Flow, Points, Target, displacement
 from mytalk.face.landmarks import LIPS_OUTER, LOWER_FACE, MIRROR
 from mytalk.face.pose import CROP_PIXELS
@@ -38,7 +38,7 @@ Field = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class AlignedFace:
     """One aligned face and its landmarks: ``(F, F, 3)``, ``(478, 2)`` pixels of the 128 crop, whatever F is."""
 
     face: NDArray[np.uint8]
@@ -48,19 +48,19 @@ class Shot:
     def lower(self) -> Points:
         return self.points[_LOWER]
 
-    def mirrored(self) -> Shot:
+    def mirrored(self) -> AlignedFace:
         points = self.points[MIRROR].copy()
         points[:, 0] = CROP_PIXELS - 1 - points[:, 0]
-        return Shot(np.ascontiguousarray(self.face[:, ::-1]), points)
+        return AlignedFace(np.ascontiguousarray(self.face[:, ::-1]), points)
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
     """What a row is made of. ``truth`` has the wanted landmarks; ``current`` is the frame that it is painted into."""
 
-    references: list[Shot]
-    current: Shot
-    truth: Shot
+    references: list[AlignedFace]
+    current: AlignedFace
+    truth: AlignedFace
 
     def mirrored(self) -> Scene:
         return Scene([one.mirrored() for one in self.references], self.current.mirrored(), self.truth.mirrored())
@@ -69,7 +69,7 @@ class Scene:
 def row_of(scene: Scene, preset: AppearancePreset, moved: tuple[int, int] = (0, 0)) -> dict[str, Field]:
     """Arrays of a row, channels first, pictures in the network's units.
 
-    ``references`` ``(R, 3, W, W)``; ``non_lip``, ``landmarks``, ``truth`` and ``around`` (the current frame with its
+    ``references`` ``(R, 3, W, W)``; ``non_lip``, ``landmarks``, ``truth`` and ``pad`` (the current frame with its
     skin moved: what stays outside the region) ``(3, W, W)``; ``region`` and ``mouth`` (lips and what is between them)
     ``(1, W, W)`` in 0..1; ``mean`` ``(3,)`` and ``unit``, by which colours of 0..255 were taken away and divided.
     ``moved`` shifts the window within the mouth crop, in pixels.
@@ -87,7 +87,7 @@ def row_of(scene: Scene, preset: AppearancePreset, moved: tuple[int, int] = (0, 
     if preset.framing == "face":
         references = np.stack([lip_picture(one.face, one.lower, preset.masked) for one in scene.references])
         seen = face_inputs(references, around, region, scene.truth.points)
-        region, mouth = FACE.around(region), FACE.around(mouth)
+        region, mouth = FACE.pad(region), FACE.pad(mouth)
     else:
         around, truth = around[crop], truth[crop]
         window = _moved(window_of(region, preset.window, preset.stem), moved, preset.size)
@@ -97,8 +97,8 @@ def row_of(scene: Scene, preset: AppearancePreset, moved: tuple[int, int] = (0, 
         "references": seen.references,
         "non_lip": seen.non_lip,
         "landmarks": seen.landmarks,
-        "around": seen.exposure.normal(around),
-        "truth": seen.exposure.normal(truth),
+        "around": seen.exposure.normalise(around),
+        "truth": seen.exposure.normalise(truth),
     }
     return {
         **{name: np.ascontiguousarray(np.moveaxis(picture, -1, -3)) for name, picture in pictures.items()},
@@ -112,16 +112,21 @@ def row_of(scene: Scene, preset: AppearancePreset, moved: tuple[int, int] = (0, 
 def _mouth_inputs(
     scene: Scene, preset: AppearancePreset, current: Field, region: Field, painted: Field, window: Window
 ) -> NetworkInputs:
-    goal = Target(scene.truth.lower)
-    rim, inside = Rim(current, painted), Inside(goal.points, preset.size)
+    target = Target(scene.truth.lower)
+    matcher, interior = ColourMatcher(current, painted), MouthInterior(target.points, preset.size)
     crops = [np.ascontiguousarray(one.face[FACE.mouth(preset.size)]) for one in scene.references]
-    points, halves = np.stack([one.lower for one in scene.references]), np.stack([halved(crop) for crop in crops])
-    apart = distances(points, goal.points)
-    order = np.argsort(apart, kind="stable")
-    around, crop = Neighbours(points[order], halves[order], apart[order]), crops[order[0]]
-    first = Mouth(around.points[0], crop, crop, _IDENTITY, skin_of(crop, around.points[0]))
-    nearest = bend(first, goal.warp_from(first.points), rim, inside)
-    return mouth_inputs(likely(nearest, around, goal, rim, preset.references), current, region, goal.points, window)
+    points, half_crops = (
+        np.stack([one.lower for one in scene.references]),
+        np.stack([half_size(crop) for crop in crops]),
+    )
+    distance = distances(points, target.points)
+    order = np.argsort(distance, kind="stable")
+    around, crop = Neighbours(points[order], half_crops[order], distance[order]), crops[order[0]]
+    first = Mouth(around.points[0], crop, crop, _IDENTITY, skin_colour(crop, around.points[0]))
+    nearest = warp_mouth(first, target.warp_from(first.points), matcher, interior)
+    return mouth_inputs(
+        reference_pictures(nearest, around, target, matcher, preset.references), current, region, target.points, window
+    )
 
 
 def _skin_flow(seen: Points, wanted: Points) -> Flow | None:

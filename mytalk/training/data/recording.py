@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.appearance.compose import apply, place_of
+from mytalk.appearance.compose import apply_affine, placement_of
 from mytalk.appearance.crop_frame import FACE
 from mytalk.appearance.network_inputs import to_crop
 from mytalk.face.pose import CROP_PIXELS, HeadPose
@@ -106,13 +106,13 @@ class Recorder:
 
     def _crop(self, tracked: Tracked) -> _Frame:
         matrix = tracked.pose.crop_matrix()
-        place = place_of(tracked.picture, matrix, frame=FACE)
+        place = placement_of(tracked.picture, matrix, frame=FACE)
         assert place is not None, "a face in the picture has pixels in it"
         unit = self._size // FACE.pixels(1)
         crop = to_crop(tracked.picture.region_rgb(place.box), place.to_pixels, unit, FACE)
         corner = np.array([FACE.left, FACE.top], np.float32)
         scale = np.float32(unit / CROP_PIXELS)
-        points = (apply(matrix, tracked.face.points[:, :2]) - corner + np.float32(0.5)) * scale - np.float32(0.5)
+        points = (apply_affine(matrix, tracked.face.points[:, :2]) - corner + np.float32(0.5)) * scale - np.float32(0.5)
         pose = tracked.pose
         row = np.concatenate([[pose.scale], pose.rotation.ravel(), pose.translation]).astype(np.float32)
         return _Frame(tracked.at, crop, pose.to_canonical(tracked.face.points), points, row, tracked.face.width)

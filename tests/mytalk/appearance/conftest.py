@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mytalk.appearance.compose import apply
+from mytalk.appearance.compose import apply_affine
 from mytalk.face import Face, HeadPose, fit_pose
 from mytalk.face.landmarks import LOWER_FACE, LOWER_LIPS_INNER, LOWER_LIPS_OUTER
 
@@ -25,6 +25,6 @@ def smile(portrait_face: Face) -> NDArray[np.float32]:
 @pytest.fixture(scope="module")
 def lips(pose: HeadPose, smile: NDArray[np.float32]) -> NDArray[np.float32]:
     """An open mouth in crop pixels."""
-    points = apply(pose.crop_matrix(), smile)
+    points = apply_affine(pose.crop_matrix(), smile)
     points[list(LOWER_LIPS_INNER[1:10] + LOWER_LIPS_OUTER[1:10]), 1] += 10
     return points

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mytalk.appearance.bank import FRESH, Mouth, ReferenceBank, distances
+from mytalk.appearance.bank import MAX_AGE, Mouth, ReferenceBank, distances
 from mytalk.face.landmarks import LOWER_COUNT, LOWER_LIPS_INNER, LOWER_LIPS_OUTER
 
 _NOTHING = np.zeros((2, 2, 3), np.uint8)
@@ -21,7 +21,7 @@ def mouth(opening: float, detail: float = 1.0) -> Mouth:
 
 def show(bank: ReferenceBank, opening: float, detail: float = 1.0) -> bool:
     one = mouth(opening, detail)
-    slot = bank.place_for(one.points, detail)
+    slot = bank.slot_for(one.points, detail)
     if slot is not None:
         bank.put(slot, one)
     return slot is not None
@@ -40,7 +40,7 @@ def test_full_bank_keeps_what_it_saw_least_of() -> None:
         show(bank, opening)
     far = mouth(80)
     assert bank.find(far.points, 1).mouth.points == pytest.approx(far.points)
-    kept = bank.find(mouth(0).points, 4).around.points
+    kept = bank.find(mouth(0).points, 4).neighbours.points
     between = np.stack([distances(kept, points) for points in kept])
     assert between[~np.eye(4, dtype=bool)].min() > 0.7
 
@@ -49,8 +49,8 @@ def test_a_mouth_like_one_that_is_kept_is_dropped_until_that_one_is_old() -> Non
     bank = ReferenceBank()
     assert show(bank, 10)
     assert not show(bank, 10.1)
-    for _ in range(FRESH):
-        bank.place_for(mouth(10).points)
+    for _ in range(MAX_AGE):
+        bank.slot_for(mouth(10).points)
     assert show(bank, 10.1)
     assert len(bank) == 1
 
@@ -88,11 +88,11 @@ def test_mouths_around_are_in_order_and_fewer_where_the_bank_is_small() -> None:
     bank = ReferenceBank()
     show(bank, 0)
     show(bank, 30)
-    around = bank.find(mouth(25).points, 3).around
-    assert len(around) == 2
-    np.testing.assert_array_equal(around.points, [mouth(30).points, mouth(0).points])
-    np.testing.assert_array_equal(around.apart, distances(around.points, mouth(25).points))
-    assert bank.find(mouth(25).points, 1).around.points == pytest.approx(mouth(30).points[None])
+    neighbours = bank.find(mouth(25).points, 3).neighbours
+    assert len(neighbours) == 2
+    np.testing.assert_array_equal(neighbours.points, [mouth(30).points, mouth(0).points])
+    np.testing.assert_array_equal(neighbours.distance, distances(neighbours.points, mouth(25).points))
+    assert bank.find(mouth(25).points, 1).neighbours.points == pytest.approx(mouth(30).points[None])
 
 
 def test_last_choice_stays_while_nothing_is_clearly_nearer() -> None:
@@ -102,7 +102,7 @@ def test_last_choice_stays_while_nothing_is_clearly_nearer() -> None:
     low = bank.find(mouth(0).points, 1).mouth
     still = bank.find(mouth(10.2).points, 2, last=low)
     assert still.mouth is low
-    assert still.apart == pytest.approx(distances(low.points[None], mouth(10.2).points)[0])
+    assert still.distance == pytest.approx(distances(low.points[None], mouth(10.2).points)[0])
     assert bank.find(mouth(15).points, 2, last=low).mouth is not low
 
 

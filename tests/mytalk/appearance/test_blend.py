@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mytalk import Picture
 from mytalk.appearance.blend import Blend, Layers, Skin, blend, blend_by_torch, blend_on
-from mytalk.appearance.compose import Painting, apply, place_of
+from mytalk.appearance.compose import Painting, apply_affine, placement_of
 from mytalk.appearance.mask import mouth_mask, moving_mask
 from mytalk.appearance.renderer import MouthRenderer
 from mytalk.appearance.warp import GRID, Target
@@ -42,9 +42,9 @@ def test_a_rendered_mouth_is_the_same_to_rounding(
 ) -> None:
     picture = Picture(portrait.y, portrait.u, portrait.v, matrix, full_range)  # type: ignore[arg-type]
     made = []
-    for way in (blend, by_torch):
+    for one in (blend, by_torch):
         renderer = MouthRenderer(None, still=True)
-        renderer._blend = way
+        renderer._blend = one
         made.append(renderer.render(picture, pose, smile, opened(smile), opacity))
     luma = np.abs(made[1].y.astype(int) - picture.y)
     assert (luma > 10).sum() > 100  # much more than what follows
@@ -55,25 +55,27 @@ def test_a_rendered_mouth_is_the_same_to_rounding(
         assert apart[changed].mean() < 0.3
 
 
-def layers_of(picture: Picture, pose: HeadPose, smile: Points, way: str) -> Layers:
+def layers_of(picture: Picture, pose: HeadPose, smile: Points, case: str) -> Layers:
     to_crop = pose.crop_matrix()
-    place = place_of(picture, to_crop)
+    place = placement_of(picture, to_crop)
     assert place is not None
-    seen = apply(to_crop, smile)
-    goal = Target(apply(to_crop, opened(smile)))
-    size = 64 if way == "painted" else 128
+    seen = apply_affine(to_crop, smile)
+    goal = Target(apply_affine(to_crop, opened(smile)))
+    size = 64 if case == "painted" else 128
     colours = np.random.default_rng(1).uniform(60, 200, (8, 8, 3)).repeat(size // 8, 0).repeat(size // 8, 1)
     painting = Painting(None, GRID, None, colours.astype(np.float32))
     skin = Skin(picture.region_rgb(place.box), place.to_pixels, goal.flow_from(seen), moving_mask(seen, goal.points))
-    return Layers(skin if way == "skin" else None, painting, mouth_mask(goal.points), place, 1.0)
+    return Layers(skin if case == "skin" else None, painting, mouth_mask(goal.points), place, 1.0)
 
 
-@pytest.mark.parametrize("way", ["painted", "skin"])
-def test_a_painted_mouth_of_any_size_and_moved_skin(portrait: Picture, pose: HeadPose, smile: Points, way: str) -> None:
-    layers = layers_of(portrait, pose, smile, way)
+@pytest.mark.parametrize("case", ["painted", "skin"])
+def test_a_painted_mouth_of_any_size_and_moved_skin(
+    portrait: Picture, pose: HeadPose, smile: Points, case: str
+) -> None:
+    layers = layers_of(portrait, pose, smile, case)
     for one, other in zip(*(planes(do(portrait, layers)) for do in (blend, by_torch)), strict=True):
         apart = np.abs(one.astype(int) - other)
-        assert apart.max() > 0 or way == "painted"
+        assert apart.max() > 0 or case == "painted"
         assert apart.mean() < 0.05
         assert np.percentile(apart, 99.5) <= 3
 
@@ -81,7 +83,7 @@ def test_a_painted_mouth_of_any_size_and_moved_skin(portrait: Picture, pose: Hea
 def test_nothing_changes_where_nothing_is_painted(portrait: Picture, pose: HeadPose, smile: Points) -> None:
     layers = layers_of(portrait, pose, smile, "painted")
     blended = by_torch(portrait, layers)
-    x0, y0, x1, y1 = layers.place.box
+    x0, y0, x1, y1 = layers.placement.box
     outside = np.ones_like(portrait.y, bool)
     outside[y0:y1, x0:x1] = False
     assert np.array_equal(blended.y[outside], portrait.y[outside])

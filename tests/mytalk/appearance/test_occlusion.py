@@ -8,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from mytalk import Picture
-from mytalk.appearance.bank import FRESH
-from mytalk.appearance.colour_match import Rim
-from mytalk.appearance.compose import apply
-from mytalk.appearance.occlusion import KNOWN, Occlusion, is_covered
+from mytalk.appearance.bank import MAX_AGE
+from mytalk.appearance.colour_match import ColourMatcher
+from mytalk.appearance.compose import apply_affine
+from mytalk.appearance.occlusion import MIN_MOUTHS, Occlusion, is_covered
 from mytalk.appearance.renderer import MouthRenderer
 from mytalk.appearance.warp import Target
 from mytalk.face import HeadPose
@@ -41,7 +41,7 @@ def behind_a_microphone(picture: Picture, pose: HeadPose, size: float = 11) -> t
     """A dark ball before the chin, ``size`` crop pixels in radius, and where it surely is."""
     rgb, where = picture.rgb(), np.zeros((picture.height, picture.width), np.uint8)
     to_picture = cv2.invertAffineTransform(pose.crop_matrix())
-    x, y = np.rint(apply(to_picture, np.array([64, CHIN], np.float32))).astype(int).tolist()
+    x, y = np.rint(apply_affine(to_picture, np.array([64, CHIN], np.float32))).astype(int).tolist()
     radius = round(size * float(np.linalg.norm(to_picture[:, 0])))
     cv2.circle(rgb, (x, y), radius, (25, 25, 30), -1)
     cv2.circle(where, (x, y), radius // 2, 1, -1)
@@ -52,7 +52,7 @@ def observed(frames: list[tuple[Picture, Points]], pose: HeadPose) -> MouthRende
     renderer = MouthRenderer(None)
     for picture, points in frames:
         renderer.observe(picture, pose, points)
-    assert renderer.bank_size >= KNOWN
+    assert renderer.bank_size >= MIN_MOUTHS
     return renderer
 
 
@@ -76,12 +76,12 @@ def test_a_mouth_that_says_something_else_is_not_taken_for_covered(
 ) -> None:
     matrix = pose.crop_matrix()
     wide = cv2.warpAffine(spoken[11][0].rgb(), matrix, (128, 128)).astype(np.float32)
-    points = apply(matrix, spoken[11][1])
+    points = apply_affine(matrix, spoken[11][1])
     for current in (wide, wide * np.float32(0.8)):
-        assert Occlusion()(wide, Target(points), Rim(current, np.zeros((128, 128), np.float32))) is None
+        assert Occlusion()(wide, Target(points), ColourMatcher(current, np.zeros((128, 128), np.float32))) is None
     teeth = wide.copy()
-    teeth[Target(points).inside() > 0.3] = 230
-    assert Occlusion()(wide, Target(points), Rim(teeth, np.zeros((128, 128), np.float32))) is None
+    teeth[Target(points).interior() > 0.3] = 230
+    assert Occlusion()(wide, Target(points), ColourMatcher(teeth, np.zeros((128, 128), np.float32))) is None
 
 
 def test_cover_comes_at_once_and_goes_within_frames(pose: HeadPose, spoken: list[tuple[Picture, Points]]) -> None:
@@ -90,15 +90,15 @@ def test_cover_comes_at_once_and_goes_within_frames(pose: HeadPose, spoken: list
         cv2.warpAffine(picture.rgb(), matrix, (128, 128)).astype(np.float32)
         for picture in (spoken[5][0], behind_a_microphone(spoken[5][0], pose)[0])
     )
-    goal, nothing = Target(apply(matrix, spoken[5][1])), np.zeros((128, 128), np.float32)
+    goal, nothing = Target(apply_affine(matrix, spoken[5][1])), np.zeros((128, 128), np.float32)
     cover = Occlusion()
-    assert cover(free, goal, Rim(free, nothing)) is None
-    first = cover(free, goal, Rim(hidden, nothing))
+    assert cover(free, goal, ColourMatcher(free, nothing)) is None
+    first = cover(free, goal, ColourMatcher(hidden, nothing))
     assert first is not None
     assert first[CHIN, 64] > 0.75
     assert first[60, 20] == 0
     for _ in range(3):
-        gone = cover(free, goal, Rim(free, nothing))
+        gone = cover(free, goal, ColourMatcher(free, nothing))
     assert gone is None or gone.max() < 0.3
 
 
@@ -108,7 +108,7 @@ def test_a_covered_mouth_is_no_reference_until_it_has_been_so_for_long(
     renderer = observed([*spoken[:7], *spoken[8:]], pose)
     known = renderer.bank_size
     film, _ = behind_a_microphone(spoken[7][0], pose, 16)
-    for _ in range(FRESH):
+    for _ in range(MAX_AGE):
         renderer.observe(film, pose, spoken[7][1])
     assert renderer.bank_size == known
     renderer.observe(film, pose, spoken[7][1])
@@ -130,6 +130,6 @@ def test_a_bank_of_few_mouths_takes_nothing_for_covered(pose: HeadPose, spoken: 
     few, many = MouthRenderer(None), observed(spoken, pose)
     for picture, shape in spoken[:5]:
         few.observe(picture, pose, shape)
-    assert few.bank_size < KNOWN
-    assert not is_covered(crop, apply(matrix, points), few._bank)
-    assert is_covered(crop, apply(matrix, points), many._bank)
+    assert few.bank_size < MIN_MOUTHS
+    assert not is_covered(crop, apply_affine(matrix, points), few._bank)
+    assert is_covered(crop, apply_affine(matrix, points), many._bank)

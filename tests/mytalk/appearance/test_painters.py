@@ -15,7 +15,7 @@ from mytalk.appearance.bank import Mouth, ReferenceBank
 from mytalk.appearance.compose import Painting
 from mytalk.appearance.mask import mouth_mask
 from mytalk.appearance.model import AppearanceModel
-from mytalk.appearance.painters import Scene, WarpedReference
+from mytalk.appearance.painters import TargetFrame, WarpedReference
 from mytalk.appearance.preset import EDGE
 from mytalk.appearance.warp import Target
 from mytalk.face.landmarks import LOWER_LIPS_INNER, LOWER_LIPS_OUTER
@@ -32,7 +32,7 @@ def wider(lips: Points, by: float) -> Points:
 
 def drawn(points: Points) -> NDArray[np.uint8]:
     """Skin with a dark mouth whose upper half is light, as teeth are."""
-    inside = Target(points).inside()[..., None]
+    inside = Target(points).interior()[..., None]
     picture = SKIN + inside * (DARK - SKIN)
     loop = points[list(LOWER_LIPS_INNER)]
     teeth = inside * (np.arange(128)[:, None, None] < loop[:, 1].mean())
@@ -65,10 +65,10 @@ def painting(model: AppearanceModel | None, lips: Points, mouths: int) -> Painti
         points = wider(lips, -2.0 * number)
         crop = drawn(points)
         bank.put(number, Mouth(points, crop, crop, np.eye(2, 3, dtype=np.float32), SKIN))
-    goal = Target(wider(lips, 2))
-    current = drawn(goal.points).astype(np.float32)
-    region = mouth_mask(goal.points)
-    return WarpedReference(model).paint(bank, goal, Scene(current, region, region, None))
+    target = Target(wider(lips, 2))
+    current = drawn(target.points).astype(np.float32)
+    region = mouth_mask(target.points)
+    return WarpedReference(model).paint(bank, target, TargetFrame(current, region, region, None))
 
 
 def picture_of(one: Painting) -> NDArray[np.float32]:
@@ -79,7 +79,7 @@ def picture_of(one: Painting) -> NDArray[np.float32]:
 
 def test_a_network_that_lightens_leaves_the_dark_of_a_mouth_dark(lips: Points) -> None:
     plain, mended = (picture_of(painting(model, lips, 3)) for model in (None, brightening(0.5)))
-    inside = Target(wider(lips, 2)).inside() > 0.95
+    inside = Target(wider(lips, 2)).interior() > 0.95
     dark, teeth = inside & (plain.mean(axis=2) < 40), inside & (plain.mean(axis=2) > 150)
     change = (mended - plain).mean(axis=2)
     assert change[teeth].mean() > 10
@@ -88,7 +88,7 @@ def test_a_network_that_lightens_leaves_the_dark_of_a_mouth_dark(lips: Points) -
 
 def test_inside_of_a_mouth_that_one_reference_shows_is_not_mended(lips: Points) -> None:
     plain, mended = (painting(model, lips, 1) for model in (None, brightening(0.5)))
-    inside = Target(wider(lips, 2)).inside() > 0.95
+    inside = Target(wider(lips, 2)).interior() > 0.95
     change = np.abs(mended.colours - plain.colours).mean(axis=2)
     around = mouth_mask(wider(lips, 2)) > 0.99
     assert change[inside].mean() < 0.1 * change[around & ~inside].mean()
@@ -99,16 +99,16 @@ def test_without_mending_the_network_is_not_asked_and_the_mouth_is_the_bent_one(
     model.register_forward_hook(lambda *_: asked.append(1))
     bank = ReferenceBank()
     bank.put(0, Mouth(lips, drawn(lips), drawn(lips), np.eye(2, 3, dtype=np.float32), SKIN))
-    goal = Target(wider(lips, 2.0))
-    region = mouth_mask(goal.points)
-    scene = Scene(drawn(goal.points).astype(np.float32), region, region, None)
+    target = Target(wider(lips, 2.0))
+    region = mouth_mask(target.points)
+    scene = TargetFrame(drawn(target.points).astype(np.float32), region, region, None)
     refining, warping = WarpedReference(model), WarpedReference(None)
-    mended = picture_of(refining.paint(bank, goal, scene))
+    mended = picture_of(refining.paint(bank, target, scene))
     assert len(asked) == 1
     refining.refinement = False
-    unmended = picture_of(refining.paint(bank, goal, scene))
+    unmended = picture_of(refining.paint(bank, target, scene))
     assert len(asked) == 1
-    np.testing.assert_array_equal(unmended, picture_of(warping.paint(bank, goal, scene)))
+    np.testing.assert_array_equal(unmended, picture_of(warping.paint(bank, target, scene)))
     assert np.abs(unmended - mended).max() > 1
 
 
@@ -118,32 +118,32 @@ def test_without_mending_other_mouths_are_not_looked_at(lips: Points) -> None:
         crop = drawn(wider(lips, by))
         crop[mouth_mask(wider(lips, by)) > 0.5] += np.uint8(light)
         bank.put(number, Mouth(wider(lips, by), crop, crop, np.eye(2, 3, dtype=np.float32), SKIN))
-    goal = Target(wider(lips, -2.0))
-    region = mouth_mask(goal.points)
-    scene = Scene(drawn(goal.points).astype(np.float32), region, region, None)
+    target = Target(wider(lips, -2.0))
+    region = mouth_mask(target.points)
+    scene = TargetFrame(drawn(target.points).astype(np.float32), region, region, None)
     averaging, unmended = WarpedReference(alone(brightening(0.5))), WarpedReference(brightening(0.5))
     unmended.refinement = False
     plain, averaged, bent = (
-        picture_of(one.paint(bank, goal, scene)) for one in (WarpedReference(None), averaging, unmended)
+        picture_of(one.paint(bank, target, scene)) for one in (WarpedReference(None), averaging, unmended)
     )
     np.testing.assert_array_equal(bent, plain)
-    skin = (region > 0.9) & (Target(goal.points).inside() == 0)
+    skin = (region > 0.9) & (Target(target.points).interior() == 0)
     assert (averaged - plain)[skin].mean() > 1  # the others are lighter than the nearest
 
 
 def test_network_is_followed_less_the_more_mouths_there_are_and_not_asked_from_a_dozen_on(lips: Points) -> None:
     model, asked = brightening(0.5), []
     model.register_forward_hook(lambda *_: asked.append(1))
-    goal = Target(wider(lips, 2))
-    region = mouth_mask(goal.points)
-    scene = Scene(drawn(goal.points).astype(np.float32), region, region, None)
-    skin = (region > 0.9) & (goal.inside() == 0)
+    target = Target(wider(lips, 2))
+    region = mouth_mask(target.points)
+    scene = TargetFrame(drawn(target.points).astype(np.float32), region, region, None)
+    skin = (region > 0.9) & (target.interior() == 0)
     bank, changes = ReferenceBank(), []
     for number in range(EDGE.enough + 1):
         points = wider(lips, -1.0 * number)
         bank.put(number, Mouth(points, drawn(points), drawn(points), np.eye(2, 3, dtype=np.float32), SKIN))
         mended, averaged = WarpedReference(model), WarpedReference(alone(model))
-        made, bare = (picture_of(one.paint(bank, goal, scene)) for one in (mended, averaged))
+        made, bare = (picture_of(one.paint(bank, target, scene)) for one in (mended, averaged))
         changes.append(float((made - bare)[skin].mean()))
     assert len(asked) == EDGE.enough - 1
     assert changes[0] > 5
@@ -162,9 +162,9 @@ def test_a_frugal_painter_asks_the_network_for_every_second_frame_of_one_mouth(l
     painter = WarpedReference(model)
 
     def paint(by: float) -> Painting:
-        goal = Target(wider(lips, by))
-        region = mouth_mask(goal.points)
-        return painter.paint(bank, goal, Scene(drawn(goal.points).astype(np.float32), region, region, None))
+        target = Target(wider(lips, by))
+        region = mouth_mask(target.points)
+        return painter.paint(bank, target, TargetFrame(drawn(target.points).astype(np.float32), region, region, None))
 
     every = [paint(by) for by in (2.0, 2.2, 2.4, 2.6)]
     assert len(asked) == 4

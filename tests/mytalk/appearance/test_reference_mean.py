@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mytalk.appearance.bank import Mouth, Neighbours, distances, halved
-from mytalk.appearance.colour_match import Rim
+from mytalk.appearance.bank import Mouth, Neighbours, distances, half_size
+from mytalk.appearance.colour_match import ColourMatcher
 from mytalk.appearance.mask import mouth_mask
-from mytalk.appearance.mouth_interior import Inside
-from mytalk.appearance.network_inputs import WarpedMouth, bend
-from mytalk.appearance.reference_mean import likely
+from mytalk.appearance.mouth_interior import MouthInterior
+from mytalk.appearance.network_inputs import WarpedMouth, warp_mouth
+from mytalk.appearance.reference_mean import reference_pictures
 from mytalk.appearance.warp import Target
 from mytalk.face.landmarks import LOWER_LIPS_INNER, LOWER_LIPS_OUTER
 
@@ -31,38 +31,40 @@ def drawn(points: Points) -> NDArray[np.float32]:
     canvas = np.zeros((128, 128), np.uint8)
     cv2.fillPoly(canvas, [np.rint(points[list(LOWER_LIPS_OUTER)]).astype(np.int32)], 255, cv2.LINE_AA)
     picture = SKIN + canvas[..., None] / np.float32(255) * (LIPS - SKIN)
-    return np.asarray(picture + Target(points).inside()[..., None] * (DARK - picture), np.float32)
+    return np.asarray(picture + Target(points).interior()[..., None] * (DARK - picture), np.float32)
 
 
 def seen(points: Points, chance: np.random.Generator) -> NDArray[np.uint8]:
     """The mouth as a camera has it one moment: shades that come and go, and grain."""
     shade = cv2.resize(chance.normal(0, 12, (10, 10, 3)).astype(np.float32), (128, 128), interpolation=cv2.INTER_CUBIC)
-    around = mouth_mask(points)[..., None]
-    return np.asarray(np.clip(drawn(points) + around * shade + chance.normal(0, 4, (128, 128, 3)), 0, 255), np.uint8)
+    neighbours = mouth_mask(points)[..., None]
+    return np.asarray(
+        np.clip(drawn(points) + neighbours * shade + chance.normal(0, 4, (128, 128, 3)), 0, 255), np.uint8
+    )
 
 
 def bank_of(
-    sources: list[Points], pictures: list[NDArray[np.uint8]], goal: Target
-) -> tuple[WarpedMouth, Neighbours, Rim]:
-    points, halves = np.stack(sources), np.stack([halved(one) for one in pictures])
-    apart = distances(points, goal.points)
-    order = np.argsort(apart)
+    sources: list[Points], pictures: list[NDArray[np.uint8]], target: Target
+) -> tuple[WarpedMouth, Neighbours, ColourMatcher]:
+    points, half_crops = np.stack(sources), np.stack([half_size(one) for one in pictures])
+    distance = distances(points, target.points)
+    order = np.argsort(distance)
     crop = pictures[order[0]]
     mouth = Mouth(sources[order[0]], crop, crop, np.eye(2, 3, dtype=np.float32), SKIN)
-    rim = Rim(drawn(goal.points), mouth_mask(goal.points))
-    nearest = bend(mouth, goal.warp_from(mouth.points), rim, Inside(goal.points))
-    return nearest, Neighbours(points[order], halves[order], apart[order]), rim
+    matcher = ColourMatcher(drawn(target.points), mouth_mask(target.points))
+    nearest = warp_mouth(mouth, target.warp_from(mouth.points), matcher, MouthInterior(target.points))
+    return nearest, Neighbours(points[order], half_crops[order], distance[order]), matcher
 
 
 def test_mean_of_many_mouths_is_nearer_to_the_truth_than_the_nearest(lips: Points) -> None:
     chance = np.random.default_rng(3)
     sources = [wider(lips, by) for by in np.linspace(-1.5, 2, 12)]
-    goal = Target(wider(lips, 0.4))
-    nearest, around, rim = bank_of(sources, [seen(one, chance) for one in sources], goal)
-    wide, narrow, alone = likely(nearest, around, goal, rim, 3)
-    region, truth = mouth_mask(goal.points) > 0.9, drawn(goal.points)
+    target = Target(wider(lips, 0.4))
+    nearest, neighbours, matcher = bank_of(sources, [seen(one, chance) for one in sources], target)
+    wide, narrow, alone = reference_pictures(nearest, neighbours, target, matcher, 3)
+    region, truth = mouth_mask(target.points) > 0.9, drawn(target.points)
     errors = [cv2.GaussianBlur(one - truth, (0, 0), 2)[region].std() for one in (wide, narrow, alone)]
-    np.testing.assert_array_equal(alone, nearest.lit)
+    np.testing.assert_array_equal(alone, nearest.corrected)
     assert errors[0] < errors[1] < errors[2]
     assert errors[0] < 0.6 * errors[2]
 
@@ -70,27 +72,27 @@ def test_mean_of_many_mouths_is_nearer_to_the_truth_than_the_nearest(lips: Point
 def test_fine_detail_stays_that_of_the_nearest_mouth(lips: Points) -> None:
     chance = np.random.default_rng(4)
     sources = [wider(lips, by) for by in np.linspace(-1.5, 2, 12)]
-    goal = Target(wider(lips, 0.4))
-    nearest, around, rim = bank_of(sources, [seen(one, chance) for one in sources], goal)
-    wide = likely(nearest, around, goal, rim, 2)[0]
-    region = mouth_mask(goal.points) > 0.9
-    edges = [cv2.Laplacian(one.mean(axis=2), cv2.CV_32F)[region] for one in (wide, nearest.lit)]
+    target = Target(wider(lips, 0.4))
+    nearest, neighbours, matcher = bank_of(sources, [seen(one, chance) for one in sources], target)
+    wide = reference_pictures(nearest, neighbours, target, matcher, 2)[0]
+    region = mouth_mask(target.points) > 0.9
+    edges = [cv2.Laplacian(one.mean(axis=2), cv2.CV_32F)[region] for one in (wide, nearest.corrected)]
     assert np.corrcoef(*edges)[0, 1] > 0.95
     assert edges[0].std() == pytest.approx(edges[1].std(), rel=0.1)
 
 
 def test_one_mouth_alone_is_left_as_it_is(lips: Points) -> None:
-    goal = Target(wider(lips, 3))
-    nearest, around, rim = bank_of([lips], [seen(lips, np.random.default_rng(5))], goal)
-    for one in likely(nearest, around, goal, rim, 3):
-        np.testing.assert_array_equal(one, nearest.lit)
+    target = Target(wider(lips, 3))
+    nearest, neighbours, matcher = bank_of([lips], [seen(lips, np.random.default_rng(5))], target)
+    for one in reference_pictures(nearest, neighbours, target, matcher, 3):
+        np.testing.assert_array_equal(one, nearest.corrected)
 
 
 def test_inside_that_is_drawn_is_not_mixed_with_what_closed_mouths_show(lips: Points) -> None:
     sources = [wider(lips, by) for by in (-14.0, -13.5, -13.0, -12.5)]
-    goal = Target(wider(lips, 6))
-    nearest, around, rim = bank_of(sources, [np.uint8(drawn(one)) for one in sources], goal)
+    target = Target(wider(lips, 6))
+    nearest, neighbours, matcher = bank_of(sources, [np.uint8(drawn(one)) for one in sources], target)
     assert nearest.kept is not None
     assert nearest.kept.min() < 0.01
-    wide = likely(nearest, around, goal, rim, 2)[0]
-    np.testing.assert_allclose(wide[nearest.kept == 0], nearest.lit[nearest.kept == 0])
+    wide = reference_pictures(nearest, neighbours, target, matcher, 2)[0]
+    np.testing.assert_allclose(wide[nearest.kept == 0], nearest.corrected[nearest.kept == 0])

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from mytalk import Picture
-from mytalk.appearance.compose import apply, place_of, spread
+from mytalk.appearance.compose import apply_affine, placement_of, resample_field
 from mytalk.appearance.mask import mouth_mask, moving_mask
 from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.preset import EDGE
@@ -55,14 +55,14 @@ def test_nothing_outside_the_mask_changes(
     wanted = open_mouth if opens else smile
     rendered = MouthRenderer(trained).render(portrait, pose, smile, wanted)
     matrix = pose.crop_matrix()
-    place = place_of(portrait, matrix)
+    place = placement_of(portrait, matrix)
     assert place is not None
-    mask = mouth_mask(apply(matrix, wanted))
+    mask = mouth_mask(apply_affine(matrix, wanted))
     if opens:
-        mask = np.maximum(mask, moving_mask(apply(matrix, smile), apply(matrix, wanted)))
+        mask = np.maximum(mask, moving_mask(apply_affine(matrix, smile), apply_affine(matrix, wanted)))
     changeable = np.zeros((portrait.height, portrait.width), bool)
     x0, y0, x1, y1 = place.box
-    changeable[y0:y1, x0:x1] = spread(mask, place) > 0
+    changeable[y0:y1, x0:x1] = resample_field(mask, place) > 0
     assert np.array_equal(rendered.y[~changeable], portrait.y[~changeable])
     half = changeable.reshape(portrait.height // 2, 2, portrait.width // 2, 2).any(axis=(1, 3))
     assert np.array_equal(rendered.u[~half], portrait.u[~half])
@@ -73,17 +73,17 @@ def test_nothing_outside_the_mask_changes(
 def distance_from_lips(pose: HeadPose, points: Points) -> NDArray[np.float32]:
     """Of each pixel of the mouth crop; 0 on the lips and between them."""
     canvas = np.full((128, 128), 255, np.uint8)
-    lips = apply(pose.crop_matrix(), points)[list(LOWER_LIPS_OUTER)]
+    lips = apply_affine(pose.crop_matrix(), points)[list(LOWER_LIPS_OUTER)]
     cv2.fillPoly(canvas, [np.rint(lips).astype(np.int32)], 0)
     return np.asarray(cv2.distanceTransform(canvas, cv2.DIST_L2, 3), np.float32)
 
 
 def painted_green(picture: Picture, pose: HeadPose, part: NDArray[np.bool_]) -> Picture:
     """The picture with part ``(128, 128)`` of its mouth crop green."""
-    place = place_of(picture, pose.crop_matrix())
+    place = placement_of(picture, pose.crop_matrix())
     assert place is not None
     green = np.tile(np.array([0, 255, 0], np.float32), (*place.size[::-1], 1))
-    return picture.with_region(place.box, green, spread(part.astype(np.float32), place))
+    return picture.with_region(place.box, green, resample_field(part.astype(np.float32), place))
 
 
 def mouth_crop(picture: Picture, pose: HeadPose) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mytalk.appearance.compose import apply
+from mytalk.appearance.compose import apply_affine
 from mytalk.appearance.mask import mouth_mask, moving_mask
 from mytalk.appearance.raster import landmark_picture
 from mytalk.appearance.warp import COARSE, GRID, MAX_STRETCH, Target
@@ -19,7 +19,7 @@ Points = NDArray[np.float32]
 @pytest.fixture(scope="module")
 def smile(portrait_face: Face) -> Points:
     """The astronaut's lower face in crop pixels."""
-    return apply(fit_pose(portrait_face).crop_matrix(), portrait_face.points[list(LOWER_FACE), :2])
+    return apply_affine(fit_pose(portrait_face).crop_matrix(), portrait_face.points[list(LOWER_FACE), :2])
 
 
 def opened(points: Points, by: float) -> Points:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mytalk import Picture, Pipeline, StreamOptions, VideoFrame
-from mytalk.appearance.compose import apply, place_of, spread
+from mytalk.appearance.compose import apply_affine, placement_of, resample_field
 from mytalk.appearance.crop_frame import FACE, MOUTH
 from mytalk.appearance.mask import mouth_mask, moving_mask
 from mytalk.appearance.model import AppearanceModel
@@ -38,7 +38,7 @@ class Oracle(AppearanceModel):
     def __init__(self, face: NDArray[np.uint8]) -> None:
         super().__init__(SMALL)
         self.encoded = 0
-        self.answer = torch.from_numpy(WHOLE_FACE.normal(face.astype(np.float32))).movedim(-1, 0)
+        self.answer = torch.from_numpy(WHOLE_FACE.normalise(face.astype(np.float32))).movedim(-1, 0)
 
     def lip_features(self, references: Tensor) -> Tensor:
         self.encoded += 1
@@ -51,7 +51,7 @@ class Oracle(AppearanceModel):
 @pytest.fixture(scope="module")
 def crop(portrait: Picture, pose: HeadPose) -> NDArray[np.uint8]:
     """The astronaut's whole face, 256 pixels a side."""
-    place = place_of(portrait, pose.crop_matrix(), frame=FACE)
+    place = placement_of(portrait, pose.crop_matrix(), frame=FACE)
     assert place is not None
     return to_crop(portrait.region_rgb(place.box), place.to_pixels, 128, FACE)
 
@@ -63,7 +63,7 @@ def opened(smile: Points, by: float) -> Points:
 
 
 def test_the_mouth_crop_is_a_slice_of_the_face(portrait: Picture, pose: HeadPose, crop: NDArray[np.uint8]) -> None:
-    place = place_of(portrait, pose.crop_matrix())
+    place = placement_of(portrait, pose.crop_matrix())
     assert place is not None
     mouth = to_crop(portrait.region_rgb(place.box), place.to_pixels, 128, MOUTH)
     assert crop.shape == (256, 256, 3)
@@ -77,7 +77,7 @@ def test_crop_pixels_are_found_in_the_face(size: int) -> None:
     corners = np.array([[0, 0], [127, 127]], np.float32)
     half = (128 / size - 1) / 2  # of the crop's first pixel, where the face has fewer
     inner = corners + np.array([[half, half], [-half, -half]], np.float32)
-    found = apply(FACE.to_pixels(size), inner)
+    found = apply_affine(FACE.to_pixels(size), inner)
     assert np.allclose(found, [[columns.start, rows.start], [columns.stop - 1, rows.stop - 1]])
 
 
@@ -85,9 +85,9 @@ def test_a_network_that_paints_what_was_filmed_gives_the_picture_back(
     portrait: Picture, portrait_face: Face, pose: HeadPose, smile: Points, crop: NDArray[np.uint8]
 ) -> None:
     rendered = MouthRenderer(Oracle(crop)).render(portrait, pose, smile, smile, face=portrait_face.points[:, :2])
-    place = place_of(portrait, pose.crop_matrix())
+    place = placement_of(portrait, pose.crop_matrix())
     assert place is not None
-    changed = spread(mouth_mask(apply(pose.crop_matrix(), smile)), place) > 0.5
+    changed = resample_field(mouth_mask(apply_affine(pose.crop_matrix(), smile)), place) > 0.5
     x0, y0, x1, y1 = place.box
     off = np.abs(rendered.y.astype(int) - portrait.y)[y0:y1, x0:x1][changed]
     assert off.mean() < 1.5
@@ -100,12 +100,12 @@ def test_nothing_outside_the_mask_changes(
     wanted, matrix = opened(smile, 6), pose.crop_matrix()
     model = Oracle(np.zeros_like(crop))
     rendered = MouthRenderer(model).render(portrait, pose, smile, wanted, face=portrait_face.points[:, :2])
-    place = place_of(portrait, matrix)
+    place = placement_of(portrait, matrix)
     assert place is not None
-    seen, goal = apply(matrix, smile), apply(matrix, wanted)
+    seen, goal = apply_affine(matrix, smile), apply_affine(matrix, wanted)
     changeable = np.zeros((portrait.height, portrait.width), bool)
     x0, y0, x1, y1 = place.box
-    changeable[y0:y1, x0:x1] = spread(np.maximum(mouth_mask(goal), moving_mask(seen, goal)), place) > 0
+    changeable[y0:y1, x0:x1] = resample_field(np.maximum(mouth_mask(goal), moving_mask(seen, goal)), place) > 0
     assert np.array_equal(rendered.y[~changeable], portrait.y[~changeable])
     assert rendered.y[changeable].mean() < 0.8 * portrait.y[changeable].mean()
 
@@ -130,16 +130,16 @@ def test_masks_part_the_lips_from_the_rest(
     portrait_face: Face, pose: HeadPose, smile: Points, crop: NDArray[np.uint8]
 ) -> None:
     matrix = pose.crop_matrix()
-    points, region = apply(matrix, smile), mouth_mask(apply(matrix, smile))
+    points, region = apply_affine(matrix, smile), mouth_mask(apply_affine(matrix, smile))
     lips, full = lip_picture(crop, points, masked=True), lip_picture(crop, points, masked=False)
-    seen = face_inputs(lips[None], crop.astype(np.float32), region, apply(matrix, portrait_face.points[:, :2]))
+    seen = face_inputs(lips[None], crop.astype(np.float32), region, apply_affine(matrix, portrait_face.points[:, :2]))
     assert np.allclose(lips + seen.non_lip, full, atol=1e-5)
     assert not lips[:128].any()
     assert not seen.non_lip[FACE.mouth(128)][region == 1].any()
 
 
 def test_the_face_drawn_shows_the_same_lips_as_the_mouth_drawn(portrait_face: Face, pose: HeadPose) -> None:
-    points = apply(pose.crop_matrix(), portrait_face.points[:, :2])
+    points = apply_affine(pose.crop_matrix(), portrait_face.points[:, :2])
     face, mouth = face_picture(points), landmark_picture(points[list(LOWER_FACE)])
     assert np.array_equal(face[FACE.mouth(128)][..., :2], mouth[..., :2])
     assert face[:128, :, 2].any()  # eyes and brows

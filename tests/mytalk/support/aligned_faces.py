@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mytalk import Picture
-from mytalk.appearance.compose import apply, place_of
+from mytalk.appearance.compose import apply_affine, placement_of
 from mytalk.appearance.crop_frame import FACE
 from mytalk.appearance.network_inputs import to_crop
 from mytalk.appearance.renderer import MouthRenderer
@@ -36,7 +36,7 @@ def write_faces(folder: Path, portrait: Picture, face: Face, people: tuple[str, 
 def _clip(portrait: Picture, face: Face, frames: int, pace: float) -> dict[str, bytes]:
     pose, smile = fit_pose(face), face.points[_LOWER, :2]
     matrix = pose.crop_matrix()
-    place = place_of(portrait, matrix, frame=FACE)
+    place = placement_of(portrait, matrix, frame=FACE)
     assert place is not None
     pictures = PictureWriter(256)
     crops, shapes, sounds = [], [], []
@@ -49,7 +49,7 @@ def _clip(portrait: Picture, face: Face, frames: int, pace: float) -> dict[str, 
         sounds.append(hiss * (1 + np.sin(frame / pace)))
         picture = MouthRenderer(None).render(portrait, pose, smile, points[_LOWER])
         pictures.write(to_crop(picture.region_rgb(place.box), place.to_pixels, 128, FACE))
-        crops.append(apply(matrix, points) - np.array([FACE.left, FACE.top], np.float32))
+        crops.append(apply_affine(matrix, points) - np.array([FACE.left, FACE.top], np.float32))
     known = np.stack(shapes), np.stack(crops), np.zeros((frames, 13), np.float32)
     sound = write_sound(np.concatenate(sounds).astype(np.float32))
     return {"mp4": pictures.finish(), "flac": sound, "npz": write_landmarks(Landmarks(*known))}

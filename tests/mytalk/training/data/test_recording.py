@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mytalk.appearance.compose import place_of
+from mytalk.appearance.compose import placement_of
 from mytalk.appearance.crop_frame import FACE
 from mytalk.appearance.network_inputs import to_crop
 from mytalk.face import Face, FaceTracker, HeadPose, fit_pose
@@ -86,7 +86,7 @@ def test_landmarks_lie_on_the_face_that_is_recorded(portrait: Picture, portrait_
     away = np.linalg.norm(again.points[lips, :2] - clip.landmarks.crop[20, lips], axis=1)
     assert float(away.mean()) < 2.5
     # The mouth crop of the renderer is rows 128 to 256, columns 64 to 192.
-    place = place_of(portrait, pose.crop_matrix())
+    place = placement_of(portrait, pose.crop_matrix())
     assert place is not None
     mouth = to_crop(portrait.region_rgb(place.box), place.to_pixels, 128)
     assert FACE.mouth(128) == (slice(128, 256), slice(64, 192))
