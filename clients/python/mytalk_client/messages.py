@@ -43,8 +43,11 @@ class SpeechFormat:
 
 @dataclass(frozen=True, slots=True)
 class SessionCreated:
+    """The first message of a new stream."""
+
     session_id: str
     generation: int
+    output: Mapping[str, str]
     controls: Mapping[str, Scalar]
     limits: Mapping[str, int]
     disclosure: str
@@ -54,24 +57,29 @@ class SessionCreated:
 class SessionResumed:
     """The connection had broken and is back; nothing was lost."""
 
+    session_id: str
     received: int
     generation: int
 
 
 @dataclass(frozen=True, slots=True)
 class SessionUpdated:
-    """What holds now. ``rung``: what the server gave up because it is overloaded."""
+    """What holds now. ``rung``: what the server gave up because it is overloaded. ``at_ms``, here and below: the age of
+    the session when it happened."""
 
-    speech: Mapping[str, Scalar] | None = None
-    output: Mapping[str, Scalar] | None = None
+    speech: Mapping[str, str | int] | None = None
+    output: Mapping[str, str] | None = None
     controls: Mapping[str, Scalar] | None = None
     rung: str | None = None
     pictures: str | None = None
+    at_ms: int | None = None
     event_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SessionEnded:
+    """The last event: why the session is over."""
+
     reason: str
 
 
@@ -99,6 +107,7 @@ class SpeechLate:
 
     dropped_ms: int
     pts: int | None = None
+    at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +115,16 @@ class FaceLost:
     """For two seconds no picture has shown a face to work on, so they come untouched. ``none``: not found, or covered;
     ``small``: fewer pixels than the mouth needs; ``turned``: too far aside."""
 
-    reason: str
+    reason: Literal["none", "small", "turned"]
+    at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FaceFound:
-    """It is back, after ``lost_ms`` without it."""
+    """The face is back, after ``lost_ms`` without it."""
 
     lost_ms: int
+    at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +134,7 @@ class PlaybackStarted:
     utterance: int
     pts: int
     generation: int
+    at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +145,7 @@ class PlaybackFinished:
     interrupted: bool
     generation: int
     utterance: int | None = None
+    at_ms: int | None = None
     event_id: str | None = None
 
 
@@ -149,18 +162,24 @@ class Error:
 
     code: str
     message: str
-    fatal: bool = False
+    fatal: bool
+    count: int | None = None
+    at_ms: int | None = None
     event_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ack:
+    """The server has taken in ``received`` counted messages, and ``buffered_ms`` of speech wait."""
+
     received: int
     buffered_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Pong:
+    """The answer to ``ping``, with its ``data``."""
+
     data: str | None = None
 
 
@@ -205,7 +224,7 @@ Event = (
 
 Message = Event | SessionCreated | Ack | Pong
 
-_TYPES: dict[str, type] = {
+TYPES: dict[str, type] = {
     "session.created": SessionCreated,
     "session.resumed": SessionResumed,
     "session.updated": SessionUpdated,
@@ -245,7 +264,7 @@ def parse(data: str | bytes) -> tuple[Message | None, bool]:
             payload = base64.b64decode(body["data"])
             key, init = body.get("keyframe", False), body.get("init", False)
             return _media(of, body["generation"], body["pts"], payload, key, init), counted
-        kind = _TYPES.get(name)
+        kind = TYPES.get(name)
         if kind is None:
             return None, counted
         message: Message = kind(**{field.name: body[field.name] for field in fields(kind) if field.name in body})

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lines import fixture
 from mytalk_client.link import Log
-from mytalk_client.messages import _TYPES, Audio, Video, parse, speech, text
+from mytalk_client.messages import TYPES, Audio, Video, parse, speech, text
 
 TIMED = fixture("timed")
 
@@ -23,7 +23,7 @@ def test_what_a_server_tells_is_read_with_every_field_that_a_program_sees(row: d
     assert message is not None
     assert counted == (given_["type"] not in ("session.created", "session.resumed", "ack", "pong"))
     if given_["type"] != "media":
-        assert type(message) is _TYPES[given_["type"]]
+        assert type(message) is TYPES[given_["type"]]
         for field in fields(message):
             assert getattr(message, field.name) == given_.get(field.name, field.default)
 
