@@ -24,7 +24,7 @@ from mytalk_client.speaking import read_wav
 from streamer import cli
 from streamer.http.server import Running
 from tests.streamer.support.sounds import babble
-from tests.streamer.support.waiting import eventually
+from tests.streamer.support.waiting import LIMIT_S, eventually
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
@@ -89,7 +89,7 @@ def test_a_wav_of_another_kind_is_refused(tmp_path: Path) -> None:
 async def test_the_examples_run(url: str, wav: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(EXAMPLES))
     streaming = importlib.import_module("streaming_tts")
-    await asyncio.wait_for(streaming.main(url), 60)
+    await asyncio.wait_for(streaming.main(url), LIMIT_S)
     pictures = importlib.import_module("pictures")
     await run(pictures.main, wav, tmp_path / "pictures", url)
     assert len(list((tmp_path / "pictures").glob("*.jpg"))) >= 2
@@ -149,7 +149,7 @@ async def test_what_the_microphone_hears_comes_out_of_the_loudspeaker(
     device = Device()
     monkeypatch.setitem(sys.modules, "sounddevice", device)
     talking = asyncio.create_task(run(main, ["mic", "--url", url]))
-    await eventually(lambda: bool(np.abs(np.frombuffer(bytes(device.played), "<i2")).max(initial=0) > 4_000), 60)
+    await eventually(lambda: bool(np.abs(np.frombuffer(bytes(device.played), "<i2")).max(initial=0) > 4_000))
     await server.sessions.close()  # the server stops, and the program with it
     assert await talking == 0
     assert device.open == 0

@@ -16,7 +16,7 @@ from streamer.http.server import Running
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.http_client import Client
 from tests.streamer.support.sounds import babble
-from tests.streamer.support.waiting import eventually
+from tests.streamer.support.waiting import LIMIT_S, eventually
 from tests.streamer.support.whip_clients import Obs
 
 
@@ -42,7 +42,7 @@ async def test_it_says_where_to_publish_and_watch_and_speaks_when_the_camera_is_
         return words in told
 
     dubbing = asyncio.create_task(asyncio.to_thread(main, ["dub", str(wav), "--url", url]))
-    await eventually(lambda: says("Viewers:"), 20)
+    await eventually(lambda: says("Viewers:"))
     [session] = server.sessions.all()
     whip = re.search(r"Server +(\S+)", told)
     token = re.search(r"Bearer Token +(\S+)", told)
@@ -56,12 +56,12 @@ async def test_it_says_where_to_publish_and_watch_and_speaks_when_the_camera_is_
     async with aiohttp.ClientSession() as http:
         obs, client = Obs(), Client(http, server.url)
         await obs.start(client, whip[1], token[1])
-        await eventually(lambda: says("The camera is here: speaking (1.5 s)."), 30)
-        await eventually(lambda: says("Said."), 60)
+        await eventually(lambda: says("The camera is here: speaking (1.5 s)."))
+        await eventually(lambda: says("Said."))
         assert np.abs(np.concatenate(models.streams[0].speech)).max() > 0.1
         await obs.stop(client, token[1])
     await session.end("the test is over")
-    assert await asyncio.wait_for(dubbing, 30) == 0
+    assert await asyncio.wait_for(dubbing, LIMIT_S) == 0
 
 
 async def test_a_session_that_cannot_be_recorded_is_refused_in_one_line(

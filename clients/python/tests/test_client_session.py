@@ -37,7 +37,7 @@ from streamer.http.server import Running
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.sounds import babble
 from tests.streamer.support.stream_client import found_in
-from tests.streamer.support.waiting import eventually
+from tests.streamer.support.waiting import LIMIT_S, eventually
 
 PCM48 = SpeechFormat(48_000)
 
@@ -45,7 +45,7 @@ PCM48 = SpeechFormat(48_000)
 async def until_heard(session: Session, count: int = 1) -> list[Event]:
     """Events until so many utterances have been heard."""
     events: list[Event] = []
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(LIMIT_S):
         async for event in session:
             events.append(event)
             if sum(isinstance(one, PlaybackFinished) for one in events) == count:
@@ -146,7 +146,7 @@ async def test_a_line_that_stays_down_is_an_error_in_the_end(
         line.down = True
         line.cut()
         with pytest.raises(LostError, match="no connection"):
-            await asyncio.wait_for(listen(session), 30)
+            await asyncio.wait_for(listen(session), LIMIT_S)
         with pytest.raises(LostError):
             await session.say(b"\0\0")
 
@@ -236,7 +236,7 @@ async def test_a_block_that_fails_ends_the_session_as_well(url: str, server: Run
 
     with pytest.raises(ZeroDivisionError):
         await fail()
-    await eventually(lambda: not server.sessions.all(), seconds=8)
+    await eventually(lambda: not server.sessions.all())
 
 
 async def test_a_server_that_is_full_says_when_to_come_back(url: str) -> None:
@@ -284,7 +284,7 @@ async def test_a_cancelled_connect_leaves_no_session_behind(url: str, server: Ru
         with suppress(asyncio.CancelledError, RefusedError):  # refused: the one before is on its way out
             await task
     await asyncio.sleep(0.5)
-    await eventually(lambda: not server.sessions.all(), seconds=20)
+    await eventually(lambda: not server.sessions.all())
 
 
 async def test_controls_change_and_wrong_ones_are_events(url: str, models: FakeModels) -> None:
@@ -297,7 +297,7 @@ async def test_controls_change_and_wrong_ones_are_events(url: str, models: FakeM
             told.append(event)
             if isinstance(event, Error):
                 break
-        await eventually(lambda: bool(models.streams) and models.streams[0].mouth_opening == 0.4, seconds=20)
+        await eventually(lambda: bool(models.streams) and models.streams[0].mouth_opening == 0.4)
     assert [event.event_id for event in told if isinstance(event, SessionUpdated)] == [None, "a"]
     assert isinstance(told[-1], Error)
     assert (told[-1].code, told[-1].event_id) == ("unknown_control", "b")
@@ -311,7 +311,7 @@ async def test_a_dub_is_heard_at_its_pictures_time(url: str) -> None:
         await session.dub(word.tobytes(), at)
         await session.dub(word.tobytes(), 0)
         while found_in(word, heard(events)) < 0:
-            events.append(await asyncio.wait_for(anext(session), 30))
+            events.append(await asyncio.wait_for(anext(session), LIMIT_S))
     first = next(event.pts for event in events if isinstance(event, Audio))
     assert 3 * first + found_in(word, heard(events)) == 3 * at
     assert sum(event.dropped_ms for event in events if isinstance(event, SpeechLate)) == 500

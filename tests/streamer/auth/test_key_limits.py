@@ -45,7 +45,7 @@ async def test_a_key_has_so_many_sessions_at_a_time(client: Client, keys: Keys) 
 async def test_a_key_has_so_many_seconds_within_a_day(client: Client, keys: Keys, server: Running) -> None:
     key = keys.add("publish", seconds=1)
     assert (await make(client, key))[0] == 201
-    await eventually(lambda: not server.sessions.all(), seconds=10)
+    await eventually(lambda: not server.sessions.all())
     assert server.sessions.ended == {"its key has used its seconds": 1}
     status, body = await make(client, key)
     assert status == 429
@@ -57,7 +57,7 @@ async def test_what_a_key_has_used_outlives_the_server(config: ServerConfig, key
     async with running(config, FakeModels) as server, aiohttp.ClientSession() as http:
         await server.loading
         assert (await make(Client(http, server.url), key))[0] == 201
-        await eventually(lambda: not server.sessions.all(), seconds=10)
+        await eventually(lambda: not server.sessions.all())
     path = keys.path.with_name("keys.used.json")
     assert path.stat().st_mode & 0o777 == 0o600
     assert sorted(one.name for one in path.parent.glob("*keys*")) == ["keys.json", "keys.used.json"]
@@ -77,7 +77,7 @@ async def test_what_a_running_session_uses_is_kept_if_the_server_is_killed(
         await server.loading
         assert (await make(Client(http, server.url), key))[0] == 201
         kept = UsageFile(config.usage)
-        await eventually(lambda: sum(seconds for _, seconds in kept.read(unix_now()).get(key[7:15], [])) > 1, 10)
+        await eventually(lambda: sum(seconds for _, seconds in kept.read(unix_now()).get(key[7:15], [])) > 1)
         copy.write_bytes((tmp_path / "used.json").read_bytes())
         assert server.sessions.all()
     keys.limit(key, seconds=1)
@@ -111,7 +111,7 @@ async def test_where_nothing_can_be_written_that_is_told_once_and_sessions_go_on
     async with running(config, FakeModels) as server, aiohttp.ClientSession() as http:
         await server.loading
         assert (await make(Client(http, server.url), keys.add("publish", seconds=600)))[0] == 201
-        await eventually(lambda: "will be forgotten" in caplog.text, seconds=10)
+        await eventually(lambda: "will be forgotten" in caplog.text)
         await asyncio.sleep(1)  # more attempts
         assert server.sessions.all()
     assert caplog.text.count("will be forgotten") == 1
@@ -129,5 +129,5 @@ async def test_a_revoked_key_ends_its_sessions(client: Client, keys: Keys, serve
     assert (await make(client, key))[0] == 201
     keys.revoke(key)
     assert (await make(client, key))[0] == 401
-    await eventually(lambda: not server.sessions.all(), seconds=10)
+    await eventually(lambda: not server.sessions.all())
     assert server.sessions.ended == {"its key was revoked": 1}

@@ -19,6 +19,7 @@ from streamer.webrtc import connection as webrtc
 from streamer.webrtc.sdp_offer import read_offer
 from tests.streamer.support.offers import offer_of
 from tests.streamer.support.ports import free_port
+from tests.streamer.support.waiting import LIMIT_S
 
 
 def test_a_stun_server_is_a_url() -> None:
@@ -86,7 +87,7 @@ async def test_coturn_takes_such_a_login_and_none_of_another_secret(tmp_path: Pa
     options += f" --no-cli --listening-ip=127.0.0.1 --relay-ip=127.0.0.1 --pidfile={tmp_path / 'pid'} --log-file=stdout"
     process = await asyncio.create_subprocess_exec("turnserver", *options.split(), stdout=-3, stderr=-3)
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(LIMIT_S):
             while not await relays(port, "s3cret"):  # noqa: ASYNC110 (it begins to listen some time)
                 await asyncio.sleep(0.5)
         assert not await relays(port, "another")

@@ -15,9 +15,9 @@ from mytalk.picture import VideoFrame
 from streamer.clock import SystemClock
 from streamer.cpu import ONE_EACH, Threads
 from streamer.engine.engine import Engine
-from tests.streamer.support.customers import PATIENCE, PICTURE, SPEECH, Customer, WindowedModels, engine_of
+from tests.streamer.support.customers import PICTURE, SPEECH, Customer, WindowedModels, engine_of
 from tests.streamer.support.fake_models import FakeModels
-from tests.streamer.support.waiting import eventually
+from tests.streamer.support.waiting import LIMIT_S, eventually
 
 
 async def test_models_run_on_their_own_threads_only_and_results_come_to_the_loop() -> None:
@@ -25,9 +25,9 @@ async def test_models_run_on_their_own_threads_only_and_results_come_to_the_loop
     async with engine_of(models) as engine:
         customer = Customer(engine)
         await customer.feed_finished(0, 30)
-        await eventually(lambda: len(customer.frames) == 25, PATIENCE)
+        await eventually(lambda: len(customer.frames) == 25)
         customer.seat.close()
-        await eventually(lambda: engine.seats == 0, PATIENCE)
+        await eventually(lambda: engine.seats == 0)
     threads = models.streams[0].threads
     own = {what: {"engine-1"} for what in ("push", "pull", "close")}
     assert threads == {"track": {"tracker-1"}, "hear": {"listener-1"}, **own}
@@ -41,7 +41,7 @@ async def test_windows_that_are_ready_together_share_a_batch_as_far_as_the_devic
     models = WindowedModels(room)
     async with engine_of(models) as engine:
         customers = [Customer(engine) for _ in range(8)]
-        await eventually(lambda: len(models.streams) == 8, PATIENCE)
+        await eventually(lambda: len(models.streams) == 8)
         models.streams[7].steps = 2  # it shares with nobody
         busy = threading.Lock()
         original = models.sample
@@ -57,8 +57,8 @@ async def test_windows_that_are_ready_together_share_a_batch_as_far_as_the_devic
                     customer.feed(n, 3)
                     await customer.heard_by(stream)
             done = n // 3  # windows of each: they look six pictures ahead
-            await eventually(lambda done=done: all(stream.moved >= done for stream in models.streams), PATIENCE)
-        await eventually(lambda: all(len(one.frames) + one.seat.dropped >= 50 for one in customers), PATIENCE)
+            await eventually(lambda done=done: all(stream.moved >= done for stream in models.streams))
+        await eventually(lambda: all(len(one.frames) + one.seat.dropped >= 50 for one in customers))
         assert not any(customer.failures for customer in customers)
         assert engine.work.windows > 1.5 * engine.work.batches
     sizes = [len(batch) for batch in models.batches]
@@ -72,7 +72,7 @@ async def test_a_barge_in_voids_the_speech_that_waits_and_the_picture_under_way_
     async with engine_of(models) as engine:
         customer = Customer(engine)
         await customer.feed_finished(0, 20)
-        await eventually(lambda: len(customer.frames) == 15, PATIENCE)
+        await eventually(lambda: len(customer.frames) == 15)
         (stream,) = models.streams
         under_way, go_on = threading.Event(), threading.Event()
         pull = stream.pull
@@ -81,19 +81,19 @@ async def test_a_barge_in_voids_the_speech_that_waits_and_the_picture_under_way_
             frame = next(pull(), None)
             if frame is not None and not go_on.is_set():
                 under_way.set()
-                go_on.wait(PATIENCE)
+                go_on.wait(LIMIT_S)
             if frame is not None:
                 yield frame
 
         stream.pull = slow_pull  # type: ignore[method-assign]
         customer.feed(20, 1)
-        assert await asyncio.to_thread(under_way.wait, PATIENCE)
+        assert await asyncio.to_thread(under_way.wait, LIMIT_S)
         customer.seat.speech(SPEECH + 1)  # said, and not yet heard: 16 pictures could be made by now
         customer.seat.clear(12 * 640)
         customer.seat.clear(13 * 640)
         go_on.set()
         customer.feed(21, 6)
-        await eventually(lambda: customer.frames[-1].pts == 22, PATIENCE)
+        await eventually(lambda: customer.frames[-1].pts == 22)
     assert [frame.pts for frame in customer.frames] == [*range(15), *range(12, 23)]
     assert stream.cleared == [12 * 640]  # both at once
 
@@ -102,10 +102,10 @@ async def test_a_failing_stream_fails_its_own_session_only() -> None:
     models = FakeModels()
     async with engine_of(models) as engine:
         broken, whole = Customer(engine), Customer(engine)
-        await eventually(lambda: len(models.streams) == 2, PATIENCE)
+        await eventually(lambda: len(models.streams) == 2)
         models.streams[0].fail_at = 0
         broken.feed(0, 7)
-        await eventually(lambda: bool(broken.failures), PATIENCE)
+        await eventually(lambda: bool(broken.failures))
         await whole.feed_finished(0, 40)
         assert engine.state == "ready"
         assert not whole.failures
@@ -131,16 +131,16 @@ async def test_a_dead_thread_is_reported_to_every_session_and_the_engine_begins_
     async with engine_of(models, threads) as engine:
         for time in (1, 2):
             customers = [Customer(engine), Customer(engine)]
-            await eventually(lambda time=time: len(models.streams) == 2 * time, PATIENCE)
+            await eventually(lambda time=time: len(models.streams) == 2 * time)
             setattr(models.streams[-1], thread, die)
             for customer in customers:  # either may have the stream that was opened last
                 customer.feed(0, 1)
-            await eventually(lambda customers=customers: all(one.failures for one in customers), PATIENCE)
+            await eventually(lambda customers=customers: all(one.failures for one in customers))
             assert all(customer.seat.lost for customer in customers)
             assert "driver is gone" in str(customers[0].failures[0])
             assert engine.failures == time
             if time == 1:
-                await asyncio.wait_for(engine.ready.wait(), PATIENCE)
+                await asyncio.wait_for(engine.ready.wait(), LIMIT_S)
         assert (engine.state, engine.seats) == ("failed", 0)
         with pytest.raises(EngineError, match="failed"):
             Customer(engine)
@@ -153,9 +153,9 @@ async def test_a_seat_taken_later_has_the_sessions_media_times() -> None:
         customer = Customer(engine, base=100 * 640)
         for n in range(95, 120):
             customer.seat.picture(VideoFrame(PICTURE, n * 640, n, Fraction(1, 25)))
-            await eventually(lambda: customer.seat.waiting["untracked"] == 0, PATIENCE)
+            await eventually(lambda: customer.seat.waiting["untracked"] == 0)
             customer.seat.speech(SPEECH)
-        await eventually(lambda: len(customer.frames) >= 19, PATIENCE)
+        await eventually(lambda: len(customer.frames) >= 19)
     assert [(frame.at, frame.pts) for frame in customer.frames[:19]] == [(n * 640, n) for n in range(100, 119)]
 
 
@@ -178,7 +178,7 @@ async def test_closing_leaves_no_thread_and_no_open_stream(threads: Threads) -> 
         customers = [Customer(engine) for _ in range(4)]
         for customer in customers:
             customer.feed(0, 20)
-        await eventually(lambda: len(models.streams) == 4, PATIENCE)
+        await eventually(lambda: len(models.streams) == 4)
         assert names_of_threads() == {f"engine-{n + 1}" for n in range(threads.engine)} | {
             f"tracker-{n + 1}" for n in range(threads.tracker)
         }

@@ -17,7 +17,6 @@ from streamer.cpu import Threads
 from streamer.engine.engine import Engine
 from streamer.engine.slot import BACKLOG
 from tests.streamer.support.customers import (
-    PATIENCE,
     PICTURE,
     SPEECH,
     Customer,
@@ -25,7 +24,7 @@ from tests.streamer.support.customers import (
     WindowedModels,
     engine_of,
 )
-from tests.streamer.support.waiting import eventually
+from tests.streamer.support.waiting import LIMIT_S, eventually
 
 TWO_OF_A_KIND = [("pull", Threads(2, 1)), ("track", Threads(1, 2)), ("hear", Threads(1, 1, 2))]
 
@@ -39,7 +38,7 @@ async def seated(engine: Engine, models: WindowedModels, count: int) -> list[tup
     made = []
     for number in range(count):
         customer = Customer(engine)
-        await eventually(lambda number=number: len(models.streams) == number + 1, PATIENCE)
+        await eventually(lambda number=number: len(models.streams) == number + 1)
         made.append((customer, models.streams[-1]))
     return made
 
@@ -56,7 +55,7 @@ async def stopped_both(seats: list[tuple[Customer, WatchedStream]]) -> list[thre
 
 
 async def reached(event: threading.Event) -> None:
-    assert await asyncio.to_thread(event.wait, PATIENCE)
+    assert await asyncio.to_thread(event.wait, LIMIT_S)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +63,7 @@ async def reached(event: threading.Event) -> None:
 )
 async def test_two_seats_are_worked_on_at_once(what: str, threads: Threads) -> None:
     models = watched_models()
-    together = threading.Barrier(2, timeout=PATIENCE)  # passed by two that are inside at once, or broken
+    together = threading.Barrier(2, timeout=LIMIT_S)  # passed by two that are inside at once, or broken
     async with engine_of(models, threads) as engine:
         both = await seated(engine, models, 2)
         met = [threading.Event(), threading.Event()]
@@ -97,10 +96,10 @@ async def test_a_seat_in_a_threads_hands_is_nobody_elses_and_keeps_nobody_waitin
         slow.feed(8, 4)  # work that the other thread finds at each of its turns
         for n in range(20):
             await quick.feed_tracked(n, 1)
-        await eventually(lambda: len(quick.frames) >= 10, PATIENCE)
+        await eventually(lambda: len(quick.frames) >= 10)
         assert stream.overlaps == []
         go_on.set()
-        await eventually(lambda: [frame.pts for frame in slow.frames] == list(range(7)), PATIENCE)
+        await eventually(lambda: [frame.pts for frame in slow.frames] == list(range(7)))
         assert stream.overlaps == []
         assert not slow.failures
 
@@ -110,7 +109,7 @@ async def test_a_barge_in_waits_for_what_is_being_heard_and_nothing_from_before_
     async with engine_of(models) as engine:
         [(customer, stream)] = await seated(engine, models, 1)
         await customer.feed_tracked(0, 10)
-        await eventually(lambda: len(customer.frames) == 5, PATIENCE)
+        await eventually(lambda: len(customer.frames) == 5)
         stands, go_on = stream.stop_in("hear")
         customer.feed(10, 1)
         await reached(stands)
@@ -121,9 +120,9 @@ async def test_a_barge_in_waits_for_what_is_being_heard_and_nothing_from_before_
         await asyncio.sleep(0.1)
         assert stream.cleared == []  # a thread is still listening to what is void
         go_on.set()
-        await eventually(lambda: stream.cleared == [4 * 640], PATIENCE)
+        await eventually(lambda: stream.cleared == [4 * 640])
         stream.on_hear = bool
-        await eventually(lambda: sum(map(len, stream.speech[said:])) == 11 * 640, PATIENCE)
+        await eventually(lambda: sum(map(len, stream.speech[said:])) == 11 * 640)
         assert stream.overlaps == []
         assert not customer.failures
         assert customer.seat.waiting["speech"] == 0
@@ -161,7 +160,7 @@ async def test_a_slow_session_delays_its_neighbour_by_one_job_at_most() -> None:
         await slow.heard_by(its)
         await quick.heard_by(other)
         go_on.set()
-        await eventually(lambda: len(quick.frames) >= 6 and len(slow.frames) >= 6, PATIENCE)
+        await eventually(lambda: len(quick.frames) >= 6 and len(slow.frames) >= 6)
     sixth = [place for place, job in enumerate(order) if job == "quick"][5]
     assert ("slow", "slow") not in pairwise(order[:sixth])
 
@@ -177,9 +176,9 @@ async def test_an_engine_that_is_too_slow_shows_fewer_pictures_not_later_ones() 
         kept = (stream.latency + BACKLOG) // 640 + 1
         assert customer.seat.dropped == 60 - kept
         go_on.set()
-        await eventually(lambda: len(customer.frames) == kept, PATIENCE)
+        await eventually(lambda: len(customer.frames) == kept)
         await customer.feed_tracked(60, 10)
-        await eventually(lambda: len(customer.frames) > kept, PATIENCE)
+        await eventually(lambda: len(customer.frames) > kept)
         assert customer.frames[kept].pts == 60  # none of those that it could not do comes late
 
 
@@ -188,7 +187,7 @@ async def test_pictures_of_a_session_come_in_order_whichever_threads_made_them()
     async with engine_of(models, Threads(4, 3)) as engine:
         some = await seated(engine, models, 3)
         await asyncio.gather(*(customer.feed_tracked(0, 60) for customer, _ in some))
-        await eventually(lambda: all(one.frames[-1:] and one.frames[-1].pts >= 53 for one, _ in some), PATIENCE)
+        await eventually(lambda: all(one.frames[-1:] and one.frames[-1].pts >= 53 for one, _ in some))
         for customer, stream in some:
             numbers = [frame.pts for frame in customer.frames]
             assert numbers == sorted(set(numbers))
@@ -206,12 +205,12 @@ async def test_the_window_of_a_seat_that_a_thread_works_on_is_in_no_other_thread
         await reached(stands)
         busy.feed(1, 7)  # a window's worth
         await other.feed_tracked(0, 10)
-        await eventually(lambda: len(other.frames) >= 3, PATIENCE)
+        await eventually(lambda: len(other.frames) >= 3)
         assert models.batches
         assert not any(held in batch for batch in models.batches)
         assert held.overlaps == []
         go_on.set()
-        await eventually(lambda: any(held in batch for batch in models.batches), PATIENCE)
+        await eventually(lambda: any(held in batch for batch in models.batches))
 
 
 async def test_a_seat_whose_window_another_thread_has_sampled_is_worked_on_by_whoever_rests() -> None:
@@ -227,7 +226,7 @@ async def test_a_seat_whose_window_another_thread_has_sampled_is_worked_on_by_wh
 
         def stand_and_sample(requests: Any) -> Any:
             sampling.set()
-            assert go_on.wait(PATIENCE)
+            assert go_on.wait(LIMIT_S)
             return sample(requests)
 
         models.sample = stand_and_sample  # type: ignore[method-assign]
@@ -237,7 +236,7 @@ async def test_a_seat_whose_window_another_thread_has_sampled_is_worked_on_by_wh
         stands, end = its.stop_in("pull")
         go_on.set()
         await reached(stands)
-        await eventually(lambda: len(second.frames) == 2, PATIENCE)
+        await eventually(lambda: len(second.frames) == 2)
         assert len(models.batches[0]) == 2
         end.set()
 
@@ -251,7 +250,7 @@ async def test_windows_that_are_ready_together_share_a_batch_of_a_threads_share_
             customer.feed(0, 7)
             await customer.heard_by(stream)
         gates[0].set()
-        await eventually(lambda: sum(len(batch) for batch in models.batches) >= 4, PATIENCE)
+        await eventually(lambda: sum(len(batch) for batch in models.batches) >= 4)
         gates[1].set()
     assert set(models.batches[0]) < {its, too, five, six}
     assert len(models.batches[0]) == 3  # half of six seats
@@ -286,10 +285,10 @@ async def test_the_models_are_loaded_anew_by_one_thread_once_all_have_ended_and_
         await reached(stands)
         its.on_pull = die
         dying.feed(0, 1)
-        await eventually(lambda: bool(working.failures and dying.failures), PATIENCE)
+        await eventually(lambda: bool(working.failures and dying.failures))
         assert working.seat.lost
         assert dying.seat.lost
-        await eventually(lambda: its.closed, PATIENCE)
+        await eventually(lambda: its.closed)
         assert not stream.closed  # a thread is still in it
         return go_on
 
@@ -297,12 +296,12 @@ async def test_the_models_are_loaded_anew_by_one_thread_once_all_have_ended_and_
     go_on = await fail_beside_one_that_works()
     assert (engine.state, len(loaded)) == ("failed", 1)
     go_on.set()
-    await asyncio.wait_for(engine.ready.wait(), PATIENCE)
+    await asyncio.wait_for(engine.ready.wait(), LIMIT_S)
     assert (engine.seats, len(loaded)) == (0, 2)
     assert still_there == [False]
     models = loaded[1]()
     assert models is not None
     [(customer, _)] = await seated(engine, models, 1)
     await customer.feed_tracked(0, 8)
-    await eventually(lambda: len(customer.frames) == 3, PATIENCE)
+    await eventually(lambda: len(customer.frames) == 3)
     await engine.close()

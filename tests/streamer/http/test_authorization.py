@@ -20,7 +20,7 @@ from tests.streamer.support.api_keys import Keys, make
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.http_client import Client, ask
 from tests.streamer.support.offers import offer_of
-from tests.streamer.support.waiting import eventually
+from tests.streamer.support.waiting import LIMIT_S, eventually
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ async def test_a_token_expires_and_a_key_gives_another(client: Client, keys: Key
     assert session["expires_in"] == 2
     path = session["urls"]["session"]
     assert (await ask(client, "GET", path, session["token"])).status == 200
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LIMIT_S):
         while (answer := await ask(client, "GET", path, session["token"])).status == 200:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, 'Bearer error="invalid_token"')
@@ -196,7 +196,7 @@ async def test_a_viewer_renews_in_time_or_not_at_all(config: ServerConfig, keys:
             assert token.startswith("v")
         assert await renewed(client, session, session["view_token"], "view") == "401"
         await server.sessions.all()[0].end("it is over")
-        await eventually(lambda: not server.sessions.all(), seconds=20)
+        await eventually(lambda: not server.sessions.all())
         assert await renewed(client, session, token, "view") == "404"
 
 
@@ -234,7 +234,7 @@ async def brief(config: ServerConfig, models: FakeModels) -> AsyncIterator[tuple
 async def test_a_session_has_a_longest_time(brief: tuple[Client, Running]) -> None:
     client, server = brief
     await client.create()
-    await eventually(lambda: not server.sessions.all(), seconds=10)
+    await eventually(lambda: not server.sessions.all())
     assert server.sessions.ended == {"it reached its longest time": 1}
 
 

@@ -13,7 +13,7 @@ from streamer.engine.engine import STUCK, Engine
 from streamer.http.server import Running, running
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.http_client import Client, ask
-from tests.streamer.support.waiting import eventually
+from tests.streamer.support.waiting import LIMIT_S, eventually
 
 
 async def test_a_server_whose_engine_hangs_is_not_ready(client: Client, server: Running) -> None:
@@ -44,7 +44,7 @@ async def test_while_it_drains_it_is_not_ready_takes_nobody_and_lets_the_others_
     async with client.http.ws_connect(url, protocols=("mytalk.v1", f"mytalk.token.{session['token']}")) as socket:
         assert (await socket.receive_json())["type"] == "session.created"
         draining = asyncio.create_task(drain(server, seconds=20))
-        await eventually(lambda: server.sessions.draining, seconds=5)
+        await eventually(lambda: server.sessions.draining)
         answer = await ask(client, "GET", "/readyz", None)
         assert (answer.status, json.loads(answer.text)) == (503, {"status": "draining"})
         refused = await ask(client, "POST", "/v1/sessions", None, json={})
@@ -54,7 +54,7 @@ async def test_while_it_drains_it_is_not_ready_takes_nobody_and_lets_the_others_
             pass
         assert not draining.done()
         await socket.send_json({"type": "session.end"})
-        await asyncio.wait_for(draining, 10)
+        await asyncio.wait_for(draining, LIMIT_S)
 
 
 async def test_who_does_not_finish_in_time_is_closed_with_1001(config: ServerConfig, models: FakeModels) -> None:
@@ -67,7 +67,7 @@ async def test_who_does_not_finish_in_time_is_closed_with_1001(config: ServerCon
             socket = await http.ws_connect(client.url + session["urls"]["stream"], protocols=protocols)
             reading = asyncio.create_task(last_code(socket))
             await drain(server, seconds=0)
-        assert await asyncio.wait_for(reading, 5) == 1001
+        assert await asyncio.wait_for(reading, LIMIT_S) == 1001
         await socket.close()
 
 

@@ -59,7 +59,7 @@ async def test_a_thousand_malformed_offers_are_refused_and_leave_nothing(
                 session = await client.create()
     assert set(seen) <= {201, 400, 406, 409}, seen
     assert seen[400] > 500
-    await eventually(lambda: len(asyncio.all_tasks()) <= tasks + 5, seconds=20)
+    await eventually(lambda: len(asyncio.all_tasks()) <= tasks + 5)
     assert (await client.state(session))["state"] == "new"
 
 
@@ -91,7 +91,7 @@ async def test_ten_thousand_malformed_messages_are_answered_and_the_stream_still
                         break
     assert types["error"] > 8_000, types
     assert types.get("session.ended", 0) == 0
-    await eventually(lambda: not server.sessions.all(), seconds=20)
+    await eventually(lambda: not server.sessions.all())
 
 
 def messages() -> list[Any]:
@@ -190,7 +190,7 @@ async def test_a_websocket_flood_of_refused_callers_leaves_nothing(client: Clien
 
     codes = await asyncio.gather(*(refused(number) for number in range(150)))
     assert set(codes) == {1008}
-    await eventually(lambda: len(asyncio.all_tasks()) <= tasks + 2, seconds=20)
+    await eventually(lambda: len(asyncio.all_tasks()) <= tasks + 2)
     assert (await client.state(session))["state"] == "new"
 
 

@@ -27,7 +27,7 @@ from streamer.http.listener import tls_context
 from streamer.http.server import Running, running
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.http_client import Client, ask
-from tests.streamer.support.waiting import eventually
+from tests.streamer.support.waiting import LIMIT_S, eventually
 from tests.streamer.support.whip_clients import published, watch
 
 
@@ -139,7 +139,7 @@ async def test_who_sends_a_head_or_a_body_byte_by_byte_is_put_out_and_others_are
 
         dribbling = asyncio.create_task(dribble())
         assert (await ask(Client(http, up.url), "GET", "/readyz", None)).status == 200
-        ends = await asyncio.wait_for(asyncio.gather(*(answer_of(reader) for reader, _ in slow)), 30)
+        ends = await asyncio.wait_for(asyncio.gather(*(answer_of(reader) for reader, _ in slow)), LIMIT_S)
         assert sum(b" 408 " in end for end in ends) >= 50
         assert not any(b" 200 " in end or b" 500 " in end for end in ends)
         assert (await ask(Client(http, up.url), "GET", "/readyz", None)).status == 200
@@ -153,7 +153,7 @@ async def test_there_are_only_so_many_connections(config: ServerConfig, models: 
         await up.loading
         pairs = [await asyncio.open_connection("127.0.0.1", port_of(up)) for _ in range(60)]
         refused = [asyncio.create_task(answer_of(reader)) for reader, _ in pairs]
-        await eventually(lambda: sum(one.done() for one in refused) >= 40, seconds=10)
+        await eventually(lambda: sum(one.done() for one in refused) >= 40)
         assert sum(one.done() for one in refused) == 40
         for _, writer in pairs:
             writer.close()
@@ -213,7 +213,7 @@ async def test_what_is_no_http_gets_no_more_than_a_refusal(
     reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
     writer.write(raw)
     writer.write_eof()
-    answer = await asyncio.wait_for(answer_of(reader), 20)
+    answer = await asyncio.wait_for(answer_of(reader), LIMIT_S)
     writer.close()
     assert re.match(rb"(HTTP/1\.[01] 4\d\d |$)", answer), answer[:200]
     assert (await ask(client, "GET", "/healthz", None)).status == 200

@@ -23,7 +23,7 @@ from tests.streamer.support.offers import GOOD, damaged, offer_of
 from tests.streamer.support.peers import Viewer
 from tests.streamer.support.sounds import babble
 from tests.streamer.support.tracks import Camera, Microphone
-from tests.streamer.support.waiting import eventually
+from tests.streamer.support.waiting import LIMIT_S, eventually
 
 
 async def test_a_session_says_where_it_is_who_may_use_it_and_that_it_is_synthetic(client: Client) -> None:
@@ -158,7 +158,7 @@ async def test_a_session_that_would_break_the_others_is_refused_with_the_reason(
         assert (status, headers["Retry-After"]) == (503, "10")
         assert "the engine" in reason(answer)
         models.streams[0].cost = 0.0
-        async with asyncio.timeout(60):  # a busy machine takes long to catch up
+        async with asyncio.timeout(LIMIT_S):  # a busy machine takes long to catch up
             while (await request(client, "POST", "/v1/sessions", json={}))[0] != 201:  # noqa: ASYNC110
                 await asyncio.sleep(0.5)
 
@@ -234,4 +234,4 @@ async def test_no_damaged_offer_trips_the_answer_or_leaves_anything() -> None:
             answered += 1
         await peer.close()
     assert answered > 10
-    await eventually(lambda: len(asyncio.all_tasks()) <= before, seconds=5)
+    await eventually(lambda: len(asyncio.all_tasks()) <= before)

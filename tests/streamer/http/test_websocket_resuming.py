@@ -51,17 +51,17 @@ async def test_a_stream_that_nobody_resumes_ends_its_session(
     async with streaming(client) as streamer:
         await streamer.begin()
         await streamer.cut()
-        await eventually(lambda: not server.sessions.all(), seconds=20)
+        await eventually(lambda: not server.sessions.all())
         await streamer.connect(resume=0)
         assert (await streamer.one("error"))["code"] == "unknown_session"
     assert server.sessions.ended == {"its client left": 1}
-    await eventually(lambda: all(stream.closed for stream in models.streams), seconds=20)
+    await eventually(lambda: all(stream.closed for stream in models.streams))
 
 
 async def test_a_goodbye_ends_the_session_at_once(client: Client, server: Running) -> None:
     async with streaming(client) as streamer:
         await streamer.begin()
-    await eventually(lambda: not server.sessions.all(), seconds=20)
+    await eventually(lambda: not server.sessions.all())
     assert server.sessions.ended == {"its client left": 1}
 
 
@@ -108,7 +108,7 @@ async def test_the_end_of_a_session_is_told(client: Client, server: Running, how
             await streamer.send(type="session.end")
         await streamer.until(lambda: streamer.code == 1000)
         assert streamer.told[-1]["type"] == "session.ended"
-    await eventually(lambda: not server.sessions.all(), seconds=20)
+    await eventually(lambda: not server.sessions.all())
 
 
 async def test_a_server_that_stops_says_so(client: Client, server: Running) -> None:
@@ -125,5 +125,5 @@ async def test_ten_streams_one_after_the_other_leave_nothing_behind(client: Clie
         async with streaming(client) as streamer:
             await streamer.begin(audio="pcm16", video="jpeg")
             await streamer.until(lambda: len(streamer.packets) > 3)
-        await eventually(lambda: not server.sessions.all(), seconds=20)
-    await eventually(lambda: len(asyncio.all_tasks()) <= before + 1, seconds=20)
+        await eventually(lambda: not server.sessions.all())
+    await eventually(lambda: len(asyncio.all_tasks()) <= before + 1)

@@ -70,7 +70,7 @@ async def test_many_viewers_cost_one_encode(client: Client, server: Running) -> 
         assert broadcast.codecs == ["vp8"]
         assert set(broadcast._encoders) == {"vp8"}
         before, seen = broadcast.encoded, [len(viewer.pictures) for viewer in viewers]
-        await eventually(lambda: broadcast.encoded > before + 25, seconds=20)
+        await eventually(lambda: broadcast.encoded > before + 25)
         encoded = broadcast.encoded - before
         for viewer, count in zip(viewers, seen, strict=True):
             await viewer.until(pictures=count + encoded - 8)
@@ -88,10 +88,10 @@ async def test_who_knows_both_codecs_gets_the_one_that_is_encoded_already(client
         await third.until(pictures=3)
         assert set(only(server).broadcast._encoders) == {"h264", "vp8"}
         await third.close()
-        await eventually(lambda: set(only(server).broadcast._encoders) == {"h264"}, seconds=20)
+        await eventually(lambda: set(only(server).broadcast._encoders) == {"h264"})
         await first.close()
         await second.close()
-        await eventually(lambda: not only(server).broadcast._encoders, seconds=20)
+        await eventually(lambda: not only(server).broadcast._encoders)
 
 
 async def test_who_comes_late_sees_a_picture_at_once(client: Client, server: Running) -> None:
@@ -122,10 +122,10 @@ async def test_a_viewer_that_lost_the_picture_gets_a_keyframe(client: Client, se
             picture(encoded)
 
         ours.picture = noted  # type: ignore[method-assign]
-        await eventually(lambda: len(keys) > 10, seconds=20)
+        await eventually(lambda: len(keys) > 10)
         assert not any(keys)
         await ask_for_keyframe(viewer.connection)
-        await eventually(lambda: any(keys), seconds=20)
+        await eventually(lambda: any(keys))
         await viewer.close()
 
 
@@ -137,7 +137,7 @@ async def test_a_lossy_line_lowers_the_bitrate_and_a_clean_one_does_not(client: 
         [encoder] = broadcast._encoders.values()
         assert encoder.bitrate == START_BITRATE
         with losing_packets(viewer.connection, share=2 / 3):
-            await eventually(lambda: broadcast._encoders["vp8"].bitrate < START_BITRATE // 2, seconds=60)
+            await eventually(lambda: broadcast._encoders["vp8"].bitrate < START_BITRATE // 2)
         await viewer.close()
 
 
@@ -173,7 +173,7 @@ async def test_a_session_of_stored_media_begins_with_its_first_viewer_and_ends_w
     await asyncio.sleep(1.5)
     assert only(server).state == "live"
     await viewer.close()
-    await eventually(lambda: not server.sessions.all(), seconds=20)
+    await eventually(lambda: not server.sessions.all())
 
 
 async def test_a_call_can_be_watched_too(client: Client) -> None:
@@ -212,7 +212,7 @@ async def test_a_viewer_leaves_by_delete_and_by_vanishing(client: Client, server
         assert (await ask(client, "DELETE", location, session["view_token"])).status == 404
         assert len(only(server).connections.viewers) == 1
         other.vanish()
-        await eventually(lambda: not only(server).connections.viewers, seconds=20)
+        await eventually(lambda: not only(server).connections.viewers)
         assert only(server).state == "live"
         assert not only(server).broadcast.audience
         await one.close()
@@ -230,7 +230,7 @@ async def test_everything_of_the_viewers_goes_with_the_session(client: Client, s
         for peer in (*viewers, obs):
             await peer.close()
     gc.collect()
-    await eventually(lambda: len(asyncio.all_tasks()) <= before, seconds=10)
+    await eventually(lambda: len(asyncio.all_tasks()) <= before)
 
 
 async def test_what_a_viewer_may_ask_for(client: Client, server: Running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ async def test_obs_publishes_and_ends_its_stream(client: Client, server: Running
     session = await client.create()
     obs = Obs()
     await obs.start(client, session["urls"]["whip"], session["token"])
-    await eventually(lambda: bool(models.streams) and models.streams[0].tracked > 20, seconds=20)
+    await eventually(lambda: bool(models.streams) and models.streams[0].tracked > 20)
     assert (await client.state(session))["state"] == "live"
     await obs.stop(client, session["token"])
     [ours] = server.sessions.all()
@@ -88,7 +88,7 @@ async def test_another_stream_may_follow_and_not_join(client: Client, models: Fa
         again = Obs(Microphone(babble(60)), Camera())
         await again.start(client, session["urls"]["whip"], session["token"])
         tracked = models.streams[0].tracked
-        await eventually(lambda: models.streams[0].tracked > tracked + 20, seconds=20)
+        await eventually(lambda: models.streams[0].tracked > tracked + 20)
         before = len(viewer.pictures)
         await viewer.until(pictures=before + 20)
         await viewer.close()
@@ -98,9 +98,9 @@ async def test_another_stream_may_follow_and_not_join(client: Client, models: Fa
 async def test_a_stream_that_vanishes_makes_room_for_another(client: Client, server: Running) -> None:
     async with published(client) as (session, obs):
         [ours] = server.sessions.all()
-        await eventually(lambda: any(one.connected.is_set() for one in ours.connections.all()), seconds=20)
+        await eventually(lambda: any(one.connected.is_set() for one in ours.connections.all()))
         obs.vanish()
-        await eventually(lambda: ours.connections.publisher is None, seconds=20)
+        await eventually(lambda: ours.connections.publisher is None)
         again = Obs()
         await again.start(client, session["urls"]["whip"], session["token"])
         await again.stop(client, session["token"])
@@ -112,7 +112,7 @@ async def test_a_session_that_nobody_publishes_to_any_longer_ends(client: Client
         await viewer.until(pictures=2)
         server.sessions.all()[0].attendance.idle_wait = 10**9
         await obs.stop(client, session["token"])
-        await eventually(lambda: not server.sessions.all(), seconds=20)
+        await eventually(lambda: not server.sessions.all())
         assert server.sessions.ended == {"nobody published or watched any longer": 1}
         await viewer.close()
 
@@ -199,7 +199,7 @@ async def test_port_0_does_not_refuse_a_section_of_a_bundle(client: Client, mode
     answer = await post(client, session["urls"]["whip"], session["token"], sdp)
     assert answer.status == 201, answer.text
     await obs.take(answer.text)
-    await eventually(lambda: bool(models.streams) and models.streams[0].tracked > 5, seconds=20)
+    await eventually(lambda: bool(models.streams) and models.streams[0].tracked > 5)
     await obs.close()
 
 
@@ -230,7 +230,7 @@ async def test_candidates_may_come_after_the_offer(client: Client) -> None:
     taken = await patch(fragment, **{"If-Match": f'"other", {tag}'})
     assert (taken.status, taken.text, "ETag" in taken.headers) == (204, "", False)
     await peer.take(answer.text)
-    await eventually(lambda: peer.connection.connectionState == "connected", seconds=20)
+    await eventually(lambda: peer.connection.connectionState == "connected")
     assert (await patch("a=end-of-candidates", **{"If-Match": "*"})).status == 204  # no restart: no new credentials
     await peer.close()
 
@@ -273,5 +273,5 @@ async def test_obs_follows_to_the_server_that_has_its_session(
         url = front.url.rstrip("/") + session["urls"]["whip"]
         assert (await post(client, url, session["token"], "v=0")).status == 307
         await obs.start(client, url, session["token"])
-        await eventually(lambda: bool(models.streams) and models.streams[0].tracked > 5, seconds=20)
+        await eventually(lambda: bool(models.streams) and models.streams[0].tracked > 5)
         await obs.close()

@@ -20,7 +20,7 @@ from tests.streamer.support.broadcasts import encoded_of
 from tests.streamer.support.http_client import Client, ask
 from tests.streamer.support.ports import free_port
 from tests.streamer.support.recordings import look_at
-from tests.streamer.support.waiting import eventually
+from tests.streamer.support.waiting import LIMIT_S, eventually
 from tests.streamer.support.whip_clients import loud, published, watch
 
 
@@ -100,7 +100,7 @@ async def test_a_pushed_session_arrives_at_a_streaming_server(client: Client, po
         await viewer.until(pictures=125)
         await viewer.close()
         await ask(client, "DELETE", session["urls"]["session"], session["token"])
-    numbers, bright, loudest, _ = await asyncio.wait_for(received, 60)
+    numbers, bright, loudest, _ = await asyncio.wait_for(received, LIMIT_S)
     assert len(numbers) > 50
     assert numbers == sorted(numbers)
     assert bright > 240
@@ -112,7 +112,7 @@ async def test_a_push_that_fails_is_told_without_its_key_and_the_session_goes_on
 ) -> None:
     async with published(client, push=f"rtmp://127.0.0.1:{port}/live/s3cret") as (session, _):
         viewer = await watch(client, session)
-        await eventually(lambda: server.sessions.all()[0].events.counts["error"] > 0, seconds=20)
+        await eventually(lambda: server.sessions.all()[0].events.counts["error"] > 0)
         state = await client.state(session)
         [event] = [one for one in state["events"] if one["type"] == "error"]
         assert event["code"] == "film"

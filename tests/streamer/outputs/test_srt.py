@@ -28,7 +28,7 @@ from tests.streamer.support.broadcasts import encoded_of
 from tests.streamer.support.http_client import Client, ask
 from tests.streamer.support.ports import free_port
 from tests.streamer.support.recordings import look_at
-from tests.streamer.support.waiting import eventually
+from tests.streamer.support.waiting import LIMIT_S, eventually
 from tests.streamer.support.whip_clients import loud, published, watch
 
 PASSPHRASE, STREAM_ID = "a long s3cret", "#!::r=live/k3y,m=publish"
@@ -95,7 +95,7 @@ async def test_a_session_arrives_at_a_receiver_and_its_secrets_are_nowhere_to_be
             await viewer.close()
             await ask(client, "DELETE", session["urls"]["session"], session["token"])
         assert not senders()
-        await asyncio.wait_for(listening.wait(), 20)
+        await asyncio.wait_for(listening.wait(), LIMIT_S)
     numbers, bright, loudest, _ = await asyncio.to_thread(look_at, target)
     assert len(numbers) > 50
     assert numbers == sorted(numbers)
@@ -118,7 +118,7 @@ async def test_a_receiver_that_is_not_there_is_told_and_the_session_goes_on(
 ) -> None:
     async with published(client, push=f"srt://{host}:{port}?streamid=k3y") as (session, _):
         viewer = await watch(client, session)
-        await eventually(lambda: server.sessions.all()[0].events.counts["error"] > 0, seconds=30)
+        await eventually(lambda: server.sessions.all()[0].events.counts["error"] > 0)
         state = await client.state(session)
         [event] = [one for one in state["events"] if one["type"] == "error"]
         assert (event["code"], words in event["message"]) == ("film", True), event
@@ -139,7 +139,7 @@ async def test_a_receiver_that_leaves_is_told_and_the_session_goes_on(
             await viewer.until(pictures=50)
             assert senders()
             listening.kill()
-            await eventually(lambda: server.sessions.all()[0].events.counts["error"] > 0, seconds=30)
+            await eventually(lambda: server.sessions.all()[0].events.counts["error"] > 0)
             [event] = [one for one in (await client.state(session))["events"] if one["type"] == "error"]
             assert "broke" in event["message"]
             assert not senders()
@@ -178,7 +178,7 @@ async def stand_still(sent: Recorder, broadcast: Broadcast) -> None:
     sent.add(picture(1, size=1 << 20))
     for index in range(20):  # the sound beside it, without which a picture waits
         sent.sound(SpeechChunk(12_345 + index * CHUNK_TIME, np.zeros((CHUNK, 2), np.int16)))
-    await eventually(lambda: bool(senders()), seconds=20)
+    await eventually(lambda: bool(senders()))
     await asyncio.sleep(0.5)
     assert not sent._items.empty()
 
@@ -195,7 +195,7 @@ async def test_a_program_that_stands_still_ends_the_film_and_is_killed(
         sent.add(picture(index))
     assert time.monotonic() - began < 1  # nobody waited for it
     assert told == ["what it is written to stands still"]
-    await eventually(lambda: not sent._thread.is_alive(), seconds=10)
+    await eventually(lambda: not sent._thread.is_alive())
     assert not senders()
     await sent.close()
     assert len(told) == 1
@@ -208,7 +208,7 @@ async def test_the_end_of_a_session_ends_a_program_that_stands_still(
     broadcast = Broadcast()
     sent = Recorder("srt://127.0.0.1:9", broadcast, pytest.fail)
     await stand_still(sent, broadcast)
-    await asyncio.wait_for(sent.close(), 10)
+    await asyncio.wait_for(sent.close(), LIMIT_S)
     assert not sent._thread.is_alive()
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from streamer.config.server_config import ServerConfig
 from streamer.http.server import Running, running
-from tests.streamer.support.browser import PATIENCE_S, chromium
+from tests.streamer.support.browser import chromium
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.page_steps import NEEDS_CHROMIUM, PLAYING, click, start
 from tests.streamer.support.waiting import eventually
@@ -28,7 +28,7 @@ async def test_sliders_change_the_session_that_is_live(server: Running, tmp_path
         for _ in range(4):
             await page.press("ArrowRight")
         [session] = server.sessions.all()
-        await eventually(lambda: session.options.mouth_opening == 1.2, PATIENCE_S)
+        await eventually(lambda: session.options.mouth_opening == 1.2)
         shown = "document.querySelector('[name=mouth_opening] + output').textContent"
         assert await page.run(shown) == "1.2"
         assert page.complaints == []
@@ -76,7 +76,7 @@ async def test_what_is_moved_while_it_still_connects_holds_once_it_has(
             may_load.set()
         await page.until(PLAYING)
         [session] = server.sessions.all()
-        await eventually(lambda: session.options.mouth_opening == 1.2, PATIENCE_S)
+        await eventually(lambda: session.options.mouth_opening == 1.2)
         assert session.options.on_silence == "passthrough"
         assert session.options.face == pytest.approx((0.25, 0.75), abs=0.02)
         await page.until("document.querySelector('[name=mouth_opening] + output').textContent === '1.2'")
@@ -95,16 +95,16 @@ async def test_a_click_on_the_source_says_which_face_speaks_and_so_do_keys(
         [session] = server.sessions.all()
         assert session.options.face == pytest.approx((0.25, 0.75), abs=0.02)
         await click(page, 0.8, 0.4)
-        await eventually(lambda: models.streams[0].face == pytest.approx((0.8, 0.4), abs=0.02), PATIENCE_S)
+        await eventually(lambda: models.streams[0].face == pytest.approx((0.8, 0.4), abs=0.02))
         await page.run("document.getElementById('across').focus()")
         await page.press("ArrowLeft")
-        await eventually(lambda: models.streams[0].face == pytest.approx((0.79, 0.4), abs=0.02), PATIENCE_S)
+        await eventually(lambda: models.streams[0].face == pytest.approx((0.79, 0.4), abs=0.02))
         assert await page.run("document.querySelector('#across + output').textContent") == "79 %"
         assert await page.run("document.getElementById('mark').style.left") == "79%"
         await page.screenshot(tmp_path / "face.png")
         await page.run("document.getElementById('largest').focus()")
         await page.press("Enter")
-        await eventually(lambda: models.streams[0].face == "largest", PATIENCE_S)
+        await eventually(lambda: models.streams[0].face == "largest")
         assert await page.run("document.getElementById('mark').hidden")
         assert await page.run("document.getElementById('largest').getAttribute('aria-pressed')") == "true"
         assert page.complaints == []
@@ -140,5 +140,5 @@ async def test_what_is_seen_in_silence_is_chosen_while_it_runs(
         assert models.streams[0].on_silence == "close"
         await page.run("document.querySelector('[name=on_silence]').focus()")
         await page.press("ArrowDown")
-        await eventually(lambda: models.streams[0].on_silence == "passthrough", PATIENCE_S)
+        await eventually(lambda: models.streams[0].on_silence == "passthrough")
         assert page.complaints == []

@@ -72,7 +72,7 @@ async def test_a_portrait_says_what_is_streamed_to_it_and_its_video_comes_back(
         for _ in range(TRIES):  # a machine that is busy shows the pictures as they came
             before = server.sessions.pictures()
             assert await asyncio.wait_for(asyncio.to_thread(main, arguments), 120) == 0
-            await eventually(lambda: not server.sessions.all(), seconds=20)
+            await eventually(lambda: not server.sessions.all())
             dubbed = sum(server.sessions.pictures()[how] - before[how] for how in ("on_time", "late"))
             if dubbed > 25 * SECONDS // 2:
                 break

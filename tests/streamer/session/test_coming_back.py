@@ -26,7 +26,7 @@ def only(server: Running) -> Session:
 
 
 async def connected(server: Running) -> None:
-    await eventually(lambda: all(one.connected.is_set() for one in only(server).connections.all()), seconds=20)
+    await eventually(lambda: all(one.connected.is_set() for one in only(server).connections.all()))
 
 
 async def patched(client: Client, resource: str, token: str) -> int:
@@ -62,7 +62,7 @@ async def test_a_publisher_comes_back_when_its_connection_was_freed(client: Clie
         viewer = await watch(client, session)
         await viewer.until(pictures=5)
         obs.vanish()
-        await eventually(lambda: only(server).connections.publisher is None, seconds=20)
+        await eventually(lambda: only(server).connections.publisher is None)
         assert await patched(client, obs.resource, session["token"]) == 404
         again = Obs(Microphone(babble(60)), Camera())
         await again.start(client, session["urls"]["whip"], session["token"])
@@ -110,7 +110,7 @@ async def test_a_viewer_comes_back_before_and_after_its_connection_was_freed(cli
         first.vanish()
         second = await watch(client, session)
         await second.until(pictures=2)
-        await eventually(lambda: len(only(server).connections.viewers) == 1, seconds=20)
+        await eventually(lambda: len(only(server).connections.viewers) == 1)
         assert await patched(client, answer.headers["Location"], session["view_token"]) == 404
         third = await watch(client, session)
         await third.until(pictures=2)

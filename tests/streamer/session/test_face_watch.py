@@ -50,7 +50,7 @@ def test_the_newest_reason_is_told_and_who_does_not_look_says_nothing() -> None:
 async def test_client_state_and_metrics_say_it(client: Client, models: FakeModels) -> None:
     async with streaming(client) as streamer:
         await streamer.begin(audio="pcm16")
-        await eventually(lambda: bool(models.streams), seconds=20)
+        await eventually(lambda: bool(models.streams))
         models.streams[0].face_status = "small"
         assert (await streamer.one("face.lost"))["reason"] == "small"
         state = await client.state(streamer.session)

@@ -23,6 +23,7 @@ from tests.streamer.support.http_client import Client, call
 from tests.streamer.support.pictures import movement
 from tests.streamer.support.sounds import likeness
 from tests.streamer.support.tracks import Camera, Microphone
+from tests.streamer.support.waiting import LIMIT_S
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +56,7 @@ async def test_the_mouth_speaks_and_the_rest_of_the_picture_stays(client: Client
     tracks = (Microphone(said), Camera([picture.rgb()])) if source == "live" else (Microphone(said),)
     receive = () if source == "live" else ("video",)
     async with call(client, *tracks, receive=receive, source=source) as (session, viewer):
-        async with asyncio.timeout(90):  # a busy engine leaves pictures as they are until it has caught up
+        async with asyncio.timeout(LIMIT_S):  # a busy engine leaves pictures as they are until it has caught up
             while True:
                 await viewer.until(pictures=len(viewer.pictures) + 25)
                 pictures = [frame.to_ndarray(format="rgb24") for _, frame in viewer.pictures[20:][-75:]]

@@ -23,7 +23,7 @@ from tests.streamer.support.peers import Viewer
 from tests.streamer.support.pictures import number_of, numbered
 from tests.streamer.support.sounds import babble, likeness
 from tests.streamer.support.tracks import Camera, Microphone
-from tests.streamer.support.waiting import eventually
+from tests.streamer.support.waiting import LIMIT_S, eventually
 
 Rgb = NDArray[np.uint8]
 
@@ -140,7 +140,7 @@ async def test_a_failing_stream_lets_the_untouched_pictures_through(client: Clie
     async with call(client, Microphone(speech), Camera()) as (session, viewer):
         await viewer.until(pictures=10)
         models.streams[0].fail_at = 0
-        await eventually(lambda: bool(viewer.pictures) and not is_dubbed(pictures_of_last(viewer)), seconds=8)
+        await eventually(lambda: bool(viewer.pictures) and not is_dubbed(pictures_of_last(viewer)))
         count = len(viewer.pictures)
         await viewer.until(pictures=count + 25)
         assert "NaN" in (await client.state(session))["untouched_because"]
@@ -171,14 +171,14 @@ async def test_a_dead_engine_lets_the_untouched_pictures_through_until_it_has_be
             await viewer.until(pictures=25)
             assert is_dubbed(pictures_of_last(viewer))
             models.streams[0].track = die  # type: ignore[method-assign]
-            await eventually(lambda: not is_dubbed(pictures_of_last(viewer)), seconds=5)
+            await eventually(lambda: not is_dubbed(pictures_of_last(viewer)))
             async with http.get(f"{server.url}readyz") as response:
                 assert response.status == 503
             assert "driver is gone" in (await client.state(session))["untouched_because"]
             went = len(viewer.pictures)
             await viewer.until(pictures=went + 25)
             go.set()
-            await eventually(lambda: is_dubbed(pictures_of_last(viewer)), seconds=5)
+            await eventually(lambda: is_dubbed(pictures_of_last(viewer)))
             async with http.get(f"{server.url}readyz") as response:
                 assert response.status == 200
             state = await client.state(session)
@@ -247,7 +247,7 @@ async def test_nothing_of_a_session_is_left_after_five_seconds(
     await client.connect(session, viewer)
     if goodbye == "never connects":
         viewer.vanish()
-        await asyncio.wait_for(end_of(server, session), 5)
+        await asyncio.wait_for(end_of(server, session), LIMIT_S)
     else:
         await viewer.until(pictures=10)
         if goodbye == "vanishes":
@@ -259,14 +259,14 @@ async def test_nothing_of_a_session_is_left_after_five_seconds(
                 client.url + session["urls"]["session"], headers={"Authorization": f"Bearer {session['token']}"}
             ) as response:
                 assert response.status == 200
-        await asyncio.wait_for(end_of(server, session), 5)
+        await asyncio.wait_for(end_of(server, session), LIMIT_S)
         assert models.streams[0].closed or await closed_soon(models)
     assert server.engine.seats == 0 or await freed_soon(server)
     await viewer.close()
     gc.collect()
-    await eventually(lambda: tasks() <= tasks_before, seconds=2)
-    await eventually(lambda: not threads(), seconds=2)
-    await eventually(lambda: sockets() <= sockets_before, seconds=2)
+    await eventually(lambda: tasks() <= tasks_before)
+    await eventually(lambda: not threads())
+    await eventually(lambda: sockets() <= sockets_before)
 
 
 async def test_coming_and_going_ten_times_leaves_no_task_thread_or_file(
@@ -282,7 +282,7 @@ async def test_coming_and_going_ten_times_leaves_no_task_thread_or_file(
         if time % 3 == 2:
             viewer.vanish()
         await viewer.close()
-        await asyncio.wait_for(end_of(server, session), 6)
+        await asyncio.wait_for(end_of(server, session), LIMIT_S)
         await freed_soon(server)
         gc.collect()
         await asyncio.sleep(0.1)
@@ -298,19 +298,19 @@ async def end_of(server: Running, session: dict[str, Any]) -> None:
 
 
 async def closed_soon(models: FakeModels) -> bool:
-    await eventually(lambda: models.streams[0].closed, seconds=2)
+    await eventually(lambda: models.streams[0].closed)
     return True
 
 
 async def freed_soon(server: Running) -> bool:
-    await eventually(lambda: server.engine.seats == 0, seconds=2)
+    await eventually(lambda: server.engine.seats == 0)
     return True
 
 
 async def test_a_session_without_an_offer_does_not_stay(client: Client, server: Running) -> None:
     session = await client.create()
     next(iter(server.sessions.all())).attendance.idle_wait = 10**9
-    await asyncio.wait_for(end_of(server, session), 4)
+    await asyncio.wait_for(end_of(server, session), LIMIT_S)
     assert server.sessions.ended == {"no offer came": 1}
 
 

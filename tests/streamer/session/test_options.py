@@ -65,7 +65,7 @@ async def test_what_a_session_asks_for_reaches_the_engine(client: Client, models
         "on_silence": "passthrough",
     }
     async with published(client, **asked):
-        await eventually(lambda: bool(models.streams), seconds=20)
+        await eventually(lambda: bool(models.streams))
         [stream] = models.streams
         assert {name: getattr(stream.options, name) for name in asked} == asked | {"face": (0.25, 0.5)}
 

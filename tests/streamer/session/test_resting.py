@@ -26,8 +26,8 @@ async def test_a_killed_browser_s_seat_is_another_session_s_soon(
     viewer = await watch(client, session)
     await viewer.until(pictures=5)
     viewer.vanish()
-    await eventually(lambda: only(server).resting, seconds=20)
-    await eventually(lambda: models.streams[0].closed and not server.engine.seats, seconds=20)
+    await eventually(lambda: only(server).resting)
+    await eventually(lambda: models.streams[0].closed and not server.engine.seats)
     state = await client.state(session)
     assert state["state"] == "live"
     assert state["stats"]["resting"] is True
@@ -40,7 +40,7 @@ async def test_who_comes_back_wakes_it(client: Client, server: Running, models: 
     viewer = await watch(client, session)
     await viewer.until(pictures=5)
     await viewer.close()
-    await eventually(lambda: only(server).resting, seconds=20)
+    await eventually(lambda: only(server).resting)
     again = await watch(client, session)
     assert not only(server).resting
     x0, y0, x1, y1 = MARK
@@ -50,7 +50,7 @@ async def test_who_comes_back_wakes_it(client: Client, server: Running, models: 
             again.pictures[-1][1].to_ndarray(format="rgb24")[y0 + 8 : y1 - 8, x0 + 8 : x1 - 8].mean() > 225
         )
 
-    await eventually(dubbed, seconds=30)
+    await eventually(dubbed)
     assert len(models.streams) == 2
     assert [event["pictures"] for event in only(server).events.to_json()] == ["untouched", "dubbed"]
     await again.close()
@@ -63,7 +63,7 @@ async def test_a_publisher_that_left_may_come_back_if_there_is_time_for_it(
         viewer = await watch(client, session)
         await viewer.until(pictures=5)
         await obs.stop(client, session["token"])
-        await eventually(lambda: only(server).resting, seconds=20)
+        await eventually(lambda: only(server).resting)
         assert len(only(server).connections.viewers) == 1  # who sees a picture that stands still
         again = Obs()
         monkeypatch.setattr("streamer.session.registry.refusal", lambda load, seats: "there is no time")
@@ -80,9 +80,9 @@ async def test_a_stream_is_told_as_well_that_there_is_no_time(
     client: Client, server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with published(client, speech="stream") as (session, obs):
-        await eventually(lambda: bool(server.engine.seats), seconds=20)
+        await eventually(lambda: bool(server.engine.seats))
         await obs.stop(client, session["token"])
-        await eventually(lambda: only(server).resting, seconds=20)
+        await eventually(lambda: only(server).resting)
         monkeypatch.setattr("streamer.session.registry.refusal", lambda load, seats: "there is no time")
         streamer = Streamer(client, session)
         await streamer.connect()
@@ -104,7 +104,7 @@ async def test_a_session_that_rests_gives_way_where_all_places_are_taken(client:
         await viewer.until(pictures=2)
     assert (await ask(client, "POST", "/v1/sessions", None, json={})).status == 503
     await viewers[0].close()
-    await eventually(lambda: any(session.resting for session in server.sessions.all()), seconds=20)
+    await eventually(lambda: any(session.resting for session in server.sessions.all()))
     third = await client.create()
     assert {session.id for session in server.sessions.all()} == {stays["id"], third["id"]}
     assert server.sessions.ended == {GAVE_WAY: 1}

@@ -20,6 +20,7 @@ from streamer.webrtc.liveness import CONNECT_WAIT, SILENCE
 from streamer.webrtc.peer import Peer
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.peers import SilentPeer
+from tests.streamer.support.waiting import LIMIT_S
 
 
 @pytest.fixture
@@ -125,7 +126,7 @@ async def test_a_peer_that_says_goodbye_ends_it_at_once(engine: Engine) -> None:
     life = Life(engine)
     await life.attach(connected=True)
     life.peer.gone.set()
-    await asyncio.wait_for(life.task, 1)
+    await asyncio.wait_for(life.task, LIMIT_S)
     assert life.session.reason == "the peer left"
 
 
@@ -153,7 +154,7 @@ async def test_a_part_that_fails_ends_the_session_and_frees_it(engine: Engine, c
 
     life.peer.datagrams = broken  # type: ignore[method-assign]
     await life.pass_time(SECOND_NS)
-    await asyncio.wait_for(life.task, 1)
+    await asyncio.wait_for(life.task, LIMIT_S)
     assert (life.session.state, life.peer.closed) == ("closed", True)
     assert "transport is gone" in caplog.text
 

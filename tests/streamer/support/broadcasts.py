@@ -18,7 +18,7 @@ async def encoded_of(broadcast: Broadcast, given: list[int]) -> list[int]:
     for index, pts in enumerate(given):
         at = to_samples(pts, Fraction(1, 90_000)) + 12_345  # the track began that long after the session
         broadcast.picture(VideoFrame(Picture.from_rgb(numbered(index, 96)), at, pts, Fraction(1, 90_000)))
-        await eventually(lambda: broadcast.encoded == len(ats) + 1, seconds=20)
+        await eventually(lambda: broadcast.encoded == len(ats) + 1)
         ats.append(at)
     encoding.cancel()
     await asyncio.gather(encoding, return_exceptions=True)

@@ -20,13 +20,11 @@ from streamer.cpu import ONE_EACH, Threads
 from streamer.engine.engine import Engine
 from streamer.engine.slot import EngineSlot
 from tests.streamer.support.fake_models import FakeModels, FakeStream
-from tests.streamer.support.waiting import eventually
+from tests.streamer.support.waiting import LIMIT_S, eventually
 
 PICTURE = Picture.from_rgb(np.full((128, 128, 3), 60, np.uint8))
 OPTIONS: Any = None
 SPEECH = np.zeros(640, np.float32)
-PATIENCE = 60.0
-"""Seconds after which what should have happened has not, on however slow a machine."""
 
 
 @asynccontextmanager
@@ -64,17 +62,17 @@ class Customer:
         """Each picture once the one before is tracked: none is dropped, however slow the machine."""
         for n in range(first, first + count):
             self.feed(n, 1)
-            await eventually(lambda: self.seat.waiting["untracked"] == 0, PATIENCE)
+            await eventually(lambda: self.seat.waiting["untracked"] == 0)
 
     async def feed_finished(self, first: int, count: int) -> None:
         """Each picture once those that the ones before made possible are finished: the engine never lags."""
         for n in range(first, first + count):
             self.feed(n, 1)
-            await eventually(lambda n=n: (self.frames[-1:] and self.frames[-1].pts == n - 5) or n < 5, PATIENCE)
+            await eventually(lambda n=n: (self.frames[-1:] and self.frames[-1].pts == n - 5) or n < 5)
 
     async def heard_by(self, stream: FakeStream) -> None:
         """Returns once all that was fed has been tracked and heard, so that an engine thread can go on with it."""
-        await eventually(lambda: self.seat.waiting["untracked"] == 0 and stream.heard == self.said, PATIENCE)
+        await eventually(lambda: self.seat.waiting["untracked"] == 0 and stream.heard == self.said)
 
 
 class WindowedStream(FakeStream):
@@ -171,7 +169,7 @@ class WatchedStream(WindowedStream):
 
         def stand() -> None:
             reached.set()
-            assert go_on.wait(PATIENCE)
+            assert go_on.wait(LIMIT_S)
 
         setattr(self, f"on_{what}", stand)
         return reached, go_on

@@ -51,7 +51,7 @@ class Viewer:
 
     async def until(self, pictures: int = 0, sounds: int = 0) -> None:
         """Returns when so many frames have come; fails after a minute."""
-        await eventually(lambda: len(self.pictures) >= pictures and len(self.sounds) >= sounds, seconds=60)
+        await eventually(lambda: len(self.pictures) >= pictures and len(self.sounds) >= sounds)
 
     def heard(self) -> NDArray[np.int16]:
         """All sound that came, left channel."""

@@ -1,13 +1,16 @@
-"""Waiting for a condition that no event announces."""
+"""Waiting for what another thread, a socket or a real clock brings about."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
+LIMIT_S = 100.0
+"""Seconds after which what should have happened has not, on the slowest and busiest machine that we know."""
 
-async def eventually(condition: Callable[[], bool], seconds: float) -> None:
-    """Returns when ``condition`` holds; fails when it does not in time."""
+
+async def eventually(condition: Callable[[], bool], seconds: float = LIMIT_S) -> None:
+    """Returns when ``condition`` holds. Raises TimeoutError when it does not in time."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 (the condition is nobody's event)
+        while not condition():  # noqa: ASYNC110 (no event announces the condition)
             await asyncio.sleep(0.02)

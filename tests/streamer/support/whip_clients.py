@@ -15,6 +15,7 @@ from tests.streamer.support.peers import Viewer
 from tests.streamer.support.pictures import number_of
 from tests.streamer.support.sounds import babble
 from tests.streamer.support.tracks import Camera, Microphone
+from tests.streamer.support.waiting import LIMIT_S
 
 SDP = "application/sdp"
 
@@ -89,7 +90,7 @@ async def watch(client: Client, session: dict[str, Any], *codecs: str, sound: bo
 async def numbers_seen(viewer: Viewer, different: int) -> list[int]:
     """The numbers of the pictures that came, once so many are different; each picture is read once."""
     numbers: list[int] = []
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(LIMIT_S):
         while len(set(numbers)) < different:
             for _, frame in viewer.pictures[len(numbers) :]:
                 numbers.append(number_of(frame.to_ndarray(format="rgb24")))
@@ -99,7 +100,7 @@ async def numbers_seen(viewer: Viewer, different: int) -> list[int]:
 
 async def loud(viewer: Viewer) -> None:
     """Returns once speech is heard: on a busy machine the first of it may come too late."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(LIMIT_S):
         heard = 0
         while not any(abs(frame.to_ndarray()).max() > 3000 for _, frame in viewer.sounds[heard:]):
             heard = len(viewer.sounds)

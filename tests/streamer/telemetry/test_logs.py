@@ -25,7 +25,7 @@ from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.http_client import Client, ask, call
 from tests.streamer.support.sounds import babble
 from tests.streamer.support.tracks import Camera, Microphone
-from tests.streamer.support.waiting import eventually
+from tests.streamer.support.waiting import LIMIT_S, eventually
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ async def test_what_a_client_sends_wrong_is_for_its_own_eyes(
     head = b"POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rstrip("/").rsplit(":", 1)[1]))
     writer.write(head + kind + b"\r\n\r\nprivate")
-    assert b" 400 " in await asyncio.wait_for(reader.read(), 20)
+    assert b" 400 " in await asyncio.wait_for(reader.read(), LIMIT_S)
     writer.close()
     assert "private" not in written.getvalue()
     assert "127.0.0.1" not in written.getvalue()
@@ -109,9 +109,9 @@ async def test_what_goes_wrong_on_the_engines_threads_is_logged_with_its_session
 
     await client.create()  # another one
     async with call(client, Microphone(babble(60)), Camera()) as (session, _):
-        await eventually(lambda: bool(models.streams), seconds=10)
+        await eventually(lambda: bool(models.streams))
         setattr(models.streams[0], thread, broken)
-        await eventually(lambda: any(one.failure is not None for one in server.sessions.all()), seconds=20)
+        await eventually(lambda: any(one.failure is not None for one in server.sessions.all()))
     lines = [json.loads(line) for line in written.getvalue().splitlines()]
     failed = [line for line in lines if line["level"] == "error"]
     assert len(failed) == 2  # by the thread, and by the session that is told
@@ -131,7 +131,7 @@ async def test_what_an_engine_loses_is_logged_with_its_session(written: io.Strin
     await engine.start()
     engine.seat(lambda models: models.stream(None), lambda _: None, fail, name="a-session-of-22-letters")
     await asyncio.to_thread(engine._fail, RuntimeError("the driver is gone"))
-    await asyncio.wait_for(told.wait(), 10)
+    await asyncio.wait_for(told.wait(), LIMIT_S)
     await engine.close()
     [line] = [json.loads(line) for line in written.getvalue().splitlines() if "told" in line]
     assert line["session"] == "a-sessio"

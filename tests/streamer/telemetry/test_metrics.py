@@ -15,14 +15,14 @@ from tests.streamer.support.http_client import Client, ask, bearer, call
 from tests.streamer.support.sounds import babble
 from tests.streamer.support.stream_client import streaming
 from tests.streamer.support.tracks import Camera, Microphone
-from tests.streamer.support.waiting import eventually
+from tests.streamer.support.waiting import LIMIT_S, eventually
 from tests.streamer.support.whip_clients import published, watch
 
 
 async def test_figures_of_a_call_are_there_and_its_past_is_kept(client: Client, server: Running) -> None:
     async with call(client, Microphone(babble(60)), Camera()) as (_, peer):
         await peer.until(pictures=30)
-        await eventually(lambda: server.sessions.traffic()["webrtc", "out"] > 10_000, seconds=10)
+        await eventually(lambda: server.sessions.traffic()["webrtc", "out"] > 10_000)
         during = await client.figures()
         assert during['mytalk_sessions{state="live"}'] == 1
         assert during["mytalk_ready"] == 1
@@ -31,7 +31,7 @@ async def test_figures_of_a_call_are_there_and_its_past_is_kept(client: Client, 
         assert during['mytalk_rungs{rung="full"}'] == 1
         assert 'mytalk_queue_items{queue="paced_sounds"}' in during
         assert during['mytalk_http_requests_total{method="POST",route="/v1/sessions",status="201"}'] == 1
-    await eventually(lambda: not server.sessions.all(), seconds=10)
+    await eventually(lambda: not server.sessions.all())
     after = await client.figures()
     for name in ('mytalk_bytes_total{via="webrtc",direction="in"}', "mytalk_skew_seconds_count"):
         assert after[name] >= during[name] > 0
@@ -95,7 +95,7 @@ async def test_streams_and_the_speech_that_waits_in_them_are_figures(client: Cli
         await streamer.send(type="session.update", speech={"encoding": "pcm16", "rate": 48_000, "channels": 1})
         await streamer.one("session.updated")
         await streamer.say(babble(20))
-        await eventually(lambda: bool(streamer.all("playback.started")), seconds=10)
+        await eventually(lambda: bool(streamer.all("playback.started")))
         during = await client.figures()
         assert during['mytalk_streams{state="open"}'] == 1
         assert 5 < during["mytalk_speech_waiting_seconds"] < 20
@@ -109,6 +109,6 @@ async def test_streams_and_the_speech_that_waits_in_them_are_figures(client: Cli
 
 
 async def eventually_figure(client: Client, name: str, value: float) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(LIMIT_S):
         while (await client.figures())[name] != value:  # noqa: ASYNC110 (a figure is no event)
             await asyncio.sleep(0.05)

@@ -50,7 +50,7 @@ class Show:
             frame = VideoFrame(Picture.from_rgb(numbered(self.count, 96)), at, at, Fraction(1, 16_000))
             self.broadcast.picture(frame)
             self.count += 1
-            await eventually(lambda: not self.broadcast._pictures, seconds=20)
+            await eventually(lambda: not self.broadcast._pictures)
             await asyncio.sleep(0.005)
 
 
@@ -78,7 +78,7 @@ async def test_all_in_one_codec_get_the_same_bytes(show: Show) -> None:
     for member in members:
         show.broadcast.join(member)
     await show.pictures(5)
-    await eventually(lambda: all(len(member.pictures) == 5 for member in members), seconds=20)
+    await eventually(lambda: all(len(member.pictures) == 5 for member in members))
     assert show.broadcast.encoded == 10
     assert all(one is other for one, other in zip(members[0].pictures, members[1].pictures, strict=True))
     assert members[2].pictures[0].data != members[0].pictures[0].data
@@ -136,7 +136,7 @@ async def test_speech_that_came_as_packets_leaves_as_them_and_other_speech_is_en
         show.broadcast.join(member)
     for number in range(6):
         show.broadcast.sound(chunk(number, b"as it came" if number % 2 else None))
-    await eventually(lambda: len(members[0].sounds) == len(members[1].sounds) == 6, seconds=20)
+    await eventually(lambda: len(members[0].sounds) == len(members[1].sounds) == 6)
     assert encoded == [0, 2 * CHUNK_TIME, 4 * CHUNK_TIME]
     assert [one.data for one in members[0].sounds[1::2]] == 3 * [b"as it came"]
     assert [one.timestamp for one in members[1].sounds] == [number * CHUNK for number in range(6)]
@@ -161,9 +161,9 @@ async def test_a_picture_that_cannot_be_encoded_costs_itself(
 
         patch.setattr(H264, "encode", broken)
         await show.pictures(3)
-        await eventually(lambda: show.broadcast.faults.in_a_row == 3, seconds=20)
+        await eventually(lambda: show.broadcast.faults.in_a_row == 3)
     await show.pictures(2)
-    await eventually(lambda: len(member.pictures) == 4, seconds=20)
+    await eventually(lambda: len(member.pictures) == 4)
     assert (show.broadcast.faults.count, show.broadcast.faults.in_a_row) == (3, 0)
 
 
@@ -172,7 +172,7 @@ async def test_speech_that_cannot_be_encoded_costs_its_own_20_ms(
 ) -> None:
     show.broadcast.join(member := Member(None))
     show.broadcast.sound(chunk(0))
-    await eventually(lambda: len(member.sounds) == 1, seconds=20)
+    await eventually(lambda: len(member.sounds) == 1)
     with monkeypatch.context() as patch:
 
         def broken(*_: object) -> None:
@@ -181,9 +181,9 @@ async def test_speech_that_cannot_be_encoded_costs_its_own_20_ms(
         patch.setattr(SpeechEncoder, "encode", broken)
         show.broadcast.sound(chunk(1))
         show.broadcast.sound(chunk(2))
-        await eventually(lambda: show.broadcast.faults.in_a_row == 2, seconds=20)
+        await eventually(lambda: show.broadcast.faults.in_a_row == 2)
     show.broadcast.sound(chunk(3))
-    await eventually(lambda: len(member.sounds) == 2, seconds=20)
+    await eventually(lambda: len(member.sounds) == 2)
     assert member.sounds[1].at == 3 * CHUNK_TIME
     assert (show.broadcast.faults.count, show.broadcast.faults.in_a_row) == (2, 0)
 
@@ -197,7 +197,7 @@ async def test_a_broken_codec_is_not_hidden_by_one_that_works(show: Show, monkey
 
     monkeypatch.setattr(Vp8, "encode", fail)
     await show.pictures(5)
-    await eventually(lambda: show.broadcast.faults.in_a_row == 5, seconds=20)
+    await eventually(lambda: show.broadcast.faults.in_a_row == 5)
     assert (len(works.pictures), len(broken.pictures)) == (5, 0)
     show.broadcast.leave(broken)  # nobody is without a picture any longer
     assert (show.broadcast.faults.count, show.broadcast.faults.in_a_row) == (5, 0)
@@ -210,7 +210,7 @@ async def test_barge_in_leaves_nothing_that_waits(show: Show) -> None:
     at = VideoFrame(Picture.from_rgb(numbered(1, 96)), 0, 0, Fraction(1, 16_000))
     show.broadcast.picture(at)
     show.broadcast.clear()
-    await eventually(lambda: len(member.sounds) == 3, seconds=20)
+    await eventually(lambda: len(member.sounds) == 3)
     assert all(one.data != b"said" for one in member.sounds)
     assert member.pictures == []
 

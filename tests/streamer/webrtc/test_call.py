@@ -98,7 +98,7 @@ async def test_a_peers_picture_stays_with_its_sound(client: Client, server: Runn
         for name, kept in sent.items():
             take = getattr(ours, name)
             setattr(ours, name, lambda encoded, take=take, kept=kept: (kept.append(encoded), take(encoded)))
-        await eventually(lambda: min(map(len, sent.values())) > 20, seconds=30)
+        await eventually(lambda: min(map(len, sent.values())) > 20)
     moments = {  # of media time 0 by each track's clock, seconds: the pacer's delay less what a picture was late
         name: np.median([encoded.ntp / 2**32 - encoded.at / 16_000 for encoded in kept]) for name, kept in sent.items()
     }
@@ -122,10 +122,10 @@ async def test_a_peer_that_lost_the_picture_gets_a_keyframe_and_so_do_its_viewer
             take(encoded)
 
         ours.picture = noted  # type: ignore[method-assign]
-        await eventually(lambda: len(keys) > 10, seconds=20)
+        await eventually(lambda: len(keys) > 10)
         assert not any(keys)
         await ask_for_keyframe(peer.connection)
-        await eventually(lambda: any(keys), seconds=20)
+        await eventually(lambda: any(keys))
         await viewer.close()
 
 
@@ -137,7 +137,7 @@ async def test_packets_that_a_peer_lost_are_sent_again(client: Client, server: R
         assert sender is not None
         assert sender.retransmitted == 0
         with losing_packets(peer.connection, share=0.2):
-            await eventually(lambda: sender.retransmitted > 5, seconds=30)
+            await eventually(lambda: sender.retransmitted > 5)
         seen = len(peer.pictures)
         await peer.until(pictures=seen + 10)
 
@@ -158,6 +158,6 @@ async def test_a_peer_leaves_the_audience_with_its_session(client: Client, serve
     async with call(client, Microphone(babble(30)), Camera()) as (_, peer):
         await peer.until(pictures=5)
         session, _ = only(server)
-    await eventually(lambda: not server.sessions.all(), seconds=20)
+    await eventually(lambda: not server.sessions.all())
     assert session.broadcast.audience == []
     assert numbers(peer) == sorted(numbers(peer))

@@ -21,6 +21,7 @@ from tests.streamer.support.peers import Viewer
 from tests.streamer.support.pictures import number_of
 from tests.streamer.support.sounds import babble
 from tests.streamer.support.tracks import Camera, Microphone
+from tests.streamer.support.waiting import LIMIT_S
 from tests.streamer.support.whip_clients import Obs, watch
 
 TICKS = Fraction(1, 90_000)
@@ -110,7 +111,7 @@ async def test_a_whep_viewer_sees_the_cameras_own_intervals(client: Client, code
     await obs.start(client, session["urls"]["whip"], session["token"])
     viewer = await watch(client, session, codec)
     off: list[int] = []  # by how much an interval is not the camera's, where the pictures were not just being moved
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(LIMIT_S):
         while len(off) < 30:
             await asyncio.sleep(0.2)
             moved = [pts - given[number] for number, pts in shown(viewer).items()]

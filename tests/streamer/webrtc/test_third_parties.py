@@ -26,7 +26,7 @@ from tests.streamer.support.browser import CHROMIUM, Page, chromium
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.http_client import Client
 from tests.streamer.support.peers import Viewer
-from tests.streamer.support.waiting import eventually
+from tests.streamer.support.waiting import LIMIT_S, eventually
 from tests.streamer.support.whip_clients import loud, numbers_seen, published, watch
 
 FFMPEG = pytest.mark.skipif("whip" not in av.formats_available, reason="this FFmpeg has no WHIP muxer")
@@ -56,14 +56,14 @@ async def test_ffmpegs_whip_muxer_publishes_h264_and_opus(client: Client, server
     session = await client.create()
     async with ffmpeg(client, session, seconds=20) as process:
         [ours] = server.sessions.all()
-        await eventually(lambda: ours.state == "live", seconds=60)
+        await eventually(lambda: ours.state == "live")
         viewer = await watch(client, session)
         await viewer.until(sounds=40)
         numbers = await numbers_seen(viewer, different=10)
         assert numbers == sorted(numbers)
         await loud(viewer)
-        assert await asyncio.wait_for(process.wait(), 60) == 0  # it ended its stream, and was told 200
-        await eventually(lambda: ours.connections.publisher is None, seconds=20)
+        assert await asyncio.wait_for(process.wait(), LIMIT_S) == 0  # it ended its stream, and was told 200
+        await eventually(lambda: ours.connections.publisher is None)
         await viewer.close()
     assert models.streams[0].tracked > 30
 
@@ -84,12 +84,12 @@ async def test_a_stack_in_node_watches_one_session_and_publishes_into_another(
         )
         try:
             ours = server.sessions.find(second["id"])
-            await eventually(lambda: ours.state == "live", seconds=30)
+            await eventually(lambda: ours.state == "live")
             viewer = await watch(client, second)
             await viewer.until(sounds=20)
             numbers = await numbers_seen(viewer, different=5)
             assert numbers == sorted(numbers)
-            printed, _ = await asyncio.wait_for(node.communicate(), 60)
+            printed, _ = await asyncio.wait_for(node.communicate(), LIMIT_S)
             await viewer.close()
         finally:
             if node.returncode is None:
@@ -244,7 +244,7 @@ async def test_chromium_publishes_by_whip_and_trickles(client: Client, models: F
         assert await page.run(f"publish('{url}', '{session['token']}')") == 204
         viewer = await watch(client, session)
         await viewer.until(pictures=20, sounds=50)
-        await eventually(lambda: models.streams[0].tracked > 20, seconds=20)
+        await eventually(lambda: models.streams[0].tracked > 20)
         assert viewer.pictures[-1][1].width == 320
         assert page.complaints == []
         await viewer.close()

@@ -51,7 +51,7 @@ async def test_media_goes_on_over_a_new_path(client: Client, server: Running) ->
         assert fragment.username != before[0]
         assert fragment.password != before[1]
         assert await ice_restart.agree(mine)
-        await eventually(lambda: theirs._nominated[1] is not before[2][1], seconds=20)
+        await eventually(lambda: theirs._nominated[1] is not before[2][1])
         assert theirs.remote_username == mine.local_username
         count = len(viewer.pictures)
         await viewer.until(pictures=count + 20)
@@ -65,7 +65,7 @@ async def test_a_publisher_may_restart_as_well_and_twice(client: Client, server:
     session = await client.create()
     obs = Obs()
     await obs.start(client, session["urls"]["whip"], session["token"])
-    await eventually(lambda: obs.connection.connectionState == "connected", seconds=20)
+    await eventually(lambda: obs.connection.connectionState == "connected")
     viewer = await watch(client, session)
     for _ in range(2):
         await viewer.until(pictures=len(viewer.pictures) + 5)

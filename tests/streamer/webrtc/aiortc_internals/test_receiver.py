@@ -22,6 +22,7 @@ from streamer.webrtc.aiortc_internals.receiver import (
 from tests.streamer.support.peers import Viewer
 from tests.streamer.support.sounds import babble
 from tests.streamer.support.tracks import Camera, Microphone
+from tests.streamer.support.waiting import LIMIT_S
 
 
 def rtp(sequence: int, timestamp: int, marker: int = 0, data: bytes = b"x") -> RtpPacket:
@@ -150,7 +151,7 @@ async def test_this_aiortc_has_the_names_that_are_replaced_and_its_reports_are_r
     await receiver.setLocalDescription(await receiver.createAnswer())
     await sender.take(receiver.localDescription.sdp)
     try:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(LIMIT_S):
             while not all(i.report for i in inbound.values()) or len(inbound) < 2 or min(counts.values()) < 10:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         speech, picture = inbound["audio"].report, inbound["video"].report

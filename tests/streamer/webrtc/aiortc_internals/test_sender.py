@@ -23,7 +23,7 @@ from aiortc.rtp import (
 
 from streamer.webrtc.aiortc_internals.sender import EncodedSender
 from streamer.webrtc.encoded import Encoded
-from tests.streamer.support.waiting import eventually
+from tests.streamer.support.waiting import LIMIT_S, eventually
 
 
 class Wire:
@@ -65,13 +65,13 @@ class Stream:
 
     async def start(self) -> None:
         await self.sender.send(self._parameters)
-        await eventually(lambda: self.calls == ["ready"], seconds=5)
+        await eventually(lambda: self.calls == ["ready"])
 
     async def send(self, *encoded: Encoded) -> list[RtpPacket]:
         before, wanted = len(self.wire.sent), sum(len(one.payloads) for one in encoded)
         for one in encoded:
             self.forwarder.send(one)
-        await eventually(lambda: len(self.wire.sent) >= before + wanted, seconds=5)
+        await eventually(lambda: len(self.wire.sent) >= before + wanted)
         return self.wire.packets()[before:]
 
 
@@ -166,13 +166,13 @@ async def test_a_stream_that_stands_still_drops_everything_and_begins_at_a_keyfr
     for number in range(100):  # nothing is awaited: the loop stands still
         stream.forwarder.send(picture(number, payloads=1, key=number in (0, 90)))
     assert stream.calls == ["refresh"]
-    await eventually(lambda: len(stream.wire.sent) == 10, seconds=5)
+    await eventually(lambda: len(stream.wire.sent) == 10)
     assert [packet.payload[0] for packet in stream.wire.packets()] == list(range(90, 100))
 
 
 async def test_a_viewer_that_has_gone_ends_the_stream_quietly(stream: Stream, caplog: Any) -> None:
     stream.wire.broken = True
     stream.forwarder.send(picture(0, key=True))
-    await asyncio.wait_for(stream.sender.stop(), 5)
+    await asyncio.wait_for(stream.sender.stop(), LIMIT_S)
     stream.wire.broken = False
     assert caplog.text == ""
