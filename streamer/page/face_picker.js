@@ -1,22 +1,22 @@
-// Which face speaks: the largest, or the one nearest to a point of the source, clicked there or moved by two sliders.
+// Picks the face that speaks: the largest, or the one nearest to a point, set by a click on the source or two sliders.
 
-/** As a session is told of it when it is made. @typedef {"largest" | readonly [number, number]} Choice */
+/** The `face` of a session's options. @typedef {"largest" | readonly [number, number]} Choice */
 
-export class FaceChoice {
+export class FacePicker {
   /** @type {Choice} */
   choice = "largest";
 
   /**
    * @param {{ portrait: HTMLImageElement, camera: HTMLVideoElement, area: HTMLElement, mark: HTMLElement,
-   *   largest: HTMLButtonElement, across: HTMLInputElement, down: HTMLInputElement }} parts `area` lies over the picture
-   *   that the frame shows, without the bars beside it
-   * @param {() => void} changed is called when the person has chosen
+   *   largest: HTMLButtonElement, across: HTMLInputElement, down: HTMLInputElement }} parts `area` covers the
+   *   picture in the frame, without the bars beside it
+   * @param {() => void} changed is called when the person has picked a face
    */
   constructor(parts, changed) {
     this.parts = parts;
     const { portrait, camera, area, largest, across, down } = parts;
     const choose = (/** @type {Choice} */ choice) => {
-      this.#put(choice);
+      this.#set(choice);
       changed();
     };
     area.addEventListener("click", ({ offsetX, offsetY }) => {
@@ -28,24 +28,24 @@ export class FaceChoice {
     }
     portrait.addEventListener("load", () => this.fit());
     for (const event of ["loadedmetadata", "resize"]) camera.addEventListener(event, () => this.fit());
-    this.#put("largest");
+    this.#set("largest");
     this.fit();
   }
 
-  /** As the protocol says it. */
+  /** As the control `face` of the protocol. */
   get text() {
     return typeof this.choice === "string" ? this.choice : this.choice.join(",");
   }
 
-  /** Shows what the server says; not while the person moves a slider. @param {string} text */
+  /** Shows the value of the server; not while a slider has the focus. @param {string} text */
   show(text) {
     const { across, down } = this.parts;
     if (document.activeElement === across || document.activeElement === down) return;
     const [x, y] = text.split(",").map(Number);
-    this.#put(x === undefined || y === undefined ? "largest" : [share(x), share(y)]);
+    this.#set(x === undefined || y === undefined ? "largest" : [share(x), share(y)]);
   }
 
-  /** Lays the area over the picture that is shown in the square frame. */
+  /** Fits the area to the picture in the square frame. */
   fit() {
     const { portrait, camera, area } = this.parts;
     const [width, height] = camera.hidden
@@ -57,7 +57,7 @@ export class FaceChoice {
   }
 
   /** @param {Choice} choice */
-  #put(choice) {
+  #set(choice) {
     const { mark, largest, across, down } = this.parts;
     this.choice = choice;
     const isPoint = typeof choice !== "string";

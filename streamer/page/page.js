@@ -1,23 +1,23 @@
-// The page: what is chosen, the buttons, and what is said of the show under way.
+// The demo page: its form, its buttons, and the display of the running session.
 
 import { NotAuthorizedError } from "/mytalk-client.js";
-import { FaceChoice } from "./face_picker.js";
-import { Figures } from "./stats.js";
-import { Show } from "./session.js";
+import { FacePicker } from "./face_picker.js";
+import { DemoSession } from "./session.js";
+import { Stats } from "./stats.js";
 
-const EVENTS_SHOWN = 50;
-const SLIDE_MS = 120; // between two changes of a control while its slider moves
+const MAX_EVENTS = 50;
+const DEBOUNCE_MS = 120; // a pending slider sends its value after so long without a change
 
-/** What a busy server has given up. @type {Record<string, string>} */
-const RUNGS = {
+/** Overload levels, the `rung` of the protocol. @type {Record<string, string>} */
+const OVERLOAD_LEVELS = {
   fewer_steps: "fewer sampling steps",
   unmended: "mouths are less fine",
   half_rate: "every second picture is made",
   untouched: "pictures pass as they came",
 };
 
-/** Why pictures come back untouched. @type {Record<string, string>} */
-const FACES = {
+/** Reasons of `face.lost`. @type {Record<string, string>} */
+const LOST_REASONS = {
   none: "No face is seen (out of the picture, covered, or far away)",
   small: "The face is too small (come nearer)",
   turned: "The face is turned too far aside",
@@ -33,50 +33,50 @@ const picture = /** @type {HTMLInputElement} */ (byId("picture"));
 const portrait = /** @type {HTMLImageElement} */ (byId("portrait"));
 const button = (/** @type {string} */ id) => /** @type {HTMLButtonElement} */ (byId(id));
 const buttons = { start: button("start"), stop: button("stop"), interrupt: button("interrupt"), again: button("again") };
-const knobs = /** @type {(HTMLInputElement | HTMLSelectElement)[]} */ ([...byId("controls").querySelectorAll("[name]")]);
+const inputs = /** @type {(HTMLInputElement | HTMLSelectElement)[]} */ ([...byId("controls").querySelectorAll("[name]")]);
 const link = /** @type {HTMLAnchorElement} */ (byId("watch"));
 const slider = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (byId(id));
-const figures = new Figures(say);
-const faces = new FaceChoice(
+const stats = new Stats(showStatus);
+const facePicker = new FacePicker(
   {
     ...{ portrait, camera, area: byId("area"), mark: byId("mark") },
     ...{ largest: button("largest"), across: slider("across"), down: slider("down") },
   },
-  () => change("face", faces.text),
+  () => change("face", facePicker.text),
 );
 
-/** @type {Show | null} */
+/** @type {DemoSession | null} */
 let current = null;
 
-// --- a show
+// --- a session
 
 async function start() {
   const chosen = /** @type {any} */ (Object.fromEntries(new FormData(form)));
-  const moved = Object.fromEntries(knobs.filter(isMoved).map((knob) => [knob.name, valueOf(knob)]));
-  const controls = { ...moved, face: faces.choice };
+  const moved = Object.fromEntries(inputs.filter(isMoved).map((input) => [input.name, valueOf(input)]));
+  const controls = { ...moved, face: facePicker.choice };
   const key = /** @type {HTMLInputElement} */ (byId("key")).value;
   const files = { file: file.files?.[0] ?? null, picture: picture.files?.[0] ?? null };
   const choices = { ...chosen, ...files, controls, key };
-  const show = new Show(choices, { result, canvas, preview, say });
-  current = show;
-  busy(true);
+  const demo = new DemoSession(choices, { result, canvas, preview, showStatus });
+  current = demo;
+  setRunning(true);
   canvas.hidden = true;
   result.hidden = false;
   try {
-    await show.begin();
-    if (show !== current) return;
-    listen(show);
-    figures.watch(show);
+    await demo.start();
+    if (demo !== current) return;
+    listen(demo);
+    stats.watch(demo);
     buttons.interrupt.disabled = false;
-    byId("disclosure").textContent = show.session?.disclosure ?? "";
-    link.href = `/watch.html#${show.session?.id}/${show.session?.description.view_token}`;
+    byId("disclosure").textContent = demo.session?.disclosure ?? "";
+    link.href = `/watch.html#${demo.session?.id}/${demo.session?.description.view_token}`;
     link.hidden = false;
-    if (choices.way === "websocket") say("Live.");
-    if (choices.voice === "file") void sayFile(show);
-    const why = await show.over();
-    if (show === current) finish(why instanceof Error ? why.message : `The session has ended: ${why ?? ""}`, true);
+    if (choices.transport === "websocket") showStatus("Live.");
+    if (choices.voice === "file") void sayFile(demo);
+    const why = await demo.ended();
+    if (demo === current) finish(why instanceof Error ? why.message : `The session has ended: ${why ?? ""}`, true);
   } catch (error) {
-    if (show === current) fail(/** @type {Error} */ (error));
+    if (demo === current) fail(/** @type {Error} */ (error));
   }
 }
 
@@ -84,32 +84,32 @@ async function start() {
 function fail(error) {
   if (error instanceof NotAuthorizedError) {
     byId("key-row").hidden = false;
-    finish("This server wants a key.", true);
+    finish("This server needs a key.", true);
     byId("key").focus();
     return;
   }
   finish(error.message, true);
 }
 
-/** @param {Show} show */
-async function sayFile(show) {
+/** @param {DemoSession} demo */
+async function sayFile(demo) {
   buttons.again.hidden = false;
   buttons.again.disabled = true;
   try {
-    const interrupted = await show.sayFile();
-    if (show === current) say(interrupted ? "Interrupted." : "The file has been said.");
+    const interrupted = await demo.sayFile();
+    if (demo === current) showStatus(interrupted ? "Interrupted." : "The file has been said.");
   } catch {
-    // The stream is over: `over` says why.
+    // The stream is over: `ended` gives the reason.
   }
-  buttons.again.disabled = show !== current;
+  buttons.again.disabled = demo !== current;
 }
 
 async function interrupt() {
   try {
     const heard = await current?.stream?.clear();
-    if (heard) say(heard.interrupted ? `Interrupted after ${(heard.position / 16_000).toFixed(1)} s.` : "Nothing was being said.");
+    if (heard) showStatus(heard.interrupted ? `Interrupted after ${(heard.position / 16_000).toFixed(1)} s.` : "Nothing was being said.");
   } catch (error) {
-    if (current) say(/** @type {Error} */ (error).message, true);
+    if (current) showStatus(/** @type {Error} */ (error).message, true);
   }
 }
 
@@ -118,100 +118,100 @@ async function interrupt() {
  * @param {boolean} bad
  */
 function finish(message, bad = false) {
-  const show = current;
+  const demo = current;
   current = null;
-  show?.end();
-  figures.stop();
+  demo?.end();
+  stats.stop();
   result.srcObject = null;
   canvas.getContext("2d")?.clearRect(0, 0, canvas.width, canvas.height);
   byId("disclosure").textContent = "";
   link.hidden = true;
   preview(null);
-  busy(false);
-  say(message, bad);
+  setRunning(false);
+  showStatus(message, bad);
 }
 
-/** Controls that have moved, by name: what the server still says of them is old. @type {Map<string, number>} */
-const moving = new Map();
+/** Timers of controls that are not sent yet, by name. @type {Map<string, number>} */
+const pending = new Map();
 
 /**
- * Tells the show under way of a control, when it has not moved for a moment.
+ * Sends a control to the running session when it has not moved for a moment.
  * @param {string} name
  * @param {string | number} value
  */
 function change(name, value) {
-  clearTimeout(moving.get(name));
-  const tell = () => {
-    moving.delete(name);
-    current?.change({ [name]: value }).catch((error) => current && say(error.message, true));
+  clearTimeout(pending.get(name));
+  const send = () => {
+    pending.delete(name);
+    current?.change({ [name]: value }).catch((error) => current && showStatus(error.message, true));
   };
-  moving.set(name, setTimeout(tell, SLIDE_MS));
+  pending.set(name, setTimeout(send, DEBOUNCE_MS));
 }
 
-// --- what is shown
+// --- display
 
-/** @param {Show} show */
-function listen(show) {
-  const { stream } = show;
+/** @param {DemoSession} demo */
+function listen(demo) {
+  const { stream } = demo;
   if (!stream) return;
   byId("events").replaceChildren();
   void (async () => {
     for await (const event of stream) {
-      note(event);
+      logEvent(event);
       if (event.type === "session.created") showControls(event.controls);
       if (event.type === "session.updated" && event.controls) showControls(event.controls);
       if (event.type === "session.updated" && event.rung) {
-        const less = event.rung === "full" ? undefined : (RUNGS[event.rung] ?? event.rung);
-        say(less === undefined ? "Live." : `The server is busy: ${less}.`, less !== undefined);
+        const less = event.rung === "full" ? undefined : (OVERLOAD_LEVELS[event.rung] ?? event.rung);
+        showStatus(less === undefined ? "Live." : `The server is busy: ${less}.`, less !== undefined);
       }
-      if (event.type === "face.lost") say(`${FACES[event.reason] ?? event.reason}: the picture comes back untouched.`, true);
-      if (event.type === "face.found") say("Live.");
-      if (event.type === "error" && !event.fatal) say(event.message, true);
+      if (event.type === "face.lost") showStatus(`${LOST_REASONS[event.reason] ?? event.reason}: the picture comes back untouched.`, true);
+      if (event.type === "face.found") showStatus("Live.");
+      if (event.type === "error" && !event.fatal) showStatus(event.message, true);
     }
-  })().catch(() => undefined); // the stream is over: `over` says why
-  const tell = (/** @type {string} */ state) => {
-    if (state !== "open" && state !== "closed") say("The connection broke. It is made again …", true);
-    if (state === "open") say("Live.");
+  })().catch(() => undefined); // the stream is over: `ended` gives the reason
+  const showState = (/** @type {string} */ state) => {
+    if (state !== "open" && state !== "closed") showStatus("The connection broke. Reconnecting …", true);
+    if (state === "open") showStatus("Live.");
   };
-  stream.on("connection", tell);
-  for (const peer of show.peers) peer.on("connection", tell);
+  stream.on("connection", showState);
+  for (const peer of demo.peers) peer.on("connection", showState);
 }
 
 /** @param {import("/mytalk-client.js").StreamEvent} event */
-function note({ type, ...rest }) {
+function logEvent({ type, ...rest }) {
   const row = document.createElement("li");
   const name = document.createElement("code");
   name.textContent = type;
   row.append(name, ` ${JSON.stringify(rest)}`);
   byId("events").prepend(row);
-  while (byId("events").children.length > EVENTS_SHOWN) byId("events").lastElementChild?.remove();
+  while (byId("events").children.length > MAX_EVENTS) byId("events").lastElementChild?.remove();
 }
 
 /** @param {Record<string, unknown>} controls */
 function showControls(controls) {
-  for (const knob of knobs) {
-    knob.disabled = !(knob.name in controls);
-    if (knob === document.activeElement || knob.disabled || moving.has(knob.name)) continue;
-    knob.value = String(controls[knob.name]);
-    showValue(knob);
+  for (const input of inputs) {
+    input.disabled = !(input.name in controls);
+    if (input === document.activeElement || input.disabled || pending.has(input.name)) continue;
+    input.value = String(controls[input.name]);
+    showValue(input);
   }
-  if ("face" in controls && !moving.has("face")) faces.show(String(controls["face"]));
+  if ("face" in controls && !pending.has("face")) facePicker.show(String(controls["face"]));
 }
 
-/** @param {HTMLInputElement | HTMLSelectElement} knob */
-function showValue(knob) {
-  const output = knob.parentElement?.querySelector("output");
-  if (output) output.textContent = String(Number(knob.value));
+/** @param {HTMLInputElement | HTMLSelectElement} input */
+function showValue(input) {
+  const output = input.parentElement?.querySelector("output");
+  if (output) output.textContent = String(Number(input.value));
 }
 
-/** @param {HTMLInputElement | HTMLSelectElement} knob */
-function valueOf(knob) {
-  return knob.type === "range" ? Number(knob.value) : knob.value;
+/** @param {HTMLInputElement | HTMLSelectElement} input */
+function valueOf(input) {
+  return input.type === "range" ? Number(input.value) : input.value;
 }
 
-/** @param {HTMLInputElement | HTMLSelectElement} knob */
-function isMoved(knob) {
-  return knob instanceof HTMLSelectElement || knob.value !== knob.defaultValue;
+/** @param {HTMLInputElement | HTMLSelectElement} input */
+function isMoved(input) {
+  return input instanceof HTMLSelectElement || input.value !== input.defaultValue;
 }
 
 /** @param {MediaStream | null} stream */
@@ -219,10 +219,10 @@ function preview(stream) {
   camera.srcObject = stream;
   camera.hidden = !stream;
   portrait.hidden = Boolean(stream);
-  faces.fit();
+  facePicker.fit();
 }
 
-/** The portrait on the source's side: the server's, or the person's own picture. */
+/** Shows the portrait as the source: the server's, or an own picture. */
 function showPortrait() {
   const isOwn = new FormData(form).get("face") === "picture";
   const own = isOwn ? picture.files?.[0] : undefined;
@@ -241,22 +241,22 @@ function choose(name, value) {
 }
 
 /** @param {string} text */
-function say(text, bad = false) {
+function showStatus(text, bad = false) {
   byId("state").textContent = text;
   byId("state").classList.toggle("bad", bad);
 }
 
 /** @param {boolean} on */
-function busy(on) {
+function setRunning(on) {
   buttons.start.disabled = on;
   buttons.stop.disabled = !on;
   buttons.interrupt.disabled = true;
   buttons.again.hidden = true;
   for (const fieldset of form.querySelectorAll("fieldset")) fieldset.disabled = on;
-  for (const knob of knobs) knob.disabled = false;
+  for (const input of inputs) input.disabled = false;
 }
 
-// --- what the person does
+// --- user input
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -274,14 +274,14 @@ picture.addEventListener("change", () => {
   showPortrait();
 });
 for (const choice of form.querySelectorAll("[name=face]")) choice.addEventListener("change", showPortrait);
-for (const knob of knobs) {
-  knob.addEventListener("input", () => {
-    showValue(knob);
-    change(knob.name, valueOf(knob));
+for (const input of inputs) {
+  input.addEventListener("input", () => {
+    showValue(input);
+    change(input.name, valueOf(input));
   });
 }
 addEventListener("keydown", ({ key }) => {
   if (key === "Escape" && !buttons.interrupt.disabled) void interrupt();
 });
-result.addEventListener("playing", () => current && say("Live."));
+result.addEventListener("playing", () => current && showStatus("Live."));
 addEventListener("pagehide", () => current?.end());

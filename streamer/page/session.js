@@ -1,28 +1,28 @@
-// One show: a session from its making to its end, with the face, the voice and the way that were chosen.
+// One session of the demo page, with the face, the voice and the transport that were chosen.
 
 import { CanvasPlayer, Client, decodesH264, MediaSourcePlayer, Microphone, playsFmp4 } from "/mytalk-client.js";
 
 /**
  * @typedef {{ face: "portrait" | "picture" | "camera", voice: "sample" | "microphone" | "file", profile: "low" | "balanced" | "quality",
- *   way: "webrtc" | "websocket", controls: import("/mytalk-client.js").SessionOptions, file: File | null, picture: File | null, who: string,
+ *   transport: "webrtc" | "websocket", controls: import("/mytalk-client.js").SessionOptions, file: File | null, picture: File | null, who: string,
  *   key: string }} Choices
  * @typedef {{ result: HTMLVideoElement, canvas: HTMLCanvasElement, preview: (camera: MediaStream | null) => void,
- *   say: (text: string) => void }} Screen
+ *   showStatus: (text: string) => void }} Screen
  */
 
 const RATE = 48_000; // of speech that is sent from here
-const AHEAD_MS = 3_000; // of it, sent before it is heard
-const BUSY_TRIES = 30;
+const AHEAD_MS = 3_000; // of it, that may be sent before it is heard
+const MAX_RETRIES = 30;
 
-export class Show {
+export class DemoSession {
   /** @type {import("/mytalk-client.js").Session | undefined} */
   session;
   /** @type {import("/mytalk-client.js").Stream | undefined} */
   stream;
   /** @type {import("/mytalk-client.js").Peer | undefined} */
-  peer; // what brings the result, where WebRTC does
+  peer; // receives the result by WebRTC
   /** @type {CanvasPlayer | MediaSourcePlayer | undefined} */
-  player; // or this, where the WebSocket does
+  player; // plays the result by WebSocket
   /** @type {import("/mytalk-client.js").Peer | undefined} */
   #publisher;
   /** @type {MediaStream | undefined} */
@@ -31,8 +31,8 @@ export class Show {
   #microphone;
   /** @type {Float32Array | undefined} */
   #speech;
-  /** Controls that were moved before there was a stream to tell. @type {Record<string, string | number>} */
-  #untold = {};
+  /** Controls that were moved before there was a stream. @type {Record<string, string | number>} */
+  #pendingControls = {};
   #stop = new AbortController();
 
   /**
@@ -44,28 +44,28 @@ export class Show {
     this.screen = screen;
   }
 
-  /** Resolves when all is connected. Throws why it cannot be, and the reason of `end` where that came first. */
-  async begin() {
-    const { face, voice, way } = this.choices;
+  /** Creates the session and connects to it. Throws what failed, or the abort reason after `end`. */
+  async start() {
+    const { face, voice, transport } = this.choices;
     const { signal } = this.#stop;
-    if (voice === "file") this.#speech = await decoded(this.choices.file);
-    await this.#askForDevices();
+    if (voice === "file") this.#speech = await decodeMono(this.choices.file);
+    await this.#openDevices();
     signal.throwIfAborted();
-    this.screen.say("Connecting …");
+    this.screen.showStatus("Connecting …");
     this.session = await this.#create();
     if (signal.aborted) await this.session.end();
     signal.throwIfAborted();
-    this.stream = await this.session.open({ ...(await this.#wanted()), aheadMs: AHEAD_MS, signal });
-    if (Object.keys(this.#untold).length > 0) await this.stream.update({ controls: this.#untold }, signal);
-    if (way === "websocket") this.player = await this.#play(this.stream);
+    this.stream = await this.session.open({ ...(await this.#streamOptions()), aheadMs: AHEAD_MS, signal });
+    if (Object.keys(this.#pendingControls).length > 0) await this.stream.update({ controls: this.#pendingControls }, signal);
+    if (transport === "websocket") this.player = await this.#play(this.stream);
     const element = this.screen.result;
-    if (face === "camera" && voice === "microphone" && way === "webrtc") {
+    if (face === "camera" && voice === "microphone" && transport === "webrtc") {
       this.peer = await this.session.call(this.#camera ?? null, { element, signal });
     } else {
       if (this.#camera) this.#publisher = await this.session.publish(this.#camera, { signal });
-      if (way === "webrtc") this.peer = await this.session.watch({ element, signal });
+      if (transport === "webrtc") this.peer = await this.session.watch({ element, signal });
     }
-    if (this.#microphone) void this.#listen(this.#microphone, this.stream);
+    if (this.#microphone) void this.#sendMicrophone(this.#microphone, this.stream);
   }
 
   /** Its WebRTC connections. */
@@ -73,39 +73,39 @@ export class Show {
     return [this.peer, this.#publisher].flatMap((peer) => (peer ? [peer] : []));
   }
 
-  /** What ends it other than `end`: resolves with an error, or with why it is over. */
-  async over() {
+  /** Resolves with an error or a reason when the session ends other than by `end`. */
+  async ended() {
     const peers = this.peers.map((peer) => peer.closed);
     const stream = this.stream ? [this.stream.closed.then(({ error, reason }) => error ?? reason)] : [];
     return await Promise.race([...stream, ...peers]);
   }
 
   /**
-   * Changes controls: now, or as soon as it is connected.
+   * Changes controls, now or as soon as it is connected.
    * @param {Record<string, string | number>} controls
    */
   async change(controls) {
     if (this.stream) await this.stream.update({ controls });
-    else Object.assign(this.#untold, controls);
+    else Object.assign(this.#pendingControls, controls);
   }
 
-  /** Says the file, once; resolves when it was heard, with whether it was interrupted. */
+  /** Sends the file as speech; resolves when it was heard, with whether it was interrupted. */
   async sayFile() {
     const { signal } = this.#stop;
     if (!this.stream || !this.#speech) return false;
-    const said = await this.stream.say(this.#speech, { signal });
-    if (said < this.#speech.length) return true;
+    const sent = await this.stream.say(this.#speech, { signal });
+    if (sent < this.#speech.length) return true;
     const { utterance } = await this.stream.commit(signal);
     return (await this.stream.finished(utterance, signal)).interrupted;
   }
 
-  /** Leaves nothing behind: devices, connections, and the session at the server. */
+  /** Frees devices and connections, and ends the session at the server. */
   end() {
     this.#microphone?.stop();
     for (const track of this.#camera?.getTracks() ?? []) track.stop();
     this.player?.close();
     if (!this.session) return this.#stop.abort();
-    // The session first: with it the server lets go of all that hangs on it.
+    // The session first: ending it closes its connections at the server.
     void this.session.end().catch(() => undefined).finally(() => {
       this.#stop.abort();
       void this.peer?.close(true);
@@ -113,11 +113,11 @@ export class Show {
     });
   }
 
-  async #askForDevices() {
+  async #openDevices() {
     const { face, voice } = this.choices;
     if (face !== "camera" && voice !== "microphone") return;
     if (!navigator.mediaDevices) throw new Error("Cameras and microphones need https:// or localhost in the address.");
-    this.screen.say("Asking for your camera or microphone …");
+    this.screen.showStatus("Asking for your camera or microphone …");
     if (face !== "camera") {
       this.#microphone = await Microphone.open({ rate: RATE, signal: this.#stop.signal });
       return;
@@ -128,17 +128,17 @@ export class Show {
     else this.screen.preview(this.#camera);
   }
 
-  /** Makes the session; while the server still loads its models, waits and asks again. */
+  /** Creates the session; while the server still loads its models, waits and retries. */
   async #create() {
     const { key } = this.choices;
     const client = new Client(location.href, key ? { apiKey: key } : {});
-    for (let tries = 0; ; tries += 1) {
+    for (let retries = 0; ; retries += 1) {
       try {
         return await this.#createOnce(client);
       } catch (error) {
         const seconds = /** @type {{ retryAfter?: number }} */ (error).retryAfter;
-        if (!seconds || seconds > 5 || tries > BUSY_TRIES) throw error;
-        this.screen.say(`Waiting: ${/** @type {Error} */ (error).message}`);
+        if (!seconds || seconds > 5 || retries > MAX_RETRIES) throw error;
+        this.screen.showStatus(`Waiting: ${/** @type {Error} */ (error).message}`);
         await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
         this.#stop.signal.throwIfAborted();
       }
@@ -146,7 +146,7 @@ export class Show {
   }
 
   /**
-   * Not to be aborted: a session that nobody knows of would stay at the server.
+   * Creates it without a signal: an aborted request could leave a session at the server.
    * @param {Client} client
    */
   async #createOnce(client) {
@@ -155,27 +155,27 @@ export class Show {
     const options = /** @type {const} */ ({ speech, profile, ...controls });
     if (face === "camera") return await client.create({ source: "live", ...options });
     if (face === "portrait") return await client.create({ source: "portrait", ...options });
-    if (!picture) throw new Error("Choose the picture that is to speak.");
+    if (!picture) throw new Error("Choose the picture of the face.");
     const when = new Date().toISOString().slice(0, 10);
     const consent = { who, when, purpose: "to speak on the demo page" };
     return await client.createWith({ picture, ...(who && { consent }) }, options);
   }
 
-  /** Whether speech goes from here by the WebSocket. */
+  /** Whether speech is sent by WebSocket. */
   get #isStreamed() {
     const { face, voice } = this.choices;
     return voice === "file" || (voice === "microphone" && face !== "camera");
   }
 
   /**
-   * What is said to the stream, and wanted of it.
+   * Formats of the speech that is sent, and of the media that are received.
    * @returns {Promise<import("/mytalk-client.js").StreamOptions>}
    */
-  async #wanted() {
+  async #streamOptions() {
     const video = (await decodesH264()) ? "h264" : playsFmp4() ? "fmp4" : "jpeg";
     return {
       ...(this.#isStreamed && { speech: { encoding: "pcm16", rate: RATE } }),
-      ...(this.choices.way === "websocket" && { output: { audio: video === "fmp4" ? "none" : "pcm16", video } }),
+      ...(this.choices.transport === "websocket" && { output: { audio: video === "fmp4" ? "none" : "pcm16", video } }),
     };
   }
 
@@ -197,17 +197,17 @@ export class Show {
    * @param {Microphone} microphone
    * @param {import("/mytalk-client.js").Stream} stream
    */
-  async #listen(microphone, stream) {
-    await microphone.speakInto(stream).catch(() => undefined); // the stream is over: `over` says why
+  async #sendMicrophone(microphone, stream) {
+    await microphone.speakInto(stream).catch(() => undefined); // the stream is over: `ended` gives the reason
   }
 }
 
 /**
- * A file as mono samples.
+ * Decodes a file to mono samples.
  * @param {File | null} file
  */
-async function decoded(file) {
-  if (!file) throw new Error("Choose the file that is to be said.");
+async function decodeMono(file) {
+  if (!file) throw new Error("Choose the file with the speech.");
   const context = new OfflineAudioContext(1, 1, RATE);
   let sound;
   try {

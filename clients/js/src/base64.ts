@@ -1,4 +1,4 @@
-/** Bytes as base64 (RFC 4648, 4). */
+/** Encodes bytes as base64 (RFC 4648, 4). */
 export function toBase64(bytes: Uint8Array): string {
   let text = "";
   for (let at = 0; at < bytes.length; at += 0x8000) {
@@ -7,7 +7,7 @@ export function toBase64(bytes: Uint8Array): string {
   return btoa(text);
 }
 
-/** Base64 as bytes. Throws where it is none. */
+/** Decodes base64. Throws `InvalidCharacterError`. */
 export function fromBase64(text: string): Uint8Array {
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 }

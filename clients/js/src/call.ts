@@ -1,21 +1,21 @@
-/** Camera and microphone up, dubbed video down, on one connection. */
+/** Sends camera and microphone and receives the dubbed video, on one connection. */
 
 import { Peer } from "./peer.js";
-import { gathered, send, type SignallingOptions } from "./signalling.js";
+import { gatherCandidates, send, type SignallingOptions } from "./signalling.js";
 
 export interface CallOptions extends Omit<SignallingOptions, "patienceMs" | "reconnects"> {
-  /** Shows what comes back. */
+  /** Plays the dubbed video. */
   element?: HTMLMediaElement;
 }
 
-/** This route takes no candidates later: those that take longer are not waited for. */
-const GATHER_MS = 1_500;
+/** The route takes no trickled candidates: those found later are not used. */
+const GATHER_TIMEOUT_MS = 1_500;
 
 /** Sends the tracks of `media` (null: none) and receives sound and picture; resolves when media can flow. */
 export async function call(url: URL, media: MediaStream | null, options: CallOptions = {}): Promise<Peer> {
   const { element, iceServers = [], signal } = options;
   signal?.throwIfAborted();
-  const make = () => {
+  const create = () => {
     const connection = new RTCPeerConnection({ iceServers });
     for (const kind of ["audio", "video"]) {
       const track = media?.getTracks().find((one) => one.kind === kind);
@@ -23,16 +23,16 @@ export async function call(url: URL, media: MediaStream | null, options: CallOpt
     }
     return connection;
   };
-  const agree = async (connection: RTCPeerConnection, stop: AbortSignal) => {
+  const negotiate = async (connection: RTCPeerConnection, stop: AbortSignal) => {
     await connection.setLocalDescription();
-    await gathered(connection, stop, GATHER_MS);
+    await gatherCandidates(connection, stop, GATHER_TIMEOUT_MS);
     const body = JSON.stringify(connection.localDescription);
     const headers = { "Content-Type": "application/json" };
     const response = await send(url, { method: "POST", headers, body }, { ...options, signal: stop });
     await connection.setRemoteDescription((await response.json()) as RTCSessionDescriptionInit);
     return { end: () => Promise.resolve() };
   };
-  const peer = new Peer({ make, agree, reconnects: 0 }, signal); // the session ends with it
+  const peer = new Peer({ create, negotiate, reconnects: 0 }, signal); // the session ends with the connection
   if (element !== undefined) element.srcObject = peer.media;
   return await peer.connect();
 }

@@ -1,33 +1,33 @@
-/** A stream's media on a canvas and the loudspeaker: each picture is drawn when the sound of its time is heard. */
+/** Plays a stream's media on a canvas and the loudspeaker: a picture is drawn when the sound of its time is heard. */
 
 import type { Media } from "./messages.js";
 import { H264Decoder, JpegDecoder, type Decoded, type PictureDecoder } from "./picture-decoder.js";
 import { SoundPlayer } from "./sound-player.js";
 import type { Stream } from "./stream.js";
 
-/** Decoded pictures that wait for their time. Full: the oldest is drawn no more. */
-const PICTURES_KEPT = 30;
+/** Decoded pictures that wait for their time. Full: the oldest is dropped. */
+const MAX_PICTURES = 30;
 
-const MEDIA_MS = 16; // of media time's unit in a millisecond
+const UNITS_PER_MS = 16; // of media time, which counts samples at 16 kHz
 
 export class CanvasPlayer {
   readonly sound = new SoundPlayer();
   /** Pictures drawn so far. */
   drawn = 0;
-  readonly #brush: CanvasRenderingContext2D | null;
-  readonly #waiting: Decoded[] = [];
+  readonly #context: CanvasRenderingContext2D | null;
+  readonly #decodedPictures: Decoded[] = [];
   readonly #off: (() => void)[];
   #decoder: { kind: string; decoder: PictureDecoder } | undefined;
   #shown: number | undefined; // media time
   #frame = 0;
 
-  /** Plays what `stream` sends from now on: `h264` or `jpeg`, and `pcm16`. `failed` hears of pictures that are none. */
+  /** Plays what `stream` sends from now on: `h264` or `jpeg`, and `pcm16`. `failed` is called for pictures that cannot be decoded. */
   constructor(
     private readonly canvas: HTMLCanvasElement,
     stream: Stream,
     private readonly failed: (error: Error) => void = () => undefined,
   ) {
-    this.#brush = canvas.getContext("2d");
+    this.#context = canvas.getContext("2d");
     this.#off = [
       stream.on("media", (media) => this.#push(media)),
       stream.on("playback.finished", ({ interrupted }) => interrupted && this.sound.clear()),
@@ -35,23 +35,23 @@ export class CanvasPlayer {
     this.#frame = requestAnimationFrame(() => this.#draw());
   }
 
-  /** Milliseconds by which the sound that is heard is ahead of the picture that is seen; null before both are there. */
+  /** Milliseconds by which the sound that is heard is ahead of the picture that is seen; null before there are both. */
   get skewMs(): number | null {
     const { heard } = this.sound;
-    return heard === undefined || this.#shown === undefined ? null : (heard - this.#shown) / MEDIA_MS;
+    return heard === undefined || this.#shown === undefined ? null : (heard - this.#shown) / UNITS_PER_MS;
   }
 
   /** Milliseconds that the newest sound waits before it is heard; null before there is any. */
   get waitMs(): number | null {
     const { heard, end } = this.sound;
-    return heard === undefined ? null : (end - heard) / MEDIA_MS;
+    return heard === undefined ? null : (end - heard) / UNITS_PER_MS;
   }
 
   close(): void {
     cancelAnimationFrame(this.#frame);
     for (const off of this.#off) off();
     this.#decoder?.decoder.close();
-    for (const { image } of this.#waiting.splice(0)) image.close();
+    for (const { image } of this.#decodedPictures.splice(0)) image.close();
     this.sound.close();
   }
 
@@ -70,24 +70,24 @@ export class CanvasPlayer {
   }
 
   #decoded(picture: Decoded): void {
-    this.#waiting.push(picture);
-    if (this.#waiting.length > PICTURES_KEPT) this.#waiting.shift()?.image.close();
+    this.#decodedPictures.push(picture);
+    if (this.#decodedPictures.length > MAX_PICTURES) this.#decodedPictures.shift()?.image.close();
   }
 
   #draw(): void {
     this.#frame = requestAnimationFrame(() => this.#draw());
     const due = this.sound.heard ?? Infinity; // without sound a picture is due when it comes
     let newest: Decoded | undefined;
-    while (this.#waiting[0] !== undefined && this.#waiting[0].pts <= due) {
+    while (this.#decodedPictures[0] !== undefined && this.#decodedPictures[0].pts <= due) {
       newest?.image.close();
-      newest = this.#waiting.shift();
+      newest = this.#decodedPictures.shift();
     }
     if (newest === undefined) return;
     const { image, pts } = newest;
     const [width, height] = "displayWidth" in image ? [image.displayWidth, image.displayHeight] : [image.width, image.height];
     if (this.canvas.width !== width) this.canvas.width = width;
     if (this.canvas.height !== height) this.canvas.height = height;
-    this.#brush?.drawImage(image, 0, 0);
+    this.#context?.drawImage(image, 0, 0);
     image.close();
     this.#shown = pts;
     this.drawn += 1;

@@ -1,4 +1,4 @@
-/** `mytalk.v1` to and from text and bytes. Sans-IO: no socket, no clock. */
+/** Parses and writes messages of `mytalk.v1`. Sans-IO: no socket, no clock. */
 
 import { fromBase64, toBase64 } from "./base64.js";
 import { ProtocolError } from "./errors.js";
@@ -10,17 +10,17 @@ export const SUBPROTOCOL = "mytalk.v1";
 /** A browser cannot set headers: it offers this and its token as a second subprotocol. */
 export const TOKEN_PREFIX = "mytalk.token.";
 
-/** What the server sent. Throws `ProtocolError`, of code `unknown_type` for a message to pass over. */
+/** Parses a message of the server. Throws `ProtocolError`; code `unknown_type` means a message to ignore. */
 export function parseServer(data: string | Uint8Array): ServerMessage {
   return typeof data === "string" ? parseText(data) : unpackMedia(data);
 }
 
-/** As JSON; bytes as base64. */
+/** Writes a message as JSON, with bytes as base64. */
 export function toText(message: ClientMessage | ServerMessage): string {
   return JSON.stringify(message, (_, value: unknown) => (value instanceof Uint8Array ? toBase64(value) : value));
 }
 
-/** Whether resuming repeats a message, and both sides count it. Packets are counted. */
+/** Tells whether both sides count messages of this type, so that resuming repeats them. Packets are counted. */
 export function isCounted(type: string): boolean {
   return !UNCOUNTED.has(type);
 }

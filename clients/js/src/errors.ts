@@ -1,5 +1,5 @@
 /**
- * Everything this package throws of its own:
+ * The errors that this package throws:
  *
  *     MyTalkError
  *     ├── HttpError             the server answered a request with an error; `status`, `code`
@@ -8,10 +8,10 @@
  *     │   ├── GoneError             404, 410: no such session any more
  *     │   └── BusyError             409, 429, 503: ask again after `retryAfter` seconds
  *     ├── ServerError           an `error` message of the stream; `code`, `fatal`, `event_id`
- *     ├── ProtocolError         what came is not `mytalk.v1`
+ *     ├── ProtocolError         a message is not of `mytalk.v1`
  *     ├── DisconnectedError     the stream is over: `closeCode`
- *     ├── PeerError             WebRTC found no way, or lost it
- *     └── UnsupportedError      this browser or program lacks what is needed
+ *     ├── PeerError             WebRTC could not connect, or lost the connection
+ *     └── UnsupportedError      this browser or runtime lacks an API
  *
  * Aborted work throws the signal's own reason, as `fetch` does.
  */
@@ -27,13 +27,13 @@ export class HttpError extends MyTalkError {
     readonly status: number,
     readonly code: string,
     message: string,
-    /** Seconds after which to ask again; undefined where the server names none. */
+    /** Seconds after which to retry; undefined where the server names none. */
     readonly retryAfter?: number,
   ) {
     super(message);
   }
 
-  /** The error that an answer means. Reads its body. */
+  /** Reads the error that a response carries. */
   static async from(response: Response): Promise<HttpError> {
     const text = await response.text().catch(() => "");
     const { code, message } = reason(text);
@@ -88,7 +88,7 @@ export class ServerError extends MyTalkError {
   }
 }
 
-/** A message that this version does not understand. `unknown_type` is to be passed over. */
+/** A message that this version does not understand. `unknown_type` is to be ignored. */
 export class ProtocolError extends MyTalkError {
   override readonly name: string = "ProtocolError";
 

@@ -11,7 +11,7 @@ export { SPEECH_RATES } from "./messages.js";
 export { Microphone, type MicrophoneOptions } from "./microphone.js";
 export { packSpeech, unpackMedia, type SpeechPacket } from "./packets.js";
 export { toPcm16 } from "./pcm.js";
-export { Peer, type PeerEvents, type Reconnecting, type Way } from "./peer.js";
+export { Peer, type PeerEvents, type PeerState, type Reconnecting } from "./peer.js";
 export type { PeerFigures } from "./peer-figures.js";
 export { decodesH264 } from "./picture-decoder.js";
 export {

@@ -1,8 +1,8 @@
-/** Functions that hear of something by its name. `Events` maps a name to what they are given. */
+/** Listeners by event name. `Events` maps a name to the type of its event. */
 export class Listeners<Events> {
   readonly #all = new Map<keyof Events, Set<(event: never) => void>>();
 
-  /** Calls `listener` from now on; returns what ends that. A `signal` ends it as well. */
+  /** Calls `listener` from now on; returns a function that removes it. A `signal` removes it as well. */
   on<K extends keyof Events>(name: K, listener: (event: Events[K]) => void, signal?: AbortSignal): () => void {
     const listeners = this.#all.get(name) ?? new Set();
     this.#all.set(name, listeners.add(listener));
@@ -12,7 +12,7 @@ export class Listeners<Events> {
     return off;
   }
 
-  /** A listener's own error is the page's or the program's, not ours: it is reported, and the others are called. */
+  /** Calls the listeners of `name`. An error of one is reported as uncaught, and the others are called all the same. */
   emit<K extends keyof Events>(name: K, event: Events[K]): void {
     for (const listener of [...(this.#all.get(name) ?? [])]) {
       try {

@@ -1,30 +1,30 @@
-/** Fragmented MP4 of a stream, by Media Source Extensions: for browsers that decode no H264 otherwise. */
+/** Plays fragmented MP4 of a stream by Media Source Extensions, for browsers without WebCodecs for H264. */
 
 import { UnsupportedError } from "./errors.js";
 import type { Media } from "./messages.js";
 import type { Stream } from "./stream.js";
 
-/** H264 of any profile that the server may send; what it is, the MP4's beginning says. */
+/** Stands for the H264 that the server may send; the init segment tells the profile. */
 const BASELINE = "avc1.42e01f";
 
-/** Seconds behind the newest fragment, beyond which playing jumps forward. */
-const MOST_BEHIND = 1;
+/** Seconds behind the newest fragment beyond which playback jumps forward. */
+const MAX_LATENCY_S = 1;
 
-/** And where it jumps to. */
-const BEHIND = 0.25;
+/** Seconds behind the newest fragment after a jump. */
+const TARGET_LATENCY_S = 0.25;
 
-/** Seconds of what was played that are kept: twice as much, and half of it goes. */
-const KEPT = 10;
+/** Seconds of played media that stay in the buffer. At twice as much the older half is removed. */
+const HISTORY_S = 10;
 
-/** Fragments that wait for the buffer: about 13 s. Full: playing has failed, for an MP4 with a hole is none. */
-const FRAGMENTS_KEPT = 1024;
+/** Fragments that wait for the buffer: about 13 s. Full: playback fails, for none may be left out. */
+const MAX_FRAGMENTS = 1024;
 
-/** Whether this browser can. */
+/** Tells whether this browser plays fragmented MP4. */
 export function playsFmp4(): boolean {
   return typeof MediaSource === "function" && MediaSource.isTypeSupported(typeOf(BASELINE));
 }
 
-/** The codec that a beginning names: three bytes of its `avcC` (ISO 14496-15, 5.3.3.1), as RFC 6381 writes them. */
+/** Reads the codec (RFC 6381) of an init segment: three bytes of its `avcC` (ISO 14496-15, 5.3.3.1). */
 export function codecOfInit(init: Uint8Array): string | undefined {
   for (let i = 0; i + 8 <= init.length; i += 1) {
     if (String.fromCharCode(...init.subarray(i, i + 4)) !== "avcC") continue;
@@ -41,7 +41,7 @@ export class MediaSourcePlayer {
   readonly #off: () => void;
   #buffer: SourceBuffer | undefined;
 
-  /** Plays the `fmp4` that `stream` sends from now on. `failed` hears why it cannot go on. */
+  /** Plays the `fmp4` that `stream` sends from now on. `failed` is called with the reason where playback fails. */
   constructor(
     private readonly video: HTMLVideoElement,
     stream: Pick<Stream, "on">,
@@ -55,7 +55,7 @@ export class MediaSourcePlayer {
     this.#off = stream.on("media", (media) => {
       if (media.kind !== "fmp4") return;
       this.#fragments.push(media);
-      if (this.#fragments.length > FRAGMENTS_KEPT) this.#fail(new RangeError("the browser takes in no more video"));
+      if (this.#fragments.length > MAX_FRAGMENTS) this.#fail(new RangeError("the browser takes in no more video"));
       else this.#feed();
     });
   }
@@ -74,13 +74,13 @@ export class MediaSourcePlayer {
     URL.revokeObjectURL(this.#url);
   }
 
-  /** Gives the buffer what waits, up to another beginning. */
+  /** Appends the fragments that wait, up to the next init segment. */
   #feed(): void {
     const [first] = this.#fragments;
     if (this.#source.readyState !== "open" || this.#buffer?.updating || first === undefined) return;
     try {
-      if (first.init) this.#begin(first.data);
-      if (this.#buffer === undefined || this.#forget(this.#buffer)) return;
+      if (first.init) this.#start(first.data);
+      if (this.#buffer === undefined || this.#trim(this.#buffer)) return;
       const next = this.#fragments.findIndex(({ init }, index) => init && index > 0);
       const parts = this.#fragments.splice(0, next < 0 ? this.#fragments.length : next);
       this.#buffer.appendBuffer(joined(parts));
@@ -89,8 +89,8 @@ export class MediaSourcePlayer {
     }
   }
 
-  /** An MP4 begins: the first, or one of another size. */
-  #begin(init: Uint8Array): void {
+  /** Starts an MP4: the first, or one of another picture size. */
+  #start(init: Uint8Array): void {
     const type = typeOf(codecOfInit(init) ?? BASELINE);
     if (this.#buffer !== undefined) {
       this.#buffer.changeType(type);
@@ -103,22 +103,22 @@ export class MediaSourcePlayer {
     });
   }
 
-  /** Whether the buffer is busy forgetting what was played long ago. */
-  #forget(buffer: SourceBuffer): boolean {
+  /** Removes old media; true while that keeps the buffer busy. */
+  #trim(buffer: SourceBuffer): boolean {
     const { buffered, currentTime } = this.video;
-    if (buffered.length === 0 || currentTime - buffered.start(0) < 2 * KEPT) return false;
-    buffer.remove(buffered.start(0), currentTime - KEPT);
+    if (buffered.length === 0 || currentTime - buffered.start(0) < 2 * HISTORY_S) return false;
+    buffer.remove(buffered.start(0), currentTime - HISTORY_S);
     return true;
   }
 
-  /** Live: what lies far behind the newest is not played. A session is older than its stream: it does not begin at 0. */
+  /** Jumps to the live edge where playback is far behind it. The first fragment does not begin at 0. */
   #keepUp(): void {
     const { buffered, currentTime } = this.video;
     if (buffered.length === 0) return;
     const begin = buffered.start(buffered.length - 1);
     const newest = buffered.end(buffered.length - 1);
-    if (currentTime >= begin && newest - currentTime <= MOST_BEHIND) return;
-    this.video.currentTime = Math.max(begin, newest - BEHIND);
+    if (currentTime >= begin && newest - currentTime <= MAX_LATENCY_S) return;
+    this.video.currentTime = Math.max(begin, newest - TARGET_LATENCY_S);
   }
 
   #fail(error: Error): void {

@@ -1,8 +1,8 @@
-/** Every message of `mytalk.v1` as a type, named as on the wire (PROTOCOL.md): discriminated unions by `type`. */
+/** The messages of `mytalk.v1`, named as on the wire (PROTOCOL.md): discriminated unions by `type`. */
 
 export type Scalar = string | number | boolean | null;
 
-/** How speech comes in. PCM: 16-bit, interleaved. Opus: one packet (RFC 6716) a message, 48 kHz. */
+/** Format of speech. PCM: 16 bit, interleaved. Opus: one packet (RFC 6716) a message, 48 kHz. */
 export interface SpeechFormat {
   encoding: "pcm16" | "opus";
   rate: SpeechRate;
@@ -13,7 +13,7 @@ export const SPEECH_RATES = [8000, 11025, 12000, 16000, 22050, 24000, 32000, 441
 
 export type SpeechRate = (typeof SPEECH_RATES)[number];
 
-/** What is sent back. `fmp4` carries picture and sound together. */
+/** Media that the server sends. `fmp4` carries picture and sound together. */
 export interface Output {
   audio: "none" | "pcm16";
   video: "none" | "h264" | "jpeg" | "fmp4";
@@ -22,11 +22,11 @@ export interface Output {
 
 export interface Limits {
   message_bytes: number;
-  /** Speech waiting, from which on the server stops reading. */
+  /** Buffered speech beyond which the server stops reading. */
   pause_ms: number;
-  /** Speech waiting, beyond which it refuses more. */
+  /** Buffered speech beyond which it refuses more. */
   buffer_ms: number;
-  /** How long a broken stream can be resumed. */
+  /** Time for which a broken stream can be resumed. */
   resume_ms: number;
 }
 
@@ -108,7 +108,7 @@ export interface SessionUpdated extends Named {
   speech?: SpeechFormat;
   output?: Output;
   controls?: Record<string, Scalar>;
-  /** What the server gave up under overload: `full` is nothing. */
+  /** Overload level of the server; `full`: nothing is reduced. */
   rung?: string;
   pictures?: string;
   at_ms?: number;
@@ -127,7 +127,7 @@ export interface SpeechDropped extends Named {
   generation: number;
 }
 
-/** Speech for the picture of media time `pts` came when that had left: so much of its beginning was cut. */
+/** Speech came after its picture, of media time `pts`, had left: `dropped_ms` of its beginning were cut. */
 export interface SpeechLate {
   type: "speech.late";
   dropped_ms: number;
@@ -136,7 +136,7 @@ export interface SpeechLate {
 }
 
 /**
- * For two seconds no picture has shown a face to work on, so they come untouched. `none`: not found, or covered;
+ * No usable face was in the pictures of the last two seconds, so they come untouched. `none`: not found, or covered;
  * `small`: fewer pixels than the mouth needs; `turned`: too far aside.
  */
 export interface FaceLost {
@@ -145,7 +145,7 @@ export interface FaceLost {
   at_ms?: number;
 }
 
-/** It is back, after `lost_ms` without it. */
+/** A usable face is back, after `lost_ms`. */
 export interface FaceFound {
   type: "face.found";
   lost_ms: number;
@@ -175,7 +175,7 @@ export interface OutputDropped {
   pictures: number;
 }
 
-/** Sound or a picture, whichever way it came: as a packet or as JSON. */
+/** Sound or a picture, received as a packet or as JSON. */
 export interface Media {
   type: "media";
   kind: MediaKind;
@@ -232,7 +232,7 @@ export type ServerMessage =
   | ServerAck
   | Pong;
 
-/** What a program that uses a stream is told; the rest is the stream's own business, or media. */
+/** The messages that iterating over a stream gives: all but media and bookkeeping. */
 export type StreamEvent = Exclude<ServerMessage, Media | ServerAck | Pong>;
 
 /** A message by its `type`. */

@@ -1,4 +1,4 @@
-/** Runs in the audio thread: makes 20 ms of 16-bit mono out of every eight or so blocks, and posts them. */
+/** Collects blocks of 128 samples in the audio thread, and posts them as mono chunks of 20 ms, 16 bit. */
 
 declare const sampleRate: number;
 declare function registerProcessor(name: string, processor: new () => Worklet): void;
@@ -16,7 +16,7 @@ class Capture extends AudioWorkletProcessor implements Worklet {
 
   process(inputs: Float32Array[][]): boolean {
     const channels = inputs[0] ?? [];
-    const length = channels[0]?.length ?? 0; // 0: the microphone has gone
+    const length = channels[0]?.length ?? 0; // 0: the microphone was unplugged
     for (let i = 0; i < length; i += 1) {
       let sum = 0;
       for (const channel of channels) sum += channel[i] as number;

@@ -15,26 +15,26 @@ export interface MicrophoneOptions {
   signal?: AbortSignal;
 }
 
-/** Chunks (20 ms) that wait for a reader: 4 s. Full: the oldest is forgotten, for speech that late is no use live. */
-const CHUNKS_KEPT = 200;
+/** Chunks of 20 ms that wait for a reader: 4 s. Full: the oldest is dropped, for speech that late is no use live. */
+const MAX_CHUNKS = 200;
 
 /**
- * An endless loop of 20 ms of mono, until `stop`.
+ * An async iterable of mono chunks of 20 ms, until `stop`.
  *
  *     const microphone = await Microphone.open();
  *     await microphone.speakInto(stream);
  */
 export class Microphone implements AsyncIterable<Int16Array> {
-  readonly #chunks = new Queue<Int16Array>(CHUNKS_KEPT, "forget");
+  readonly #chunks = new Queue<Int16Array>(MAX_CHUNKS, "drop-oldest");
 
   private constructor(
     readonly media: MediaStream,
     readonly rate: SpeechRate,
     private readonly context: AudioContext,
-    private readonly isOurs: boolean,
+    private readonly ownsMedia: boolean,
   ) {}
 
-  /** Throws the browser's own `NotAllowedError` or `NotFoundError` where there is no microphone for us. */
+  /** Throws the browser's own `NotAllowedError` or `NotFoundError` where none may be used. */
   static async open(options: MicrophoneOptions = {}): Promise<Microphone> {
     const { rate = 48_000, signal, worklet = new URL("./microphone-worklet.js", import.meta.url) } = options;
     if (!SPEECH_RATES.includes(rate)) throw new RangeError(`rate ${rate} (need one of ${SPEECH_RATES.join(", ")})`);
@@ -55,7 +55,7 @@ export class Microphone implements AsyncIterable<Int16Array> {
     return microphone;
   }
 
-  /** Says all that it hears, until it is stopped or the stream is over. The stream's format must be its own. */
+  /** Sends all that it captures, until it is stopped or the stream is over. The stream's format must be its own. */
   async speakInto(stream: Stream): Promise<void> {
     for await (const chunk of this) await stream.say(chunk);
   }
@@ -66,7 +66,7 @@ export class Microphone implements AsyncIterable<Int16Array> {
 
   stop(): void {
     this.#chunks.end();
-    if (this.isOurs) for (const track of this.media.getTracks()) track.stop();
+    if (this.ownsMedia) for (const track of this.media.getTracks()) track.stop();
     if (this.context.state !== "closed") void this.context.close();
   }
 

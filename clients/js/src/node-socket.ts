@@ -1,4 +1,4 @@
-/** A WebSocket (RFC 6455) over `node:http`, for Node before version 22, which has none of its own. */
+/** Opens a WebSocket (RFC 6455) over `node:http`, for Node before version 22, which has none of its own. */
 
 import { createHash, randomBytes } from "node:crypto";
 import http from "node:http";
@@ -10,11 +10,11 @@ import type { OpenSocket, Socket, SocketEvents } from "./socket-types.js";
 
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; // RFC 6455, 1.3
 
-/** Bytes of the largest message that is taken. */
-const MOST_BYTES = 1 << 26;
+/** Of a message that is accepted. Beyond: the connection is cut. */
+const MAX_MESSAGE_BYTES = 1 << 26;
 
-/** After a goodbye the other side gets so long to answer it. */
-const FAREWELL_MS = 2_000;
+/** Time for the other side to answer a close frame. */
+const CLOSE_TIMEOUT_MS = 2_000;
 
 const CONTINUATION = 0;
 const TEXT = 1;
@@ -84,7 +84,7 @@ class NodeSocket implements Socket {
     this.#write(CLOSE, payload);
     this.#closing = true;
     this.#code = code;
-    setTimeout(() => this.stream.destroy(), FAREWELL_MS).unref();
+    setTimeout(() => this.stream.destroy(), CLOSE_TIMEOUT_MS).unref();
   }
 
   #write(opcode: number, payload: Buffer): void {
@@ -104,20 +104,20 @@ class NodeSocket implements Socket {
 
   #read(data: Buffer): void {
     this.#unread = this.#unread.length > 0 ? Buffer.concat([this.#unread, data]) : data;
-    for (let frame = this.#frame(); frame !== undefined; frame = this.#frame()) {
-      this.#take(frame.opcode, frame.final, frame.payload);
+    for (let frame = this.#nextFrame(); frame !== undefined; frame = this.#nextFrame()) {
+      this.#receive(frame.opcode, frame.final, frame.payload);
     }
   }
 
   /** The next whole frame, or undefined. A server masks nothing (RFC 6455, 5.1). */
-  #frame(): { opcode: number; final: boolean; payload: Buffer } | undefined {
+  #nextFrame(): { opcode: number; final: boolean; payload: Buffer } | undefined {
     const bytes = this.#unread;
     if (bytes.length < 2) return undefined;
     const short = bytes.readUInt8(1) & 127;
     const start = short < 126 ? 2 : short === 126 ? 4 : 10;
     if (bytes.length < start) return undefined;
     const length = short < 126 ? short : short === 126 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2));
-    if (length > MOST_BYTES) {
+    if (length > MAX_MESSAGE_BYTES) {
       this.stream.destroy();
       return undefined;
     }
@@ -127,7 +127,7 @@ class NodeSocket implements Socket {
     return { opcode: first & 15, final: first >= 128, payload: bytes.subarray(start, start + length) };
   }
 
-  #take(opcode: number, final: boolean, payload: Buffer): void {
+  #receive(opcode: number, final: boolean, payload: Buffer): void {
     if (opcode === CLOSE) {
       const code = payload.length >= 2 ? payload.readUInt16BE(0) : 1006;
       if (!this.#closing) this.close(code);
@@ -138,7 +138,7 @@ class NodeSocket implements Socket {
     } else if (opcode === TEXT || opcode === BINARY || opcode === CONTINUATION) {
       if (opcode !== CONTINUATION) this.#opcode = opcode;
       this.#parts.push(payload);
-      if (this.#parts.reduce((sum, part) => sum + part.length, 0) > MOST_BYTES) this.stream.destroy();
+      if (this.#parts.reduce((sum, part) => sum + part.length, 0) > MAX_MESSAGE_BYTES) this.stream.destroy();
       if (!final) return;
       const whole = this.#parts.length === 1 ? payload : Buffer.concat(this.#parts);
       this.#parts = [];

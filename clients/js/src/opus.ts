@@ -1,4 +1,4 @@
-/** Samples (48 kHz) in one Opus packet: RFC 6716, 3.1 and 3.2. Throws `RangeError` for what is no packet. */
+/** Counts the samples (48 kHz) of one Opus packet: RFC 6716, 3.1 and 3.2. Throws `RangeError` for an invalid one. */
 export function opusSamples(packet: Uint8Array): number {
   const toc = packet[0];
   if (toc === undefined) throw new RangeError("an empty Opus packet");

@@ -1,4 +1,4 @@
-/** Binary messages: a header of 16 bytes, little endian (kind, flags, reserved, generation, pts), and a payload. */
+/** Packs and unpacks binary messages: 16 bytes of header (kind, flags, reserved, generation, pts; little endian), payload. */
 
 import { ProtocolError } from "./errors.js";
 import type { Media, MediaKind } from "./messages.js";
@@ -23,7 +23,7 @@ export interface SpeechPacket {
   timed?: boolean;
 }
 
-/** A packet of speech as bytes. Throws `RangeError` for numbers that the header cannot hold. */
+/** Packs speech. Throws `RangeError` for numbers that the header cannot hold. */
 export function packSpeech({ encoding, generation, pts, payload, timed = false }: SpeechPacket): Uint8Array {
   if (!Number.isSafeInteger(pts) || pts < 0) throw new RangeError(`pts is ${pts} (need 0 to 2^53 - 1)`);
   if (generation !== generation >>> 0) throw new RangeError(`generation is ${generation} (need 0 to 2^32 - 1)`);
@@ -38,7 +38,7 @@ export function packSpeech({ encoding, generation, pts, payload, timed = false }
   return bytes;
 }
 
-/** Media from the server. The payload is a view of `bytes`. Throws `ProtocolError`. */
+/** Unpacks media. The payload is a view of `bytes`. Throws `ProtocolError`. */
 export function unpackMedia(bytes: Uint8Array): Media {
   if (bytes.length <= HEADER_BYTES) {
     throw new ProtocolError("bad_packet", `${bytes.length} bytes (need a header of ${HEADER_BYTES} and a payload)`);
@@ -51,7 +51,7 @@ export function unpackMedia(bytes: Uint8Array): Media {
   const flags = header.getUint8(1);
   const pts = header.getBigUint64(8, true);
   if (flags & ~(KEYFRAME | INIT) || header.getUint16(2, true) !== 0 || pts > Number.MAX_SAFE_INTEGER) {
-    throw new ProtocolError("bad_packet", "the header says what this version does not know");
+    throw new ProtocolError("bad_packet", "the header has flags or values that this version does not know");
   }
   return {
     type: "media",

@@ -1,4 +1,4 @@
-/** Samples: -1 to 1 as 16 bit. What is louder is as loud as 16 bit can say. */
+/** Converts samples from -1 to 1 to 16 bit. Louder ones are clipped. */
 export function toPcm16(samples: Float32Array): Int16Array {
   const pcm = new Int16Array(samples.length);
   for (let i = 0; i < samples.length; i += 1) {
@@ -7,7 +7,7 @@ export function toPcm16(samples: Float32Array): Int16Array {
   return pcm;
 }
 
-/** 16 bit, little endian, as they go over the wire. */
+/** Encodes samples as 16 bit, little endian. A view of them where the machine is little endian. */
 export function pcmBytes(samples: Int16Array): Uint8Array {
   if (LITTLE_ENDIAN) return new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength);
   const view = new DataView(new ArrayBuffer(samples.byteLength));
@@ -15,7 +15,7 @@ export function pcmBytes(samples: Int16Array): Uint8Array {
   return new Uint8Array(view.buffer);
 }
 
-/** And back. */
+/** Decodes 16 bit, little endian. */
 export function pcmSamples(bytes: Uint8Array): Int16Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return Int16Array.from({ length: bytes.byteLength >> 1 }, (_, index) => view.getInt16(2 * index, true));

@@ -1,6 +1,6 @@
-/** How well media come, from a connection's own counts. */
+/** Statistics of received media, from `RTCPeerConnection.getStats`. */
 
-/** What a viewer notices, from the browser's own counts. Null: not known (yet). */
+/** Delay, synchronisation and loss as a viewer notices them. Null: not known (yet). */
 export interface PeerFigures {
   /** Milliseconds from the server to the eye: half a round trip, and the wait in the jitter buffer. */
   receiveMs: number | null;
@@ -12,13 +12,13 @@ export interface PeerFigures {
   packetsLost: number;
 }
 
-/** Counts of one connection since it began. */
+/** Counters of one connection since it began. */
 export interface Sample {
-  waited: number; // seconds, all pictures together
+  waited: number; // seconds in the jitter buffer, summed over all pictures
   emitted: number; // pictures
   roundTripMs: number;
-  heardAt: number; // ms of the sender's clock, of what is being heard
-  seenAt: number;
+  audioPlayoutMs: number; // on the sender's clock
+  videoPlayoutMs: number;
   framesPerSecond: number | null;
   width: number | null;
   height: number | null;
@@ -29,8 +29,8 @@ export const EMPTY: Sample = {
   waited: 0,
   emitted: 0,
   roundTripMs: 0,
-  heardAt: 0,
-  seenAt: 0,
+  audioPlayoutMs: 0,
+  videoPlayoutMs: 0,
   framesPerSecond: null,
   width: null,
   height: null,
@@ -50,13 +50,13 @@ export function read(report: RTCStatsReport): Sample {
   return sample;
 }
 
-/** Of the time between two samples of one connection. */
+/** Computes the figures of the time between two samples of one connection. */
 export function figuresBetween(before: Sample, sample: Sample): PeerFigures {
   const emitted = sample.emitted - before.emitted;
   const waited = emitted > 0 ? (1000 * (sample.waited - before.waited)) / emitted : null;
   return {
     receiveMs: waited === null ? null : waited + sample.roundTripMs / 2,
-    skewMs: sample.heardAt > 0 && sample.seenAt > 0 ? sample.heardAt - sample.seenAt : null,
+    skewMs: sample.audioPlayoutMs > 0 && sample.videoPlayoutMs > 0 ? sample.audioPlayoutMs - sample.videoPlayoutMs : null,
     framesPerSecond: sample.framesPerSecond,
     width: sample.width,
     height: sample.height,
@@ -67,10 +67,10 @@ export function figuresBetween(before: Sample, sample: Sample): PeerFigures {
 function inbound(stat: Inbound, sample: Sample): void {
   sample.lost += stat.packetsLost ?? 0;
   if (stat.kind === "audio") {
-    sample.heardAt = stat.estimatedPlayoutTimestamp ?? 0;
+    sample.audioPlayoutMs = stat.estimatedPlayoutTimestamp ?? 0;
     return;
   }
-  sample.seenAt = stat.estimatedPlayoutTimestamp ?? 0;
+  sample.videoPlayoutMs = stat.estimatedPlayoutTimestamp ?? 0;
   sample.waited = stat.jitterBufferDelay ?? 0;
   sample.emitted = stat.jitterBufferEmittedCount ?? 0;
   sample.framesPerSecond = stat.framesPerSecond ?? null;

@@ -1,85 +1,85 @@
-/** A WebRTC connection to a server, kept up: a way that is lost is mended, a connection that is lost is made anew. */
+/** Keeps a WebRTC connection to a server alive: it restarts ICE, and where that fails it reconnects. */
 
 import { BusyError, GoneError, HttpError, MyTalkError, PeerError, UnsupportedError } from "./errors.js";
+import { waitForState } from "./connection-state.js";
 import { Listeners } from "./listeners.js";
 import { EMPTY, figuresBetween, read, type PeerFigures } from "./peer-figures.js";
-import { abortable, deferred, sleep } from "./waiting.js";
-import { reached } from "./way.js";
+import { abortable, deferred, sleep } from "./promises.js";
 
 /**
- * `restarting`: media have stopped, and a new way for the same connection is being agreed on (an ICE restart).
- * `reconnecting`: that cannot be, and another connection is being made.
+ * State of a peer. `restarting`: media have stopped, and ICE is being restarted on the same connection.
+ * `reconnecting`: that failed, and another connection is being made.
  */
-export type Way = "open" | "restarting" | "reconnecting" | "closed";
+export type PeerState = "open" | "restarting" | "reconnecting" | "closed";
 
-/** A try to make another connection. `cause`: why the one before was lost, or the last try failed. */
+/** An attempt to reconnect. `cause`: why the connection was lost, or the last attempt failed. */
 export interface Reconnecting {
   attempt: number; // from 1
   of: number;
   cause: Error;
 }
 
-/** What `on` can listen to. */
+/** Events of a peer. */
 export interface PeerEvents {
-  connection: Way;
+  connection: PeerState;
   reconnecting: Reconnecting;
 }
 
-/** How a peer connects. */
-export interface Plan {
-  /** A connection with its transceivers, that nothing was offered of yet. */
-  make: () => RTCPeerConnection;
-  /** Offers it, and takes the server's answer. */
-  agree: (connection: RTCPeerConnection, signal: AbortSignal) => Promise<Place>;
-  /** Other connections that are tried when one is lost for good. */
+/** Makes the connections of a peer. */
+export interface Connector {
+  /** Creates a connection with its transceivers. */
+  create: () => RTCPeerConnection;
+  /** Sends the offer, and applies the server's answer. */
+  negotiate: (connection: RTCPeerConnection, signal: AbortSignal) => Promise<PeerResource>;
+  /** Attempts to reconnect when a connection is lost. */
   reconnects: number;
 }
 
-/** What a connection has at its server. */
-export interface Place {
-  /** Tells the server that it is over. */
+/** The server's side of a connection. */
+export interface PeerResource {
+  /** Tells the server that the connection is closed. */
   end: () => Promise<void>;
-  /** Agrees on a new way for the same media, where the server can. */
+  /** Restarts ICE, where the server can. */
   restart?: () => Promise<void>;
 }
 
-/** A way that is interrupted for so long is taken for lost: another is looked for. */
-const LOST_MS = 5_000;
+/** A connection that is `disconnected` for so long counts as lost. */
+const DISCONNECT_TIMEOUT_MS = 5_000;
 
-/** For so long another way is looked for, where nobody says that there is none. */
-const MEND_MS = 25_000;
+/** ICE is restarted for so long, unless the server answers that it cannot. */
+const RESTARTING_MS = 25_000;
 
-/** So long after a restart it may take until media flow. */
-const RESTART_MS = 8_000;
+/** From a restart until media flow. */
+const RESTART_TIMEOUT_MS = 8_000;
 
-/** And so long after an answer. A server has forgotten a peer by then that never came. */
-const CONNECT_MS = 20_000;
+/** From an answer until media flow. Longer than the server waits for a peer. */
+const CONNECT_TIMEOUT_MS = 20_000;
 
-const AGAIN_MS = 1_000; // between two restarts
+const RESTART_PAUSE_MS = 1_000; // between two restarts
 
-/** Between two other connections: doubled with each, up to the most, and a quarter more or less. */
-const PAUSE_MS = 500;
-const MOST_PAUSE_MS = 8_000;
+/** Pauses between attempts to reconnect: doubled with each, up to the maximum, and a quarter more or less. */
+const FIRST_PAUSE_MS = 500;
+const MAX_PAUSE_MS = 8_000;
 
 export class Peer {
-  /** What is received. Tracks come in as the connection learns of them; another connection's take their places. */
+  /** The received tracks, added as the connection learns of them. After reconnecting they are those of the new one. */
   readonly media: MediaStream;
-  /** Resolves when it is over; with an error where nobody closed it. */
+  /** Resolves when it is closed; with an error where this side did not close it. */
   readonly closed: Promise<PeerError | undefined>;
 
   readonly #over = deferred<PeerError | undefined>();
   readonly #listeners = new Listeners<PeerEvents>();
   readonly #stop = new AbortController();
-  #now: Made;
-  #place: Place | undefined;
-  #way: Way | undefined;
-  #isMending = false;
+  #link: Link;
+  #resource: PeerResource | undefined;
+  #state: PeerState | undefined;
+  #isRecovering = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #before = EMPTY;
+  #lastSample = EMPTY;
 
-  /** `signal` ends connecting, the first time and whenever it is done again. */
+  /** `signal` aborts connecting and reconnecting. */
   constructor(
-    private readonly plan: Plan,
+    private readonly connector: Connector,
     private readonly signal?: AbortSignal,
   ) {
     if (typeof MediaStream === "undefined") {
@@ -87,24 +87,24 @@ export class Peer {
     }
     this.closed = this.#over.promise;
     this.media = new MediaStream();
-    this.#now = this.#make();
+    this.#link = this.#createLink();
   }
 
   /** The connection that is in use. */
   get connection(): RTCPeerConnection {
-    return this.#now.connection;
+    return this.#link.connection;
   }
 
-  /** Calls `listener` from now on; returns what ends that. A `signal` ends it as well. */
+  /** Calls `listener` from now on; returns a function that removes it. A `signal` removes it as well. */
   on<K extends keyof PeerEvents>(name: K, listener: (event: PeerEvents[K]) => void, signal?: AbortSignal): () => void {
     return this.#listeners.on(name, listener, signal);
   }
 
   /** Resolves when media can flow. Throws `HttpError`, `PeerError`, or the signal's reason; then it is closed. */
   async connect(): Promise<this> {
-    const off = this.#heed();
+    const off = this.#abortWithSignal();
     try {
-      await this.#dial(this.#now);
+      await this.#connectLink(this.#link);
     } catch (error) {
       if (!this.#stop.signal.aborted && error instanceof PeerError) this.#over.resolve(error);
       await this.close();
@@ -115,131 +115,131 @@ export class Peer {
     return this;
   }
 
-  /** Hangs up. `isKnown`: the server knows already, its session has ended. */
+  /** Closes it. `isKnown`: the server knows already, for its session has ended. */
   async close(isKnown = false): Promise<void> {
     clearTimeout(this.#timer);
     this.#stop.abort(new PeerError("the connection was closed"));
     this.#over.resolve(undefined);
-    this.#become("closed");
-    const place = this.#place;
-    this.#place = undefined;
-    if (!isKnown) await place?.end();
+    this.#setState("closed");
+    const resource = this.#resource;
+    this.#resource = undefined;
+    if (!isKnown) await resource?.end();
     this.connection.close();
     for (const track of this.media.getTracks()) track.stop();
   }
 
-  /** Counts of the time since the last call. */
+  /** Computes figures of the time since the last call. */
   async figures(): Promise<PeerFigures> {
     const { connection } = this;
     const sample = read(await connection.getStats());
-    const figures = figuresBetween(this.#before, sample);
-    if (connection === this.connection) this.#before = sample;
+    const figures = figuresBetween(this.#lastSample, sample);
+    if (connection === this.connection) this.#lastSample = sample;
     return figures;
   }
 
   // --- one connection
 
-  #make(): Made {
-    const made: Made = { connection: this.plan.make(), tracks: [] };
-    made.connection.addEventListener("track", ({ track }) => {
-      made.tracks.push(track);
-      if (made === this.#now) this.media.addTrack(track);
+  #createLink(): Link {
+    const link: Link = { connection: this.connector.create(), tracks: [] };
+    link.connection.addEventListener("track", ({ track }) => {
+      link.tracks.push(track);
+      if (link === this.#link) this.media.addTrack(track);
     });
-    made.connection.addEventListener("connectionstatechange", () => {
-      if (made === this.#now) this.#look();
+    link.connection.addEventListener("connectionstatechange", () => {
+      if (link === this.#link) this.#checkState();
     });
-    return made;
+    return link;
   }
 
-  /** Connects, and takes it into use. Throws why it cannot be; then it is closed, and the server knows. */
-  async #dial(made: Made): Promise<void> {
+  /** Connects a link and makes it the current one. On failure it closes the link, tells the server, and throws. */
+  async #connectLink(link: Link): Promise<void> {
     const { signal } = this.#stop;
-    let place: Place | undefined;
+    let resource: PeerResource | undefined;
     try {
-      place = await this.plan.agree(made.connection, signal);
-      const state = await reached(made.connection, ["connected", "failed"], CONNECT_MS, signal);
-      if (state !== "connected") throw new PeerError("no way to the server was found (is UDP blocked?)");
+      resource = await this.connector.negotiate(link.connection, signal);
+      const state = await waitForState(link.connection, ["connected", "failed"], CONNECT_TIMEOUT_MS, signal);
+      if (state !== "connected") throw new PeerError("the server cannot be reached by WebRTC (is UDP blocked?)");
     } catch (error) {
-      made.connection.close();
-      await place?.end();
+      link.connection.close();
+      await resource?.end();
       throw error;
     }
-    const before = this.#now;
-    this.#now = made;
-    this.#place = place;
-    if (before !== made) {
-      this.#before = EMPTY;
-      for (const track of made.tracks) this.media.addTrack(track);
+    const before = this.#link;
+    this.#link = link;
+    this.#resource = resource;
+    if (before !== link) {
+      this.#lastSample = EMPTY;
+      for (const track of link.tracks) this.media.addTrack(track);
       for (const track of before.tracks) this.media.removeTrack(track);
       before.connection.close();
     }
-    this.#become("open");
-    this.#look();
+    this.#setState("open");
+    this.#checkState();
   }
 
-  // --- its way
+  // --- recovery
 
-  #look(): void {
+  #checkState(): void {
     clearTimeout(this.#timer);
-    if (this.#way !== "open" || this.#isMending) return;
+    if (this.#state !== "open" || this.#isRecovering) return;
     const state = this.connection.connectionState;
     const lost = new PeerError("the connection was lost");
-    if (state === "disconnected") this.#timer = setTimeout(() => void this.#mend(lost), LOST_MS);
-    if (state === "failed") void this.#mend(lost);
+    if (state === "disconnected") this.#timer = setTimeout(() => void this.#recover(lost), DISCONNECT_TIMEOUT_MS);
+    if (state === "failed") void this.#recover(lost);
   }
 
-  async #mend(lost: PeerError): Promise<void> {
+  async #recover(lost: PeerError): Promise<void> {
     const { signal } = this.#stop;
-    const off = this.#heed();
-    this.#isMending = true;
+    const off = this.#abortWithSignal();
+    this.#isRecovering = true;
     try {
       const cause = await this.#restart(lost);
       if (cause !== undefined) await this.#reconnect(cause);
-      else this.#become("open");
+      else this.#setState("open");
     } catch (error) {
       if (!signal.aborted) this.#over.resolve(asPeerError(error));
       await this.close();
     } finally {
       off();
-      this.#isMending = false;
-      this.#look();
+      this.#isRecovering = false;
+      this.#checkState();
     }
   }
 
-  /** Restarts ICE until media flow again. Gives why they do not, where the server cannot or time is over. */
+  /** Restarts ICE until media flow again. Returns an error where the server cannot, or the time is up. */
   async #restart(lost: PeerError): Promise<Error | undefined> {
     const { signal } = this.#stop;
-    const restart = this.#place?.restart?.bind(this.#place);
+    const restart = this.#resource?.restart?.bind(this.#resource);
     const ice = this.connection.iceConnectionState;
     if (restart === undefined || ice === "connected" || ice === "completed") return lost; // DTLS cannot be restarted
-    const until = performance.now() + MEND_MS;
-    this.#become("restarting");
+    const until = performance.now() + RESTARTING_MS;
+    this.#setState("restarting");
     for (;;) {
       try {
         await abortable(restart(), signal);
-        if (await reached(this.connection, ["connected"], RESTART_MS, signal)) return undefined;
+        if (await waitForState(this.connection, ["connected"], RESTART_TIMEOUT_MS, signal)) return undefined;
       } catch (error) {
         if (signal.aborted) throw error;
-        if (error instanceof MyTalkError && hasNoRestart(error)) return error;
+        if (error instanceof MyTalkError && cannotRestart(error)) return error;
       }
       if (performance.now() > until) return lost;
-      await sleep(AGAIN_MS, signal);
+      await sleep(RESTART_PAUSE_MS, signal);
     }
   }
 
-  /** Makes another connection in place of the one that is lost. Throws the last try's reason. */
+  /** Replaces the connection that was lost. Throws the error of the last attempt. */
   async #reconnect(cause: Error): Promise<void> {
     const { signal } = this.#stop;
-    const of = this.plan.reconnects;
-    if (!(cause instanceof GoneError)) void this.#place?.end();
-    this.#place = undefined;
+    const of = this.connector.reconnects;
+    if (!(cause instanceof GoneError)) void this.#resource?.end();
+    this.#resource = undefined;
     for (let attempt = 1; attempt <= of; attempt += 1) {
-      this.#become("reconnecting");
+      this.#setState("reconnecting");
       this.#listeners.emit("reconnecting", { attempt, of, cause });
       if (attempt > 1) await sleep(pause(attempt), signal);
       signal.throwIfAborted();
       try {
-        return await this.#dial(this.#make());
+        return await this.#connectLink(this.#createLink());
       } catch (error) {
         if (signal.aborted || isFinal(error)) throw error;
         cause = error as Error;
@@ -248,38 +248,38 @@ export class Peer {
     throw cause;
   }
 
-  /** Has the caller's signal end what is under way. One that was aborted before, on an open connection, does not. */
-  #heed(): () => void {
+  /** Has the caller's signal abort this attempt. One that was aborted before, on an open connection, does not. */
+  #abortWithSignal(): () => void {
     const { signal } = this;
     const abort = () => this.#stop.abort(signal?.reason);
     signal?.addEventListener("abort", abort, { once: true });
     return () => signal?.removeEventListener("abort", abort);
   }
 
-  #become(way: Way): void {
-    if (this.#way === way || this.#way === "closed") return;
-    this.#way = way;
-    this.#listeners.emit("connection", way);
+  #setState(state: PeerState): void {
+    if (this.#state === state || this.#state === "closed") return;
+    this.#state = state;
+    this.#listeners.emit("connection", state);
   }
 }
 
-/** A connection, and what came by it. */
-interface Made {
+/** A connection, and the tracks received by it. */
+interface Link {
   connection: RTCPeerConnection;
   tracks: MediaStreamTrack[];
 }
 
 function pause(attempt: number): number {
-  return Math.min(MOST_PAUSE_MS, PAUSE_MS * 2 ** (attempt - 2)) * (0.75 + Math.random() / 2);
+  return Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempt - 2)) * (0.75 + Math.random() / 2);
 }
 
-/** Whether no further restart would do: a busy server may be free a second later. */
-function hasNoRestart(error: MyTalkError): boolean {
+/** Tells whether a further restart is useless. A busy server may be free a second later. */
+function cannotRestart(error: MyTalkError): boolean {
   if (error instanceof HttpError) return error.status !== 429 && (error.status < 500 || error.status === 501);
   return true;
 }
 
-/** Whether no other connection would do: the session is gone, or the token no longer good. */
+/** Tells whether reconnecting is useless: the session is gone, or the token is no longer valid. */
 function isFinal(error: unknown): boolean {
   return error instanceof HttpError && !(error instanceof BusyError) && error.status < 500;
 }

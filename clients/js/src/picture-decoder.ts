@@ -1,4 +1,4 @@
-/** Pictures of a stream, decoded: H264 (Annex B) by WebCodecs, JPEG by the browser's own image decoder. */
+/** Decodes the pictures of a stream: H264 (Annex B) by WebCodecs, JPEG by the browser's image decoder. */
 
 import type { Media } from "./messages.js";
 
@@ -13,19 +13,19 @@ export interface PictureDecoder {
   close(): void;
 }
 
-const MICROSECONDS = 1_000_000 / 16_000; // of media time's unit
+const UNIT_US = 1_000_000 / 16_000; // microseconds of a unit of media time
 
-/** Baseline at level 3.1 to begin with: a stream's own parameter sets say what it is. */
+/** Baseline at level 3.1, where a stream's parameter sets do not tell the codec. */
 const FALLBACK_CODEC = "avc1.42e01f";
 
-/** Whether this browser decodes H264 by itself. */
+/** Tells whether this browser decodes H264 by WebCodecs. */
 export async function decodesH264(): Promise<boolean> {
   if (typeof VideoDecoder !== "function") return false;
   const answer = await VideoDecoder.isConfigSupported({ codec: FALLBACK_CODEC }).catch(() => undefined);
   return answer?.supported === true;
 }
 
-/** The codec that an access unit's sequence parameter set names (RFC 6381): `avc1.PPCCLL`. */
+/** Reads the codec (RFC 6381, `avc1.PPCCLL`) from the sequence parameter set of an access unit. */
 export function codecOf(unit: Uint8Array): string | undefined {
   for (let i = 0; i + 6 < unit.length; i += 1) {
     const isStart = unit[i] === 0 && unit[i + 1] === 0 && unit[i + 2] === 1;
@@ -49,9 +49,9 @@ export class H264Decoder implements PictureDecoder {
 
   push(media: Media): void {
     if (media.keyframe) this.#configure(codecOf(media.data) ?? FALLBACK_CODEC);
-    if (this.#decoder.state !== "configured") return; // nothing can be shown before a key frame
+    if (this.#decoder.state !== "configured") return; // nothing can be decoded before a key frame
     const type = media.keyframe ? "key" : "delta";
-    const timestamp = Math.round(media.pts * MICROSECONDS);
+    const timestamp = Math.round(media.pts * UNIT_US);
     this.#decoder.decode(new EncodedVideoChunk({ type, timestamp, data: media.data as Uint8Array<ArrayBuffer> }));
   }
 
@@ -68,7 +68,7 @@ export class H264Decoder implements PictureDecoder {
 
   #make(): VideoDecoder {
     return new VideoDecoder({
-      output: (image) => this.show({ pts: Math.round(image.timestamp / MICROSECONDS), image }),
+      output: (image) => this.show({ pts: Math.round(image.timestamp / UNIT_US), image }),
       error: (error) => this.failed(error),
     });
   }
@@ -83,7 +83,7 @@ export class JpegDecoder implements PictureDecoder {
     private readonly failed: (error: Error) => void,
   ) {}
 
-  /** They are shown in their order, however long each takes. */
+  /** Decodes a picture. They are shown in order, however long each takes. */
   push({ pts, data }: Media): void {
     const decoded = createImageBitmap(new Blob([data as Uint8Array<ArrayBuffer>], { type: "image/jpeg" }));
     decoded.catch(() => undefined);

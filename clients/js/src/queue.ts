@@ -1,17 +1,17 @@
-/** What comes faster than it is read, in order. One reader. */
+/** A bounded queue with one reader, in order. */
 export class Queue<T> implements AsyncIterableIterator<T> {
   #items: T[] = [];
   #reader: { resolve: (result: IteratorResult<T>) => void; reject: (error: unknown) => void } | undefined;
   #over: { error?: unknown } | undefined;
 
   /**
-   * @param bound items that wait
-   * @param full what happens beyond: `forget` the oldest, or `fail`, which ends the queue with an error
+   * @param bound items that it holds
+   * @param full policy beyond: `drop-oldest`, or `fail`, which ends the queue with an error
    * @param onReturn called when its reader leaves the loop
    */
   constructor(
     readonly bound: number,
-    readonly full: "forget" | "fail",
+    readonly full: "drop-oldest" | "fail",
     private readonly onReturn?: () => void,
   ) {}
 
@@ -25,11 +25,11 @@ export class Queue<T> implements AsyncIterableIterator<T> {
     }
     this.#items.push(item);
     if (this.#items.length <= this.bound) return;
-    if (this.full === "forget") this.#items.shift();
+    if (this.full === "drop-oldest") this.#items.shift();
     else this.end(new RangeError(`${this.bound} messages wait to be read (read them faster)`));
   }
 
-  /** Nothing more comes; what waits can still be read. */
+  /** Ends it; what it holds can still be read. */
   end(error?: unknown): void {
     if (this.#over !== undefined) return;
     this.#over = error === undefined ? {} : { error };

@@ -1,15 +1,15 @@
-/** Sessions of a server, over HTTP: made, watched, published to, spoken to, interrupted, ended. */
+/** Creates sessions over HTTP, and opens their streams and WebRTC connections. */
 
 import { call, type CallOptions } from "./call.js";
 import { HttpError } from "./errors.js";
 import type { PlaybackFinished } from "./messages.js";
 import type { Peer } from "./peer.js";
 import { Stream, type StreamOptions } from "./stream.js";
-import { LastingToken } from "./token.js";
+import { RenewedToken } from "./token.js";
 import { watch, type WatchOptions } from "./whep.js";
 import { publish, type PublishOptions } from "./whip.js";
 
-/** What a session is to be. Left out: the server's defaults. */
+/** Options of a new session. Left out: the server's defaults. */
 export interface SessionOptions {
   /** `portrait`: the server's picture; `live`: a camera. */
   source?: "live" | "portrait";
@@ -21,38 +21,38 @@ export interface SessionOptions {
   mouth_opening?: number;
   /** Which face speaks: the largest, or the one nearest to a point, in shares of the picture's sides. */
   face?: "largest" | readonly [number, number];
-  /** What is seen while nobody speaks: a mouth that rests, or the untouched picture. */
+  /** Picture during silence: with a closed mouth, or untouched. */
   on_silence?: "close" | "passthrough";
   /** Milliseconds by which a camera's pictures wait for speech that is dubbed. */
   video_delay?: number;
-  /** Into the server's folder of recordings. */
+  /** Records it into the server's folder of recordings. */
   record?: boolean;
-  /** To a streaming server: a URL of RTMP or SRT. */
+  /** Pushes it to a streaming server: a URL of RTMP or SRT. */
   push?: string;
 }
 
-/** A face of one's own. */
+/** A face to upload. */
 export interface Portrait {
   /** PNG, JPEG or WebP, at most 8 MiB, with one face seen from the front. */
   picture: Blob;
-  /** Who agreed, when (ISO 8601), and to what. A server may want it. */
+  /** Who agreed, when (ISO 8601), and to what. A server may require it. */
   consent?: { who: string; when: string; purpose: string };
 }
 
-/** What `POST /v1/sessions` answers. */
+/** Answer of `POST /v1/sessions`. */
 export interface SessionDescription {
   id: string;
   state: string;
   token: string;
   view_token?: string;
-  /** Seconds for which tokens open connections. */
+  /** Lifetime of the tokens in seconds. */
   expires_in?: number;
   urls: Record<string, string>;
   ice_servers: RTCIceServer[];
   disclosure: string;
 }
 
-/** How a session does. */
+/** State and statistics of a session. */
 export interface SessionState {
   id: string;
   state: "new" | "live" | "draining" | "closed";
@@ -62,7 +62,7 @@ export interface SessionState {
 }
 
 export interface ClientOptions {
-  /** Of the server, where it wants one. */
+  /** Key of the server, where it requires one. */
   apiKey?: string;
   fetch?: typeof fetch;
 }
@@ -79,12 +79,12 @@ export class Client {
     this.#fetch = options.fetch ?? ((...given) => fetch(...given));
   }
 
-  /** Makes a session. `BusyError`: the server has no room, or is not ready; ask again after `retryAfter`. */
+  /** Creates a session. Throws `BusyError` where the server is full or not ready: retry after `retryAfter` seconds. */
   async create(options: SessionOptions = {}, signal?: AbortSignal): Promise<Session> {
     return await this.#create(JSON.stringify(options), { "Content-Type": "application/json" }, signal);
   }
 
-  /** Makes a session whose face is a picture. `HttpError` of status 422: no face was found on it. */
+  /** Creates a session whose face is a picture. Throws `HttpError` of status 422 where no face is found in it. */
   async createWith(portrait: Portrait, options: SessionOptions = {}, signal?: AbortSignal): Promise<Session> {
     const { picture, consent } = portrait;
     const form = new FormData();
@@ -104,13 +104,13 @@ export class Client {
 }
 
 /**
- * One session. Anybody who has its description may make this object of it. Once something of it was opened, its token
- * is renewed at half of its life, until the session has ended: a connection that is made anew needs one that is good.
+ * One session, made from its description by `Client.create` or by hand. Once something of it was opened, its token is
+ * renewed at half of its lifetime until the session has ended, for reconnecting needs a valid one.
  */
 export class Session {
   readonly #base: string | URL;
   readonly #fetch: typeof fetch;
-  readonly #token: LastingToken;
+  readonly #token: RenewedToken;
 
   constructor(
     readonly description: SessionDescription,
@@ -119,63 +119,63 @@ export class Session {
   ) {
     this.#base = base;
     this.#fetch = fetching;
-    this.#token = new LastingToken(description.token, "own", () => this.url("tokens"), fetching);
+    this.#token = new RenewedToken(description.token, "own", () => this.url("tokens"), fetching);
   }
 
-  /** Its owner's, the newest. */
+  /** The owner's token, the newest. */
   get token(): string {
-    return this.#token.now;
+    return this.#token.current;
   }
 
   get id(): string {
     return this.description.id;
   }
 
-  /** To be shown to whoever sees the video. */
+  /** Text to show beside the video: it is synthetic. */
   get disclosure(): string {
     return this.description.disclosure;
   }
 
-  /** Speech in; events, and if wanted media, out. */
+  /** Opens a stream: speech in, events and on request media out. */
   open(options: StreamOptions = {}): Promise<Stream> {
     const url = this.url("stream");
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    return Stream.open(url.href, this.#freshToken(), options);
+    return Stream.open(url.href, this.#liveToken(), options);
   }
 
   /** Watches it by WHEP. */
   watch(options: WatchOptions = {}): Promise<Peer> {
-    const [token, iceServers] = [this.#freshToken(), this.description.ice_servers];
+    const [token, iceServers] = [this.#liveToken(), this.description.ice_servers];
     return watch(this.url("whep"), { token, iceServers, ...options });
   }
 
   /** Publishes camera, microphone or both into it by WHIP. */
   publish(media: MediaStream, options: PublishOptions = {}): Promise<Peer> {
-    const [token, iceServers] = [this.#freshToken(), this.description.ice_servers];
+    const [token, iceServers] = [this.#liveToken(), this.description.ice_servers];
     return publish(this.url("whip"), media, { token, iceServers, ...options });
   }
 
-  /** Camera and microphone up and the dubbed video down, on one connection; the session ends with it. */
+  /** Sends camera and microphone and receives the dubbed video on one connection; the session ends with it. */
   call(media: MediaStream | null, options: CallOptions = {}): Promise<Peer> {
-    const [token, iceServers] = [this.#freshToken(), this.description.ice_servers];
+    const [token, iceServers] = [this.#liveToken(), this.description.ice_servers];
     return call(this.url("webrtc"), media, { token, iceServers, ...options });
   }
 
-  /** How it does. `GoneError`: it has ended. */
+  /** Reads its state. Throws `GoneError` where it has ended. */
   async state(signal?: AbortSignal): Promise<SessionState> {
-    return (await this.#ask("GET", "session", signal)) as SessionState;
+    return (await this.#request("GET", "session", signal)) as SessionState;
   }
 
-  /** Barge-in, where there is no stream to say it by. */
+  /** Barge-in without a stream: drops all speech that is not heard yet. */
   async clear(signal?: AbortSignal): Promise<PlaybackFinished> {
-    return (await this.#ask("POST", "clear", signal)) as PlaybackFinished;
+    return (await this.#request("POST", "clear", signal)) as PlaybackFinished;
   }
 
-  /** Ends it and frees all of it. That it had ended already is no error. */
+  /** Ends it and frees its resources. No error where it has ended already. */
   async end(): Promise<void> {
     this.#token.stop();
-    // `keepalive`: it reaches the server although the page is being left.
-    await this.#ask("DELETE", "session", undefined, true).catch((error: unknown) => {
+    // `keepalive`: the request outlives a page that is being closed.
+    await this.#request("DELETE", "session", undefined, true).catch((error: unknown) => {
       if (!(error instanceof HttpError && error.status === 404)) throw error;
     });
   }
@@ -187,15 +187,15 @@ export class Session {
     return new URL(path, this.#base);
   }
 
-  /** The token of whenever it is called; from now on one that is good. */
-  #freshToken(): () => string {
+  /** Starts the renewing, and returns a function that gives the newest token. */
+  #liveToken(): () => string {
     const { expires_in: seconds, urls } = this.description;
     if (seconds !== undefined && urls["tokens"] !== undefined && !this.#token.isRenewed) this.#token.renewAfter(500 * seconds);
-    return () => this.#token.now;
+    return () => this.#token.current;
   }
 
-  async #ask(method: string, route: string, signal?: AbortSignal, keepalive = false): Promise<unknown> {
-    const headers = bearer(this.#token.now);
+  async #request(method: string, route: string, signal?: AbortSignal, keepalive = false): Promise<unknown> {
+    const headers = bearer(this.#token.current);
     const response = await this.#fetch(this.url(route), { method, headers, keepalive, ...(signal && { signal }) });
     if (!response.ok) throw await HttpError.from(response);
     return await response.json();

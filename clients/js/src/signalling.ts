@@ -1,43 +1,43 @@
-/** What WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) share: an offer posted, candidates after it, and the end. */
+/** Signals as WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) do: POST an offer, PATCH candidates, DELETE. */
 
 import { BusyError, HttpError, PeerError } from "./errors.js";
-import type { Place, Plan } from "./peer.js";
-import { tokenNow, type Token } from "./token.js";
-import { sleep } from "./waiting.js";
+import type { Connector, PeerResource } from "./peer.js";
+import { sleep } from "./promises.js";
+import { currentToken, type Token } from "./token.js";
 
 export interface SignallingOptions {
-  /** Bearer token of the endpoint, or what gives the one that is good now. */
+  /** Bearer token of the endpoint, or a function that returns the one that is valid now. */
   token?: Token;
   iceServers?: RTCIceServer[];
-  /** Ends the connecting, and that anew after a loss. An open connection has `close`. */
+  /** Aborts connecting and reconnecting. An open connection has `close`. */
   signal?: AbortSignal;
   fetch?: typeof fetch;
-  /** Milliseconds for which an endpoint that is busy, or not live yet, is asked again. */
+  /** Milliseconds for which an endpoint that is busy, or not live yet, is retried. Left out: 10 000. */
   patienceMs?: number;
-  /** Other connections that are tried, each after a longer pause, when one is lost for good. Left out: 6. */
+  /** Attempts to reconnect, each after a longer pause, when a connection is lost. Left out: 6. */
   reconnects?: number;
 }
 
-/** Candidates found by then are in the offer; later ones follow it. */
-const GATHER_MS = 250;
+/** Candidates found by then are in the offer; later ones are trickled. */
+const GATHER_TIMEOUT_MS = 250;
 
 const PATIENCE_MS = 10_000;
 
-/** An ICE restart that is not answered by then is tried again: the network may be another one by now. */
-const RESTART_MS = 5_000;
+/** An ICE restart that is not answered by then is retried, for the network may have changed. */
+const RESTART_TIMEOUT_MS = 5_000;
 
 const FRAGMENT = "application/trickle-ice-sdpfrag";
 
-const RECONNECTS = 6; // with the pauses between them: about 20 s
+const RECONNECTS = 6; // some 20 s with the pauses between them
 
-/** How a peer connects to an endpoint, again where it must. */
-export function planned(make: () => RTCPeerConnection, url: URL, options: SignallingOptions): Plan {
-  const agree: Plan["agree"] = (connection, signal) => Resource.post(connection, url, { ...options, signal });
-  return { make, agree, reconnects: options.reconnects ?? RECONNECTS };
+/** Makes what a peer needs to connect to an endpoint, and to reconnect. */
+export function connectorOf(create: () => RTCPeerConnection, url: URL, options: SignallingOptions): Connector {
+  const negotiate: Connector["negotiate"] = (connection, signal) => Resource.post(connection, url, { ...options, signal });
+  return { create, negotiate, reconnects: options.reconnects ?? RECONNECTS };
 }
 
-/** One connection's place at its server. */
-export class Resource implements Place {
+/** The WHIP or WHEP resource of one connection (RFC 9725, 4.2). */
+export class Resource implements PeerResource {
   #etag: string | null;
 
   private constructor(
@@ -49,28 +49,28 @@ export class Resource implements Place {
     this.#etag = response.headers.get("ETag");
   }
 
-  /** Offers, and takes the answer. */
+  /** Posts the offer, and applies the answer. */
   static async post(connection: RTCPeerConnection, url: URL, options: SignallingOptions): Promise<Resource> {
     await connection.setLocalDescription();
     const late = lateCandidates(connection);
-    await gathered(connection, options.signal);
+    await gatherCandidates(connection, options.signal);
     late.length = 0;
     const offer = connection.localDescription?.sdp;
     if (offer === undefined) throw new PeerError("the browser made no offer");
-    const response = await postPatiently(url, offer, options);
+    const response = await postWithRetry(url, offer, options);
     const servers = iceServersOf(response.headers.get("Link"));
     if (servers.length > 0 && options.iceServers === undefined) connection.setConfiguration({ iceServers: servers });
     const location = response.headers.get("Location");
     if (location === null) throw new PeerError("the answer names no Location (is this a WHIP or WHEP endpoint?)");
     await connection.setRemoteDescription({ type: "answer", sdp: await response.text() });
     const resource = new Resource(connection, new URL(location, response.url || url).href, options, response);
-    await resource.#follow(late);
+    await resource.#trickleAll(late);
     return resource;
   }
 
   /**
-   * One try of an ICE restart (RFC 9725, 4.3.3): new credentials and candidates for the same media. Resolves when both
-   * sides know them. Throws why not, `HttpError` among it; then the connection is as it was.
+   * Attempts an ICE restart (RFC 9725, 4.3.3): new credentials and candidates for the same media. Resolves when both
+   * sides know them. Throws `HttpError` and others; then the connection is as it was.
    */
   async restart(): Promise<void> {
     const { connection } = this;
@@ -79,10 +79,10 @@ export class Resource implements Place {
     const late = lateCandidates(connection);
     await connection.setLocalDescription();
     try {
-      await gathered(connection);
+      await gatherCandidates(connection);
       const body = fragment(connection.localDescription?.sdp ?? "", late.splice(0));
       const headers = { "Content-Type": FRAGMENT, "If-Match": "*" };
-      const signal = AbortSignal.timeout(RESTART_MS);
+      const signal = AbortSignal.timeout(RESTART_TIMEOUT_MS);
       const response = await send(this.url, { method: "PATCH", headers, body, signal }, this.options);
       if (response.status !== 200) throw new PeerError("the server did not restart ICE (it took candidates only)");
       const sdp = restarted(before, await response.text());
@@ -92,22 +92,22 @@ export class Resource implements Place {
       await connection.setLocalDescription({ type: "rollback" }).catch(() => undefined); // closed meanwhile
       throw error;
     }
-    await this.#follow(late);
+    await this.#trickleAll(late);
   }
 
-  /** Tells the server that it is over. One that has forgotten it already is not asked twice. */
+  /** Deletes the resource. A failure is ignored: the server drops it anyway once the connection is silent. */
   async end(): Promise<void> {
     this.connection.onicecandidate = null;
     await send(this.url, { method: "DELETE", keepalive: true }, this.options).catch(() => undefined);
   }
 
-  /** Sends the candidates that were late, and those to come. */
-  async #follow(late: (RTCIceCandidate | null)[]): Promise<void> {
+  /** Sends the candidates found after the offer, and those to come. */
+  async #trickleAll(late: (RTCIceCandidate | null)[]): Promise<void> {
     this.connection.onicecandidate = ({ candidate }) => void this.#trickle([candidate]);
     if (late.length > 0) await this.#trickle(late.splice(0));
   }
 
-  /** RFC 8840. A server that takes none (405, 501), or has another ICE session by now, goes without. */
+  /** RFC 8840. A failure is ignored: a server may take no candidates (405, 501), or have restarted ICE. */
   async #trickle(candidates: (RTCIceCandidate | null)[]): Promise<void> {
     const body = fragment(this.connection.localDescription?.sdp ?? "", candidates);
     const headers: Record<string, string> = { "Content-Type": FRAGMENT };
@@ -116,7 +116,7 @@ export class Resource implements Place {
   }
 }
 
-/** ICE servers that a Link header names (RFC 9725, 4.6). */
+/** Reads the ICE servers of a Link header (RFC 9725, 4.6). */
 export function iceServersOf(link: string | null): RTCIceServer[] {
   const servers: RTCIceServer[] = [];
   for (const [, url, rest] of (link ?? "").matchAll(/<((?:stun|turn)s?:[^>]+)>((?:\s*;\s*[\w-]+="?[^",;]*"?)*)/g)) {
@@ -130,7 +130,7 @@ export function iceServersOf(link: string | null): RTCIceServer[] {
   return servers;
 }
 
-/** Candidates as `application/trickle-ice-sdpfrag`; null means that no more will come. */
+/** Writes candidates as `application/trickle-ice-sdpfrag`; null stands for the end of candidates. */
 export function fragment(offer: string, candidates: (Candidate | null)[]): string {
   const named = (name: string) => new RegExp(`^a=${name}:.*$`, "m").exec(offer)?.[0];
   const lines = [named("ice-ufrag"), named("ice-pwd")].filter((line) => line !== undefined);
@@ -144,7 +144,7 @@ export function fragment(offer: string, candidates: (Candidate | null)[]): strin
 }
 
 /**
- * The answer that an ICE restart makes of the one before: with the credentials and the candidates of the server's
+ * Applies an ICE restart to the answer before it: the credentials and candidates become those of the server's
  * fragment (RFC 9725, 4.3.3). Throws `PeerError` for a fragment without credentials.
  */
 export function restarted(answer: string, theirs: string): string {
@@ -164,15 +164,15 @@ export function restarted(answer: string, theirs: string): string {
 const isCandidate = (line: string) => line.startsWith("a=candidate:") || line === "a=end-of-candidates";
 const midOf = (lines: string[]) => lines.find((line) => line.startsWith("a=mid:"));
 
-/** Its lines, from one `m=` to the next; what comes before the first is a section too. */
+/** Splits SDP into the lines of its sections; the first holds what comes before the first `m=`. */
 function sections(sdp: string): string[][] {
   return sdp.split(/^(?=m=)/m).map((section) => section.split(/\r?\n/).filter((line) => line !== ""));
 }
 
 type Candidate = Pick<RTCIceCandidate, "candidate" | "sdpMid">;
 
-/** Posts; while the endpoint is busy, waits as long as it says and asks again. */
-async function postPatiently(url: URL, offer: string, options: SignallingOptions): Promise<Response> {
+/** Posts; while the endpoint is busy, waits for its `Retry-After` and posts again. */
+async function postWithRetry(url: URL, offer: string, options: SignallingOptions): Promise<Response> {
   const until = performance.now() + (options.patienceMs ?? PATIENCE_MS);
   const headers = { "Content-Type": "application/sdp" };
   for (;;) {
@@ -186,25 +186,25 @@ async function postPatiently(url: URL, offer: string, options: SignallingOptions
   }
 }
 
-/** A request with the token. Throws `HttpError` where the answer is an error. */
+/** Sends a request with the token. Throws `HttpError` where the answer is an error. */
 export async function send(url: URL | string, request: RequestInit, options: SignallingOptions): Promise<Response> {
   const { token } = options;
-  const authorization = token === undefined ? {} : { Authorization: `Bearer ${tokenNow(token)}` };
+  const authorization = token === undefined ? {} : { Authorization: `Bearer ${currentToken(token)}` };
   const { signal, fetch: fetching = fetch } = options;
   const headers = { ...authorization, ...(request.headers as Record<string, string> | undefined) };
-  const ends = signal !== undefined && request.method === "POST" ? { signal } : {};
-  const response = await fetching(url, { ...request, headers, ...ends });
+  const aborted = signal !== undefined && request.method === "POST" ? { signal } : {};
+  const response = await fetching(url, { ...request, headers, ...aborted });
   if (!response.ok) throw await HttpError.from(response);
   return response;
 }
 
-/** Resolves when all candidates are found, or enough time has passed. */
-export async function gathered(connection: RTCPeerConnection, signal?: AbortSignal, ms = GATHER_MS): Promise<void> {
+/** Resolves when all candidates are found, or after `ms` milliseconds. */
+export async function gatherCandidates(connection: RTCPeerConnection, signal?: AbortSignal, ms = GATHER_TIMEOUT_MS): Promise<void> {
   if (connection.iceGatheringState === "complete") return;
   const stop = new AbortController();
   const complete = new Promise<void>((resolve) => {
-    const look = () => connection.iceGatheringState === "complete" && resolve();
-    connection.addEventListener("icegatheringstatechange", look, { signal: stop.signal });
+    const check = () => connection.iceGatheringState === "complete" && resolve();
+    connection.addEventListener("icegatheringstatechange", check, { signal: stop.signal });
   });
   try {
     await Promise.race([complete, sleep(ms, signal)]);

@@ -1,4 +1,4 @@
-/** One WebSocket connection: the browser's own, or in Node before version 22 one over `node:http`. */
+/** Opens a WebSocket: the platform's own, or in Node before version 22 one over `node:http`. */
 
 import { SUBPROTOCOL, TOKEN_PREFIX } from "./codec.js";
 import { DisconnectedError } from "./errors.js";

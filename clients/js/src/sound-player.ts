@@ -1,4 +1,4 @@
-/** Sound of a stream, played: its clock is what pictures are shown by. */
+/** Plays the sound of a stream. Pictures follow its clock. */
 
 import type { Media } from "./messages.js";
 import { pcmSamples } from "./pcm.js";
@@ -8,24 +8,24 @@ const RATE = 48_000;
 /** Media time: samples at 16 kHz. */
 const MEDIA_RATE = 16_000;
 
-/** Seconds between coming and being heard, against the network's unrest. */
-const DELAY = 0.12;
+/** Seconds from receiving to hearing: the jitter buffer. */
+const JITTER_BUFFER_S = 0.12;
 
-/** A gap in media time of more than this begins anew. */
-const MOST_GAP = MEDIA_RATE / 2;
+/** A larger gap in media time resets the clock. */
+const MAX_GAP = MEDIA_RATE / 2;
 
 export class SoundPlayer {
   readonly context = new AudioContext({ sampleRate: RATE, latencyHint: "interactive" });
   readonly #playing = new Set<AudioBufferSourceNode>();
   #next = 0; // media time of the next sample
-  #at: number | undefined; // seconds of the context at which media time 0 would be heard
+  #origin: number | undefined; // seconds of the context at which media time 0 would be heard
 
-  /** Browsers play nothing until the person has done something: call it from a click. */
+  /** Starts the clock. Browsers allow it only after a user gesture: call it from a click. */
   async start(): Promise<void> {
     await this.context.resume();
   }
 
-  /** Takes the next 20 ms: 48 kHz, stereo. */
+  /** Schedules the next 20 ms: 48 kHz, stereo. */
   push({ pts, data }: Media): void {
     const samples = pcmSamples(data);
     const buffer = this.context.createBuffer(2, samples.length / 2, RATE);
@@ -34,31 +34,31 @@ export class SoundPlayer {
       for (let i = 0; i < target.length; i += 1) target[i] = (samples[2 * i + channel] as number) / 32768;
     }
     const now = this.context.currentTime;
-    const due = this.#at === undefined ? 0 : this.#at + pts / MEDIA_RATE;
-    if (this.#at === undefined || due < now || Math.abs(pts - this.#next) > MOST_GAP) {
-      this.#at = now + DELAY - pts / MEDIA_RATE;
+    const due = this.#origin === undefined ? 0 : this.#origin + pts / MEDIA_RATE;
+    if (this.#origin === undefined || due < now || Math.abs(pts - this.#next) > MAX_GAP) {
+      this.#origin = now + JITTER_BUFFER_S - pts / MEDIA_RATE;
     }
     this.#next = pts + buffer.length / (RATE / MEDIA_RATE);
     const source = new AudioBufferSourceNode(this.context, { buffer });
     source.connect(this.context.destination);
     source.onended = () => this.#playing.delete(source);
     this.#playing.add(source);
-    source.start(this.#at + pts / MEDIA_RATE);
+    source.start(this.#origin + pts / MEDIA_RATE);
   }
 
   /** Media time that is being heard; undefined before there is any. */
   get heard(): number | undefined {
-    if (this.#at === undefined) return undefined;
+    if (this.#origin === undefined) return undefined;
     const latency = this.context.outputLatency || this.context.baseLatency || 0;
-    return (this.context.currentTime - latency - this.#at) * MEDIA_RATE;
+    return (this.context.currentTime - latency - this.#origin) * MEDIA_RATE;
   }
 
-  /** Media time at which what came so far ends. */
+  /** Media time of the end of the sound received so far. */
   get end(): number {
     return this.#next;
   }
 
-  /** Barge-in: what waits is heard no more. */
+  /** Barge-in: drops the sound that is scheduled. */
   clear(): void {
     for (const source of this.#playing) source.stop();
     this.#playing.clear();

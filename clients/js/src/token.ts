@@ -1,27 +1,27 @@
-/** What the server knows a program by, and how that is kept good. */
+/** Bearer tokens, and their renewal. */
 
 import { BusyError, HttpError } from "./errors.js";
 
-/** A bearer token, or what gives the one that is good now. */
+/** A bearer token, or a function that returns the one that is valid now. */
 export type Token = string | (() => string);
 
-export const tokenNow = (token: Token): string => (typeof token === "function" ? token() : token);
+export const currentToken = (token: Token): string => (typeof token === "function" ? token() : token);
 
-/** A token is asked for again after so long, where the server was not reached. */
-const AGAIN_MS = 5_000;
+/** Pause before another attempt to renew, where the server was not reached or had no time. */
+const RETRY_MS = 5_000;
 
-const MOST_MS = 2 ** 31 - 1; // of a timer
+const MAX_TIMER_MS = 2 ** 31 - 1; // HTML timers hold a signed 32-bit integer
 
 /**
- * A token that is renewed at half of its life. It gives another like itself for as long as its session lives; once the
- * server refuses that, it stays as it is.
+ * A token that is renewed at half of its lifetime while its session lives. Once the server refuses to renew it, it
+ * stays as it is.
  */
-export class LastingToken {
+export class RenewedToken {
   #token: string;
   #over = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** `url`: the session's `tokens` route. `right`: what the token gives. */
+  /** `url`: the session's `tokens` route. `right`: of the token, as the server names it. */
   constructor(
     token: string,
     private readonly right: "own" | "publish" | "view",
@@ -32,8 +32,8 @@ export class LastingToken {
     this.#token = token;
   }
 
-  /** The newest. */
-  get now(): string {
+  /** The newest token. */
+  get current(): string {
     return this.#token;
   }
 
@@ -41,14 +41,14 @@ export class LastingToken {
     return this.#timer !== undefined;
   }
 
-  /** Renews it after so many milliseconds, and from then on in time. */
+  /** Renews it after `ms` milliseconds, and from then on at half of each lifetime. */
   renewAfter(ms: number): void {
     if (this.#over) return;
-    this.#timer = setTimeout(() => void this.#renew(), Math.min(ms, MOST_MS));
+    this.#timer = setTimeout(() => void this.#renew(), Math.min(ms, MAX_TIMER_MS));
     (this.#timer as { unref?: () => void }).unref?.();
   }
 
-  /** Nobody needs it any longer. */
+  /** Ends the renewing. */
   stop(): void {
     this.#over = true;
     clearTimeout(this.#timer);
@@ -66,7 +66,7 @@ export class LastingToken {
       if (!this.#over) this.renewed(token);
     } catch (error) {
       const isRefused = error instanceof HttpError && !(error instanceof BusyError) && error.status < 500;
-      if (!isRefused) this.renewAfter(AGAIN_MS); // refused: the session has ended, or the token is no longer good
+      if (!isRefused) this.renewAfter(RETRY_MS); // refused: the session has ended, or the token is no longer good
     }
   }
 }

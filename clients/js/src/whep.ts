@@ -1,20 +1,20 @@
-/** Watching by WHEP: any endpoint of the draft, ours or another's. */
+/** Watches by WHEP (draft-ietf-wish-whep), from any endpoint. */
 
 import { Peer } from "./peer.js";
-import { planned, type SignallingOptions } from "./signalling.js";
-import { LastingToken } from "./token.js";
+import { connectorOf, type SignallingOptions } from "./signalling.js";
+import { RenewedToken } from "./token.js";
 
 export interface WatchOptions extends SignallingOptions {
-  /** Shows it: plays sound and picture. */
+  /** Plays sound and picture. */
   element?: HTMLMediaElement;
   audio?: boolean;
   video?: boolean;
   /**
-   * The session's `tokens` route, where `token` is a view token of ours: it is renewed there for as long as this
-   * watches, so that a connection that breaks after hours can be made anew.
+   * The session's `tokens` route, where `token` is a view token of it: the token is renewed there while this watches,
+   * so that a connection that breaks after hours can be made again.
    */
   renew?: string | URL;
-  /** Told of each new token: who watches again later needs the newest. */
+  /** Called with each new token: to watch again later takes the newest. */
   renewed?: (token: string) => void;
 }
 
@@ -26,21 +26,21 @@ export interface WatchOptions extends SignallingOptions {
 export async function watch(url: string | URL, options: WatchOptions = {}): Promise<Peer> {
   const { element, audio = true, video = true, iceServers = [], signal, renew, renewed, token } = options;
   signal?.throwIfAborted();
-  const make = () => {
+  const create = () => {
     const connection = new RTCPeerConnection({ iceServers });
     if (audio) connection.addTransceiver("audio", { direction: "recvonly" });
     if (video) connection.addTransceiver("video", { direction: "recvonly" });
     return connection;
   };
-  const lasting =
+  const renewing =
     renew !== undefined && typeof token === "string"
-      ? new LastingToken(token, "view", () => renew, options.fetch ?? ((...given) => fetch(...given)), renewed)
+      ? new RenewedToken(token, "view", () => renew, options.fetch ?? ((...given) => fetch(...given)), renewed)
       : undefined;
-  const known = lasting === undefined ? options : { ...options, token: () => lasting.now };
-  const peer = new Peer(planned(make, new URL(url), known), signal);
+  const authorized = renewing === undefined ? options : { ...options, token: () => renewing.current };
+  const peer = new Peer(connectorOf(create, new URL(url), authorized), signal);
   if (element !== undefined) element.srcObject = peer.media;
-  void peer.closed.then(() => lasting?.stop());
+  void peer.closed.then(() => renewing?.stop());
   await peer.connect();
-  lasting?.renewAfter(0); // how long it is good for is in the answer
+  renewing?.renewAfter(0); // only an answer tells the lifetime
   return peer;
 }

@@ -1,4 +1,4 @@
-/** The fixtures that the server and both client libraries share: what they promise holds here too. */
+/** Tests the codec against the fixtures that the server and both client libraries share. */
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
@@ -51,8 +51,8 @@ describe("text", () => {
     expect(JSON.parse(toText(typed))).toEqual(message);
   });
 
-  test("the fixtures show every message that this package knows", () => {
-    const shown = new Set(messages("server").map(({ message }) => message.type));
+  test("the fixtures hold every message of this package", () => {
+    const inFixtures = new Set(messages("server").map(({ message }) => message.type));
     const known: Record<ServerMessage["type"], true> = {
       "session.created": true,
       "session.resumed": true,
@@ -71,10 +71,10 @@ describe("text", () => {
       ack: true,
       pong: true,
     };
-    expect(shown).toEqual(new Set(Object.keys(known)));
+    expect(inFixtures).toEqual(new Set(Object.keys(known)));
   });
 
-  test("what a newer server says is passed over, or kept", () => {
+  test("an unknown type is refused as such, and an unknown field kept", () => {
     expect(() => parseServer('{"type":"weather.changed"}')).toThrow(
       expect.objectContaining({ name: "ProtocolError", code: "unknown_type" }),
     );
@@ -95,7 +95,7 @@ describe("text", () => {
     expect(() => parseServer(data)).toThrow(expect.objectContaining({ code }));
   });
 
-  test("what resuming does not repeat is not counted", () => {
+  test("messages that resuming does not repeat are not counted", () => {
     expect(["session.created", "session.resumed", "ping", "pong", "ack"].filter(isCounted)).toEqual([]);
     expect(["media", "error", "session.updated", "weather.changed"].every(isCounted)).toBe(true);
   });
@@ -123,7 +123,7 @@ describe("packets", () => {
   const malformed = fixture<{ name: string; hex?: string }>("malformed");
 
   test.each(malformed.filter(({ name, hex }) => hex !== undefined && name !== "a kind of the server"))(
-    "not taken from a server: $name",
+    "refused from a server: $name",
     ({ hex }) => {
       expect(() => parseServer(bytes(hex ?? ""))).toThrow(ProtocolError);
     },
@@ -135,12 +135,12 @@ describe("packets", () => {
     { pts: 0.5, generation: 0 },
     { pts: 0, generation: 2 ** 32 },
     { pts: 0, generation: -1 },
-  ])("never sent: $pts, $generation", (numbers) => {
+  ])("a packet cannot hold pts $pts, generation $generation", (numbers) => {
     expect(() => packSpeech({ ...numbers, encoding: "pcm16", payload: new Uint8Array(2) })).toThrow(RangeError);
   });
 });
 
-test("base64 takes all bytes, and many", () => {
+test("base64 keeps all byte values, and many bytes", () => {
   const all = Uint8Array.from({ length: 100_000 }, (_, index) => index & 255);
   expect(toBase64(all)).toBe(Buffer.from(all).toString("base64"));
   expect(Buffer.compare(fromBase64(toBase64(all)), all)).toBe(0);

@@ -1,8 +1,8 @@
-/** WebRTC of the tests' making. */
+/** Fakes of WebRTC's classes. */
 
 import { vi } from "vitest";
 
-/** As much of tracks and streams as they are asked for. */
+/** A fake `MediaStream`. */
 export class FakeMedia {
   constructor(private tracks: { kind: string; stop?: () => void }[] = []) {
     for (const track of tracks) track.stop ??= vi.fn();
@@ -15,10 +15,10 @@ export class FakeMedia {
   };
 }
 
-/** As much of a connection as offers, answers and restarts need. Its credentials carry the number of restarts. */
+/** A fake `RTCPeerConnection` for offers, answers and restarts. Its credentials carry the number of restarts. */
 export class FakeConnection extends EventTarget {
   static made: FakeConnection[] = [];
-  /** Whether those that are made next find no way. */
+  /** Whether the next ones fail to connect. */
   static areBlocked = false;
   connectionState = "new";
   iceConnectionState = "new";
@@ -52,14 +52,13 @@ export class FakeConnection extends EventTarget {
     this.remoteDescription = description;
     const track = { kind: "video", of: this, stop: vi.fn() };
     if (this.connectionState === "new") this.dispatchEvent(Object.assign(new Event("track"), { track }));
-    this.become(FakeConnection.areBlocked ? "failed" : "connected");
+    this.setState(FakeConnection.areBlocked ? "failed" : "connected");
     return Promise.resolve();
   }
 
-  become(state: string): void {
+  setState(state: string): void {
     if (this.connectionState === state) return;
     this.connectionState = this.iceConnectionState = state;
     this.dispatchEvent(new Event("connectionstatechange"));
   }
 }
-

@@ -1,4 +1,4 @@
-/** A server of `mytalk.v1` as far as the tests need one: takes speech, counts, resumes, and does as a test says. */
+/** A fake server of `mytalk.v1`: receives speech, counts messages, resumes streams, and sends what a test wants. */
 
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
@@ -17,16 +17,16 @@ export type Message = Record<string, unknown> & { type: string };
 
 export class FakeServer {
   readonly requests: IncomingMessage[] = [];
-  /** All that was taken in, over all connections. */
+  /** All that was received, over all connections. */
   readonly messages: Message[] = [];
   readonly packets: Packet[] = [];
   connections = 0;
   received = 0;
   generation = 0;
-  /** Speech that is said to wait. */
+  /** Buffered speech that acknowledgements report. */
   bufferedMs = 0;
   refuse: Message | undefined;
-  /** Counted messages taken in by a connection, after which it is cut. */
+  /** Counted messages after which a connection is cut. */
   cutAfter = Infinity;
   resumeMs = 3000;
   #sent: (string | Buffer)[] = [];
@@ -37,7 +37,7 @@ export class FakeServer {
   readonly #streams = new WebSocketServer({ noServer: true, handleProtocols: () => "mytalk.v1" });
   readonly #answer: (message: Message, server: FakeServer) => Message | undefined;
 
-  constructor(answer: (message: Message, server: FakeServer) => Message | undefined = ordinary) {
+  constructor(answer: (message: Message, server: FakeServer) => Message | undefined = defaultAnswer) {
     this.#answer = answer;
     this.#server = createServer();
     this.#server.on("upgrade", (request, socket: Socket, head) => {
@@ -60,29 +60,29 @@ export class FakeServer {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  /** Resolves when `condition` holds: looked at after each message that was taken in. */
+  /** Resolves when `condition` holds; it is checked after each received message. */
   async until(condition: () => boolean): Promise<void> {
     while (!condition()) await new Promise<void>((resolve) => this.#watchers.add(resolve));
   }
 
-  /** No more connections come through, nor does what there is. */
+  /** Cuts all connections. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  /** Says goodbye. */
-  goodbye(code: number): void {
+  /** Closes the connection with a close code. */
+  closeWith(code: number): void {
     this.#client?.close(code);
   }
 
-  /** Tells the client, now or when it is back. */
-  say(message: Message | Buffer): void {
+  /** Sends a message, now or when the client is back. */
+  send(message: Message | Buffer): void {
     const data = Buffer.isBuffer(message) ? message : JSON.stringify(message);
     if (Buffer.isBuffer(message) || isCounted(message.type)) this.#sent.push(data);
     this.#client?.send(data);
   }
 
-  /** All speech that came, whose packets must follow one another. */
+  /** Returns the speech received, and checks that its packets are contiguous. */
   speech(generation = 0): Int16Array {
     const packets = this.packets.filter((packet) => packet.generation === generation);
     let at = 0;
@@ -95,13 +95,13 @@ export class FakeServer {
   }
 
   ack(): void {
-    this.say({ type: "ack", received: this.received, buffered_ms: this.bufferedMs });
+    this.send({ type: "ack", received: this.received, buffered_ms: this.bufferedMs });
   }
 
   #accept(client: WebSocket, request: IncomingMessage): void {
     this.connections += 1;
     this.#client = client;
-    let taken = 0;
+    let count = 0;
     const resume = new URL(request.url ?? "", "http://x").searchParams.get("resume");
     client.on("close", () => {
       if (this.#client === client) this.#client = undefined;
@@ -112,22 +112,22 @@ export class FakeServer {
       return;
     }
     client.on("message", (data: Buffer, binary: boolean) => {
-      if (taken >= this.cutAfter) return;
-      if (this.#take(data, binary)) taken += 1;
+      if (count >= this.cutAfter) return;
+      if (this.#receive(data, binary)) count += 1;
       for (const wake of this.#watchers) wake();
       this.#watchers.clear();
-      if (taken >= this.cutAfter) client.terminate();
+      if (count >= this.cutAfter) client.terminate();
     });
     if (resume === null) {
-      this.say(CREATED(this.resumeMs));
+      this.send(CREATED(this.resumeMs));
       return;
     }
     const { received, generation } = this;
-    this.say({ type: "session.resumed", session_id: "x", received, generation });
+    this.send({ type: "session.resumed", session_id: "x", received, generation });
     for (const message of this.#sent.slice(Number(resume))) client.send(message);
   }
 
-  #take(data: Buffer, binary: boolean): boolean {
+  #receive(data: Buffer, binary: boolean): boolean {
     if (binary) {
       this.received += 1;
       this.packets.push({
@@ -145,14 +145,14 @@ export class FakeServer {
     const answer = this.#answer(message, this);
     if (answer !== undefined) {
       const { event_id } = message;
-      this.say({ ...answer, ...(event_id !== undefined && { event_id }) });
+      this.send({ ...answer, ...(event_id !== undefined && { event_id }) });
     }
     return isCounted(message.type);
   }
 }
 
-/** What a server answers when all goes well. */
-export function ordinary(message: Message, server: FakeServer): Message | undefined {
+/** The answer of a server to a valid message. */
+export function defaultAnswer(message: Message, server: FakeServer): Message | undefined {
   switch (message.type) {
     case "session.update": {
       const { speech, output, controls } = message;
@@ -171,7 +171,7 @@ export function ordinary(message: Message, server: FakeServer): Message | undefi
   }
 }
 
-/** A packet of media as the server sends it. */
+/** Packs media as the server sends them. */
 export function media(kind: number, pts: number, payload: Buffer, flags = 0, generation = 0): Buffer {
   const header = Buffer.alloc(16);
   header.writeUInt8(kind, 0);

@@ -1,4 +1,4 @@
-/** Sessions and signalling over HTTP, against answers that the test gives. */
+/** Tests sessions and signalling over HTTP, against prepared answers. */
 
 import { readFileSync } from "node:fs";
 import { expect, test, vi } from "vitest";
@@ -20,14 +20,14 @@ const [made, refused] = JSON.parse(
 const answer = (status: number, body: unknown, headers: Record<string, string> = {}) =>
   new Response(body === null ? null : JSON.stringify(body), { status, headers });
 
-/** Gives the answers one after the other, and keeps what was asked. */
+/** A `fetch` that gives the answers in turn. */
 function served(...answers: Response[]) {
   return vi.fn<typeof fetch>(() => Promise.resolve(answers.shift() ?? answer(500, null)));
 }
 
 const description = made.response as SessionDescription;
 
-test("a session is made as the fixture says, with the key of the server", async () => {
+test("a session is created as in the fixture, with the API key", async () => {
   const fetching = served(answer(made.status, made.response));
   const client = new Client("https://host.example/anything", { apiKey: "key", fetch: fetching });
   const session = await client.create({ source: "portrait", speech: "stream" });
@@ -39,7 +39,7 @@ test("a session is made as the fixture says, with the key of the server", async 
   expect(session.disclosure).toBe("<text>");
 });
 
-test("a picture goes with who agreed to it", async () => {
+test("a picture is uploaded with its consent", async () => {
   const fetching = served(answer(made.status, made.response));
   const consent = { who: "Jane Doe", when: "2026-11-25", purpose: "a greeting" };
   const picture = new Blob([Uint8Array.of(1, 2, 3)], { type: "image/png" });
@@ -50,7 +50,7 @@ test("a picture goes with who agreed to it", async () => {
   expect(headers).toEqual({}); // the boundary is fetch's to say
 });
 
-test("what the server refuses is an error with its reason", async () => {
+test("a refusal is an error with its code", async () => {
   const client = new Client("https://host.example", { fetch: served(answer(refused.status, refused.response)) });
   await expect(client.create()).rejects.toMatchObject({ name: "HttpError", status: 400, code: "bad_request" });
 });
@@ -63,26 +63,26 @@ test.each([
   [429, BusyError],
   [503, BusyError],
   [418, HttpError],
-])("%i is its own error", async (status, kind) => {
+])("status %i has its own error class", async (status, kind) => {
   const response = answer(status, { error: { code: "c", message: "m" } }, { "Retry-After": "2" });
   const error = await HttpError.from(response);
   expect(error).toBeInstanceOf(kind);
   expect(error).toMatchObject({ status, code: "c", message: "m", retryAfter: 2, name: kind.name });
 });
 
-test("an answer that is no JSON is an error all the same", async () => {
+test("an error answer without JSON is still an HttpError", async () => {
   const error = await HttpError.from(new Response("<h1>Bad gateway</h1>", { status: 502, statusText: "Bad Gateway" }));
   expect(error).toMatchObject({ code: "failed", message: "the server answered 502 Bad Gateway" });
   expect(error.retryAfter).toBeUndefined();
 });
 
-test("a session that has ended already is ended without complaint", async () => {
+test("ending a session that has ended is no error", async () => {
   const session = new Session(description, "https://host.example", served(answer(404, {}), answer(403, {})));
   await session.end();
   await expect(session.end()).rejects.toBeInstanceOf(ForbiddenError);
 });
 
-test("an older server's missing route is named", () => {
+test("a route that an older server lacks is named", () => {
   const session = new Session({ ...description, urls: {} }, "https://host.example");
   expect(() => session.url("whep")).toThrow("whep");
 });
@@ -101,7 +101,7 @@ test("ICE servers are read from the Link header", () => {
 const OFFER = "v=0\r\na=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\nm=audio 9 X 0\r\n";
 const CANDIDATE = { candidate: "candidate:1 1 udp 1 192.0.2.1 5000 typ host", sdpMid: "0" };
 
-test("candidates go as a fragment of SDP", () => {
+test("candidates are written as a fragment of SDP", () => {
   expect(fragment(OFFER, [CANDIDATE, { candidate: "", sdpMid: "0" }, null]).split("\r\n")).toEqual([
     "a=ice-ufrag:abcd",
     "a=ice-pwd:0123456789012345678901",
@@ -113,7 +113,7 @@ test("candidates go as a fragment of SDP", () => {
   ]);
 });
 
-/** As much of a connection as an offer needs. */
+/** A fake connection for an offer. */
 function connection() {
   return {
     iceGatheringState: "complete",
@@ -127,7 +127,7 @@ function connection() {
 
 const sdp = (headers: Record<string, string>) => new Response("v=0", { status: 201, headers });
 
-test("an endpoint that is not live yet is asked again, then trickled to and deleted", async () => {
+test("an endpoint that is not live yet is retried, then gets candidates and a DELETE", async () => {
   const location = { Location: "/v1/sessions/x/whep/1", ETag: '"1"', Link: '<stun:s.example>; rel="ice-server"' };
   const fetching = served(answer(409, {}, { "Retry-After": "0" }), sdp(location), answer(200, {}), answer(200, {}));
   const peer = connection();
@@ -150,7 +150,7 @@ test("an endpoint that is not live yet is asked again, then trickled to and dele
   ]);
 });
 
-test("an endpoint that stays busy is given up with its reason", async () => {
+test("an endpoint that stays busy is an error with its code", async () => {
   const busy = () => answer(503, { error: { code: "busy", message: "full" } }, { "Retry-After": "60" });
   const options = { fetch: served(busy()) };
   const posted = Resource.post(connection() as unknown as RTCPeerConnection, new URL("https://host.example"), options);

@@ -1,7 +1,7 @@
-/** A way that is lost: ICE is restarted by PATCH (RFC 9725, 4.3.3), and media go on. */
+/** Tests ICE restarts by PATCH (RFC 9725, 4.3.3) after a connection was interrupted. */
 
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { Way } from "../src/peer.js";
+import type { PeerState } from "../src/peer.js";
 import { restarted } from "../src/signalling.js";
 import { watch } from "../src/whep.js";
 import { publish } from "../src/whip.js";
@@ -67,29 +67,29 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A connection that is up, and what it then asks, which `answers` are given to in turn. */
+/** Connects a viewer whose requests are answered with `answers` in turn. */
 async function connected(...answers: (() => Response | Promise<Response>)[]) {
   const fetching = vi.fn<typeof fetch>(async () => await (answers.shift() ?? (() => new Response("{}")))());
   const peer = await watch("https://host.example/whep", { token: "t", fetch: fetching, reconnects: 0 });
   const [connection] = FakeConnection.made as [FakeConnection];
-  const ways: Way[] = [];
-  peer.on("connection", (way) => ways.push(way));
-  return { peer, connection, fetching, ways };
+  const states: PeerState[] = [];
+  peer.on("connection", (state) => states.push(state));
+  return { peer, connection, fetching, states };
 }
 
-/** What was asked with PATCH. */
+/** The PATCH requests. */
 const patches = (fetching: ReturnType<typeof vi.fn<typeof fetch>>) =>
   fetching.mock.calls.flatMap(([url, request]) => (request?.method === "PATCH" ? [{ url: String(url), ...request }] : []));
 
-test("the answer of before gets the server's new credentials and candidates", () => {
+test("the previous answer takes the server's new credentials and candidates", () => {
   expect(restarted(ANSWER, THEIRS)).toBe(RENEWED);
   expect(restarted(ANSWER.replaceAll("\r\n", "\n"), THEIRS.replaceAll("\r\n", "\n"))).toBe(RENEWED);
   expect(() => restarted(ANSWER, "a=ice-ufrag:new1\r\n")).toThrow("no ICE credentials");
 });
 
-test("after 5 s without a way, ICE is restarted and media go on", async () => {
-  const { connection, fetching, ways, peer } = await connected(made, renewed);
-  connection.become("disconnected");
+test("ICE is restarted after 5 s of disconnection, and media go on", async () => {
+  const { connection, fetching, states, peer } = await connected(made, renewed);
+  connection.setState("disconnected");
   await vi.advanceTimersByTimeAsync(4_900);
   expect(patches(fetching)).toEqual([]);
   await vi.advanceTimersByTimeAsync(200);
@@ -107,35 +107,35 @@ test("after 5 s without a way, ICE is restarted and media go on", async () => {
     "",
   ]);
   expect(connection.remoteDescription).toEqual({ type: "answer", sdp: RENEWED });
-  expect(ways).toEqual(["restarting", "open"]);
+  expect(states).toEqual(["restarting", "open"]);
   connection.onicecandidate?.({ candidate: null }); // what follows belongs to the new ICE session
   expect(patches(fetching)[1]?.headers).toMatchObject({ "If-Match": '"2"' });
   await peer.close();
-  expect(ways).toEqual(["restarting", "open", "closed"]);
+  expect(states).toEqual(["restarting", "open", "closed"]);
 });
 
-test("a way that comes back by itself is left alone", async () => {
-  const { connection, fetching, ways } = await connected(made);
-  connection.become("disconnected");
+test("a connection that comes back by itself is left alone", async () => {
+  const { connection, fetching, states } = await connected(made);
+  connection.setState("disconnected");
   await vi.advanceTimersByTimeAsync(3_000);
-  connection.become("connected");
+  connection.setState("connected");
   await vi.advanceTimersByTimeAsync(60_000);
-  expect([patches(fetching), ways]).toEqual([[], []]);
+  expect([patches(fetching), states]).toEqual([[], []]);
 });
 
-test("a way that has failed is not waited for", async () => {
-  const { connection, fetching, ways } = await connected(made, renewed);
-  connection.become("failed");
+test("a failed connection is restarted at once", async () => {
+  const { connection, fetching, states } = await connected(made, renewed);
+  connection.setState("failed");
   await vi.advanceTimersByTimeAsync(0);
   expect(patches(fetching)).toHaveLength(1);
-  expect(ways).toEqual(["restarting", "open"]);
+  expect(states).toEqual(["restarting", "open"]);
 });
 
-test("while the network is away it is tried again, each time from where it was", async () => {
+test("a restart that fails is rolled back and retried", async () => {
   const away = () => Promise.reject(new TypeError("fetch failed"));
   const busy = () => new Response("{}", { status: 503 });
-  const { connection, fetching, ways } = await connected(made, away, busy, renewed);
-  connection.become("failed");
+  const { connection, fetching, states } = await connected(made, away, busy, renewed);
+  connection.setState("failed");
   await vi.advanceTimersByTimeAsync(5_000);
   expect(patches(fetching).map(({ body }) => (body as string).split("\r\n")[0])).toEqual([
     "a=ice-ufrag:mine1",
@@ -143,18 +143,18 @@ test("while the network is away it is tried again, each time from where it was",
     "a=ice-ufrag:mine3",
   ]);
   expect(connection.rollbacks).toBe(2);
-  expect(ways).toEqual(["restarting", "open"]);
+  expect(states).toEqual(["restarting", "open"]);
 });
 
-test("a network that stays away is given up", async () => {
+test("restarting ends after 25 s", async () => {
   const away = () => Promise.reject(new TypeError("fetch failed"));
-  const { connection, peer, ways } = await connected(made, ...Array.from({ length: 60 }, () => away));
-  connection.become("failed");
+  const { connection, peer, states } = await connected(made, ...Array.from({ length: 60 }, () => away));
+  connection.setState("failed");
   await vi.advanceTimersByTimeAsync(20_000);
-  expect(ways).toEqual(["restarting"]);
+  expect(states).toEqual(["restarting"]);
   await vi.advanceTimersByTimeAsync(10_000);
   expect(await peer.closed).toMatchObject({ name: "PeerError", message: "the connection was lost" });
-  expect(ways).toEqual(["restarting", "closed"]);
+  expect(states).toEqual(["restarting", "closed"]);
   expect(connection.close).toHaveBeenCalled();
 });
 
@@ -163,25 +163,25 @@ test.each([
   [405, "{}"],
   [501, "{}"],
   [204, null],
-])("a server that answers %i has no restart: it is over at once", async (status, body) => {
+])("a server that answers %i cannot restart: the peer closes at once", async (status, body) => {
   const { connection, fetching, peer } = await connected(made, () => new Response(body, { status }));
-  connection.become("failed");
+  connection.setState("failed");
   await vi.advanceTimersByTimeAsync(10_000);
   expect(await peer.closed).toMatchObject({ name: "PeerError" });
   expect(patches(fetching)).toHaveLength(1);
 });
 
-test("what is closed while it restarts stays closed", async () => {
+test("a peer that is closed during a restart stays closed", async () => {
   let answer!: (response: Response) => void;
   const slow = () => new Promise<Response>((resolve) => (answer = resolve));
-  const { connection, fetching, peer, ways } = await connected(made, slow);
-  connection.become("failed");
+  const { connection, fetching, peer, states } = await connected(made, slow);
+  connection.setState("failed");
   await vi.advanceTimersByTimeAsync(100);
   await peer.close();
   answer(renewed());
   await vi.advanceTimersByTimeAsync(30_000);
   expect(await peer.closed).toBeUndefined();
-  expect(ways).toEqual(["restarting", "closed"]);
+  expect(states).toEqual(["restarting", "closed"]);
   expect(patches(fetching)).toHaveLength(1);
 });
 
@@ -190,7 +190,7 @@ test("a publisher restarts as well", async () => {
   const fetching = vi.fn<typeof fetch>(() => Promise.resolve(answers.shift() ?? new Response("{}")));
   const media = new FakeMedia([{ kind: "audio" }]) as unknown as MediaStream;
   await publish("https://host.example/whip", media, { fetch: fetching });
-  FakeConnection.made[0]?.become("failed");
+  FakeConnection.made[0]?.setState("failed");
   await vi.advanceTimersByTimeAsync(0);
   expect(patches(fetching)[0]?.headers).toMatchObject({ "If-Match": "*" });
   expect(FakeConnection.made[0]?.connectionState).toBe("connected");

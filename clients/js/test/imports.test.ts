@@ -1,4 +1,4 @@
-/** Imports lead one way: no module reaches itself, imports of types and imports at run time included. */
+/** Tests that no modules import each other in a circle, be it for a type or at run time. */
 
 import { readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 
 type Graph = Map<string, string[]>;
 
-/** Modules of a folder, and which of their own kind each imports: `from "./x"`, `import("./x")`, or `import "./x"`. */
+/** Maps each module of a folder to those of the folder that it imports: `from "./x"`, `import("./x")`, `import "./x"`. */
 function imports(folder: string, extension: string): Graph {
   const url = new URL(folder, import.meta.url);
   const files = readdirSync(url).filter((name) => name.endsWith(extension));
@@ -19,7 +19,7 @@ function imports(folder: string, extension: string): Graph {
   return graph;
 }
 
-/** The first circle that a depth-first walk meets, as the names along it; undefined where there is none. */
+/** Finds a circle by a depth-first walk, and returns the names along it. */
 function circle(graph: Graph): string[] | undefined {
   const done = new Set<string>();
   const walk = (name: string, path: string[]): string[] | undefined => {

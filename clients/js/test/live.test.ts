@@ -1,4 +1,4 @@
-/** Against a server that runs: `MYTALK_URL=http://127.0.0.1:8080 npx vitest run test/live.test.ts`. */
+/** Tests a running server: `MYTALK_URL=http://127.0.0.1:8080 npx vitest run test/live.test.ts`. */
 
 import { afterEach, describe, expect, test } from "vitest";
 import { BusyError, HttpError, ServerError } from "../src/errors.js";
@@ -34,13 +34,13 @@ function next<T extends keyof StreamEvents>(stream: Stream, type: T): Promise<St
   });
 }
 
-/** Sound of which no two milliseconds are alike, so that its place can be found. */
+/** A sweep: no two milliseconds are alike, so that its position can be found. */
 function sweep(seconds: number): Int16Array {
   return Int16Array.from({ length: 48_000 * seconds }, (_, i) => 12_000 * Math.sin((i / 48_000) ** 2 * 400 + i / 200));
 }
 
-/** Where all of `speech` is in the left channel of `heard`; -1 where it is not. */
-function found(speech: Int16Array, heard: Int16Array): number {
+/** Returns the position of `speech` in the left channel of `heard`, or -1. */
+function positionOf(speech: Int16Array, heard: Int16Array): number {
   const left = heard.filter((_, index) => index % 2 === 0);
   const last = left.length - speech.length;
   for (let at = 0; at <= last; at += 1) if (speech.every((sample, index) => sample === left[at + index])) return at;
@@ -48,7 +48,7 @@ function found(speech: Int16Array, heard: Int16Array): number {
 }
 
 describe.skipIf(url === "")("a server", { timeout: 120_000 }, () => {
-  test("says back what it is told, to the sample, and shows pictures of the same time", async () => {
+  test("returns the speech sample by sample, with pictures", async () => {
     const session = await create();
     const stream = await session.open({ speech: PCM, output: { audio: "pcm16", video: "jpeg" } });
     const speech = sweep(1);
@@ -66,7 +66,7 @@ describe.skipIf(url === "")("a server", { timeout: 120_000 }, () => {
     }
     expect(ended).toMatchObject({ position: 16_000, interrupted: false });
     expect(pictures).toBeGreaterThan(5);
-    expect(found(speech, new Int16Array(Uint8Array.from(Buffer.concat(sounds)).buffer))).toBeGreaterThanOrEqual(0);
+    expect(positionOf(speech, new Int16Array(Uint8Array.from(Buffer.concat(sounds)).buffer))).toBeGreaterThanOrEqual(0);
     await stream.end();
     expect(await stream.closed).toEqual({ reason: "its client ended it" });
   });
@@ -101,12 +101,12 @@ describe.skipIf(url === "")("a server", { timeout: 120_000 }, () => {
     }
     const { utterance } = await stream.commit();
     expect(await stream.finished(utterance)).toMatchObject({ position: 32_000, interrupted: false });
-    expect(found(speech, new Int16Array(Uint8Array.from(Buffer.concat(sounds)).buffer))).toBeGreaterThanOrEqual(0);
+    expect(positionOf(speech, new Int16Array(Uint8Array.from(Buffer.concat(sounds)).buffer))).toBeGreaterThanOrEqual(0);
     expect(sockets.length).toBe(5);
     stream.close();
   });
 
-  test("is interrupted, and takes other controls", async () => {
+  test("is interrupted, and accepts other controls", async () => {
     const session = await create();
     const stream = await session.open({ speech: PCM, controls: { mouth_opening: 0.5 } });
     expect((await stream.created).disclosure).toContain("synthetic");
@@ -121,7 +121,7 @@ describe.skipIf(url === "")("a server", { timeout: 120_000 }, () => {
     stream.close();
   });
 
-  test("refuses with reasons", async () => {
+  test("refuses with error codes", async () => {
     const session = await create();
     const stranger = { ...session.description, token: "wrong" };
     await expect(new Session(stranger, url).open()).rejects.toBeInstanceOf(ServerError);

@@ -1,4 +1,4 @@
-/** The small parts: samples, packets of Opus, queues, listeners, and the worklet that makes chunks of a microphone. */
+/** Tests the small modules: samples, Opus packets, queues, listeners, and the microphone's worklet. */
 
 import { afterEach, expect, test, vi } from "vitest";
 import { codecOfInit } from "../src/media-source-player.js";
@@ -7,12 +7,12 @@ import { opusSamples } from "../src/opus.js";
 import { pcmBytes, pcmSamples, toPcm16 } from "../src/pcm.js";
 import { codecOf } from "../src/picture-decoder.js";
 import { Queue } from "../src/queue.js";
-import { Sent } from "../src/sent.js";
-import { abortable, sleep } from "../src/waiting.js";
+import { SendQueue } from "../src/send-queue.js";
+import { abortable, sleep } from "../src/promises.js";
 
 afterEach(() => vi.unstubAllGlobals());
 
-test("samples go to bytes and back, wherever they lie in memory", () => {
+test("samples survive the way to bytes and back at any offset", () => {
   const samples = Int16Array.of(0, 1, -1, 32767, -32768);
   const bytes = pcmBytes(samples);
   expect([...bytes]).toEqual([0, 0, 1, 0, 255, 255, 255, 127, 0, 128]);
@@ -22,7 +22,7 @@ test("samples go to bytes and back, wherever they lie in memory", () => {
   expect(pcmBytes(samples.subarray(3))).toEqual(bytes.subarray(6));
 });
 
-test("what is too loud is as loud as can be", () => {
+test("samples beyond full scale are clipped", () => {
   expect([...toPcm16(Float32Array.of(-1.5, -1, 0, 1, 1.5))]).toEqual([-32768, -32767, 0, 32767, 32767]);
 });
 
@@ -36,20 +36,20 @@ test.each([
   expect(opusSamples(Uint8Array.from(packet))).toBe(samples);
 });
 
-test.each([[[]], [[0xfb]], [[0xfb, 0x40]]])("%j is no Opus packet", (packet) => {
+test.each([[[]], [[0xfb]], [[0xfb, 0x40]]])("%j is refused as an Opus packet", (packet) => {
   expect(() => opusSamples(Uint8Array.from(packet))).toThrow(RangeError);
 });
 
-test("a queue forgets, or fails, as it was made", async () => {
-  const forgetful = new Queue<number>(2, "forget");
+test("a full queue drops the oldest item, or fails", async () => {
+  const dropping = new Queue<number>(2, "drop-oldest");
   const strict = new Queue<number>(2, "fail");
   for (const item of [1, 2, 3]) {
-    forgetful.push(item);
+    dropping.push(item);
     strict.push(item);
   }
-  forgetful.end();
+  dropping.end();
   const read: number[] = [];
-  for await (const item of forgetful) read.push(item);
+  for await (const item of dropping) read.push(item);
   expect(read).toEqual([2, 3]);
   await strict.next();
   await strict.next();
@@ -57,7 +57,7 @@ test("a queue forgets, or fails, as it was made", async () => {
   await expect(strict.next()).rejects.toThrow(RangeError);
 });
 
-test("a queue wakes its reader, and tells when the reader leaves", async () => {
+test("a queue resolves its waiting reader, and reports that the reader left", async () => {
   const left = vi.fn();
   const queue = new Queue<number>(2, "fail", left);
   const next = queue.next();
@@ -69,7 +69,7 @@ test("a queue wakes its reader, and tells when the reader leaves", async () => {
   expect(left).toHaveBeenCalledOnce();
 });
 
-test("a listener that fails stops neither the others nor us", () => {
+test("an error of a listener stops neither the others nor the emitter", () => {
   let reported = 0;
   vi.stubGlobal("queueMicrotask", (work: () => void) => {
     expect(work).toThrow("mine");
@@ -92,18 +92,18 @@ test("a listener that fails stops neither the others nor us", () => {
   expect(reported).toBe(3);
 });
 
-test("what was sent is kept until the server has it", () => {
-  const sent = new Sent();
-  for (const speech of [100, 200, 300]) sent.put({ data: String(speech), speech });
-  sent.acknowledge(1);
-  expect([sent.count, sent.speech, sent.rest().map(({ data }) => data)]).toEqual([3, 500, ["200", "300"]]);
-  sent.hush();
-  expect(sent.speech).toBe(0);
-  expect(() => sent.acknowledge(0)).toThrow(RangeError);
-  expect(() => sent.acknowledge(4)).toThrow(RangeError);
+test("messages are kept until the server acknowledges them", () => {
+  const queue = new SendQueue();
+  for (const speechMs of [100, 200, 300]) queue.push({ data: String(speechMs), speechMs });
+  queue.acknowledge(1);
+  expect([queue.count, queue.speechMs, queue.unacknowledged().map(({ data }) => data)]).toEqual([3, 500, ["200", "300"]]);
+  queue.clearSpeech();
+  expect(queue.speechMs).toBe(0);
+  expect(() => queue.acknowledge(0)).toThrow(RangeError);
+  expect(() => queue.acknowledge(4)).toThrow(RangeError);
 });
 
-test("waiting ends with the signal's reason", async () => {
+test("a pending promise rejects with the signal's reason", async () => {
   const stop = new AbortController();
   const slept = sleep(60_000, stop.signal);
   stop.abort(new Error("enough"));
@@ -112,7 +112,7 @@ test("waiting ends with the signal's reason", async () => {
   expect(await abortable(Promise.resolve(1), undefined)).toBe(1);
 });
 
-test("the codec is read from the parameter set, wherever it is in the unit", () => {
+test("the codec is read from the parameter set at any place of the unit", () => {
   const unit = Uint8Array.of(0, 0, 0, 1, 9, 0xf0, 0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x1f, 0x8c, 0, 0, 1, 0x68);
   expect(codecOf(unit)).toBe("avc1.42c01f");
   expect(codecOf(Uint8Array.of(0, 0, 1, 0x41, 1, 2, 3))).toBeUndefined();
@@ -121,7 +121,7 @@ test("the codec is read from the parameter set, wherever it is in the unit", () 
   expect(codecOfInit(Uint8Array.of(1, 2, 3))).toBeUndefined();
 });
 
-test("the worklet makes 20 ms of mono of whatever blocks it gets", async () => {
+test("the worklet makes mono chunks of 20 ms from blocks of 128 samples", async () => {
   const posted: Int16Array[] = [];
   let made: (new () => { process(inputs: Float32Array[][]): boolean }) | undefined;
   vi.stubGlobal("sampleRate", 48_000);

@@ -1,4 +1,4 @@
-/** A WebRTC connection's figures and its ends, with a connection of the test's making. */
+/** Tests a peer's figures and how it closes, with a fake connection. */
 
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { PeerError, UnsupportedError } from "../src/errors.js";
@@ -19,7 +19,7 @@ class FakeConnection extends EventTarget {
     this.closed = true;
   }
 
-  become(state: string): void {
+  setState(state: string): void {
     this.connectionState = state;
     this.dispatchEvent(new Event("connectionstatechange"));
   }
@@ -40,9 +40,9 @@ afterEach(() => {
 function made() {
   const connection = new FakeConnection();
   const end = vi.fn(() => Promise.resolve());
-  const make = () => connection as unknown as RTCPeerConnection;
+  const create = () => connection as unknown as RTCPeerConnection;
   const stop = new AbortController();
-  const peer = new Peer({ make, agree: () => Promise.resolve({ end }), reconnects: 0 }, stop.signal);
+  const peer = new Peer({ create, negotiate: () => Promise.resolve({ end }), reconnects: 0 }, stop.signal);
   return { connection, peer, end, stop };
 }
 
@@ -60,7 +60,7 @@ const video = (emitted: number, waited: number) => ({
 const audio = { type: "inbound-rtp", kind: "audio", estimatedPlayoutTimestamp: 5_012, packetsLost: 2 };
 const pair = { type: "candidate-pair", nominated: true, currentRoundTripTime: 0.04 };
 
-test("figures are those of the time since the last look", async () => {
+test("figures cover the time since the last call", async () => {
   const { connection, peer } = made();
   connection.stats = [video(25, 1.0), audio, pair];
   expect(await peer.figures()).toMatchObject({ receiveMs: 60, skewMs: 12, framesPerSecond: 25, packetsLost: 3 });
@@ -69,14 +69,14 @@ test("figures are those of the time since the last look", async () => {
   expect(await peer.figures()).toMatchObject({ receiveMs: null });
 });
 
-test("without media there is nothing to say", async () => {
+test("figures are null before there are media", async () => {
   expect(await made().peer.figures()).toMatchObject({ receiveMs: null, skewMs: null, width: null, packetsLost: 0 });
 });
 
-test("it connects, and hangs up once", async () => {
+test("a peer connects, and closes once", async () => {
   const { connection, peer, end } = made();
   const connected = peer.connect();
-  connection.become("connected");
+  connection.setState("connected");
   expect(await connected).toBe(peer);
   await peer.close();
   await peer.close();
@@ -85,41 +85,41 @@ test("it connects, and hangs up once", async () => {
   expect(await peer.closed).toBeUndefined();
 });
 
-test("a server that knows already is not told", async () => {
+test("a server that knows of the end is not asked to delete", async () => {
   const { connection, peer, end } = made();
   const connected = peer.connect();
-  connection.become("connected");
+  connection.setState("connected");
   await connected;
   await peer.close(true);
   expect([end.mock.calls.length, connection.closed]).toEqual([0, true]);
 });
 
-test("where no way is found, connecting fails and the server is told", async () => {
+test("connecting fails where ICE does, and the server is told", async () => {
   const { connection, peer, end } = made();
   const connected = peer.connect();
-  connection.become("failed");
+  connection.setState("failed");
   await expect(connected).rejects.toBeInstanceOf(PeerError);
   expect(end).toHaveBeenCalledOnce();
   expect(await peer.closed).toBeInstanceOf(PeerError);
 });
 
-test("a way that comes back soon is not lost; one that does not is", async () => {
+test("a connection that comes back within 5 s is kept; another one is lost", async () => {
   const { connection, peer, end } = made();
   const connected = peer.connect();
-  connection.become("connected");
+  connection.setState("connected");
   await connected;
-  connection.become("disconnected");
+  connection.setState("disconnected");
   await vi.advanceTimersByTimeAsync(3_000);
-  connection.become("connected");
+  connection.setState("connected");
   await vi.advanceTimersByTimeAsync(10_000);
   expect(end).not.toHaveBeenCalled();
-  connection.become("disconnected");
+  connection.setState("disconnected");
   await vi.advanceTimersByTimeAsync(7_000);
   expect(await peer.closed).toBeInstanceOf(PeerError);
   expect(end).toHaveBeenCalledOnce();
 });
 
-test("a signal hangs up what is not connected yet", async () => {
+test("a signal closes a peer that is not connected yet", async () => {
   const { connection, peer, end, stop } = made();
   const connected = peer.connect();
   await Promise.resolve();
@@ -128,22 +128,22 @@ test("a signal hangs up what is not connected yet", async () => {
   expect([end.mock.calls.length, connection.closed]).toEqual([1, true]);
 });
 
-test("a signal that comes when it is open does not hang up", async () => {
+test("a signal leaves an open peer alone", async () => {
   const { connection, peer, end, stop } = made();
   const connected = peer.connect();
-  connection.become("connected");
+  connection.setState("connected");
   await connected;
   stop.abort();
   await vi.advanceTimersByTimeAsync(60_000);
   expect([end.mock.calls.length, connection.closed]).toEqual([0, false]);
 });
 
-test("a program without WebRTC is told so", async () => {
+test("watching without WebRTC is refused", async () => {
   vi.stubGlobal("MediaStream", undefined);
   await expect(watch("https://host.example/whep")).rejects.toBeInstanceOf(UnsupportedError);
 });
 
-test("nothing is published without tracks", async () => {
+test("publishing without tracks is refused", async () => {
   const nothing = { getTracks: () => [] } as unknown as MediaStream;
   await expect(publish("https://host.example/whip", nothing)).rejects.toThrow("nothing to publish");
 });

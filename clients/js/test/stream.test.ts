@@ -1,4 +1,4 @@
-/** A stream against a server on loopback, over both kinds of socket. */
+/** Tests a stream against a fake server on loopback, over both kinds of socket. */
 
 import { afterEach, describe, expect, test } from "vitest";
 import { WebSocket as ThirdPartyWebSocket } from "ws";
@@ -7,7 +7,7 @@ import type { StreamEvent } from "../src/messages.js";
 import { openNodeSocket } from "../src/node-socket.js";
 import type { OpenSocket } from "../src/socket-types.js";
 import { Stream, type StreamOptions } from "../src/stream.js";
-import { FakeServer, media, ordinary } from "./fake-server.js";
+import { FakeServer, defaultAnswer, media } from "./fake-server.js";
 
 const PCM = { encoding: "pcm16", rate: 16_000 } as const;
 
@@ -28,7 +28,7 @@ async function begin(options: StreamOptions = {}, server = new FakeServer()) {
 
 const ramp = (length: number, from = 0) => Int16Array.from({ length }, (_, index) => ((index + from) % 60_000) - 30_000);
 
-/** Node's and the browsers' socket by another's hand: its events are the same. */
+/** The `ws` package in place of the platform's WebSocket: its events are the same. */
 const browserLike: OpenSocket = async (url, token, events) => {
   const known = globalThis.WebSocket;
   globalThis.WebSocket = ThirdPartyWebSocket as unknown as typeof WebSocket;
@@ -43,7 +43,7 @@ describe.each([
   ["a browser's socket", browserLike],
   ["our socket over node:http", openNodeSocket],
 ])("%s", (_, socket) => {
-  test("the token is shown, and never in the address", async () => {
+  test("the token is sent in a header, never in the URL", async () => {
     const { server } = await begin({ socket });
     const { url, headers } = server.requests[0] as { url?: string; headers: Record<string, string> };
     expect(url).toBe("/v1/sessions/x/stream");
@@ -52,7 +52,7 @@ describe.each([
     );
   });
 
-  test("speech arrives whole, and what is asked is answered", async () => {
+  test("speech arrives complete, and a request is answered", async () => {
     const { server, stream } = await begin({ socket });
     const speech = ramp(50_000);
     expect(await stream.say(speech)).toBe(50_000);
@@ -60,12 +60,12 @@ describe.each([
     expect(server.speech()).toEqual(speech);
   });
 
-  test("messages of every size arrive whole", async () => {
+  test("messages of every size arrive complete", async () => {
     const { server, stream } = await begin({ socket });
     const seen = stream.media();
     for (const length of [1, 125, 126, 65_519, 65_520, 300_000]) {
       const payload = Buffer.alloc(length, length & 255);
-      server.say(media(18, length, payload, 1));
+      server.send(media(18, length, payload, 1));
       const { value } = await seen.next();
       expect(value).toMatchObject({ kind: "jpeg", pts: length, keyframe: true });
       expect(Buffer.compare(value.data, payload)).toBe(0);
@@ -80,7 +80,7 @@ describe.each([
     const speech = ramp(40_000);
     server.cutAfter = 7;
     for (let at = 0; at < speech.length; at += 8000) {
-      server.say(media(16, at, Buffer.from("sound")));
+      server.send(media(16, at, Buffer.from("sound")));
       await stream.say(speech.subarray(at, at + 8000));
     }
     await stream.commit();
@@ -91,7 +91,7 @@ describe.each([
   });
 });
 
-test("a barge-in cuts short what waits to be said, and the next speech begins at 0", async () => {
+test("a clear ends a pending say, and the next speech begins at 0", async () => {
   const { server, stream } = await begin({ aheadMs: 1000 });
   const first = stream.say(ramp(16_000 * 60));
   await server.until(() => server.packets.length >= 8);
@@ -103,18 +103,18 @@ test("a barge-in cuts short what waits to be said, and the next speech begins at
   expect(server.speech(1)).toEqual(ramp(3200, 5));
 });
 
-test("a clear by somebody else cuts short too", async () => {
+test("a clear by another client ends a pending say too", async () => {
   const { server, stream } = await begin({ aheadMs: 500 });
   const first = stream.say(ramp(160_000));
   await server.until(() => server.packets.length >= 5);
-  server.say({ type: "playback.finished", position: 0, interrupted: true, generation: 1 });
+  server.send({ type: "playback.finished", position: 0, interrupted: true, generation: 1 });
   expect(await first).toBeLessThan(160_000);
   await stream.say(ramp(1600));
   await stream.commit();
   expect(server.speech(1)).toEqual(ramp(1600));
 });
 
-test("no more is sent ahead than was said, and it goes on as it is heard", async () => {
+test("speech is sent at most aheadMs ahead, and goes on as it is heard", async () => {
   const { server, stream } = await begin({ aheadMs: 1000 });
   const said = stream.say(ramp(64_000));
   await server.until(() => server.packets.length >= 11);
@@ -132,7 +132,7 @@ test("no more is sent ahead than was said, and it goes on as it is heard", async
   expect(await said).toBe(64_000);
 });
 
-test("floats and stereo are said as they are", async () => {
+test("floats and stereo are sent as 16 bit", async () => {
   const { server, stream } = await begin({ speech: { ...PCM, channels: 2 } });
   await stream.say(Float32Array.of(0, 1, -1, 2, -2, 0.5));
   await stream.commit();
@@ -143,7 +143,7 @@ test("floats and stereo are said as they are", async () => {
   await expect(stream.say(new Uint8Array(4))).rejects.toThrow("pcm16");
 });
 
-test("speech for a picture says which, and does not count as said before", async () => {
+test("speech for a picture carries its media time, and does not move the position", async () => {
   const { server, stream } = await begin();
   await stream.say(ramp(3200), { at: 32_000 });
   await stream.say(ramp(1600));
@@ -155,7 +155,7 @@ test("speech for a picture says which, and does not count as said before", async
   ]);
 });
 
-test("Opus packets carry their place in samples", async () => {
+test("Opus packets carry their position in samples", async () => {
   const { server, stream } = await begin({ speech: { encoding: "opus", rate: 48_000 } });
   for (const toc of [0xf8, 0x08, 0xfb]) await stream.say(Uint8Array.of(toc, 2, 3)); // 20 ms, 20 ms, 2 x 20 ms
   await stream.say(Uint8Array.of(0xf8));
@@ -168,14 +168,14 @@ test("Opus packets carry their place in samples", async () => {
   ]);
 });
 
-test("a loop sees the events in their order, and ends with the session", async () => {
+test("iteration gives the events in order, and ends with the session", async () => {
   const { server, stream } = await begin();
-  server.say({ type: "playback.started", utterance: 1, pts: 5, generation: 0 });
-  server.say({ type: "weather.changed" });
-  server.say({ type: "ack", received: server.received, buffered_ms: 0 });
-  server.say({ type: "playback.finished", utterance: 1, position: 9, interrupted: false, generation: 0 });
-  server.say({ type: "session.ended", reason: "deleted by its client" });
-  server.goodbye(1000);
+  server.send({ type: "playback.started", utterance: 1, pts: 5, generation: 0 });
+  server.send({ type: "weather.changed" });
+  server.send({ type: "ack", received: server.received, buffered_ms: 0 });
+  server.send({ type: "playback.finished", utterance: 1, position: 9, interrupted: false, generation: 0 });
+  server.send({ type: "session.ended", reason: "deleted by its client" });
+  server.closeWith(1000);
   const events: StreamEvent[] = [];
   for await (const event of stream) events.push(event);
   expect(events.map(({ type }) => type)).toEqual([
@@ -189,11 +189,11 @@ test("a loop sees the events in their order, and ends with the session", async (
   expect(await stream.finished(1)).toMatchObject({ position: 9 });
 });
 
-test("an error goes to who caused it; the stream goes on", async () => {
+test("an error rejects the request that caused it; the stream goes on", async () => {
   const server = new FakeServer((message, self) =>
     message.type === "session.update" && message["controls"] !== undefined
       ? { type: "error", code: "unknown_control", message: "no gaze", fatal: false }
-      : ordinary(message, self),
+      : defaultAnswer(message, self),
   );
   const { stream } = await begin({}, server);
   const refused = stream.update({ controls: { gaze: 1 } });
@@ -203,11 +203,11 @@ test("an error goes to who caused it; the stream goes on", async () => {
   expect(await stream.commit()).toMatchObject({ utterance: 1 });
 });
 
-test("speech that the server did not take is told to who says it, until it begins anew", async () => {
+test("say throws after the server refused speech, until a clear", async () => {
   const { server, stream } = await begin({ aheadMs: 100 });
   const said = stream.say(ramp(160_000));
   await server.until(() => server.packets.length > 0);
-  server.say({ type: "error", code: "speech_overflow", message: "59.5 s of speech wait", fatal: false });
+  server.send({ type: "error", code: "speech_overflow", message: "59.5 s of speech wait", fatal: false });
   await expect(said).rejects.toMatchObject({ name: "ServerError", code: "speech_overflow" });
   await expect(stream.say(ramp(160))).rejects.toMatchObject({ code: "speech_overflow" });
   await stream.clear();
@@ -216,7 +216,7 @@ test("speech that the server did not take is told to who says it, until it begin
   expect(server.speech(1)).toEqual(ramp(1600));
 });
 
-test("a refusal is why the opening fails", async () => {
+test("opening fails with the error of the server", async () => {
   const server = new FakeServer();
   server.refuse = { type: "error", code: "forbidden", message: "the token is not this session's", fatal: true };
   const opening = Stream.open(await server.listen(), "wrong");
@@ -224,12 +224,12 @@ test("a refusal is why the opening fails", async () => {
   await server.close();
 });
 
-test("where nobody answers, the opening fails", async () => {
+test("opening fails where no server listens", async () => {
   const opening = Stream.open("ws://127.0.0.1:9/v1/sessions/x/stream", "secret", { socket: openNodeSocket });
   await expect(opening).rejects.toBeInstanceOf(DisconnectedError);
 });
 
-test("a stream that cannot be resumed fails all that waits", async () => {
+test("a stream that cannot be resumed rejects all that is pending", async () => {
   const { server, stream } = await begin({ aheadMs: 100 });
   const said = stream.say(ramp(160_000));
   const loop = (async () => {
@@ -244,7 +244,7 @@ test("a stream that cannot be resumed fails all that waits", async () => {
   await expect(stream.commit()).rejects.toMatchObject({ code: "cannot_resume" });
 });
 
-test("a server that is gone for longer than a stream lasts is given up", async () => {
+test("resuming ends after resume_ms", async () => {
   const server = new FakeServer();
   server.resumeMs = 300;
   const { stream } = await begin({}, server);
@@ -252,20 +252,20 @@ test("a server that is gone for longer than a stream lasts is given up", async (
   expect((await stream.closed).error).toMatchObject({ name: "DisconnectedError", closeCode: 1006 });
 });
 
-test("a goodbye that says why is no break", async () => {
+test("a close with a final code is not resumed", async () => {
   const { server, stream } = await begin();
-  server.goodbye(1013);
+  server.closeWith(1013);
   expect((await stream.closed).error).toMatchObject({ closeCode: 1013 });
   expect(server.connections).toBe(1);
 });
 
-test("what is no message of the protocol ends the stream", async () => {
+test("an invalid message ends the stream", async () => {
   const { server, stream } = await begin();
-  server.say(Buffer.from("noise"));
+  server.send(Buffer.from("noise"));
   expect((await stream.closed).error).toBeInstanceOf(ProtocolError);
 });
 
-test("a signal ends what waits with its own reason", async () => {
+test("a signal rejects what is pending with its reason", async () => {
   const { stream } = await begin({ aheadMs: 100 });
   const patience = new AbortController();
   const said = stream.say(ramp(160_000), { signal: patience.signal });

@@ -1,4 +1,4 @@
-/** Tokens are good for a while only: whoever has something open gets others in time. */
+/** Tests the renewal of tokens. */
 
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Session, type SessionDescription } from "../src/session.js";
@@ -19,14 +19,14 @@ const HALF_MS = 1_800_000;
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-/** A session whose stream never opens, so that each `open` is one look at the token that is good now. */
+/** A session whose stream never opens, so that each `open` records the current token. */
 function opened(...answers: (() => Response | Promise<Response>)[]) {
   const fetching = vi.fn<typeof fetch>(async () => await (answers.shift() ?? (() => new Response("{}")))());
   const session = new Session(description, "https://host.example", fetching);
   const tokens: string[] = [];
   const socket: OpenSocket = (_url, token) => {
     tokens.push(token);
-    return Promise.reject(new Error("no line"));
+    return Promise.reject(new Error("no connection"));
   };
   const open = async () => void (await session.open({ socket }).catch(() => undefined));
   return { session, fetching, tokens, open };
@@ -34,7 +34,7 @@ function opened(...answers: (() => Response | Promise<Response>)[]) {
 
 const given = (token: string) => () => new Response(JSON.stringify({ token, right: "own", expires_in: 3600 }), { status: 201 });
 
-test("a token is renewed at half of its life, again and again", async () => {
+test("a token is renewed at half of each lifetime", async () => {
   const { session, fetching, tokens, open } = opened(given("second"), given("third"));
   await open();
   await vi.advanceTimersByTimeAsync(HALF_MS - 1);
@@ -51,7 +51,7 @@ test("a token is renewed at half of its life, again and again", async () => {
   expect(session.token).toBe("third");
 });
 
-test("a server that is away is asked again soon", async () => {
+test("renewal is retried while the server is away", async () => {
   const away = () => Promise.reject(new TypeError("fetch failed"));
   const { session, open } = opened(away, () => new Response("{}", { status: 503 }), given("second"));
   await open();
@@ -59,14 +59,14 @@ test("a server that is away is asked again soon", async () => {
   expect(session.token).toBe("second");
 });
 
-test("when the session has ended nothing is asked any more", async () => {
+test("renewal ends with the session", async () => {
   const { fetching, open } = opened(() => new Response("{}", { status: 404 }));
   await open();
   await vi.advanceTimersByTimeAsync(10 * HALF_MS);
   expect(fetching).toHaveBeenCalledOnce();
 });
 
-test("who ends it asks no more either, and who never opened anything never asked", async () => {
+test("renewal begins with the first opening and ends with end()", async () => {
   const { session, fetching, open } = opened();
   await vi.advanceTimersByTimeAsync(2 * HALF_MS);
   expect(fetching).not.toHaveBeenCalled();
@@ -88,7 +88,7 @@ class Connection extends EventTarget {
   close = () => undefined;
 }
 
-test("a viewer's token renews itself at once and in time, as a viewer's, until nobody watches", async () => {
+test("a viewer's token is renewed as a view token, at once and in time, while it watches", async () => {
   vi.stubGlobal("MediaStream", class {
     getTracks = () => [];
   });
@@ -103,8 +103,8 @@ test("a viewer's token renews itself at once and in time, as a viewer's, until n
     const answer = { token: `fresh-${count}`, right: "view", expires_in: 3600 };
     return Promise.resolve(new Response(JSON.stringify(answer), { status: 201 }));
   });
-  const [base, told] = ["https://host.example/v1/sessions/x/", [] as string[]];
-  const options = { token: "first", renew: `${base}tokens`, renewed: (token: string) => void told.push(token), fetch: fetching };
+  const [base, renewals] = ["https://host.example/v1/sessions/x/", [] as string[]];
+  const options = { token: "first", renew: `${base}tokens`, renewed: (token: string) => void renewals.push(token), fetch: fetching };
   const peer = await watch(`${base}whep`, options);
   await vi.advanceTimersByTimeAsync(HALF_MS + 1);
   const right = JSON.stringify({ right: "view" });
@@ -112,7 +112,7 @@ test("a viewer's token renews itself at once and in time, as a viewer's, until n
     ["/v1/sessions/x/tokens", "Bearer first", right],
     ["/v1/sessions/x/tokens", "Bearer fresh-1", right],
   ]);
-  expect(told).toEqual(["fresh-1", "fresh-2"]);
+  expect(renewals).toEqual(["fresh-1", "fresh-2"]);
   await peer.close();
   expect(asked.at(-1)?.slice(0, 2)).toEqual(["/v1/sessions/x/whep/1", "Bearer fresh-2"]);
   await vi.advanceTimersByTimeAsync(10 * HALF_MS);

@@ -1,11 +1,11 @@
 // Made from clients/js by `npm run build && npm run bundle`. Change it there.
-/** Runs in the audio thread: makes 20 ms of 16-bit mono out of every eight or so blocks, and posts them. */
+/** Collects blocks of 128 samples in the audio thread, and posts them as mono chunks of 20 ms, 16 bit. */
 class Capture extends AudioWorkletProcessor {
     #chunk = new Int16Array(sampleRate / 50);
     #filled = 0;
     process(inputs) {
         const channels = inputs[0] ?? [];
-        const length = channels[0]?.length ?? 0; // 0: the microphone has gone
+        const length = channels[0]?.length ?? 0; // 0: the microphone was unplugged
         for (let i = 0; i < length; i += 1) {
             let sum = 0;
             for (const channel of channels)

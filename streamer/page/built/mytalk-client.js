@@ -1,7 +1,7 @@
 // Made from clients/js by `npm run build && npm run bundle`. Change it there.
 // dist/errors.js
 /**
-* Everything this package throws of its own:
+* The errors that this package throws:
 *
 *     MyTalkError
 *     ├── HttpError             the server answered a request with an error; `status`, `code`
@@ -10,10 +10,10 @@
 *     │   ├── GoneError             404, 410: no such session any more
 *     │   └── BusyError             409, 429, 503: ask again after `retryAfter` seconds
 *     ├── ServerError           an `error` message of the stream; `code`, `fatal`, `event_id`
-*     ├── ProtocolError         what came is not `mytalk.v1`
+*     ├── ProtocolError         a message is not of `mytalk.v1`
 *     ├── DisconnectedError     the stream is over: `closeCode`
-*     ├── PeerError             WebRTC found no way, or lost it
-*     └── UnsupportedError      this browser or program lacks what is needed
+*     ├── PeerError             WebRTC could not connect, or lost the connection
+*     └── UnsupportedError      this browser or runtime lacks an API
 *
 * Aborted work throws the signal's own reason, as `fetch` does.
 */
@@ -32,7 +32,7 @@ var HttpError = class HttpError extends MyTalkError {
 		this.code = code;
 		this.retryAfter = retryAfter;
 	}
-	/** The error that an answer means. Reads its body. */
+	/** Reads the error that a response carries. */
 	static async from(response) {
 		const { code, message } = reason$1(await response.text().catch(() => ""));
 		const seconds = Number(response.headers.get("Retry-After") ?? NaN);
@@ -73,7 +73,7 @@ var ServerError = class extends MyTalkError {
 		this.event_id = event_id;
 	}
 };
-/** A message that this version does not understand. `unknown_type` is to be passed over. */
+/** A message that this version does not understand. `unknown_type` is to be ignored. */
 var ProtocolError = class extends MyTalkError {
 	code;
 	name = "ProtocolError";
@@ -106,11 +106,63 @@ function reason$1(text) {
 	}
 }
 
+// dist/promises.js
+/** Promises that are settled from outside, or ended by a signal. */
+function deferred() {
+	let resolve;
+	let reject;
+	const promise = new Promise((yes, no) => [resolve, reject] = [yes, no]);
+	promise.catch(() => void 0);
+	return {
+		promise,
+		resolve,
+		reject
+	};
+}
+/** Settles as `promise` does, or rejects with the signal's reason when that is aborted. The work itself goes on. */
+function abortable(promise, signal) {
+	if (signal === void 0) return promise;
+	return new Promise((resolve, reject) => {
+		const abort = () => reject(signal.reason);
+		if (signal.aborted) abort();
+		signal.addEventListener("abort", abort, { once: true });
+		promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+	});
+}
+/** Resolves after `ms` milliseconds; rejects with the signal's reason. */
+function sleep(ms, signal) {
+	let timer;
+	return abortable(new Promise((resolve) => timer = setTimeout(resolve, ms)), signal).finally(() => clearTimeout(timer));
+}
+
+// dist/connection-state.js
+/** Waiting for a state of an `RTCPeerConnection`. */
+/** Resolves with the first of `states` that the connection reaches, or undefined after `ms` milliseconds. */
+async function waitForState(connection, states, ms, signal) {
+	const listening = new AbortController();
+	let timer;
+	const found = new Promise((resolve) => {
+		const check = () => {
+			const state = states.find((one) => one === connection.connectionState);
+			if (state !== void 0) resolve(state);
+		};
+		connection.addEventListener("connectionstatechange", check, { signal: listening.signal });
+		timer = setTimeout(() => resolve(void 0), ms);
+		check();
+	});
+	try {
+		return await abortable(found, signal);
+	} finally {
+		clearTimeout(timer);
+		listening.abort();
+	}
+}
+
 // dist/listeners.js
-/** Functions that hear of something by its name. `Events` maps a name to what they are given. */
+/** Listeners by event name. `Events` maps a name to the type of its event. */
 var Listeners = class {
 	#all = /* @__PURE__ */ new Map();
-	/** Calls `listener` from now on; returns what ends that. A `signal` ends it as well. */
+	/** Calls `listener` from now on; returns a function that removes it. A `signal` removes it as well. */
 	on(name, listener, signal) {
 		const listeners = this.#all.get(name) ?? /* @__PURE__ */ new Set();
 		this.#all.set(name, listeners.add(listener));
@@ -119,7 +171,7 @@ var Listeners = class {
 		signal?.addEventListener("abort", off, { once: true });
 		return off;
 	}
-	/** A listener's own error is the page's or the program's, not ours: it is reported, and the others are called. */
+	/** Calls the listeners of `name`. An error of one is reported as uncaught, and the others are called all the same. */
 	emit(name, event) {
 		for (const listener of [...this.#all.get(name) ?? []]) try {
 			listener(event);
@@ -132,13 +184,13 @@ var Listeners = class {
 };
 
 // dist/peer-figures.js
-/** How well media come, from a connection's own counts. */
+/** Statistics of received media, from `RTCPeerConnection.getStats`. */
 const EMPTY = {
 	waited: 0,
 	emitted: 0,
 	roundTripMs: 0,
-	heardAt: 0,
-	seenAt: 0,
+	audioPlayoutMs: 0,
+	videoPlayoutMs: 0,
 	framesPerSecond: null,
 	width: null,
 	height: null,
@@ -153,13 +205,13 @@ function read(report) {
 	});
 	return sample;
 }
-/** Of the time between two samples of one connection. */
+/** Computes the figures of the time between two samples of one connection. */
 function figuresBetween(before, sample) {
 	const emitted = sample.emitted - before.emitted;
 	const waited = emitted > 0 ? 1e3 * (sample.waited - before.waited) / emitted : null;
 	return {
 		receiveMs: waited === null ? null : waited + sample.roundTripMs / 2,
-		skewMs: sample.heardAt > 0 && sample.seenAt > 0 ? sample.heardAt - sample.seenAt : null,
+		skewMs: sample.audioPlayoutMs > 0 && sample.videoPlayoutMs > 0 ? sample.audioPlayoutMs - sample.videoPlayoutMs : null,
 		framesPerSecond: sample.framesPerSecond,
 		width: sample.width,
 		height: sample.height,
@@ -169,10 +221,10 @@ function figuresBetween(before, sample) {
 function inbound(stat, sample) {
 	sample.lost += stat.packetsLost ?? 0;
 	if (stat.kind === "audio") {
-		sample.heardAt = stat.estimatedPlayoutTimestamp ?? 0;
+		sample.audioPlayoutMs = stat.estimatedPlayoutTimestamp ?? 0;
 		return;
 	}
-	sample.seenAt = stat.estimatedPlayoutTimestamp ?? 0;
+	sample.videoPlayoutMs = stat.estimatedPlayoutTimestamp ?? 0;
 	sample.waited = stat.jitterBufferDelay ?? 0;
 	sample.emitted = stat.jitterBufferEmittedCount ?? 0;
 	sample.framesPerSecond = stat.framesPerSecond ?? null;
@@ -180,110 +232,58 @@ function inbound(stat, sample) {
 	sample.height = stat.frameHeight ?? null;
 }
 
-// dist/waiting.js
-/** Waiting that a signal ends. */
-function deferred() {
-	let resolve;
-	let reject;
-	const promise = new Promise((yes, no) => [resolve, reject] = [yes, no]);
-	promise.catch(() => void 0);
-	return {
-		promise,
-		resolve,
-		reject
-	};
-}
-/** `promise`, or the signal's reason as soon as it is aborted. What the promise stands for goes on. */
-function abortable(promise, signal) {
-	if (signal === void 0) return promise;
-	return new Promise((resolve, reject) => {
-		const abort = () => reject(signal.reason);
-		if (signal.aborted) abort();
-		signal.addEventListener("abort", abort, { once: true });
-		promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-	});
-}
-/** Resolves after so many milliseconds. */
-function sleep(ms, signal) {
-	let timer;
-	return abortable(new Promise((resolve) => timer = setTimeout(resolve, ms)), signal).finally(() => clearTimeout(timer));
-}
-
-// dist/way.js
-/** The way that a connection's media take. */
-/** The first of `states` that the connection is in; undefined where that takes longer than `ms`. */
-async function reached(connection, states, ms, signal) {
-	const over = new AbortController();
-	let timer;
-	const found = new Promise((resolve) => {
-		const look = () => {
-			const state = states.find((one) => one === connection.connectionState);
-			if (state !== void 0) resolve(state);
-		};
-		connection.addEventListener("connectionstatechange", look, { signal: over.signal });
-		timer = setTimeout(() => resolve(void 0), ms);
-		look();
-	});
-	try {
-		return await abortable(found, signal);
-	} finally {
-		clearTimeout(timer);
-		over.abort();
-	}
-}
-
 // dist/peer.js
-/** A WebRTC connection to a server, kept up: a way that is lost is mended, a connection that is lost is made anew. */
-/** A way that is interrupted for so long is taken for lost: another is looked for. */
-const LOST_MS = 5e3;
-/** For so long another way is looked for, where nobody says that there is none. */
-const MEND_MS = 25e3;
-/** So long after a restart it may take until media flow. */
-const RESTART_MS$1 = 8e3;
-/** And so long after an answer. A server has forgotten a peer by then that never came. */
-const CONNECT_MS = 2e4;
-const AGAIN_MS$1 = 1e3;
-/** Between two other connections: doubled with each, up to the most, and a quarter more or less. */
-const PAUSE_MS = 500;
-const MOST_PAUSE_MS = 8e3;
+/** Keeps a WebRTC connection to a server alive: it restarts ICE, and where that fails it reconnects. */
+/** A connection that is `disconnected` for so long counts as lost. */
+const DISCONNECT_TIMEOUT_MS = 5e3;
+/** ICE is restarted for so long, unless the server answers that it cannot. */
+const RESTARTING_MS = 25e3;
+/** From a restart until media flow. */
+const RESTART_TIMEOUT_MS$1 = 8e3;
+/** From an answer until media flow. Longer than the server waits for a peer. */
+const CONNECT_TIMEOUT_MS = 2e4;
+const RESTART_PAUSE_MS = 1e3;
+/** Pauses between attempts to reconnect: doubled with each, up to the maximum, and a quarter more or less. */
+const FIRST_PAUSE_MS$1 = 500;
+const MAX_PAUSE_MS$1 = 8e3;
 var Peer = class {
-	plan;
+	connector;
 	signal;
-	/** What is received. Tracks come in as the connection learns of them; another connection's take their places. */
+	/** The received tracks, added as the connection learns of them. After reconnecting they are those of the new one. */
 	media;
-	/** Resolves when it is over; with an error where nobody closed it. */
+	/** Resolves when it is closed; with an error where this side did not close it. */
 	closed;
 	#over = deferred();
 	#listeners = new Listeners();
 	#stop = new AbortController();
-	#now;
-	#place;
-	#way;
-	#isMending = false;
+	#link;
+	#resource;
+	#state;
+	#isRecovering = false;
 	#timer;
-	#before = EMPTY;
-	/** `signal` ends connecting, the first time and whenever it is done again. */
-	constructor(plan, signal) {
-		this.plan = plan;
+	#lastSample = EMPTY;
+	/** `signal` aborts connecting and reconnecting. */
+	constructor(connector, signal) {
+		this.connector = connector;
 		this.signal = signal;
 		if (typeof MediaStream === "undefined") throw new UnsupportedError("no WebRTC here (in Node, open a stream with output.video instead)");
 		this.closed = this.#over.promise;
 		this.media = new MediaStream();
-		this.#now = this.#make();
+		this.#link = this.#createLink();
 	}
 	/** The connection that is in use. */
 	get connection() {
-		return this.#now.connection;
+		return this.#link.connection;
 	}
-	/** Calls `listener` from now on; returns what ends that. A `signal` ends it as well. */
+	/** Calls `listener` from now on; returns a function that removes it. A `signal` removes it as well. */
 	on(name, listener, signal) {
 		return this.#listeners.on(name, listener, signal);
 	}
 	/** Resolves when media can flow. Throws `HttpError`, `PeerError`, or the signal's reason; then it is closed. */
 	async connect() {
-		const off = this.#heed();
+		const off = this.#abortWithSignal();
 		try {
-			await this.#dial(this.#now);
+			await this.#connectLink(this.#link);
 		} catch (error) {
 			if (!this.#stop.signal.aborted && error instanceof PeerError) this.#over.resolve(error);
 			await this.close();
@@ -293,117 +293,117 @@ var Peer = class {
 		}
 		return this;
 	}
-	/** Hangs up. `isKnown`: the server knows already, its session has ended. */
+	/** Closes it. `isKnown`: the server knows already, for its session has ended. */
 	async close(isKnown = false) {
 		clearTimeout(this.#timer);
 		this.#stop.abort(new PeerError("the connection was closed"));
 		this.#over.resolve(void 0);
-		this.#become("closed");
-		const place = this.#place;
-		this.#place = void 0;
-		if (!isKnown) await place?.end();
+		this.#setState("closed");
+		const resource = this.#resource;
+		this.#resource = void 0;
+		if (!isKnown) await resource?.end();
 		this.connection.close();
 		for (const track of this.media.getTracks()) track.stop();
 	}
-	/** Counts of the time since the last call. */
+	/** Computes figures of the time since the last call. */
 	async figures() {
 		const { connection } = this;
 		const sample = read(await connection.getStats());
-		const figures = figuresBetween(this.#before, sample);
-		if (connection === this.connection) this.#before = sample;
+		const figures = figuresBetween(this.#lastSample, sample);
+		if (connection === this.connection) this.#lastSample = sample;
 		return figures;
 	}
-	#make() {
-		const made = {
-			connection: this.plan.make(),
+	#createLink() {
+		const link = {
+			connection: this.connector.create(),
 			tracks: []
 		};
-		made.connection.addEventListener("track", ({ track }) => {
-			made.tracks.push(track);
-			if (made === this.#now) this.media.addTrack(track);
+		link.connection.addEventListener("track", ({ track }) => {
+			link.tracks.push(track);
+			if (link === this.#link) this.media.addTrack(track);
 		});
-		made.connection.addEventListener("connectionstatechange", () => {
-			if (made === this.#now) this.#look();
+		link.connection.addEventListener("connectionstatechange", () => {
+			if (link === this.#link) this.#checkState();
 		});
-		return made;
+		return link;
 	}
-	/** Connects, and takes it into use. Throws why it cannot be; then it is closed, and the server knows. */
-	async #dial(made) {
+	/** Connects a link and makes it the current one. On failure it closes the link, tells the server, and throws. */
+	async #connectLink(link) {
 		const { signal } = this.#stop;
-		let place;
+		let resource;
 		try {
-			place = await this.plan.agree(made.connection, signal);
-			if (await reached(made.connection, ["connected", "failed"], CONNECT_MS, signal) !== "connected") throw new PeerError("no way to the server was found (is UDP blocked?)");
+			resource = await this.connector.negotiate(link.connection, signal);
+			if (await waitForState(link.connection, ["connected", "failed"], CONNECT_TIMEOUT_MS, signal) !== "connected") throw new PeerError("the server cannot be reached by WebRTC (is UDP blocked?)");
 		} catch (error) {
-			made.connection.close();
-			await place?.end();
+			link.connection.close();
+			await resource?.end();
 			throw error;
 		}
-		const before = this.#now;
-		this.#now = made;
-		this.#place = place;
-		if (before !== made) {
-			this.#before = EMPTY;
-			for (const track of made.tracks) this.media.addTrack(track);
+		const before = this.#link;
+		this.#link = link;
+		this.#resource = resource;
+		if (before !== link) {
+			this.#lastSample = EMPTY;
+			for (const track of link.tracks) this.media.addTrack(track);
 			for (const track of before.tracks) this.media.removeTrack(track);
 			before.connection.close();
 		}
-		this.#become("open");
-		this.#look();
+		this.#setState("open");
+		this.#checkState();
 	}
-	#look() {
+	#checkState() {
 		clearTimeout(this.#timer);
-		if (this.#way !== "open" || this.#isMending) return;
+		if (this.#state !== "open" || this.#isRecovering) return;
 		const state = this.connection.connectionState;
 		const lost = new PeerError("the connection was lost");
-		if (state === "disconnected") this.#timer = setTimeout(() => void this.#mend(lost), LOST_MS);
-		if (state === "failed") this.#mend(lost);
+		if (state === "disconnected") this.#timer = setTimeout(() => void this.#recover(lost), DISCONNECT_TIMEOUT_MS);
+		if (state === "failed") this.#recover(lost);
 	}
-	async #mend(lost) {
+	async #recover(lost) {
 		const { signal } = this.#stop;
-		const off = this.#heed();
-		this.#isMending = true;
+		const off = this.#abortWithSignal();
+		this.#isRecovering = true;
 		try {
 			const cause = await this.#restart(lost);
 			if (cause !== void 0) await this.#reconnect(cause);
-			else this.#become("open");
+			else this.#setState("open");
 		} catch (error) {
 			if (!signal.aborted) this.#over.resolve(asPeerError(error));
 			await this.close();
 		} finally {
 			off();
-			this.#isMending = false;
-			this.#look();
+			this.#isRecovering = false;
+			this.#checkState();
 		}
 	}
-	/** Restarts ICE until media flow again. Gives why they do not, where the server cannot or time is over. */
+	/** Restarts ICE until media flow again. Returns an error where the server cannot, or the time is up. */
 	async #restart(lost) {
 		const { signal } = this.#stop;
-		const restart = this.#place?.restart?.bind(this.#place);
+		const restart = this.#resource?.restart?.bind(this.#resource);
 		const ice = this.connection.iceConnectionState;
 		if (restart === void 0 || ice === "connected" || ice === "completed") return lost;
-		const until = performance.now() + MEND_MS;
-		this.#become("restarting");
+		const until = performance.now() + RESTARTING_MS;
+		this.#setState("restarting");
 		for (;;) {
 			try {
 				await abortable(restart(), signal);
-				if (await reached(this.connection, ["connected"], RESTART_MS$1, signal)) return void 0;
+				if (await waitForState(this.connection, ["connected"], RESTART_TIMEOUT_MS$1, signal)) return void 0;
 			} catch (error) {
 				if (signal.aborted) throw error;
-				if (error instanceof MyTalkError && hasNoRestart(error)) return error;
+				if (error instanceof MyTalkError && cannotRestart(error)) return error;
 			}
 			if (performance.now() > until) return lost;
-			await sleep(AGAIN_MS$1, signal);
+			await sleep(RESTART_PAUSE_MS, signal);
 		}
 	}
-	/** Makes another connection in place of the one that is lost. Throws the last try's reason. */
+	/** Replaces the connection that was lost. Throws the error of the last attempt. */
 	async #reconnect(cause) {
 		const { signal } = this.#stop;
-		const of = this.plan.reconnects;
-		if (!(cause instanceof GoneError)) this.#place?.end();
-		this.#place = void 0;
+		const of = this.connector.reconnects;
+		if (!(cause instanceof GoneError)) this.#resource?.end();
+		this.#resource = void 0;
 		for (let attempt = 1; attempt <= of; attempt += 1) {
-			this.#become("reconnecting");
+			this.#setState("reconnecting");
 			this.#listeners.emit("reconnecting", {
 				attempt,
 				of,
@@ -412,7 +412,7 @@ var Peer = class {
 			if (attempt > 1) await sleep(pause(attempt), signal);
 			signal.throwIfAborted();
 			try {
-				return await this.#dial(this.#make());
+				return await this.#connectLink(this.#createLink());
 			} catch (error) {
 				if (signal.aborted || isFinal(error)) throw error;
 				cause = error;
@@ -420,28 +420,28 @@ var Peer = class {
 		}
 		throw cause;
 	}
-	/** Has the caller's signal end what is under way. One that was aborted before, on an open connection, does not. */
-	#heed() {
+	/** Has the caller's signal abort this attempt. One that was aborted before, on an open connection, does not. */
+	#abortWithSignal() {
 		const { signal } = this;
 		const abort = () => this.#stop.abort(signal?.reason);
 		signal?.addEventListener("abort", abort, { once: true });
 		return () => signal?.removeEventListener("abort", abort);
 	}
-	#become(way) {
-		if (this.#way === way || this.#way === "closed") return;
-		this.#way = way;
-		this.#listeners.emit("connection", way);
+	#setState(state) {
+		if (this.#state === state || this.#state === "closed") return;
+		this.#state = state;
+		this.#listeners.emit("connection", state);
 	}
 };
 function pause(attempt) {
-	return Math.min(MOST_PAUSE_MS, PAUSE_MS * 2 ** (attempt - 2)) * (.75 + Math.random() / 2);
+	return Math.min(MAX_PAUSE_MS$1, FIRST_PAUSE_MS$1 * 2 ** (attempt - 2)) * (.75 + Math.random() / 2);
 }
-/** Whether no further restart would do: a busy server may be free a second later. */
-function hasNoRestart(error) {
+/** Tells whether a further restart is useless. A busy server may be free a second later. */
+function cannotRestart(error) {
 	if (error instanceof HttpError) return error.status !== 429 && (error.status < 500 || error.status === 501);
 	return true;
 }
-/** Whether no other connection would do: the session is gone, or the token no longer good. */
+/** Tells whether reconnecting is useless: the session is gone, or the token is no longer valid. */
 function isFinal(error) {
 	return error instanceof HttpError && !(error instanceof BusyError) && error.status < 500;
 }
@@ -451,16 +451,16 @@ function asPeerError(error) {
 }
 
 // dist/token.js
-/** What the server knows a program by, and how that is kept good. */
-const tokenNow = (token) => typeof token === "function" ? token() : token;
-/** A token is asked for again after so long, where the server was not reached. */
-const AGAIN_MS = 5e3;
-const MOST_MS = 2 ** 31 - 1;
+/** Bearer tokens, and their renewal. */
+const currentToken = (token) => typeof token === "function" ? token() : token;
+/** Pause before another attempt to renew, where the server was not reached or had no time. */
+const RETRY_MS = 5e3;
+const MAX_TIMER_MS = 2 ** 31 - 1;
 /**
-* A token that is renewed at half of its life. It gives another like itself for as long as its session lives; once the
-* server refuses that, it stays as it is.
+* A token that is renewed at half of its lifetime while its session lives. Once the server refuses to renew it, it
+* stays as it is.
 */
-var LastingToken = class {
+var RenewedToken = class {
 	right;
 	url;
 	fetching;
@@ -468,7 +468,7 @@ var LastingToken = class {
 	#token;
 	#over = false;
 	#timer;
-	/** `url`: the session's `tokens` route. `right`: what the token gives. */
+	/** `url`: the session's `tokens` route. `right`: of the token, as the server names it. */
 	constructor(token, right, url, fetching, renewed = () => void 0) {
 		this.right = right;
 		this.url = url;
@@ -476,20 +476,20 @@ var LastingToken = class {
 		this.renewed = renewed;
 		this.#token = token;
 	}
-	/** The newest. */
-	get now() {
+	/** The newest token. */
+	get current() {
 		return this.#token;
 	}
 	get isRenewed() {
 		return this.#timer !== void 0;
 	}
-	/** Renews it after so many milliseconds, and from then on in time. */
+	/** Renews it after `ms` milliseconds, and from then on at half of each lifetime. */
 	renewAfter(ms) {
 		if (this.#over) return;
-		this.#timer = setTimeout(() => void this.#renew(), Math.min(ms, MOST_MS));
+		this.#timer = setTimeout(() => void this.#renew(), Math.min(ms, MAX_TIMER_MS));
 		this.#timer.unref?.();
 	}
-	/** Nobody needs it any longer. */
+	/** Ends the renewing. */
 	stop() {
 		this.#over = true;
 		clearTimeout(this.#timer);
@@ -512,33 +512,33 @@ var LastingToken = class {
 			this.renewAfter(500 * seconds);
 			if (!this.#over) this.renewed(token);
 		} catch (error) {
-			if (!(error instanceof HttpError && !(error instanceof BusyError) && error.status < 500)) this.renewAfter(AGAIN_MS);
+			if (!(error instanceof HttpError && !(error instanceof BusyError) && error.status < 500)) this.renewAfter(RETRY_MS);
 		}
 	}
 };
 
 // dist/signalling.js
-/** What WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) share: an offer posted, candidates after it, and the end. */
-/** Candidates found by then are in the offer; later ones follow it. */
-const GATHER_MS$1 = 250;
+/** Signals as WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) do: POST an offer, PATCH candidates, DELETE. */
+/** Candidates found by then are in the offer; later ones are trickled. */
+const GATHER_TIMEOUT_MS$1 = 250;
 const PATIENCE_MS = 1e4;
-/** An ICE restart that is not answered by then is tried again: the network may be another one by now. */
-const RESTART_MS = 5e3;
+/** An ICE restart that is not answered by then is retried, for the network may have changed. */
+const RESTART_TIMEOUT_MS = 5e3;
 const FRAGMENT = "application/trickle-ice-sdpfrag";
 const RECONNECTS = 6;
-/** How a peer connects to an endpoint, again where it must. */
-function planned(make, url, options) {
-	const agree = (connection, signal) => Resource.post(connection, url, {
+/** Makes what a peer needs to connect to an endpoint, and to reconnect. */
+function connectorOf(create, url, options) {
+	const negotiate = (connection, signal) => Resource.post(connection, url, {
 		...options,
 		signal
 	});
 	return {
-		make,
-		agree,
+		create,
+		negotiate,
 		reconnects: options.reconnects ?? RECONNECTS
 	};
 }
-/** One connection's place at its server. */
+/** The WHIP or WHEP resource of one connection (RFC 9725, 4.2). */
 var Resource = class Resource {
 	connection;
 	url;
@@ -550,15 +550,15 @@ var Resource = class Resource {
 		this.options = options;
 		this.#etag = response.headers.get("ETag");
 	}
-	/** Offers, and takes the answer. */
+	/** Posts the offer, and applies the answer. */
 	static async post(connection, url, options) {
 		await connection.setLocalDescription();
 		const late = lateCandidates(connection);
-		await gathered(connection, options.signal);
+		await gatherCandidates(connection, options.signal);
 		late.length = 0;
 		const offer = connection.localDescription?.sdp;
 		if (offer === void 0) throw new PeerError("the browser made no offer");
-		const response = await postPatiently(url, offer, options);
+		const response = await postWithRetry(url, offer, options);
 		const servers = iceServersOf(response.headers.get("Link"));
 		if (servers.length > 0 && options.iceServers === void 0) connection.setConfiguration({ iceServers: servers });
 		const location = response.headers.get("Location");
@@ -568,12 +568,12 @@ var Resource = class Resource {
 			sdp: await response.text()
 		});
 		const resource = new Resource(connection, new URL(location, response.url || url).href, options, response);
-		await resource.#follow(late);
+		await resource.#trickleAll(late);
 		return resource;
 	}
 	/**
-	* One try of an ICE restart (RFC 9725, 4.3.3): new credentials and candidates for the same media. Resolves when both
-	* sides know them. Throws why not, `HttpError` among it; then the connection is as it was.
+	* Attempts an ICE restart (RFC 9725, 4.3.3): new credentials and candidates for the same media. Resolves when both
+	* sides know them. Throws `HttpError` and others; then the connection is as it was.
 	*/
 	async restart() {
 		const { connection } = this;
@@ -582,13 +582,13 @@ var Resource = class Resource {
 		const late = lateCandidates(connection);
 		await connection.setLocalDescription();
 		try {
-			await gathered(connection);
+			await gatherCandidates(connection);
 			const body = fragment(connection.localDescription?.sdp ?? "", late.splice(0));
 			const headers = {
 				"Content-Type": FRAGMENT,
 				"If-Match": "*"
 			};
-			const signal = AbortSignal.timeout(RESTART_MS);
+			const signal = AbortSignal.timeout(RESTART_TIMEOUT_MS);
 			const response = await send(this.url, {
 				method: "PATCH",
 				headers,
@@ -606,9 +606,9 @@ var Resource = class Resource {
 			await connection.setLocalDescription({ type: "rollback" }).catch(() => void 0);
 			throw error;
 		}
-		await this.#follow(late);
+		await this.#trickleAll(late);
 	}
-	/** Tells the server that it is over. One that has forgotten it already is not asked twice. */
+	/** Deletes the resource. A failure is ignored: the server drops it anyway once the connection is silent. */
 	async end() {
 		this.connection.onicecandidate = null;
 		await send(this.url, {
@@ -616,12 +616,12 @@ var Resource = class Resource {
 			keepalive: true
 		}, this.options).catch(() => void 0);
 	}
-	/** Sends the candidates that were late, and those to come. */
-	async #follow(late) {
+	/** Sends the candidates found after the offer, and those to come. */
+	async #trickleAll(late) {
 		this.connection.onicecandidate = ({ candidate }) => void this.#trickle([candidate]);
 		if (late.length > 0) await this.#trickle(late.splice(0));
 	}
-	/** RFC 8840. A server that takes none (405, 501), or has another ICE session by now, goes without. */
+	/** RFC 8840. A failure is ignored: a server may take no candidates (405, 501), or have restarted ICE. */
 	async #trickle(candidates) {
 		const body = fragment(this.connection.localDescription?.sdp ?? "", candidates);
 		const headers = { "Content-Type": FRAGMENT };
@@ -633,7 +633,7 @@ var Resource = class Resource {
 		}, this.options).catch(() => void 0);
 	}
 };
-/** ICE servers that a Link header names (RFC 9725, 4.6). */
+/** Reads the ICE servers of a Link header (RFC 9725, 4.6). */
 function iceServersOf(link) {
 	const servers = [];
 	for (const [, url, rest] of (link ?? "").matchAll(/<((?:stun|turn)s?:[^>]+)>((?:\s*;\s*[\w-]+="?[^",;]*"?)*)/g)) {
@@ -648,7 +648,7 @@ function iceServersOf(link) {
 	}
 	return servers;
 }
-/** Candidates as `application/trickle-ice-sdpfrag`; null means that no more will come. */
+/** Writes candidates as `application/trickle-ice-sdpfrag`; null stands for the end of candidates. */
 function fragment(offer, candidates) {
 	const named = (name) => new RegExp(`^a=${name}:.*$`, "m").exec(offer)?.[0];
 	const lines = [named("ice-ufrag"), named("ice-pwd")].filter((line) => line !== void 0);
@@ -661,7 +661,7 @@ function fragment(offer, candidates) {
 	return lines.join("\r\n") + "\r\n";
 }
 /**
-* The answer that an ICE restart makes of the one before: with the credentials and the candidates of the server's
+* Applies an ICE restart to the answer before it: the credentials and candidates become those of the server's
 * fragment (RFC 9725, 4.3.3). Throws `PeerError` for a fragment without credentials.
 */
 function restarted(answer, theirs) {
@@ -673,12 +673,12 @@ function restarted(answer, theirs) {
 }
 const isCandidate = (line) => line.startsWith("a=candidate:") || line === "a=end-of-candidates";
 const midOf = (lines) => lines.find((line) => line.startsWith("a=mid:"));
-/** Its lines, from one `m=` to the next; what comes before the first is a section too. */
+/** Splits SDP into the lines of its sections; the first holds what comes before the first `m=`. */
 function sections(sdp) {
 	return sdp.split(/^(?=m=)/m).map((section) => section.split(/\r?\n/).filter((line) => line !== ""));
 }
-/** Posts; while the endpoint is busy, waits as long as it says and asks again. */
-async function postPatiently(url, offer, options) {
+/** Posts; while the endpoint is busy, waits for its `Retry-After` and posts again. */
+async function postWithRetry(url, offer, options) {
 	const until = performance.now() + (options.patienceMs ?? PATIENCE_MS);
 	const headers = { "Content-Type": "application/sdp" };
 	for (;;) try {
@@ -693,31 +693,31 @@ async function postPatiently(url, offer, options) {
 		await sleep(1e3 * error.retryAfter, options.signal);
 	}
 }
-/** A request with the token. Throws `HttpError` where the answer is an error. */
+/** Sends a request with the token. Throws `HttpError` where the answer is an error. */
 async function send(url, request, options) {
 	const { token } = options;
-	const authorization = token === void 0 ? {} : { Authorization: `Bearer ${tokenNow(token)}` };
+	const authorization = token === void 0 ? {} : { Authorization: `Bearer ${currentToken(token)}` };
 	const { signal, fetch: fetching = fetch } = options;
 	const headers = {
 		...authorization,
 		...request.headers
 	};
-	const ends = signal !== void 0 && request.method === "POST" ? { signal } : {};
+	const aborted = signal !== void 0 && request.method === "POST" ? { signal } : {};
 	const response = await fetching(url, {
 		...request,
 		headers,
-		...ends
+		...aborted
 	});
 	if (!response.ok) throw await HttpError.from(response);
 	return response;
 }
-/** Resolves when all candidates are found, or enough time has passed. */
-async function gathered(connection, signal, ms = GATHER_MS$1) {
+/** Resolves when all candidates are found, or after `ms` milliseconds. */
+async function gatherCandidates(connection, signal, ms = GATHER_TIMEOUT_MS$1) {
 	if (connection.iceGatheringState === "complete") return;
 	const stop = new AbortController();
 	const complete = new Promise((resolve) => {
-		const look = () => connection.iceGatheringState === "complete" && resolve();
-		connection.addEventListener("icegatheringstatechange", look, { signal: stop.signal });
+		const check = () => connection.iceGatheringState === "complete" && resolve();
+		connection.addEventListener("icegatheringstatechange", check, { signal: stop.signal });
 	});
 	try {
 		await Promise.race([complete, sleep(ms, signal)]);
@@ -732,14 +732,14 @@ function lateCandidates(connection) {
 }
 
 // dist/call.js
-/** Camera and microphone up, dubbed video down, on one connection. */
-/** This route takes no candidates later: those that take longer are not waited for. */
-const GATHER_MS = 1500;
+/** Sends camera and microphone and receives the dubbed video, on one connection. */
+/** The route takes no trickled candidates: those found later are not used. */
+const GATHER_TIMEOUT_MS = 1500;
 /** Sends the tracks of `media` (null: none) and receives sound and picture; resolves when media can flow. */
 async function call(url, media, options = {}) {
 	const { element, iceServers = [], signal } = options;
 	signal?.throwIfAborted();
-	const make = () => {
+	const create = () => {
 		const connection = new RTCPeerConnection({ iceServers });
 		for (const kind of ["audio", "video"]) {
 			const track = media?.getTracks().find((one) => one.kind === kind);
@@ -747,9 +747,9 @@ async function call(url, media, options = {}) {
 		}
 		return connection;
 	};
-	const agree = async (connection, stop) => {
+	const negotiate = async (connection, stop) => {
 		await connection.setLocalDescription();
-		await gathered(connection, stop, GATHER_MS);
+		await gatherCandidates(connection, stop, GATHER_TIMEOUT_MS);
 		const body = JSON.stringify(connection.localDescription);
 		const response = await send(url, {
 			method: "POST",
@@ -763,8 +763,8 @@ async function call(url, media, options = {}) {
 		return { end: () => Promise.resolve() };
 	};
 	const peer = new Peer({
-		make,
-		agree,
+		create,
+		negotiate,
 		reconnects: 0
 	}, signal);
 	if (element !== void 0) element.srcObject = peer.media;
@@ -772,16 +772,16 @@ async function call(url, media, options = {}) {
 }
 
 // dist/picture-decoder.js
-/** Pictures of a stream, decoded: H264 (Annex B) by WebCodecs, JPEG by the browser's own image decoder. */
-const MICROSECONDS = 1e6 / 16e3;
-/** Baseline at level 3.1 to begin with: a stream's own parameter sets say what it is. */
+/** Decodes the pictures of a stream: H264 (Annex B) by WebCodecs, JPEG by the browser's image decoder. */
+const UNIT_US = 1e6 / 16e3;
+/** Baseline at level 3.1, where a stream's parameter sets do not tell the codec. */
 const FALLBACK_CODEC = "avc1.42e01f";
-/** Whether this browser decodes H264 by itself. */
+/** Tells whether this browser decodes H264 by WebCodecs. */
 async function decodesH264() {
 	if (typeof VideoDecoder !== "function") return false;
 	return (await VideoDecoder.isConfigSupported({ codec: FALLBACK_CODEC }).catch(() => void 0))?.supported === true;
 }
-/** The codec that an access unit's sequence parameter set names (RFC 6381): `avc1.PPCCLL`. */
+/** Reads the codec (RFC 6381, `avc1.PPCCLL`) from the sequence parameter set of an access unit. */
 function codecOf(unit) {
 	for (let i = 0; i + 6 < unit.length; i += 1) {
 		if (!(unit[i] === 0 && unit[i + 1] === 0 && unit[i + 2] === 1) || (unit[i + 3] & 31) !== 7) continue;
@@ -802,7 +802,7 @@ var H264Decoder = class {
 		if (media.keyframe) this.#configure(codecOf(media.data) ?? FALLBACK_CODEC);
 		if (this.#decoder.state !== "configured") return;
 		const type = media.keyframe ? "key" : "delta";
-		const timestamp = Math.round(media.pts * MICROSECONDS);
+		const timestamp = Math.round(media.pts * UNIT_US);
 		this.#decoder.decode(new EncodedVideoChunk({
 			type,
 			timestamp,
@@ -824,7 +824,7 @@ var H264Decoder = class {
 	#make() {
 		return new VideoDecoder({
 			output: (image) => this.show({
-				pts: Math.round(image.timestamp / MICROSECONDS),
+				pts: Math.round(image.timestamp / UNIT_US),
 				image
 			}),
 			error: (error) => this.failed(error)
@@ -840,7 +840,7 @@ var JpegDecoder = class {
 		this.show = show;
 		this.failed = failed;
 	}
-	/** They are shown in their order, however long each takes. */
+	/** Decodes a picture. They are shown in order, however long each takes. */
 	push({ pts, data }) {
 		const decoded = createImageBitmap(new Blob([data], { type: "image/jpeg" }));
 		decoded.catch(() => void 0);
@@ -863,20 +863,20 @@ var JpegDecoder = class {
 };
 
 // dist/pcm.js
-/** Samples: -1 to 1 as 16 bit. What is louder is as loud as 16 bit can say. */
+/** Converts samples from -1 to 1 to 16 bit. Louder ones are clipped. */
 function toPcm16(samples) {
 	const pcm = new Int16Array(samples.length);
 	for (let i = 0; i < samples.length; i += 1) pcm[i] = Math.max(-32768, Math.min(32767, Math.round(samples[i] * 32767)));
 	return pcm;
 }
-/** 16 bit, little endian, as they go over the wire. */
+/** Encodes samples as 16 bit, little endian. A view of them where the machine is little endian. */
 function pcmBytes(samples) {
 	if (LITTLE_ENDIAN) return new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength);
 	const view = new DataView(new ArrayBuffer(samples.byteLength));
 	samples.forEach((sample, index) => view.setInt16(2 * index, sample, true));
 	return new Uint8Array(view.buffer);
 }
-/** And back. */
+/** Decodes 16 bit, little endian. */
 function pcmSamples(bytes) {
 	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 	return Int16Array.from({ length: bytes.byteLength >> 1 }, (_, index) => view.getInt16(2 * index, true));
@@ -884,14 +884,14 @@ function pcmSamples(bytes) {
 const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 // dist/sound-player.js
-/** Sound of a stream, played: its clock is what pictures are shown by. */
+/** Plays the sound of a stream. Pictures follow its clock. */
 const RATE = 48e3;
 /** Media time: samples at 16 kHz. */
 const MEDIA_RATE$1 = 16e3;
-/** Seconds between coming and being heard, against the network's unrest. */
-const DELAY = .12;
-/** A gap in media time of more than this begins anew. */
-const MOST_GAP = MEDIA_RATE$1 / 2;
+/** Seconds from receiving to hearing: the jitter buffer. */
+const JITTER_BUFFER_S = .12;
+/** A larger gap in media time resets the clock. */
+const MAX_GAP = MEDIA_RATE$1 / 2;
 var SoundPlayer = class {
 	context = new AudioContext({
 		sampleRate: RATE,
@@ -899,12 +899,12 @@ var SoundPlayer = class {
 	});
 	#playing = /* @__PURE__ */ new Set();
 	#next = 0;
-	#at;
-	/** Browsers play nothing until the person has done something: call it from a click. */
+	#origin;
+	/** Starts the clock. Browsers allow it only after a user gesture: call it from a click. */
 	async start() {
 		await this.context.resume();
 	}
-	/** Takes the next 20 ms: 48 kHz, stereo. */
+	/** Schedules the next 20 ms: 48 kHz, stereo. */
 	push({ pts, data }) {
 		const samples = pcmSamples(data);
 		const buffer = this.context.createBuffer(2, samples.length / 2, RATE);
@@ -913,26 +913,26 @@ var SoundPlayer = class {
 			for (let i = 0; i < target.length; i += 1) target[i] = samples[2 * i + channel] / 32768;
 		}
 		const now = this.context.currentTime;
-		const due = this.#at === void 0 ? 0 : this.#at + pts / MEDIA_RATE$1;
-		if (this.#at === void 0 || due < now || Math.abs(pts - this.#next) > MOST_GAP) this.#at = now + DELAY - pts / MEDIA_RATE$1;
+		const due = this.#origin === void 0 ? 0 : this.#origin + pts / MEDIA_RATE$1;
+		if (this.#origin === void 0 || due < now || Math.abs(pts - this.#next) > MAX_GAP) this.#origin = now + JITTER_BUFFER_S - pts / MEDIA_RATE$1;
 		this.#next = pts + buffer.length / (RATE / MEDIA_RATE$1);
 		const source = new AudioBufferSourceNode(this.context, { buffer });
 		source.connect(this.context.destination);
 		source.onended = () => this.#playing.delete(source);
 		this.#playing.add(source);
-		source.start(this.#at + pts / MEDIA_RATE$1);
+		source.start(this.#origin + pts / MEDIA_RATE$1);
 	}
 	/** Media time that is being heard; undefined before there is any. */
 	get heard() {
-		if (this.#at === void 0) return void 0;
+		if (this.#origin === void 0) return void 0;
 		const latency = this.context.outputLatency || this.context.baseLatency || 0;
-		return (this.context.currentTime - latency - this.#at) * MEDIA_RATE$1;
+		return (this.context.currentTime - latency - this.#origin) * MEDIA_RATE$1;
 	}
-	/** Media time at which what came so far ends. */
+	/** Media time of the end of the sound received so far. */
 	get end() {
 		return this.#next;
 	}
-	/** Barge-in: what waits is heard no more. */
+	/** Barge-in: drops the sound that is scheduled. */
 	clear() {
 		for (const source of this.#playing) source.stop();
 		this.#playing.clear();
@@ -944,45 +944,45 @@ var SoundPlayer = class {
 };
 
 // dist/canvas-player.js
-/** A stream's media on a canvas and the loudspeaker: each picture is drawn when the sound of its time is heard. */
-/** Decoded pictures that wait for their time. Full: the oldest is drawn no more. */
-const PICTURES_KEPT = 30;
-const MEDIA_MS = 16;
+/** Plays a stream's media on a canvas and the loudspeaker: a picture is drawn when the sound of its time is heard. */
+/** Decoded pictures that wait for their time. Full: the oldest is dropped. */
+const MAX_PICTURES = 30;
+const UNITS_PER_MS = 16;
 var CanvasPlayer = class {
 	canvas;
 	failed;
 	sound = new SoundPlayer();
 	/** Pictures drawn so far. */
 	drawn = 0;
-	#brush;
-	#waiting = [];
+	#context;
+	#decodedPictures = [];
 	#off;
 	#decoder;
 	#shown;
 	#frame = 0;
-	/** Plays what `stream` sends from now on: `h264` or `jpeg`, and `pcm16`. `failed` hears of pictures that are none. */
+	/** Plays what `stream` sends from now on: `h264` or `jpeg`, and `pcm16`. `failed` is called for pictures that cannot be decoded. */
 	constructor(canvas, stream, failed = () => void 0) {
 		this.canvas = canvas;
 		this.failed = failed;
-		this.#brush = canvas.getContext("2d");
+		this.#context = canvas.getContext("2d");
 		this.#off = [stream.on("media", (media) => this.#push(media)), stream.on("playback.finished", ({ interrupted }) => interrupted && this.sound.clear())];
 		this.#frame = requestAnimationFrame(() => this.#draw());
 	}
-	/** Milliseconds by which the sound that is heard is ahead of the picture that is seen; null before both are there. */
+	/** Milliseconds by which the sound that is heard is ahead of the picture that is seen; null before there are both. */
 	get skewMs() {
 		const { heard } = this.sound;
-		return heard === void 0 || this.#shown === void 0 ? null : (heard - this.#shown) / MEDIA_MS;
+		return heard === void 0 || this.#shown === void 0 ? null : (heard - this.#shown) / UNITS_PER_MS;
 	}
 	/** Milliseconds that the newest sound waits before it is heard; null before there is any. */
 	get waitMs() {
 		const { heard, end } = this.sound;
-		return heard === void 0 ? null : (end - heard) / MEDIA_MS;
+		return heard === void 0 ? null : (end - heard) / UNITS_PER_MS;
 	}
 	close() {
 		cancelAnimationFrame(this.#frame);
 		for (const off of this.#off) off();
 		this.#decoder?.decoder.close();
-		for (const { image } of this.#waiting.splice(0)) image.close();
+		for (const { image } of this.#decodedPictures.splice(0)) image.close();
 		this.sound.close();
 	}
 	#push(media) {
@@ -1001,23 +1001,23 @@ var CanvasPlayer = class {
 		return this.#decoder.decoder;
 	}
 	#decoded(picture) {
-		this.#waiting.push(picture);
-		if (this.#waiting.length > PICTURES_KEPT) this.#waiting.shift()?.image.close();
+		this.#decodedPictures.push(picture);
+		if (this.#decodedPictures.length > MAX_PICTURES) this.#decodedPictures.shift()?.image.close();
 	}
 	#draw() {
 		this.#frame = requestAnimationFrame(() => this.#draw());
 		const due = this.sound.heard ?? Infinity;
 		let newest;
-		while (this.#waiting[0] !== void 0 && this.#waiting[0].pts <= due) {
+		while (this.#decodedPictures[0] !== void 0 && this.#decodedPictures[0].pts <= due) {
 			newest?.image.close();
-			newest = this.#waiting.shift();
+			newest = this.#decodedPictures.shift();
 		}
 		if (newest === void 0) return;
 		const { image, pts } = newest;
 		const [width, height] = "displayWidth" in image ? [image.displayWidth, image.displayHeight] : [image.width, image.height];
 		if (this.canvas.width !== width) this.canvas.width = width;
 		if (this.canvas.height !== height) this.canvas.height = height;
-		this.#brush?.drawImage(image, 0, 0);
+		this.#context?.drawImage(image, 0, 0);
 		image.close();
 		this.#shown = pts;
 		this.drawn += 1;
@@ -1025,19 +1025,19 @@ var CanvasPlayer = class {
 };
 
 // dist/base64.js
-/** Bytes as base64 (RFC 4648, 4). */
+/** Encodes bytes as base64 (RFC 4648, 4). */
 function toBase64(bytes) {
 	let text = "";
 	for (let at = 0; at < bytes.length; at += 32768) text += String.fromCharCode(...bytes.subarray(at, at + 32768));
 	return btoa(text);
 }
-/** Base64 as bytes. Throws where it is none. */
+/** Decodes base64. Throws `InvalidCharacterError`. */
 function fromBase64(text) {
 	return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 }
 
 // dist/packets.js
-/** Binary messages: a header of 16 bytes, little endian (kind, flags, reserved, generation, pts), and a payload. */
+/** Packs and unpacks binary messages: 16 bytes of header (kind, flags, reserved, generation, pts; little endian), payload. */
 const HEADER_BYTES = 16;
 const KEYFRAME = 1;
 const INIT = 2;
@@ -1052,7 +1052,7 @@ const MEDIA_KINDS = {
 	18: "jpeg",
 	19: "fmp4"
 };
-/** A packet of speech as bytes. Throws `RangeError` for numbers that the header cannot hold. */
+/** Packs speech. Throws `RangeError` for numbers that the header cannot hold. */
 function packSpeech({ encoding, generation, pts, payload, timed = false }) {
 	if (!Number.isSafeInteger(pts) || pts < 0) throw new RangeError(`pts is ${pts} (need 0 to 2^53 - 1)`);
 	if (generation !== generation >>> 0) throw new RangeError(`generation is ${generation} (need 0 to 2^32 - 1)`);
@@ -1066,7 +1066,7 @@ function packSpeech({ encoding, generation, pts, payload, timed = false }) {
 	bytes.set(payload, 16);
 	return bytes;
 }
-/** Media from the server. The payload is a view of `bytes`. Throws `ProtocolError`. */
+/** Unpacks media. The payload is a view of `bytes`. Throws `ProtocolError`. */
 function unpackMedia(bytes) {
 	if (bytes.length <= 16) throw new ProtocolError("bad_packet", `${bytes.length} bytes (need a header of ${16} and a payload)`);
 	const header = new DataView(bytes.buffer, bytes.byteOffset, 16);
@@ -1074,7 +1074,7 @@ function unpackMedia(bytes) {
 	if (kind === void 0) throw new ProtocolError("bad_packet", `kind ${header.getUint8(0)} is not the server's (need 16 to 19)`);
 	const flags = header.getUint8(1);
 	const pts = header.getBigUint64(8, true);
-	if (flags & -4 || header.getUint16(2, true) !== 0 || pts > Number.MAX_SAFE_INTEGER) throw new ProtocolError("bad_packet", "the header says what this version does not know");
+	if (flags & -4 || header.getUint16(2, true) !== 0 || pts > Number.MAX_SAFE_INTEGER) throw new ProtocolError("bad_packet", "the header has flags or values that this version does not know");
 	return {
 		type: "media",
 		kind,
@@ -1087,19 +1087,19 @@ function unpackMedia(bytes) {
 }
 
 // dist/codec.js
-/** `mytalk.v1` to and from text and bytes. Sans-IO: no socket, no clock. */
+/** Parses and writes messages of `mytalk.v1`. Sans-IO: no socket, no clock. */
 const SUBPROTOCOL = "mytalk.v1";
 /** A browser cannot set headers: it offers this and its token as a second subprotocol. */
 const TOKEN_PREFIX = "mytalk.token.";
-/** What the server sent. Throws `ProtocolError`, of code `unknown_type` for a message to pass over. */
+/** Parses a message of the server. Throws `ProtocolError`; code `unknown_type` means a message to ignore. */
 function parseServer(data) {
 	return typeof data === "string" ? parseText(data) : unpackMedia(data);
 }
-/** As JSON; bytes as base64. */
+/** Writes a message as JSON, with bytes as base64. */
 function toText(message) {
 	return JSON.stringify(message, (_, value) => value instanceof Uint8Array ? toBase64(value) : value);
 }
-/** Whether resuming repeats a message, and both sides count it. Packets are counted. */
+/** Tells whether both sides count messages of this type, so that resuming repeats them. Packets are counted. */
 function isCounted(type) {
 	return !UNCOUNTED.has(type);
 }
@@ -1222,22 +1222,22 @@ function media(fields) {
 }
 
 // dist/media-source-player.js
-/** Fragmented MP4 of a stream, by Media Source Extensions: for browsers that decode no H264 otherwise. */
-/** H264 of any profile that the server may send; what it is, the MP4's beginning says. */
+/** Plays fragmented MP4 of a stream by Media Source Extensions, for browsers without WebCodecs for H264. */
+/** Stands for the H264 that the server may send; the init segment tells the profile. */
 const BASELINE = "avc1.42e01f";
-/** Seconds behind the newest fragment, beyond which playing jumps forward. */
-const MOST_BEHIND = 1;
-/** And where it jumps to. */
-const BEHIND = .25;
-/** Seconds of what was played that are kept: twice as much, and half of it goes. */
-const KEPT = 10;
-/** Fragments that wait for the buffer: about 13 s. Full: playing has failed, for an MP4 with a hole is none. */
-const FRAGMENTS_KEPT = 1024;
-/** Whether this browser can. */
+/** Seconds behind the newest fragment beyond which playback jumps forward. */
+const MAX_LATENCY_S = 1;
+/** Seconds behind the newest fragment after a jump. */
+const TARGET_LATENCY_S = .25;
+/** Seconds of played media that stay in the buffer. At twice as much the older half is removed. */
+const HISTORY_S = 10;
+/** Fragments that wait for the buffer: about 13 s. Full: playback fails, for none may be left out. */
+const MAX_FRAGMENTS = 1024;
+/** Tells whether this browser plays fragmented MP4. */
 function playsFmp4() {
 	return typeof MediaSource === "function" && MediaSource.isTypeSupported(typeOf(BASELINE));
 }
-/** The codec that a beginning names: three bytes of its `avcC` (ISO 14496-15, 5.3.3.1), as RFC 6381 writes them. */
+/** Reads the codec (RFC 6381) of an init segment: three bytes of its `avcC` (ISO 14496-15, 5.3.3.1). */
 function codecOfInit(init) {
 	for (let i = 0; i + 8 <= init.length; i += 1) {
 		if (String.fromCharCode(...init.subarray(i, i + 4)) !== "avcC") continue;
@@ -1252,7 +1252,7 @@ var MediaSourcePlayer = class {
 	#fragments = [];
 	#off;
 	#buffer;
-	/** Plays the `fmp4` that `stream` sends from now on. `failed` hears why it cannot go on. */
+	/** Plays the `fmp4` that `stream` sends from now on. `failed` is called with the reason where playback fails. */
 	constructor(video, stream, failed = () => void 0) {
 		this.video = video;
 		this.failed = failed;
@@ -1264,7 +1264,7 @@ var MediaSourcePlayer = class {
 		this.#off = stream.on("media", (media) => {
 			if (media.kind !== "fmp4") return;
 			this.#fragments.push(media);
-			if (this.#fragments.length > FRAGMENTS_KEPT) this.#fail(/* @__PURE__ */ new RangeError("the browser takes in no more video"));
+			if (this.#fragments.length > MAX_FRAGMENTS) this.#fail(/* @__PURE__ */ new RangeError("the browser takes in no more video"));
 			else this.#feed();
 		});
 	}
@@ -1280,13 +1280,13 @@ var MediaSourcePlayer = class {
 		this.video.load();
 		URL.revokeObjectURL(this.#url);
 	}
-	/** Gives the buffer what waits, up to another beginning. */
+	/** Appends the fragments that wait, up to the next init segment. */
 	#feed() {
 		const [first] = this.#fragments;
 		if (this.#source.readyState !== "open" || this.#buffer?.updating || first === void 0) return;
 		try {
-			if (first.init) this.#begin(first.data);
-			if (this.#buffer === void 0 || this.#forget(this.#buffer)) return;
+			if (first.init) this.#start(first.data);
+			if (this.#buffer === void 0 || this.#trim(this.#buffer)) return;
 			const next = this.#fragments.findIndex(({ init }, index) => init && index > 0);
 			const parts = this.#fragments.splice(0, next < 0 ? this.#fragments.length : next);
 			this.#buffer.appendBuffer(joined(parts));
@@ -1294,8 +1294,8 @@ var MediaSourcePlayer = class {
 			this.#fail(error);
 		}
 	}
-	/** An MP4 begins: the first, or one of another size. */
-	#begin(init) {
+	/** Starts an MP4: the first, or one of another picture size. */
+	#start(init) {
 		const type = typeOf(codecOfInit(init) ?? BASELINE);
 		if (this.#buffer !== void 0) {
 			this.#buffer.changeType(type);
@@ -1307,21 +1307,21 @@ var MediaSourcePlayer = class {
 			this.#feed();
 		});
 	}
-	/** Whether the buffer is busy forgetting what was played long ago. */
-	#forget(buffer) {
+	/** Removes old media; true while that keeps the buffer busy. */
+	#trim(buffer) {
 		const { buffered, currentTime } = this.video;
 		if (buffered.length === 0 || currentTime - buffered.start(0) < 20) return false;
-		buffer.remove(buffered.start(0), currentTime - KEPT);
+		buffer.remove(buffered.start(0), currentTime - HISTORY_S);
 		return true;
 	}
-	/** Live: what lies far behind the newest is not played. A session is older than its stream: it does not begin at 0. */
+	/** Jumps to the live edge where playback is far behind it. The first fragment does not begin at 0. */
 	#keepUp() {
 		const { buffered, currentTime } = this.video;
 		if (buffered.length === 0) return;
 		const begin = buffered.start(buffered.length - 1);
 		const newest = buffered.end(buffered.length - 1);
-		if (currentTime >= begin && newest - currentTime <= MOST_BEHIND) return;
-		this.video.currentTime = Math.max(begin, newest - BEHIND);
+		if (currentTime >= begin && newest - currentTime <= MAX_LATENCY_S) return;
+		this.video.currentTime = Math.max(begin, newest - TARGET_LATENCY_S);
 	}
 	#fail(error) {
 		this.#off();
@@ -1343,7 +1343,7 @@ function joined(parts) {
 }
 
 // dist/messages.js
-/** Every message of `mytalk.v1` as a type, named as on the wire (PROTOCOL.md): discriminated unions by `type`. */
+/** The messages of `mytalk.v1`, named as on the wire (PROTOCOL.md): discriminated unions by `type`. */
 const SPEECH_RATES = [
 	8e3,
 	11025,
@@ -1357,7 +1357,7 @@ const SPEECH_RATES = [
 ];
 
 // dist/queue.js
-/** What comes faster than it is read, in order. One reader. */
+/** A bounded queue with one reader, in order. */
 var Queue = class {
 	bound;
 	full;
@@ -1366,8 +1366,8 @@ var Queue = class {
 	#reader;
 	#over;
 	/**
-	* @param bound items that wait
-	* @param full what happens beyond: `forget` the oldest, or `fail`, which ends the queue with an error
+	* @param bound items that it holds
+	* @param full policy beyond: `drop-oldest`, or `fail`, which ends the queue with an error
 	* @param onReturn called when its reader leaves the loop
 	*/
 	constructor(bound, full, onReturn) {
@@ -1388,10 +1388,10 @@ var Queue = class {
 		}
 		this.#items.push(item);
 		if (this.#items.length <= this.bound) return;
-		if (this.full === "forget") this.#items.shift();
+		if (this.full === "drop-oldest") this.#items.shift();
 		else this.end(/* @__PURE__ */ new RangeError(`${this.bound} messages wait to be read (read them faster)`));
 	}
-	/** Nothing more comes; what waits can still be read. */
+	/** Ends it; what it holds can still be read. */
 	end(error) {
 		if (this.#over !== void 0) return;
 		this.#over = error === void 0 ? {} : { error };
@@ -1435,10 +1435,10 @@ var Queue = class {
 
 // dist/microphone.js
 /** A microphone as samples, captured by an AudioWorklet. */
-/** Chunks (20 ms) that wait for a reader: 4 s. Full: the oldest is forgotten, for speech that late is no use live. */
-const CHUNKS_KEPT = 200;
+/** Chunks of 20 ms that wait for a reader: 4 s. Full: the oldest is dropped, for speech that late is no use live. */
+const MAX_CHUNKS = 200;
 /**
-* An endless loop of 20 ms of mono, until `stop`.
+* An async iterable of mono chunks of 20 ms, until `stop`.
 *
 *     const microphone = await Microphone.open();
 *     await microphone.speakInto(stream);
@@ -1447,15 +1447,15 @@ var Microphone = class Microphone {
 	media;
 	rate;
 	context;
-	isOurs;
-	#chunks = new Queue(CHUNKS_KEPT, "forget");
-	constructor(media, rate, context, isOurs) {
+	ownsMedia;
+	#chunks = new Queue(MAX_CHUNKS, "drop-oldest");
+	constructor(media, rate, context, ownsMedia) {
 		this.media = media;
 		this.rate = rate;
 		this.context = context;
-		this.isOurs = isOurs;
+		this.ownsMedia = ownsMedia;
 	}
-	/** Throws the browser's own `NotAllowedError` or `NotFoundError` where there is no microphone for us. */
+	/** Throws the browser's own `NotAllowedError` or `NotFoundError` where none may be used. */
 	static async open(options = {}) {
 		const { rate = 48e3, signal, worklet = new URL("./microphone-worklet.js", import.meta.url) } = options;
 		if (!SPEECH_RATES.includes(rate)) throw new RangeError(`rate ${rate} (need one of ${SPEECH_RATES.join(", ")})`);
@@ -1473,7 +1473,7 @@ var Microphone = class Microphone {
 		signal?.addEventListener("abort", () => microphone.stop(), { once: true });
 		return microphone;
 	}
-	/** Says all that it hears, until it is stopped or the stream is over. The stream's format must be its own. */
+	/** Sends all that it captures, until it is stopped or the stream is over. The stream's format must be its own. */
 	async speakInto(stream) {
 		for await (const chunk of this) await stream.say(chunk);
 	}
@@ -1482,7 +1482,7 @@ var Microphone = class Microphone {
 	}
 	stop() {
 		this.#chunks.end();
-		if (this.isOurs) for (const track of this.media.getTracks()) track.stop();
+		if (this.ownsMedia) for (const track of this.media.getTracks()) track.stop();
 		if (this.context.state !== "closed") this.context.close();
 	}
 	async #capture(worklet) {
@@ -1499,172 +1499,9 @@ const CONSTRAINTS = {
 	channelCount: 1
 };
 
-// dist/line.js
-/** The connections of one stream, one after the other: when one breaks, the next goes on where it stopped. */
-const PING_MS = 5e3;
-/** Nothing came for so long, not even an answer to a ping: the connection is taken for broken. */
-const SILENCE_MS = 12e3;
-const ACK_MS = 1e3;
-/** A connection that takes longer to be made is given up. */
-const OPEN_MS = 5e3;
-const MOST_WAIT_MS = 2e3;
-/** Close codes after which there is nothing to resume. */
-const FINAL = {
-	1e3: "the session ended",
-	1001: "the server stops",
-	1008: "the server refused the connection",
-	1009: "a message was too large",
-	1011: "the session failed",
-	1013: "the connection is too slow",
-	4e3: "the stream was resumed on another connection"
-};
-var Line = class {
-	url;
-	token;
-	openSocket;
-	lines;
-	#socket;
-	#attempt = 0;
-	#up = false;
-	#over = false;
-	#resumeMs = 0;
-	#resumable = 0;
-	#expected;
-	#heardAt = 0;
-	#pingedAt = 0;
-	#acknowledged = 0;
-	#timer;
-	constructor(url, token, openSocket, lines) {
-		this.url = url;
-		this.token = token;
-		this.openSocket = openSocket;
-		this.lines = lines;
-	}
-	/** Makes the first connection. */
-	async open() {
-		await this.#connect(this.url);
-		this.#timer = setInterval(() => this.#tick(), ACK_MS);
-		this.#timer.unref?.();
-	}
-	/** Sends now, or not at all: what is counted comes again when the line is up. */
-	send(data) {
-		if (this.#up) this.#socket?.send(data);
-	}
-	/** The server knows the stream on this connection: what is `missing` there goes first. */
-	isUp(missing, resumeMs = this.#resumeMs) {
-		this.#resumeMs = resumeMs;
-		this.#up = true;
-		for (const { data } of missing) this.#socket?.send(data);
-		this.lines.changed("open");
-	}
-	/** The connection closes next, and this is why. */
-	expectClose(closed) {
-		this.#expected = closed;
-	}
-	close(code) {
-		this.#over = true;
-		this.#up = false;
-		this.#attempt += 1;
-		clearInterval(this.#timer);
-		this.#socket?.close(code);
-		this.#socket = void 0;
-	}
-	async #connect(url) {
-		const attempt = this.#attempt += 1;
-		const early = [];
-		let earlyEnd;
-		const opening = this.openSocket(url, tokenNow(this.token), {
-			message: (data) => {
-				if (attempt !== this.#attempt) return;
-				this.#heardAt = performance.now();
-				if (this.#socket === void 0) early.push(data);
-				else this.lines.receive(data);
-			},
-			closed: (code) => {
-				if (attempt !== this.#attempt) return;
-				if (this.#socket === void 0) earlyEnd = code;
-				else this.#closed(code);
-			}
-		});
-		const slow = sleep(OPEN_MS).then(() => {
-			throw new DisconnectedError(`no connection within ${OPEN_MS / 1e3} s`, 1006);
-		});
-		slow.catch(() => void 0);
-		opening.then((socket) => attempt !== this.#attempt && socket.close(1e3)).catch(() => void 0);
-		try {
-			this.#socket = await Promise.race([opening, slow]);
-		} catch (error) {
-			this.#attempt += 1;
-			throw error;
-		}
-		if (this.#over) throw new DisconnectedError("the stream was closed", 1e3);
-		this.#heardAt = this.#pingedAt = performance.now();
-		for (const data of early) this.lines.receive(data);
-		if (earlyEnd !== void 0) this.#closed(earlyEnd);
-	}
-	#closed(code) {
-		if (this.#up) this.#resumable = performance.now() + this.#resumeMs;
-		this.#socket = void 0;
-		this.#up = false;
-		const reason = FINAL[code];
-		if (this.#expected !== void 0) this.#finish(this.#expected);
-		else if (code === 1e3 || code === 1001) this.#finish({ reason });
-		else if (reason !== void 0) this.#finish({
-			reason,
-			error: new DisconnectedError(reason, code)
-		});
-		else if (this.#resumeMs === 0) this.#broken("the connection broke before the stream began");
-		else this.#resume();
-	}
-	async #resume() {
-		this.lines.changed("resuming");
-		for (let wait = 0; !this.#over; wait = Math.min(MOST_WAIT_MS, 2 * wait || 250)) {
-			await sleep(wait);
-			if (this.#over) return;
-			if (performance.now() > this.#resumable) return this.#broken(`the connection broke, and none came for ${this.#resumeMs / 1e3} s`);
-			const url = new URL(this.url);
-			url.searchParams.set("resume", String(this.lines.received()));
-			try {
-				return await this.#connect(url.href);
-			} catch {
-				continue;
-			}
-		}
-	}
-	#broken(reason) {
-		this.#finish({
-			reason,
-			error: new DisconnectedError(reason, 1006)
-		});
-	}
-	#finish(closed) {
-		this.#over = true;
-		clearInterval(this.#timer);
-		this.lines.over(closed);
-	}
-	#tick() {
-		if (!this.#up) return;
-		const now = performance.now();
-		const received = this.lines.received();
-		if (received !== this.#acknowledged) this.#socket?.send(toText({
-			type: "ack",
-			received
-		}));
-		this.#acknowledged = received;
-		if (now - this.#pingedAt > PING_MS) {
-			this.#pingedAt = now;
-			this.#socket?.send(toText({ type: "ping" }));
-		}
-		if (now - this.#heardAt < SILENCE_MS) return;
-		this.#attempt += 1;
-		this.#socket?.close(4001);
-		this.#closed(1006);
-	}
-};
-
-// dist/sent.js
-/** Counted messages to the server, kept until it has them: what a resumed connection sends again. Sans-IO. */
-var Sent = class {
+// dist/send-queue.js
+/** Counted messages to the server, kept until it acknowledges them: a resumed connection sends them again. Sans-IO. */
+var SendQueue = class {
 	#kept = [];
 	#first = 0;
 	/** Messages so far. */
@@ -1672,30 +1509,30 @@ var Sent = class {
 		return this.#first + this.#kept.length;
 	}
 	/** Milliseconds of speech that the server may not have yet. */
-	get speech() {
-		return this.#kept.reduce((sum, { speech }) => sum + speech, 0);
+	get speechMs() {
+		return this.#kept.reduce((sum, message) => sum + message.speechMs, 0);
 	}
-	put(message) {
+	push(message) {
 		this.#kept.push(message);
 	}
-	/** What was said is not heard any more: it takes no room. */
-	hush() {
-		for (const message of this.#kept) message.speech = 0;
+	/** Counts the speech in it as 0 ms, for after a clear none of it is heard. */
+	clearSpeech() {
+		for (const message of this.#kept) message.speechMs = 0;
 	}
-	/** The server has the first `received`. Throws `RangeError` where fewer were sent, or more forgotten. */
+	/** Drops the first `received`, which the server has. Throws `RangeError` where fewer were sent, or more acknowledged. */
 	acknowledge(received) {
 		if (received < this.#first || received > this.count) throw new RangeError(`${received} messages received (sent: ${this.count}, kept from ${this.#first} on)`);
 		this.#kept.splice(0, received - this.#first);
 		this.#first = received;
 	}
-	/** What the server does not have yet, in order. */
-	rest() {
+	/** Returns what the server does not have yet, in order. */
+	unacknowledged() {
 		return this.#kept;
 	}
 };
 
 // dist/socket.js
-/** One WebSocket connection: the browser's own, or in Node before version 22 one over `node:http`. */
+/** Opens a WebSocket: the platform's own, or in Node before version 22 one over `node:http`. */
 const openSocket = async (url, token, events) => {
 	if (typeof WebSocket === "function") return openWebSocket(url, token, events);
 	const { openNodeSocket } = await import("./node-socket.js");
@@ -1722,7 +1559,7 @@ const openWebSocket = (url, token, events) => new Promise((resolve, reject) => {
 });
 
 // dist/opus.js
-/** Samples (48 kHz) in one Opus packet: RFC 6716, 3.1 and 3.2. Throws `RangeError` for what is no packet. */
+/** Counts the samples (48 kHz) of one Opus packet: RFC 6716, 3.1 and 3.2. Throws `RangeError` for an invalid one. */
 function opusSamples(packet) {
 	const toc = packet[0];
 	if (toc === void 0) throw new RangeError("an empty Opus packet");
@@ -1740,58 +1577,58 @@ function opusSamples(packet) {
 }
 
 // dist/speech.js
-/** Speech on its way to the server: cut into messages, counted, and not too far ahead of what is heard. */
+/** Sends speech: cut into messages, with positions, and at most so far ahead of what is heard. */
 /** Media time: samples at 16 kHz. */
 const MEDIA_RATE = 16e3;
 /** Messages a second, for PCM. */
-const MESSAGES = 10;
+const MESSAGE_RATE = 10;
 var SpeechWriter = class {
-	put;
-	sent;
+	send;
+	queue;
 	aheadMs;
 	generation = 0;
 	#format;
 	#pts = 0;
-	#waitingThere = 0;
-	#since = 0;
-	#room;
-	#turn = Promise.resolve();
-	#over;
+	#bufferedMs = 0;
+	#clearedAt = 0;
+	#wakeup;
+	#last = Promise.resolve();
+	#closed;
 	#refused;
 	/**
-	* @param put sends a packet that holds so many milliseconds of speech
-	* @param sent what the server may not have yet
-	* @param aheadMs speech that may wait, here, there and on the way
+	* @param send sends a packet that holds `ms` milliseconds of speech
+	* @param queue messages that the server may not have yet
+	* @param aheadMs speech that may be unheard: here, on the network and at the server
 	*/
-	constructor(put, sent, aheadMs) {
-		this.put = put;
-		this.sent = sent;
+	constructor(send, queue, aheadMs) {
+		this.send = send;
+		this.queue = queue;
 		this.aheadMs = aheadMs;
 	}
-	/** Does `work` when all before it is done: what is said keeps its order. */
-	inTurn(work, signal) {
-		const done = this.#turn.then(() => {
+	/** Runs `work` when all work before it is done, so that speech keeps its order. */
+	inOrder(work, signal) {
+		const done = this.#last.then(() => {
 			signal?.throwIfAborted();
-			if (this.#over !== void 0) throw this.#over;
+			if (this.#closed !== void 0) throw this.#closed;
 			return work();
 		});
-		this.#turn = done.catch(() => void 0);
+		this.#last = done.catch(() => void 0);
 		return abortable(done, signal);
 	}
 	say(speech, { signal, at } = {}) {
 		const generation = this.generation;
-		return this.inTurn(async () => {
+		return this.inOrder(async () => {
 			const format = this.#format;
-			if (format === void 0) throw new TypeError("speech in no format (first update({ speech: ... }))");
+			if (format === void 0) throw new TypeError("speech without a format (call update({ speech: ... }) first)");
 			let samples = 0;
 			for (const part of parts(speech, format)) {
-				while (generation === this.generation && this.#refused === void 0 && this.#ahead > this.aheadMs) await abortable((this.#room ??= deferred()).promise, signal);
+				while (generation === this.generation && this.#refused === void 0 && this.#unheardMs > this.aheadMs) await abortable((this.#wakeup ??= deferred()).promise, signal);
 				if (generation !== this.generation) break;
 				if (this.#refused !== void 0) throw this.#refused;
 				const ms = 1e3 * part.samples / format.rate;
 				const timed = at !== void 0;
 				const pts = timed ? at + Math.floor(samples * MEDIA_RATE / format.rate) : this.#pts;
-				this.put(packSpeech({
+				this.send(packSpeech({
 					encoding: format.encoding,
 					generation,
 					pts,
@@ -1804,46 +1641,47 @@ var SpeechWriter = class {
 			return samples;
 		}, signal);
 	}
-	/** Speech comes like this from now on. */
-	expect(format) {
+	/** Sets the format of speech from now on. */
+	setFormat(format) {
 		this.#format = format;
 		this.#pts = 0;
 		this.#refused = void 0;
 	}
-	/** The server did not take a packet: nothing more is sent before another format, or a clear, begins anew. */
+	/** Stops sending, after the server refused a packet, until another format or a clear. */
 	refuse(error) {
 		this.#refused = error;
 		this.#wake();
 	}
-	/** What is said from now on belongs to `generation`; what waits to be said is not. */
-	nextGeneration(generation) {
+	/** Begins a generation: speech that waits to be sent is dropped. */
+	startGeneration(generation) {
 		this.generation = generation;
 		this.#pts = 0;
 		this.#refused = void 0;
-		this.#waitingThere = 0;
-		this.sent.hush();
-		this.#since = this.sent.count;
+		this.#bufferedMs = 0;
+		this.queue.clearSpeech();
+		this.#clearedAt = this.queue.count;
 		this.#wake();
 	}
-	/** A message of that generation came: someone else may have cleared. */
-	sawGeneration(generation) {
-		if (generation > this.generation) this.nextGeneration(generation);
+	/** Follows the generation of a message that came: another client may have cleared. */
+	followGeneration(generation) {
+		if (generation > this.generation) this.startGeneration(generation);
 	}
-	/** So much speech waited at the server when it had `received` messages: of an older generation it means nothing. */
-	waiting(ms, received) {
-		if (received > this.#since || this.generation === 0) this.#waitingThere = ms;
+	/** Takes the speech that the server held when it had `received` messages. A figure from before a clear is ignored. */
+	setBuffered(ms, received) {
+		if (received > this.#clearedAt || this.generation === 0) this.#bufferedMs = ms;
 		this.#wake();
 	}
-	end(error) {
-		this.#over = error;
-		this.#room?.reject(error);
+	close(error) {
+		this.#closed = error;
+		this.#wakeup?.reject(error);
 	}
-	get #ahead() {
-		return this.#waitingThere + this.sent.speech;
+	/** Milliseconds of speech that are not heard yet. */
+	get #unheardMs() {
+		return this.#bufferedMs + this.queue.speechMs;
 	}
 	#wake() {
-		this.#room?.resolve();
-		this.#room = void 0;
+		this.#wakeup?.resolve();
+		this.#wakeup = void 0;
 	}
 };
 function* parts(speech, format) {
@@ -1857,7 +1695,7 @@ function* parts(speech, format) {
 	}
 	if (format.encoding !== "pcm16") throw new TypeError("samples, but the format is opus (need a Uint8Array, one packet)");
 	if (speech.length % format.channels !== 0) throw new RangeError(`${speech.length} samples (need as many of each of ${format.channels} channels)`);
-	const step = Math.floor(format.rate / MESSAGES) * format.channels;
+	const step = Math.floor(format.rate / MESSAGE_RATE) * format.channels;
 	for (let at = 0; at < speech.length; at += step) {
 		const part = speech.subarray(at, at + step);
 		const pcm = part instanceof Float32Array ? toPcm16(part) : part;
@@ -1868,13 +1706,177 @@ function* parts(speech, format) {
 	}
 }
 
+// dist/transport.js
+/** Carries one stream over WebSockets: when one breaks, another is opened and resumes where it stopped. */
+const PING_INTERVAL_MS = 5e3;
+/** A connection that brought nothing for so long, not even a pong, counts as broken. */
+const SILENCE_TIMEOUT_MS = 12e3;
+const TICK_MS = 1e3;
+const OPEN_TIMEOUT_MS = 5e3;
+/** Pauses between attempts to resume: doubled with each, up to the maximum. */
+const FIRST_PAUSE_MS = 250;
+const MAX_PAUSE_MS = 2e3;
+/** Close codes after which there is nothing to resume. */
+const FINAL = {
+	1e3: "the session ended",
+	1001: "the server stops",
+	1008: "the server refused the connection",
+	1009: "a message was too large",
+	1011: "the session failed",
+	1013: "the connection is too slow",
+	4e3: "the stream was resumed on another connection"
+};
+var Transport = class {
+	url;
+	token;
+	openSocket;
+	events;
+	#socket;
+	#attempt = 0;
+	#ready = false;
+	#over = false;
+	#resumeMs = 0;
+	#resumeUntil = 0;
+	#expected;
+	#lastMessageAt = 0;
+	#lastPingAt = 0;
+	#acknowledged = 0;
+	#timer;
+	constructor(url, token, openSocket, events) {
+		this.url = url;
+		this.token = token;
+		this.openSocket = openSocket;
+		this.events = events;
+	}
+	/** Opens the first connection. Throws `DisconnectedError`. */
+	async open() {
+		await this.#connect(this.url);
+		this.#timer = setInterval(() => this.#tick(), TICK_MS);
+		this.#timer.unref?.();
+	}
+	/** Sends now, or not at all: counted messages are sent again when the stream is resumed. */
+	send(data) {
+		if (this.#ready) this.#socket?.send(data);
+	}
+	/** Marks the stream as created or resumed on this connection, and sends what the server has `missing` first. */
+	markReady(missing, resumeMs = this.#resumeMs) {
+		this.#resumeMs = resumeMs;
+		this.#ready = true;
+		for (const { data } of missing) this.#socket?.send(data);
+		this.events.changed("open");
+	}
+	/** Sets the reason of the close that comes next. */
+	expectClose(closed) {
+		this.#expected = closed;
+	}
+	close(code) {
+		this.#over = true;
+		this.#ready = false;
+		this.#attempt += 1;
+		clearInterval(this.#timer);
+		this.#socket?.close(code);
+		this.#socket = void 0;
+	}
+	async #connect(url) {
+		const attempt = this.#attempt += 1;
+		const early = [];
+		let earlyClose;
+		const opening = this.openSocket(url, currentToken(this.token), {
+			message: (data) => {
+				if (attempt !== this.#attempt) return;
+				this.#lastMessageAt = performance.now();
+				if (this.#socket === void 0) early.push(data);
+				else this.events.message(data);
+			},
+			closed: (code) => {
+				if (attempt !== this.#attempt) return;
+				if (this.#socket === void 0) earlyClose = code;
+				else this.#closed(code);
+			}
+		});
+		const timeout = sleep(OPEN_TIMEOUT_MS).then(() => {
+			throw new DisconnectedError(`no connection within ${OPEN_TIMEOUT_MS / 1e3} s`, 1006);
+		});
+		timeout.catch(() => void 0);
+		opening.then((socket) => attempt !== this.#attempt && socket.close(1e3)).catch(() => void 0);
+		try {
+			this.#socket = await Promise.race([opening, timeout]);
+		} catch (error) {
+			this.#attempt += 1;
+			throw error;
+		}
+		if (this.#over) throw new DisconnectedError("the stream was closed", 1e3);
+		this.#lastMessageAt = this.#lastPingAt = performance.now();
+		for (const data of early) this.events.message(data);
+		if (earlyClose !== void 0) this.#closed(earlyClose);
+	}
+	#closed(code) {
+		if (this.#ready) this.#resumeUntil = performance.now() + this.#resumeMs;
+		this.#socket = void 0;
+		this.#ready = false;
+		const reason = FINAL[code];
+		if (this.#expected !== void 0) this.#finish(this.#expected);
+		else if (code === 1e3 || code === 1001) this.#finish({ reason });
+		else if (reason !== void 0) this.#finish({
+			reason,
+			error: new DisconnectedError(reason, code)
+		});
+		else if (this.#resumeMs === 0) this.#break("the connection broke before the stream began");
+		else this.#resume();
+	}
+	async #resume() {
+		this.events.changed("resuming");
+		for (let pause = 0; !this.#over; pause = Math.min(MAX_PAUSE_MS, 2 * pause || FIRST_PAUSE_MS)) {
+			await sleep(pause);
+			if (this.#over) return;
+			if (performance.now() > this.#resumeUntil) return this.#break(`the connection broke, and none could be opened for ${this.#resumeMs / 1e3} s`);
+			const url = new URL(this.url);
+			url.searchParams.set("resume", String(this.events.received()));
+			try {
+				return await this.#connect(url.href);
+			} catch {
+				continue;
+			}
+		}
+	}
+	#break(reason) {
+		this.#finish({
+			reason,
+			error: new DisconnectedError(reason, 1006)
+		});
+	}
+	#finish(closed) {
+		this.#over = true;
+		clearInterval(this.#timer);
+		this.events.over(closed);
+	}
+	#tick() {
+		if (!this.#ready) return;
+		const now = performance.now();
+		const received = this.events.received();
+		if (received !== this.#acknowledged) this.#socket?.send(toText({
+			type: "ack",
+			received
+		}));
+		this.#acknowledged = received;
+		if (now - this.#lastPingAt > PING_INTERVAL_MS) {
+			this.#lastPingAt = now;
+			this.#socket?.send(toText({ type: "ping" }));
+		}
+		if (now - this.#lastMessageAt < SILENCE_TIMEOUT_MS) return;
+		this.#attempt += 1;
+		this.#socket?.close(4001);
+		this.#closed(1006);
+	}
+};
+
 // dist/stream.js
-/** A session's stream: speech in, events and media out, whatever becomes of the connection that carries it. */
-/** Events that wait for a reader. Full: the oldest is forgotten. */
-const EVENTS_KEPT = 512;
+/** A session's stream: speech in, events and media out. It outlives the connection that carries it. */
+/** Events that wait for a reader. Full: the oldest is dropped. */
+const MAX_EVENTS = 512;
 /** Media messages that wait for a reader: about 7 s. Full: the reader gets an error. */
-const MEDIA_KEPT = 512;
-/** Far below the 30 s from which on the server reads no more, a `speech.clear` included. */
+const MAX_MEDIA = 512;
+/** Far below the 30 s (`pause_ms`) beyond which the server reads nothing more, not even a `speech.clear`. */
 const AHEAD_MS = 1e4;
 /** Codes of an `error` that answers a packet, which has no `event_id`. */
 const SPEECH_ERRORS = /* @__PURE__ */ new Set([
@@ -1894,42 +1896,42 @@ const SPEECH_ERRORS = /* @__PURE__ */ new Set([
 *     const { utterance } = await stream.commit();
 *     for await (const event of stream) if (event.type === "playback.finished") break;
 *
-* A connection that breaks is made again and nothing is lost; where that fails, what waits throws and the loop does.
+* A connection that breaks is made again and nothing is lost; where that fails, pending calls and the loop throw.
 */
 var Stream = class Stream {
-	/** Resolves when it is over. */
+	/** Resolves when the stream is over. */
 	closed;
 	#listeners = new Listeners();
-	#events = new Queue(EVENTS_KEPT, "forget");
+	#events = new Queue(MAX_EVENTS, "drop-oldest");
 	#media = /* @__PURE__ */ new Set();
-	#questions = /* @__PURE__ */ new Map();
-	#sent = new Sent();
-	#line;
+	#requests = /* @__PURE__ */ new Map();
+	#queue = new SendQueue();
+	#transport;
 	#over = deferred();
 	#created = deferred();
 	#speech;
 	#isOver = false;
 	#received = 0;
-	#asked = 0;
+	#requestCount = 0;
 	#committed = 0;
-	#heard;
+	#finished;
 	constructor(url, token, options) {
 		this.closed = this.#over.promise;
-		this.#speech = new SpeechWriter((data, speech) => this.#put(data, speech), this.#sent, options.aheadMs ?? AHEAD_MS);
-		this.#line = new Line(url, token, options.socket ?? openSocket, {
-			receive: (data) => this.#receive(data),
+		this.#speech = new SpeechWriter((data, ms) => this.#send(data, ms), this.#queue, options.aheadMs ?? AHEAD_MS);
+		this.#transport = new Transport(url, token, options.socket ?? openSocket, {
+			message: (data) => this.#receive(data),
 			received: () => this.#received,
 			changed: (state) => this.#listeners.emit("connection", state),
 			over: (closed) => this.#end(closed)
 		});
 	}
-	/** Connects, and says what is in `options`. */
+	/** Connects, and sends what `options` holds. */
 	static async open(url, token, options = {}) {
 		const { speech, output, controls, signal } = options;
 		signal?.throwIfAborted();
 		const stream = new Stream(url, token, options);
 		try {
-			await abortable(stream.#line.open(), signal);
+			await abortable(stream.#transport.open(), signal);
 			await abortable(stream.#created.promise, signal);
 			const changes = {
 				...speech && { speech },
@@ -1944,39 +1946,39 @@ var Stream = class Stream {
 		signal?.addEventListener("abort", () => stream.close(), { once: true });
 		return stream;
 	}
-	/** The first message: limits, controls, disclosure. */
+	/** Resolves with the first message: limits, controls, disclosure. */
 	get created() {
 		return this.#created.promise;
 	}
-	/** Clears so far: what is said now belongs to this generation. */
+	/** Number of clears so far. Speech that is sent now belongs to this generation. */
 	get generation() {
 		return this.#speech.generation;
 	}
 	/**
-	* Sends speech in the format that was announced, in order; waits while too much is ahead. Gives the samples (of a
-	* channel) that were sent: fewer than given where `clear` came meanwhile. Throws `ServerError` where the server did
-	* not take what was sent before, until `clear` or another format begins anew.
+	* Sends speech in the format of the stream, in order; waits while more than `aheadMs` is unheard. Resolves with the
+	* samples (of a channel) that were sent: fewer than given where `clear` came meanwhile. Throws `ServerError` after
+	* the server refused speech, until `clear` or another format.
 	*/
 	say(speech, options = {}) {
 		return this.#speech.say(speech, options);
 	}
-	/** The utterance ends here. */
+	/** Ends the utterance. */
 	async commit(signal) {
-		return await this.#speech.inTurn(() => this.#ask({ type: "speech.commit" }, "speech.committed", signal), signal);
+		return await this.#speech.inOrder(() => this.#request({ type: "speech.commit" }, "speech.committed", signal), signal);
 	}
-	/** Barge-in: nothing said so far is heard any more. Gives how far it was heard. */
+	/** Barge-in: drops all speech that is not heard yet. Resolves with the position up to which it was heard. */
 	clear(signal) {
-		this.#speech.nextGeneration(this.#speech.generation + 1);
-		return this.#ask({ type: "speech.clear" }, "playback.finished", signal);
+		this.#speech.startGeneration(this.#speech.generation + 1);
+		return this.#request({ type: "speech.clear" }, "playback.finished", signal);
 	}
-	/** Resolves when an utterance was heard to its end, or cut short. */
+	/** Resolves when an utterance was heard to its end, or interrupted. */
 	async finished(utterance, signal) {
 		const found = deferred();
-		const look = () => {
-			if (this.#heard !== void 0 && this.#heard.until >= utterance) found.resolve(this.#heard.event);
+		const check = () => {
+			if (this.#finished !== void 0 && this.#finished.utterance >= utterance) found.resolve(this.#finished.event);
 		};
-		look();
-		const off = this.on("playback.finished", look);
+		check();
+		const off = this.on("playback.finished", check);
 		this.closed.then(({ error, reason }) => found.reject(error ?? new DisconnectedError(reason, 1e3)));
 		try {
 			return await abortable(found.promise, signal);
@@ -1984,62 +1986,62 @@ var Stream = class Stream {
 			off();
 		}
 	}
-	/** Changes the speech's format, the output or controls; gives what holds now. */
+	/** Changes the speech's format, the output or controls; resolves with the values that hold now. */
 	async update(changes, signal) {
-		const ask = () => this.#ask({
+		const request = () => this.#request({
 			type: "session.update",
 			...changes
 		}, "session.updated", signal);
-		if (changes.speech === void 0) return await ask();
-		return await this.#speech.inTurn(async () => {
-			const updated = await ask();
-			if (updated.speech !== void 0) this.#speech.expect(updated.speech);
+		if (changes.speech === void 0) return await request();
+		return await this.#speech.inOrder(async () => {
+			const updated = await request();
+			if (updated.speech !== void 0) this.#speech.setFormat(updated.speech);
 			return updated;
 		}, signal);
 	}
-	/** Calls `listener` for each message of a type, or change of the connection; returns what ends that. */
+	/** Calls `listener` for each message of a type, or state of the connection; returns a function that removes it. */
 	on(type, listener, signal) {
 		return this.#listeners.on(type, listener, signal);
 	}
-	/** Events from the opening on. One loop at a time. */
+	/** Iterates over the events since the opening. One loop at a time. */
 	[Symbol.asyncIterator]() {
 		return { next: () => this.#events.next() };
 	}
-	/** Sound and pictures from now on. */
+	/** Iterates over sound and pictures from now on. */
 	media() {
-		const queue = new Queue(MEDIA_KEPT, "fail", () => this.#media.delete(queue));
+		const queue = new Queue(MAX_MEDIA, "fail", () => this.#media.delete(queue));
 		if (this.#isOver) queue.end();
 		else this.#media.add(queue);
 		return queue;
 	}
 	/** Ends the session, for everybody. */
 	async end() {
-		this.#put(toText({ type: "session.end" }), 0);
+		this.#send(toText({ type: "session.end" }), 0);
 		await this.closed;
 	}
-	/** Leaves the stream. The session goes on only while it has something else to live for. */
+	/** Closes the stream. The session lives on while it has another connection. */
 	close() {
-		this.#line.close(1e3);
+		this.#transport.close(1e3);
 		this.#end({ reason: "closed by this side" });
 	}
-	#ask(message, _answer, signal) {
+	#request(message, _answer, signal) {
 		if (this.#isOver) return Promise.reject(new DisconnectedError("the stream is over", 1e3));
-		const event_id = `js-${this.#asked += 1}`;
+		const event_id = `js-${this.#requestCount += 1}`;
 		const answer = deferred();
-		this.#questions.set(event_id, answer);
-		this.#put(toText({
+		this.#requests.set(event_id, answer);
+		this.#send(toText({
 			...message,
 			event_id
 		}), 0);
 		return abortable(answer.promise, signal);
 	}
-	#put(data, speech) {
+	#send(data, speechMs) {
 		if (this.#isOver) throw new DisconnectedError("the stream is over", 1e3);
-		this.#sent.put({
+		this.#queue.push({
 			data,
-			speech
+			speechMs
 		});
-		this.#line.send(data);
+		this.#transport.send(data);
 	}
 	#receive(data) {
 		let message;
@@ -2052,62 +2054,62 @@ var Stream = class Stream {
 			return;
 		}
 		if (isCounted(message.type)) this.#received += 1;
-		this.#take(message);
+		this.#apply(message);
 		this.#listeners.emit(message.type, message);
 		if (message.type === "media") for (const queue of this.#media) queue.push(message);
 		else if (message.type !== "ack" && message.type !== "pong") this.#events.push(message);
-		this.#answer(message);
+		this.#settleRequest(message);
 	}
-	#take(message) {
-		if ("generation" in message && message.type !== "speech.dropped") this.#speech.sawGeneration(message.generation);
+	#apply(message) {
+		if ("generation" in message && message.type !== "speech.dropped") this.#speech.followGeneration(message.generation);
 		switch (message.type) {
 			case "session.created":
-				this.#line.isUp([], message.limits.resume_ms);
+				this.#transport.markReady([], message.limits.resume_ms);
 				this.#created.resolve(message);
 				break;
 			case "session.resumed":
 				this.#acknowledged(message.received);
-				this.#line.isUp(this.#sent.rest());
+				this.#transport.markReady(this.#queue.unacknowledged());
 				break;
 			case "ack":
 				this.#acknowledged(message.received);
-				this.#speech.waiting(message.buffered_ms, message.received);
+				this.#speech.setBuffered(message.buffered_ms, message.received);
 				break;
 			case "speech.committed":
 				this.#committed = message.utterance;
 				break;
 			case "playback.finished":
-				this.#heard = {
-					until: Math.max(message.utterance ?? 0, message.interrupted ? this.#committed : 0),
+				this.#finished = {
+					utterance: Math.max(message.utterance ?? 0, message.interrupted ? this.#committed : 0),
 					event: message
 				};
 				break;
 			case "session.ended":
-				this.#line.expectClose({ reason: message.reason });
+				this.#transport.expectClose({ reason: message.reason });
 				break;
-			case "error": if (message.fatal) this.#line.expectClose({
+			case "error": if (message.fatal) this.#transport.expectClose({
 				reason: message.message,
 				error: serverError(message)
 			});
 			else if (SPEECH_ERRORS.has(message.code) && message.event_id === void 0) this.#speech.refuse(serverError(message));
 		}
 	}
-	#answer(message) {
+	#settleRequest(message) {
 		if (!("event_id" in message) || message.event_id === void 0) return;
-		const answer = this.#questions.get(message.event_id);
-		this.#questions.delete(message.event_id);
+		const answer = this.#requests.get(message.event_id);
+		this.#requests.delete(message.event_id);
 		if (message.type === "error") answer?.reject(serverError(message));
 		else answer?.resolve(message);
 	}
 	#acknowledged(received) {
 		try {
-			this.#sent.acknowledge(received);
+			this.#queue.acknowledge(received);
 		} catch (error) {
 			this.#fail(new ProtocolError("bad_message", String(error)));
 		}
 	}
 	#fail(error) {
-		this.#line.close(1008);
+		this.#transport.close(1008);
 		this.#end({
 			reason: error.message,
 			error
@@ -2118,9 +2120,9 @@ var Stream = class Stream {
 		this.#isOver = true;
 		const error = closed.error ?? new DisconnectedError(`the stream is over: ${closed.reason}`, 1e3);
 		this.#created.reject(error);
-		for (const answer of this.#questions.values()) answer.reject(error);
-		this.#questions.clear();
-		this.#speech.end(error);
+		for (const answer of this.#requests.values()) answer.reject(error);
+		this.#requests.clear();
+		this.#speech.close(error);
 		this.#events.end(closed.error);
 		for (const queue of this.#media) queue.end(closed.error);
 		this.#over.resolve(closed);
@@ -2132,7 +2134,7 @@ function serverError({ code, message, fatal, event_id }) {
 }
 
 // dist/whep.js
-/** Watching by WHEP: any endpoint of the draft, ours or another's. */
+/** Watches by WHEP (draft-ietf-wish-whep), from any endpoint. */
 /**
 * Resolves when media can flow.
 *
@@ -2141,34 +2143,34 @@ function serverError({ code, message, fatal, event_id }) {
 async function watch(url, options = {}) {
 	const { element, audio = true, video = true, iceServers = [], signal, renew, renewed, token } = options;
 	signal?.throwIfAborted();
-	const make = () => {
+	const create = () => {
 		const connection = new RTCPeerConnection({ iceServers });
 		if (audio) connection.addTransceiver("audio", { direction: "recvonly" });
 		if (video) connection.addTransceiver("video", { direction: "recvonly" });
 		return connection;
 	};
-	const lasting = renew !== void 0 && typeof token === "string" ? new LastingToken(token, "view", () => renew, options.fetch ?? ((...given) => fetch(...given)), renewed) : void 0;
-	const known = lasting === void 0 ? options : {
+	const renewing = renew !== void 0 && typeof token === "string" ? new RenewedToken(token, "view", () => renew, options.fetch ?? ((...given) => fetch(...given)), renewed) : void 0;
+	const authorized = renewing === void 0 ? options : {
 		...options,
-		token: () => lasting.now
+		token: () => renewing.current
 	};
-	const peer = new Peer(planned(make, new URL(url), known), signal);
+	const peer = new Peer(connectorOf(create, new URL(url), authorized), signal);
 	if (element !== void 0) element.srcObject = peer.media;
-	peer.closed.then(() => lasting?.stop());
+	peer.closed.then(() => renewing?.stop());
 	await peer.connect();
-	lasting?.renewAfter(0);
+	renewing?.renewAfter(0);
 	return peer;
 }
 
 // dist/whip.js
-/** Publishing by WHIP (RFC 9725): to any endpoint, ours or another's. */
-/** Sends all tracks of `media`; resolves when they can flow. The tracks stay the caller's, to be stopped by it. */
+/** Publishes by WHIP (RFC 9725), to any endpoint. */
+/** Sends all tracks of `media`; resolves when they can flow. The caller stops the tracks. */
 async function publish(url, media, options = {}) {
 	const { iceServers = [], signal, videoBitrate } = options;
 	signal?.throwIfAborted();
 	const tracks = media.getTracks();
 	if (tracks.length === 0) throw new TypeError("nothing to publish (need a camera or a microphone track)");
-	const make = () => {
+	const create = () => {
 		const connection = new RTCPeerConnection({ iceServers });
 		for (const track of tracks) {
 			const bitrate = track.kind === "video" && videoBitrate !== void 0 ? { maxBitrate: videoBitrate } : {};
@@ -2180,11 +2182,11 @@ async function publish(url, media, options = {}) {
 		}
 		return connection;
 	};
-	return await new Peer(planned(make, new URL(url), options), signal).connect();
+	return await new Peer(connectorOf(create, new URL(url), options), signal).connect();
 }
 
 // dist/session.js
-/** Sessions of a server, over HTTP: made, watched, published to, spoken to, interrupted, ended. */
+/** Creates sessions over HTTP, and opens their streams and WebRTC connections. */
 /** A server. */
 var Client = class {
 	base;
@@ -2195,11 +2197,11 @@ var Client = class {
 		this.#headers = options.apiKey === void 0 ? {} : bearer(options.apiKey);
 		this.#fetch = options.fetch ?? ((...given) => fetch(...given));
 	}
-	/** Makes a session. `BusyError`: the server has no room, or is not ready; ask again after `retryAfter`. */
+	/** Creates a session. Throws `BusyError` where the server is full or not ready: retry after `retryAfter` seconds. */
 	async create(options = {}, signal) {
 		return await this.#create(JSON.stringify(options), { "Content-Type": "application/json" }, signal);
 	}
-	/** Makes a session whose face is a picture. `HttpError` of status 422: no face was found on it. */
+	/** Creates a session whose face is a picture. Throws `HttpError` of status 422 where no face is found in it. */
 	async createWith(portrait, options = {}, signal) {
 		const { picture, consent } = portrait;
 		const form = new FormData();
@@ -2228,8 +2230,8 @@ var Client = class {
 	}
 };
 /**
-* One session. Anybody who has its description may make this object of it. Once something of it was opened, its token
-* is renewed at half of its life, until the session has ended: a connection that is made anew needs one that is good.
+* One session, made from its description by `Client.create` or by hand. Once something of it was opened, its token is
+* renewed at half of its lifetime until the session has ended, for reconnecting needs a valid one.
 */
 var Session = class {
 	description;
@@ -2240,28 +2242,28 @@ var Session = class {
 		this.description = description;
 		this.#base = base;
 		this.#fetch = fetching;
-		this.#token = new LastingToken(description.token, "own", () => this.url("tokens"), fetching);
+		this.#token = new RenewedToken(description.token, "own", () => this.url("tokens"), fetching);
 	}
-	/** Its owner's, the newest. */
+	/** The owner's token, the newest. */
 	get token() {
-		return this.#token.now;
+		return this.#token.current;
 	}
 	get id() {
 		return this.description.id;
 	}
-	/** To be shown to whoever sees the video. */
+	/** Text to show beside the video: it is synthetic. */
 	get disclosure() {
 		return this.description.disclosure;
 	}
-	/** Speech in; events, and if wanted media, out. */
+	/** Opens a stream: speech in, events and on request media out. */
 	open(options = {}) {
 		const url = this.url("stream");
 		url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-		return Stream.open(url.href, this.#freshToken(), options);
+		return Stream.open(url.href, this.#liveToken(), options);
 	}
 	/** Watches it by WHEP. */
 	watch(options = {}) {
-		const [token, iceServers] = [this.#freshToken(), this.description.ice_servers];
+		const [token, iceServers] = [this.#liveToken(), this.description.ice_servers];
 		return watch(this.url("whep"), {
 			token,
 			iceServers,
@@ -2270,34 +2272,34 @@ var Session = class {
 	}
 	/** Publishes camera, microphone or both into it by WHIP. */
 	publish(media, options = {}) {
-		const [token, iceServers] = [this.#freshToken(), this.description.ice_servers];
+		const [token, iceServers] = [this.#liveToken(), this.description.ice_servers];
 		return publish(this.url("whip"), media, {
 			token,
 			iceServers,
 			...options
 		});
 	}
-	/** Camera and microphone up and the dubbed video down, on one connection; the session ends with it. */
+	/** Sends camera and microphone and receives the dubbed video on one connection; the session ends with it. */
 	call(media, options = {}) {
-		const [token, iceServers] = [this.#freshToken(), this.description.ice_servers];
+		const [token, iceServers] = [this.#liveToken(), this.description.ice_servers];
 		return call(this.url("webrtc"), media, {
 			token,
 			iceServers,
 			...options
 		});
 	}
-	/** How it does. `GoneError`: it has ended. */
+	/** Reads its state. Throws `GoneError` where it has ended. */
 	async state(signal) {
-		return await this.#ask("GET", "session", signal);
+		return await this.#request("GET", "session", signal);
 	}
-	/** Barge-in, where there is no stream to say it by. */
+	/** Barge-in without a stream: drops all speech that is not heard yet. */
 	async clear(signal) {
-		return await this.#ask("POST", "clear", signal);
+		return await this.#request("POST", "clear", signal);
 	}
-	/** Ends it and frees all of it. That it had ended already is no error. */
+	/** Ends it and frees its resources. No error where it has ended already. */
 	async end() {
 		this.#token.stop();
-		await this.#ask("DELETE", "session", void 0, true).catch((error) => {
+		await this.#request("DELETE", "session", void 0, true).catch((error) => {
 			if (!(error instanceof HttpError && error.status === 404)) throw error;
 		});
 	}
@@ -2307,14 +2309,14 @@ var Session = class {
 		if (path === void 0) throw new TypeError(`the server has no ${route} (an older one?)`);
 		return new URL(path, this.#base);
 	}
-	/** The token of whenever it is called; from now on one that is good. */
-	#freshToken() {
+	/** Starts the renewing, and returns a function that gives the newest token. */
+	#liveToken() {
 		const { expires_in: seconds, urls } = this.description;
 		if (seconds !== void 0 && urls["tokens"] !== void 0 && !this.#token.isRenewed) this.#token.renewAfter(500 * seconds);
-		return () => this.#token.now;
+		return () => this.#token.current;
 	}
-	async #ask(method, route, signal, keepalive = false) {
-		const headers = bearer(this.#token.now);
+	async #request(method, route, signal, keepalive = false) {
+		const headers = bearer(this.#token.current);
 		const response = await this.#fetch(this.url(route), {
 			method,
 			headers,

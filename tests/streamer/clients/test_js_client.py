@@ -1,4 +1,4 @@
-"""The TypeScript client (`clients/js`): its own tests, its build, the page's copy of it, and it against a server."""
+"""Runs the TypeScript client's own tests, its build, the check of the page's copy, and its tests against a server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parents[3] / "clients" / "js"
 
 
 def _can_run() -> bool:
-    """Whether there is npm, and Node 20 or newer."""
+    """Tells whether there are npm and Node 20 or newer."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         return False
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(not _can_run(), reason="no npm with Node 20 or n
 
 
 def npm(*arguments: str) -> str:
-    """Runs npm in the package; what it printed, if it went well."""
+    """Runs npm in the package and returns what it printed. Fails where npm does."""
     done = subprocess.run(["npm", *arguments], cwd=PACKAGE, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"npm {' '.join(arguments)}\n{done.stdout[-4000:]}\n{done.stderr[-2000:]}"
     return done.stdout
@@ -37,7 +37,7 @@ def npm(*arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def built() -> None:
-    """The tools that the lock file names, where they are not there yet, and a build."""
+    """Installs the tools of the lock file, where they are not installed yet, and builds the package."""
     lock, installed = PACKAGE / "package-lock.json", PACKAGE / "node_modules" / ".package-lock.json"
     if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
         npm("ci", "--no-audit", "--no-fund")
@@ -45,7 +45,7 @@ def built() -> None:
 
 
 @pytest.mark.usefixtures("built")
-def test_its_types_and_its_own_tests_hold() -> None:
+def test_its_types_and_its_own_tests_pass() -> None:
     npm("run", "check")
     assert re.search(r"Tests .* passed", npm("test"))
 
@@ -56,7 +56,7 @@ def test_the_page_has_the_newest_build_of_it() -> None:
 
 
 @pytest.mark.usefixtures("built")
-def test_it_says_its_size() -> None:
+def test_its_size_is_below_20_kb() -> None:
     row = next(line for line in npm("run", "size").splitlines() if line.startswith("mytalk-client"))
     assert float(row.split()[-4]) < 20  # kB of gzip
 

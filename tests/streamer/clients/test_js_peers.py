@@ -1,4 +1,4 @@
-"""The TypeScript client's WebRTC connections, and how they are mended, in a real Chromium."""
+"""Tests how the TypeScript client recovers lost WebRTC connections, in a real Chromium."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ WATCH = """(async () => {
   const { Client } = await import('/mytalk-client.js');
   const session = await new Client(location.href).create({ source: 'portrait', speech: 'demo' });
   const element = document.getElementById('result');
-  window.ways = [];
-  window.tries = [];
+  window.states = [];
+  window.attempts = [];
   const peer = await session.watch({ element });
-  peer.on('connection', (way) => ways.push(way));
-  peer.on('reconnecting', ({ attempt, of, cause }) => tries.push(`${attempt} of ${of}: ${cause.name}`));
+  peer.on('connection', (state) => states.push(state));
+  peer.on('reconnecting', ({ attempt, of, cause }) => attempts.push(`${attempt} of ${of}: ${cause.name}`));
   window.peer = peer;
 })()"""
 
@@ -34,18 +34,18 @@ WATCH = """(async () => {
 PUBLISH = """(async () => {
   const { Client } = await import('/mytalk-client.js');
   const session = await new Client(location.href).create({ source: 'live', speech: 'stream' });
-  window.ways = [];
+  window.states = [];
   const peer = await session.publish(await navigator.mediaDevices.getUserMedia({ video: true }));
-  peer.on('connection', (way) => ways.push(way));
+  peer.on('connection', (state) => states.push(state));
   window.peer = peer;
   await session.watch({ element: document.getElementById('result') });
 })()"""
 
-MENDED = "ways.join() === 'restarting,reconnecting,open'"
+RECONNECTED = "states.join() === 'restarting,reconnecting,open'"
 
 
 @pytest.mark.slow
-async def test_a_viewer_whose_way_is_cut_finds_another_where_the_server_waits_for_it(
+async def test_a_viewer_restarts_ice_when_its_addresses_are_cut(
     server: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: set[Address] = set()
@@ -57,7 +57,7 @@ async def test_a_viewer_whose_way_is_cut_finds_another_where_the_server_waits_fo
         await page.run(WATCH)
         await page.until("document.getElementById('result').currentTime > 1")
         cut |= seen  # nothing comes or goes by the addresses that the browser had until now
-        await page.until("ways.join() === 'restarting,open'")
+        await page.until("states.join() === 'restarting,open'")
         before = await page.run("document.getElementById('result').currentTime")
         await page.until(f"document.getElementById('result').currentTime > {before + 2}")
         assert cut < seen
@@ -66,7 +66,7 @@ async def test_a_viewer_whose_way_is_cut_finds_another_where_the_server_waits_fo
 
 
 @pytest.mark.slow
-async def test_a_viewer_whom_the_server_has_forgotten_is_connected_anew(
+async def test_a_viewer_that_the_server_has_forgotten_reconnects(
     server: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: set[Address] = set()
@@ -77,8 +77,8 @@ async def test_a_viewer_whom_the_server_has_forgotten_is_connected_anew(
         await page.run(WATCH)
         await page.until("document.getElementById('result').currentTime > 1")
         cut |= seen  # the server gives it up after 4 s, and Chromium misses it after 8
-        await page.until(MENDED)
-        assert await page.run("tries") == ["1 of 6: GoneError"]
+        await page.until(RECONNECTED)
+        assert await page.run("attempts") == ["1 of 6: GoneError"]
         await plays_on(page)
         await page.until(white("result", 0.2, 0.2, 0.1, 0.1))  # the fake models' mouth
         await page.run("peer.close()")
@@ -86,7 +86,7 @@ async def test_a_viewer_whom_the_server_has_forgotten_is_connected_anew(
 
 
 @pytest.mark.slow
-async def test_a_viewer_whom_the_server_drops_is_connected_anew(server: Running, tmp_path: Path) -> None:
+async def test_a_viewer_that_the_server_drops_reconnects(server: Running, tmp_path: Path) -> None:
     async with chromium(tmp_path) as page:
         await page.open(server.url)
         await page.run(WATCH)
@@ -94,17 +94,17 @@ async def test_a_viewer_whom_the_server_drops_is_connected_anew(server: Running,
         [session] = server.sessions.all()
         [viewer] = session.connections.viewers.values()
         await session.drop(viewer)
-        await page.until("ways.at(-1) === 'open'")
-        assert "reconnecting" in await page.run("ways")
+        await page.until("states.at(-1) === 'open'")
+        assert "reconnecting" in await page.run("states")
         await plays_on(page)
         assert list(session.connections.viewers.values()) != [viewer]
         await session.end("the test is over")
-        await page.until("ways.at(-1) === 'closed'")
+        await page.until("states.at(-1) === 'closed'")
         assert "no such session" in await page.run("peer.closed.then((error) => error.message)")
 
 
 @pytest.mark.slow
-async def test_a_camera_that_the_server_has_forgotten_is_published_anew(
+async def test_a_camera_that_the_server_has_forgotten_is_published_again(
     server: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     film = tmp_path / "camera.mjpeg"
@@ -117,7 +117,7 @@ async def test_a_camera_that_the_server_has_forgotten_is_published_anew(
         publisher = session.connections.publisher
         assert publisher is not None
         await session.drop(publisher)
-        await page.until("ways.at(-1) === 'open'")
+        await page.until("states.at(-1) === 'open'")
         await plays_on(page)
         assert session.connections.publisher is not None
         assert session.connections.publisher is not publisher
@@ -133,7 +133,7 @@ Address = tuple[str, int]
 
 
 def cuttable(monkeypatch: pytest.MonkeyPatch, seen: set[Address], cut: set[Address]) -> None:
-    """Has the server note the addresses that it hears, and neither hear nor reach those that are cut."""
+    """Makes the server note the addresses that it receives from, and lose all packets of those in ``cut``."""
     receive, send, send_stun = StunProtocol.datagram_received, StunProtocol.send_data, StunProtocol.send_stun
 
     def datagram_received(self: StunProtocol, data: bytes, addr: tuple[Any, ...]) -> None:

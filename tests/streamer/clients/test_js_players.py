@@ -1,4 +1,4 @@
-"""The TypeScript client's players, as the page has them, in a real Chromium."""
+"""Tests the TypeScript client's players in a real Chromium."""
 
 from __future__ import annotations
 

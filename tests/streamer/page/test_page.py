@@ -1,4 +1,4 @@
-"""What is made at the page at ``/``: each face with each voice, in a real Chromium."""
+"""Tests each face with each voice on the page at ``/``, in a real Chromium."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def test_a_microphone_goes_by_the_websocket_to_a_portrait(
     assert np.abs(heard).max() > 0.1
 
 
-async def test_a_file_is_said_interrupted_and_said_again_by_the_websocket_alone(
+async def test_a_file_is_spoken_interrupted_and_spoken_again_by_websocket_alone(
     server: Running, tmp_path: Path, models: FakeModels
 ) -> None:
     speech = tmp_path / "speech.wav"
@@ -84,7 +84,7 @@ async def test_a_file_is_said_interrupted_and_said_again_by_the_websocket_alone(
     async with chromium(tmp_path) as page:
         await page.open(server.url)
         await page.choose_file("#file", speech)
-        await choose(page, way="websocket")
+        await choose(page, transport="websocket")
         await page.run(ESCAPE_AT % "playback.started")
         await start(page)
         await page.until("document.getElementById('canvas').width === 256")
@@ -118,7 +118,7 @@ async def test_a_camera_is_dubbed_with_a_file(server: Running, tmp_path: Path, m
         await ended(server)
 
 
-async def test_a_picture_of_ones_own_speaks_with_consent(server: Running, tmp_path: Path) -> None:
+async def test_an_uploaded_picture_speaks_with_consent(server: Running, tmp_path: Path) -> None:
     async with chromium(tmp_path) as page:
         await page.open(server.url)
         await page.choose_file("#picture", ASTRONAUT)
@@ -135,7 +135,7 @@ async def test_a_picture_of_ones_own_speaks_with_consent(server: Running, tmp_pa
         assert page.complaints == []
 
 
-async def test_a_full_server_is_told_to_the_person(server: Running, tmp_path: Path) -> None:
+async def test_the_page_says_that_the_server_is_full(server: Running, tmp_path: Path) -> None:
     async with aiohttp.ClientSession() as http:
         for _ in range(2):
             await (await http.post(f"{server.url}v1/sessions", json={})).read()

@@ -1,4 +1,4 @@
-"""The controls of the page at ``/``, in a real Chromium."""
+"""Tests the controls of the page at ``/``, in a real Chromium."""
 
 from __future__ import annotations
 
@@ -34,9 +34,7 @@ async def test_sliders_change_the_session_that_is_live(server: Running, tmp_path
         assert page.complaints == []
 
 
-async def test_a_face_that_cannot_be_worked_on_is_told_in_plain_words(
-    server: Running, tmp_path: Path, models: FakeModels
-) -> None:
+async def test_the_page_says_why_a_face_cannot_be_dubbed(server: Running, tmp_path: Path, models: FakeModels) -> None:
     says = "document.getElementById('state').textContent"
     async with chromium(tmp_path) as page:
         await page.open(server.url)
@@ -51,7 +49,7 @@ async def test_a_face_that_cannot_be_worked_on_is_told_in_plain_words(
         assert page.complaints == []
 
 
-async def test_what_is_moved_while_it_still_connects_holds_once_it_has(
+async def test_controls_moved_while_connecting_hold_once_it_is_connected(
     config: ServerConfig, models: FakeModels, tmp_path: Path
 ) -> None:
     may_load = threading.Event()
@@ -84,7 +82,7 @@ async def test_what_is_moved_while_it_still_connects_holds_once_it_has(
         assert all("503" in complaint for complaint in page.complaints)  # it asked while there were no models
 
 
-async def test_a_click_on_the_source_says_which_face_speaks_and_so_do_keys(
+async def test_a_click_on_the_source_or_keys_pick_the_face_that_speaks(
     server: Running, tmp_path: Path, models: FakeModels
 ) -> None:
     async with chromium(tmp_path) as page:
@@ -110,7 +108,7 @@ async def test_a_click_on_the_source_says_which_face_speaks_and_so_do_keys(
         assert page.complaints == []
 
 
-async def test_a_face_is_clicked_on_the_picture_and_not_beside_it(server: Running, tmp_path: Path) -> None:
+async def test_a_click_beside_the_picture_picks_no_face(server: Running, tmp_path: Path) -> None:
     wide = tmp_path / "wide.png"
     with av.open(wide, "w") as container:
         stream = container.add_stream("png", rate=25)
@@ -130,9 +128,7 @@ async def test_a_face_is_clicked_on_the_picture_and_not_beside_it(server: Runnin
         assert page.complaints == []
 
 
-async def test_what_is_seen_in_silence_is_chosen_while_it_runs(
-    server: Running, tmp_path: Path, models: FakeModels
-) -> None:
+async def test_the_picture_in_silence_can_be_changed_live(server: Running, tmp_path: Path, models: FakeModels) -> None:
     async with chromium(tmp_path) as page:
         await page.open(server.url)
         await start(page)

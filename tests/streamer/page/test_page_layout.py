@@ -1,4 +1,4 @@
-"""How the page at ``/`` is seen and reached: keys, sizes, colours, in a real Chromium."""
+"""Tests keyboard access, sizes and colours of the page at ``/``, in a real Chromium."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FOCUS = """(() => {
   return { is: at.id || at.name || at.tagName, label: label.trim(), seen };
 })()"""
 
-IDLE = ["face", "picture", "voice", "file", "profile", "way", "start"]
+IDLE = ["face", "picture", "voice", "file", "profile", "transport", "start"]
 LIVE = ["stop", "interrupt", "watch"]
 CONTROLS = ["mouth_opening", "steps", "on_silence", "largest", "across", "down", "SUMMARY"]
 

@@ -1,4 +1,4 @@
-"""The page for viewers, ``/watch.html``, in a real Chromium."""
+"""Tests the page for viewers, ``/watch.html``, in a real Chromium."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = NEEDS_CHROMIUM
 SAYS = "document.getElementById('state').textContent"
 
 
-async def test_whoever_has_the_link_of_a_show_sees_and_hears_it(server: Running, tmp_path: Path) -> None:
+async def test_the_link_of_a_session_shows_its_sound_and_picture(server: Running, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     async with chromium(tmp_path) as page, chromium(tmp_path / "other") as other:
         await page.open(server.url)
@@ -50,7 +50,7 @@ async def test_it_waits_for_a_camera_and_fits_a_phone(
         await page.screenshot(tmp_path / f"waiting-{scheme}.png")
 
 
-async def test_a_link_that_is_not_whole_or_of_a_session_that_is_over_says_so(server: Running, tmp_path: Path) -> None:
+async def test_an_incomplete_link_and_an_ended_session_are_reported(server: Running, tmp_path: Path) -> None:
     async with chromium(tmp_path) as page:
         await page.open(f"{server.url}watch.html")
         await page.until(f"{SAYS}.includes('not whole')")

@@ -1,4 +1,4 @@
-"""A headless Chromium, driven over its own DevTools protocol."""
+"""Drives a headless Chromium over the DevTools protocol."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _FLAGS = [
 ]
 
 PATIENCE_S = 100.0
-"""What a test waits for at most; a machine that is busy may need a hundred times what an idle one does."""
+"""Limit of every wait: a busy machine may take a hundred times as long as an idle one."""
 
 
 class Page:
-    """One tab. ``complaints`` are console errors, uncaught exceptions and failed loads."""
+    """Controls one tab. ``complaints`` are console errors, uncaught exceptions and failed loads."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.complaints: list[str] = []
@@ -56,7 +56,7 @@ class Page:
             return await self._answers[number]
 
     async def run(self, script: str) -> Any:
-        """The value of an expression; promises are awaited."""
+        """Evaluates an expression, awaits it where it is a promise, and returns its value."""
         answer = await self.call(
             "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True, userGesture=True
         )
@@ -81,7 +81,7 @@ class Page:
         await self.until("document.readyState === 'complete' && document.getElementById('state') !== null")
 
     async def choose_file(self, selector: str, path: Path) -> None:
-        """As a person does in the file dialog."""
+        """Chooses a file for a file input."""
         root = (await self.call("DOM.getDocument"))["root"]["nodeId"]
         node = (await self.call("DOM.querySelector", nodeId=root, selector=selector))["nodeId"]
         await self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path)])
@@ -122,7 +122,7 @@ class Page:
 
 @asynccontextmanager
 async def chromium(folder: Path, *flags: str) -> AsyncIterator[Page]:
-    """A fresh browser with a profile in ``folder`` and one empty tab."""
+    """Starts a browser with a new profile in ``folder`` and gives its one tab."""
     assert CHROMIUM is not None
     process = await asyncio.create_subprocess_exec(
         CHROMIUM,

@@ -1,4 +1,4 @@
-"""The page at ``/``, as the tests use it: what a person does there, and what is seen and heard."""
+"""Steps of the tests of the page at ``/``: user input, and checks of what is seen and heard."""
 
 from __future__ import annotations
 
@@ -83,12 +83,12 @@ ESCAPE_AT = """(() => {
 
 
 def white(shown: str, x: float, y: float, width: float, height: float) -> str:
-    """Whether a video or a canvas is white there, as the fake models paint a mouth; in shares of its sides."""
+    """Returns a script that tells whether a box is white, as the fake models paint a mouth; in shares of the sides."""
     return _LOOK % f"'{shown}', {x}, {y}, {width}, {height}" + " > 220"
 
 
 async def choose(page: Page, **choices: str) -> None:
-    """As a click on each of the form's choices."""
+    """Chooses values of the form."""
     for name, value in choices.items():
         await page.run(f"""(() => {{
           const choice = document.querySelector('[name={name}][value={value}], select[name={name}]');
@@ -97,7 +97,7 @@ async def choose(page: Page, **choices: str) -> None:
 
 
 async def click(page: Page, x: float, y: float) -> None:
-    """With the mouse, at shares of the source's picture."""
+    """Clicks with the mouse at shares of the source's picture."""
     script = (
         "(({ x, y, width, height }) => [x, y, width, height])(document.getElementById('area').getBoundingClientRect())"
     )
@@ -128,7 +128,7 @@ async def ended(server: Running) -> None:
 
 
 def write_film(path: Path) -> None:
-    """Two seconds of numbered pictures, as Chromium's fake camera reads them."""
+    """Writes two seconds of numbered pictures as Motion JPEG, for Chromium's fake camera."""
     with av.open(path, "w", format="mjpeg") as container:
         stream = container.add_stream("mjpeg", rate=25)
         stream.width, stream.height, stream.pix_fmt = 640, 480, "yuvj420p"

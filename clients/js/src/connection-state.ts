@@ -1,29 +1,29 @@
-/** The way that a connection's media take. */
+/** Waiting for a state of an `RTCPeerConnection`. */
 
-import { abortable } from "./waiting.js";
+import { abortable } from "./promises.js";
 
-/** The first of `states` that the connection is in; undefined where that takes longer than `ms`. */
-export async function reached<S extends RTCPeerConnectionState>(
+/** Resolves with the first of `states` that the connection reaches, or undefined after `ms` milliseconds. */
+export async function waitForState<S extends RTCPeerConnectionState>(
   connection: RTCPeerConnection,
   states: readonly S[],
   ms: number,
   signal: AbortSignal,
 ): Promise<S | undefined> {
-  const over = new AbortController();
+  const listening = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
   const found = new Promise<S | undefined>((resolve) => {
-    const look = () => {
+    const check = () => {
       const state = states.find((one) => one === connection.connectionState);
       if (state !== undefined) resolve(state);
     };
-    connection.addEventListener("connectionstatechange", look, { signal: over.signal });
+    connection.addEventListener("connectionstatechange", check, { signal: listening.signal });
     timer = setTimeout(() => resolve(undefined), ms);
-    look();
+    check();
   });
   try {
     return await abortable(found, signal);
   } finally {
     clearTimeout(timer);
-    over.abort();
+    listening.abort();
   }
 }

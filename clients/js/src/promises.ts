@@ -1,6 +1,6 @@
-/** Waiting that a signal ends. */
+/** Promises that are settled from outside, or ended by a signal. */
 
-/** A promise and its two ends. Rejecting it is no complaint where nobody waits. */
+/** A promise and the functions that settle it. A rejection that nobody awaits is not reported. */
 export interface Deferred<T> {
   promise: Promise<T>;
   resolve: (value: T) => void;
@@ -15,7 +15,7 @@ export function deferred<T>(): Deferred<T> {
   return { promise, resolve, reject };
 }
 
-/** `promise`, or the signal's reason as soon as it is aborted. What the promise stands for goes on. */
+/** Settles as `promise` does, or rejects with the signal's reason when that is aborted. The work itself goes on. */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
@@ -26,7 +26,7 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
   });
 }
 
-/** Resolves after so many milliseconds. */
+/** Resolves after `ms` milliseconds; rejects with the signal's reason. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   let timer: ReturnType<typeof setTimeout>;
   const slept = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
