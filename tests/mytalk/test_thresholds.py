@@ -41,9 +41,9 @@ NOT_CHOSEN = {
     "evaluation/metrics.py:_INF",
     # Positions, shapes and neutral values.
     "appearance/blend.py:_CROP",
-    "appearance/colour_match.py:_AROUND",
+    "appearance/colour_match.py:_ADJACENT",
     "appearance/painters.py:_GREY",
-    "appearance/warp.py:_INSIDE",
+    "appearance/warp.py:_INNER_TRIANGLES",
     "evaluation/arcface.py:_MESH",
     "face/appearance_match.py:_CORNERS",
     "face/landmarks.py:INNER_UPPER",
