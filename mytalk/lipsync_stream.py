@@ -31,7 +31,7 @@ from mytalk.motion.stream import PEOPLE, REWIND, MotionStream, open_by
 from mytalk.picture import Picture, VideoFrame
 from mytalk.presets import PROFILES
 from mytalk.speech.stream import EncodedSpeech
-from mytalk.stream_options import StreamOptions
+from mytalk.stream_options import StreamControls, StreamOptions
 
 MAX_PENDING = 512
 """Pictures that may wait for their speech. Beyond it push_frame raises; nothing is dropped."""
@@ -74,16 +74,13 @@ class LipSyncStream:
     ) -> None:
         profile = PROFILES[options.profile]
         self.latency = (profile.hop + profile.lookahead) * FRAME_SAMPLES
-        self.mouth_opening = options.mouth_opening  # of the motion to come; may be set at any time
-        self.on_silence = options.on_silence  # likewise, of the pictures to come
-        self.refinement = True  # likewise: whether a network mends mouths, where a preset bends them first
         self.speech_samples = 0
         self._model = motion
         self._options = options
-        self._motion = MotionStream(motion, profile, steps=options.steps or steps, seed=options.seed)
+        self._controls = options.controls(steps)
+        self._motion = MotionStream(motion, profile, steps=self._controls.steps, seed=self._controls.seed)
         self._appearance = appearance
         self._renderers: dict[int, MouthRenderer] = {}  # by person, the last one seen at the end
-        self.face = options.face  # which one speaks; may be set at any time
         self._new_tracker = new_tracker
         self._tracker: Tracker | None = None
         self.face_status: FaceStatus = "unknown"
@@ -111,22 +108,15 @@ class LipSyncStream:
         return self._motion.emitted * FRAME_SAMPLES
 
     @property
-    def steps(self) -> int:
-        """Sampling steps of the motion to come, at any time."""
-        return self._motion.steps
+    def controls(self) -> StreamControls:
+        """What holds from the next window, picture and tracked face on. A portrait's own small motion keeps its first
+        seed. To be set on the thread that pulls."""
+        return self._controls
 
-    @steps.setter
-    def steps(self, steps: int) -> None:
-        self._motion.steps = steps
-
-    @property
-    def seed(self) -> int:
-        """Of the mouth's motion to come; may be set at any time. A portrait's own small motion keeps its first one."""
-        return self._motion.seed
-
-    @seed.setter
-    def seed(self, seed: int) -> None:
-        self._motion.seed = seed
+    @controls.setter
+    def controls(self, controls: StreamControls) -> None:
+        self._controls = controls
+        self._motion.steps, self._motion.seed = controls.steps, controls.seed
 
     @property
     def stats(self) -> dict[str, float]:
@@ -144,7 +134,7 @@ class LipSyncStream:
 
     def track(self, picture: Picture) -> Face | None:
         """The face in the next picture; pictures in order. A picture that is the last one again costs nothing."""
-        choice = self.face
+        choice = self._controls.face
         if self._still_face is not None and self._still_face[0] is picture and self._still_face[1] == choice:
             return self._still_face[2]
         if self._tracker is None:
@@ -314,7 +304,7 @@ class LipSyncStream:
         if renderer is None:
             renderer = MouthRenderer(self._appearance, still=self._options.still)
             renderer.reuse_residual = self._options.live
-        renderer.refinement = self.refinement
+        renderer.refinement = self._controls.refinement
         self._renderers[face.person] = renderer
         if len(self._renderers) > PEOPLE:
             del self._renderers[next(iter(self._renderers))]
@@ -324,12 +314,12 @@ class LipSyncStream:
         """Fades in after the face has come back, and out before it goes."""
         ahead = next((i for i, w in enumerate(self._waiting) if w.face is None), FADE_FRAMES)
         shown = min(1.0, waiting.since_found / FADE_FRAMES, (ahead + 1) / FADE_FRAMES)
-        return shown if self.on_silence == "close" else min(shown, self._curve.voice_at(waiting.frame.at))
+        return shown if self._controls.on_silence == "close" else min(shown, self._curve.voice_at(waiting.frame.at))
 
     def _shape_at(self, at: int) -> NDArray[np.float32] | None:
         """The lower face wanted at media time ``at``, canonical ``(169, 3)``."""
         lower = self._curve.shape_at(at, self._motion.emitted)
-        return None if lower is None else open_by(lower, self.mouth_opening, self._model)
+        return None if lower is None else open_by(lower, self._controls.mouth_opening, self._model)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

@@ -11,6 +11,23 @@ from mytalk.presets import PROFILES
 
 
 @dataclass(frozen=True, slots=True)
+class StreamControls:
+    """Holds what may change while a stream runs. A change replaces the whole value, between two windows.
+
+    ``steps`` and ``seed`` are of the motion to come. ``mouth_opening`` multiplies the lips' aperture (1: as generated).
+    ``face`` and ``on_silence`` mean what they do in :class:`StreamOptions`. ``refinement``: whether a network refines
+    the warped mouths of a preset that has one.
+    """
+
+    steps: int
+    seed: int = 0
+    mouth_opening: float = 1.0
+    on_silence: Literal["close", "passthrough"] = "close"
+    face: Choice = "largest"
+    refinement: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class StreamOptions:
     """What a session may choose. ``steps`` None takes the preset's. ``face`` says which one speaks: ``largest``, or the
     one nearest to a point (shares of width and height). ``on_silence``: the mouth rests (``close``), or the picture is
@@ -43,3 +60,13 @@ class StreamOptions:
             raise OptionError(f"seed {self.seed}: need 0 to 2^64 - 1")
         if self.face != "largest" and not all(0 <= share <= 1 for share in self.face):
             raise OptionError(f"face {self.face}: need 'largest', or a point as two shares from 0 to 1")
+
+    def controls(self, preset_steps: int) -> StreamControls:
+        """Returns what a stream with these options begins with; ``preset_steps``: where ``steps`` is None."""
+        return StreamControls(
+            steps=self.steps or preset_steps,
+            seed=self.seed,
+            mouth_opening=self.mouth_opening,
+            on_silence=self.on_silence,
+            face=self.face,
+        )

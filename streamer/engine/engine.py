@@ -21,7 +21,7 @@ from streamer.cpu import ONE_EACH, Threads
 from streamer.engine.batch_scheduler import BatchScheduler
 from streamer.engine.interfaces import Models
 from streamer.engine.load import LoadMeter
-from streamer.engine.slot import Deliver, EngineSlot, Fail, OpenStream
+from streamer.engine.slot import Deliver, EngineSlot, Fail, OpenStream, ReadControls
 from streamer.engine.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
@@ -94,16 +94,34 @@ class Engine:
         for name in await asyncio.to_thread(self._join):
             log.error("the thread %s did not end within 5 s", name)
 
-    def seat(self, open_stream: OpenStream, deliver: Deliver, fail: Fail, base: int = 0, name: str = "") -> EngineSlot:
+    def seat(
+        self,
+        *,
+        open_stream: OpenStream,
+        controls: ReadControls,
+        deliver: Deliver,
+        fail: Fail,
+        base: int = 0,
+        name: str = "",
+    ) -> EngineSlot:
         """A place for the session ``name`` (its id) from media time ``base`` on.
 
-        ``deliver`` and ``fail`` are called on the loop, ``open_stream`` on an engine thread. Raises ``EngineError``
-        where the engine is not ready.
+        ``deliver`` and ``fail`` are called on the loop, ``open_stream`` and ``controls`` on an engine thread. Raises
+        ``EngineError`` where the engine is not ready.
         """
         with self._lock:
             if self.state != "ready":
                 raise EngineError(f"the engine is {self.state} (need it ready; see /readyz)")
-            seat = EngineSlot(open_stream, self._notify, self._post, deliver, fail, base, name)
+            seat = EngineSlot(
+                open_stream=open_stream,
+                controls=controls,
+                deliver=deliver,
+                fail=fail,
+                notify=self._notify,
+                post=self._post,
+                base=base,
+                name=name,
+            )
             for crew in self._crews:
                 crew.turns.add(seat)
             self._engines.look()

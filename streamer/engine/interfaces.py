@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,10 @@ from mytalk.picture import Picture, VideoFrame
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mytalk.face import Choice
     from mytalk.lipsync_stream import FaceStatus
     from mytalk.motion.batch import MotionRequest
     from mytalk.speech.stream import EncodedSpeech
-    from mytalk.stream_options import StreamOptions
+    from mytalk.stream_options import StreamControls, StreamOptions
 
 Speech = NDArray[np.float32]
 
@@ -27,12 +26,7 @@ class LipSync(Protocol):
     """What a seat needs of :class:`mytalk.lipsync_stream.LipSyncStream`."""
 
     latency: int
-    steps: int
-    seed: int
-    mouth_opening: float
-    refinement: bool
-    on_silence: Literal["close", "passthrough"]
-    face: Choice
+    controls: StreamControls
     face_status: FaceStatus
 
     @property

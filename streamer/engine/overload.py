@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import IntEnum
 
+from mytalk.stream_options import StreamControls
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
 
 TOO_FAR = 120 * MILLISECOND_NS // SAMPLE_NS
@@ -37,9 +39,15 @@ class Rung(IntEnum):
 
     FULL = 0
     FEWER_STEPS = 1  # a quarter of the sampling steps
-    UNMENDED = 2  # mouths are bent to their shapes, and nothing mends them
+    UNMENDED = 2  # warped mouths are not refined (the name is the wire's)
     HALF_RATE = 3  # every second picture is left out; the others' mouths are those of their own time
     UNTOUCHED = 4  # pictures leave as they came
+
+
+def reduced(controls: StreamControls, rung: Rung) -> StreamControls:
+    """Returns ``controls`` without what a session gives up at a rung."""
+    steps = max(1, controls.steps // 4) if rung >= Rung.FEWER_STEPS else controls.steps
+    return replace(controls, steps=steps, refinement=rung < Rung.UNMENDED)
 
 
 class OverloadLadder:

@@ -8,12 +8,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from mytalk.errors import EngineError, MyTalkError
 from mytalk.face.tracker import Face
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
+from mytalk.stream_options import StreamControls
 from streamer.clock import MILLISECOND_NS
 from streamer.engine.interfaces import LipSync, Models, Speech
 from streamer.engine.speech_queue import SpeechQueue
@@ -22,7 +23,6 @@ from streamer.telemetry import logs
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mytalk.face import Choice
     from mytalk.lipsync_stream import FaceStatus
     from mytalk.motion.batch import MotionRequest
 
@@ -40,6 +40,8 @@ _LEAST_INSIDE = 4  # pictures: a stream looks at the next two before it lets one
 OpenStream = Callable[[Models], LipSync]
 Deliver = Callable[[VideoFrame], None]
 Fail = Callable[[MyTalkError], None]
+ReadControls = Callable[[], StreamControls]
+"""Called on an engine thread, once a job."""
 
 
 class EngineSlot:
@@ -52,11 +54,13 @@ class EngineSlot:
 
     def __init__(
         self,
+        *,
         open_stream: OpenStream,
-        notify: Callable[[], None],
-        post: Callable[[Callable[[], None]], None],
+        controls: ReadControls,
         deliver: Deliver,
         fail: Fail,
+        notify: Callable[[], None],
+        post: Callable[[Callable[[], None]], None],
         base: int = 0,
         name: str = "",
     ) -> None:
@@ -68,15 +72,7 @@ class EngineSlot:
         self._base = base
         self.sampling_ns = 0.0
         self.dropped = 0  # pictures that found no room
-        self.steps: int | None = None  # sampling steps from the next job on; None: what the stream began with
-        self.seed: int | None = None  # likewise
-        self.mouth_opening: float | None = None  # likewise
-        self.on_silence: Literal["close", "passthrough"] | None = None  # likewise
-        self.face: Choice | None = None  # which one speaks from the next job on; None: as the stream began
-        self.mending = True  # from the next job on: a network mends the mouths that are bent
-        self.half_rate = False  # every second picture is left out
-        self.left_out = 0  # pictures, by half_rate
-        self._open_stream = open_stream
+        self._open_stream, self._controls = open_stream, controls
         self._notify, self._post, self._deliver, self._fail = notify, post, deliver, fail
         self._stream: LipSync | None = None
         self._untracked: deque[VideoFrame] = deque()
@@ -86,7 +82,6 @@ class EngineSlot:
         self._held_until = 0
         self._inside: deque[int] = deque()  # media times of the pictures given and not yet finished
         self._latency = 0
-        self._odd = False
         self._tracking = threading.Lock()  # held while a tracker thread is inside the stream
         self._failing = threading.Lock()  # held to look at and set ``failed`` and ``lost``
 
@@ -105,7 +100,7 @@ class EngineSlot:
     def counts(self) -> dict[str, int]:
         """Pictures that were not dubbed, by why."""
         told = {name: int(self.stats.get(name, 0)) for name in ("not_finite", "no_face")}
-        return {"dropped": self.dropped, "left_out": self.left_out, **told}
+        return {"dropped": self.dropped, **told}
 
     @property
     def waiting(self) -> dict[str, int]:
@@ -126,10 +121,6 @@ class EngineSlot:
     def picture(self, frame: VideoFrame) -> None:
         """Hands over the next picture, in order of ``at``; one from before the seat was taken is left out."""
         if frame.at < self._base:
-            return
-        self._odd = not self._odd
-        if self.half_rate and self._odd:
-            self.left_out += 1
             return
         frame = replace(frame, at=frame.at - self._base)
         inside = self._inside
@@ -278,17 +269,7 @@ class EngineSlot:
             self._deliver(replace(frame, at=frame.at + self._base))
 
     def _take_in(self, stream: LipSync) -> None:
-        if self.steps is not None and self.steps != stream.steps:
-            stream.steps = self.steps
-        stream.refinement = self.mending
-        if self.seed is not None:
-            stream.seed = self.seed
-        if self.mouth_opening is not None:
-            stream.mouth_opening = self.mouth_opening
-        if self.on_silence is not None:
-            stream.on_silence = self.on_silence
-        if self.face is not None and self.face != stream.face:
-            stream.face = self.face
+        stream.controls = self._controls()
         if self._held_until:
             stream.hold_video(self._held_until)
             self._held_until = 0

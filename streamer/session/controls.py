@@ -1,43 +1,58 @@
-"""What a client may change while a session is live."""
+"""What a client may change while a session is live, and what holds now."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-from msgspec.structs import replace
+from dataclasses import replace
+from typing import Any
 
 from streamer.errors import ProtocolError, RequestError
 from streamer.protocol.messages import Scalar
 from streamer.session.options import SessionOptions
 
 LIVE = ("face", "mouth_opening", "on_silence", "seed", "steps")
-"""Fields of :class:`SessionOptions` that the engine takes from one window to the next. Here, which face speaks is a
-text: ``largest``, or a point as two shares of the picture's sides, ``0.25,0.5``."""
+"""Fields of :class:`SessionOptions` that a client may change. On the wire, which face speaks is a text: ``largest``, or
+a point as two shares of the picture's sides, ``0.25,0.5``."""
 
 
-def values(options: SessionOptions, preset_steps: int) -> dict[str, Scalar]:
-    """What holds now."""
-    face = options.face if isinstance(options.face, str) else ",".join(map(str, options.face))
-    same = {"mouth_opening": options.mouth_opening, "on_silence": options.on_silence}
-    return {"face": face, **same, "seed": options.seed, "steps": options.steps or preset_steps}
+class LiveControls:
+    """Owns one session's :class:`StreamControls`. The event loop replaces ``now``; any thread may read it.
 
+    ``preset_steps``: sampling steps where the session asks for no number of them.
+    """
 
-def changed(options: SessionOptions, changes: Mapping[str, Scalar]) -> SessionOptions:
-    """``options`` with ``changes``. ``ProtocolError``: one of them cannot be done; then none is."""
-    for name, value in changes.items():
+    def __init__(self, options: SessionOptions, preset_steps: int) -> None:
+        self.now = options.controls(preset_steps)
+        self._preset_steps = preset_steps
+
+    def change(self, changes: Mapping[str, Scalar]) -> None:
+        """Takes all ``changes``. Raises ``ProtocolError``, and takes none, where one of them cannot be made."""
+        controls = self.now
+        for name, value in changes.items():
+            controls = replace(controls, **{name: self._checked(name, value)})
+        self.now = controls
+
+    def values(self) -> dict[str, Scalar]:
+        """Returns what holds now, by name, as a client is told."""
+        now = self.now
+        face = now.face if isinstance(now.face, str) else ",".join(map(str, now.face))
+        same = {"mouth_opening": now.mouth_opening, "on_silence": now.on_silence}
+        return {"face": face, **same, "seed": now.seed, "steps": now.steps}
+
+    def _checked(self, name: str, value: Scalar) -> Any:
+        """Reads one control's value. Raises ``ProtocolError`` where there is no such control or value."""
         if name not in LIVE:
             known = ", ".join(LIVE)
             raise ProtocolError("unknown_control", f"{name[:40]!r} cannot be changed live (what can: {known})")
         try:
-            given = _point(value) if name == "face" else value
-            options = replace(options, **{name: getattr(SessionOptions.from_json({name: given}), name)})
+            options = SessionOptions.from_json({name: _point(value) if name == "face" else value})
         except RequestError as error:
             raise ProtocolError("bad_control", str(error)) from error
-    return options
+        return getattr(options.controls(self._preset_steps), name)
 
 
 def _point(value: Scalar) -> object:
-    """A point that was given as a text; anything else as it is."""
+    """Reads a point that was given as a text; returns anything else as it is."""
     try:
         return [float(share) for share in str(value).split(",")] if "," in str(value) else value
     except ValueError:

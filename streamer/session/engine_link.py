@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING
 
 from mytalk.errors import MyTalkError
 from mytalk.picture import VideoFrame
+from mytalk.stream_options import StreamControls
 from streamer.clock import Clock
 from streamer.engine.engine import Engine
 from streamer.engine.interfaces import LipSync, Models
-from streamer.engine.overload import OverloadLadder, Rung
+from streamer.engine.overload import OverloadLadder, Rung, reduced
 from streamer.engine.slot import EngineSlot
 from streamer.media.audio import CHUNK_TIME, Downsampler, SpeechChunk
 from streamer.media.pacer import FOREVER, Pacer
 from streamer.protocol.events import Events
+from streamer.session.controls import LiveControls
 from streamer.session.face_watch import FaceWatch
 from streamer.session.options import SessionOptions
 
 if TYPE_CHECKING:
-    from mytalk.face import Choice
     from mytalk.lipsync_stream import FaceStatus
 
 log = logging.getLogger(__name__)
@@ -35,23 +36,32 @@ class EngineLink:
     """
 
     def __init__(
-        self, options: SessionOptions, engine: Engine, clock: Clock, events: Events, pacer: Pacer, name: str = ""
+        self,
+        *,
+        options: SessionOptions,
+        controls: LiveControls,
+        engine: Engine,
+        clock: Clock,
+        events: Events,
+        pacer: Pacer,
+        name: str = "",
     ) -> None:
         self.failure: MyTalkError | None = None  # why pictures leave untouched
         self.resting = False  # nobody sees the pictures: it has no seat
         self._options = options
+        self._controls = controls
         self._engine = engine
         self._clock = clock
         self._events = events
         self._pacer = pacer
         self._name = name
         self._seat: EngineSlot | None = None
-        self._face: Choice | None = None  # where it has been changed
+        self._odd = False  # the picture that came last, among those of two
+        self._left_out = 0  # pictures, at half rate
         self._past = Counter[str]()  # pictures, at the seats it had before
         self._lost = asyncio.Event()  # the seat, with the engine
         self._said = 0  # media time up to which chunks have been said
         self._downsample = Downsampler()
-        self._steps = options.steps or engine.steps  # of sampling, while nothing is given up
         self._ladder = self._new_ladder()
         self._faces = FaceWatch(events)
         if engine.state == "ready":
@@ -88,7 +98,7 @@ class EngineLink:
     @property
     def counts(self) -> Counter[str]:
         """Pictures that were not dubbed, by why."""
-        counts = self._past.copy()
+        counts = self._past + Counter(left_out=self._left_out)
         counts.update(self._seat.counts if self._seat is not None else {})
         return counts
 
@@ -100,31 +110,16 @@ class EngineLink:
 
     def show(self, frame: VideoFrame) -> None:
         """The next picture, which the pacer has already."""
-        if self._seat is not None:
+        self._odd = not self._odd
+        if self._seat is not None and self._odd and self.rung >= Rung.HALF_RATE:
+            self._left_out += 1
+        elif self._seat is not None:
             self._seat.picture(frame)
 
     def no_picture_before(self, at: int) -> None:
         """Speech up to media time ``at`` has no picture to wait for."""
         if self._seat is not None:
             self._seat.no_picture_before(at)
-
-    def choose(self, face: Choice) -> None:
-        """Another face speaks from here on."""
-        self._face = face
-        if self._seat is not None:
-            self._seat.face = face
-
-    def adjust(self, options: SessionOptions) -> None:
-        """Takes other values of what can be changed live, from the next window on."""
-        self._options = options
-        self._steps = options.steps or self._engine.steps
-        self._face = options.face
-        if self._seat is not None:
-            self._give_up(self._seat, self._ladder.rung)
-            self._seat.seed = options.seed
-            self._seat.mouth_opening = options.mouth_opening
-            self._seat.on_silence = options.on_silence
-            self._seat.face = options.face
 
     def clear(self, first_left: int) -> None:
         """Barge-in; the pictures from media time ``first_left`` on have not left."""
@@ -145,8 +140,6 @@ class EngineLink:
             self._leave()
         elif self._seat is None:
             self._take()
-        else:
-            self._give_up(self._seat, rung)
 
     async def run(self) -> None:
         """Takes a seat again where the engine had failed and has begun anew. A stream's own failure is for good."""
@@ -189,9 +182,14 @@ class EngineLink:
     def _take(self) -> None:
         """The engine hears the session from here on; pictures leave untouched until its first one comes."""
         self._downsample = Downsampler()
-        self._seat = self._engine.seat(self._open_stream, self._finished, self._failed, self._said, self._name)
-        self._give_up(self._seat, self._ladder.rung)
-        self._seat.face = self._face
+        self._seat = self._engine.seat(
+            open_stream=self._open_stream,
+            controls=self._in_force,
+            deliver=self._finished,
+            fail=self._failed,
+            base=self._said,
+            name=self._name,
+        )
 
     def _leave(self) -> None:
         """Pictures leave untouched from here on, those that are finished apart."""
@@ -202,16 +200,15 @@ class EngineLink:
             self._seat = None
 
     def _new_ladder(self) -> OverloadLadder:
-        rungs = [rung for rung in Rung if self._steps > 1 or rung is not Rung.FEWER_STEPS]
+        rungs = [rung for rung in Rung if self._controls.now.steps > 1 or rung is not Rung.FEWER_STEPS]
         return OverloadLadder(rungs, self._clock.now())
 
-    def _give_up(self, seat: EngineSlot, rung: Rung) -> None:
-        seat.steps = max(1, self._steps // 4) if rung >= Rung.FEWER_STEPS else self._steps
-        seat.mending = rung < Rung.UNMENDED
-        seat.half_rate = rung >= Rung.HALF_RATE
-
     def _open_stream(self, models: Models) -> LipSync:
-        return models.stream(self._options.for_stream())
+        return models.stream(self._options.for_stream(self._in_force()))
+
+    def _in_force(self) -> StreamControls:
+        """What the session asks for, without what it gives up. For an engine thread."""
+        return reduced(self._controls.now, self._ladder.rung)
 
     def _finished(self, frame: VideoFrame) -> None:
         if self._pacer.untouched_before == FOREVER:

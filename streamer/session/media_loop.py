@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from mytalk.errors import MyTalkError
 from mytalk.media.face_source import FaceSource
@@ -21,14 +20,12 @@ from streamer.media.looped_speech import LoopedSpeech
 from streamer.media.pacer import Pacer
 from streamer.media.sink import Sink
 from streamer.protocol.events import Event, Events
+from streamer.session.controls import LiveControls
 from streamer.session.engine_link import EngineLink
 from streamer.session.ingest import TICK, Ingest
 from streamer.session.options import SessionOptions
 from streamer.telemetry.histogram import Histogram, skew_histogram
 from streamer.webrtc.connection import Connection
-
-if TYPE_CHECKING:
-    from mytalk.face import Choice
 
 MARGINS = {name: ms * MILLISECOND_NS // SAMPLE_NS for name, ms in (("low", 100), ("balanced", 140), ("quality", 140))}
 """Media time between a frame's motion being possible and the frame leaving: motion, pixels, and the wait for a turn."""
@@ -51,7 +48,9 @@ class MediaLoop:
 
     def __init__(
         self,
+        *,
         options: SessionOptions,
+        controls: LiveControls,
         engine: Engine,
         clock: Clock,
         peer: Connection | None,
@@ -64,6 +63,7 @@ class MediaLoop:
     ) -> None:
         self.generation = voice.generation if voice is not None else 0
         self._options = options
+        self._controls = controls
         self._engine = engine
         self._clock = clock
         self._sinks = sinks
@@ -123,18 +123,6 @@ class MediaLoop:
             )
         if missed := self._ingest.dubbed.add(samples, at):
             self._events.add("speech.late", dropped_ms=missed * 1000 // OUTPUT_RATE, pts=at)
-
-    def choose(self, face: Choice) -> None:
-        """Which face speaks from here on."""
-        if self._ingest.began.is_set():
-            self._place.choose(face)
-            self._events.add("session.updated", face=face)
-
-    def adjust(self, options: SessionOptions) -> None:
-        """Takes other values of what can be changed live (:mod:`streamer.session.controls`)."""
-        self._options = options
-        if self._ingest.began.is_set():
-            self._place.adjust(options)
 
     def rest(self) -> None:
         """Nobody is there: nothing is rendered, and the place at the engine is free for others. Media time goes on."""
@@ -211,7 +199,15 @@ class MediaLoop:
         """Media begins: media time 0 is at ``origin`` (ns)."""
         self._said_from = 0
         self._pacer = Pacer(origin, self._delay)
-        self._place = EngineLink(self._options, self._engine, self._clock, self._events, self._pacer, self._name)
+        self._place = EngineLink(
+            options=self._options,
+            controls=self._controls,
+            engine=self._engine,
+            clock=self._clock,
+            events=self._events,
+            pacer=self._pacer,
+            name=self._name,
+        )
         return self._pacer, self._place
 
     async def _tick(self) -> None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from mytalk.media_time import SAMPLE_RATE
+from mytalk.stream_options import StreamControls, StreamOptions
 from streamer.errors import RequestError
 from streamer.media.video_delay import MOST_DELAY
 from streamer.outputs.push_targets import check_url
 from streamer.validation import checked
-
-if TYPE_CHECKING:
-    from mytalk.stream_options import StreamOptions
 
 MAX_STEPS = 50
 MAX_MOUTH_OPENING = 3.0
@@ -67,18 +65,26 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
         file = [recordings / f"{session_id}.mp4"] if self.record and recordings is not None else []
         return [*file, *([self.push] if self.push is not None else [])]
 
-    def for_stream(self) -> StreamOptions:
-        """The part that the models see. Imports torch: for the engine thread."""
-        from mytalk.stream_options import StreamOptions
-
-        return StreamOptions(
+    def controls(self, preset_steps: int) -> StreamControls:
+        """Returns what the session begins with; ``preset_steps``: where it asks for no number of steps."""
+        return StreamControls(
+            steps=self.steps or preset_steps,
             seed=self.seed,
-            steps=self.steps,
-            profile=self.profile,
             mouth_opening=self.mouth_opening,
+            on_silence=self.on_silence,
+            face=self.face,
+        )
+
+    def for_stream(self, controls: StreamControls) -> StreamOptions:
+        """Returns the part that the models see, with ``controls`` to begin with."""
+        return StreamOptions(
+            seed=controls.seed,
+            steps=controls.steps,
+            profile=self.profile,
+            mouth_opening=controls.mouth_opening,
             still=self.source == "portrait",
             alive=self.source == "portrait",
             live=True,
-            face=self.face,
-            on_silence=self.on_silence,
+            face=controls.face,
+            on_silence=controls.on_silence,
         )

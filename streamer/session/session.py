@@ -21,11 +21,10 @@ from streamer.engine.overload import Rung
 from streamer.errors import ConflictError, NotLiveError, UnknownSessionError
 from streamer.media.audio import Stereo
 from streamer.media.looped_speech import LoopedSpeech
-from streamer.media.sink import Sink
 from streamer.outputs.recorder import Recorder
 from streamer.protocol.events import Event, Events
 from streamer.protocol.messages import Scalar
-from streamer.session import controls
+from streamer.session.controls import LiveControls
 from streamer.session.encoder_faults import EncoderFaultWatch
 from streamer.session.idle_timeout import IDLE_WAIT, IdleTimeout
 from streamer.session.media_loop import MediaLoop
@@ -80,6 +79,7 @@ class Session:
         self.streaming = ResumableStream(self, clock)
         self.traffic = Counter[tuple[str, str]]()  # bytes, by way and direction
         self.connections = Connections(self.traffic)
+        self._controls = LiveControls(options, engine.steps)
         self._engine = engine
         self._clock = clock
         self._recordings = recordings
@@ -177,13 +177,11 @@ class Session:
     @property
     def controls(self) -> dict[str, Scalar]:
         """Those that can be changed live, with their values."""
-        return controls.values(self.options, self._engine.steps)
+        return self._controls.values()
 
     def control(self, changes: Mapping[str, Scalar]) -> None:
         """Raises ``ProtocolError`` and changes none where one of them cannot be."""
-        self.options = controls.changed(self.options, changes)
-        if self._live is not None:
-            self._live.adjust(self.options)
+        self._controls.change(changes)
         self.events.add("session.updated", controls=self.controls)
 
     def say(self, samples: Stereo, at: int | None = None) -> None:
@@ -304,9 +302,19 @@ class Session:
         self.connections.publisher = publisher
         targets = self.options.recording_targets(self._recordings, self.id)
         self._films = [Recorder(target, self.broadcast, self._film_failed) for target in targets]
-        everywhere: list[Sink] = [self.broadcast, self.streaming, *self._films]
-        rest = (self._face, self._stored_speech, self.voice, self.id)
-        self._live = MediaLoop(self.options, self._engine, self._clock, publisher, everywhere, self.events, *rest)
+        self._live = MediaLoop(
+            options=self.options,
+            controls=self._controls,
+            engine=self._engine,
+            clock=self._clock,
+            peer=publisher,
+            sinks=[self.broadcast, self.streaming, *self._films],
+            events=self.events,
+            face=self._face,
+            speech=self._stored_speech,
+            voice=self.voice,
+            name=self.id,
+        )
         self.state = "live"
         self._attached.set()
 

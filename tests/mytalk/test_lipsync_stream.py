@@ -74,7 +74,7 @@ def test_a_stream_that_mends_nothing_asks_no_network(
 
     monkeypatch.setattr(pipeline.appearance, "refine", asked)
     stream = pipeline.stream()
-    stream.refinement = False
+    stream.controls = replace(stream.controls, refinement=False)
     frames = [(frame, portrait_face) for frame in film(portrait, 20)]
     out = run(stream, frames, babble[:12_800], 640)
     assert any(frame.picture is not given.picture for frame, (given, _) in zip(out, frames, strict=True))

@@ -9,14 +9,7 @@ from lines import Line
 
 from streamer.config.server_config import ServerConfig
 from streamer.http.server import Running, running
-from streamer.session.options import SessionOptions
 from tests.streamer.support.fake_models import FakeModels
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _imported() -> None:
-    """The first session imports torch, which fake models did not need: here, and not while a test listens."""
-    SessionOptions().for_stream()
 
 
 @pytest.fixture

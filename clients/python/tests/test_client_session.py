@@ -297,7 +297,7 @@ async def test_controls_change_and_wrong_ones_are_events(url: str, models: FakeM
             told.append(event)
             if isinstance(event, Error):
                 break
-        await eventually(lambda: bool(models.streams) and models.streams[0].mouth_opening == 0.4)
+        await eventually(lambda: bool(models.streams) and models.streams[0].controls.mouth_opening == 0.4)
     assert [event.event_id for event in told if isinstance(event, SessionUpdated)] == [None, "a"]
     assert isinstance(told[-1], Error)
     assert (told[-1].code, told[-1].event_id) == ("unknown_control", "b")

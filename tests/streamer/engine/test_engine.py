@@ -12,6 +12,7 @@ import pytest
 
 from mytalk.errors import EngineError, WeightsError
 from mytalk.picture import VideoFrame
+from mytalk.stream_options import StreamControls
 from streamer.clock import SystemClock
 from streamer.cpu import ONE_EACH, Threads
 from streamer.engine.engine import Engine
@@ -40,9 +41,10 @@ async def test_models_run_on_their_own_threads_only_and_results_come_to_the_loop
 async def test_windows_that_are_ready_together_share_a_batch_as_far_as_the_device_has_room(room: int) -> None:
     models = WindowedModels(room)
     async with engine_of(models) as engine:
-        customers = [Customer(engine) for _ in range(8)]
+        customers = [Customer(engine) for _ in range(7)]
+        await eventually(lambda: len(models.streams) == 7)
+        customers.append(Customer(engine, controls=StreamControls(steps=2)))  # shares with none of the others
         await eventually(lambda: len(models.streams) == 8)
-        models.streams[7].steps = 2  # it shares with nobody
         busy = threading.Lock()
         original = models.sample
 

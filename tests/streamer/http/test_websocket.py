@@ -11,6 +11,7 @@ import av
 import cv2
 import numpy as np
 
+from mytalk.stream_options import StreamControls
 from streamer.protocol.packets import Flags, Kind, Packet
 from tests.streamer.support.fake_models import MARK, FakeModels
 from tests.streamer.support.http_client import Client, bearer
@@ -174,9 +175,9 @@ async def test_controls_change_what_the_engine_does_and_are_events(client: Clien
         await streamer.send(type="session.update", controls=less, event_id="less")
         changed = await streamer.one("session.updated", count=2)
         assert (changed["controls"], changed["event_id"]) == (less, "less")
-        await streamer.until(lambda: (models.streams[0].mouth_opening, models.streams[0].steps) == (0.5, 2))
-        assert models.streams[0].seed == 7
-        assert (models.streams[0].face, models.streams[0].on_silence) == ((0.25, 0.5), "passthrough")
+        await streamer.until(lambda: models.streams[0].controls.steps == 2)
+        wanted = StreamControls(steps=2, seed=7, mouth_opening=0.5, on_silence="passthrough", face=(0.25, 0.5))
+        assert models.streams[0].controls == wanted
         for wrong in ({"mouth_opening": 9}, {"steps": 3, "face": "2,x"}, {"seed": -1}):
             await streamer.send(type="session.update", controls=wrong)
         assert (await streamer.one("error", count=3))["code"] == "bad_control"

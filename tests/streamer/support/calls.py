@@ -18,6 +18,7 @@ from streamer.engine.engine import Engine
 from streamer.media.audio import CHUNK, SpeechChunk
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.protocol.events import Event, Events
+from streamer.session.controls import LiveControls
 from streamer.session.media_loop import MediaLoop
 from streamer.session.options import SessionOptions
 from streamer.webrtc.connection import Connection
@@ -123,7 +124,18 @@ class Call:
         self.peer.connected.set()
         peer, events = cast(Connection, self.peer), Events(self.clock)
         usual = SessionOptions(source="portrait" if face else "live", speech="demo" if speech else "live")
-        self.live = MediaLoop(options or usual, engine, self.clock, peer, [peer], events, face, speech)
+        options = options or usual
+        self.live = MediaLoop(
+            options=options,
+            controls=LiveControls(options, engine.steps),
+            engine=engine,
+            clock=self.clock,
+            peer=peer,
+            sinks=[peer],
+            events=events,
+            face=face,
+            speech=speech,
+        )
         self.task = asyncio.create_task(self.live.run())
 
     @property

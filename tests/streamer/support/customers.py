@@ -15,6 +15,7 @@ from mytalk.errors import MyTalkError
 from mytalk.face.tracker import Face
 from mytalk.picture import Picture, VideoFrame
 from mytalk.speech.stream import EncodedSpeech
+from mytalk.stream_options import StreamControls
 from streamer.clock import SystemClock
 from streamer.cpu import ONE_EACH, Threads
 from streamer.engine.engine import Engine
@@ -24,6 +25,7 @@ from tests.streamer.support.waiting import LIMIT_S, eventually
 
 PICTURE = Picture.from_rgb(np.full((128, 128, 3), 60, np.uint8))
 OPTIONS: Any = None
+CONTROLS = StreamControls(steps=4)
 SPEECH = np.zeros(640, np.float32)
 
 
@@ -40,13 +42,19 @@ async def engine_of(models: FakeModels, threads: Threads = ONE_EACH) -> AsyncIte
 class Customer:
     """A session as the engine sees it."""
 
-    def __init__(self, engine: Engine, base: int = 0) -> None:
+    def __init__(self, engine: Engine, base: int = 0, controls: StreamControls = CONTROLS) -> None:
         self.frames: list[VideoFrame] = []
         self.failures: list[MyTalkError] = []
         self.threads: set[str] = set()
         self.said = 0  # samples
         fail = self.failures.append
-        self.seat: EngineSlot = engine.seat(lambda models: models.stream(OPTIONS), self._deliver, fail, base)
+        self.seat: EngineSlot = engine.seat(
+            open_stream=lambda models: models.stream(OPTIONS),
+            controls=lambda: controls,
+            deliver=self._deliver,
+            fail=fail,
+            base=base,
+        )
 
     def _deliver(self, frame: VideoFrame) -> None:
         self.threads.add(threading.current_thread().name)
@@ -82,7 +90,7 @@ class WindowedStream(FakeStream):
 
     def request(self) -> Any:
         ready = self._samples - self.latency >= self.moved * 1920
-        return SimpleNamespace(steps=self.steps, stream=self) if ready else None
+        return SimpleNamespace(steps=self.controls.steps, stream=self) if ready else None
 
     def accept(self, request: Any, motion: Any) -> None:
         assert request.stream is self

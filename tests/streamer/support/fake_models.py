@@ -16,6 +16,7 @@ from mytalk.face.tracker import Face
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.picture import Picture, VideoFrame
 from mytalk.speech.stream import EncodedSpeech
+from mytalk.stream_options import StreamControls
 
 MARK = (32, 32, 96, 96)
 """The box that a fake stream paints white in every picture it finishes."""
@@ -28,13 +29,8 @@ class FakeStream:
         self.options = options
         self.latency = lookahead * FRAME_SAMPLES
         self.cost = cost  # seconds a frame
-        self.steps = 4
-        self.seed = 0
-        self.mouth_opening = 1.0
-        self.on_silence = "close"
-        self.refinement = True
+        self.controls = StreamControls(steps=4)
         self.unmended = 0  # pictures
-        self.face: Any = "largest"
         self.face_status: Any = "seen"
         self.closed = False
         self.speech: list[NDArray[np.float32]] = []
@@ -104,7 +100,7 @@ class FakeStream:
             self._made.append(frame)
             if self.fail_at is not None and frame.at >= self.fail_at:
                 raise FloatingPointError("a NaN came out of the model")
-            self.unmended += not self.refinement
+            self.unmended += not self.controls.refinement
             time.sleep(self.cost)
             x0, y0, x1, y1 = MARK
             white = np.full((y1 - y0, x1 - x0, 3), 255, np.uint8)

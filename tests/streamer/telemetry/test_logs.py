@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from mytalk.stream_options import StreamControls
 from streamer.auth.api_keys import make_key, write_keys
 from streamer.clock import FakeClock
 from streamer.config.ice_servers import IceServer
@@ -129,7 +130,13 @@ async def test_what_an_engine_loses_is_logged_with_its_session(written: io.Strin
 
     engine = Engine(FakeModels, FakeClock())
     await engine.start()
-    engine.seat(lambda models: models.stream(None), lambda _: None, fail, name="a-session-of-22-letters")
+    engine.seat(
+        open_stream=lambda models: models.stream(None),
+        controls=lambda: StreamControls(steps=1),
+        deliver=lambda _: None,
+        fail=fail,
+        name="a-session-of-22-letters",
+    )
     await asyncio.to_thread(engine._fail, RuntimeError("the driver is gone"))
     await asyncio.wait_for(told.wait(), LIMIT_S)
     await engine.close()
