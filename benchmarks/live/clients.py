@@ -27,9 +27,8 @@ import aiohttp
 import numpy as np
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
-from aiortc.rtcrtpreceiver import StreamStatistics
-from aiortc.rtp import RtpPacket
 
+from benchmarks.live.aiortc_peer import count_packets
 from benchmarks.live.live_peers import (
     ASSETS,
     Camera,
@@ -80,21 +79,12 @@ class Watcher:
         await offer(self.connection, http, url, token)
 
     def count(self) -> None:
-        """Packets are counted and reported, and nothing else is done with them."""
-        for transceiver in self.connection.getTransceivers():
-            receiver = transceiver.receiver
-            streams = receiver._RTCRtpReceiver__remote_streams
-            rate = 48_000 if transceiver.kind == "audio" else 90_000
+        """Has packets counted and reported on, and does nothing else with them."""
 
-            async def counted(
-                packet: RtpPacket, arrival_time_ms: int, streams: Any = streams, rate: int = rate
-            ) -> None:
-                self.packets += 1
-                if packet.ssrc not in streams:
-                    streams[packet.ssrc] = StreamStatistics(rate)
-                streams[packet.ssrc].add(packet)
+        def counted() -> None:
+            self.packets += 1
 
-            receiver._handle_rtp_packet = counted
+        count_packets(self.connection, counted)
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         receiver = next(one.receiver for one in self.connection.getTransceivers() if one.receiver.track is track)

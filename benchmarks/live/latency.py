@@ -20,7 +20,6 @@ import asyncio
 import json
 import os
 import platform
-import random
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -30,6 +29,7 @@ import aiohttp
 import numpy as np
 import uvloop
 
+from benchmarks.live.aiortc_peer import losing_packets
 from benchmarks.live.live_peers import (
     ASSETS,
     Camera,
@@ -129,19 +129,8 @@ def first_frame(microphone: Microphone, peer: Peer) -> float | None:
 
 async def recover(peer: Peer) -> float:
     """Packets are lost on their way to the peer for a while; the moment from which nothing of that ought to be left."""
-    chance = random.Random(1)
-    transports = {one.receiver.transport for one in peer.connection.getTransceivers()}
-    whole = {transport: transport._handle_rtp_data for transport in transports}
-    for transport, handle in whole.items():
-
-        async def lossy(data: bytes, arrival_time_ms: int, handle: Any = handle) -> None:
-            if chance.random() >= LOSS:
-                await handle(data, arrival_time_ms)
-
-        transport._handle_rtp_data = lossy
-    await asyncio.sleep(LOSS_SECONDS)
-    for transport, handle in whole.items():
-        transport._handle_rtp_data = handle
+    with losing_packets(peer.connection, LOSS):
+        await asyncio.sleep(LOSS_SECONDS)
     began = time.monotonic() + RECOVERY
     await asyncio.sleep(RECOVERY + AFTER_LOSS)
     return began

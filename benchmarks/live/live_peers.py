@@ -27,6 +27,7 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSes
 from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
+from benchmarks.live import aiortc_peer
 from mytalk.media import open_face
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.picture import Picture, VideoFrame
@@ -190,9 +191,7 @@ class Peer:
 
     def vanish(self) -> None:
         """Goes without a word: its sockets are closed, nothing is said."""
-        for transceiver in self.connection.getTransceivers():
-            for protocol in transceiver.receiver.transport.transport._connection._protocols:
-                protocol.transport.abort()
+        aiortc_peer.vanish(self.connection)
 
     async def close(self) -> None:
         await self.connection.close()

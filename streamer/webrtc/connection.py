@@ -7,7 +7,6 @@ import logging
 import re
 import secrets
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCRtpSender
@@ -17,6 +16,7 @@ from aiortc.exceptions import OperationError
 from streamer.config.ice_servers import IceServer
 from streamer.errors import NoUsableTrackError, RequestError, UnprocessableError
 from streamer.webrtc.aiortc_internals import ice_restart
+from streamer.webrtc.aiortc_internals.ice import limit_gathering, remote_username
 from streamer.webrtc.aiortc_internals.receiver import InboundTrack
 from streamer.webrtc.sdp_fragment import MAX_CANDIDATES, Fragment, write_fragment
 from streamer.webrtc.sdp_offer import Offer
@@ -66,8 +66,7 @@ class Connection:
         try:
             await connection.setRemoteDescription(Description(sdp=offer.sdp, type="offer"))
             for transport in self._transports:
-                ice = transport._connection
-                ice.get_component_candidates = partial(ice.get_component_candidates, timeout=GATHER_TIMEOUT)
+                limit_gathering(transport, GATHER_TIMEOUT)
             await connection.setLocalDescription(await connection.createAnswer())
         except OperationError as error:
             raise NoUsableTrackError("the offer has no codec in common (need Opus, and VP8 or H264)") from error
@@ -105,12 +104,11 @@ class Connection:
         if len(self._transports) != 1:
             raise UnprocessableError("the media are not bundled: ICE cannot be restarted (make another connection)")
         [transport] = self._transports
-        ice_restart.renew(transport._connection, fragment.username, fragment.password)
-        transport.iceGatherer._remote_candidates_end = False
+        ice_restart.renew(transport, fragment.username, fragment.password)
         self.etag = _new_etag()
         self._candidates = 0
         await self.trickle(fragment)
-        task = asyncio.create_task(ice_restart.agree(transport._connection), name="ICE restart")
+        task = asyncio.create_task(ice_restart.agree(transport), name="ICE restart")
         self._restarts.add(task)
         task.add_done_callback(self._restarts.discard)
         mine = transport.iceGatherer.getLocalParameters()
@@ -122,7 +120,7 @@ class Connection:
     def remote_username(self) -> str | None:
         """The peer's present ICE username fragment."""
         offered = self._connection.remoteDescription
-        started = next((transport._connection.remote_username for transport in self._transports), None)
+        started = next((remote_username(transport) for transport in self._transports), None)
         return started or (_username_in(offered.sdp) if offered is not None else None)
 
     def owes(self) -> bool:

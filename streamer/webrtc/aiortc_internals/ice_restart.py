@@ -1,17 +1,16 @@
-"""ICE restarts (RFC 8839, 4.4), which aiortc 1.16.0 and aioice do not have.
+"""Restarts ICE (RFC 8839, 4.4), which aiortc 1.16.0 and aioice cannot.
 
 The sockets and the DTLS connection stay: only the credentials and the peer's candidates are new, and a new pair of
-addresses is agreed on. Media goes on over the old pair until then. What reaches into aioice's private names is here;
-``tests/streamer/test_ice_restart.py`` fails when another aioice moves them.
+addresses is agreed on. Media goes on over the old pair until then.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-from aioice import Connection
 from aioice.ice import CandidatePair
 from aioice.utils import random_string
+from aiortc import RTCIceTransport
 
 PATIENCE = 500
 """Rounds of 20 ms that a restart may take before the old pair is kept."""
@@ -20,8 +19,9 @@ _ROUND = 0.02  # seconds between checks (Ta, RFC 8445, 14.2)
 _WAITING = (CandidatePair.State.WAITING, CandidatePair.State.FROZEN)
 
 
-def renew(connection: Connection, username: str, password: str) -> None:
+def renew(transport: RTCIceTransport, username: str, password: str) -> None:
     """Takes the peer's new credentials, forgets its candidates, and makes new credentials of its own."""
+    connection = transport._connection
     for pair in connection._check_list:
         if pair.task is not None:
             pair.task.cancel()
@@ -31,10 +31,12 @@ def renew(connection: Connection, username: str, password: str) -> None:
     connection._nominating.clear()
     connection.remote_username, connection.remote_password = username, password
     connection._local_username, connection._local_password = random_string(4), random_string(22)
+    transport.iceGatherer._remote_candidates_end = False
 
 
-async def agree(connection: Connection) -> bool:
+async def agree(transport: RTCIceTransport) -> bool:
     """Checks pairs until the peer has nominated a new one; False where it has not in time."""
+    connection = transport._connection
     before = dict(connection._nominated)
     for _ in range(PATIENCE):
         waiting = next((pair for pair in connection._check_list if pair.state in _WAITING), None)

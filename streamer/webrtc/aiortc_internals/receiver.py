@@ -7,9 +7,6 @@
   (:mod:`streamer.webrtc.aiortc_internals.decoders`).
 - It keeps the packets that it decodes to itself: here speech can go out again as the very packets that came in.
 - Its tracks start at pts 0, each at its own first packet: here the sender's reports are read too (RFC 3550, 6.4.1).
-
-Everything that reaches into aiortc's private names is in this file; ``tests/streamer/test_receive.py`` fails when
-another aiortc moves them.
 """
 
 from __future__ import annotations
@@ -30,8 +27,6 @@ from av.frame import Frame
 
 from streamer.media.timeline import SenderReport
 from streamer.webrtc.aiortc_internals import decoders
-
-decoders.install()
 
 SPEECH_DEPTH = 2
 """Packets (20 ms each) after a missing one that wait for it."""
@@ -150,25 +145,31 @@ class DecoderQueue(queue.Queue[Any]):
 
 
 class TrackQueue:
-    """Decoded frames on their way to ``track.recv()``. Full: the oldest is dropped and counted."""
+    """Decoded frames on their way to ``track.recv()``. Full: the oldest is dropped and counted. None ends the track."""
 
     def __init__(self, kind: str) -> None:
         self.dropped = 0
         self._bound = _TRACK_BOUND[kind]
         self._frames: asyncio.Queue[Frame | None] = asyncio.Queue()
 
-    async def put(self, frame: Frame | None) -> None:
+    def add(self, frame: Frame | None) -> None:
+        """Takes the next frame."""
         while self._frames.qsize() >= self._bound:
             self._frames.get_nowait()
             self.dropped += 1
         self._frames.put_nowait(frame)
 
+    async def put(self, frame: Frame | None) -> None:
+        """Does the same under the name that aiortc's decoder thread ends a track by."""
+        self.add(frame)
+
     async def get(self) -> Frame | None:
+        """Waits for the next frame."""
         return await self._frames.get()
 
 
 class InboundTrack:
-    """A bounded receiver and its sender's newest report. Call it before the first packet, in the ``track`` event."""
+    """Bounds one receiver and keeps its sender's newest report. Make it in the ``track`` event, before a packet."""
 
     def __init__(self, receiver: RTCRtpReceiver) -> None:
         self.report: SenderReport | None = None
@@ -180,12 +181,18 @@ class InboundTrack:
         self.decoder_queue = DecoderQueue(kind, decode_error.set)
         self.track_queue = TrackQueue(kind)
         self._buffer = SpeechBuffer() if kind == "audio" else PictureBuffer()
-        self._replace("jitter_buffer", self._buffer)
-        self._replace("decoder_queue", self.decoder_queue)
-        setattr(self.track, "_queue", self.track_queue)  # noqa: B010
+        loop = asyncio.get_running_loop()
+
+        def deliver(frame: Frame) -> None:
+            loop.call_soon_threadsafe(self.track_queue.add, frame)
+
+        self._replace(self._receiver, _PREFIX + "jitter_buffer", self._buffer)
+        decoding = decoders.DecoderLoop(self.decoder_queue, deliver, decode_error.set)
+        self._replace(self._receiver, _PREFIX + "decoder_queue", decoding)
+        self._replace(self.track, "_queue", self.track_queue)
         self._handle_rtp, self._handle_rtcp = receiver._handle_rtp_packet, receiver._handle_rtcp_packet
-        setattr(receiver, "_handle_rtp_packet", self._on_rtp)  # noqa: B010 (mypy: a method)
-        setattr(receiver, "_handle_rtcp_packet", self._on_rtcp)  # noqa: B010
+        self._replace(self._receiver, "_handle_rtp_packet", self._on_rtp)
+        self._replace(self._receiver, "_handle_rtcp_packet", self._on_rtcp)
 
     @property
     def dropped(self) -> int:
@@ -219,7 +226,7 @@ class InboundTrack:
     def _private(self, name: str) -> Any:
         return getattr(self._receiver, _PREFIX + name)
 
-    def _replace(self, name: str, value: object) -> None:
-        if not hasattr(self._receiver, _PREFIX + name):
-            raise AttributeError(f"aiortc's receiver has no {name} any more (need aiortc 1.16.0)")
-        setattr(self._receiver, _PREFIX + name, value)
+    def _replace(self, of: object, name: str, value: object) -> None:
+        if not hasattr(of, name):
+            raise AttributeError(f"aiortc's {type(of).__name__} has no {name} any more (need aiortc 1.16.0)")
+        setattr(of, name, value)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aioice.ice import StunProtocol
-from aioice.stun import Message
 
 from streamer.clock import SECOND_NS
 from streamer.http.server import Running
+from tests.streamer.support.aiortc_peer import Address, cuttable
 from tests.streamer.support.browser import Page, chromium
 from tests.streamer.support.page_steps import NEEDS_CHROMIUM, white, write_film
 
@@ -127,28 +125,3 @@ async def test_a_camera_that_the_server_has_forgotten_is_published_again(
 async def plays_on(page: Page) -> None:
     before = await page.run("document.getElementById('result').currentTime")
     await page.until(f"document.getElementById('result').currentTime > {before + 2}")
-
-
-Address = tuple[str, int]
-
-
-def cuttable(monkeypatch: pytest.MonkeyPatch, seen: set[Address], cut: set[Address]) -> None:
-    """Makes the server note the addresses that it receives from, and lose all packets of those in ``cut``."""
-    receive, send, send_stun = StunProtocol.datagram_received, StunProtocol.send_data, StunProtocol.send_stun
-
-    def datagram_received(self: StunProtocol, data: bytes, addr: tuple[Any, ...]) -> None:
-        seen.add(addr[:2])
-        if addr[:2] not in cut:
-            receive(self, data, addr)
-
-    async def send_data(self: StunProtocol, data: bytes, addr: Address) -> None:
-        if addr not in cut:
-            await send(self, data, addr)
-
-    def send_a_check(self: StunProtocol, message: Message, addr: Address) -> None:
-        if addr not in cut:
-            send_stun(self, message, addr)
-
-    monkeypatch.setattr(StunProtocol, "datagram_received", datagram_received)
-    monkeypatch.setattr(StunProtocol, "send_data", send_data)
-    monkeypatch.setattr(StunProtocol, "send_stun", send_a_check)

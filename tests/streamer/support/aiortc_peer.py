@@ -1,4 +1,5 @@
-"""Makes an aiortc peer of a test lose packets, vanish, or ask for a keyframe: aiortc has no public name for those.
+"""Makes an aiortc peer lose packets, vanish, ask for a keyframe, or lose some addresses: there is no public name for
+those.
 
 With the tests of ``streamer/webrtc/aiortc_internals`` the only place of the tests that uses aiortc's private names.
 """
@@ -10,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+from aioice.ice import StunProtocol
+from aioice.stun import Message
 from aiortc import RTCPeerConnection
 
 
@@ -48,3 +52,28 @@ def losing_packets(connection: RTCPeerConnection, share: float) -> Iterator[None
         yield
     finally:
         transport._handle_rtp_data = handle  # type: ignore[method-assign]
+
+
+Address = tuple[str, int]
+
+
+def cuttable(monkeypatch: pytest.MonkeyPatch, seen: set[Address], cut: set[Address]) -> None:
+    """Makes the server note the addresses that it receives from, and lose all packets of those in ``cut``."""
+    receive, send, send_stun = StunProtocol.datagram_received, StunProtocol.send_data, StunProtocol.send_stun
+
+    def datagram_received(self: StunProtocol, data: bytes, addr: tuple[Any, ...]) -> None:
+        seen.add(addr[:2])
+        if addr[:2] not in cut:
+            receive(self, data, addr)
+
+    async def send_data(self: StunProtocol, data: bytes, addr: Address) -> None:
+        if addr not in cut:
+            await send(self, data, addr)
+
+    def send_a_check(self: StunProtocol, message: Message, addr: Address) -> None:
+        if addr not in cut:
+            send_stun(self, message, addr)
+
+    monkeypatch.setattr(StunProtocol, "datagram_received", datagram_received)
+    monkeypatch.setattr(StunProtocol, "send_data", send_data)
+    monkeypatch.setattr(StunProtocol, "send_stun", send_a_check)

@@ -7,28 +7,23 @@ from typing import Any
 from streamer.http.server import Running
 from streamer.webrtc.aiortc_internals import ice_restart
 from streamer.webrtc.sdp_fragment import read_fragment, write_fragment
+from tests.streamer.support.aiortc_peer import ice_transport
 from tests.streamer.support.http_client import Client, ask
 from tests.streamer.support.peers import Viewer
 from tests.streamer.support.waiting import eventually
 from tests.streamer.support.whip_clients import FRAGMENT, Obs, post, published, watch
 
 
-def ice_of(peer: Any) -> Any:
-    [ice] = {transceiver.receiver.transport.transport._connection for transceiver in peer.getTransceivers()}
-    return ice
-
-
 async def restart(client: Client, location: str, token: str, peer: Viewer) -> Any:
     """The client's side of a restart: RFC 9725, 4.3.3. Gives the server's answer."""
-    ice = ice_of(peer.connection)
-    gatherer = peer.connection.getTransceivers()[0].receiver.transport.transport.iceGatherer
-    ice_restart.renew(ice, "unknown", "u" * 22)
-    mine = write_fragment(ice.local_username, ice.local_password, "0", gatherer.getLocalCandidates())
+    transport = ice_transport(peer.connection)
+    ice_restart.renew(transport, "unknown", "u" * 22)
+    ice, candidates = transport._connection, transport.iceGatherer.getLocalCandidates()
+    mine = write_fragment(ice.local_username, ice.local_password, "0", candidates)
     answer = await ask(client, "PATCH", location, token, data=mine, headers={"Content-Type": FRAGMENT, "If-Match": "*"})
     if answer.status == 200:
         theirs = read_fragment(answer.text)
         ice.remote_username, ice.remote_password = theirs.username, theirs.password
-        gatherer._remote_candidates_end = False
         for candidate in theirs.candidates:
             await peer.connection.addIceCandidate(candidate)
     return answer
@@ -41,7 +36,7 @@ async def test_media_goes_on_over_a_new_path(client: Client, server: Running) ->
         await viewer.take(answer.text)
         await viewer.until(pictures=5)
         [ours] = server.sessions.all()[0].connections.viewers.values()
-        theirs, mine = ice_of(ours._connection), ice_of(viewer.connection)
+        theirs, mine = (ice_transport(one)._connection for one in (ours._connection, viewer.connection))
         before = (theirs.local_username, theirs.local_password, dict(theirs._nominated))
         again = await restart(client, answer.headers["Location"], session["view_token"], viewer)
         assert (again.status, again.headers["Content-Type"]) == (200, FRAGMENT)
@@ -50,7 +45,7 @@ async def test_media_goes_on_over_a_new_path(client: Client, server: Running) ->
         assert (fragment.username, fragment.password) == (theirs.local_username, theirs.local_password)
         assert fragment.username != before[0]
         assert fragment.password != before[1]
-        assert await ice_restart.agree(mine)
+        assert await ice_restart.agree(ice_transport(viewer.connection))
         await eventually(lambda: theirs._nominated[1] is not before[2][1])
         assert theirs.remote_username == mine.local_username
         count = len(viewer.pictures)
@@ -70,7 +65,7 @@ async def test_a_publisher_may_restart_as_well_and_twice(client: Client, server:
     for _ in range(2):
         await viewer.until(pictures=len(viewer.pictures) + 5)
         assert (await restart(client, obs.resource, session["token"], obs)).status == 200
-        assert await ice_restart.agree(ice_of(obs.connection))
+        assert await ice_restart.agree(ice_transport(obs.connection))
     await viewer.until(pictures=len(viewer.pictures) + 20)
     assert server.sessions.all()[0].state == "live"
     await obs.stop(client, session["token"])
