@@ -12,7 +12,6 @@ const HEAD = "// Made from clients/js by `npm run build && npm run bundle`. Chan
 export async function bundle(minify = false) {
   const bundled = await rolldown({
     input: at("../dist/index.js"),
-    external: [/node-socket/, /^node:/],
     treeshake: { moduleSideEffects: false },
   });
   try {

@@ -1,5 +1,8 @@
 /** Client of a MyTalk streamer. README.md has an example of each way to use it. */
 
+// The types name those of WebRTC and of media elements, which a program for Node may not include.
+/// <reference lib="dom" preserve="true" />
+
 export { call, type CallOptions } from "./call.js";
 export { CanvasPlayer } from "./canvas-player.js";
 export { parseServer, SUBPROTOCOL, TOKEN_PREFIX, toText } from "./codec.js";

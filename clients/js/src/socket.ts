@@ -1,14 +1,19 @@
-/** Opens a WebSocket: the platform's own, or in Node before version 22 one over `node:http`. */
+/** Opens a WebSocket: the platform's own, or where it has none the one that the entry point for Node sets. */
 
 import { SUBPROTOCOL, TOKEN_PREFIX } from "./codec.js";
-import { DisconnectedError } from "./errors.js";
+import { DisconnectedError, UnsupportedError } from "./errors.js";
 import type { OpenSocket } from "./socket-types.js";
 
-export const openSocket: OpenSocket = async (url, token, events) => {
-  if (typeof WebSocket === "function") return openWebSocket(url, token, events);
-  const { openNodeSocket } = await import("./node-socket.js");
-  return openNodeSocket(url, token, events);
-};
+let openFallback: OpenSocket = () =>
+  Promise.reject(new UnsupportedError("no WebSocket here (pass one as the option socket)"));
+
+/** Sets what opens sockets where the platform has no WebSocket. */
+export function setFallbackSocket(open: OpenSocket): void {
+  openFallback = open;
+}
+
+export const openSocket: OpenSocket = (url, token, events) =>
+  typeof WebSocket === "function" ? openWebSocket(url, token, events) : openFallback(url, token, events);
 
 const openWebSocket: OpenSocket = (url, token, events) =>
   new Promise((resolve, reject) => {

@@ -7,7 +7,7 @@ import { pcmBytes, toPcm16 } from "./pcm.js";
 import { abortable, deferred, type Deferred } from "./promises.js";
 import type { SendQueue } from "./send-queue.js";
 
-/** PCM samples, interleaved (16 bit, or -1 to 1), or one Opus packet. */
+/** PCM samples, interleaved (16 bit, or -1 to 1); as bytes: 16 bit, little endian, or one Opus packet. */
 export type Speech = Int16Array | Float32Array | Uint8Array;
 
 export interface SayOptions {
@@ -130,19 +130,20 @@ export class SpeechWriter {
 }
 
 function* parts(speech: Speech, format: SpeechFormat): Generator<{ payload: Uint8Array; samples: number }> {
-  if (speech instanceof Uint8Array) {
-    if (format.encoding !== "opus") throw new TypeError("bytes, but the format is pcm16 (need Int16Array or Float32Array)");
+  if (format.encoding === "opus") {
+    if (!(speech instanceof Uint8Array)) throw new TypeError("samples, but the format is opus (need a Uint8Array, one packet)");
     yield { payload: speech, samples: opusSamples(speech) };
     return;
   }
-  if (format.encoding !== "pcm16") throw new TypeError("samples, but the format is opus (need a Uint8Array, one packet)");
-  if (speech.length % format.channels !== 0) {
-    throw new RangeError(`${speech.length} samples (need as many of each of ${format.channels} channels)`);
+  const unit = speech instanceof Uint8Array ? 2 * format.channels : format.channels; // of one sample of each channel
+  if (speech.length % unit !== 0) {
+    const kind = speech instanceof Uint8Array ? "bytes of 16-bit PCM" : "samples";
+    throw new RangeError(`${speech.length} ${kind} (need a multiple of ${unit} for ${format.channels} channels)`);
   }
-  const step = Math.floor(format.rate / MESSAGE_RATE) * format.channels;
+  const step = Math.floor(format.rate / MESSAGE_RATE) * unit;
   for (let at = 0; at < speech.length; at += step) {
     const part = speech.subarray(at, at + step);
     const pcm = part instanceof Float32Array ? toPcm16(part) : part;
-    yield { payload: pcmBytes(pcm), samples: pcm.length / format.channels };
+    yield { payload: pcm instanceof Uint8Array ? pcm : pcmBytes(pcm), samples: part.length / unit };
   }
 }

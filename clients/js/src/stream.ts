@@ -54,7 +54,7 @@ export type StreamEvents = { [T in m.ServerMessage["type"]]: m.Of<T> } & { conne
 /**
  * Opened by `Session.open`.
  *
- *     await stream.say(samples);                       // Int16Array, Float32Array, or one Opus packet
+ *     await stream.say(samples);                       // Int16Array, Float32Array, or bytes
  *     const { utterance } = await stream.commit();
  *     for await (const event of stream) if (event.type === "playback.finished") break;
  *

@@ -3,6 +3,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { BusyError, HttpError, ServerError } from "../src/errors.js";
 import type { StreamEvent } from "../src/messages.js";
+import "../src/node.js";
 import { openNodeSocket } from "../src/node-socket.js";
 import { Client, Session } from "../src/session.js";
 import type { OpenSocket, Socket } from "../src/socket-types.js";
@@ -47,7 +48,7 @@ function positionOf(speech: Int16Array, heard: Int16Array): number {
   return -1;
 }
 
-describe.skipIf(url === "")("a server", { timeout: 120_000 }, () => {
+describe.skipIf(url === "")("a server", () => {
   test("returns the speech sample by sample, with pictures", async () => {
     const session = await create();
     const stream = await session.open({ speech: PCM, output: { audio: "pcm16", video: "jpeg" } });

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { WebSocket as ThirdPartyWebSocket } from "ws";
 import { DisconnectedError, ProtocolError, ServerError } from "../src/errors.js";
 import type { StreamEvent } from "../src/messages.js";
+import "../src/node.js";
 import { openNodeSocket } from "../src/node-socket.js";
 import type { OpenSocket } from "../src/socket-types.js";
 import { Stream, type StreamOptions } from "../src/stream.js";
@@ -140,7 +141,23 @@ test("floats and stereo are sent as 16 bit", async () => {
     0, 32767, -32767, 32767, -32768, 16384,
   ]);
   await expect(stream.say(new Int16Array(3))).rejects.toThrow("channels");
-  await expect(stream.say(new Uint8Array(4))).rejects.toThrow("pcm16");
+});
+
+test("bytes are sent as 16-bit PCM, in parts of whole samples", async () => {
+  const { server, stream } = await begin({ speech: { ...PCM, channels: 2 } });
+  const speech = ramp(10_000);
+  const odd = new Uint8Array(2 * speech.length + 1); // bytes of a TTS may begin anywhere in memory
+  odd.set(new Uint8Array(speech.buffer), 1);
+  expect(await stream.say(odd.subarray(1))).toBe(5_000);
+  await stream.commit();
+  expect(Buffer.concat(server.packets.map(({ payload }) => payload))).toEqual(Buffer.from(speech.buffer));
+  expect(server.packets.map(({ pts }) => pts)).toEqual([0, 1600, 3200, 4800]);
+  await expect(stream.say(new Uint8Array(6))).rejects.toThrow("6 bytes of 16-bit PCM (need a multiple of 4");
+});
+
+test("samples are refused where the format is Opus", async () => {
+  const { stream } = await begin({ speech: { encoding: "opus", rate: 48_000 } });
+  await expect(stream.say(new Int16Array(960))).rejects.toThrow("need a Uint8Array");
 });
 
 test("speech for a picture carries its media time, and does not move the position", async () => {

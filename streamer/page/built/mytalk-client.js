@@ -1532,12 +1532,9 @@ var SendQueue = class {
 };
 
 // dist/socket.js
-/** Opens a WebSocket: the platform's own, or in Node before version 22 one over `node:http`. */
-const openSocket = async (url, token, events) => {
-	if (typeof WebSocket === "function") return openWebSocket(url, token, events);
-	const { openNodeSocket } = await import("./node-socket.js");
-	return openNodeSocket(url, token, events);
-};
+/** Opens a WebSocket: the platform's own, or where it has none the one that the entry point for Node sets. */
+let openFallback = () => Promise.reject(new UnsupportedError("no WebSocket here (pass one as the option socket)"));
+const openSocket = (url, token, events) => typeof WebSocket === "function" ? openWebSocket(url, token, events) : openFallback(url, token, events);
 const openWebSocket = (url, token, events) => new Promise((resolve, reject) => {
 	const socket = new WebSocket(url, [SUBPROTOCOL, TOKEN_PREFIX + token]);
 	let opened = false;
@@ -1685,23 +1682,26 @@ var SpeechWriter = class {
 	}
 };
 function* parts(speech, format) {
-	if (speech instanceof Uint8Array) {
-		if (format.encoding !== "opus") throw new TypeError("bytes, but the format is pcm16 (need Int16Array or Float32Array)");
+	if (format.encoding === "opus") {
+		if (!(speech instanceof Uint8Array)) throw new TypeError("samples, but the format is opus (need a Uint8Array, one packet)");
 		yield {
 			payload: speech,
 			samples: opusSamples(speech)
 		};
 		return;
 	}
-	if (format.encoding !== "pcm16") throw new TypeError("samples, but the format is opus (need a Uint8Array, one packet)");
-	if (speech.length % format.channels !== 0) throw new RangeError(`${speech.length} samples (need as many of each of ${format.channels} channels)`);
-	const step = Math.floor(format.rate / MESSAGE_RATE) * format.channels;
+	const unit = speech instanceof Uint8Array ? 2 * format.channels : format.channels;
+	if (speech.length % unit !== 0) {
+		const kind = speech instanceof Uint8Array ? "bytes of 16-bit PCM" : "samples";
+		throw new RangeError(`${speech.length} ${kind} (need a multiple of ${unit} for ${format.channels} channels)`);
+	}
+	const step = Math.floor(format.rate / MESSAGE_RATE) * unit;
 	for (let at = 0; at < speech.length; at += step) {
 		const part = speech.subarray(at, at + step);
 		const pcm = part instanceof Float32Array ? toPcm16(part) : part;
 		yield {
-			payload: pcmBytes(pcm),
-			samples: pcm.length / format.channels
+			payload: pcm instanceof Uint8Array ? pcm : pcmBytes(pcm),
+			samples: part.length / unit
 		};
 	}
 }
@@ -1892,7 +1892,7 @@ const SPEECH_ERRORS = /* @__PURE__ */ new Set([
 /**
 * Opened by `Session.open`.
 *
-*     await stream.say(samples);                       // Int16Array, Float32Array, or one Opus packet
+*     await stream.say(samples);                       // Int16Array, Float32Array, or bytes
 *     const { utterance } = await stream.commit();
 *     for await (const event of stream) if (event.type === "playback.finished") break;
 *
