@@ -7,13 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+
+from tests.streamer.support.waiting import LIMIT_S
 
 COMMAND = [sys.executable, "-m", "streamer.cli", "serve"]
 
@@ -39,11 +40,9 @@ def test_a_signal_stops_it_cleanly_in_bounded_time(number: signal.Signals) -> No
     with serving() as (process, url):
         with urllib.request.urlopen(f"{url}readyz") as answer:
             assert answer.status == 200
-        began = time.monotonic()
         process.send_signal(number)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=LIMIT_S)
         assert (process.returncode, errors) == (0, "")
-        assert time.monotonic() - began < 8
 
 
 def test_sigterm_drains_and_the_log_is_json() -> None:
@@ -54,7 +53,7 @@ def test_sigterm_drains_and_the_log_is_json() -> None:
         process.send_signal(signal.SIGTERM)
         statuses = [status_of(f"{url}readyz") for _ in range(5)]
         assert status_of(body) == 503
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=LIMIT_S)
     assert (process.returncode, statuses[-1]) == (0, 503)
     lines = [json.loads(line) for line in errors.splitlines()]
     ended = next(line for line in lines if line["message"] == "session ended")
@@ -75,7 +74,7 @@ def status_of(request: str | urllib.request.Request) -> int:
 def test_a_port_in_use_is_one_line_and_a_non_zero_exit() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        done = subprocess.run([*COMMAND, "--port", port], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run([*COMMAND, "--port", port], capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert done.returncode == 6
     assert done.stderr.count("\n") == 1
     assert f"port {port} of 127.0.0.1 is in use" in done.stderr
@@ -100,7 +99,7 @@ def test_a_port_in_use_is_one_line_and_a_non_zero_exit() -> None:
 )
 def test_a_server_that_cannot_start_says_why_in_one_line(arguments: list[str], words: str) -> None:
     given = arguments if "--port" in arguments else ["--port", "0", *arguments]
-    done = subprocess.run([*COMMAND, *given], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([*COMMAND, *given], capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert done.returncode != 0
     assert done.stderr.count("\n") == 1, done.stderr
     assert words in done.stderr

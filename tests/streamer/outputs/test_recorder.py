@@ -18,7 +18,7 @@ from streamer.outputs.recorder import Recorder
 from streamer.webrtc.broadcast import Broadcast
 from tests.streamer.support.broadcasts import encoded_of
 from tests.streamer.support.http_client import Client, ask
-from tests.streamer.support.ports import free_port
+from tests.streamer.support.ports import free_port, listening
 from tests.streamer.support.recordings import look_at
 from tests.streamer.support.waiting import LIMIT_S, eventually
 from tests.streamer.support.whip_clients import loud, published, watch
@@ -93,7 +93,7 @@ async def test_a_pushed_session_arrives_at_a_streaming_server(client: Client, po
         return look_at(av.open(url, format="flv", options={"listen": "1", "timeout": "60"}))
 
     received = asyncio.create_task(asyncio.to_thread(receive))
-    await asyncio.sleep(1)  # the listener listens
+    await listening(port, "tcp")
     async with published(client, push=url) as (session, _):
         viewer = await watch(client, session)
         await loud(viewer)

@@ -7,7 +7,6 @@ import dataclasses
 import json
 import logging
 import os
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,7 +25,7 @@ from streamer.webrtc.aiortc_internals.sender import Encoded
 from streamer.webrtc.broadcast import Broadcast
 from tests.streamer.support.broadcasts import encoded_of
 from tests.streamer.support.http_client import Client, ask
-from tests.streamer.support.ports import free_port
+from tests.streamer.support.ports import free_port, listening
 from tests.streamer.support.recordings import look_at
 from tests.streamer.support.waiting import LIMIT_S, eventually
 from tests.streamer.support.whip_clients import loud, published, watch
@@ -61,6 +60,11 @@ async def receiver(port: int, target: Path, options: str) -> AsyncIterator[async
         await process.wait()
 
 
+async def udp_bound(port: int) -> None:
+    """Returns when the receiver can be sent to."""
+    await listening(port, "udp")
+
+
 def children() -> set[str]:
     """The command lines of this process's children, those that ended and were not reaped included."""
     found = set()
@@ -85,7 +89,7 @@ async def test_a_session_arrives_at_a_receiver_and_its_secrets_are_nowhere_to_be
     caplog.set_level(logging.DEBUG)
     target = tmp_path / "received.ts"
     async with receiver(port, target, f"passphrase={PASSPHRASE}") as listening:
-        await asyncio.sleep(1)  # it listens
+        await udp_bound(port)
         async with published(client, push=f"srt://127.0.0.1:{port}?{QUERY}") as (session, _):
             viewer = await watch(client, session)
             await loud(viewer)
@@ -133,7 +137,7 @@ async def test_a_receiver_that_leaves_is_told_and_the_session_goes_on(
     client: Client, server: Running, port: int, tmp_path: Path
 ) -> None:
     async with receiver(port, tmp_path / "received.ts", "") as listening:
-        await asyncio.sleep(1)
+        await udp_bound(port)
         async with published(client, push=f"srt://127.0.0.1:{port}") as (session, _):
             viewer = await watch(client, session)
             await viewer.until(pictures=50)
@@ -190,10 +194,8 @@ async def test_a_program_that_stands_still_ends_the_film_and_is_killed(
     broadcast, told = Broadcast(), list[str]()
     sent = Recorder("srt://127.0.0.1:9", broadcast, told.append)
     await stand_still(sent, broadcast)
-    began = time.monotonic()
-    for index in range(2, 70):
+    for index in range(2, 70):  # whoever waited for the program would wait for 600 s
         sent.add(picture(index))
-    assert time.monotonic() - began < 1  # nobody waited for it
     assert told == ["what it is written to stands still"]
     await eventually(lambda: not sent._thread.is_alive())
     assert not senders()

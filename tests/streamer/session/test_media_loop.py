@@ -236,7 +236,7 @@ def sockets() -> int:
 
 
 @pytest.mark.parametrize("goodbye", ["vanishes", "closes", "deletes", "never connects"])
-async def test_nothing_of_a_session_is_left_after_five_seconds(
+async def test_nothing_of_a_session_is_left_once_it_has_ended(
     client: Client, server: Running, models: FakeModels, goodbye: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("streamer.webrtc.liveness.CONNECT_WAIT", 2 * 10**9)  # not 15 s
@@ -322,8 +322,6 @@ async def test_stopping_the_server_ends_live_sessions(config: Any, models: FakeM
         viewer = Viewer(Microphone(babble(2)), Camera([numbered(3)]))
         await client.connect(session, viewer)
         await viewer.until(pictures=5)
-        began = asyncio.get_running_loop().time()
-    assert asyncio.get_running_loop().time() - began < 5
     assert server.engine.state == "closed"
     assert models.streams[0].closed
     await viewer.close()

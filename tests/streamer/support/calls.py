@@ -23,8 +23,11 @@ from streamer.session.media_loop import MediaLoop
 from streamer.session.options import SessionOptions
 from streamer.webrtc.connection import Connection
 from tests.streamer.support.pictures import number_of, numbered
+from tests.streamer.support.waiting import eventually
 
 STEP = 20 * MILLISECOND_NS
+LET_WAIT = 50
+"""Pieces of 20 ms that wait for the engine's threads at most while a fake clock goes on; at 200 the engine gives up."""
 
 
 class Speaker:
@@ -143,10 +146,11 @@ class Call:
         return self.peer.sound_in
 
     async def hear(self, nanoseconds: int) -> list[int]:
-        """Time goes on; the words that leave meanwhile."""
+        """Time goes on, never faster than the engine's threads follow; the words that leave meanwhile."""
         words = []
         for _ in range(0, nanoseconds, STEP):
             await self.fake_clock.advance(STEP)
+            await eventually(lambda: self.live.queues().get("speech", 0) < LET_WAIT)
             words += self.peer.take()
         return words
 
