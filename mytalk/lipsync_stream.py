@@ -78,7 +78,13 @@ class LipSyncStream:
         self._model = motion
         self._options = options
         self._controls = options.controls(steps)
-        self._motion = MotionStream(motion, profile, steps=self._controls.steps, seed=self._controls.seed)
+        self._motion = MotionStream(
+            motion,
+            profile,
+            steps=self._controls.steps,
+            seed=self._controls.seed,
+            generation=options.generation,
+        )
         self._appearance = appearance
         self._renderers: dict[int, MouthRenderer] = {}  # by person, the last one seen at the end
         self._new_tracker = new_tracker
@@ -213,13 +219,14 @@ class LipSyncStream:
         """No more input: what waits comes out of ``pull``, the mouth staying as it was last."""
         self._finished = True
 
-    def clear(self, at: int | None = None) -> int:
+    def clear(self, at: int | None = None, generation: int | None = None) -> int:
         """Barge-in: forget speech not yet spoken. Gives the media time from which new speech goes on.
 
         A live stream makes the pictures from media time ``at`` on again, those that were pulled already as well: half
-        a second of them at most. They come first out of ``pull``.
+        a second of them at most. They come first out of ``pull``. ``generation`` is the number that begins; None: the
+        next one, where nobody else counts barge-ins.
         """
-        self.speech_samples = self._motion.clear(None if at is None else at // FRAME_SAMPLES)
+        self.speech_samples = self._motion.clear(None if at is None else at // FRAME_SAMPLES, generation)
         self._curve.forget_from(self.speech_samples)
         while self._made and self._made[-1].frame.at >= max(self.speech_samples, at or 0):
             self._waiting.appendleft(self._made.pop())

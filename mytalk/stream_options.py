@@ -35,7 +35,8 @@ class StreamOptions:
 
     ``still`` says that all pictures are one portrait; ``alive`` has it blink and move its head a little.
     ``learn`` False keeps no mouths but those of ``enrol``: measuring asks for it. ``live`` keeps half a second of
-    pictures that have been made, because a barge-in has them made again, and renders frugally.
+    pictures that have been made, because a barge-in has them made again, and renders frugally. ``generation``:
+    barge-ins of the session before the stream began.
     """
 
     seed: int = 0
@@ -48,6 +49,7 @@ class StreamOptions:
     live: bool = False
     face: Choice = "largest"
     on_silence: Literal["close", "passthrough"] = "close"
+    generation: int = 0
 
     def __post_init__(self) -> None:
         if self.profile not in PROFILES:

@@ -69,14 +69,14 @@ class MotionStream:
     A window runs when both speech and picture have reached its end, so neither can change what the other gave.
     """
 
-    def __init__(self, model: MotionModel, profile: Profile, *, steps: int, seed: int) -> None:
+    def __init__(self, model: MotionModel, profile: Profile, *, steps: int, seed: int, generation: int = 0) -> None:
         self.steps = steps  # of sampling; those of the next windows may be set at any time
         self.seed = seed  # of the noise of frames that no window has asked for yet; likewise
         self.not_finite = 0  # motion frames for which the model gave no numbers: they do not leave
         self._model = model
         self._profile = profile
         self._speech = self._new_speech()
-        self._planner = WindowPlanner(profile, model.preset.window)
+        self._planner = WindowPlanner(profile, model.preset.window, generation)
         self._kept = model.preset.window + REWIND
         self._gate = SilenceGate()
         self._ahead = min(profile.lookahead, ANTICIPATION)
@@ -180,14 +180,15 @@ class MotionStream:
             if request is not None:
                 yield from self.accept(request, sample_together(self._model, [request])[0])
 
-    def clear(self, frame: int | None = None) -> int:
+    def clear(self, frame: int | None = None, generation: int | None = None) -> int:
         """Barge-in: forget speech not yet spoken. Gives the media time from which new speech goes on.
 
         Motion from ``frame`` on is taken back too, as far as :data:`REWIND` allows: it has been made, but not shown.
+        ``generation`` is the number that begins; None: the next one, where nobody else counts barge-ins.
         """
         spoken = self.emitted
         kept = spoken if frame is None else min(spoken, max(frame, spoken - REWIND, 0))
-        self._planner.clear(kept)
+        self._planner.clear(kept, self._planner.generation + 1 if generation is None else generation)
         self._asked = None
         for _ in range(spoken - kept):
             self._history.pop()

@@ -35,7 +35,7 @@ class WindowPlanner:
     [range(0, 3)]
     """
 
-    def __init__(self, profile: Profile, size: int = WINDOW_FRAMES) -> None:
+    def __init__(self, profile: Profile, size: int = WINDOW_FRAMES, generation: int = 0) -> None:
         if profile.hop < 1 or profile.lookahead < 0 or profile.hop + profile.lookahead > size:
             raise ValueError(
                 f"a window of {size} frames cannot hold hop {profile.hop} + look-ahead {profile.lookahead}"
@@ -43,7 +43,7 @@ class WindowPlanner:
         self._profile = profile
         self._size = size
         self._next = 0  # first frame not yet emitted
-        self._generation = 0
+        self._generation = generation
 
     @property
     def emitted(self) -> int:
@@ -67,9 +67,9 @@ class WindowPlanner:
             hop = min(self._profile.hop, frames - self._next)
             yield self._window(hop, min(frames, self._next + hop + self._profile.lookahead))
 
-    def clear(self, frame: int) -> None:
-        """Barge-in: windows handed out before this are stale, and frames from ``frame`` on are planned anew."""
-        self._generation += 1
+    def clear(self, frame: int, generation: int) -> None:
+        """Begins ``generation`` at a barge-in: older windows are stale, frames from ``frame`` on planned anew."""
+        self._generation = generation
         self._next = min(self._next, frame)
 
     def _window(self, hop: int, end: int) -> Window:

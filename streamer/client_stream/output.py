@@ -12,6 +12,7 @@ from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import Picture, VideoFrame
 from streamer.media.audio import SpeechChunk
 from streamer.outputs.fmp4 import Fmp4
+from streamer.protocol.generation import Cleared
 from streamer.protocol.messages import Output
 from streamer.protocol.packets import Flags, Kind
 from streamer.webrtc.bitrate import MAX_BITRATE
@@ -47,6 +48,7 @@ class StreamOutput:
         self._jpeg: asyncio.Task[None] | None = None
         self._mp4: Fmp4 | None = None
         self._size = (0, 0)
+        self._generation = 0
         self._last_key = 0  # media time
 
     def choose(self, output: Output) -> None:
@@ -89,7 +91,8 @@ class StreamOutput:
             self.dropped += 1
         self._filled.set()
 
-    def clear(self) -> None:
+    def clear(self, cleared: Cleared) -> None:
+        self._generation = cleared.generation
         self._pictures.clear()
         if self._mp4 is not None:
             self._mp4.clear()
@@ -119,9 +122,10 @@ class StreamOutput:
             while not self._pictures:
                 self._filled.clear()
                 await self._filled.wait()
-            frame = self._pictures.popleft()
+            frame, generation = self._pictures.popleft(), self._generation
             data = await asyncio.to_thread(jpeg_of, frame.picture)
-            self._send(Kind.VIDEO_JPEG, Flags.KEYFRAME, frame.at, data)
+            if generation == self._generation:  # no barge-in came meanwhile
+                self._send(Kind.VIDEO_JPEG, Flags.KEYFRAME, frame.at, data)
 
 
 class _Audience:

@@ -10,6 +10,7 @@ from streamer.client_stream.stream import Host, Stream
 from streamer.clock import MILLISECOND_NS, Clock
 from streamer.errors import ConflictError, ProtocolError
 from streamer.media.audio import SpeechChunk
+from streamer.protocol.generation import Cleared
 from streamer.protocol.messages import Limits, SessionEnded
 
 RESUME_WAIT = Limits().resume_ms * MILLISECOND_NS
@@ -100,9 +101,9 @@ class ResumableStream:
         if self.stream is not None:
             self.stream.output.picture(frame)
 
-    def clear(self) -> None:
+    def clear(self, cleared: Cleared) -> None:
         if self.stream is not None:
-            self.stream.output.clear()
+            self.stream.output.clear(cleared)
 
     async def _wait(self) -> None:
         await self._clock.sleep_until(self._clock.now() + RESUME_WAIT)

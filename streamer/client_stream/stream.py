@@ -42,6 +42,10 @@ class Host(Protocol):
     voice: UtteranceQueue | None  # None: the session's speech comes from elsewhere
 
     @property
+    def generation(self) -> int:
+        """The number that speech and media carry now."""
+
+    @property
     def controls(self) -> Mapping[str, m.Scalar]:
         """Those that can be changed, with their values."""
 
@@ -80,10 +84,9 @@ class Stream:
         self._answering: str | None = None  # event_id of what is being done
         self._updating = False
         self._left_out = 0  # pictures
-        self._generation = host.voice.generation if host.voice is not None else 0
         self._acknowledged = (0, 0)
         host.events.listeners.append(self._on_event)
-        self._say_now(m.SessionCreated(host.id, self._generation, m.Output(), host.controls, self._limits, DISCLOSURE))
+        self._say_now(m.SessionCreated(host.id, host.generation, m.Output(), host.controls, self._limits, DISCLOSURE))
 
     # --- for a connection
 
@@ -133,7 +136,7 @@ class Stream:
             raise ProtocolError("cannot_resume", "the stream is over (begin anew)", fatal=True)
         self._tape.rewind(received, self._clock.now())
         self._urgent.clear()
-        self._say_now(m.SessionResumed(self._host.id, self.received, self._generation))
+        self._say_now(m.SessionResumed(self._host.id, self.received, self._host.generation))
 
     # --- for the session
 
@@ -180,9 +183,9 @@ class Stream:
         self, payload: bytes, encoding: str | None, generation: int | None, pts: int | None, *, timed: bool = False
     ) -> None:
         voice = self._voice
-        if generation is not None and generation > voice.generation:
-            raise ProtocolError("wrong_generation", f"generation {generation} (need {voice.generation})")
-        if generation is not None and generation < voice.generation:
+        if generation is not None and generation > self._host.generation:
+            raise ProtocolError("wrong_generation", f"generation {generation} (need {self._host.generation})")
+        if generation is not None and generation < self._host.generation:
             samples = length_of(payload, voice.format) if voice.format is not None else 0
             self.say(m.SpeechDropped(samples, generation, self._answering))
             return
@@ -235,18 +238,16 @@ class Stream:
         if event.name == "session.updated" and "controls" in event.data and self._updating:
             return  # it is in the answer
         body = event.to_json()
-        if isinstance(generation := body.get("generation"), int):
-            self._generation = generation
         if event.name == "playback.finished" and body.get("interrupted") is not None and self._answering is not None:
             body["event_id"] = self._answering
         self._put(json.dumps({name: value for name, value in body.items() if value is not None}))
 
     def _send_media(self, kind: Kind, flags: Flags, at: int, payload: bytes) -> None:
         if self.output.chosen.form == "binary":
-            self._put(Packet(kind, self._generation, at, payload, flags).to_bytes())
+            self._put(Packet(kind, self._host.generation, at, payload, flags).to_bytes())
             return
         key, init = bool(flags & Flags.KEYFRAME), bool(flags & Flags.INIT)
-        self.say(m.Media(_MEDIA_NAMES[kind], self._generation, at, payload, key, init))  # type: ignore[arg-type]
+        self.say(m.Media(_MEDIA_NAMES[kind], self._host.generation, at, payload, key, init))  # type: ignore[arg-type]
 
     def _is_late(self) -> bool:
         """Whether the picture at hand is to be left out."""

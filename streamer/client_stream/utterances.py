@@ -17,6 +17,7 @@ from mytalk.media_time import SAMPLE_RATE
 from streamer.errors import ProtocolError
 from streamer.media.audio import CHUNK, CHUNK_TIME, OUTPUT_RATE, Stereo, stereo_of
 from streamer.media.resample import Upsampler
+from streamer.protocol.generation import Cleared
 from streamer.protocol.messages import Limits, PlaybackFinished, PlaybackStarted, SpeechFormat
 
 _AHEAD_MS = 60  # that an utterance needs to begin, or to go on where it ran dry
@@ -130,7 +131,7 @@ class UtteranceQueue:
     """One session's streamed speech. What does not fit raises ``ProtocolError`` and is not taken, all of it."""
 
     def __init__(self, limits: Limits | None = None) -> None:
-        self.generation = 0  # clears so far
+        self.generation = 0
         self.limits = limits or Limits()
         self.format: SpeechFormat | None = None
         self._position = 0  # samples since the format or the generation began
@@ -198,12 +199,12 @@ class UtteranceQueue:
             raise ProtocolError("bad_speech", "nothing to commit (first send speech)")
         return utterance.number, utterance.length * SAMPLE_RATE // utterance.format.rate
 
-    def clear(self) -> PlaybackFinished:
-        """Barge-in: nothing of it is said any more. Gives how far it was heard."""
+    def clear(self, cleared: Cleared) -> PlaybackFinished:
+        """Drops all speech at a barge-in. Returns how far it was heard."""
         number, position = self._heard
         if not number and (self._under_way or self._utterances):
             number = self._under_way[0].utterance if self._under_way else self._utterances[0].number
-        self.generation += 1
+        self.generation = cleared.generation
         self._position = 0
         self._utterances.clear()
         self._under_way.clear()

@@ -102,9 +102,10 @@ class Engine:
         deliver: Deliver,
         fail: Fail,
         base: int = 0,
+        generation: int = 0,
         name: str = "",
     ) -> EngineSlot:
-        """A place for the session ``name`` (its id) from media time ``base`` on.
+        """A place for the session ``name`` (its id) from media time ``base`` and ``generation`` on.
 
         ``deliver`` and ``fail`` are called on the loop, ``open_stream`` and ``controls`` on an engine thread. Raises
         ``EngineError`` where the engine is not ready.
@@ -120,6 +121,7 @@ class Engine:
                 notify=self._notify,
                 post=self._post,
                 base=base,
+                generation=generation,
                 name=name,
             )
             for crew in self._crews:

@@ -18,6 +18,7 @@ from mytalk.stream_options import StreamControls
 from streamer.clock import MILLISECOND_NS
 from streamer.engine.interfaces import LipSync, Models, Speech
 from streamer.engine.speech_queue import SpeechQueue
+from streamer.protocol.generation import Cleared
 from streamer.telemetry import logs
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class EngineSlot:
         notify: Callable[[], None],
         post: Callable[[Callable[[], None]], None],
         base: int = 0,
+        generation: int = 0,
         name: str = "",
     ) -> None:
         self.name = name
@@ -76,7 +78,7 @@ class EngineSlot:
         self._notify, self._post, self._deliver, self._fail = notify, post, deliver, fail
         self._stream: LipSync | None = None
         self._untracked: deque[VideoFrame] = deque()
-        self._ears = SpeechQueue()
+        self._ears = SpeechQueue(generation)
         self._tracked: deque[tuple[VideoFrame, Face | None]] = deque()
         self._pullable = False
         self._held_until = 0
@@ -143,10 +145,10 @@ class EngineSlot:
             self.failed = True
             self._fail(EngineError("the engine is 4 s behind (need a faster machine, or fewer sessions)"))
 
-    def clear(self, shown: int) -> None:
-        """Barge-in: speech so far is void. The pictures from media time ``shown`` on are made again, with the mouth
-        coming to rest; those that are under way now are not delivered."""
-        self._ears.clear(max(0, shown - self._base))
+    def clear(self, cleared: Cleared) -> None:
+        """Takes a barge-in: speech so far is void. Pictures that have not left are made again, with the mouth coming to
+        rest; those that are under way now are not delivered."""
+        self._ears.clear(cleared.generation, max(0, cleared.pictures_from - self._base))
         self._notify()
 
     def no_picture_before(self, at: int) -> None:

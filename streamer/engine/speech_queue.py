@@ -35,9 +35,9 @@ class SpeechQueue:
     """Speech in order, and the barge-ins in it. ``generation`` is that of what is handed over, ``heard_generation`` of
     what was taken in last."""
 
-    def __init__(self) -> None:
+    def __init__(self, generation: int = 0) -> None:
         self.said = 0  # samples handed over
-        self.generation = self.heard_generation = 0  # the first changes once its ``_Clear`` is in the queue
+        self.generation = self.heard_generation = generation  # the first changes once its ``_Clear`` is in the queue
         self._taken = 0  # samples, of those handed over
         self._silence = 0  # samples after a barge-in, which nobody handed over, and which are not taken in yet
         self._unheard: deque[Speech | _Clear] = deque()
@@ -64,10 +64,10 @@ class SpeechQueue:
         self._unheard.append(samples)
         return True
 
-    def clear(self, shown: int) -> None:
-        """Barge-in; the pictures from media time ``shown`` on have not left."""
-        self._unheard.append(_Clear(self.generation + 1, shown, self.said))
-        self.generation += 1
+    def clear(self, generation: int, shown: int) -> None:
+        """Begins ``generation`` at a barge-in; the pictures from media time ``shown`` on have not left."""
+        self._unheard.append(_Clear(generation, shown, self.said))
+        self.generation = generation
 
     # --- a listener thread
 
@@ -122,7 +122,7 @@ class SpeechQueue:
                     shown.append(piece.shown)
                 else:
                     self._count(len(piece))
-            self._silence = said - stream.clear(min(shown))
+            self._silence = said - stream.clear(min(shown), last)
             self._unheard.appendleft(np.zeros(self._silence, np.float32))
 
     def _count(self, samples: int) -> None:

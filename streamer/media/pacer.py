@@ -111,15 +111,16 @@ class Pacer:
         self._pictures.append(frame)
         self._bound(self._pictures, _PICTURE_BOUND)
 
-    def clear(self) -> int:
-        """Barge-in: silence for the sounds that wait, and none of the pictures.
+    @property
+    def unshown_from(self) -> int:
+        """Media time from which pictures have not left."""
+        return self._shown + 1
 
-        Gives the media time from which pictures have not left: those are to come again.
-        """
+    def clear(self) -> None:
+        """Turns the sounds that wait into silence at a barge-in, and drops the pictures: those are to come again."""
         self._sounds = deque(chunk.silenced() for chunk in self._sounds)
         self.counts.cleared += len(self._pictures)
         self._pictures.clear()
-        return self._shown + 1
 
     def next_due(self) -> int | None:
         """When something leaves next, or None while nothing is held."""

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from mytalk.picture import VideoFrame
 from streamer.media.audio import SpeechChunk
+from streamer.protocol.generation import Cleared
 
 
 class Sink(Protocol):
@@ -17,5 +18,5 @@ class Sink(Protocol):
     def picture(self, frame: VideoFrame) -> None:
         """The next picture."""
 
-    def clear(self) -> None:
-        """Barge-in: nothing of what was said and still waits may leave."""
+    def clear(self, cleared: Cleared) -> None:
+        """Takes a barge-in: nothing of an older generation that still waits may leave."""

@@ -26,6 +26,7 @@ from mytalk.picture import VideoFrame
 from streamer.media.audio import OUTPUT_RATE, SpeechChunk
 from streamer.outputs import srt
 from streamer.outputs.push_targets import FORMATS, scheme_of
+from streamer.protocol.generation import Cleared
 from streamer.webrtc.bitrate import START_BITRATE
 from streamer.webrtc.broadcast import Broadcast
 from streamer.webrtc.encoded import Encoded
@@ -75,7 +76,7 @@ class Recorder:
     def picture(self, frame: VideoFrame) -> None:
         """Nothing: the broadcast gives it encoded."""
 
-    def clear(self) -> None:
+    def clear(self, cleared: Cleared) -> None:
         """Nothing: what has come here has left the pacer, and was heard."""
 
     # --- for the session

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mytalk.errors import MyTalkError
@@ -19,6 +20,7 @@ from streamer.engine.slot import EngineSlot
 from streamer.media.audio import CHUNK_TIME, Downsampler, SpeechChunk
 from streamer.media.pacer import FOREVER, Pacer
 from streamer.protocol.events import Events
+from streamer.protocol.generation import Cleared
 from streamer.session.controls import LiveControls
 from streamer.session.face_watch import FaceWatch
 from streamer.session.options import SessionOptions
@@ -44,6 +46,7 @@ class EngineLink:
         clock: Clock,
         events: Events,
         pacer: Pacer,
+        generation: int,
         name: str = "",
     ) -> None:
         self.failure: MyTalkError | None = None  # why pictures leave untouched
@@ -54,6 +57,7 @@ class EngineLink:
         self._clock = clock
         self._events = events
         self._pacer = pacer
+        self._generation = generation  # that the session is in
         self._name = name
         self._seat: EngineSlot | None = None
         self._odd = False  # the picture that came last, among those of two
@@ -121,11 +125,12 @@ class EngineLink:
         if self._seat is not None:
             self._seat.no_picture_before(at)
 
-    def clear(self, first_left: int) -> None:
-        """Barge-in; the pictures from media time ``first_left`` on have not left."""
+    def clear(self, cleared: Cleared) -> None:
+        """Takes a barge-in."""
+        self._generation = cleared.generation
         if self._seat is not None:
             self._downsample.clear()
-            self._seat.clear(first_left)
+            self._seat.clear(cleared)
 
     def watch(self, now: int) -> None:
         """Gives up what an overloaded engine cannot do, and takes it back; tells of a face that goes and comes back."""
@@ -183,11 +188,12 @@ class EngineLink:
         """The engine hears the session from here on; pictures leave untouched until its first one comes."""
         self._downsample = Downsampler()
         self._seat = self._engine.seat(
-            open_stream=self._open_stream,
+            open_stream=partial(self._open_stream, self._generation),
             controls=self._in_force,
             deliver=self._finished,
             fail=self._failed,
             base=self._said,
+            generation=self._generation,
             name=self._name,
         )
 
@@ -203,8 +209,8 @@ class EngineLink:
         rungs = [rung for rung in Rung if self._controls.now.steps > 1 or rung is not Rung.FEWER_STEPS]
         return OverloadLadder(rungs, self._clock.now())
 
-    def _open_stream(self, models: Models) -> LipSync:
-        return models.stream(self._options.for_stream(self._in_force()))
+    def _open_stream(self, generation: int, models: Models) -> LipSync:
+        return models.stream(self._options.for_stream(self._in_force(), generation))
 
     def _in_force(self) -> StreamControls:
         """What the session asks for, without what it gives up. For an engine thread."""

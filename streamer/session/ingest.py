@@ -19,6 +19,7 @@ from streamer.media.looped_speech import LoopedSpeech
 from streamer.media.pacer import Pacer
 from streamer.media.timeline import HOLD, PictureTimeline, SpeechTimeline, picture_offset
 from streamer.media.video_delay import DubbedSpeech, HeldPictures
+from streamer.protocol.generation import Cleared
 from streamer.session.engine_link import EngineLink
 from streamer.session.options import SessionOptions
 from streamer.webrtc.aiortc_internals.receiver import InboundTrack
@@ -68,7 +69,7 @@ class Ingest:
         self._stored_speech = speech
         self._voice = voice
         self._on_begin = begin
-        self._cleared = 0  # barge-ins since it began
+        self.generation = 0
         self._last: Picture | None = None
         delay = options.video_delay * SAMPLE_RATE // 1000
         self._held = HeldPictures(delay) if delay else None
@@ -96,12 +97,12 @@ class Ingest:
             self._pictures.restart()
         self._receive_from(peer)
 
-    def clear(self) -> None:
-        """Barge-in, once it has begun: nothing is said that has come so far."""
+    def clear(self, cleared: Cleared) -> None:
+        """Takes a barge-in: nothing is said that has come so far."""
+        self.generation = cleared.generation
         self.speech.clear()
         if self.dubbed is not None:
             self.dubbed.clear()
-        self._cleared += 1
 
     def advance(self, now: int) -> None:
         """To be called every tick: media time goes on where a track stalls, pictures whose time has come are given
@@ -160,11 +161,11 @@ class Ingest:
         if self._peer is not None:
             await self._peer.connected.wait()
         self._begin(self._clock.now())
-        chunks, cleared, position = speech.chunks(), self._cleared, 0
+        chunks, generation, position = speech.chunks(), self.generation, 0
         while True:
             await self._clock.sleep_until(self.origin + (position + 1) * TICK)
-            if cleared != self._cleared:
-                chunks, cleared = speech.chunks(from_pause=True), self._cleared
+            if generation != self.generation:
+                chunks, generation = speech.chunks(from_pause=True), self.generation
             self._say(self.speech.accept(position * CHUNK, next(chunks), self._clock.now()))
             position += 1
 

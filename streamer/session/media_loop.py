@@ -20,6 +20,7 @@ from streamer.media.looped_speech import LoopedSpeech
 from streamer.media.pacer import Pacer
 from streamer.media.sink import Sink
 from streamer.protocol.events import Event, Events
+from streamer.protocol.generation import Cleared, Generation
 from streamer.session.controls import LiveControls
 from streamer.session.engine_link import EngineLink
 from streamer.session.ingest import TICK, Ingest
@@ -37,8 +38,8 @@ class MediaLoop:
     ``peer`` None: a session that has both without a publisher; media begins at once. ``sinks`` get what leaves.
     ``voice``: what a client streams. ``name``: the session's id, for the log.
 
-    ``generation`` counts barge-ins. Nothing that was said in an older one is heard or seen: what waits on the event
-    loop is dropped as ``clear`` is called, and what the engine's thread has under way when it arrives here.
+    Nothing that was said in an older generation is heard or seen: what waits on the event loop is dropped as ``clear``
+    is called, and what the engine's threads have under way when it arrives here.
     """
 
     # From when media began:
@@ -56,12 +57,13 @@ class MediaLoop:
         peer: Connection | None,
         sinks: Sequence[Sink],
         events: Events,
+        generation: Generation,
         face: FaceSource | None = None,
         speech: LoopedSpeech | None = None,
         voice: UtteranceQueue | None = None,
         name: str = "",
     ) -> None:
-        self.generation = voice.generation if voice is not None else 0
+        self._generation = generation
         self._options = options
         self._controls = controls
         self._engine = engine
@@ -94,21 +96,24 @@ class MediaLoop:
 
         The event says how much of the speech since the last barge-in was heard, in samples at 16 kHz.
         """
-        position, interrupted = 0, False
-        if self._ingest.began.is_set():
-            position = max(0, self._pacer.heard - self._said_from)
-            interrupted = self._ingest.speech.at > self._said_from
-            self._ingest.clear()
-            self._said_from = self._ingest.speech.at
-            first_left = self._pacer.clear()
-            for sink in self._sinks:
-                sink.clear()
-            self._place.clear(first_left)
-        self.generation += 1
-        if self._voice is not None and (told := self._voice.clear()).utterance is not None:
+        if not self._ingest.began.is_set():
+            return self._tell(self._generation.clear(), 0, interrupted=False)
+        position = max(0, self._pacer.heard - self._said_from)
+        interrupted = self._ingest.speech.at > self._said_from
+        cleared = self._generation.clear(speech_from=self._ingest.speech.at, pictures_from=self._pacer.unshown_from)
+        self._said_from = cleared.speech_from
+        self._ingest.clear(cleared)
+        self._pacer.clear()
+        for sink in self._sinks:
+            sink.clear(cleared)
+        self._place.clear(cleared)
+        return self._tell(cleared, position, interrupted=interrupted)
+
+    def _tell(self, cleared: Cleared, position: int, *, interrupted: bool) -> Event:
+        if self._voice is not None and (told := self._voice.clear(cleared)).utterance is not None:
             return self._events.add_message(told)
         return self._events.add(
-            "playback.finished", position=position, interrupted=interrupted, generation=self.generation
+            "playback.finished", position=position, interrupted=interrupted, generation=cleared.generation
         )
 
     def say(self, samples: Stereo, at: int | None = None) -> None:
@@ -198,6 +203,7 @@ class MediaLoop:
     def _begin(self, origin: int) -> tuple[Pacer, EngineLink]:
         """Media begins: media time 0 is at ``origin`` (ns)."""
         self._said_from = 0
+        self._ingest.generation = self._generation.number
         self._pacer = Pacer(origin, self._delay)
         self._place = EngineLink(
             options=self._options,
@@ -206,6 +212,7 @@ class MediaLoop:
             clock=self._clock,
             events=self._events,
             pacer=self._pacer,
+            generation=self._generation.number,
             name=self._name,
         )
         return self._pacer, self._place

@@ -75,8 +75,8 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
             face=self.face,
         )
 
-    def for_stream(self, controls: StreamControls) -> StreamOptions:
-        """Returns the part that the models see, with ``controls`` to begin with."""
+    def for_stream(self, controls: StreamControls, generation: int) -> StreamOptions:
+        """Returns the part that the models see; ``controls`` and ``generation``: those to begin with."""
         return StreamOptions(
             seed=controls.seed,
             steps=controls.steps,
@@ -87,4 +87,5 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
             live=True,
             face=controls.face,
             on_silence=controls.on_silence,
+            generation=generation,
         )

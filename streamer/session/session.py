@@ -23,6 +23,7 @@ from streamer.media.audio import Stereo
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.outputs.recorder import Recorder
 from streamer.protocol.events import Event, Events
+from streamer.protocol.generation import Generation
 from streamer.protocol.messages import Scalar
 from streamer.session.controls import LiveControls
 from streamer.session.encoder_faults import EncoderFaultWatch
@@ -79,6 +80,7 @@ class Session:
         self.streaming = ResumableStream(self, clock)
         self.traffic = Counter[tuple[str, str]]()  # bytes, by way and direction
         self.connections = Connections(self.traffic)
+        self._generation = Generation()
         self._controls = LiveControls(options, engine.steps)
         self._engine = engine
         self._clock = clock
@@ -155,7 +157,7 @@ class Session:
 
         Raises ``ConflictError`` where nothing can have been said."""
         if self._live is None and self.voice is not None:
-            return self.events.add_message(self.voice.clear())
+            return self.events.add_message(self.voice.clear(self._generation.clear()))
         if self._live is None or self.state != "live":
             raise ConflictError(f"the session is {self.state} (need it live to interrupt it)")
         return self._live.clear()
@@ -173,6 +175,11 @@ class Session:
         """The stream has gone for good: so has the session, if it had nothing else."""
         if self._needs_nobody and not self.connections.claimed and not self.connections.viewers:
             self.stop("its client left")
+
+    @property
+    def generation(self) -> int:
+        """Barge-ins so far: the number that speech and media carry now."""
+        return self._generation.number
 
     @property
     def controls(self) -> dict[str, Scalar]:
@@ -310,6 +317,7 @@ class Session:
             peer=publisher,
             sinks=[self.broadcast, self.streaming, *self._films],
             events=self.events,
+            generation=self._generation,
             face=self._face,
             speech=self._stored_speech,
             voice=self.voice,

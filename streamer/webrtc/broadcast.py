@@ -14,6 +14,7 @@ from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from streamer.clock import ntp_now
 from streamer.media.audio import OUTPUT_RATE, SpeechChunk
+from streamer.protocol.generation import Cleared
 from streamer.webrtc.bitrate import common_rate
 from streamer.webrtc.encoded import Encoded
 from streamer.webrtc.encoder_faults import EncoderFaults
@@ -114,7 +115,7 @@ class Broadcast:
             self.dropped += _bounded(self._pictures, _PICTURE_BOUND)
             self._picture_waits.set()
 
-    def clear(self) -> None:
+    def clear(self, cleared: Cleared) -> None:
         """Barge-in: silence for the sounds that wait, and none of the pictures."""
         self._sounds = deque((chunk.silenced(), ntp) for chunk, ntp in self._sounds)
         self._pictures.clear()

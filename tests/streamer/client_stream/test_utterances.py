@@ -14,6 +14,7 @@ from streamer.client_stream.utterances import UtteranceQueue
 from streamer.errors import ProtocolError
 from streamer.media.audio import CHUNK, CHUNK_TIME
 from streamer.media.resample import Upsampler
+from streamer.protocol.generation import Cleared
 from streamer.protocol.messages import Limits, PlaybackFinished, PlaybackStarted, SpeechFormat
 from tests.streamer.support.sounds import babble, opus
 
@@ -63,7 +64,7 @@ def test_an_utterance_is_said_whole_and_its_client_is_told_when_it_was_heard() -
     assert voice.heard(CHUNK_TIME - 1) == []
     assert voice.heard(CHUNK_TIME) == [PlaybackStarted(1, 0, 0)]
     assert voice.heard(30 * CHUNK_TIME) == [PlaybackFinished(len(speech) // 3, False, 0, 1)]
-    assert voice.clear() == PlaybackFinished(0, False, 1, None)
+    assert voice.clear(Cleared(1)) == PlaybackFinished(0, False, 1, None)
 
 
 def test_speech_faster_than_real_time_waits_and_nothing_of_it_is_lost() -> None:
@@ -110,10 +111,10 @@ def test_a_barge_in_says_how_far_it_was_heard_and_speech_begins_clean() -> None:
     voice.append(bytes(2 * 16_000), "pcm16", 16_000)
     say(voice, 20)
     voice.heard(10 * CHUNK_TIME)
-    assert voice.clear() == PlaybackFinished(10 * CHUNK_TIME, True, 1, 1)
+    assert voice.clear(Cleared(1)) == PlaybackFinished(10 * CHUNK_TIME, True, 1, 1)
     assert voice.buffered_ms == 0
     assert voice.heard(20 * CHUNK_TIME) == []
-    assert voice.clear() == PlaybackFinished(0, False, 2, None)
+    assert voice.clear(Cleared(2)) == PlaybackFinished(0, False, 2, None)
     voice.append(np.full(16_000, 9, np.int16).tobytes(), "pcm16", 0)
     assert voice.commit() == (3, 16_000)
     assert say(voice, 50, start=20)[500] == 9
@@ -123,7 +124,7 @@ def test_a_clear_before_anything_was_heard_interrupts_at_nought() -> None:
     voice = UtteranceQueue()
     voice.expect(pcm(16_000))
     voice.append(bytes(3200), None, None)
-    assert voice.clear() == PlaybackFinished(0, True, 1, 1)
+    assert voice.clear(Cleared(1)) == PlaybackFinished(0, True, 1, 1)
 
 
 def test_another_format_ends_the_utterance_and_counts_from_nought() -> None:
@@ -212,7 +213,7 @@ def test_a_flood_of_tiny_messages_costs_little() -> None:
     for position in range(5000):
         voice.append(b"\1\0", "pcm16", position)
     assert len(voice._utterances[0].parts) < 10
-    voice.clear()
+    voice.clear(Cleared(1))
     for _ in range(500):
         voice.append(b"\1\0", None, None)
         voice.commit()

@@ -16,6 +16,7 @@ from mytalk.stream_options import StreamControls
 from streamer.clock import SystemClock
 from streamer.cpu import ONE_EACH, Threads
 from streamer.engine.engine import Engine
+from streamer.protocol.generation import Cleared
 from tests.streamer.support.customers import PICTURE, SPEECH, Customer, WindowedModels, engine_of
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.waiting import LIMIT_S, eventually
@@ -91,8 +92,8 @@ async def test_a_barge_in_voids_the_speech_that_waits_and_the_picture_under_way_
         customer.feed(20, 1)
         assert await asyncio.to_thread(under_way.wait, LIMIT_S)
         customer.seat.speech(SPEECH + 1)  # said, and not yet heard: 16 pictures could be made by now
-        customer.seat.clear(12 * 640)
-        customer.seat.clear(13 * 640)
+        customer.seat.clear(Cleared(1, pictures_from=12 * 640))
+        customer.seat.clear(Cleared(2, pictures_from=13 * 640))
         go_on.set()
         customer.feed(21, 6)
         await eventually(lambda: customer.frames[-1].pts == 22)

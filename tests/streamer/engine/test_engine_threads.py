@@ -16,6 +16,7 @@ from streamer.clock import SystemClock
 from streamer.cpu import Threads
 from streamer.engine.engine import Engine
 from streamer.engine.slot import BACKLOG
+from streamer.protocol.generation import Cleared
 from tests.streamer.support.customers import (
     PICTURE,
     SPEECH,
@@ -114,8 +115,8 @@ async def test_a_barge_in_waits_for_what_is_being_heard_and_nothing_from_before_
         customer.feed(10, 1)
         await reached(stands)
         customer.feed(11, 4)
-        customer.seat.clear(shown=4 * 640)
-        customer.seat.clear(shown=5 * 640)
+        customer.seat.clear(Cleared(1, pictures_from=4 * 640))
+        customer.seat.clear(Cleared(2, pictures_from=5 * 640))
         said = len(stream.speech)
         await asyncio.sleep(0.1)
         assert stream.cleared == []  # a thread is still listening to what is void

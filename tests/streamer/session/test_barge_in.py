@@ -10,10 +10,12 @@ import av
 import numpy as np
 import pytest
 
+from streamer.client_stream.utterances import UtteranceQueue
 from streamer.clock import SECOND_NS, SystemClock
 from streamer.engine.engine import Engine
 from streamer.media.audio import CHUNK_TIME
 from streamer.media.looped_speech import LoopedSpeech
+from streamer.session.options import SessionOptions
 from tests.streamer.support.calls import Call
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.http_client import Client, bearer, call
@@ -89,9 +91,42 @@ async def test_a_hundred_in_a_minute(talk: Call) -> None:
         left += (words := await talk.hear(int(gap * SECOND_NS)))
         assert set(words) <= {0, talk.speaker.word}
         talk.interrupt()
-    assert talk.live.generation == 100
+    assert talk.generation.number == 100
     assert 50 * 60 - 25 <= len(left) <= 50 * 60 + 100
     assert talk.live._events.counts == {"playback.finished": 100}
+
+
+async def test_every_stage_is_in_the_generation_of_the_session() -> None:
+    models, voice = FakeModels(), UtteranceQueue()
+    engine = Engine(lambda: models, SystemClock())
+    await engine.start()
+    talk = Call(engine, options=SessionOptions(speech="stream"), camera=True, voice=voice)
+
+    async def agree(number: int, streams: int) -> None:
+        """Every stage, the one on the engine's thread included, comes to this generation."""
+        await talk.hear(SECOND_NS // 5)
+        await eventually(lambda: len(models.streams) == streams and models.streams[-1].generation == number)
+        link, ingest = talk.live._place, talk.live._ingest
+        assert link._seat is not None
+        queue = link._seat._ears
+        stages = (voice.generation, ingest.generation, link._generation, queue.generation, queue.heard_generation)
+        assert (talk.generation.number, *stages) == (number,) * 6
+        assert talk.peer.generation in (number, 0)  # a sink is told of those since media began
+
+    talk.live.clear()
+    await agree(1, streams=1)
+    talk.live.clear()
+    talk.live.clear()
+    await agree(3, streams=1)
+    talk.live.rest()
+    talk.live.clear()
+    talk.live.wake()
+    await agree(4, streams=2)
+    talk.live.clear()
+    await agree(5, streams=2)
+    assert talk.peer.generation == 5
+    await talk.hang_up()
+    await engine.close()
 
 
 async def test_over_webrtc_it_is_silent_within_a_moment_and_speaks_again(client: Client, models: FakeModels) -> None:

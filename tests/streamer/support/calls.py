@@ -13,11 +13,13 @@ import numpy as np
 
 from mytalk.media.face_source import FaceSource
 from mytalk.picture import VideoFrame
+from streamer.client_stream.utterances import UtteranceQueue
 from streamer.clock import MILLISECOND_NS, Clock, FakeClock
 from streamer.engine.engine import Engine
 from streamer.media.audio import CHUNK, SpeechChunk
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.protocol.events import Event, Events
+from streamer.protocol.generation import Cleared, Generation
 from streamer.session.controls import LiveControls
 from streamer.session.media_loop import MediaLoop
 from streamer.session.options import SessionOptions
@@ -80,6 +82,7 @@ class Ear:
         self.sound_in, self.pictures_in = Speaker(clock), Lens(clock) if camera else None
         self.chunks: list[SpeechChunk] = []
         self.seen: list[tuple[VideoFrame, int]] = []
+        self.generation = 0
         self._sounds: deque[SpeechChunk] = deque()
         self._pictures: deque[VideoFrame] = deque()
 
@@ -89,7 +92,8 @@ class Ear:
     def picture(self, frame: VideoFrame) -> None:
         self._pictures.append(frame)
 
-    def clear(self) -> None:
+    def clear(self, cleared: Cleared) -> None:
+        self.generation = cleared.generation
         self._sounds = deque(chunk.silenced() for chunk in self._sounds)
         self._pictures.clear()
 
@@ -120,6 +124,7 @@ class Call:
         clock: Clock | None = None,
         options: SessionOptions | None = None,
         camera: bool = False,
+        voice: UtteranceQueue | None = None,
     ) -> None:
         self.fake_clock = FakeClock()
         self.clock = clock or self.fake_clock
@@ -128,6 +133,7 @@ class Call:
         peer, events = cast(Connection, self.peer), Events(self.clock)
         usual = SessionOptions(source="portrait" if face else "live", speech="demo" if speech else "live")
         options = options or usual
+        self.generation = Generation()
         self.live = MediaLoop(
             options=options,
             controls=LiveControls(options, engine.steps),
@@ -136,6 +142,8 @@ class Call:
             peer=peer,
             sinks=[peer],
             events=events,
+            generation=self.generation,
+            voice=voice,
             face=face,
             speech=speech,
         )

@@ -149,9 +149,9 @@ class WatchedStream(WindowedStream):
         with self._alone("push_heard"):
             super().push_encoded(heard)
 
-    def clear(self, at: int) -> int:
+    def clear(self, at: int, generation: int) -> int:
         with self._alone("clear"), self._alone("hear"):
-            return super().clear(at)
+            return super().clear(at, generation)
 
     def request(self) -> Any:
         with self._alone("request"):

@@ -39,6 +39,7 @@ class FakeStream:
         self.threads: dict[str, set[str]] = {what: set() for what in ("track", "hear", "push", "pull", "close")}
         self.fail_at: int | None = None
         self.cleared: list[int] = []  # media times from which it had to make pictures again
+        self.generation = 0 if options is None else options.generation
         self._samples = 0
         self._made: list[VideoFrame] = []
         self._frames: deque[VideoFrame] = deque()
@@ -79,9 +80,10 @@ class FakeStream:
         self.speech.append(heard.features.numpy())
         self._samples += heard.samples
 
-    def clear(self, at: int) -> int:
+    def clear(self, at: int, generation: int) -> int:
         self._here("push")
         self.cleared.append(at)
+        self.generation = generation
         self._samples = min(self._samples, at)
         self._frames.extendleft(frame for frame in reversed(self._made) if frame.at >= at)
         self._made = [frame for frame in self._made if frame.at < at]

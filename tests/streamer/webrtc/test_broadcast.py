@@ -14,6 +14,7 @@ import pytest
 from mytalk import Picture
 from mytalk.picture import VideoFrame
 from streamer.media.audio import CHUNK, CHUNK_TIME, SpeechChunk
+from streamer.protocol.generation import Cleared
 from streamer.webrtc.broadcast import KEYFRAME_PAUSE, Broadcast
 from streamer.webrtc.encoded import Encoded
 from streamer.webrtc.speech_encoder import SpeechEncoder
@@ -209,7 +210,7 @@ async def test_barge_in_leaves_nothing_that_waits(show: Show) -> None:
         show.broadcast.sound(chunk(number, b"said"))
     at = VideoFrame(Picture.from_rgb(numbered(1, 96)), 0, 0, Fraction(1, 16_000))
     show.broadcast.picture(at)
-    show.broadcast.clear()
+    show.broadcast.clear(Cleared(1))
     await eventually(lambda: len(member.sounds) == 3)
     assert all(one.data != b"said" for one in member.sounds)
     assert member.pictures == []
