@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 _MOST = 4  # models this small gain nothing from more
 _MOST_ENGINE, _MOST_BESIDE = 8, 4  # Python runs one thread at a time where it is not inside a library
+_LEAST_CODECS, _MOST_CODECS = 4, 16
 _TURN = 0.0002  # seconds that one thread may keep another from Python; usually 5 ms
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")  # cgroup v2: microseconds of CPU, or "max", and in how many they may be used
 
@@ -55,6 +56,15 @@ def engine_threads(cores: int, engine: int = 0, tracker: int = 0) -> Threads:
     """
     beside = max(1, min(_MOST_BESIDE, cores // 4))
     return Threads(engine or max(1, min(_MOST_ENGINE, cores // 2)), tracker or beside, beside)
+
+
+def codec_threads(cores: int) -> int:
+    """One for each core, 4 to 16: on a small machine a packet of sound must not wait for pictures.
+
+    >>> [codec_threads(cores) for cores in (2, 4, 8, 64)]
+    [4, 4, 8, 16]
+    """
+    return max(_LEAST_CODECS, min(_MOST_CODECS, cores))
 
 
 def tracker_processes(threads: int = 1) -> int:

@@ -10,6 +10,7 @@ import cv2
 
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import Picture, VideoFrame
+from streamer.executors import Pool
 from streamer.media.audio import SpeechChunk
 from streamer.outputs.fmp4 import Fmp4
 from streamer.protocol.generation import Cleared
@@ -36,11 +37,12 @@ class StreamOutput:
     ``late`` says whether the picture at hand is to be left out, because the connection is too slow.
     """
 
-    def __init__(self, send: Send, late: Callable[[], bool], broadcast: Broadcast) -> None:
+    def __init__(self, send: Send, late: Callable[[], bool], broadcast: Broadcast, codecs: Pool) -> None:
         self.chosen = Output()
         self.dropped = 0  # pictures that found no room
         self._send, self._late = send, late
         self._broadcast = broadcast
+        self._codecs = codecs
         self._audience = _Audience(self)
         self._needs_key = True
         self._pictures: deque[VideoFrame] = deque()
@@ -123,7 +125,7 @@ class StreamOutput:
                 self._filled.clear()
                 await self._filled.wait()
             frame, generation = self._pictures.popleft(), self._generation
-            data = await asyncio.to_thread(jpeg_of, frame.picture)
+            data = await self._codecs.run(jpeg_of, frame.picture)
             if generation == self._generation:  # no barge-in came meanwhile
                 self._send(Kind.VIDEO_JPEG, Flags.KEYFRAME, frame.at, data)
 

@@ -9,6 +9,7 @@ from mytalk.picture import VideoFrame
 from streamer.client_stream.stream import Host, Stream
 from streamer.clock import MILLISECOND_NS, Clock
 from streamer.errors import ConflictError, ProtocolError
+from streamer.executors import Pool
 from streamer.media.audio import SpeechChunk
 from streamer.protocol.generation import Cleared
 from streamer.protocol.messages import Limits, SessionEnded
@@ -29,10 +30,11 @@ class Carrier(Protocol):
 class ResumableStream:
     """One session's. A sink of the pacer: what is released goes to the stream, if there is one."""
 
-    def __init__(self, host: Host, clock: Clock) -> None:
+    def __init__(self, host: Host, clock: Clock, codecs: Pool) -> None:
         self.stream: Stream | None = None
         self._host = host
         self._clock = clock
+        self._codecs = codecs
         self.carrier: Carrier | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: asyncio.Task[None] | None = None  # for a carrier
@@ -51,7 +53,7 @@ class ResumableStream:
         if self.carrier is not None:
             raise ConflictError("the session's stream is open already (one at a time: resume it, or close it first)")
         self._end_stream("another stream began", 1000)
-        self.stream = Stream(self._host, self._clock)
+        self.stream = Stream(self._host, self._clock, self._codecs)
         return self.stream
 
     def resume(self, received: str) -> Stream:

@@ -17,6 +17,7 @@ from streamer.client_stream.replay_buffer import HOPELESS, ReplayBuffer
 from streamer.client_stream.utterances import UtteranceQueue, length_of
 from streamer.clock import Clock
 from streamer.errors import ConflictError, ProtocolError, TooLargeError
+from streamer.executors import Pool
 from streamer.media.audio import Stereo
 from streamer.protocol import messages as m
 from streamer.protocol.codec import error_message, parse_client, to_text
@@ -71,11 +72,11 @@ class Stream:
     ``over`` is the close code once nothing more will come.
     """
 
-    def __init__(self, host: Host, clock: Clock) -> None:
+    def __init__(self, host: Host, clock: Clock, codecs: Pool) -> None:
         self.received = 0  # counted messages of the client
         self.wake = asyncio.Event()
         self.over: int | None = None
-        self.output = StreamOutput(self._send_media, self._is_late, host.broadcast)
+        self.output = StreamOutput(self._send_media, self._is_late, host.broadcast, codecs)
         self._host = host
         self._clock = clock
         self._tape = ReplayBuffer()

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,7 @@ class Engine:
         self._listeners = WorkerPool(self._lock, lambda seat: seat.has_unheard, lambda: self.state == "ready")
         self._crews = (self._engines, self._trackers, self._listeners)
         self._threads: list[threading.Thread] = []
+        self._ended: dict[str, asyncio.Event] = {}  # by name, whether a thread has nothing left to do
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loaded: asyncio.Future[None] | None = None
         self._restarting: asyncio.Task[None] | None = None
@@ -91,7 +93,7 @@ class Engine:
         if self._restarting is not None:
             self._restarting.cancel()
             await asyncio.gather(self._restarting, return_exceptions=True)
-        for name in await asyncio.to_thread(self._join):
+        for name in await self._join():
             log.error("the thread %s did not end within 5 s", name)
 
     def seat(
@@ -148,23 +150,35 @@ class Engine:
         return self.work.loads
 
     def _start_thread(self, target: Callable[[], None], name: str) -> None:
-        thread = threading.Thread(target=target, name=name, daemon=True)
+        ended = self._ended[name] = asyncio.Event()
+
+        def run() -> None:
+            try:
+                target()
+            finally:
+                self._post(ended.set)
+
+        thread = threading.Thread(target=run, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
 
-    def _join(self) -> list[str]:
+    async def _join(self) -> list[str]:
         """Waits for all threads to end, 5 s at most; the names of those that did not."""
-        until = self._clock.now() + ENDING
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ENDING / SECOND_NS):
+                await asyncio.gather(*(ended.wait() for ended in self._ended.values()))
         for thread in self._threads:
-            thread.join(max(0.0, (until - self._clock.now()) / SECOND_NS))
+            if self._ended[thread.name].is_set():
+                thread.join()
         return [thread.name for thread in self._threads if thread.is_alive()]
 
     async def _restart(self) -> None:
         """Once all threads have ended. One that hangs in a driver is left, and the engine stays failed."""
-        if left := await asyncio.to_thread(self._join):
+        if left := await self._join():
             log.error("%s did not end: the engine cannot begin again (restart the server)", ", ".join(left))
             return
         self._threads.clear()
+        self._ended.clear()
         with self._lock:
             if self.state == "closed":
                 return

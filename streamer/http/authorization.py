@@ -6,7 +6,6 @@ which cannot set headers, shows it as a subprotocol ``mytalk.token.<bearer>``. I
 
 from __future__ import annotations
 
-import asyncio
 from typing import Literal
 
 from aiohttp import web
@@ -18,6 +17,7 @@ from streamer.auth.usage_file import Hours, UsageFile, beside
 from streamer.clock import SECOND_NS, Clock, unix_now
 from streamer.config.server_config import ServerConfig
 from streamer.errors import ForbiddenError, NotAuthorizedError, QuotaError
+from streamer.executors import Pool
 from streamer.protocol.codec import TOKEN_PREFIX
 from streamer.session.registry import SessionRegistry
 from streamer.session.session import Session
@@ -32,11 +32,14 @@ _SESSION_WAIT = 10
 class Authorization:
     """Checks callers of one server."""
 
-    def __init__(self, sessions: SessionRegistry, config: ServerConfig, keys: KeyRing | None, clock: Clock) -> None:
+    def __init__(
+        self, sessions: SessionRegistry, config: ServerConfig, keys: KeyRing | None, clock: Clock, blocking: Pool
+    ) -> None:
         self._sessions = sessions
         self._config = config
         self._keys = keys
         self._clock = clock
+        self._blocking = blocking
         self._mint = TokenMint(clock, config.token_seconds)
         self._budget = RequestBudget()
         path = config.usage or (beside(config.keys) if config.keys is not None else None)
@@ -137,7 +140,7 @@ class Authorization:
         if hours != self._saved:
             self._saved = hours
             self._saves += 1
-            await asyncio.to_thread(self._file.write, hours, self._saves)
+            await self._blocking.run(self._file.write, hours, self._saves)
 
     def _needed(self, request: web.Request, scope: Literal["publish", "metrics"]) -> Key | None:
         if self._keys is None:

@@ -9,7 +9,6 @@ import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -26,6 +25,7 @@ from streamer.cpu import Threads, available_cores, engine_threads, leave_some_to
 from streamer.engine.engine import Engine
 from streamer.engine.interfaces import Models
 from streamer.errors import PortInUseError
+from streamer.executors import Executors
 from streamer.http.authorization import Authorization
 from streamer.http.listener import ConnectionLimit, byte_counter, tls_context
 from streamer.http.routes import Routes
@@ -46,7 +46,6 @@ SAVE_PAUSE = 5 * SECOND_NS
 
 _WATCH = SECOND_NS // 2
 _WARM_UP = 12  # pictures dubbed before the server is ready
-_ENCODERS = 4  # threads that encode what leaves; aiortc uses the loop's default executor
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +66,17 @@ async def running(
     ``OptionError`` for a file of keys or certificates that is of no use."""
     _check_open(config)
     make_folder(config.recordings)
-    await asyncio.to_thread(look_ahead, config.push_to)
+    executors = Executors()
+    await executors.blocking.run(look_ahead, config.push_to)
     keys = KeyRing(config.keys) if config.keys is not None else None
     tls = tls_context(config.tls_cert, config.tls_key)
     listener = _listen(config.host, config.port)
     clock = clock or SystemClock()
-    executor = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="encode")
-    asyncio.get_running_loop().set_default_executor(executor)
+    executors.serve_libraries()
     threads = engine_threads(available_cores(), config.engine_threads, config.tracker_threads)
     engine = Engine(load or (lambda: _load(config, threads)), clock, threads)
-    sessions = SessionRegistry(config, engine, clock)
-    access = Authorization(sessions, config, keys, clock)
+    sessions = SessionRegistry(config, engine, clock, executors)
+    access = Authorization(sessions, config, keys, clock, executors.blocking)
     door = ConnectionLimit(config.max_connections)
     runner = web.AppRunner(
         Routes(sessions, engine, config, access, door).app(),
@@ -110,6 +109,7 @@ async def running(
         except TimeoutError:
             log.error("the server did not stop within %s s", STOP_TIMEOUT)
         await asyncio.gather(loading, watching, saving, return_exceptions=True)
+        executors.close()
 
 
 async def run_until_stopped(config: ServerConfig, ready: Callable[[str], None]) -> None:

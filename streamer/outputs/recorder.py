@@ -63,7 +63,8 @@ class Recorder:
         self._over = False
         self._sender = _sender(target)
         self._items: queue.Queue[_Item] = queue.Queue()
-        self._thread = threading.Thread(target=self._write, name="film", daemon=True)
+        self._written = asyncio.Event()  # the thread is done
+        self._thread = threading.Thread(target=self._run, name="film", daemon=True)
         self._thread.start()
         self.pictures = _Pictures(self)
         broadcast.join(self.pictures)
@@ -87,12 +88,20 @@ class Recorder:
         if not self._over:
             self._over = True
             self._items.put(None)
-        await asyncio.to_thread(self._thread.join, CLOSE_TIMEOUT)
-        if self._thread.is_alive() and self._sender is not None:
+        if await self._is_written():
+            return
+        if self._sender is not None:
             self._sender.kill()
-            await asyncio.to_thread(self._thread.join, CLOSE_TIMEOUT)
-        if self._thread.is_alive():
-            log.error("a film was not finished within %s s", CLOSE_TIMEOUT)
+            if await self._is_written():
+                return
+        log.error("a film was not finished within %s s", CLOSE_TIMEOUT)
+
+    async def _is_written(self) -> bool:
+        """Waits for the thread's last work, which no other thread has to do; False: it takes longer than may be."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self._written.wait()
+        return self._written.is_set()
 
     def add(self, encoded: Encoded) -> None:
         """The next picture."""
@@ -119,9 +128,26 @@ class Recorder:
             self._broadcast.leave(self.pictures)
             self._failed(reason)
 
+    def _finished(self, reason: str | None) -> None:
+        self._thread.join()  # it has nothing left to do
+        self._written.set()
+        if reason is not None:
+            self._end(reason)
+
     # --- on its thread
 
-    def _write(self) -> None:
+    def _run(self) -> None:
+        reason: str | None = "it could not be written"
+        try:
+            reason = self._write()
+            if reason is not None:
+                log.warning("a film ended: %s", reason)
+        finally:
+            with suppress(RuntimeError):  # the loop has gone: nobody waits
+                self._loop.call_soon_threadsafe(self._finished, reason)
+
+    def _write(self) -> str | None:
+        """Writes the film; why it ended before its time, None where it did not."""
         reason = None
         try:
             while (item := self._items.get()) is not None:
@@ -132,10 +158,7 @@ class Recorder:
             reason = str(error).split("; last error log")[0].split(":")[0]  # the target may hold a stream key
         if self._sender is not None:
             reason = self._sender.close() or reason
-        if reason is not None:
-            log.warning("a film ended: %s", reason)
-            with suppress(RuntimeError):  # the loop has gone: nobody is left to be told
-                self._loop.call_soon_threadsafe(self._end, reason)
+        return reason
 
     def _write_from(self, first: Encoded) -> None:
         path, kind = _place(self.target)

@@ -14,6 +14,7 @@ from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.picture import Picture, VideoFrame
 from streamer.client_stream.utterances import UtteranceQueue
 from streamer.clock import SAMPLE_NS, SECOND_NS, Clock
+from streamer.executors import Pool
 from streamer.media.audio import CHUNK, CHUNK_TIME, OUTPUT_RATE, SpeechChunk, mixed, stereo_of
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.media.pacer import Pacer
@@ -55,6 +56,7 @@ class Ingest:
         self,
         options: SessionOptions,
         clock: Clock,
+        codecs: Pool,
         peer: Connection | None,
         face: FaceSource | None,
         speech: LoopedSpeech | None,
@@ -64,6 +66,7 @@ class Ingest:
         self.began = asyncio.Event()
         self._options = options
         self._clock = clock
+        self._codecs = codecs
         self._peer = peer
         self._face = face
         self._stored_speech = speech
@@ -212,7 +215,7 @@ class Ingest:
         await self.began.wait()
         frames = source.frames(endless=True)
         while True:
-            frame = next(frames) if source.still else await asyncio.to_thread(_next_frame, frames)
+            frame = next(frames) if source.still else await self._codecs.run(_next_frame, frames)
             await self._clock.sleep_until(self.origin + frame.at * SAMPLE_NS)
             self._picture(frame)
 

@@ -15,6 +15,7 @@ from streamer.clock import MILLISECOND_NS, SAMPLE_NS, Clock
 from streamer.engine.engine import Engine
 from streamer.engine.overload import Rung
 from streamer.errors import ConflictError
+from streamer.executors import Pool
 from streamer.media.audio import OUTPUT_RATE, Stereo
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.media.pacer import Pacer
@@ -54,6 +55,7 @@ class MediaLoop:
         controls: LiveControls,
         engine: Engine,
         clock: Clock,
+        codecs: Pool,
         peer: Connection | None,
         sinks: Sequence[Sink],
         events: Events,
@@ -72,7 +74,7 @@ class MediaLoop:
         self._events = events
         self._voice = voice
         self._name = name
-        self._ingest = Ingest(options, clock, peer, face, speech, voice, self._begin)
+        self._ingest = Ingest(options, clock, codecs, peer, face, speech, voice, self._begin)
         profile = PROFILES[options.profile]
         self._delay = (profile.hop + profile.lookahead) * FRAME_SAMPLES + MARGINS[options.profile]
 

@@ -15,6 +15,7 @@ from streamer.engine.admission import refusal
 from streamer.engine.engine import Engine
 from streamer.engine.overload import Rung
 from streamer.errors import BusyError, RequestError, UnknownSessionError
+from streamer.executors import Executors
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.outputs.push_targets import check_leave, check_way
 from streamer.session.options import SessionOptions
@@ -40,7 +41,7 @@ RETRY_FULL = 10
 class SessionRegistry:
     """Every session that is not closed, by id. Each runs as a task of its own; none can take another down."""
 
-    def __init__(self, config: ServerConfig, engine: Engine, clock: Clock) -> None:
+    def __init__(self, config: ServerConfig, engine: Engine, clock: Clock, executors: Executors) -> None:
         self.ended: Counter[str] = Counter()  # reason -> sessions
         self.draining = False
         self.on_end: Callable[[Session], None] = lambda session: None
@@ -51,6 +52,7 @@ class SessionRegistry:
         self._past_packets = 0  # sent to viewers of closed sessions
         self._config = config
         self._engine = engine
+        self._executors = executors
         self.clock = clock
         self._sessions: dict[str, tuple[Session, asyncio.Task[None]]] = {}
         self._portrait: FaceSource | None = None
@@ -69,7 +71,7 @@ class SessionRegistry:
         check_consent(consent, required=self._config.require_consent)
         self._admit()
         async with self._reading:  # one at a time: it takes a core
-            return await asyncio.to_thread(read_portrait, picture)
+            return await self._executors.blocking.run_or_refuse(read_portrait, picture)
 
     async def create(
         self,
@@ -87,7 +89,8 @@ class SessionRegistry:
         speech = await self._read_speech() if options.speech == "demo" else None
         await self._make_room()
         idle, films = self._config.idle_seconds * SECOND_NS, self._config.recordings
-        session = Session(options, self._engine, self.clock, face, speech, films, key_id, idle, self._check_engine)
+        rest = (face, speech, films, key_id, idle, self._check_engine)
+        session = Session(options, self._engine, self.clock, self._executors, *rest)
         session.consent = consent
         with logs.of_session(session.id):
             data = {"source": options.source, "speech": options.speech, "key": key_id}
@@ -192,7 +195,7 @@ class SessionRegistry:
             raise RequestError("this server keeps no recordings (start it with --recordings FOLDER)")
         if options.push is not None:
             check_leave(options.push, self._config.push_to)
-            await asyncio.to_thread(check_way, options.push)
+            await self._executors.blocking.run_or_refuse(check_way, options.push)
 
     def _forget(self, session: Session) -> None:
         self._sessions.pop(session.id, None)
@@ -211,11 +214,12 @@ class SessionRegistry:
         async with self._reading:
             if self._portrait is None or not self._portrait.still:
                 # A clip has a reader of its own for each session; a still is shared.
-                self._portrait = await asyncio.to_thread(open_face, self._config.portrait_path)
+                self._portrait = await self._executors.blocking.run_or_refuse(open_face, self._config.portrait_path)
             return self._portrait
 
     async def _read_speech(self) -> LoopedSpeech:
         async with self._reading:
             if self._speech is None:
-                self._speech = await asyncio.to_thread(LoopedSpeech.read, self._config.demo_speech_path)
+                path = self._config.demo_speech_path
+                self._speech = await self._executors.blocking.run_or_refuse(LoopedSpeech.read, path)
             return self._speech

@@ -19,6 +19,7 @@ from streamer.clock import MILLISECOND_NS, SECOND_NS, Clock
 from streamer.engine.engine import Engine
 from streamer.engine.overload import Rung
 from streamer.errors import ConflictError, NotLiveError, UnknownSessionError
+from streamer.executors import Executors
 from streamer.media.audio import Stereo
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.outputs.recorder import Recorder
@@ -61,6 +62,7 @@ class Session:
         options: SessionOptions,
         engine: Engine,
         clock: Clock,
+        executors: Executors,
         face: FaceSource | None = None,
         speech: LoopedSpeech | None = None,
         recordings: Path | None = None,
@@ -74,16 +76,17 @@ class Session:
         self.state: State = "new"
         self.reason = ""  # why it ended
         self.events = Events(clock)
-        self.broadcast = Broadcast()
+        self.broadcast = Broadcast(executors.codecs)
         self.consent: Consent | None = None  # of the person on a client's own portrait
         self.voice = UtteranceQueue() if options.speech == "stream" else None
-        self.streaming = ResumableStream(self, clock)
+        self.streaming = ResumableStream(self, clock, executors.codecs)
         self.traffic = Counter[tuple[str, str]]()  # bytes, by way and direction
         self.connections = Connections(self.traffic)
         self._generation = Generation()
         self._controls = LiveControls(options, engine.steps)
         self._engine = engine
         self._clock = clock
+        self._codecs = executors.codecs
         self._recordings = recordings
         self._films: list[Recorder] = []
         self._face = face  # None: the peer's camera
@@ -314,6 +317,7 @@ class Session:
             controls=self._controls,
             engine=self._engine,
             clock=self._clock,
+            codecs=self._codecs,
             peer=publisher,
             sinks=[self.broadcast, self.streaming, *self._films],
             events=self.events,

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from streamer.clock import ntp_now
+from streamer.executors import Pool
 from streamer.media.audio import OUTPUT_RATE, SpeechChunk
 from streamer.protocol.generation import Cleared
 from streamer.webrtc.bitrate import common_rate
@@ -49,11 +50,12 @@ class Audience(Protocol):
 class Broadcast:
     """Runs as a task of the session. ``join`` and ``leave`` may be called at any time."""
 
-    def __init__(self) -> None:
+    def __init__(self, codecs: Pool) -> None:
         self.dropped = 0  # items that found a queue full
         self.encoded = 0  # pictures, over all codecs
         self.faults = EncoderFaults()
         self.audience: list[Audience] = []
+        self._codecs = codecs
         self._encoders: dict[str, H264 | Vp8] = {}
         self._wanted: set[str] = set()  # codecs that somebody wants a keyframe in
         self._last_key: dict[str, int] = {}  # codec -> media time
@@ -144,7 +146,7 @@ class Broadcast:
     async def _opus(self, chunk: SpeechChunk) -> bytes | None:
         self._speech = encoder = self._speech or SpeechEncoder()
         try:
-            packet = await asyncio.to_thread(encoder.encode, chunk)
+            packet = await self._codecs.run(encoder.encode, chunk)
         except Exception:
             self.faults.add(_SPEECH)
             return None
@@ -168,7 +170,7 @@ class Broadcast:
     async def _encode(self, codec: str, encoder: H264 | Vp8, frame: VideoFrame, ntp: int) -> None:
         key = codec in self._wanted and frame.at - self._last_key.get(codec, -KEYFRAME_PAUSE) >= KEYFRAME_PAUSE
         try:
-            encoded = await asyncio.to_thread(encoder.encode, frame, ntp, keyframe=key)
+            encoded = await self._codecs.run(encoder.encode, frame, ntp, keyframe=key)
         except Exception:
             self.faults.add(codec)
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aiohttp
@@ -10,6 +10,7 @@ import av
 import pytest
 
 from streamer.config.server_config import ServerConfig
+from streamer.executors import Pool
 from streamer.http.server import Running, running
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.http_client import Client
@@ -49,3 +50,11 @@ async def server(config: ServerConfig, models: FakeModels) -> AsyncIterator[Runn
 async def client(server: Running) -> AsyncIterator[Client]:
     async with aiohttp.ClientSession() as http:
         yield Client(http, server.url)
+
+
+@pytest.fixture
+def codecs() -> Iterator[Pool]:
+    """Threads for encoding, as a server has them."""
+    pool = Pool("codec", threads=2, waiting=64)
+    yield pool
+    pool.close()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mytalk.errors import InputError
 from streamer.config.server_config import ServerConfig
 from streamer.errors import RequestError
+from streamer.executors import Pool
 from streamer.http.server import Running, running
 from streamer.webrtc.broadcast import Broadcast
 from streamer.webrtc.peer import Peer
@@ -223,12 +224,12 @@ def test_no_text_trips_the_offer_reader(noise: str, line: int) -> None:
         read_offer("\r\n".join(lines))
 
 
-async def test_no_damaged_offer_trips_the_answer_or_leaves_anything() -> None:
+async def test_no_damaged_offer_trips_the_answer_or_leaves_anything(codecs: Pool) -> None:
     rng = random.Random(7)
     before = len(asyncio.all_tasks())
     answered = 0
     for _ in range(60):
-        peer = Peer(Broadcast())
+        peer = Peer(Broadcast(codecs))
         with suppress(RequestError):
             await peer.answer(read_offer(damaged(GOOD.splitlines(), rng)))
             answered += 1

@@ -12,6 +12,7 @@ import pytest
 
 from mytalk.picture import Picture, VideoFrame
 from streamer.client_stream.output import StreamOutput
+from streamer.executors import Pool
 from streamer.media.audio import SpeechChunk
 from streamer.outputs.fmp4 import PRIMING, Fmp4
 from streamer.protocol.messages import Output
@@ -70,10 +71,10 @@ def test_a_flash_and_its_tone_are_seen_and_heard_together_and_when_they_were_mea
 
 
 @pytest.mark.parametrize("video", ["fmp4", "h264"])
-async def test_a_websockets_pictures_keep_the_cameras_intervals(video: Any) -> None:
+async def test_a_websockets_pictures_keep_the_cameras_intervals(video: Any, codecs: Pool) -> None:
     """In MP4 to the unit; beside H264 stands media time."""
-    broadcast, given, sent = Broadcast(), [n * 3003 for n in range(30)], []
-    output = StreamOutput(lambda kind, flags, at, data: sent.append((at, data)), lambda: False, broadcast)
+    broadcast, given, sent = Broadcast(codecs), [n * 3003 for n in range(30)], []
+    output = StreamOutput(lambda kind, flags, at, data: sent.append((at, data)), lambda: False, broadcast, codecs)
     output.choose(Output(video=video))
     output.picture(VideoFrame(Picture.from_rgb(np.zeros((96, 96, 3), np.uint8)), 0, 0, Fraction(1, 25)))  # its size
     ats = await encoded_of(broadcast, given)

@@ -13,6 +13,7 @@ import av
 import pytest
 
 from streamer.config.server_config import ServerConfig
+from streamer.executors import Pool
 from streamer.http.server import Running
 from streamer.outputs.recorder import Recorder
 from streamer.webrtc.broadcast import Broadcast
@@ -61,8 +62,8 @@ async def test_the_folder_of_recordings_is_made(server: Running, config: ServerC
     assert not [*config.recordings.iterdir()]
 
 
-async def test_a_recording_keeps_the_cameras_intervals_to_the_unit(tmp_path: Path) -> None:
-    broadcast, given = Broadcast(), [n * 3003 for n in range(60)]  # 30000 / 1001 fps
+async def test_a_recording_keeps_the_cameras_intervals_to_the_unit(tmp_path: Path, codecs: Pool) -> None:
+    broadcast, given = Broadcast(codecs), [n * 3003 for n in range(60)]  # 30000 / 1001 fps
     film = Recorder(tmp_path / "film.mp4", broadcast, pytest.fail)
     await encoded_of(broadcast, given)
     await film.close()

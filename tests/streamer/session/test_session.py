@@ -11,6 +11,7 @@ import pytest
 from streamer.clock import SECOND_NS, FakeClock, SystemClock
 from streamer.engine.engine import Engine
 from streamer.errors import ConflictError, UnknownSessionError
+from streamer.executors import Executors
 from streamer.session.encoder_faults import MOST_FAULTS
 from streamer.session.idle_timeout import IDLE_WAIT
 from streamer.session.options import SessionOptions
@@ -36,7 +37,7 @@ class Life:
 
     def __init__(self, engine: Engine) -> None:
         self.clock = FakeClock()
-        self.session = Session(SessionOptions(), engine, self.clock)
+        self.session = Session(SessionOptions(), engine, self.clock, Executors())
         self.peer = SilentPeer()
         self.task = asyncio.create_task(self.session.run())
 

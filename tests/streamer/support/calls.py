@@ -16,6 +16,7 @@ from mytalk.picture import VideoFrame
 from streamer.client_stream.utterances import UtteranceQueue
 from streamer.clock import MILLISECOND_NS, Clock, FakeClock
 from streamer.engine.engine import Engine
+from streamer.executors import Pool
 from streamer.media.audio import CHUNK, SpeechChunk
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.protocol.events import Event, Events
@@ -131,6 +132,7 @@ class Call:
         self.peer = Ear(self.clock, camera)
         self.peer.connected.set()
         peer, events = cast(Connection, self.peer), Events(self.clock)
+        codecs = Pool("codec", threads=1, waiting=8)
         usual = SessionOptions(source="portrait" if face else "live", speech="demo" if speech else "live")
         options = options or usual
         self.generation = Generation()
@@ -139,6 +141,7 @@ class Call:
             controls=LiveControls(options, engine.steps),
             engine=engine,
             clock=self.clock,
+            codecs=codecs,
             peer=peer,
             sinks=[peer],
             events=events,

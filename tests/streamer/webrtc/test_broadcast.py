@@ -13,6 +13,7 @@ import pytest
 
 from mytalk import Picture
 from mytalk.picture import VideoFrame
+from streamer.executors import Pool
 from streamer.media.audio import CHUNK, CHUNK_TIME, SpeechChunk
 from streamer.protocol.generation import Cleared
 from streamer.webrtc.broadcast import KEYFRAME_PAUSE, Broadcast
@@ -41,8 +42,8 @@ class Member:
 class Show:
     """A broadcast and its pictures: one every 40 ms of media time, as fast as they are encoded."""
 
-    def __init__(self) -> None:
-        self.broadcast = Broadcast()
+    def __init__(self, codecs: Pool) -> None:
+        self.broadcast = Broadcast(codecs)
         self.count = 0
 
     async def pictures(self, count: int) -> None:
@@ -56,8 +57,8 @@ class Show:
 
 
 @pytest.fixture
-async def show() -> AsyncIterator[Show]:
-    show = Show()
+async def show(codecs: Pool) -> AsyncIterator[Show]:
+    show = Show(codecs)
     task = asyncio.create_task(show.broadcast.run())
     yield show
     task.cancel()
