@@ -1,6 +1,7 @@
 /** Sends camera and microphone and receives the dubbed video, on one connection. */
 
 import { Peer } from "./peer.js";
+import { play } from "./playback.js";
 import { gatherCandidates, send, type SignallingOptions } from "./signalling.js";
 
 export interface CallOptions extends Omit<SignallingOptions, "patienceMs" | "reconnects"> {
@@ -33,6 +34,6 @@ export async function call(url: URL, media: MediaStream | null, options: CallOpt
     return { end: () => Promise.resolve() };
   };
   const peer = new Peer({ create, negotiate, reconnects: 0 }, signal); // the session ends with the connection
-  if (element !== undefined) element.srcObject = peer.media;
+  if (element !== undefined) play(element, peer.media);
   return await peer.connect();
 }

@@ -7,6 +7,7 @@
  *     │   ├── ForbiddenError        403: it does not give this right
  *     │   ├── GoneError             404, 410: no such session any more
  *     │   └── BusyError             409, 429, 503: ask again after `retryAfter` seconds
+ *     ├── NetworkError          the server cannot be reached over HTTP
  *     ├── ServerError           an `error` message of the stream; `code`, `fatal`, `event_id`
  *     ├── ProtocolError         a message is not of `mytalk.v1`
  *     ├── DisconnectedError     the stream is over: `closeCode`
@@ -73,6 +74,11 @@ const KINDS: Record<number, typeof HttpError> = {
   429: BusyError,
   503: BusyError,
 };
+
+/** No answer came: the server is down, the network is away, or the server allows no page of this origin. */
+export class NetworkError extends MyTalkError {
+  override readonly name: string = "NetworkError";
+}
 
 /** The server could not do what a message asked, or something of the session failed. */
 export class ServerError extends MyTalkError {

@@ -1,6 +1,6 @@
 /** Keeps a WebRTC connection to a server alive: it restarts ICE, and where that fails it reconnects. */
 
-import { BusyError, GoneError, HttpError, MyTalkError, PeerError, UnsupportedError } from "./errors.js";
+import { BusyError, GoneError, HttpError, MyTalkError, NetworkError, PeerError, UnsupportedError } from "./errors.js";
 import { waitForState } from "./connection-state.js";
 import { Listeners } from "./listeners.js";
 import { EMPTY, figuresBetween, read, type PeerFigures } from "./peer-figures.js";
@@ -273,8 +273,9 @@ function pause(attempt: number): number {
   return Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempt - 2)) * (0.75 + Math.random() / 2);
 }
 
-/** Tells whether a further restart is useless. A busy server may be free a second later. */
+/** Tells whether a further restart is useless. A busy server may be free, and the network back, a second later. */
 function cannotRestart(error: MyTalkError): boolean {
+  if (error instanceof NetworkError) return false;
   if (error instanceof HttpError) return error.status !== 429 && (error.status < 500 || error.status === 501);
   return true;
 }

@@ -4,6 +4,7 @@ import { call, type CallOptions } from "./call.js";
 import { HttpError } from "./errors.js";
 import type { PlaybackFinished } from "./messages.js";
 import type { Peer } from "./peer.js";
+import { request } from "./request.js";
 import { Stream, type StreamOptions } from "./stream.js";
 import { RenewedToken } from "./token.js";
 import { watch, type WatchOptions } from "./whep.js";
@@ -96,8 +97,7 @@ export class Client {
   async #create(body: BodyInit, kind: Record<string, string>, signal?: AbortSignal): Promise<Session> {
     const url = new URL("/v1/sessions", this.base);
     const headers = { ...this.#headers, ...kind };
-    const response = await this.#fetch(url, { method: "POST", headers, body, ...(signal && { signal }) });
-    if (!response.ok) throw await HttpError.from(response);
+    const response = await request(this.#fetch, url, { method: "POST", headers, body, ...(signal && { signal }) });
     // A redirect (307) leads to the server that the session is on.
     return new Session((await response.json()) as SessionDescription, response.url || url, this.#fetch);
   }
@@ -196,9 +196,8 @@ export class Session {
 
   async #request(method: string, route: string, signal?: AbortSignal, keepalive = false): Promise<unknown> {
     const headers = bearer(this.#token.current);
-    const response = await this.#fetch(this.url(route), { method, headers, keepalive, ...(signal && { signal }) });
-    if (!response.ok) throw await HttpError.from(response);
-    return await response.json();
+    const init = { method, headers, keepalive, ...(signal && { signal }) };
+    return await (await request(this.#fetch, this.url(route), init)).json();
   }
 }
 

@@ -1,8 +1,9 @@
 /** Signals as WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) do: POST an offer, PATCH candidates, DELETE. */
 
-import { BusyError, HttpError, PeerError } from "./errors.js";
+import { BusyError, PeerError } from "./errors.js";
 import type { Connector, PeerResource } from "./peer.js";
 import { sleep } from "./promises.js";
+import { request } from "./request.js";
 import { currentToken, type Token } from "./token.js";
 
 export interface SignallingOptions {
@@ -186,16 +187,14 @@ async function postWithRetry(url: URL, offer: string, options: SignallingOptions
   }
 }
 
-/** Sends a request with the token. Throws `HttpError` where the answer is an error. */
-export async function send(url: URL | string, request: RequestInit, options: SignallingOptions): Promise<Response> {
+/** Sends a request with the token. Throws as `request` does. */
+export async function send(url: URL | string, init: RequestInit, options: SignallingOptions): Promise<Response> {
   const { token } = options;
   const authorization = token === undefined ? {} : { Authorization: `Bearer ${currentToken(token)}` };
   const { signal, fetch: fetching = fetch } = options;
-  const headers = { ...authorization, ...(request.headers as Record<string, string> | undefined) };
-  const aborted = signal !== undefined && request.method === "POST" ? { signal } : {};
-  const response = await fetching(url, { ...request, headers, ...aborted });
-  if (!response.ok) throw await HttpError.from(response);
-  return response;
+  const headers = { ...authorization, ...(init.headers as Record<string, string> | undefined) };
+  const aborted = signal !== undefined && init.method === "POST" ? { signal } : {};
+  return await request(fetching, url, { ...init, headers, ...aborted });
 }
 
 /** Resolves when all candidates are found, or after `ms` milliseconds. */

@@ -1,6 +1,7 @@
 /** Bearer tokens, and their renewal. */
 
 import { BusyError, HttpError } from "./errors.js";
+import { request } from "./request.js";
 
 /** A bearer token, or a function that returns the one that is valid now. */
 export type Token = string | (() => string);
@@ -58,8 +59,7 @@ export class RenewedToken {
     try {
       const headers = { Authorization: `Bearer ${this.#token}`, "Content-Type": "application/json" };
       const body = JSON.stringify({ right: this.right });
-      const response = await this.fetching(this.url(), { method: "POST", headers, body });
-      if (!response.ok) throw await HttpError.from(response);
+      const response = await request(this.fetching, this.url(), { method: "POST", headers, body });
       const { token, expires_in: seconds } = (await response.json()) as { token: string; expires_in: number };
       this.#token = token;
       this.renewAfter(500 * seconds);

@@ -1,6 +1,7 @@
 /** Watches by WHEP (draft-ietf-wish-whep), from any endpoint. */
 
 import { Peer } from "./peer.js";
+import { play } from "./playback.js";
 import { connectorOf, type SignallingOptions } from "./signalling.js";
 import { RenewedToken } from "./token.js";
 
@@ -38,7 +39,7 @@ export async function watch(url: string | URL, options: WatchOptions = {}): Prom
       : undefined;
   const authorized = renewing === undefined ? options : { ...options, token: () => renewing.current };
   const peer = new Peer(connectorOf(create, new URL(url), authorized), signal);
-  if (element !== undefined) element.srcObject = peer.media;
+  if (element !== undefined) play(element, peer.media);
   void peer.closed.then(() => renewing?.stop());
   await peer.connect();
   renewing?.renewAfter(0); // only an answer tells the lifetime

@@ -76,6 +76,14 @@ test("an error answer without JSON is still an HttpError", async () => {
   expect(error.retryAfter).toBeUndefined();
 });
 
+test("a server that cannot be reached is an error of the package", async () => {
+  const client = new Client("http://127.0.0.1:9");
+  await expect(client.create()).rejects.toMatchObject({ name: "NetworkError", cause: expect.any(TypeError) });
+  const stop = new AbortController();
+  stop.abort(new Error("enough"));
+  await expect(client.create({}, stop.signal)).rejects.toThrow("enough");
+});
+
 test("ending a session that has ended is no error", async () => {
   const session = new Session(description, "https://host.example", served(answer(404, {}), answer(403, {})));
   await session.end();

@@ -9,6 +9,7 @@
 *     │   ├── ForbiddenError        403: it does not give this right
 *     │   ├── GoneError             404, 410: no such session any more
 *     │   └── BusyError             409, 429, 503: ask again after `retryAfter` seconds
+*     ├── NetworkError          the server cannot be reached over HTTP
 *     ├── ServerError           an `error` message of the stream; `code`, `fatal`, `event_id`
 *     ├── ProtocolError         a message is not of `mytalk.v1`
 *     ├── DisconnectedError     the stream is over: `closeCode`
@@ -59,6 +60,10 @@ const KINDS = {
 	410: GoneError,
 	429: BusyError,
 	503: BusyError
+};
+/** No answer came: the server is down, the network is away, or the server allows no page of this origin. */
+var NetworkError = class extends MyTalkError {
+	name = "NetworkError";
 };
 /** The server could not do what a message asked, or something of the session failed. */
 var ServerError = class extends MyTalkError {
@@ -436,8 +441,9 @@ var Peer = class {
 function pause(attempt) {
 	return Math.min(MAX_PAUSE_MS$1, FIRST_PAUSE_MS$1 * 2 ** (attempt - 2)) * (.75 + Math.random() / 2);
 }
-/** Tells whether a further restart is useless. A busy server may be free a second later. */
+/** Tells whether a further restart is useless. A busy server may be free, and the network back, a second later. */
 function cannotRestart(error) {
+	if (error instanceof NetworkError) return false;
 	if (error instanceof HttpError) return error.status !== 429 && (error.status < 500 || error.status === 501);
 	return true;
 }
@@ -448,6 +454,31 @@ function isFinal(error) {
 function asPeerError(error) {
 	if (error instanceof PeerError) return error;
 	return new PeerError(`the connection was lost: ${error.message}`, { cause: error });
+}
+
+// dist/playback.js
+/** Playback on an element of the page. */
+/** Plays `media`, whether or not the element has `autoplay`. Where the browser wants a gesture first, it stays paused. */
+function play(element, media) {
+	element.srcObject = media;
+	element.play().catch((error) => {
+		if (error.name !== "NotAllowedError" && error.name !== "AbortError") throw error;
+	});
+}
+
+// dist/request.js
+/** HTTP requests, with the errors of this package. */
+/** Sends a request. Throws `HttpError` for an error answer, `NetworkError` where none comes, or the signal's reason. */
+async function request(fetching, url, init) {
+	let response;
+	try {
+		response = await fetching(url, init);
+	} catch (cause) {
+		if (!(cause instanceof TypeError)) throw cause;
+		throw new NetworkError(`${new URL(url).host} cannot be reached (${cause.message})`, { cause });
+	}
+	if (!response.ok) throw await HttpError.from(response);
+	return response;
 }
 
 // dist/token.js
@@ -501,13 +532,11 @@ var RenewedToken = class {
 				"Content-Type": "application/json"
 			};
 			const body = JSON.stringify({ right: this.right });
-			const response = await this.fetching(this.url(), {
+			const { token, expires_in: seconds } = await (await request(this.fetching, this.url(), {
 				method: "POST",
 				headers,
 				body
-			});
-			if (!response.ok) throw await HttpError.from(response);
-			const { token, expires_in: seconds } = await response.json();
+			})).json();
 			this.#token = token;
 			this.renewAfter(500 * seconds);
 			if (!this.#over) this.renewed(token);
@@ -693,23 +722,21 @@ async function postWithRetry(url, offer, options) {
 		await sleep(1e3 * error.retryAfter, options.signal);
 	}
 }
-/** Sends a request with the token. Throws `HttpError` where the answer is an error. */
-async function send(url, request, options) {
+/** Sends a request with the token. Throws as `request` does. */
+async function send(url, init, options) {
 	const { token } = options;
 	const authorization = token === void 0 ? {} : { Authorization: `Bearer ${currentToken(token)}` };
 	const { signal, fetch: fetching = fetch } = options;
 	const headers = {
 		...authorization,
-		...request.headers
+		...init.headers
 	};
-	const aborted = signal !== void 0 && request.method === "POST" ? { signal } : {};
-	const response = await fetching(url, {
-		...request,
+	const aborted = signal !== void 0 && init.method === "POST" ? { signal } : {};
+	return await request(fetching, url, {
+		...init,
 		headers,
 		...aborted
 	});
-	if (!response.ok) throw await HttpError.from(response);
-	return response;
 }
 /** Resolves when all candidates are found, or after `ms` milliseconds. */
 async function gatherCandidates(connection, signal, ms = GATHER_TIMEOUT_MS$1) {
@@ -767,7 +794,7 @@ async function call(url, media, options = {}) {
 		negotiate,
 		reconnects: 0
 	}, signal);
-	if (element !== void 0) element.srcObject = peer.media;
+	if (element !== void 0) play(element, peer.media);
 	return await peer.connect();
 }
 
@@ -2155,7 +2182,7 @@ async function watch(url, options = {}) {
 		token: () => renewing.current
 	};
 	const peer = new Peer(connectorOf(create, new URL(url), authorized), signal);
-	if (element !== void 0) element.srcObject = peer.media;
+	if (element !== void 0) play(element, peer.media);
 	peer.closed.then(() => renewing?.stop());
 	await peer.connect();
 	renewing?.renewAfter(0);
@@ -2219,13 +2246,12 @@ var Client = class {
 			...this.#headers,
 			...kind
 		};
-		const response = await this.#fetch(url, {
+		const response = await request(this.#fetch, url, {
 			method: "POST",
 			headers,
 			body,
 			...signal && { signal }
 		});
-		if (!response.ok) throw await HttpError.from(response);
 		return new Session(await response.json(), response.url || url, this.#fetch);
 	}
 };
@@ -2316,19 +2342,17 @@ var Session = class {
 		return () => this.#token.current;
 	}
 	async #request(method, route, signal, keepalive = false) {
-		const headers = bearer(this.#token.current);
-		const response = await this.#fetch(this.url(route), {
+		const init = {
 			method,
-			headers,
+			headers: bearer(this.#token.current),
 			keepalive,
 			...signal && { signal }
-		});
-		if (!response.ok) throw await HttpError.from(response);
-		return await response.json();
+		};
+		return await (await request(this.#fetch, this.url(route), init)).json();
 	}
 };
 function bearer(token) {
 	return { Authorization: `Bearer ${token}` };
 }
 
-export { BusyError, CanvasPlayer, Client, DisconnectedError, ForbiddenError, GoneError, HttpError, MediaSourcePlayer, Microphone, MyTalkError, NotAuthorizedError, Peer, PeerError, ProtocolError, SPEECH_RATES, SUBPROTOCOL, ServerError, Session, Stream, TOKEN_PREFIX, UnsupportedError, call, decodesH264, packSpeech, parseServer, playsFmp4, publish, toPcm16, toText, unpackMedia, watch };
+export { BusyError, CanvasPlayer, Client, DisconnectedError, ForbiddenError, GoneError, HttpError, MediaSourcePlayer, Microphone, MyTalkError, NetworkError, NotAuthorizedError, Peer, PeerError, ProtocolError, SPEECH_RATES, SUBPROTOCOL, ServerError, Session, Stream, TOKEN_PREFIX, UnsupportedError, call, decodesH264, packSpeech, parseServer, playsFmp4, publish, toPcm16, toText, unpackMedia, watch };

@@ -42,6 +42,17 @@ PUBLISH = """(async () => {
 RECONNECTED = "states.join() === 'restarting,reconnecting,open'"
 
 
+async def test_watching_plays_an_element_without_autoplay(server: Running, tmp_path: Path) -> None:
+    async with chromium(tmp_path) as page:
+        await page.open(server.url)
+        await page.run("document.getElementById('result').autoplay = false")
+        await page.run(WATCH)
+        await page.until("document.getElementById('result').currentTime > 1")
+        assert not await page.run("document.getElementById('result').paused")
+        await page.run("peer.close()")
+        assert page.complaints == []
+
+
 @pytest.mark.slow
 async def test_a_viewer_restarts_ice_when_its_addresses_are_cut(
     server: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -14,6 +14,8 @@ from typing import Any
 
 import aiohttp
 
+from tests.streamer.support.waiting import LIMIT_S
+
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
 )
@@ -34,9 +36,6 @@ _FLAGS = [
     "--remote-debugging-port=0",
 ]
 
-PATIENCE_S = 100.0
-"""Limit of every wait: a busy machine may take a hundred times as long as an idle one."""
-
 
 class Page:
     """Controls one tab. ``complaints`` are console errors, uncaught exceptions and failed loads."""
@@ -52,7 +51,7 @@ class Page:
         number = next(self._numbers)
         self._answers[number] = asyncio.get_running_loop().create_future()
         await self._socket.send_json({"id": number, "method": method, "params": params})
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(LIMIT_S):
             return await self._answers[number]
 
     async def run(self, script: str) -> Any:
@@ -64,7 +63,7 @@ class Page:
             raise AssertionError(answer["exceptionDetails"])
         return answer["result"].get("value")
 
-    async def until(self, script: str, seconds: float = PATIENCE_S) -> None:
+    async def until(self, script: str, seconds: float = LIMIT_S) -> None:
         """Returns when the expression is true."""
         try:
             async with asyncio.timeout(seconds):
@@ -152,7 +151,7 @@ async def chromium(folder: Path, *flags: str) -> AsyncIterator[Page]:
 
 async def _port(process: asyncio.subprocess.Process) -> int:
     assert process.stderr is not None
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(LIMIT_S):
         while line := (await process.stderr.readline()).decode(errors="replace"):
             if found := re.search(r"DevTools listening on ws://[^:]+:(\d+)/", line):
                 return int(found[1])

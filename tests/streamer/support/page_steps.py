@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import av
@@ -10,8 +9,9 @@ import numpy as np
 import pytest
 
 from streamer.http.server import Running
-from tests.streamer.support.browser import CHROMIUM, PATIENCE_S, Page
+from tests.streamer.support.browser import CHROMIUM, Page
 from tests.streamer.support.pictures import numbered
+from tests.streamer.support.waiting import eventually
 
 NEEDS_CHROMIUM = [
     pytest.mark.browser,
@@ -122,9 +122,7 @@ async def tab_to(page: Page, control: str) -> None:
 
 
 async def ended(server: Running) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while server.sessions.all():  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+    await eventually(lambda: not server.sessions.all())
 
 
 def write_film(path: Path) -> None:
