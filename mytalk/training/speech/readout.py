@@ -7,7 +7,7 @@ amount of film takes the same memory.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,39 +66,57 @@ class Sums:
 def fit_readout(
     sequences: ClipSequences, people: list[str], coefficients: int, tick: Callable[[int, int], None] | None = None
 ) -> Readout:
-    """``people``: who is in each clip of the sequences, which must hold samples (made with no front)."""
+    """Fits a readout to the clips of ``people``: one name a clip of the sequences, which must hold samples."""
     readout = Readout(coefficients).eval()
+    readout.weight[:], readout.bias[:] = solve(list(sums_of_people(readout, sequences, people, tick).values()))
+    return readout
+
+
+def sums_of_people(
+    readout: Readout, sequences: ClipSequences, people: list[str], tick: Callable[[int, int], None] | None = None
+) -> dict[str, Sums]:
+    """Sets the readout's mean and scale to the clips' features, and adds up each person's clips: 96 MB a person."""
     _standardise(readout, sequences)
     sums: dict[str, Sums] = {}
+    coefficients = readout.bias.shape[1]
     for index, person in enumerate(people):
         own = sums.setdefault(person, Sums.empty(len(readout.weight[0]), coefficients))
         for speed in SPEEDS:
             listen(readout, *at_speed(sequences[index].heard, sequences[index].motion, speed), own)
         if tick is not None:
             tick(index + 1, len(people))
-    readout.weight[:], readout.bias[:] = solve(list(sums.values()))
-    return readout
+    return sums
 
 
 def solve(people: list[Sums]) -> tuple[Tensor, Tensor]:
     """Weights ``(LATER, F, K)`` and biases ``(LATER, K)`` from the people's sums."""
-    shares = [one.frames**-BALANCE for one in people]
-
-    def total(name: str, later: int) -> Tensor:
-        parts = [share * getattr(one, name)[later] for share, one in zip(shares, people, strict=True)]
-        return torch.stack(parts).sum(0)
-
-    solved = []
-    for later in range(LATER):
-        rows = total("rows", later)
-        inputs, outputs = total("inputs", later) / rows, total("outputs", later) / rows
-        squares = total("squares", later) / rows - inputs[:, None] * inputs
-        products = total("products", later) / rows - inputs[:, None] * outputs
-        squares.diagonal().add_(RIDGE)
-        weight = torch.linalg.solve(squares.double(), products.double()).float()
-        solved.append((weight, outputs - inputs @ weight))
-    weights, biases = zip(*solved, strict=True)
+    weights, biases = zip(*(solve_one(people, later) for later in range(LATER)), strict=True)
     return torch.stack(weights), torch.stack(biases)
+
+
+def solve_one(
+    people: Sequence[Sums], later: int, ridge: float = RIDGE, balance: float = BALANCE
+) -> tuple[Tensor, Tensor]:
+    """Weights ``(F, K)`` and biases ``(K,)`` for mouths after which ``later`` frames were heard.
+
+    Ridge regression of centred features; ``ridge`` is a penalty a frame of film, and a person's film counts as its
+    length to the power of ``1 - balance``.
+    """
+    shares = [one.frames**-balance for one in people]
+
+    def total(name: str) -> Tensor:
+        whole: Tensor = shares[0] * getattr(people[0], name)[later]
+        for share, one in zip(shares[1:], people[1:], strict=True):
+            whole = whole + share * getattr(one, name)[later]
+        return whole
+
+    rows = total("rows")
+    inputs, outputs = total("inputs") / rows, total("outputs") / rows
+    squares = total("squares") / rows - inputs[:, None] * inputs
+    products = total("products") / rows - inputs[:, None] * outputs
+    squares.diagonal().add_(ridge)
+    weight = torch.linalg.solve(squares.double(), products.double()).float()
+    return weight, outputs - inputs @ weight
 
 
 def _standardise(readout: Readout, sequences: ClipSequences) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mytalk.errors import OptionError
 from streamer.commands.progress_bar import Progress
-from streamer.commands.train import ablations, offsets, prepare, readout, voice
+from streamer.commands.train import ablations, crossvalidate, offsets, prepare, readout, voice
 
 if TYPE_CHECKING:
     from mytalk.training.run.loop import Outcome
@@ -84,6 +84,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     export.add_argument("--force", action="store_true", help="replace a checkpoint that is there")
     export.set_defaults(run=_export)
     readout.add_parser(commands)
+    crossvalidate.add_parser(commands)
     voice.add_parser(commands)
     ablations.add_parser(commands)
 

@@ -9,36 +9,13 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from mytalk.checkpoint import read_preset, save_preset, save_tensors
+from mytalk.checkpoint import read_preset
 from mytalk.errors import WeightsError
-from mytalk.motion.model import MotionModel
 from mytalk.pipeline import load_motion
-from mytalk.presets import PRESETS
 from mytalk.speech.readout import LATER, Readout
 from mytalk.speech.stream import SpeechStream
-from mytalk.training.data.people import fit_space, sample_people
 from mytalk.training.data.store import ClipStore
 from mytalk.training.speech.readout import Sums, add_readout, at_speed, solve
-from tests.mytalk.support.small_store import make_store
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_store(tmp_path_factory.mktemp("data"), people=3)
-
-
-@pytest.fixture(scope="module")
-def folder(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A preset without a readout: random weights in a mouth space of the clips."""
-    made = tmp_path_factory.mktemp("preset")
-    torch.manual_seed(1)
-    model = MotionModel(PRESETS["edge"])
-    model.space.load_state_dict(fit_space(sample_people(ClipStore(data), 0), 24).state_dict())
-    save_preset(made, PRESETS["edge"])
-    own = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("identity.")}
-    save_tensors(made, "motion", own)
-    save_tensors(made, "identity", model.identity.state_dict())
-    return made
 
 
 @pytest.fixture(scope="module")

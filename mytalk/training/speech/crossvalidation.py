@@ -1,0 +1,134 @@
+"""Leaves each person out in turn, fits the readout to all others, and scores it on who was left out.
+
+Choices (penalties, how much many people count against many minutes, which data) are made by this table and not by
+looking at evaluation clips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mytalk.errors import DataError
+from mytalk.evaluation.intervals import OverPeople, over_people
+from mytalk.evaluation.sync import correlation
+from mytalk.face.landmarks import LOWER_FACE, aperture
+from mytalk.media_time import FRAME_SAMPLES
+from mytalk.motion.model import MotionModel
+from mytalk.pipeline import load_motion
+from mytalk.presets import PROFILES
+from mytalk.speech.readout import BACK, LATER, Readout, stacked
+from mytalk.training.data.person_offsets import read_offsets
+from mytalk.training.data.sequences import ClipSequences
+from mytalk.training.data.store import ClipStore
+from mytalk.training.speech.readout import BALANCE, RIDGE, Sums, solve_one, sums_of_people
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One way to fit: the ridge penalty a frame, and how much less a person's further minutes count (0 to 1)."""
+
+    ridge: float = RIDGE
+    balance: float = BALANCE
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One choice and what it scores: aperture correlation, the mean of a person's clips by length, by person."""
+
+    choice: Choice
+    by_person: dict[str, float]
+
+    @property
+    def figures(self) -> OverPeople:
+        """The scores over people."""
+        return over_people(list(self.by_person.values()))
+
+
+def choices_of(ridges: list[float], balances: list[float]) -> list[Choice]:
+    """Every pair of a ridge penalty and a balance."""
+    return [Choice(ridge, balance) for ridge, balance in product(ridges, balances)]
+
+
+def cross_validate(
+    preset: Path,
+    data: list[Path],
+    score: list[Path],
+    choices: list[Choice],
+    offsets: Path | None = None,
+    profile: str = "balanced",
+    tick: Callable[[int, int], None] | None = None,
+) -> Iterator[Row]:
+    """Fits and scores each choice, a person of the folders ``score`` (part of ``data``) left out at a time.
+
+    Only the preset's mouth space and recogniser are used, not its readout. Features are standardised over everybody,
+    motion of the left-out person is unseen. A frame is scored as the profile's look-ahead lets it be heard, without
+    silence gate and enrolment.
+
+    Raises DataError where fewer than two people are there, and what reading the data or the table raises.
+    """
+    model, store = load_motion(preset), ClipStore([*data, *(folder for folder in score if folder not in data)])
+    late = read_offsets(offsets) if offsets is not None else None
+    sequences = ClipSequences(store, model.space, front=None, evenness=1.0, offsets=late)
+    people = [entry.person for entry in store.entries]
+    left_out = sorted({entry.person for entry in ClipStore(score).entries})
+    if len(set(people)) < 2:
+        raise DataError(f"{people[0]}: one person alone (cross-validation needs two or more)")
+    readout = Readout(model.denoiser.coefficients).eval()
+    sums = sums_of_people(readout, sequences, people, tick)
+    later = min(PROFILES[profile].lookahead, LATER - 1)
+    heard = {name: _clips_of(name, model, readout, store, sequences, people, later) for name in left_out}
+    for choice in choices:
+        yield Row(choice, {name: _score(clips, sums, name, later, choice) for name, clips in heard.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class _Clip:
+    """One clip as it is scored."""
+
+    features: Tensor  # (T, F) half
+    opening: Tensor  # (K,): what each coefficient opens the lips by
+    true: Tensor  # (T,) filmed aperture
+
+
+def _clips_of(
+    name: str,
+    model: MotionModel,
+    readout: Readout,
+    store: ClipStore,
+    sequences: ClipSequences,
+    people: list[str],
+    later: int,
+) -> list[_Clip]:
+    """The clips of one person: features of each frame, ``later`` frames after it were heard."""
+    coefficients = model.denoiser.coefficients
+    opening = torch.from_numpy(aperture(model.space.decode(torch.eye(coefficients)).numpy()))
+    clips = []
+    for index in (index for index, person in enumerate(people) if person == name):
+        true = aperture(store.landmarks(index).canonical[:, list(LOWER_FACE)])
+        samples = sequences[index].heard[: len(true) * FRAME_SAMPLES]
+        rows = []
+        for newest, features in readout.recogniser.each(samples, later + 1 + BACK):
+            seen = stacked(readout.standardise(features))[:, 0]  # the oldest of those asked for
+            rows.append(seen[newest >= later].half())
+        told = torch.cat(rows)
+        clips.append(_Clip(told, opening, torch.from_numpy(true[: len(told)].copy())))
+    return clips
+
+
+def _score(clips: list[_Clip], sums: dict[str, Sums], name: str, later: int, choice: Choice) -> float:
+    """Aperture correlation of one person by everybody else's readout, clips weighing as their lengths."""
+    others = [own for person, own in sums.items() if person != name]
+    weight, bias = solve_one(others, later, choice.ridge, choice.balance)
+    lengths = [len(clip.true) for clip in clips]
+    found = []
+    for clip in clips:
+        ours = (clip.features.float() @ weight + bias) @ clip.opening
+        found.append(correlation(ours.numpy(), clip.true.numpy()))
+    return float(np.average(found, weights=lengths))

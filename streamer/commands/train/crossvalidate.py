@@ -1,0 +1,66 @@
+"""``mytalk train crossvalidate``: the table that choices of the readout are made by, people as folds."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from streamer.commands.progress_bar import Progress
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
+        "crossvalidate",
+        help="score ways to fit the readout, each person left out in turn",
+        description="Fits the readout to all people but one, scores it on the one left out, and prints a line for each "
+        "way to fit: aperture correlation over people, with a 95 % bootstrap interval of the mean.",
+    )
+    parser.add_argument("preset", type=Path, metavar="FOLDER", help="whose mouth space and recogniser are used")
+    parser.add_argument(
+        "--data", type=Path, action="append", required=True, help="folder of mytalk train prepare; may be given again"
+    )
+    parser.add_argument(
+        "--score", type=Path, action="append", metavar="DATA", help="folder whose people are left out (default: all)"
+    )
+    parser.add_argument("--offsets", type=Path, metavar="TSV", help="of mytalk train offsets, which are taken away")
+    parser.add_argument("--ridge", type=float, nargs="+", metavar="R", help="penalties a frame (default: 1.25)")
+    parser.add_argument(
+        "--balance", type=float, nargs="+", metavar="B", help="0: minutes count alike, 1: people do (default: 0.5)"
+    )
+    parser.add_argument("--profile", default="balanced", help="whose look-ahead is scored (default: balanced)")
+    parser.add_argument("--people", action="store_true", help="print each person's score, too")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fits, scores and prints; raises ``MyTalkError``."""
+    from mytalk.errors import OptionError
+    from mytalk.presets import PROFILES
+    from mytalk.training.speech.crossvalidation import choices_of, cross_validate
+    from mytalk.training.speech.readout import BALANCE, RIDGE
+
+    if args.profile not in PROFILES:
+        raise OptionError(f"--profile {args.profile}: unknown (need one of {', '.join(sorted(PROFILES))})")
+    ridges = [RIDGE] if args.ridge is None else args.ridge
+    balances = [BALANCE] if args.balance is None else args.balance
+    if min(ridges) <= 0 or not all(0 <= balance <= 1 for balance in balances):
+        raise OptionError(f"--ridge {ridges} --balance {balances}: need penalties above 0 and balances from 0 to 1")
+    choices = choices_of(ridges, balances)
+    with Progress("listening", "clip") as progress:
+        rows = list(
+            cross_validate(
+                args.preset, args.data, args.score or args.data, choices, args.offsets, args.profile, progress
+            )
+        )
+    print("ridge  balance  people   mean  95 % interval   median  worst decile  worst")
+    for row in rows:
+        over = row.figures
+        print(
+            f"{row.choice.ridge:5.2f}  {row.choice.balance:7.2f}  {over.people:6d}  {over.mean:.3f}  "
+            f"{over.low:.3f} to {over.high:.3f}  {over.median:.3f}   {over.worst_decile:.3f}         {over.worst:.3f}"
+        )
+        if args.people:
+            for person, value in sorted(row.by_person.items(), key=lambda item: item[1]):
+                print(f"    {value:.3f}  {person}")
+    return 0
