@@ -6,12 +6,13 @@ import asyncio
 import logging
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCRtpSender
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender
 from aiortc import RTCSessionDescription as Description
-from aiortc.exceptions import OperationError
+from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
 
 from streamer.config.ice_servers import IceServer
 from streamer.errors import NoUsableTrackError, RequestError, UnprocessableError
@@ -30,10 +31,22 @@ CLOSE_TIMEOUT = 3.0
 """Seconds that a connection may take to close before it is left to itself."""
 
 
+_REFUSALS = (
+    InvalidAccessError,
+    InvalidStateError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+"""Types that aiortc 1.16.0 raises over offers that its parser took."""
+
+
 class Connection:
     """The server's end of one connection. ``connected`` and ``gone`` are set once each, whoever caused it.
 
-    As it is, it receives (WHIP); subclasses add what they send. ``etag`` names its ICE session (RFC 9725, 4.3.1).
+    This class receives (WHIP); subclasses add what they send. ``etag`` names the ICE session (RFC 9725, 4.3.1).
     """
 
     def __init__(self, ice_servers: Sequence[IceServer] = ()) -> None:
@@ -50,7 +63,6 @@ class Connection:
         servers = [server.to_rtc() for server in ice_servers]
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         self._connection.on("connectionstatechange", self._on_state)
-        self._connection.on("track", self._on_track)
 
     async def answer(self, offer: Offer) -> str:
         """Takes the peer's offer and returns the SDP answer, candidates included.
@@ -63,24 +75,20 @@ class Connection:
             if transceiver.kind == "audio":
                 known = RTCRtpSender.getCapabilities("audio").codecs
                 transceiver.setCodecPreferences([codec for codec in known if codec.mimeType == "audio/opus"])
-        try:
+        with _blaming_the_offer():
             await connection.setRemoteDescription(Description(sdp=offer.sdp, type="offer"))
-            for transport in self._transports:
-                limit_gathering(transport, GATHER_TIMEOUT)
+        self._bind_tracks()
+        for transport in self._transports:
+            limit_gathering(transport, GATHER_TIMEOUT)
+        with _blaming_the_offer():
             await connection.setLocalDescription(await connection.createAnswer())
-        except OperationError as error:
-            raise NoUsableTrackError("the offer has no codec in common (need Opus, and VP8 or H264)") from error
-        except (
-            Exception
-        ) as error:  # aiortc trips over an offer in whatever way; the server's own faults are not in here
-            raise RequestError(f"the offer cannot be answered: {str(error) or type(error).__name__}") from error
         self._candidates = offer.candidates
         self._negotiated()
         return connection.localDescription.sdp
 
     async def trickle(self, fragment: Fragment) -> None:
-        """Takes candidates that came after the offer. ``RequestError``: too many; ``UnprocessableError``: another ICE
-        session's."""
+        """Takes candidates that came after the offer. Raises ``RequestError`` for too many, ``UnprocessableError`` for
+        those of another ICE session."""
         if fragment.username not in (None, self.remote_username):
             raise UnprocessableError("the fragment's ice-ufrag is not this ICE session's (to restart: If-Match: *)")
         self._candidates += len(fragment.candidates)
@@ -95,7 +103,7 @@ class Connection:
             await self._connection.addIceCandidate(None)
 
     async def restart_ice(self, fragment: Fragment) -> str:
-        """Takes new credentials; gives the answer's fragment. ``etag`` is another one from here on.
+        """Takes new credentials and returns the answer's fragment. ``etag`` is another one from here on.
 
         Raises ``UnprocessableError`` for an offer that was not bundled.
         """
@@ -111,10 +119,10 @@ class Connection:
         task = asyncio.create_task(ice_restart.agree(transport), name="ICE restart")
         self._restarts.add(task)
         task.add_done_callback(self._restarts.discard)
-        mine = transport.iceGatherer.getLocalParameters()
+        local = transport.iceGatherer.getLocalParameters()
         mid = self._connection.getTransceivers()[0].mid or "0"
         candidates = transport.iceGatherer.getLocalCandidates()
-        return write_fragment(mine.usernameFragment, mine.password, mid, candidates)
+        return write_fragment(local.usernameFragment, local.password, mid, candidates)
 
     @property
     def remote_username(self) -> str | None:
@@ -123,12 +131,12 @@ class Connection:
         started = next((remote_username(transport) for transport in self._transports), None)
         return started or (_username_in(offered.sdp) if offered is not None else None)
 
-    def owes(self) -> bool:
+    def expects_packets(self) -> bool:
         """Whether the peer has had something to send, or to report on, since the last call."""
         return True
 
     async def datagrams(self) -> int:
-        """Datagrams received so far on all transports."""
+        """Counts the datagrams received so far on all transports, and the bytes in ``carried``."""
         report = await self._connection.getStats()
         transports = [stat for stat in report.values() if stat.type == "transport"]
         self.carried = (sum(one.bytesReceived for one in transports), sum(one.bytesSent for one in transports))
@@ -148,14 +156,14 @@ class Connection:
             log.exception("a connection did not close")
 
     def _add_media(self, offer: Offer) -> None:
-        """Before the offer is taken: what this end sends and receives."""
+        """Adds what this end sends and receives, before the offer is taken."""
         if offer.has_audio:
             self._connection.addTransceiver("audio", direction="recvonly")
         if offer.has_video:
             self._connection.addTransceiver("video", direction="recvonly")
 
     def _negotiated(self) -> None:
-        """After the answer is made and before media flows."""
+        """Prepares what this end sends, after the answer is made and before media flows."""
 
     @property
     def _transports(self) -> set[Any]:
@@ -169,12 +177,26 @@ class Connection:
         elif state in ("failed", "closed"):
             self.gone.set()
 
-    def _on_track(self, track: MediaStreamTrack) -> None:
-        receiver = next(t.receiver for t in self._connection.getTransceivers() if t.receiver.track is track)
-        if track.kind == "audio":
-            self.sound_in = InboundTrack(receiver)
-        else:
-            self.pictures_in = InboundTrack(receiver)
+    def _bind_tracks(self) -> None:
+        """Bounds the tracks that the offer sends, before their first packet."""
+        for transceiver in self._connection.getTransceivers():
+            if transceiver.receiver.track is None:
+                continue
+            if transceiver.kind == "audio":
+                self.sound_in = InboundTrack(transceiver.receiver)
+            else:
+                self.pictures_in = InboundTrack(transceiver.receiver)
+
+
+@contextmanager
+def _blaming_the_offer() -> Iterator[None]:
+    """Turns what aiortc raises over an offer into the client's error. Nothing of ours may run inside."""
+    try:
+        yield
+    except OperationError as error:
+        raise NoUsableTrackError("the offer has no codec in common (need Opus, and VP8 or H264)") from error
+    except _REFUSALS as error:
+        raise RequestError(f"the offer cannot be answered: {str(error) or type(error).__name__}") from error
 
 
 def _new_etag() -> str:

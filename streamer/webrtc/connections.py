@@ -1,4 +1,4 @@
-"""A session's WebRTC connections: who publishes, who watches, whether they are still there, and what they carried."""
+"""Keeps a session's WebRTC connections: its publisher and its viewers, whether they still live, and their traffic."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ MOST_VIEWERS = 200
 """Viewers of one session at a time."""
 
 RETRY_VIEWER = 10
-"""Seconds after which a viewer that found no place may ask again."""
+"""Seconds after which a viewer that was refused may ask again."""
 
-_LOOK = SECOND_NS // 10
+_POLL = SECOND_NS // 10  # between two looks at a publisher that may have gone
 
 
 class Connections:
-    """One session's. Their bytes are counted in ``traffic``, by way and direction."""
+    """Holds the connections of one session. Their bytes are counted in ``traffic``, by way and direction."""
 
     def __init__(self, traffic: Counter[tuple[str, str]]) -> None:
-        self.publisher: Connection | None = None  # the peer of a call, or who publishes by WHIP
+        self.publisher: Connection | None = None  # the peer of a call, or a WHIP connection
         self.viewers: dict[str, Viewer] = {}
-        self.claimed = False  # by who publishes, or by one whose offer is being answered
+        self.claimed = False  # by the publisher, or by one whose offer is being answered
         self._traffic = traffic
         self._carried: dict[str, tuple[int, int]] = {}  # bytes received and sent, by id, counted so far
-        self._pulses: dict[str, Liveness] = {}  # by id
+        self._liveness: dict[str, Liveness] = {}  # by id
         self._past_packets = 0  # sent to viewers that have gone
 
     def claim(self) -> None:
-        """Raises ``ConflictError`` while another publishes."""
+        """Reserves the session for one publisher. Raises ``ConflictError`` while another has it."""
         if self.claimed:
             raise ConflictError(
                 "the session has its publisher or its call already (end that one, or make another session)"
@@ -41,11 +41,12 @@ class Connections:
         self.claimed = True
 
     def release(self) -> None:
-        """The place of who publishes is free."""
+        """Lets another publisher claim the session."""
         self.claimed = False
 
     async def take_over(self, clock: Clock, *, replaceable: bool) -> None:
-        """Claims, in the place of a ``replaceable`` publisher that is silent for as long as this asks; it is closed."""
+        """Claims the session, and closes a ``replaceable`` publisher that sends nothing for ``PAUSE``. Raises
+        ``ConflictError`` where the publisher still sends."""
         old = self.publisher
         if old is None or not replaceable or not await self._silent(old, clock) or self.publisher is not old:
             self.claim()
@@ -59,18 +60,18 @@ class Connections:
             raise
 
     async def _silent(self, connection: Connection, clock: Clock) -> bool:
-        """Whether nothing at all comes for a while."""
-        heard = await connection.datagrams()
-        for _ in range(PAUSE // _LOOK):
+        """Whether no datagram comes for ``PAUSE``."""
+        received = await connection.datagrams()
+        for _ in range(PAUSE // _POLL):
             if connection.gone.is_set():
                 return True
-            await clock.sleep_until(clock.now() + _LOOK)
-            if await connection.datagrams() != heard:
+            await clock.sleep_until(clock.now() + _POLL)
+            if await connection.datagrams() != received:
                 return False
         return True
 
     def check_room(self) -> None:
-        """Raises ``BusyError`` where there is no place for another viewer."""
+        """Raises ``BusyError`` where the session has as many viewers as it may."""
         if len(self.viewers) >= MOST_VIEWERS:
             raise BusyError(f"all {MOST_VIEWERS} places of viewers are taken (ask again)", RETRY_VIEWER)
 
@@ -84,30 +85,30 @@ class Connections:
         return self._past_packets + sum(viewer.packets for viewer in self.viewers.values())
 
     def restarted(self, connection: Connection) -> None:
-        """Its peer asked for another path: what was heard of it on the old one says nothing."""
-        self._pulses.pop(connection.id, None)
+        """Judges a connection afresh: its peer asked for another path, and the old one says nothing of that."""
+        self._liveness.pop(connection.id, None)
 
     async def lost(self, connection: Connection, now: int) -> str | None:
-        """Why a connection is to be let go of, whether or not its peer said goodbye; None while it lives. To be asked
-        of each of them about twice a second."""
-        pulse = self._pulses.setdefault(connection.id, Liveness(now))
-        heard, connected = await connection.datagrams(), connection.connected.is_set()
-        reason = pulse.stopped(heard, now, connected=connected, owing=connection.owes())
+        """Says why a connection is to be closed, whether or not its peer said goodbye; None while it lives. Call it
+        about twice a second for each of them."""
+        liveness = self._liveness.setdefault(connection.id, Liveness(now))
+        received, connected = await connection.datagrams(), connection.connected.is_set()
+        reason = liveness.failure(received, now, connected=connected, expected=connection.expects_packets())
         self._count_bytes(connection)
         return "the peer left" if connection.gone.is_set() else reason
 
     def forget(self, connection: Connection) -> None:
-        """It is none of the session's any longer. To close it is the caller's."""
+        """Removes a connection from the session. The caller closes it."""
         viewer = self.viewers.pop(connection.id, None)
         self._past_packets += viewer.packets if viewer is not None else 0
-        self._pulses.pop(connection.id, None)
+        self._liveness.pop(connection.id, None)
         self._carried.pop(connection.id, None)
         if connection is self.publisher:
             self.publisher = None
             self.release()
 
     async def close(self) -> None:
-        """Closes all of them; the last publisher stays known, for its figures."""
+        """Closes all connections; the last publisher stays known, for its figures."""
         try:
             await asyncio.gather(*(connection.close() for connection in self.all()))
         finally:

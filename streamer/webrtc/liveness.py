@@ -1,4 +1,4 @@
-"""Whether a connection still lives, from the datagrams that it has received. Sans-IO."""
+"""Decides whether a connection still lives, from the datagrams that it has received. Sans-IO."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ SILENCE = 4 * SECOND_NS
 """A connected peer that sends no datagram at all is given up after this long. A live one sends reports every second."""
 
 PAUSE = SECOND_NS
-"""A publisher of which nothing is heard for this long gives way to another that comes. A live one sends media."""
+"""A publisher that sends nothing for this long gives way to another that comes. A live one sends media."""
 
 
 class Liveness:
-    """One connection's. Its reasons are written for the session's log and its client."""
+    """Judges one connection. Its reasons are written for the session's log and its client."""
 
     def __init__(self, now: int) -> None:
-        self._heard = 0
-        self._heard_at = now
+        self._received = 0
+        self._received_at = now
 
-    def stopped(self, datagrams: int, now: int, *, connected: bool, owing: bool = True) -> str | None:
-        """Why the connection is to be given up, from all datagrams so far; None while it lives. ``owing``: the peer has
-        something to send, or to report on."""
-        if datagrams != self._heard or (connected and not owing):
-            self._heard, self._heard_at = datagrams, now
-        if now - self._heard_at <= (SILENCE if connected else CONNECT_WAIT):
+    def failure(self, datagrams: int, now: int, *, connected: bool, expected: bool = True) -> str | None:
+        """Says why the connection is to be given up; None while it lives. ``datagrams``: all that it has received so
+        far. ``expected``: the peer has something to send, or to report on."""
+        if datagrams != self._received or (connected and not expected):
+            self._received, self._received_at = datagrams, now
+        if now - self._received_at <= (SILENCE if connected else CONNECT_WAIT):
             return None
         return "the peer fell silent" if connected else "the peer never connected"

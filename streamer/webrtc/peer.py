@@ -10,8 +10,8 @@ class Peer(Viewer):
     """Sends and receives on one connection. The dubbed media comes from the broadcast, in the codec that the peer's
     offer names first: the picture that the peer sends has the same one."""
 
-    def owes(self) -> bool:
-        """A peer always owes packets: its own media, or reports on what it receives."""
+    def expects_packets(self) -> bool:
+        """Always: a peer sends its own media, or reports on what it receives."""
         return True
 
     def _add_media(self, offer: Offer) -> None:

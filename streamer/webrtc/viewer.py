@@ -27,7 +27,7 @@ class Viewer(Connection):
         self._sound_sender: EncodedSender | None = None
         self._picture_sender: EncodedSender | None = None
         self._joined = False
-        self._packets_before = 0  # sent, when ``owes`` was asked last
+        self._packets_before = 0  # sent, when ``expects_packets`` was called last
 
     @property
     def rate(self) -> int:
@@ -39,7 +39,7 @@ class Viewer(Connection):
         """RTP packets sent so far."""
         return sum(sender.packets for sender in (self._sound_sender, self._picture_sender) if sender is not None)
 
-    def owes(self) -> bool:
+    def expects_packets(self) -> bool:
         """Whether packets were sent since the last call: a viewer that receives none sends no receiver reports."""
         before, self._packets_before = self._packets_before, self.packets
         return self._packets_before > before

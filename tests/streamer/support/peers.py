@@ -82,7 +82,7 @@ class SilentPeer:
     async def datagrams(self) -> int:
         return self.count
 
-    def owes(self) -> bool:
+    def expects_packets(self) -> bool:
         return True
 
     async def close(self) -> None:
