@@ -67,14 +67,17 @@ class Host(Protocol):
 
 
 class Stream:
-    """One client's, from ``session.created`` on. ``wake`` is set whenever there may be something to send.
+    """The messages of one client, from ``session.created`` on.
 
-    ``over`` is the close code once nothing more will come.
+    Set are ``wake`` whenever there may be something to send, ``changed`` while there may be something to acknowledge,
+    and ``ended`` once nothing more will come; ``over`` is then the close code.
     """
 
     def __init__(self, host: Host, clock: Clock, codecs: Pool) -> None:
         self.received = 0  # counted messages of the client
         self.wake = asyncio.Event()
+        self.changed = asyncio.Event()
+        self.ended = asyncio.Event()
         self.over: int | None = None
         self.output = StreamOutput(self._send_media, self._is_late, host.broadcast, codecs)
         self._host = host
@@ -91,13 +94,15 @@ class Stream:
 
     # --- for a connection
 
-    @property
-    def full(self) -> bool:
-        """Whether the connection had better not be read for now."""
-        return self._host.voice is not None and self._host.voice.full
+    async def room(self) -> None:
+        """Returns when the connection may be read: less speech waits than ``limits.pause_ms``."""
+        if self._host.voice is not None:
+            await self._host.voice.room.wait()
 
     def next(self) -> str | bytes | None:
-        """What is to be sent next, or None."""
+        """Returns what is to be sent next, or None. Gives up a connection on which sound waits for too long."""
+        if self._tape.late(self._clock.now(), HOPELESS):
+            self.give_up()
         data = self._urgent.popleft() if self._urgent else self._tape.next(self._clock.now())
         self._host.traffic["websocket", "out"] += len(data or b"")
         return data
@@ -105,6 +110,7 @@ class Stream:
     def take(self, data: str | bytes) -> None:
         """One message of the client. Whatever it is, it is answered and nothing is raised."""
         self._host.traffic["websocket", "in"] += len(data)
+        self.changed.set()
         try:
             message = parse_client(data)
             self.received += not isinstance(message, m.UNCOUNTED)
@@ -122,14 +128,18 @@ class Stream:
         finally:
             self._answering = None
 
-    def tick(self) -> None:
-        """To be called twice a second while there is a connection: acknowledges, and gives up what is too slow."""
+    def acknowledge(self) -> None:
+        """Tells how much was taken in and how much speech waits, where either is new."""
         buffered = self._host.voice.buffered_ms if self._host.voice is not None else 0
         if self._acknowledged != (self.received, buffered):
             self._acknowledged = (self.received, buffered)
             self._say_now(m.ServerAck(self.received, buffered))
-        if self._tape.late(self._clock.now(), HOPELESS):
-            self.end(m.Error("too_slow", "the connection is too slow even for sound (begin anew)", fatal=True), 1013)
+        if not buffered:
+            self.changed.clear()
+
+    def give_up(self) -> None:
+        """Ends the stream: its connection is too slow even for sound."""
+        self.end(m.Error("too_slow", "the connection is too slow even for sound (begin anew)", fatal=True), 1013)
 
     def resume(self, received: int) -> None:
         """Another connection goes on after ``received`` messages. ``ProtocolError``: what it needs is here no more."""
@@ -149,6 +159,7 @@ class Stream:
             self.output.close()
             self._host.events.listeners.remove(self._on_event)
             self.wake.set()
+            self.ended.set()
 
     def say(self, message: m.ServerMessage) -> None:
         """Tells the client, in its turn."""

@@ -6,6 +6,7 @@ Utterances follow one another; what a client is told of them (begun, heard, inte
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -128,11 +129,16 @@ class _Run:
 
 
 class UtteranceQueue:
-    """One session's streamed speech. What does not fit raises ``ProtocolError`` and is not taken, all of it."""
+    """Holds one session's streamed speech. What does not fit raises ``ProtocolError`` and is not taken, all of it.
+
+    ``room`` is set while less than ``limits.pause_ms`` of speech waits: otherwise nothing more is to be read.
+    """
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.generation = 0
         self.limits = limits or Limits()
+        self.room = asyncio.Event()
+        self.room.set()
         self.format: SpeechFormat | None = None
         self._position = 0  # samples since the format or the generation began
         self._utterances: deque[_Utterance] = deque()
@@ -148,11 +154,6 @@ class UtteranceQueue:
     def buffered_ms(self) -> int:
         """Speech that waits to be said."""
         return sum(utterance.waiting_ms for utterance in self._utterances)
-
-    @property
-    def full(self) -> bool:
-        """Whether no more is to be read from the connection for now."""
-        return self.buffered_ms >= self.limits.pause_ms
 
     def check(self, speech: SpeechFormat) -> None:
         """Raises ``ProtocolError`` for a format that there is not."""
@@ -181,6 +182,7 @@ class UtteranceQueue:
             raise ProtocolError("speech_overflow", message)
         self._open_utterance(speech).add(samples)
         self._position += len(samples)
+        self._look_for_room()
 
     def for_picture(self, payload: bytes, encoding: str | None, at: int) -> tuple[Stereo, int]:
         """Speech that belongs to the picture of media time ``at``, at 48 kHz, and where it begins: it does not wait
@@ -207,6 +209,7 @@ class UtteranceQueue:
         self.generation = cleared.generation
         self._position = 0
         self._utterances.clear()
+        self.room.set()
         self._under_way.clear()
         self._heard = (0, 0)
         self._run = None
@@ -232,6 +235,8 @@ class UtteranceQueue:
             self._under_way.append(_Said(at - CHUNK_TIME, utterance.number, position, first=False, last=True))
         if utterance.over:
             self._utterances.popleft()
+        if not self.room.is_set():
+            self._look_for_room()
         return out
 
     def heard(self, until: int) -> list[PlaybackStarted | PlaybackFinished]:
@@ -246,6 +251,12 @@ class UtteranceQueue:
                 told.append(PlaybackFinished(said.position, False, self.generation, said.utterance))
                 self._heard = (0, 0)
         return told
+
+    def _look_for_room(self) -> None:
+        if self.buffered_ms < self.limits.pause_ms:
+            self.room.set()
+        else:
+            self.room.clear()
 
     def _announced(self, encoding: str | None) -> SpeechFormat:
         if self.format is None:

@@ -1,4 +1,4 @@
-"""``GET /v1/sessions/{id}/stream``: a WebSocket of subprotocol ``mytalk.v1`` (PROTOCOL.md). The shell around a stream.
+"""Serves ``GET /v1/sessions/{id}/stream``, a WebSocket of subprotocol ``mytalk.v1`` (PROTOCOL.md).
 
 What is wrong with a request before it is a WebSocket is an HTTP answer; from then on it is an ``error`` message and a
 close code, because that is all a browser shows of it.
@@ -12,9 +12,10 @@ import logging
 from aiohttp import WSMsgType, web
 
 from mytalk.errors import MyTalkError
+from streamer.client_stream.replay_buffer import HOPELESS
 from streamer.client_stream.resumption import ResumableStream
 from streamer.client_stream.stream import Stream
-from streamer.clock import MILLISECOND_NS, SECOND_NS, Clock
+from streamer.clock import SECOND_NS, Clock
 from streamer.errors import ProtocolError, RequestError
 from streamer.http.authorization import Authorization
 from streamer.protocol.codec import SUBPROTOCOL, to_text
@@ -23,8 +24,9 @@ from streamer.protocol.packets import HEADER
 
 log = logging.getLogger(__name__)
 
-SILENCE = 15 * SECOND_NS
-"""A connection on which nothing comes for so long, not even an answer to our pings, is taken for broken."""
+HEARTBEAT = 24.0
+"""Seconds without a byte of the client after which aiohttp pings it; after half as many more the connection is taken
+for broken. Both make more than the 30 s (``buffer_ms`` less ``pause_ms``) in which reading may rest, and pongs wait."""
 
 GOODBYES = (1000, 1001)
 """Close codes of a client that goes on purpose: there is nothing to resume."""
@@ -32,9 +34,7 @@ GOODBYES = (1000, 1001)
 TAKEN_OVER = 4000
 """Close code of a connection whose stream was resumed on another one."""
 
-_PING = 5 * SECOND_NS
-_TICK = SECOND_NS // 2
-_PAUSE = 20 * MILLISECOND_NS  # between two looks whether speech may be read again
+_ACK_PAUSE = SECOND_NS // 2
 _FAREWELL = 2 * SECOND_NS  # for the last messages to leave
 _TURN = 16  # messages after which others get theirs
 
@@ -54,7 +54,7 @@ class StreamRoute:
         socket = web.WebSocketResponse(
             protocols=(SUBPROTOCOL,),
             compress=False,
-            autoping=False,
+            heartbeat=HEARTBEAT,
             timeout=2,
             max_msg_size=MESSAGE_BYTES + HEADER.size,
         )
@@ -86,15 +86,13 @@ class Connection:
         self._place = place
         self._stream = stream
         self._clock = clock
-        self._heard_at = clock.now()
-        self._paused = False
         self._left = False  # its client said goodbye
-        self._over_since: int | None = None
 
     async def run(self) -> None:
         """Carries messages both ways. Raises nothing but ``CancelledError``."""
         self._place.connect(self)
-        tasks = [asyncio.create_task(work) for work in (self._read(), self._write(), self._watch())]
+        works = (self._read(), self._write(), self._acknowledge(), self._farewell())
+        tasks = [asyncio.create_task(work) for work in works]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -106,32 +104,25 @@ class Connection:
             self._place.disconnect(self, left=self._left)
 
     async def give_way(self) -> None:
-        """Another connection carries the stream from here on."""
+        """Closes the connection: another one carries the stream from here on."""
         await self._socket.close(code=TAKEN_OVER, message=b"resumed elsewhere")
 
     async def _read(self) -> None:
-        """Takes in what comes."""
+        """Takes in what comes, and rests while too much speech waits. Returns when the client has gone."""
         count = 0
         while True:
-            while self._stream.full:
-                self._paused = True
-                await self._clock.sleep_until(self._clock.now() + _PAUSE)
-            self._paused = False
+            await self._stream.room()
             message = await self._socket.receive()
-            self._heard_at = self._clock.now()
-            if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                self._stream.take(message.data)
-            elif message.type is WSMsgType.PING:
-                await self._socket.pong(message.data)
-            elif message.type is not WSMsgType.PONG:
+            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 self._left = message.type is WSMsgType.CLOSE and message.data in GOODBYES
                 return
+            self._stream.take(message.data)
             count += 1
             if count % _TURN == 0:
                 await asyncio.sleep(0)
 
     async def _write(self) -> None:
-        """Sends what there is, and closes after the last message."""
+        """Sends what there is, and closes after the last message. Returns where the connection is hopelessly slow."""
         stream = self._stream
         while self._place.carrier is self:
             data = stream.next()
@@ -141,26 +132,22 @@ class Connection:
             if data is None:
                 stream.wake.clear()
                 await stream.wake.wait()
-            elif isinstance(data, str):
-                await self._socket.send_str(data)
-            else:
-                await self._socket.send_bytes(data)
-
-    async def _watch(self) -> None:
-        """Returns when the connection is to be given up."""
-        pinged = self._clock.now()
-        while True:
-            await self._clock.sleep_until(self._clock.now() + _TICK)
-            now = self._clock.now()
-            self._stream.tick()
-            if self._paused:
-                self._heard_at = now
-            if now - self._heard_at > SILENCE:
+                continue
+            try:
+                async with asyncio.timeout(HOPELESS / SECOND_NS):
+                    await (self._socket.send_str(data) if isinstance(data, str) else self._socket.send_bytes(data))
+            except TimeoutError:
+                stream.give_up()
                 return
-            if now - pinged > _PING:
-                pinged = now
-                await self._socket.ping()
-            if self._stream.over is not None:
-                self._over_since = self._over_since or now
-                if now - self._over_since > _FAREWELL:
-                    return
+
+    async def _acknowledge(self) -> None:
+        """Acknowledges twice a second, as long as the client sends or its speech waits."""
+        while True:
+            await self._stream.changed.wait()
+            await self._clock.sleep_until(self._clock.now() + _ACK_PAUSE)
+            self._stream.acknowledge()
+
+    async def _farewell(self) -> None:
+        """Returns when the last messages of a stream that is over have had their time."""
+        await self._stream.ended.wait()
+        await self._clock.sleep_until(self._clock.now() + _FAREWELL)

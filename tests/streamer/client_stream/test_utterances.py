@@ -182,13 +182,26 @@ def test_the_stated_cap_is_where_it_is_refused_and_what_was_taken_is_said() -> N
     voice = UtteranceQueue(Limits(pause_ms=500, buffer_ms=1000))
     voice.expect(pcm(16_000))
     voice.append(bytes(2 * 7_000), None, None)
-    assert not voice.full
+    assert voice.room.is_set()
     voice.append(bytes(2 * 7_000), None, None)
-    assert voice.full
+    assert not voice.room.is_set()
     with pytest.raises(ProtocolError, match=r"0\.9 s of speech wait, 0\.2 s more is over 1 s"):
         voice.append(bytes(2 * 3_200), None, 14_000)
     say(voice, 10)
     voice.append(bytes(2 * 3_200), None, 14_000)
+    assert not voice.room.is_set()
+    say(voice, 25)
+    assert voice.buffered_ms < 500
+    assert voice.room.is_set()
+
+
+def test_a_clear_makes_room_at_once() -> None:
+    voice = UtteranceQueue(Limits(pause_ms=500, buffer_ms=1000))
+    voice.expect(pcm(16_000))
+    voice.append(bytes(2 * 9_000), None, None)
+    assert not voice.room.is_set()
+    voice.clear(Cleared(1))
+    assert voice.room.is_set()
 
 
 @pytest.mark.parametrize("rate", RATES)

@@ -9,7 +9,9 @@ import pytest
 
 from streamer.client_stream import resumption
 from streamer.clock import SECOND_NS
+from streamer.http import websocket
 from streamer.http.server import Running
+from streamer.protocol.codec import SUBPROTOCOL, TOKEN_PREFIX
 from streamer.protocol.packets import Kind
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.http_client import Client, bearer
@@ -56,6 +58,23 @@ async def test_a_stream_that_nobody_resumes_ends_its_session(
         assert (await streamer.one("error"))["code"] == "unknown_session"
     assert server.sessions.ended == {"its client left": 1}
     await eventually(lambda: all(stream.closed for stream in models.streams))
+
+
+async def test_a_line_that_answers_no_ping_is_cut_and_can_be_resumed(
+    client: Client, server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket, "HEARTBEAT", 0.2)
+    session = await client.create(source="portrait", speech="stream")
+    protocols = (SUBPROTOCOL, TOKEN_PREFIX + session["token"])
+    url = client.url + session["urls"]["stream"]
+    async with client.http.ws_connect(url, protocols=protocols, autoping=False) as silent:
+        assert (await silent.receive_json())["type"] == "session.created"
+        [running] = server.sessions.all()
+        await eventually(lambda: running.streaming.state == "cut", seconds=20)
+        streamer = Streamer(client, session)
+        await streamer.connect(resume=0)
+        assert (await streamer.one("session.resumed"))["received"] == 0
+        await streamer.close()
 
 
 async def test_a_goodbye_ends_the_session_at_once(client: Client, server: Running) -> None:
