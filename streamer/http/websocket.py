@@ -16,7 +16,7 @@ from streamer.client_stream.replay_buffer import HOPELESS
 from streamer.client_stream.resumption import ResumableStream
 from streamer.client_stream.stream import Stream
 from streamer.clock import SECOND_NS, Clock
-from streamer.errors import ProtocolError, RequestError
+from streamer.errors import RequestError
 from streamer.http.authorization import Authorization
 from streamer.protocol.codec import SUBPROTOCOL, to_text
 from streamer.protocol.messages import MESSAGE_BYTES, Error
@@ -62,8 +62,6 @@ class StreamRoute:
         try:
             session = self._access.session(request, "own")
             stream = session.open_stream(request.query.get("resume"))
-        except ProtocolError as error:
-            await _refuse(socket, error.code, str(error), 1008)
         except MyTalkError as error:
             await _refuse(socket, getattr(error, "code", "failed"), str(error), error.close_code)
         else:

@@ -15,6 +15,9 @@ MAX_SECTIONS = 3
 
 KINDS = {"audio", "video", "application"}
 
+_PARSER_ERRORS = (AssertionError, AttributeError, IndexError, KeyError, StopIteration, TypeError, ValueError)
+"""Raised by aiortc's parser, according to what a text lacks; it has no error of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -36,9 +39,10 @@ class Offer:
 
 def read_offer(sdp: str) -> Offer:
     """Parses an offer. ``RequestError`` (400): not an offer."""
+    cleaned = _cleaned(sdp)
     try:
-        description = SessionDescription.parse(_cleaned(sdp))
-    except Exception as error:  # aiortc's parser raises whatever the text made it trip over
+        description = SessionDescription.parse(cleaned)
+    except _PARSER_ERRORS as error:
         raise RequestError(f"the offer is not SDP ({type(error).__name__}: need RFC 8866 with WebRTC media)") from error
     sections = description.media
     if not sections:
@@ -58,7 +62,7 @@ def read_offer(sdp: str) -> Offer:
         )
     audio, video = _section(sections, "audio"), _section(sections, "video")
     return Offer(
-        _cleaned(sdp),
+        cleaned,
         has_audio=audio is not None,
         has_video=video is not None,
         sends_audio=audio is not None and audio.direction in _SENDS,
