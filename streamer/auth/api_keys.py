@@ -1,4 +1,4 @@
-"""API keys: who may use a server, for what, and how much. A file of hashes that ``mytalk keys`` writes.
+"""Keeps API keys, which say what a caller may do and how much, in a file of hashes that ``mytalk keys`` writes.
 
 A key is ``mytalk_<id>_<secret>``. The secret is 256 random bits, so its SHA-256 cannot be guessed backwards and needs
 no salt and no slow hash. The file holds that hash; the key itself is shown once, when it is made.
@@ -7,84 +7,106 @@ no salt and no slow hash. The file holds that hash; the key itself is shown once
 from __future__ import annotations
 
 import hmac
-import json
 import logging
 import os
 import re
 import secrets
 import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal, get_args
+
+import msgspec
+from msgspec import Meta, Struct
 
 from mytalk.errors import InputError, OptionError
 from streamer.auth.tokens import KEY_PATTERN
+from streamer.errors import MismatchError
+from streamer.validation import checked
 
 log = logging.getLogger(__name__)
 
-SCOPES = ("publish", "view", "admin", "metrics")
+Scope = Literal["publish", "view", "admin", "metrics"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 """``publish``: make sessions, and everything with those it made. ``view``: watch any session whose URL it has.
 ``metrics``: read `/metrics`. ``admin``: all of that, and everything with any session."""
 
 MAX_FILE = 4 * 1024 * 1024
+"""Bytes of a file of keys, or of their usage."""
+
+KeyId = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}\Z", description="8 hexadecimal digits")]
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}\Z",
+        description="1 to 64 letters, digits, spaces, dots and dashes",
+    ),
+]
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z", description="a SHA-256 of 64 hexadecimal digits")]
+Scopes = Annotated[tuple[Scope, ...], Meta(min_length=1, description=f"one or more of {', '.join(SCOPES)}")]
+Limit = Annotated[int, Meta(ge=0)]
 
 _KEY = re.compile(KEY_PATTERN, re.ASCII)
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True, forbid_unknown_fields=True):
     """One entry of the file. ``sessions`` at a time, ``seconds`` of sessions within a day, ``requests`` a minute; 0 is
     no limit."""
 
-    id: str
-    name: str
-    sha256: str
-    scopes: tuple[str, ...]
-    sessions: int = 0
-    seconds: int = 0
-    requests: int = 0
+    id: KeyId
+    name: Name
+    sha256: Digest
+    scopes: Scopes
+    sessions: Limit = 0
+    seconds: Limit = 0
+    requests: Limit = 0
     created: str = ""
 
     def may(self, scope: str) -> bool:
-        """Whether it has that scope, or is an admin's."""
+        """Returns whether the key has that scope, or is an admin's."""
         return scope in self.scopes or "admin" in self.scopes
 
 
 def make_key(
     name: str, scopes: Iterable[str], sessions: int = 0, seconds: int = 0, requests: int = 0
 ) -> tuple[Key, str]:
-    """A new entry, and the key to hand over. Raises ``OptionError``."""
+    """Returns a new entry, and the key to hand over. Raises ``OptionError``."""
     key_id = secrets.token_hex(4)
     text = f"mytalk_{key_id}_{secrets.token_urlsafe(32)}"
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    entry: dict[str, Any] = {
+    entry = {
         "id": key_id,
         "name": name,
         "sha256": _digest(text),
         "scopes": list(scopes),
-        "created": created,
+        "sessions": sessions,
+        "seconds": seconds,
+        "requests": requests,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    entry |= {"sessions": sessions, "seconds": seconds, "requests": requests}
-    return _entry(entry, "the new key"), text
+    try:
+        return checked(entry, Key), text
+    except MismatchError as error:
+        raise OptionError(f"the new key: {error}") from error
+
+
+class _KeyFile(Struct, frozen=True, forbid_unknown_fields=True):
+    keys: list[Key]
 
 
 def read_keys(path: Path) -> dict[str, Key]:
-    """The file's entries, by id. Raises ``OptionError`` that says which entry is wrong."""
+    """Returns the file's entries, by id. Raises ``OptionError`` that says which entry is wrong."""
     try:
         if path.stat().st_size > MAX_FILE:
             raise OptionError(f"{path} is over {MAX_FILE} bytes (need a file that 'mytalk keys' wrote)")
-        body = json.loads(path.read_text("utf-8"))
+        keys = checked(msgspec.json.decode(path.read_bytes()), _KeyFile).keys
     except OSError as error:
         raise OptionError(f"{path}: {error.strerror or error} (make it with 'mytalk keys add')") from error
-    except (ValueError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise OptionError(f"{path} is not JSON (need a file that 'mytalk keys' wrote)") from error
-    if not isinstance(body, dict) or not isinstance(body.get("keys"), list):
-        raise OptionError(f"{path} holds no {{\"keys\": [...]}} (need a file that 'mytalk keys' wrote)")
-    keys = [_entry(entry, f"{path}: key {place}") for place, entry in enumerate(body["keys"])]
+    except MismatchError as error:
+        raise OptionError(f"{path}: {error}") from error
     if len({key.id for key in keys}) < len(keys):
         raise OptionError(f"{path} holds two keys of one id (remove one)")
     return {key.id: key for key in keys}
@@ -92,7 +114,7 @@ def read_keys(path: Path) -> dict[str, Key]:
 
 def write_keys(path: Path, keys: Iterable[Key]) -> None:
     """Replaces the file at once, readable by its owner alone. Raises ``OptionError``."""
-    write_private(path, json.dumps({"keys": [asdict(key) for key in keys]}, indent=2) + "\n")
+    write_private(path, msgspec.json.format(msgspec.json.encode(_KeyFile(list(keys))), indent=2).decode() + "\n")
 
 
 def write_private(path: Path, text: str) -> None:
@@ -112,7 +134,9 @@ def write_private(path: Path, text: str) -> None:
 
 
 class KeyRing:
-    """The keys of a server. The file is read again when it changes: a key that was taken out is of no use from then on.
+    """Finds the keys of a server.
+
+    The file is read again when it changes: from then on a key that was taken out is of no use.
 
     Raises ``OptionError`` where the file cannot be used at first; later, the keys that were good stay so, and the log
     says what is wrong.
@@ -126,7 +150,7 @@ class KeyRing:
             raise OptionError(f"{path} holds no key (make one with 'mytalk keys add {path} --name NAME')")
 
     def find(self, text: str) -> Key | None:
-        """The key that ``text`` is, if it is one."""
+        """Returns the key that ``text`` is, or None."""
         self._refresh()
         if _KEY.fullmatch(text) is None:
             return None
@@ -134,7 +158,7 @@ class KeyRing:
         return key if key is not None and hmac.compare_digest(key.sha256, _digest(text)) else None
 
     def get(self, key_id: str) -> Key | None:
-        """An entry by its id."""
+        """Returns an entry by its id."""
         self._refresh()
         return self._keys.get(key_id)
 
@@ -157,29 +181,9 @@ class KeyRing:
 
 
 def looks_like_key(text: str) -> bool:
-    """Whether it has the form of a key, known or not."""
+    """Returns whether a text has the form of a key, known or not."""
     return _KEY.fullmatch(text) is not None
 
 
 def _digest(text: str) -> str:
     return sha256(text.encode()).hexdigest()
-
-
-def _entry(entry: Any, place: str) -> Key:
-    if not isinstance(entry, dict) or set(entry) - set(Key.__dataclass_fields__):
-        raise OptionError(f"{place} is no object with the fields {', '.join(Key.__dataclass_fields__)}")
-    texts = [entry.get(name, "") for name in ("id", "name", "sha256", "created")]
-    numbers = [entry.get(name, 0) for name in ("sessions", "seconds", "requests")]
-    scopes = entry.get("scopes")
-    if not all(isinstance(text, str) for text in texts) or not re.fullmatch(r"[0-9a-f]{8}", texts[0]):
-        raise OptionError(f"{place} has no id of 8 hexadecimal digits, or a text that is none")
-    if not _NAME.fullmatch(texts[1]):
-        raise OptionError(f"{place} is named {texts[1]!r} (need 1 to 64 letters, digits, spaces, dots and dashes)")
-    if not re.fullmatch(r"[0-9a-f]{64}", texts[2]):
-        raise OptionError(f"{place} has no SHA-256 of 64 hexadecimal digits")
-    if not isinstance(scopes, list) or not scopes or not all(scope in SCOPES for scope in scopes):
-        raise OptionError(f"{place} has the scopes {scopes!r} (need some of {', '.join(SCOPES)})")
-    if not all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in numbers):
-        raise OptionError(f"{place} has a limit that is no whole number from 0")
-    sessions, seconds, requests = numbers
-    return Key(texts[0], texts[1], texts[2], tuple(scopes), sessions, seconds, requests, texts[3])

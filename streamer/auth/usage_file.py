@@ -1,4 +1,4 @@
-"""What keys have used of their seconds, kept in a small file, so that a server that starts again knows it.
+"""Keeps what keys have used of their seconds in a small file, so that a server that starts again knows it.
 
 The file is JSON: ``{"used": {"<key id>": [[hour since 1970, seconds], ...]}}``. It belongs to one server.
 """
@@ -7,45 +7,52 @@ from __future__ import annotations
 
 import json
 import logging
-import math
-import re
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
 
 from mytalk.errors import OptionError
-from streamer.auth.api_keys import MAX_FILE, write_private
+from streamer.auth.api_keys import MAX_FILE, KeyId, write_private
 from streamer.auth.quota import HOUR
+from streamer.errors import MismatchError
+from streamer.validation import checked
 
 log = logging.getLogger(__name__)
 
 Hours = dict[str, list[tuple[int, float]]]
 """By key id: hours since 1970, in order, and the seconds used in each."""
 
-_KEY_ID = re.compile(r"[0-9a-f]{8}", re.ASCII)
+
+class _Usage(Struct, frozen=True):
+    used: dict[KeyId, list[tuple[int, Annotated[float, Meta(ge=0)]]]]
 
 
 class UsageFile:
-    """May be written from any thread. Nothing of it is worth a session: what is wrong with it is logged, once."""
+    """Reads and writes the file, from any thread. What is wrong with the file is logged, once, and ends no session."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
         self._written = 0
-        self._told = False
+        self._failure_logged = False
 
     def read(self, now: int) -> Hours:
-        """What it says; nothing where it is not there, or broken. What was used after ``now`` (ns since 1970), by a
-        clock that was wrong, was used now."""
+        """Returns what the file says; nothing where it is not there, or broken. What was used after ``now`` (ns since
+        1970), by a clock that was wrong, was used now."""
         try:
             if self._path.stat().st_size > MAX_FILE:
                 raise ValueError(f"over {MAX_FILE} bytes")
-            return _hours(json.loads(self._path.read_text("utf-8")), now // HOUR)
+            used = checked(msgspec.json.decode(self._path.read_bytes()), _Usage).used
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError, RecursionError, MismatchError) as error:
             log.warning("%s cannot be read: keys begin with all their seconds (%s)", self._path, error)
             return {}
+        latest = now // HOUR
+        return {key_id: [(min(hour, latest), seconds) for hour, seconds in hours] for key_id, hours in used.items()}
 
     def write(self, used: Hours, number: int) -> None:
         """Replaces it at once, unless a later ``number`` has been written."""
@@ -55,30 +62,13 @@ class UsageFile:
             self._written = number
             try:
                 write_private(self._path, json.dumps({"used": used}) + "\n")
-                self._told = False
+                self._failure_logged = False
             except OptionError as error:
-                if not self._told:
+                if not self._failure_logged:
                     log.warning("what keys have used will be forgotten when the server stops: %s", error)
-                self._told = True
+                self._failure_logged = True
 
 
-def beside(keys: Path) -> Path:
-    """Where it is if nobody says otherwise."""
+def usage_path(keys: Path) -> Path:
+    """Returns where the file is if nobody says otherwise: beside the file of keys."""
     return keys.with_name(f"{keys.stem}.used.json")
-
-
-def _hours(body: Any, now: int) -> Hours:
-    """Raises ``ValueError``."""
-    used = body.get("used") if isinstance(body, dict) else None
-    if not isinstance(used, dict):
-        raise ValueError('need {"used": {...}}')
-    if not all(_KEY_ID.fullmatch(key_id) and isinstance(entries, list) for key_id, entries in used.items()):
-        raise ValueError("need lists by key id")
-    return {key_id: [_entry(entry, now) for entry in entries] for key_id, entries in used.items()}
-
-
-def _entry(entry: Any, now: int) -> tuple[int, float]:
-    match entry:
-        case [int(hour), int() | float() as seconds] if 0 <= seconds < math.inf:
-            return min(hour, now), float(seconds)
-    raise ValueError(f"need [hour, seconds], not {str(entry)[:40]}")

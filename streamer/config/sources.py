@@ -1,4 +1,4 @@
-"""Where a server's configuration comes from: a TOML file, over it the environment, over it the command line.
+"""Reads a server's configuration from a TOML file, over it the environment, over it the command line.
 
 ::
 
@@ -13,21 +13,50 @@ it stands.
 from __future__ import annotations
 
 import argparse
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from mytalk.errors import OptionError
 from streamer.config.ice_servers import IceServer
-from streamer.config.server_config import Meaning, ServerConfig
+from streamer.config.server_config import Help, ServerConfig
+from streamer.errors import MismatchError
+from streamer.validation import checked
 
 PREFIX = "MYTALK_SERVE_"
 """Of environment variables. Several ICE servers, or texts, are parted by commas."""
 
 _FLAGS = {"ice_servers": "--ice-server"}  # repeatable
-_YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
+_NUMBER = re.compile(r"[0-9]{1,15}", re.ASCII)
+_WORDS = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off", ""), False)
+"""Texts that stand for true and false."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """One field of the configuration. ``written``: the type of its value in a file, where a path or a server is a text;
+    ``kind``: of its value in the configuration, of which None and bounds are no part."""
+
+    name: str
+    help: str
+    written: Any
+    kind: Any
+
+    @property
+    def is_list(self) -> bool:
+        return get_origin(self.kind) is tuple
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        return get_args(self.kind) if get_origin(self.kind) is Literal else ()
+
+    @property
+    def metavar(self) -> str:
+        return {int: "N", Path: "FILE", tuple[IceServer, ...]: "SERVER"}.get(self.kind, "TEXT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,41 +69,39 @@ class Settings:
     def to_toml(self) -> str:
         """A file that would make the same server, but for its secrets, which are masked."""
         lines = []
-        for name, meaning in _meanings():
-            value = getattr(self.config, name)
+        for field in _FIELDS.values():
+            value = getattr(self.config, field.name)
             written = "# " if value is None else ""
             shown = '""' if value is None else _toml(value)
-            lines.append(f"{written}{name} = {shown}  # {self.origins.get(name, 'default')}; {meaning.help}")
+            origin = self.origins.get(field.name, "default")
+            lines.append(f"{written}{field.name} = {shown}  # {origin}; {field.help}")
         return "\n".join(lines) + "\n"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """One option a field. Those that are not given leave no trace in the namespace."""
     parser.add_argument("--config", type=Path, metavar="FILE", help=f"TOML file (or {PREFIX}CONFIG)")
-    for name, meaning in _meanings():
-        shown = getattr(ServerConfig(), name)
+    for field in _FIELDS.values():
+        shown = getattr(ServerConfig(), field.name)
         default = "" if shown in (None, (), False) else f" (default: {shown})"
-        given: dict[str, Any] = {"help": meaning.help.replace("%", "%%") + default, "default": argparse.SUPPRESS}
-        if meaning.kind == "flag":
+        given: dict[str, Any] = {"help": field.help.replace("%", "%%") + default, "default": argparse.SUPPRESS}
+        if field.kind is bool:
             given["action"] = argparse.BooleanOptionalAction
-        elif meaning.kind in ("servers", "texts"):
-            given |= {"action": "append", "metavar": "SERVER" if meaning.kind == "servers" else "TEXT"}
-        elif meaning.choices:
-            given["choices"] = meaning.choices
+        elif field.choices:
+            given["choices"] = field.choices
         else:
-            given["metavar"] = {"whole": "N", "path": "FILE"}.get(meaning.kind, "TEXT")
-        parser.add_argument(_flag(name), dest=name, **given)
+            given |= {"metavar": field.metavar} | ({"action": "append"} if field.is_list else {})
+        parser.add_argument(_flag(field.name), dest=field.name, **given)
 
 
 def read_settings(args: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
     """Lays the three over one another. Raises ``OptionError`` that names the place, the value and what is needed."""
-    known = dict(_meanings())
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for name, origin, place, raw in _given(args, environment):
-        if name not in known:
-            raise OptionError(f"{place} is not known (known: {', '.join(known)})")
-        values[name] = _read(raw, known[name], place)
+        if name not in _FIELDS:
+            raise OptionError(f"{place} is not known (known: {', '.join(_FIELDS)})")
+        values[name] = _read(raw, _FIELDS[name], place)
         origins[name] = origin
     return Settings(ServerConfig(**values), origins)
 
@@ -88,7 +115,7 @@ def _given(args: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[
     for variable, raw in environment.items():
         if variable.startswith(PREFIX) and variable != PREFIX + "CONFIG":
             yield variable.removeprefix(PREFIX).lower(), variable, variable, raw
-    for name, _ in _meanings():
+    for name in _FIELDS:
         if name in args:
             yield name, _flag(name), _flag(name), args[name]
 
@@ -102,46 +129,39 @@ def _toml_of(path: Path) -> dict[str, Any]:
         raise OptionError(f"{path} is not TOML ({error})") from error
 
 
-def _read(raw: Any, meaning: Meaning, place: str) -> Any:
-    match meaning.kind:
-        case "flag":
-            return _flag_of(raw, place)
-        case "whole":
-            return _whole(raw, meaning, place)
-        case "servers" | "texts":
-            given = raw.split(",") if isinstance(raw, str) else raw
-            if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
-                raise OptionError(f"{place} is no list of texts")
-            texts = [one.strip() for one in given if one.strip()]
-            return tuple(map(IceServer.parse, texts) if meaning.kind == "servers" else texts)
-    if not isinstance(raw, str):
-        raise OptionError(f"{place} is {raw!r} (need a text)")
-    if meaning.choices and raw not in meaning.choices:
-        raise OptionError(f"{place} is {raw!r} (need one of {', '.join(meaning.choices)})")
-    if meaning.kind == "path":
-        return Path(raw).expanduser() if raw else None
-    return raw
+def _read(raw: Any, field: _Field, place: str) -> Any:
+    value = raw
+    if field.is_list:
+        given = value.split(",") if isinstance(value, str) else value
+        value = [text.strip() for text in given if text.strip()] if _are_texts(given) else given
+    elif field.kind is bool and isinstance(value, str):
+        value = _WORDS.get(value.lower(), value)
+    elif field.kind is int and isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = int(value)
+    try:
+        value = checked(value, field.written, place)
+    except MismatchError as error:
+        raise OptionError(str(error)) from error
+    if field.kind is Path:
+        return Path(value).expanduser() if value else None
+    return tuple(map(IceServer.parse, value)) if field.kind == tuple[IceServer, ...] else value
 
 
-def _flag_of(raw: Any, place: str) -> bool:
-    word = raw.lower() if isinstance(raw, str) else raw
-    if word is True or word in _YES:
-        return True
-    if word is False or word in _NO:
-        return False
-    raise OptionError(f"{place} is {raw!r} (need true or false)")
+def _are_texts(given: Any) -> bool:
+    return isinstance(given, list) and all(isinstance(one, str) for one in given)
 
 
-def _whole(raw: Any, meaning: Meaning, place: str) -> int:
-    text = str(raw).strip()
-    whole = isinstance(raw, (int, str)) and text.isascii() and text.isdecimal() and len(text) < 16
-    if whole and meaning.least <= int(text) <= meaning.most:
-        return int(text)
-    raise OptionError(f"{place} is {raw!r} (need a whole number from {meaning.least} to {meaning.most})")
+def _fields() -> Iterator[_Field]:
+    for name, annotation in get_type_hints(ServerConfig, include_extras=True).items():
+        kind, *notes = get_args(annotation)
+        if NoneType in get_args(kind):
+            kind = next(one for one in get_args(kind) if one is not NoneType)
+        written = {Path: str, tuple[IceServer, ...]: tuple[str, ...]}.get(kind, annotation)
+        yield _Field(name, next(note.text for note in notes if isinstance(note, Help)), written, kind)
 
 
-def _meanings() -> Iterator[tuple[str, Meaning]]:
-    return ((field.name, field.metadata["meaning"]) for field in fields(ServerConfig))
+_FIELDS = {field.name: field for field in _fields()}
+"""By name, in order."""
 
 
 def _flag(name: str) -> str:

@@ -13,7 +13,7 @@ from aiohttp import web
 from streamer.auth.api_keys import Key, KeyRing, looks_like_key
 from streamer.auth.quota import RequestBudget, SecondsUsed
 from streamer.auth.tokens import INCLUDED, Right, TokenMint
-from streamer.auth.usage_file import Hours, UsageFile, beside
+from streamer.auth.usage_file import Hours, UsageFile, usage_path
 from streamer.clock import SECOND_NS, Clock, unix_now
 from streamer.config.server_config import ServerConfig
 from streamer.errors import ForbiddenError, NotAuthorizedError, QuotaError
@@ -42,7 +42,7 @@ class Authorization:
         self._blocking = blocking
         self._mint = TokenMint(clock, config.token_seconds)
         self._budget = RequestBudget()
-        path = config.usage or (beside(config.keys) if config.keys is not None else None)
+        path = config.usage or (usage_path(config.keys) if config.keys is not None else None)
         self._file = UsageFile(path) if path is not None and keys is not None else None
         self._used = SecondsUsed(self._file.read(unix_now()) if self._file is not None else None)
         self._saves = 0

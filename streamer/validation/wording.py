@@ -14,8 +14,8 @@ def shown(value: object) -> str:
     """Returns a value as errors quote it: ASCII, 43 characters at most."""
     if isinstance(value, Mapping):
         return "an object"
-    if isinstance(value, (list, tuple)):
-        return "a list"
+    if isinstance(value, list) and (len(value) > 8 or any(isinstance(part, (list, Mapping)) for part in value)):
+        return f"a list of {len(value)}"
     text = ascii(value) if not isinstance(value, int) or abs(value) < 10**20 else "too large a number"
     return text if len(text) <= 40 else text[:40] + "..."
 
@@ -26,8 +26,9 @@ def needed(kind: Any) -> str:
 
 
 def _noun(kind: Any) -> str:
-    if get_origin(kind) is Literal:
-        return f"one of {', '.join(map(str, get_args(kind)))}"
+    plain = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    if get_origin(plain) is Literal:
+        return f"one of {', '.join(map(str, get_args(plain)))}"
     match info := inspect.type_info(kind):
         case inspect.BoolType():
             return "true or false"

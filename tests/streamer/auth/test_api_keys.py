@@ -70,14 +70,15 @@ def test_a_file_that_is_damaged_later_opens_nothing_and_closes_nothing(path: Pat
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"scopes": ["root"]}, "scopes"),
-        ({"scopes": []}, "scopes"),
-        ({"sha256": "abc"}, "SHA-256"),
-        ({"id": "../../etc"}, "id"),
-        ({"name": "a\nb"}, "named"),
-        ({"sessions": -1}, "limit"),
-        ({"seconds": "x"}, "limit"),
-        ({"colour": "red"}, "fields"),
+        ({"scopes": ["root"]}, r"scopes is \['root'\] \(need one or more of publish, view, admin, metrics\)"),
+        ({"scopes": []}, r"scopes is \[\] \(need one or more of"),
+        ({"sha256": "abc"}, r"sha256 is 'abc' \(need a SHA-256"),
+        ({"id": "../../etc"}, r"id is '../../etc' \(need 8 hexadecimal digits"),
+        ({"id": "01234567\n"}, r"need 8 hexadecimal digits"),
+        ({"name": "a\nb"}, r"name is 'a\\nb' \(need 1 to 64 letters"),
+        ({"sessions": -1}, r"sessions is -1 \(need a whole number of at least 0"),
+        ({"seconds": "x"}, r"seconds is 'x' \(need a whole number"),
+        ({"colour": "red"}, r"unknown field 'keys\[0\].colour' \(known: id, name, sha256, scopes"),
     ],
 )
 def test_an_entry_that_makes_no_sense_is_named(path: Path, change: dict[str, object], words: str) -> None:
@@ -88,7 +89,8 @@ def test_an_entry_that_makes_no_sense_is_named(path: Path, change: dict[str, obj
     path.write_text(json.dumps(body))
     with pytest.raises(OptionError, match=words) as refused:
         read_keys(path)
-    assert "key 0" in str(refused.value)
+    assert f"{path}: " in str(refused.value)
+    assert "keys[0]." in str(refused.value)
 
 
 def test_a_server_without_any_key_in_its_file_does_not_start(path: Path) -> None:

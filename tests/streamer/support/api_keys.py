@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from streamer.auth.api_keys import make_key, read_keys, write_keys
 from tests.streamer.support.http_client import Client

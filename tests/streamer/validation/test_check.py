@@ -30,14 +30,18 @@ class Body(Struct, frozen=True, forbid_unknown_fields=True):
     digits: Hexadecimal = "0000"
     point: Annotated[Literal["none"] | tuple[float, float], Meta(description="'none' or a point")] = "none"
     flag: bool = False
+    noted: Annotated[Literal["x", "y"], "a note"] = "x"
     data: Annotated[bytes, Meta(min_length=1)] = b"a"
 
 
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ([1], "the body is a list (need an object)"),
-        ({"nme": "a"}, "unknown field 'nme' (known: format, name, share, values, listed, digits, point, flag, data)"),
+        ([1], "the body is [1] (need an object)"),
+        (
+            {"nme": "a"},
+            "unknown field 'nme' (known: format, name, share, values, listed, digits, point, flag",
+        ),
         ({"format": {}}, "format.rate is missing (known: rate, channels)"),
         ({"format": 5}, "format is 5 (need an object)"),
         ({"format": {"rate": 7}}, "format.rate is 7 (need one of 48000, 8000)"),
@@ -47,10 +51,12 @@ class Body(Struct, frozen=True, forbid_unknown_fields=True):
         ({"share": 1.5}, "share is 1.5 (need a number from 0 to 1)"),
         ({"share": float("nan")}, "share is nan (need a number from 0 to 1)"),
         ({"share": True}, "share is True (need a number from 0 to 1)"),
-        ({"values": {"a": 1, "b": [2]}}, "values.b is a list (need a whole number or a text)"),
+        ({"values": {"a": 1, "b": [2]}}, "values.b is [2] (need a whole number or a text)"),
         ({"values": {"a": 1, "b": 2, "c": 3}}, "values is an object (need an object of at most 2 fields)"),
         ({"digits": "00FF"}, "digits is '00FF' (need 4 hexadecimal digits)"),
-        ({"point": [1, "x"]}, "point is a list (need 'none' or a point)"),
+        ({"point": [1, "x"]}, "point is [1, 'x'] (need 'none' or a point)"),
+        ({"flag": list(range(99))}, "flag is a list of 99 (need true or false)"),
+        ({"noted": "z"}, "noted is 'z' (need one of x, y)"),
         ({"flag": 1}, "flag is 1 (need true or false)"),
         ({"data": "@"}, "data is '@' (need base64 of at least one byte)"),
     ],
