@@ -161,7 +161,7 @@ export class DemoSession {
     return await client.createWith({ picture, ...(who && { consent }) }, options);
   }
 
-  /** Whether speech is sent by WebSocket. */
+  /** True where speech is sent by WebSocket. */
   get #isStreamed() {
     const { face, voice } = this.choices;
     return voice === "file" || (voice === "microphone" && face !== "camera");

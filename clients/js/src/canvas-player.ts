@@ -21,7 +21,7 @@ export class CanvasPlayer {
   #shown: number | undefined; // media time
   #frame = 0;
 
-  /** Plays what `stream` sends from now on: `h264` or `jpeg`, and `pcm16`. `failed` is called for pictures that cannot be decoded. */
+  /** Plays the `h264` or `jpeg` and the `pcm16` of `stream` from now on. `failed` is called for undecodable pictures. */
   constructor(
     private readonly canvas: HTMLCanvasElement,
     stream: Stream,

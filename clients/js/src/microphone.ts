@@ -8,9 +8,9 @@ import type { Stream } from "./stream.js";
 export interface MicrophoneOptions {
   /** Samples a second. */
   rate?: SpeechRate;
-  /** What is captured; left out: asks for the default microphone, without echo. Its tracks stay the caller's. */
+  /** The source; left out: asks for the default microphone, without echo. The caller stops the tracks of its own. */
   media?: MediaStream;
-  /** Where `microphone-worklet.js` of this package is served. Left out: beside this module. */
+  /** URL of `microphone-worklet.js` of this package. Left out: beside this module. */
   worklet?: string | URL;
   signal?: AbortSignal;
 }

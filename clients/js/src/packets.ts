@@ -1,4 +1,4 @@
-/** Packs and unpacks binary messages: 16 bytes of header (kind, flags, reserved, generation, pts; little endian), payload. */
+/** Packs and unpacks binary messages: a header of 16 bytes, little endian, and a payload (see PROTOCOL.md). */
 
 import { ProtocolError } from "./errors.js";
 import type { Media, MediaKind } from "./messages.js";
@@ -19,7 +19,7 @@ export interface SpeechPacket {
   /** Samples of a channel since its generation or its format began; or media time, where it is `timed`. */
   pts: number;
   payload: Uint8Array;
-  /** Whether it belongs to the picture of that media time. */
+  /** Marks speech that belongs to the picture of media time `pts`. */
   timed?: boolean;
 }
 

@@ -52,11 +52,12 @@ export function read(report: RTCStatsReport): Sample {
 
 /** Computes the figures of the time between two samples of one connection. */
 export function figuresBetween(before: Sample, sample: Sample): PeerFigures {
+  const { audioPlayoutMs, videoPlayoutMs } = sample;
   const emitted = sample.emitted - before.emitted;
   const waited = emitted > 0 ? (1000 * (sample.waited - before.waited)) / emitted : null;
   return {
     receiveMs: waited === null ? null : waited + sample.roundTripMs / 2,
-    skewMs: sample.audioPlayoutMs > 0 && sample.videoPlayoutMs > 0 ? sample.audioPlayoutMs - sample.videoPlayoutMs : null,
+    skewMs: audioPlayoutMs > 0 && videoPlayoutMs > 0 ? audioPlayoutMs - videoPlayoutMs : null,
     framesPerSecond: sample.framesPerSecond,
     width: sample.width,
     height: sample.height,

@@ -1,6 +1,6 @@
 /** Playback on an element of the page. */
 
-/** Plays `media`, whether or not the element has `autoplay`. Where the browser wants a gesture first, it stays paused. */
+/** Plays `media`, also without `autoplay`. Where the browser wants a gesture first, the element stays paused. */
 export function play(element: HTMLMediaElement, media: MediaStream): void {
   element.srcObject = media;
   element.play().catch((error: DOMException) => {

@@ -29,7 +29,7 @@ export class SendQueue {
     for (const message of this.#kept) message.speechMs = 0;
   }
 
-  /** Drops the first `received`, which the server has. Throws `RangeError` where fewer were sent, or more acknowledged. */
+  /** Drops the first `received` messages. Throws `RangeError` where fewer were sent, or more acknowledged before. */
   acknowledge(received: number): void {
     if (received < this.#first || received > this.count) {
       throw new RangeError(`${received} messages received (sent: ${this.count}, kept from ${this.#first} on)`);

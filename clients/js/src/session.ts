@@ -36,7 +36,7 @@ export interface SessionOptions {
 export interface Portrait {
   /** PNG, JPEG or WebP, at most 8 MiB, with one face seen from the front. */
   picture: Blob;
-  /** Who agreed, when (ISO 8601), and to what. A server may require it. */
+  /** Consent: who agreed, when (ISO 8601), and to what. A server may require it. */
   consent?: { who: string; when: string; purpose: string };
 }
 

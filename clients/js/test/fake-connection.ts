@@ -18,7 +18,7 @@ export class FakeMedia {
 /** A fake `RTCPeerConnection` for offers, answers and restarts. Its credentials carry the number of restarts. */
 export class FakeConnection extends EventTarget {
   static made: FakeConnection[] = [];
-  /** Whether the next ones fail to connect. */
+  /** Makes the next ones fail to connect. */
   static areBlocked = false;
   connectionState = "new";
   iceConnectionState = "new";

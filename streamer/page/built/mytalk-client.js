@@ -212,11 +212,12 @@ function read(report) {
 }
 /** Computes the figures of the time between two samples of one connection. */
 function figuresBetween(before, sample) {
+	const { audioPlayoutMs, videoPlayoutMs } = sample;
 	const emitted = sample.emitted - before.emitted;
 	const waited = emitted > 0 ? 1e3 * (sample.waited - before.waited) / emitted : null;
 	return {
 		receiveMs: waited === null ? null : waited + sample.roundTripMs / 2,
-		skewMs: sample.audioPlayoutMs > 0 && sample.videoPlayoutMs > 0 ? sample.audioPlayoutMs - sample.videoPlayoutMs : null,
+		skewMs: audioPlayoutMs > 0 && videoPlayoutMs > 0 ? audioPlayoutMs - videoPlayoutMs : null,
 		framesPerSecond: sample.framesPerSecond,
 		width: sample.width,
 		height: sample.height,
@@ -458,7 +459,7 @@ function asPeerError(error) {
 
 // dist/playback.js
 /** Playback on an element of the page. */
-/** Plays `media`, whether or not the element has `autoplay`. Where the browser wants a gesture first, it stays paused. */
+/** Plays `media`, also without `autoplay`. Where the browser wants a gesture first, the element stays paused. */
 function play(element, media) {
 	element.srcObject = media;
 	element.play().catch((error) => {
@@ -987,7 +988,7 @@ var CanvasPlayer = class {
 	#decoder;
 	#shown;
 	#frame = 0;
-	/** Plays what `stream` sends from now on: `h264` or `jpeg`, and `pcm16`. `failed` is called for pictures that cannot be decoded. */
+	/** Plays the `h264` or `jpeg` and the `pcm16` of `stream` from now on. `failed` is called for undecodable pictures. */
 	constructor(canvas, stream, failed = () => void 0) {
 		this.canvas = canvas;
 		this.failed = failed;
@@ -1064,7 +1065,7 @@ function fromBase64(text) {
 }
 
 // dist/packets.js
-/** Packs and unpacks binary messages: 16 bytes of header (kind, flags, reserved, generation, pts; little endian), payload. */
+/** Packs and unpacks binary messages: a header of 16 bytes, little endian, and a payload (see PROTOCOL.md). */
 const HEADER_BYTES = 16;
 const KEYFRAME = 1;
 const INIT = 2;
@@ -1546,7 +1547,7 @@ var SendQueue = class {
 	clearSpeech() {
 		for (const message of this.#kept) message.speechMs = 0;
 	}
-	/** Drops the first `received`, which the server has. Throws `RangeError` where fewer were sent, or more acknowledged. */
+	/** Drops the first `received` messages. Throws `RangeError` where fewer were sent, or more acknowledged before. */
 	acknowledge(received) {
 		if (received < this.#first || received > this.count) throw new RangeError(`${received} messages received (sent: ${this.count}, kept from ${this.#first} on)`);
 		this.#kept.splice(0, received - this.#first);
