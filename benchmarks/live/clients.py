@@ -128,7 +128,7 @@ async def sent(http: aiohttp.ClientSession, url: str) -> int:
     """Packets that the server has sent to viewers."""
     async with http.get(f"{url}metrics") as response:
         lines = (await response.text()).splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith("mytalk_viewer_packets_total ")))
+    return int(float(next(line.split()[1] for line in lines if line.startswith("mytalk_viewer_packets_total "))))
 
 
 async def watch(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from streamer.clock import SECOND_NS, Clock
 from streamer.engine.admission import Load
-from streamer.telemetry.histogram import work_histogram
+from streamer.telemetry.metrics import job_histogram, step_histogram
 
 
 class LoadMeter:
@@ -18,8 +18,8 @@ class LoadMeter:
     """
 
     def __init__(self, clock: Clock, crews: Mapping[str, Sequence[str]]) -> None:
-        self.job_seconds = work_histogram()  # of those that run the models
-        self.step_seconds = work_histogram()  # of batches of motion windows
+        self.job_seconds = job_histogram()  # of those that run the models
+        self.step_seconds = step_histogram()  # of batches of motion windows
         self.busy_ns = 0  # time spent in jobs, the sum over all threads
         self.jobs = 0
         self.windows = self.batches = 0  # of motion: sampled, and in how many batches

@@ -17,6 +17,7 @@ from streamer.engine.engine import Engine
 from streamer.errors import BusyError, MediaTypeError, NoUsableTrackError, RequestError
 from streamer.http.authorization import Authorization
 from streamer.http.listener import ConnectionLimit
+from streamer.http.metrics_collector import MetricsCollector
 from streamer.http.middleware import MAX_BODY, Handler, Middleware
 from streamer.http.upload import read_upload
 from streamer.http.webrtc_signalling import SDP, cors, preflight, redirected, text_of
@@ -26,7 +27,7 @@ from streamer.http.whip import Whip
 from streamer.session.options import SessionOptions
 from streamer.session.registry import SessionRegistry
 from streamer.session.session import Session
-from streamer.telemetry.metrics import prometheus_text
+from streamer.telemetry import metrics
 from streamer.webrtc.peer import Peer
 from streamer.webrtc.sdp_offer import Offer, read_offer
 
@@ -48,11 +49,10 @@ class Routes:
         door: ConnectionLimit,
     ) -> None:
         self._sessions = sessions
-        self._engine = engine
         self._config = config
         self._access = access
-        self._door = door
         self._middleware = Middleware(access, config, sessions.clock)
+        self._registry = metrics.registry_of(MetricsCollector(engine, sessions, self._middleware.served, door))
 
     def app(self) -> web.Application:
         """The aiohttp application."""
@@ -192,8 +192,8 @@ class Routes:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         self._access.figures(request)
-        text = prometheus_text(self._engine, self._sessions, self._middleware.served, self._door)
-        return web.Response(text=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+        body = metrics.exposition(self._registry)
+        return web.Response(body=body, headers={"Content-Type": metrics.CONTENT_TYPE})
 
 
 def _check_tracks(offer: Offer, options: SessionOptions) -> None:

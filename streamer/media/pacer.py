@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 import numpy as np
+from prometheus_client import Histogram
 
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
 from streamer.media.audio import CHUNK_TIME, SpeechChunk
-from streamer.telemetry.histogram import skew_histogram
 
 FOREVER = 1 << 62
 """A media time that does not come."""
@@ -61,9 +61,9 @@ class Pacer:
     to what it was at first. No sound is lost either way.
     """
 
-    def __init__(self, origin: int, delay: int) -> None:
+    def __init__(self, origin: int, delay: int, skew: Histogram) -> None:
         self.counts = PacerCounts()
-        self.skew = skew_histogram()
+        self._skew = skew
         self._sound_late = 0  # ns: how long after its time the last sound left
         self._origin = origin
         self._delay = self._least = self._wanted = delay
@@ -148,7 +148,7 @@ class Pacer:
             self._sound_late = now - self._due(sounds[-1].at)
             self.heard = sounds[-1].at + CHUNK_TIME
         for frame in fresh:
-            self.skew.observe((now - self._due(frame.at) - self._sound_late) / SECOND_NS)
+            self._skew.observe((now - self._due(frame.at) - self._sound_late) / SECOND_NS)
         return Released(sounds, fresh)
 
     def _due(self, at: int) -> int:

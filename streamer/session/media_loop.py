@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from prometheus_client import Histogram
+
 from mytalk.errors import MyTalkError
 from mytalk.media.face_source import FaceSource
 from mytalk.media_time import FRAME_SAMPLES
@@ -26,7 +28,6 @@ from streamer.session.controls import LiveControls
 from streamer.session.engine_link import EngineLink
 from streamer.session.ingest import TICK, Ingest
 from streamer.session.options import SessionOptions
-from streamer.telemetry.histogram import Histogram, skew_histogram
 from streamer.webrtc.connection import Connection
 
 MARGINS = {name: ms * MILLISECOND_NS // SAMPLE_NS for name, ms in (("low", 100), ("balanced", 140), ("quality", 140))}
@@ -56,6 +57,7 @@ class MediaLoop:
         engine: Engine,
         clock: Clock,
         codecs: Pool,
+        skew: Histogram,
         peer: Connection | None,
         sinks: Sequence[Sink],
         events: Events,
@@ -70,6 +72,7 @@ class MediaLoop:
         self._controls = controls
         self._engine = engine
         self._clock = clock
+        self._skew = skew
         self._sinks = sinks
         self._events = events
         self._voice = voice
@@ -167,11 +170,6 @@ class MediaLoop:
             return {}
         return {**asdict(self._pacer.counts), **self._place.counts, **self._ingest.left_out}
 
-    @property
-    def skew(self) -> Histogram:
-        """By how much pictures left later than their sound."""
-        return self._pacer.skew if self._ingest.began.is_set() else skew_histogram()
-
     def queues(self) -> dict[str, int]:
         """Items that wait, by where."""
         if not self._ingest.began.is_set():
@@ -206,7 +204,7 @@ class MediaLoop:
         """Media begins: media time 0 is at ``origin`` (ns)."""
         self._said_from = 0
         self._ingest.generation = self._generation.number
-        self._pacer = Pacer(origin, self._delay)
+        self._pacer = Pacer(origin, self._delay, self._skew)
         self._place = EngineLink(
             options=self._options,
             controls=self._controls,

@@ -22,7 +22,7 @@ from streamer.session.options import SessionOptions
 from streamer.session.portraits import Consent, check_consent, read_portrait
 from streamer.session.session import Session
 from streamer.telemetry import logs
-from streamer.telemetry.histogram import Histogram, skew_histogram
+from streamer.telemetry.metrics import skew_histogram
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +44,11 @@ class SessionRegistry:
     def __init__(self, config: ServerConfig, engine: Engine, clock: Clock, executors: Executors) -> None:
         self.ended: Counter[str] = Counter()  # reason -> sessions
         self.draining = False
+        self.skew = skew_histogram()  # of all sessions
         self.on_end: Callable[[Session], None] = lambda session: None
         self._past: Counter[str] = Counter()  # pictures of closed sessions
         self._past_events: Counter[str] = Counter()
         self._past_traffic = Counter[tuple[str, str]]()
-        self._past_skew = skew_histogram()
         self._past_packets = 0  # sent to viewers of closed sessions
         self._config = config
         self._engine = engine
@@ -90,7 +90,7 @@ class SessionRegistry:
         await self._make_room()
         idle, films = self._config.idle_seconds * SECOND_NS, self._config.recordings
         rest = (face, speech, films, key_id, idle, self._check_engine)
-        session = Session(options, self._engine, self.clock, self._executors, *rest)
+        session = Session(options, self._engine, self.clock, self._executors, self.skew, *rest)
         session.consent = consent
         with logs.of_session(session.id):
             data = {"source": options.source, "speech": options.speech, "key": key_id}
@@ -140,13 +140,6 @@ class SessionRegistry:
     def speech_waiting_ms(self) -> int:
         """Streamed speech of all sessions that waits to be said."""
         return sum(session.speech_waiting_ms for session in self.all())
-
-    def skew(self) -> Histogram:
-        """By how much pictures of all sessions left later than their sound."""
-        total = skew_histogram()
-        for one in [self._past_skew, *(session.skew for session in self.all())]:
-            total.update(one)
-        return total
 
     def queues(self) -> Counter[str]:
         """Items that wait now, by where."""
@@ -207,7 +200,6 @@ class SessionRegistry:
         self._past.update(session.pictures())
         self._past_events.update(session.events.counts)
         self._past_traffic.update(session.traffic)
-        self._past_skew.update(session.skew)
         self._past_packets += session.connections.viewer_packets
 
     async def _read_portrait(self) -> FaceSource:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
+from prometheus_client import Histogram
+
 from mytalk.errors import MyTalkError
 from mytalk.media.face_source import FaceSource
 from streamer.client_stream.resumption import ResumableStream
@@ -32,7 +34,6 @@ from streamer.session.idle_timeout import IDLE_WAIT, IdleTimeout
 from streamer.session.media_loop import MediaLoop
 from streamer.session.options import SessionOptions
 from streamer.session.portraits import Consent
-from streamer.telemetry.histogram import Histogram, skew_histogram
 from streamer.webrtc.broadcast import Broadcast
 from streamer.webrtc.connection import Connection
 from streamer.webrtc.connections import Connections
@@ -63,6 +64,7 @@ class Session:
         engine: Engine,
         clock: Clock,
         executors: Executors,
+        skew: Histogram,
         face: FaceSource | None = None,
         speech: LoopedSpeech | None = None,
         recordings: Path | None = None,
@@ -87,6 +89,7 @@ class Session:
         self._engine = engine
         self._clock = clock
         self._codecs = executors.codecs
+        self._skew = skew
         self._recordings = recordings
         self._films: list[Recorder] = []
         self._face = face  # None: the peer's camera
@@ -231,11 +234,6 @@ class Session:
         """Pictures so far, by what became of them."""
         return self._live.pictures() if self._live is not None else {}
 
-    @property
-    def skew(self) -> Histogram:
-        """By how much pictures left later than their sound."""
-        return self._live.skew if self._live is not None else skew_histogram()
-
     def queues(self) -> dict[str, int]:
         """Items that wait, by where."""
         return {"encoder": self.broadcast.waiting} | (self._live.queues() if self._live is not None else {})
@@ -318,6 +316,7 @@ class Session:
             engine=self._engine,
             clock=self._clock,
             codecs=self._codecs,
+            skew=self._skew,
             peer=publisher,
             sinks=[self.broadcast, self.streaming, *self._films],
             events=self.events,

@@ -109,10 +109,10 @@ async def test_bytes_of_http_are_counted_to_the_byte(client: Client, server: Run
     answer = await answer_of(reader)
     writer.close()
     counted = await client.figures()
-    assert counted['mytalk_bytes_total{via="http",direction="in"}'] == len(request)
-    assert counted['mytalk_bytes_total{via="http",direction="out"}'] == len(answer)
+    assert counted['mytalk_bytes_total{direction="in",via="http"}'] == len(request)
+    assert counted['mytalk_bytes_total{direction="out",via="http"}'] == len(answer)
     again = await client.figures()
-    assert again['mytalk_bytes_total{via="http",direction="out"}'] > len(answer) + 1000  # the figures themselves
+    assert again['mytalk_bytes_total{direction="out",via="http"}'] > len(answer) + 1000  # the figures themselves
 
 
 async def test_who_sends_a_head_or_a_body_byte_by_byte_is_put_out_and_others_are_served(

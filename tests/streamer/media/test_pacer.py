@@ -10,6 +10,7 @@ from mytalk.picture import Picture, VideoFrame
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
 from streamer.media.audio import CHUNK_TIME, SpeechChunk
 from streamer.media.pacer import MAX_DELAY, Pacer
+from streamer.telemetry.metrics import skew_histogram
 
 DELAY = 5440  # 340 ms
 PICTURE = Picture.from_rgb(np.zeros((16, 16, 3), np.uint8))
@@ -25,7 +26,7 @@ def due(at: int, delay: int = DELAY) -> int:
 
 
 def test_equal_media_times_leave_in_one_release_and_not_before_their_time() -> None:
-    pacer = Pacer(0, DELAY)
+    pacer = Pacer(0, DELAY, skew_histogram())
     for n in range(10):
         pacer.sound(SpeechChunk(n * CHUNK_TIME, SILENCE))
         if n % 2 == 0:
@@ -40,7 +41,7 @@ def test_equal_media_times_leave_in_one_release_and_not_before_their_time() -> N
 
 
 def test_sound_does_not_wait_for_a_late_picture() -> None:
-    pacer = Pacer(0, DELAY)
+    pacer = Pacer(0, DELAY, skew_histogram())
     pacer.sound(SpeechChunk(0, SILENCE))
     assert len(pacer.release(due(0)).sounds) == 1
     pacer.picture(frame(0), now=due(0) + 30 * MILLISECOND_NS)
@@ -49,7 +50,7 @@ def test_sound_does_not_wait_for_a_late_picture() -> None:
 
 
 def test_a_picture_never_leaves_after_a_newer_one() -> None:
-    pacer = Pacer(0, DELAY)
+    pacer = Pacer(0, DELAY, skew_histogram())
     pacer.picture(frame(640), now=0)
     pacer.release(due(640))
     pacer.picture(frame(0), now=due(640))
@@ -58,7 +59,7 @@ def test_a_picture_never_leaves_after_a_newer_one() -> None:
 
 
 def test_after_a_stall_only_the_newest_picture_leaves() -> None:
-    pacer = Pacer(0, DELAY)
+    pacer = Pacer(0, DELAY, skew_histogram())
     for n in range(20):
         pacer.picture(frame(640 * n), now=0)
     released = pacer.release(due(640 * 19) + MILLISECOND_NS)
@@ -67,7 +68,7 @@ def test_after_a_stall_only_the_newest_picture_leaves() -> None:
 
 
 def test_a_silent_engine_shows_the_untouched_pictures() -> None:
-    pacer = Pacer(0, DELAY)
+    pacer = Pacer(0, DELAY, skew_histogram())
     shown = []
     for n in range(100):
         pacer.expect(frame(640 * n))
@@ -81,7 +82,7 @@ def test_a_silent_engine_shows_the_untouched_pictures() -> None:
 
 
 def test_a_slow_engine_makes_the_delay_grow_and_a_quick_one_shrink_again() -> None:
-    pacer = Pacer(0, DELAY)
+    pacer = Pacer(0, DELAY, skew_histogram())
     for n in range(50):
         pacer.picture(frame(640 * n), now=due(640 * n) + 50 * MILLISECOND_NS)
     assert pacer.delay == DELAY + 60 * 16
@@ -94,7 +95,7 @@ def test_a_slow_engine_makes_the_delay_grow_and_a_quick_one_shrink_again() -> No
 
 
 def test_the_delay_grows_in_a_pause_and_never_within_a_word() -> None:
-    pacer = Pacer(0, DELAY)
+    pacer = Pacer(0, DELAY, skew_histogram())
     word = np.full((960, 2), 5_000, np.int16)
     word[::2] *= -1
     for n in range(190):
@@ -107,7 +108,7 @@ def test_the_delay_grows_in_a_pause_and_never_within_a_word() -> None:
 
 
 def test_after_a_barge_in_nothing_that_waited_is_heard_or_seen_and_time_goes_on() -> None:
-    pacer = Pacer(0, DELAY)
+    pacer = Pacer(0, DELAY, skew_histogram())
     loud = np.full((960, 2), 9_000, np.int16)
     for n in range(20):
         pacer.sound(SpeechChunk(n * CHUNK_TIME, loud, b"packet"))
@@ -125,7 +126,7 @@ def test_after_a_barge_in_nothing_that_waited_is_heard_or_seen_and_time_goes_on(
 
 
 def test_what_is_held_is_bounded() -> None:
-    pacer = Pacer(0, DELAY)
+    pacer = Pacer(0, DELAY, skew_histogram())
     for n in range(2000):
         pacer.sound(SpeechChunk(n * CHUNK_TIME, SILENCE))
         pacer.picture(frame(n * CHUNK_TIME), now=0)

@@ -16,6 +16,7 @@ from streamer.session.encoder_faults import MOST_FAULTS
 from streamer.session.idle_timeout import IDLE_WAIT
 from streamer.session.options import SessionOptions
 from streamer.session.session import Session
+from streamer.telemetry.metrics import skew_histogram
 from streamer.webrtc.encoder_faults import EncoderFaults
 from streamer.webrtc.liveness import CONNECT_WAIT, SILENCE
 from streamer.webrtc.peer import Peer
@@ -37,7 +38,7 @@ class Life:
 
     def __init__(self, engine: Engine) -> None:
         self.clock = FakeClock()
-        self.session = Session(SessionOptions(), engine, self.clock, Executors())
+        self.session = Session(SessionOptions(), engine, self.clock, Executors(), skew_histogram())
         self.peer = SilentPeer()
         self.task = asyncio.create_task(self.session.run())
 

@@ -24,6 +24,7 @@ from streamer.protocol.generation import Cleared, Generation
 from streamer.session.controls import LiveControls
 from streamer.session.media_loop import MediaLoop
 from streamer.session.options import SessionOptions
+from streamer.telemetry.metrics import skew_histogram
 from streamer.webrtc.connection import Connection
 from tests.streamer.support.pictures import number_of, numbered
 from tests.streamer.support.waiting import eventually
@@ -142,6 +143,7 @@ class Call:
             engine=engine,
             clock=self.clock,
             codecs=codecs,
+            skew=skew_histogram(),
             peer=peer,
             sinks=[peer],
             events=events,
