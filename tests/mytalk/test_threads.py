@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mytalk import Picture, Pipeline, StreamOptions, VideoFrame
 from mytalk.face import Face, FaceTracker
 from mytalk.media_time import FRAME_SAMPLES
+from tests.support.limits import LIMIT_S
 
 FRAMES = 30
 THREADS = 4
@@ -38,7 +39,7 @@ def test_a_session_among_others_gets_the_pictures_that_it_gets_alone(
         return made
 
     def beside_others(seed: int) -> list[Picture]:
-        together.wait(60)
+        together.wait(LIMIT_S)
         return pictures(seed)
 
     alone = [pictures(seed) for seed in range(THREADS)]
@@ -65,7 +66,7 @@ def test_faces_are_tracked_in_several_threads_as_in_one(portrait: Picture) -> No
         return found
 
     def beside_others(_: int) -> list[Face | None]:
-        together.wait(60)
+        together.wait(LIMIT_S)
         return track()
 
     alone = track()

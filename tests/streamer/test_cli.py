@@ -20,6 +20,7 @@ from streamer.commands import demo
 from streamer.config.server_config import ServerConfig
 from streamer.http import server
 from tests.support.films import numbered, read_film, speech_like, write_film, write_sound
+from tests.support.limits import LIMIT_S
 from tests.support.talking_films import planes_of
 
 
@@ -72,7 +73,7 @@ def test_a_signal_leaves_nothing_behind(tmp_path: Path, portrait_path: Path, nam
         assert time.monotonic() < until
         time.sleep(0.05)
     process.send_signal(getattr(signal, name))
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=LIMIT_S)
     assert process.returncode == (cli.INTERRUPTED if name == "SIGINT" else 128 + signal.SIGTERM)
     assert "Traceback" not in err
     assert [path.name for path in tmp_path.iterdir()] == ["long.wav"]

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from streamer.cpu import Threads, available_cores, engine_threads, leave_some_to_others
+from tests.support.limits import LIMIT_S
 
 
 @pytest.mark.parametrize("cores", [1, 2, 3])
@@ -67,12 +68,12 @@ def test_threads_that_begin_to_use_torch_later_have_the_number_that_was_set() ->
 
     def use() -> None:
         began.set()
-        go_on.wait(10)
+        go_on.wait(LIMIT_S)
         seen.append(torch.get_num_threads())
 
     early, late = threading.Thread(target=use), threading.Thread(target=use)
     early.start()
-    began.wait(10)
+    began.wait(LIMIT_S)
     try:
         torch.set_num_threads(before + 2)
         late.start()

@@ -16,6 +16,7 @@ from mytalk.errors import EngineError
 from mytalk.face import Face, SpeakerTracker
 from mytalk.face.tracker_process import PooledTracker, TrackerPool
 from mytalk.picture import Picture
+from tests.support.limits import LIMIT_S
 
 
 def shifted(picture: Picture, by: int) -> Picture:
@@ -140,7 +141,7 @@ def test_processes_end_with_the_pipeline_and_leave_no_shared_memory(portrait: Pi
     for stream in streams:
         stream.close()
     del streams, stream, pipeline
-    until = time.monotonic() + 10
+    until = time.monotonic() + LIMIT_S
     while any(map(running, pids)) and time.monotonic() < until:
         time.sleep(0.05)
     assert not any(map(running, pids))

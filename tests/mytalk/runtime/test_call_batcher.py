@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mytalk.runtime.call_batcher import CallBatcher
+from tests.support.limits import LIMIT_S
 
 
 class Slow:
@@ -23,7 +24,7 @@ class Slow:
     def __call__(self, x: Tensor) -> tuple[Tensor]:
         self.batches.append(x[:, 0].tolist())
         self.began.set()
-        assert self.go.wait(10)
+        assert self.go.wait(LIMIT_S)
         if (x < 0).any():
             raise ValueError("below zero")
         return (2 * x,)
@@ -34,7 +35,7 @@ def call_while_one_runs(slow: Slow, most: int, rows: list[Tensor]) -> list[Futur
     together = CallBatcher(slow, most)
     with ThreadPoolExecutor(len(rows)) as threads:
         calls = [threads.submit(together, rows[0])]
-        assert slow.began.wait(10)
+        assert slow.began.wait(LIMIT_S)
         for number, row in enumerate(rows[1:], 1):
             calls.append(threads.submit(together, row))
             while len(together._waiting) < number:

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from mytalk.runtime.channel import Channel, ChannelClosed
+from tests.support.limits import LIMIT_S
 
 
 def test_items_come_in_order_and_a_full_channel_makes_the_giver_wait() -> None:
@@ -48,7 +49,7 @@ def test_closing_wakes_whoever_waits(side: str) -> None:
     waiter.start()
     time.sleep(0.02)
     channel.close()
-    waiter.join(5)
+    waiter.join(LIMIT_S)
     assert woken == [ChannelClosed]
 
 

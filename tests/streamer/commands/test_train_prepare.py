@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mytalk.picture import Picture
 from streamer import cli
+from tests.support.limits import LIMIT_S
 from tests.support.talking_films import swaying, write_talking
 
 FRAMES = 52
@@ -73,7 +74,7 @@ def test_asked_to_stop_it_ends_with_all_its_processes(
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=LIMIT_S)
     assert process.returncode == 128 + signal.SIGTERM
     assert _gone(process.pid), "processes outlive the command"
 

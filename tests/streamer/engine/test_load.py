@@ -12,6 +12,7 @@ from prometheus_client import Histogram
 from streamer.clock import SECOND_NS, FakeClock
 from streamer.engine.admission import refusal
 from streamer.engine.load import LoadMeter
+from tests.support.limits import LIMIT_S
 
 CROWD = 8
 
@@ -100,7 +101,7 @@ def test_nothing_is_lost_where_threads_count_at_once() -> None:
     work, together = LoadMeter(FakeClock(), {"engine": names}), threading.Barrier(CROWD)
 
     def count() -> None:
-        together.wait(10)
+        together.wait(LIMIT_S)
         for _ in range(500):
             with work.job():
                 pass

@@ -27,6 +27,7 @@ from tests.streamer.support.http_client import Client, ask
 from tests.streamer.support.offers import GOOD, damaged
 from tests.streamer.support.waiting import eventually
 from tests.streamer.support.whip_clients import SDP, post
+from tests.support.limits import LIMIT_S
 
 FIXTURES = Path(__file__).parents[3] / "clients" / "fixtures"
 
@@ -83,7 +84,7 @@ async def test_ten_thousand_malformed_messages_are_answered_and_the_stream_still
                 await socket.send_json({"type": "session.update", "output": {}})  # ends the row of errors
                 await socket.send_json({"type": "ping", "data": str(sent)})
                 while True:
-                    message = await socket.receive(timeout=30)
+                    message = await socket.receive(timeout=LIMIT_S)
                     assert message.type is aiohttp.WSMsgType.TEXT, message
                     body = json.loads(message.data)
                     types[body["type"]] = types.get(body["type"], 0) + 1

@@ -172,7 +172,7 @@ async def test_while_the_models_load_sessions_are_refused_and_readyz_says_so(con
     go = threading.Event()
 
     def load() -> FakeModels:
-        go.wait(10)
+        go.wait(LIMIT_S)
         return FakeModels()
 
     async with running(config, load) as server, aiohttp.ClientSession() as http:

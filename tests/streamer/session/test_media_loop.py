@@ -158,7 +158,7 @@ async def test_a_dead_engine_lets_the_untouched_pictures_through_until_it_has_be
     go, loads = threading.Event(), iter((True, False))
 
     def load() -> FakeModels:
-        assert next(loads) or go.wait(10)
+        assert next(loads) or go.wait(LIMIT_S)
         return models
 
     def die(*_: Any) -> Any:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-LIMIT_S = 100.0
-"""Seconds after which what should have happened has not, on the slowest and busiest machine that we know."""
+from tests.support.limits import LIMIT_S
 
 
 async def eventually(condition: Callable[[], bool], seconds: float = LIMIT_S) -> None:

@@ -27,6 +27,7 @@ from mytalk.training.data.screening import Limits
 from mytalk.training.data.shards import read_manifest
 from mytalk.training.data.store import ClipStore
 from tests.support.films import numbered, write_film
+from tests.support.limits import LIMIT_S
 from tests.support.talking_films import Planes, planes_of, swaying, write_talking
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -152,8 +153,8 @@ def _start(videos: Path, data: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, script, videos, data], env=env, start_new_session=True)
 
 
-def _until(true: Callable[[], bool], seconds: float) -> bool:
-    end = time.monotonic() + seconds
+def _until(true: Callable[[], bool]) -> bool:
+    end = time.monotonic() + LIMIT_S
     while time.monotonic() < end:
         if true():
             return True
@@ -177,10 +178,10 @@ def test_killed_in_the_middle_nothing_is_lost_or_done_twice(videos: Path, tmp_pa
     data = tmp_path / "data"
     process = _start(videos, data)
     journal = data / "journal.jsonl"
-    assert _until(lambda: journal.exists() and journal.read_bytes().count(b"\n") >= 3, 120)
+    assert _until(lambda: journal.exists() and journal.read_bytes().count(b"\n") >= 3)
     process.kill()
     process.wait()
-    assert _until(lambda: _gone(process.pid), 20), "worker processes outlive the one that was killed"
+    assert _until(lambda: _gone(process.pid)), "worker processes outlive the one that was killed"
     before = _journal(data)
     assert 2 <= len(before) < 6
     with (data / "shards" / "000000.tar").open("ab") as shard:

@@ -26,6 +26,7 @@ from mytalk.training.run.loop import fit
 from mytalk.training.run.task import Batch, Phase
 from tests.mytalk.support import fake_task
 from tests.mytalk.support.fake_task import LineFit, LineTask, Points
+from tests.support.limits import LIMIT_S
 
 OPTIONS = TrainingOptions(
     steps=20, batch=8, learning_rate=0.05, log_every=1, save_every=5, validate_every=5, ema=0.9, keep_best=1
@@ -63,7 +64,7 @@ def test_two_processes_train_as_one_with_twice_the_batch(tmp_path: Path) -> None
     options = json.dumps({"steps": 20, "ema": 0.9})
     torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2)
     with start(*torchrun, PROGRAM, tmp_path / "two", options) as program:
-        _, said = program.communicate(timeout=240)
+        _, said = program.communicate(timeout=2 * LIMIT_S)
     assert program.returncode == 0, said
     assert not said
     torch.testing.assert_close(losses(tmp_path / "two"), losses(tmp_path / "one"), rtol=1e-5, atol=1e-6)
@@ -72,7 +73,7 @@ def test_two_processes_train_as_one_with_twice_the_batch(tmp_path: Path) -> None
 def test_a_killed_run_goes_on_to_the_bit(tmp_path: Path) -> None:
     options = json.dumps({"steps": 300_000, "save_every": 5, "validate_every": 1000, "ema": 0.9})
     with start(sys.executable, PROGRAM, tmp_path / "killed", options) as program:
-        until = time.monotonic() + 240
+        until = time.monotonic() + 2 * LIMIT_S
         while not Checkpoints(tmp_path / "killed" / "checkpoints", 0).all() and time.monotonic() < until:
             time.sleep(0.02)
         time.sleep(0.1)  # steps after the checkpoint, which are lost
