@@ -42,6 +42,7 @@ async def test_every_figure_of_the_board_is_one_that_the_server_gives(client: Cl
             assert names, panel["title"]
             assert names <= given, panel["title"]
             used |= names
+    assert set(re.findall(r"`(mytalk_\w+)`", OPERATIONS.read_text())) <= given | set(types)
     wanted = "sessions engine_step_seconds_bucket pictures_total skew_seconds_bucket queue_items rungs bytes_total"
     assert {f"mytalk_{name}" for name in wanted.split()} <= used
     assert labels >= {"state", "queue", "rung", "le", "method", "route", "status"}
