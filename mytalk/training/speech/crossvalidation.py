@@ -27,7 +27,7 @@ from mytalk.speech.readout import BACK, LATER, Readout, stacked
 from mytalk.training.data.person_offsets import read_offsets
 from mytalk.training.data.sequences import ClipSequences
 from mytalk.training.data.store import ClipStore
-from mytalk.training.speech.readout import BALANCE, RIDGE, Sums, solve_one, sums_of_people
+from mytalk.training.speech.readout import BALANCE, RIDGE, Sums, solve_one, standardise, sums_of_people
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,7 @@ def cross_validate(
     if len(set(people)) < 2:
         raise DataError(f"{people[0]}: one person alone (cross-validation needs two or more)")
     readout = Readout(model.denoiser.coefficients).eval()
+    standardise(readout, sequences)
     sums = sums_of_people(readout, sequences, people, tick)
     later = min(PROFILES[profile].lookahead, LATER - 1)
     heard = {name: _clips_of(name, model, readout, store, sequences, people, later) for name in left_out}

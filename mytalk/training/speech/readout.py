@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mytalk.checkpoint import read_preset, save_preset, save_tensors
-from mytalk.media_time import FRAME_SAMPLES
+from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.pipeline import load_motion
 from mytalk.presets import PROFILES
 from mytalk.speech.readout import AHEAD, BACK, LATER, Readout, stacked
@@ -36,6 +36,15 @@ SPEEDS = (1.0, 0.9, 1.1)
 """At which each clip is heard: voices and pace that it does not have."""
 
 _FAR = max(profile.hop + profile.lookahead for profile in PROFILES.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What a readout was fitted to."""
+
+    people: int
+    clips: int
+    minutes: float
 
 
 @dataclass(slots=True)
@@ -64,10 +73,23 @@ class Sums:
 
 
 def fit_readout(
-    sequences: ClipSequences, people: list[str], coefficients: int, tick: Callable[[int, int], None] | None = None
+    sequences: ClipSequences,
+    people: list[str],
+    coefficients: int,
+    tick: Callable[[int, int], None] | None = None,
+    known: Readout | None = None,
 ) -> Readout:
-    """Fits a readout to the clips of ``people``: one name a clip of the sequences, which must hold samples."""
+    """Fits a readout to the clips of ``people``: one name a clip of the sequences, which must hold samples.
+
+    What an earlier readout ``known`` tells of voices stays, and with it the mean and scale of features, which that
+    was fitted to.
+    """
     readout = Readout(coefficients).eval()
+    if known is None:
+        standardise(readout, sequences)
+    else:
+        for name in ("mean", "scale", "voice_weight", "voice_bias"):
+            getattr(readout, name).copy_(getattr(known, name))
     readout.weight[:], readout.bias[:] = solve(list(sums_of_people(readout, sequences, people, tick).values()))
     return readout
 
@@ -75,8 +97,7 @@ def fit_readout(
 def sums_of_people(
     readout: Readout, sequences: ClipSequences, people: list[str], tick: Callable[[int, int], None] | None = None
 ) -> dict[str, Sums]:
-    """Sets the readout's mean and scale to the clips' features, and adds up each person's clips: 96 MB a person."""
-    _standardise(readout, sequences)
+    """Adds up each person's clips, as a readout whose features are standardised hears them: 96 MB a person."""
     sums: dict[str, Sums] = {}
     coefficients = readout.bias.shape[1]
     for index, person in enumerate(people):
@@ -119,8 +140,8 @@ def solve_one(
     return weight, outputs - inputs @ weight
 
 
-def _standardise(readout: Readout, sequences: ClipSequences) -> None:
-    """Mean and spread of the features with as much heard as live."""
+def standardise(readout: Readout, sequences: ClipSequences) -> None:
+    """Sets the readout's mean and scale to those of the clips' features, with as much heard as live."""
     kept = []
     for index in range(len(sequences)):
         for _, features in readout.recogniser.each(sequences[index].heard, BACK + AHEAD + 1, step=5):
@@ -174,8 +195,8 @@ def add_readout(
     offsets: Path | None = None,
     share: float = SHARE,
     tick: Callable[[int, int], None] | None = None,
-) -> None:
-    """Fit a preset folder's readout to clips and write it there. One that is there is replaced.
+) -> Fitted:
+    """Fits a preset folder's readout to clips and writes it there. One that is there is replaced, but for voices.
 
     ``offsets`` is a table of ``mytalk train offsets``. Raises what reading the folder, the data or the table raises.
     """
@@ -183,7 +204,9 @@ def add_readout(
     late = read_offsets(offsets) if offsets is not None else None
     sequences = ClipSequences(store, model.space, front=None, evenness=1.0, offsets=late)
     people = [entry.person for entry in store.entries]
-    readout = fit_readout(sequences, people, model.denoiser.coefficients, tick)
+    readout = fit_readout(sequences, people, model.denoiser.coefficients, tick, known=model.readout)
     save_readout(folder, readout)
     preset = read_preset(folder)
     save_preset(folder, dataclasses.replace(preset, motion=dataclasses.replace(preset.motion, readout=share)))
+    frames = sum(len(sequences[index].motion) for index in range(len(store)))
+    return Fitted(people=len(set(people)), clips=len(people), minutes=frames * FRAME_SAMPLES / SAMPLE_RATE / 60)

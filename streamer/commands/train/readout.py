@@ -30,5 +30,10 @@ def run(args: argparse.Namespace) -> int:
     from mytalk.training.speech.readout import SHARE, add_readout
 
     with Progress("listening", "clip") as progress:
-        add_readout(args.preset, args.data, args.offsets, SHARE if args.share is None else args.share, progress)
+        share = SHARE if args.share is None else args.share
+        fitted = add_readout(args.preset, args.data, args.offsets, share, progress)
+    print(
+        f"{args.preset}: readout fitted to {fitted.people} people, {fitted.clips} clips, {fitted.minutes:.1f} minutes; "
+        f"its share in motion is {share:g}"
+    )
     return 0

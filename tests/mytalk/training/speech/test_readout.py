@@ -15,7 +15,7 @@ from mytalk.pipeline import load_motion
 from mytalk.speech.readout import LATER, Readout
 from mytalk.speech.stream import SpeechStream
 from mytalk.training.data.store import ClipStore
-from mytalk.training.speech.readout import Sums, add_readout, at_speed, solve
+from mytalk.training.speech.readout import Sums, add_readout, at_speed, save_readout, solve
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,22 @@ def test_it_becomes_part_of_the_preset(with_readout: Path) -> None:
     model = load_motion(with_readout)
     assert model.readout is not None
     assert (model.readout.weight.abs().amax((1, 2)) > 0).all()
+
+
+def test_fitted_anew_it_knows_voices_as_before(with_readout: Path, data: Path, tmp_path: Path) -> None:
+    for path in with_readout.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    before = load_motion(tmp_path).readout
+    assert before is not None
+    before.voice_weight.fill_(0.25)
+    save_readout(tmp_path, before)
+    fitted = add_readout(tmp_path, [data], share=0.6)
+    after = load_motion(tmp_path).readout
+    assert after is not None
+    assert fitted.people == 3
+    assert (after.voice_weight == 0.25).all()
+    assert_close(after.mean, before.mean)
+    assert_close(after.scale, before.scale)
 
 
 def test_it_has_learned_that_these_jaws_drop_with_the_loudness(with_readout: Path, data: Path) -> None:
