@@ -1,4 +1,8 @@
-"""Speech of any usual rate to the 48 kHz stereo that is heard, as a stream: any chunks give the same samples."""
+"""Converts speech between sample rates as a stream: any packet sizes give the same samples.
+
+Two windowed-sinc filters, because delay counts here: they hold back 1 ms. soxr's stream holds back 20 to 77 ms, by its
+quality, and FFmpeg's resampler keeps two threads for each session.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +13,20 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from mytalk.media_time import SAMPLE_RATE
 from streamer.media.audio import OUTPUT_RATE, Stereo
 
 HALF = 16
-"""Samples on each side that one output sample is made from; as many are held back until later ones come."""
+"""Input samples on each side that one upsampled sample is made from. As many are held back until later ones come."""
 
-_CUTOFF = 0.92  # of the speech's own band
+_CUTOFF = 0.92  # of the input's own band
+_STEP = OUTPUT_RATE // SAMPLE_RATE
+_TAPS = 97  # of the downsampler at 48 kHz: half of them, 1 ms, are held back
+_PASS = 7_000  # Hz: -6 dB there, -75 dB from 8.5 kHz on
 
 
 class Upsampler:
-    """``rate`` (8 000 to 48 000, a multiple of 25) to 48 kHz by a windowed sinc. 48 kHz passes through to the bit."""
+    """Converts ``rate`` (8 000 to 48 000, a multiple of 25) to 48 kHz stereo. 48 kHz passes through to the bit."""
 
     def __init__(self, rate: int) -> None:
         common = gcd(rate, OUTPUT_RATE)
@@ -28,7 +36,7 @@ class Upsampler:
         self._made = 0  # output samples so far
 
     def __call__(self, samples: NDArray[np.int16]) -> Stereo:
-        """``(n, 1 or 2)`` at its own rate to all that can be made by now, ``(m, 2)``."""
+        """Takes ``(n, 1 or 2)`` at ``rate`` and gives all that can be made by now, ``(m, 2)``."""
         if self._up == self._down:
             return _stereo(samples)
         if self._tail is None:
@@ -49,10 +57,32 @@ class Upsampler:
         return _stereo(np.clip(np.rint(out), -32768, 32767).astype(np.int16))
 
     def flush(self) -> Stereo:
-        """What was held back, as if silence followed."""
+        """Gives what was held back, as if silence followed."""
         if self._tail is None:
             return np.zeros((0, 2), np.int16)
         return self(np.zeros((HALF, self._tail.shape[1]), np.int16))
+
+
+class Downsampler:
+    """Converts 48 kHz stereo to the model's 16 kHz mono. Output sample n is of the moment of input sample 3 n."""
+
+    def __init__(self) -> None:
+        self._tail = np.zeros(_TAPS - 1, np.float32)
+        self._ahead = _TAPS // 2 // _STEP  # outputs before the first input: the filter's own delay
+
+    def __call__(self, samples: Stereo) -> NDArray[np.float32]:
+        """Takes ``(3 n, 2)`` and gives ``(n,)`` in -1..1; the first call gives 16 fewer."""
+        mono = samples.mean(axis=1, dtype=np.float32) / np.float32(32768)
+        joined = np.concatenate([self._tail, mono])
+        self._tail = joined[-(_TAPS - 1) :]
+        out = np.convolve(joined, _low_pass(), "valid")[::_STEP]
+        skipped = min(self._ahead, len(out))
+        self._ahead -= skipped
+        return out[skipped:]
+
+    def clear(self) -> None:
+        """Replaces all input so far by silence (barge-in)."""
+        self._tail[:] = 0
 
 
 def _stereo(samples: NDArray[np.int16]) -> Stereo:
@@ -61,8 +91,16 @@ def _stereo(samples: NDArray[np.int16]) -> Stereo:
 
 @cache
 def _kernels(up: int) -> NDArray[np.float32]:
-    """One filter a phase, ``(up, 2 HALF)``; each sums to 1."""
+    """One Blackman-windowed sinc for each phase, ``(up, 2 HALF)``; each sums to 1."""
     places = np.arange(1 - HALF, HALF + 1)[None] - np.arange(up)[:, None] / up
     window = 0.42 + 0.5 * np.cos(np.pi * places / HALF) + 0.08 * np.cos(2 * np.pi * places / HALF)
     kernels = np.sinc(_CUTOFF * places) * np.where(np.abs(places) < HALF, window, 0)
     return np.asarray(kernels / kernels.sum(axis=1, keepdims=True), np.float32)
+
+
+@cache
+def _low_pass() -> NDArray[np.float32]:
+    """The downsampler's Blackman-windowed sinc, ``(_TAPS,)``. Sums to 1."""
+    places = np.arange(_TAPS) - _TAPS // 2
+    kernel = np.sinc(2 * _PASS / OUTPUT_RATE * places) * np.blackman(_TAPS)
+    return np.asarray(kernel / kernel.sum(), np.float32)

@@ -17,8 +17,9 @@ from streamer.engine.engine import Engine
 from streamer.engine.interfaces import LipSync, Models
 from streamer.engine.overload import OverloadLadder, Rung, reduced
 from streamer.engine.slot import EngineSlot
-from streamer.media.audio import CHUNK_TIME, Downsampler, SpeechChunk
+from streamer.media.audio import CHUNK_TIME, SpeechChunk
 from streamer.media.pacer import FOREVER, Pacer
+from streamer.media.resample import Downsampler
 from streamer.protocol.events import Events
 from streamer.protocol.generation import Cleared
 from streamer.session.controls import LiveControls

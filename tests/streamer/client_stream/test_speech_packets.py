@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamer.media.audio import CHUNK, Downsampler
+from streamer.media.audio import CHUNK
+from streamer.media.resample import Downsampler
 
 
 def tone(hertz: float, rate: int, seconds: float = 1.0) -> NDArray[np.float64]:
