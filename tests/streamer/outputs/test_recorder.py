@@ -127,7 +127,7 @@ async def test_a_push_that_fails_is_told_without_its_key_and_the_session_goes_on
     ("options", "status", "words"),
     [
         ({"record": 1}, 400, "true or false"),
-        ({"push": 7}, 400, "rtmp://"),
+        ({"push": 7}, 400, "need a text"),
         ({"push": "http://127.0.0.1/"}, 400, "rtmp://"),
         ({"push": "file:///etc/passwd"}, 400, "rtmp://"),
         ({"push": "rtmp://elsewhere.example/live/key"}, 403, "--push-to"),

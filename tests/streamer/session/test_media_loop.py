@@ -58,27 +58,34 @@ async def test_camera_and_speech_come_back_dubbed(client: Client, models: FakeMo
     assert {name.split("-")[0] for name in threads} == {"engine", "tracker", "listener"}
 
 
+def flashes(viewer: Viewer) -> list[float]:
+    """The seconds of the viewer's video at which a light picture follows a dark one."""
+    bright = [(frame.pts / 90_000, frame.to_ndarray(format="gray")[128:].mean() > 120) for _, frame in viewer.pictures]
+    return [at for (at, now), (_, before) in zip(bright[1:], bright, strict=False) if now and not before]
+
+
 async def test_picture_and_sound_of_one_moment_come_back_together(client: Client) -> None:
     """A click and a flash leave the camera together every second; they come back within 60 ms of each other, but for a
     moment that a busy machine may lose."""
-    seconds = 6
+    seconds = 60
     clicks = np.zeros(seconds * 48_000, np.int16)
     for second in range(seconds):
         start = second * 48_000 + 24_000
         clicks[start : start + 1920] = (np.sin(2 * np.pi * 600 * np.arange(1920) / 48_000) * 15_000).astype(np.int16)
     dark, light = np.full((256, 256, 3), 30, np.uint8), np.full((256, 256, 3), 220, np.uint8)
-    pictures = [light if n % 25 in (12, 13) else dark for n in range(seconds * 25)]
+    pictures = [light if n % 25 in (12, 13) else dark for n in range(25)]
     async with call(client, Microphone(clicks), Camera(pictures)) as (_, viewer):
-        await viewer.until(sounds=50 * seconds + 20)
+        await viewer.until(sounds=50 * 6)
+        async with asyncio.timeout(LIMIT_S):
+            while len(flashes(viewer)) < 4:  # a busy machine leaves pictures out, flashes among them
+                await viewer.until(sounds=len(viewer.sounds) + 25)
     # Track times of the receiver start at its first packets, which left together.
     sounds = [(frame.pts / 48_000, frame.to_ndarray().reshape(-1, 2)[:, 0]) for _, frame in viewer.sounds]
     loud = np.array([at + n / 48_000 for at, heard in sounds for n in np.flatnonzero(np.abs(heard.astype(int)) > 4000)])
     sound_at = loud[np.diff(loud, prepend=-1) > 0.2]
-    bright = [(frame.pts / 90_000, frame.to_ndarray(format="gray")[128:].mean() > 120) for _, frame in viewer.pictures]
-    flash_at = [at for (at, now), (_, before) in zip(bright[1:], bright, strict=False) if now and not before]
+    flash_at = flashes(viewer)
     arrivals = [moment for moment, _ in viewer.sounds[:1] + viewer.pictures[:1]]
     assert len(sound_at) >= 4
-    assert len(flash_at) >= 4
     between = np.array([sound_at[np.argmin(abs(sound_at - flash))] - flash for flash in flash_at])
     usual = np.median(between)
     assert np.mean(abs(between - usual) < 0.03) > 0.6

@@ -163,9 +163,13 @@ class Call:
         words = []
         for _ in range(0, nanoseconds, STEP):
             await self.fake_clock.advance(STEP)
-            await eventually(lambda: self.live.queues().get("speech", 0) < LET_WAIT)
+            await eventually(self._engine_follows)
             words += self.peer.take()
         return words
+
+    def _engine_follows(self) -> bool:
+        waiting = self.live.queues()
+        return waiting.get("speech", 0) < LET_WAIT and not waiting.get("untracked") and waiting.get("tracked", 0) < 3
 
     def interrupt(self) -> Event:
         """What is said from here on is another word."""
