@@ -5,8 +5,8 @@ pool        jobs                                                    bound, and w
 ==========  ======================================================  =====================================
 codecs      pictures and sound encoded, stored clips decoded        256 jobs wait; then the caller waits
 blocking    files read and written, programs and networks probed    32 jobs wait; then requests get 503
-libraries   what aiohttp, aioice and aiortc give to the loop's own  one a connection or file being sent,
-            executor: page files, host names, frames of a call      which the server's limits bound
+libraries   what aiohttp and aioice give to the loop's own          one a connection or file being sent,
+            executor: page files, host names                        which the server's limits bound
 ==========  ======================================================  =====================================
 
 A server owns one :class:`Executors`. No thread starts before its first job.

@@ -29,12 +29,11 @@ from streamer.outputs.push_targets import FORMATS, scheme_of
 from streamer.protocol.generation import Cleared
 from streamer.webrtc.bitrate import START_BITRATE
 from streamer.webrtc.broadcast import Broadcast
-from streamer.webrtc.encoded import Encoded
-from streamer.webrtc.video_encoder import RATE
+from streamer.webrtc.encoded import VIDEO_RATE, Encoded
 
 log = logging.getLogger(__name__)
 
-KEYFRAMES = 2 * RATE
+KEYFRAMES = 2 * VIDEO_RATE
 """Units between two keyframes at most: streaming servers cut there, and players seek there."""
 
 CLOSE_TIMEOUT = 3.0
@@ -169,7 +168,7 @@ class Recorder:
             video: Any = container.add_stream_from_template(source.streams.video[0])
         with container:
             container.metadata["comment"] = container.metadata["service_name"] = _COMMENT
-            video.time_base = Fraction(1, RATE)
+            video.time_base = Fraction(1, VIDEO_RATE)
             audio: Any = container.add_stream("aac", rate=OUTPUT_RATE, layout="stereo")
             audio.bit_rate = _SPEECH_BITRATE
             began = first.at
@@ -231,7 +230,7 @@ def _sender(target: Path | str) -> srt.Sender | None:
 def _packet(picture: Encoded, stream: Any, began: int) -> Any:
     packet: Any = av.Packet(picture.data)
     packet.pts = packet.dts = picture.timestamp - began
-    packet.time_base, packet.stream, packet.is_keyframe = Fraction(1, RATE), stream, picture.key
+    packet.time_base, packet.stream, packet.is_keyframe = Fraction(1, VIDEO_RATE), stream, picture.key
     return packet
 
 

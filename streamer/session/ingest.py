@@ -25,7 +25,7 @@ from streamer.session.engine_link import EngineLink
 from streamer.session.options import SessionOptions
 from streamer.webrtc.aiortc_internals.receiver import InboundTrack
 from streamer.webrtc.connection import Connection
-from streamer.webrtc.video_encoder import RATE as VIDEO_RATE
+from streamer.webrtc.encoded import VIDEO_RATE
 
 SPEECH_AWAITED = SECOND_NS // 2
 """How long pictures wait at first for the speech that their publisher has announced; until then they are left out."""

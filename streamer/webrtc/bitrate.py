@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
+from streamer.webrtc.encoded import VIDEO_RATE
+
 START_BITRATE = 2_000_000
 """Bits a second before the receiver has reported anything: a talking face of 512x512 is clean at this."""
 
@@ -15,16 +17,15 @@ LOSSY, CLEAN = 0.10, 0.02
 (draft-ietf-rmcat-gcc-02, 6)."""
 
 LEFT_BEHIND = 10
-"""One viewer in so many may be on a line too narrow for the others: the picture is not made worse for all of them."""
+"""One viewer in ten may be on a line too narrow for the others: the picture is not made worse for all of them."""
 
-_RATE = 90_000  # timestamp units a second
-_SETTLE = 6 * _RATE  # browsers report 300 kbit/s, unmeasured, for their first 5 s
-_SPAN = 2 * _RATE  # over which the sent rate is taken
+_SETTLE = 6 * VIDEO_RATE  # browsers report 300 kbit/s, unmeasured, for their first 5 s
+_SPAN = 2 * VIDEO_RATE  # over which the sent rate is taken
 _DOWN, _UP = 0.9, 1.4
 
 
 class EstimatedBitrate:
-    """What one viewer can take, from what was sent and what it reports that it could take (REMB).
+    """Follows what one viewer can take, from what was sent and what its reports estimate (REMB).
 
     A receiver can only estimate up to about 1.5 times what it gets, and a calm face needs far less than it may use: a
     low estimate means congestion only where it is below what was really sent.
@@ -45,7 +46,7 @@ class EstimatedBitrate:
     @property
     def sent_rate(self) -> int:
         """Bits a second sent over the last 2 s."""
-        return sum(bits for _, bits in self._sent) * _RATE // _SPAN
+        return sum(bits for _, bits in self._sent) * VIDEO_RATE // _SPAN
 
     def follow(self, estimate: int) -> None:
         """Takes one estimate (bits a second); changes are few, because each costs a keyframe."""
@@ -57,7 +58,7 @@ class EstimatedBitrate:
 
 
 class ViewerBitrate:
-    """One viewer's rate: the smaller of what its estimate (REMB) and the loss it reports allow."""
+    """Holds one viewer's rate: the smaller of what its estimate (REMB) and the loss it reports allow."""
 
     def __init__(self) -> None:
         self._estimated = EstimatedBitrate()
@@ -85,7 +86,7 @@ class ViewerBitrate:
 
 
 def common_rate(rates: Iterable[int]) -> int:
-    """The rate that nine in ten viewers can take; with fewer than ten, that all of them can.
+    """Returns the rate that nine in ten viewers can take; with fewer than ten, that all of them can.
 
     >>> common_rate([2_000_000, 500_000]), common_rate([500_000] + 9 * [2_000_000]), common_rate([])
     (500000, 2000000, 2000000)

@@ -48,16 +48,18 @@ class Audience(Protocol):
 
 
 class Broadcast:
-    """Runs as a task of the session. ``join`` and ``leave`` may be called at any time."""
+    """Encodes what it is given for its audience. ``run`` is a task of the session; ``join`` and ``leave`` may be called
+    at any time.
+    """
 
     def __init__(self, codecs: Pool) -> None:
-        self.dropped = 0  # items that found a queue full
+        self.dropped = 0  # items lost to a full queue
         self.encoded = 0  # pictures, over all codecs
         self.faults = EncoderFaults()
         self.audience: list[Audience] = []
         self._codecs = codecs
         self._encoders: dict[str, H264 | Vp8] = {}
-        self._wanted: set[str] = set()  # codecs that somebody wants a keyframe in
+        self._wanted: set[str] = set()  # codecs in which a keyframe was asked for
         self._last_key: dict[str, int] = {}  # codec -> media time
         self._last_rate = 0
         self._speech: SpeechEncoder | None = None

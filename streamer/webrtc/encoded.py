@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+VIDEO_RATE = 90_000
+"""Units a second of a picture's timestamps (RFC 3551)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One picture, or 20 ms of speech. ``data``: as a file wants it (H264: Annex B); ``payloads``: as RTP does."""
+    """One picture, or 20 ms of speech. ``data``: as a file holds it (H264: Annex B); ``payloads``: as RTP does."""
 
     data: bytes
     payloads: Sequence[bytes]
     at: int  # media time
-    timestamp: int  # the same in the track's units, 90 000 or 48 000 a second: a picture's keep the source's intervals
+    timestamp: int  # media time in VIDEO_RATE or OUTPUT_RATE: a picture's keep the source's intervals
     ntp: int  # when the pacer released it (RFC 5905, 64 bits)
     key: bool = True  # can be decoded without what came before

@@ -21,7 +21,7 @@ _WORD = re.compile(r"[A-Za-z0-9+/]+")  # ice-char, RFC 8839, 5.4
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """One fragment. ``username`` and ``password`` are None where it names none; ``complete``: no more will come."""
+    """Holds one fragment. ``username`` and ``password`` are None where it names none; ``complete``: it is the last."""
 
     candidates: tuple[RTCIceCandidate, ...] = ()
     username: str | None = None
@@ -30,8 +30,8 @@ class Fragment:
 
 
 def read_fragment(text: str) -> Fragment:
-    """Parses a fragment. Raises ``RequestError``. Candidates that the server cannot use (TCP, ``.local`` names, or such
-    as are not understood) are left out, as RFC 9725, 4.3.2 wants."""
+    """Parses a fragment. Raises ``RequestError``. Candidates that the server cannot use (TCP, ``.local`` names, or
+    malformed ones) are left out, as RFC 9725, 4.3.2 wants."""
     candidates: list[RTCIceCandidate] = []
     username = password = mid = None
     complete, index = False, -1
@@ -64,7 +64,7 @@ def read_fragment(text: str) -> Fragment:
 
 
 def write_fragment(username: str, password: str, mid: str, candidates: list[RTCIceCandidate]) -> str:
-    """The server's side of an ICE restart."""
+    """Writes the server's side of an ICE restart."""
     lines = [f"a=ice-ufrag:{username}", f"a=ice-pwd:{password}", "m=audio 9 UDP/TLS/RTP/SAVPF 0", f"a=mid:{mid}"]
     lines += [f"a=candidate:{candidate_to_sdp(candidate)}" for candidate in candidates]
     return "\r\n".join([*lines, "a=end-of-candidates", ""])

@@ -21,7 +21,7 @@ _PARSER_ERRORS = (AssertionError, AttributeError, IndexError, KeyError, StopIter
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An offer that can be answered. What it sends and takes are the peer's wishes.
+    """Holds an offer that can be answered, and what the peer wishes to send and to take.
 
     ``video_codecs``: names as in ``rtpmap``, small letters, best first. ``candidates``: how many it names.
     """
@@ -38,7 +38,7 @@ class Offer:
 
 
 def read_offer(sdp: str) -> Offer:
-    """Parses an offer. ``RequestError`` (400): not an offer."""
+    """Parses an offer. Raises ``RequestError`` where the text is not an offer that can be answered."""
     cleaned = _cleaned(sdp)
     try:
         description = SessionDescription.parse(cleaned)
@@ -90,10 +90,10 @@ def _check_security(sections: list[MediaDescription]) -> None:
 
 
 def _cleaned(sdp: str) -> str:
-    """The offer as aiortc reads it rightly.
+    """Returns the offer in a form that aiortc reads rightly.
 
-    Browsers hide their address behind ``.local`` names. Waiting for those to resolve helps nobody: the browser's own
-    checks arrive first and show the address (peer-reflexive, RFC 8445, 7.3.1.3). And port 0 does not refuse a section
+    Browsers hide their address behind ``.local`` names, which are left out: the browser's own checks arrive before such
+    a name is resolved, and show the address (peer-reflexive, RFC 8445, 7.3.1.3). And port 0 does not refuse a section
     that is ``bundle-only`` (RFC 9143, 6).
     """
     sections = re.split(r"(?m)^(?=m=)", "\n".join(sdp.splitlines()))

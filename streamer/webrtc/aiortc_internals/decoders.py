@@ -26,8 +26,8 @@ _VP8_START = b"\x9d\x01\x2a"  # RFC 6386, 9.1
 
 
 def too_large(data: bytes) -> bool:
-    """Whether it is a VP8 key frame of more than ``MAX_PIXELS``: libvpx takes memory before FFmpeg looks. No picture of
-    H264 (Annex B) begins so."""
+    """Whether ``data`` is a VP8 key frame of more than ``MAX_PIXELS``: libvpx takes memory before FFmpeg looks. No
+    picture of H264 (Annex B) begins so."""
     if len(data) < 10 or data[0] & 1 or data[3:6] != _VP8_START:
         return False
     width, height = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (6, 8))

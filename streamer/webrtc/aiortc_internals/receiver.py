@@ -1,12 +1,13 @@
-"""Bounds what aiortc 1.16.0 leaves unbounded on the receiving side, and reads what it keeps to itself.
+"""Bounds what aiortc 1.16.0 leaves unbounded on the receiving side, and reads what it does not publish.
 
-- Its audio jitter buffer holds 80 ms, and 280 ms for good after one lost packet: here only what comes after a missing
-  packet is held, 40 ms at most.
-- Its video jitter buffer waits for the next frame before it hands one on: here the RTP marker ends a frame.
-- Its decoder and track queues grow without limit: here they are bounded. So is the size of pictures
+- aiortc's audio jitter buffer holds 80 ms, and 280 ms for good after one lost packet: here only what comes after a
+  missing packet is held, 40 ms at most.
+- aiortc's video jitter buffer waits for the next frame before it hands one on: here the RTP marker ends a frame.
+- aiortc's decoder and track queues grow without limit: here they are bounded. So is the size of pictures
   (:mod:`streamer.webrtc.aiortc_internals.decoders`).
-- It keeps the packets that it decodes to itself: here speech can go out again as the very packets that came in.
-- Its tracks start at pts 0, each at its own first packet: here the sender's reports are read too (RFC 3550, 6.4.1).
+- aiortc does not hand on the packets that it decodes: here speech can go out again as the very packets that came in.
+- aiortc's tracks start at pts 0, each at its own first packet: here the sender's reports are read too (RFC 3550,
+  6.4.1).
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ SPEECH_DEPTH = 2
 """Packets (20 ms each) after a missing one that wait for it."""
 
 _PREFIX = "_RTCRtpReceiver__"
-_CAPACITY = {"audio": 64, "video": 512}  # packets a jitter buffer has places for
+_CAPACITY = {"audio": 64, "video": 512}  # packets that a jitter buffer can hold
 _DECODER_BOUND = {"audio": 50, "video": 30}  # encoded frames: 1 s each
-_PACKETS_BOUND = 200  # packets of speech that wait to be asked for; beyond, the oldest is forgotten
+_PACKETS_BOUND = 200  # packets of speech kept for ``packet``. Full: the oldest is forgotten
 _TRACK_BOUND = {"audio": 50, "video": 8}  # decoded frames
 
 
@@ -55,7 +56,7 @@ class SpeechBuffer(JitterBuffer):
         return super().add(packet)
 
     def next_frame(self) -> JitterFrame | None:
-        """The next packet's frame; steps over a missing one once :data:`SPEECH_DEPTH` later places are known."""
+        """Takes the next packet's frame; steps over a missing one once :data:`SPEECH_DEPTH` later ones are due."""
         return None if self._newest is None else self._remove_frame(self._newest)
 
     def _remove_frame(self, sequence_number: int) -> JitterFrame | None:
@@ -80,7 +81,7 @@ class PictureBuffer(JitterBuffer):
         self._origin: Any  # int, once a packet has come
 
     def next_frame(self) -> JitterFrame | None:
-        """The next whole frame, if all of its packets are there."""
+        """Takes the next whole frame, if all of its packets are there."""
         return self._remove_frame(0)
 
     def _remove_frame(self, sequence_number: int) -> JitterFrame | None:
@@ -106,7 +107,7 @@ class PictureBuffer(JitterBuffer):
 
 
 class DecoderQueue(queue.Queue[Any]):
-    """Encoded frames on their way to aiortc's decoder thread, 1 s at most.
+    """Holds encoded frames on their way to aiortc's decoder thread, 1 s at most.
 
     Full: speech loses its oldest packet; video loses everything and asks the sender for a keyframe. None (the end)
     empties the queue, so that the thread ends at once: aiortc joins it on the event loop.
@@ -145,7 +146,8 @@ class DecoderQueue(queue.Queue[Any]):
 
 
 class TrackQueue:
-    """Decoded frames on their way to ``track.recv()``. Full: the oldest is dropped and counted. None ends the track."""
+    """Holds decoded frames on their way to ``track.recv()``. Full: the oldest is dropped and counted. None ends the
+    track."""
 
     def __init__(self, kind: str) -> None:
         self.dropped = 0
@@ -169,7 +171,7 @@ class TrackQueue:
 
 
 class InboundTrack:
-    """Bounds one receiver and keeps its sender's newest report. Make it in the ``track`` event, before a packet."""
+    """Bounds one receiver and keeps its sender's newest report. Make it before the first packet comes."""
 
     def __init__(self, receiver: RTCRtpReceiver) -> None:
         self.report: SenderReport | None = None
@@ -196,11 +198,11 @@ class InboundTrack:
 
     @property
     def dropped(self) -> int:
-        """Frames that found a queue full."""
+        """Frames lost to a full queue."""
         return self.decoder_queue.dropped + self.track_queue.dropped
 
     def packet(self, pts: int) -> bytes | None:
-        """The packet that the speech at ``pts`` was decoded from; it can be asked for once."""
+        """Takes the packet that the speech at ``pts`` was decoded from; a second call gives None."""
         return self.decoder_queue.packets.pop(pts, None)
 
     async def _on_rtp(self, packet: RtpPacket, arrival_time_ms: int) -> None:

@@ -1,4 +1,4 @@
-"""What viewers can take, and what is made of it."""
+"""Rates that viewers can take, and the one that is encoded at."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ async def test_all_in_one_codec_get_the_same_bytes(show: Show) -> None:
     assert members[2].pictures[0].data != members[0].pictures[0].data
 
 
-async def test_who_joins_gets_a_keyframe_and_so_many_at_once_share_it(show: Show) -> None:
+async def test_a_new_viewer_gets_a_keyframe_and_thirty_at_once_share_one(show: Show) -> None:
     show.broadcast.join(first := Member())
     await show.pictures(20)
     assert [one.key for one in first.pictures] == [True] + 19 * [False]
@@ -109,7 +109,7 @@ async def test_keyframes_keep_their_distance_however_many_are_asked_for(show: Sh
     assert min(gaps) >= KEYFRAME_PAUSE * 90_000 // 16_000
 
 
-async def test_who_leaves_gets_nothing_more_and_its_encoder_goes(show: Show) -> None:
+async def test_a_viewer_that_left_gets_nothing_more_and_its_encoder_is_freed(show: Show) -> None:
     show.broadcast.join(stays := Member())
     show.broadcast.join(leaves := Member("vp8"))
     await show.pictures(2)

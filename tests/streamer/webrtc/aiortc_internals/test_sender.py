@@ -1,4 +1,4 @@
-"""Packets that are forwarded: what aiortc sends of them, and what it hears about them."""
+"""Encoded media on an aiortc sender: the packets that leave, and what the viewer reports on them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.streamer.support.waiting import LIMIT_S, eventually
 
 
 class Wire:
-    """A sender that has been negotiated, whose datagrams stay here."""
+    """A transport that keeps the datagrams it is given."""
 
     state = "connected"
     _stats_id = "wire"
@@ -50,27 +50,27 @@ class Wire:
 
 
 class Stream:
-    """One forwarded stream of pictures."""
+    """One stream of pictures."""
 
     def __init__(self, offered: Any) -> None:
         self.wire = Wire()
-        self.sender = RTCRtpSender("video", self.wire)  # type: ignore[arg-type]
-        self.forwarder = EncodedSender(self.sender, "1", offered.headerExtensions)
+        self.rtp_sender = RTCRtpSender("video", self.wire)  # type: ignore[arg-type]
+        self.sender = EncodedSender(self.rtp_sender, "1", offered.headerExtensions)
         self.calls: list[Any] = []
-        self.forwarder.ready = lambda: self.calls.append("ready")
-        self.forwarder.refresh = lambda: self.calls.append("refresh")
-        self.forwarder.report = self.calls.append
-        self.forwarder.estimate = self.calls.append
+        self.sender.ready = lambda: self.calls.append("ready")
+        self.sender.refresh = lambda: self.calls.append("refresh")
+        self.sender.report = self.calls.append
+        self.sender.estimate = self.calls.append
         self._parameters = offered
 
     async def start(self) -> None:
-        await self.sender.send(self._parameters)
+        await self.rtp_sender.send(self._parameters)
         await eventually(lambda: self.calls == ["ready"])
 
     async def send(self, *encoded: Encoded) -> list[RtpPacket]:
         before, wanted = len(self.wire.sent), sum(len(one.payloads) for one in encoded)
         for one in encoded:
-            self.forwarder.send(one)
+            self.sender.send(one)
         await eventually(lambda: len(self.wire.sent) >= before + wanted)
         return self.wire.packets()[before:]
 
@@ -89,7 +89,7 @@ async def stream() -> AsyncIterator[Stream]:
     stream = Stream(parameters)
     await stream.start()
     yield stream
-    await stream.sender.stop()
+    await stream.rtp_sender.stop()
     await connection.close()
 
 
@@ -102,13 +102,13 @@ async def test_payloads_leave_as_they_are_with_consecutive_numbers_and_a_marker(
     assert [index for index, packet in enumerate(packets) if packet.marker] == [2, 22, 23]
     times = [(packet.timestamp - packets[0].timestamp) % (1 << 32) for packet in packets]
     assert times == [0] * 3 + [3600] * 20 + [7200]
-    assert {packet.ssrc for packet in packets} == {stream.sender._ssrc}
-    assert (stream.forwarder.packets, stream.forwarder.bytes) == (24, 24 * 40)
+    assert {packet.ssrc for packet in packets} == {stream.rtp_sender._ssrc}
+    assert (stream.sender.packets, stream.sender.bytes) == (24, 24 * 40)
 
 
 async def test_a_stream_begins_with_a_keyframe(stream: Stream) -> None:
-    stream.forwarder.send(picture(0))
-    stream.forwarder.send(picture(1))
+    stream.sender.send(picture(0))
+    stream.sender.send(picture(1))
     packets = await stream.send(picture(2, key=True), picture(3))
     assert [packet.payload[0] for packet in packets] == [2] * 3 + [3] * 3
 
@@ -127,44 +127,44 @@ async def test_extensions_that_were_agreed_on_are_in_every_packet(stream: Stream
 async def test_a_lost_packet_is_sent_again_by_the_repair_stream(stream: Stream) -> None:
     packets = await stream.send(picture(0, key=True))
     lost = packets[1]
-    nack = RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=1, media_ssrc=stream.sender._ssrc, lost=[lost.sequence_number])
-    await stream.sender._handle_rtcp_packet(nack)
+    nack = RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=1, media_ssrc=stream.rtp_sender._ssrc, lost=[lost.sequence_number])
+    await stream.rtp_sender._handle_rtcp_packet(nack)
     again = stream.wire.packets()[-1]
-    assert again.ssrc == stream.sender._rtx_ssrc
+    assert again.ssrc == stream.rtp_sender._rtx_ssrc
     assert again.payload == struct.pack("!H", lost.sequence_number) + lost.payload
     assert (again.timestamp, again.marker) == (lost.timestamp, lost.marker)
     assert again.payload_type != lost.payload_type
     before = len(stream.wire.sent)
     nack.lost = [(lost.sequence_number + 600) % 65536]  # never sent
-    await stream.sender._handle_rtcp_packet(nack)
+    await stream.rtp_sender._handle_rtcp_packet(nack)
     assert len(stream.wire.sent) == before
 
 
-async def test_what_the_viewer_reports_is_told(stream: Stream) -> None:
-    ssrc = stream.sender._ssrc
+async def test_reports_of_the_viewer_reach_the_callbacks(stream: Stream) -> None:
+    ssrc = stream.rtp_sender._ssrc
     stream.calls.clear()
-    await stream.sender._handle_rtcp_packet(RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=1, media_ssrc=ssrc))
-    await stream.sender._handle_rtcp_packet(RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=1, media_ssrc=ssrc))
+    await stream.rtp_sender._handle_rtcp_packet(RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=1, media_ssrc=ssrc))
+    await stream.rtp_sender._handle_rtcp_packet(RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=1, media_ssrc=ssrc))
     fci = pack_remb_fci(1_000_000, [ssrc])
-    await stream.sender._handle_rtcp_packet(RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=fci))
+    await stream.rtp_sender._handle_rtcp_packet(RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=fci))
     info = RtcpReceiverInfo(ssrc=ssrc, fraction_lost=64, packets_lost=3, highest_sequence=9, jitter=0, lsr=0, dlsr=0)
-    await stream.sender._handle_rtcp_packet(RtcpRrPacket(ssrc=1, reports=[info]))
+    await stream.rtp_sender._handle_rtcp_packet(RtcpRrPacket(ssrc=1, reports=[info]))
     refresh, again, estimate, lost = stream.calls
     assert (refresh, again, lost) == ("refresh", "refresh", 0.25)
     assert estimate == pytest.approx(1_000_000, rel=0.01)
 
 
-async def test_sender_reports_tell_when_the_pacer_released(stream: Stream) -> None:
+async def test_sender_reports_hold_the_time_of_release(stream: Stream) -> None:
     packets = await stream.send(picture(0, key=True), picture(5))
-    assert stream.sender._RTCRtpSender__ntp_timestamp == 4005 << 32  # type: ignore[attr-defined]
-    assert stream.sender._RTCRtpSender__rtp_timestamp == packets[-1].timestamp  # type: ignore[attr-defined]
-    assert stream.sender._RTCRtpSender__packet_count == len(packets)  # type: ignore[attr-defined]
+    assert stream.rtp_sender._RTCRtpSender__ntp_timestamp == 4005 << 32  # type: ignore[attr-defined]
+    assert stream.rtp_sender._RTCRtpSender__rtp_timestamp == packets[-1].timestamp  # type: ignore[attr-defined]
+    assert stream.rtp_sender._RTCRtpSender__packet_count == len(packets)  # type: ignore[attr-defined]
 
 
 async def test_a_stream_that_stands_still_drops_everything_and_begins_at_a_keyframe(stream: Stream) -> None:
     stream.calls.clear()
     for number in range(100):  # nothing is awaited: the loop stands still
-        stream.forwarder.send(picture(number, payloads=1, key=number in (0, 90)))
+        stream.sender.send(picture(number, payloads=1, key=number in (0, 90)))
     assert stream.calls == ["refresh"]
     await eventually(lambda: len(stream.wire.sent) == 10)
     assert [packet.payload[0] for packet in stream.wire.packets()] == list(range(90, 100))
@@ -172,7 +172,7 @@ async def test_a_stream_that_stands_still_drops_everything_and_begins_at_a_keyfr
 
 async def test_a_viewer_that_has_gone_ends_the_stream_quietly(stream: Stream, caplog: Any) -> None:
     stream.wire.broken = True
-    stream.forwarder.send(picture(0, key=True))
-    await asyncio.wait_for(stream.sender.stop(), LIMIT_S)
+    stream.sender.send(picture(0, key=True))
+    await asyncio.wait_for(stream.rtp_sender.stop(), LIMIT_S)
     stream.wire.broken = False
     assert caplog.text == ""
