@@ -8,7 +8,6 @@ import hmac
 import shutil
 import socket
 import time
-from functools import partialmethod
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from mytalk.errors import OptionError
 from streamer.config.ice_servers import LOGIN_SECONDS, IceServer
 from streamer.webrtc import connection as webrtc
 from streamer.webrtc.sdp_offer import read_offer
+from tests.streamer.support.aiortc_peer import gather_for
 from tests.streamer.support.offers import offer_of
 from tests.streamer.support.ports import free_port
 from tests.streamer.support.waiting import LIMIT_S
@@ -61,8 +61,7 @@ def test_of_a_shared_secret_everybody_gets_a_login_that_expires() -> None:
 
 async def test_a_relay_that_does_not_answer_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webrtc, "GATHER_TIMEOUT", 0.2)
-    gather = partialmethod(Connection.get_component_candidates, timeout=10 * LIMIT_S)  # aioice itself waits for 5 s
-    monkeypatch.setattr(Connection, "get_component_candidates", gather)
+    gather_for(monkeypatch, 10 * LIMIT_S)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         relay = IceServer.parse(f"turn:127.0.0.1:{silent.getsockname()[1]} secret=s3cret")
