@@ -1,4 +1,4 @@
-"""A stored speech for a session that brings none of its own."""
+"""Plays a stored speech in a loop, for a session without a speech of its own."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mytalk.media.speech import SpeechReader, to_frame
 from streamer.media.audio import CHUNK, OUTPUT_RATE, Stereo, stereo_of
 
 PAUSE = 3 * OUTPUT_RATE // 2
-"""Samples (48 kHz, 1.5 s) of silence before a speech is heard again."""
+"""Samples (48 kHz, 1.5 s) of silence before a speech begins again."""
 
 
 class LoopedSpeech:
-    """A speech that begins again after a pause, in 20 ms chunks. Shared by sessions: nothing in it changes."""
+    """Gives a speech in 20 ms chunks, over and over with a pause between. Immutable, so sessions share one."""
 
     def __init__(self, samples: Stereo) -> None:
         whole = -(-(len(samples) + PAUSE) // CHUNK) * CHUNK
@@ -37,7 +37,7 @@ class LoopedSpeech:
         return cls(np.concatenate(parts))
 
     def chunks(self, *, from_pause: bool = False) -> Iterator[Stereo]:
-        """20 ms at a time, for ever; from its beginning, or from the pause before it begins again."""
+        """Yields 20 ms ``(960, 2)`` at a time without end, from the beginning or from the pause before it."""
         first = (len(self._samples) - PAUSE) // CHUNK * CHUNK if from_pause else 0
         while True:
             for start in range(first, len(self._samples), CHUNK):

@@ -16,7 +16,7 @@ from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
 from streamer.media.audio import CHUNK_TIME, SpeechChunk
 
 FOREVER = 1 << 62
-"""A media time that does not come."""
+"""A media time later than any other."""
 
 MAX_DELAY = 2 * SAMPLE_RATE
 """Media time (2 s) that the delay never exceeds."""
@@ -28,13 +28,13 @@ _SILENT = SECOND_NS  # the engine has shown nothing for this long: the untouched
 _JUDGED = 50  # pictures that are looked at together when the delay is judged
 _SLACK = 80 * MILLISECOND_NS  # to spare: the delay may shrink
 _MOST_GROWTH = SAMPLE_RATE // 5  # of the delay at one judgement
-_QUIET = 300  # of 65 536: from peak to peak, what a pause may sound of
+_QUIET = 300  # of 65 536: the largest peak-to-peak value of a pause
 _CHUNK_NS = CHUNK_TIME * SAMPLE_NS
 
 
 @dataclass(slots=True)
 class PacerCounts:
-    """What happened to the pictures of a session."""
+    """Counts a session's pictures by what happened to them."""
 
     on_time: int = 0
     late: int = 0  # left, but after their time
@@ -46,7 +46,7 @@ class PacerCounts:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """What leaves now, in order."""
+    """Holds what leaves now, in order."""
 
     sounds: list[SpeechChunk] = field(default_factory=list)
     pictures: list[VideoFrame] = field(default_factory=list)
@@ -71,19 +71,19 @@ class Pacer:
         self._pictures: deque[VideoFrame] = deque()
         self._expected: deque[VideoFrame] = deque()
         self.untouched_before = 0  # media time before which pictures leave as they came
-        self.heard = 0  # media time up to which sound has left
+        self.played = 0  # media time up to which sound has left
         self._shown = -1  # media time of the last picture that left
-        self._heard_engine = origin  # ns: when the engine last delivered
+        self._engine_delivered = origin  # ns: when the engine last delivered
         self._lateness: list[int] = []
 
     @property
     def delay(self) -> int:
-        """Media time between happening and leaving."""
+        """Media time from a sample's arrival to its release."""
         return self._delay
 
     @property
     def waiting(self) -> tuple[int, int]:
-        """Chunks of sound and pictures held."""
+        """Numbers of sound chunks and of pictures that wait."""
         return len(self._sounds), len(self._pictures)
 
     def sound(self, chunk: SpeechChunk) -> None:
@@ -98,7 +98,7 @@ class Pacer:
 
     def picture(self, frame: VideoFrame, now: int) -> None:
         """Takes a finished picture."""
-        self._heard_engine = now
+        self._engine_delivered = now
         lateness = now - self._due(frame.at)
         self._judge(lateness)
         if frame.at <= self._shown:
@@ -123,14 +123,14 @@ class Pacer:
         self._pictures.clear()
 
     def next_due(self) -> int | None:
-        """When something leaves next, or None while nothing is held."""
+        """Gives the moment (ns) at which something leaves next, or None while nothing waits."""
         ats = [queue[0].at for queue in (self._sounds, self._pictures) if queue]
         if self._expected and self._expected[0].at < self.untouched_before:
             ats.append(self._expected[0].at)
         return self._due(min(ats)) if ats else None
 
     def release(self, now: int) -> Released:
-        """Everything whose time has come."""
+        """Gives everything whose time has come."""
         self._grow()
         sounds = [self._sounds.popleft() for _ in range(self._count_due(self._sounds, now))]
         pictures = [self._pictures.popleft() for _ in range(self._count_due(self._pictures, now))]
@@ -138,7 +138,7 @@ class Pacer:
         self.counts.overtaken += len(pictures) - len(fresh)
         originals = [self._expected.popleft() for _ in range(self._count_due(self._expected, now))]
         if not fresh:
-            silent = now - self._heard_engine > _SILENT + self._delay * SAMPLE_NS
+            silent = now - self._engine_delivered > _SILENT + self._delay * SAMPLE_NS
             until = FOREVER if silent else self.untouched_before
             fresh = [frame for frame in originals if self._shown < frame.at < until][-1:]
             self.counts.untouched += len(fresh)
@@ -146,7 +146,7 @@ class Pacer:
             self._shown = fresh[-1].at
         if sounds:
             self._sound_late = now - self._due(sounds[-1].at)
-            self.heard = sounds[-1].at + CHUNK_TIME
+            self.played = sounds[-1].at + CHUNK_TIME
         for frame in fresh:
             self._skew.observe((now - self._due(frame.at) - self._sound_late) / SECOND_NS)
         return Released(sounds, fresh)

@@ -1,4 +1,4 @@
-"""Where released media goes: the peer of a call, the viewers of a session, a file."""
+"""Defines a sink of released media, such as a session's broadcast, its WebSocket stream or a recording."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class Sink(Protocol):
     """Takes what the pacer releases, as it releases it. Must not block: what takes time has a bounded queue."""
 
     def sound(self, chunk: SpeechChunk) -> None:
-        """The next 20 ms of speech."""
+        """Takes the next 20 ms of speech."""
 
     def picture(self, frame: VideoFrame) -> None:
-        """The next picture."""
+        """Takes the next picture."""
 
     def clear(self, cleared: Cleared) -> None:
         """Takes a barge-in: nothing of an older generation that still waits may leave."""

@@ -17,7 +17,7 @@ from mytalk.media_time import SAMPLE_RATE, to_samples
 from mytalk.picture import VideoFrame
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
 from streamer.media.audio import CHUNK, CHUNK_TIME, OUTPUT_RATE, SpeechChunk, Stereo
-from streamer.media.time_stretch import Stretch, between, joined
+from streamer.media.time_stretch import ChunkBalance, between, joined
 
 STALL = SAMPLE_RATE // 5
 """Media time (200 ms) that speech may be missing before silence takes its place; less than any pacer's delay."""
@@ -29,20 +29,20 @@ JUMP = 2 * SECOND_NS
 """A packet that is early by more than this, or late by more for a second, says that the sender's timestamps jumped."""
 
 EARLY = 400 * MILLISECOND_NS
-"""The same of a picture that is early: no network makes it so, and it would stand still until its time."""
+"""A picture that is early by more than this says so too: no network makes it early, and it would wait for its time."""
 
-GENTLE = 5 * CHUNK
-"""Samples (100 ms) up to which speech is moved by making it longer or shorter; beyond, it is cut or waited for."""
+MOST_STRETCH = 5 * CHUNK
+"""Samples (100 ms) up to which speech is moved by chunks put in or taken out; beyond, it is cut or waited for."""
 
 _DRIFT = 40 * MILLISECOND_NS  # that every packet of a window must be early or late by, before its track moves
 _WINDOW = 150  # packets: 3 s of speech, 6 s of a 25 fps camera
-_PATIENCE = SECOND_NS  # of packets late by JUMP: a queue that empties after a stall is shorter
+_LATE_WAIT = SECOND_NS  # of packets late by JUMP: a queue that empties after a stall is shorter
 _SLEW = SAMPLE_RATE // 200  # a picture moves at most 5 ms against the one before it
 _LEAST = 2  # samples between pictures: what is nearer could have equal timestamps on an outbound track
 
 
-class Reckoning:
-    """Says when a track's place on the timeline is wrong: two clocks drift, a path grew slower, timestamps jumped."""
+class DriftMonitor:
+    """Tells when a track's offset is wrong: two clocks drift, a path grew slower, or timestamps jumped."""
 
     def __init__(self, early: int = JUMP) -> None:
         self._early = early
@@ -50,14 +50,14 @@ class Reckoning:
         self._late_since: int | None = None
 
     def shift(self, lateness: int, now: int) -> int:
-        """Nanoseconds to move the track by, from how late each packet is against its place; mostly 0."""
+        """Takes how late a packet is (ns) and gives the nanoseconds to move the track by; mostly 0."""
         self._window.append(lateness)
         if lateness <= JUMP:
             self._late_since = None
         elif self._late_since is None:
             self._late_since = now
         least = min(self._window)
-        if lateness < -self._early or (self._late_since is not None and now - self._late_since > _PATIENCE):
+        if lateness < -self._early or (self._late_since is not None and now - self._late_since > _LATE_WAIT):
             moved = lateness
         elif len(self._window) == _WINDOW and abs(least) >= _DRIFT:
             moved = least
@@ -69,7 +69,7 @@ class Reckoning:
 
 
 class SpeechTimeline:
-    """Received speech to consecutive 20 ms chunks from media time 0.
+    """Turns received packets of speech into consecutive 20 ms chunks from media time 0.
 
     A hole is filled with silence, at once where a later packet shows it and after :data:`STALL` where nothing comes.
     Speech that arrives after its place was filled is dropped and counted in ``late``.
@@ -83,15 +83,15 @@ class SpeechTimeline:
         self._next = 0  # position of the first sample not yet taken, in 48 kHz samples
         self._parts: deque[Stereo] = deque()
         self._held = 0  # samples in _parts
-        self._reckoning = Reckoning()
-        self._stretch = Stretch()
+        self._drift = DriftMonitor()
+        self._balance = ChunkBalance()
         self._before: Stereo | None = None  # the chunk before the next, where it was a whole packet
         self._joining: Stereo | None = None  # a packet that becomes one chunk with the next
 
     @property
     def stretched(self) -> int:
         """Samples (48 kHz) put in and taken out where nobody hears it."""
-        return self._stretch.done * CHUNK
+        return self._balance.done * CHUNK
 
     @property
     def at(self) -> int:
@@ -112,11 +112,18 @@ class SpeechTimeline:
         if self._offset is None:
             self._offset = _whole(max(self._next, self._position(now) - count) - pts, up=True)
         whole = count == CHUNK and not self._held
-        self._reckon(pts + self._offset + count, now, gently=whole)
+        self._correct(pts + self._offset + count, now, stretch=whole)
         start = pts + self._offset
         if self._joining is not None:
-            return self._join(start, samples, now) if whole else [*self._let_go(), *self.accept(pts, samples, now)]
-        if whole and start == self._next and self._before is not None and self._stretch.may(self._before, samples, now):
+            return (
+                self._join(start, samples, now) if whole else [*self._flush_joining(), *self.accept(pts, samples, now)]
+            )
+        if (
+            whole
+            and start == self._next
+            and self._before is not None
+            and self._balance.is_time(self._before, samples, now)
+        ):
             return self._stretched(samples, now)
         if start > self._next:
             self._silence(start - self._next)
@@ -130,68 +137,68 @@ class SpeechTimeline:
         return chunks + self._whole_chunks()
 
     def advance(self, now: int) -> list[SpeechChunk]:
-        """Puts silence where speech has been missing for :data:`STALL`."""
+        """Fills with silence where speech has been missing for :data:`STALL`; gives the chunks that are complete."""
         missing = self._position(now) - STALL * OUTPUT_RATE // SAMPLE_RATE - self._next
         if missing > 0:
-            joining = self._let_go()
+            joining = self._flush_joining()
             self._silence(_whole(missing, up=True))
             return joining + self._whole_chunks()
         return self._whole_chunks()
 
     def restart(self) -> None:
-        """The next packet is another track's: it takes its place by when it comes."""
+        """Forgets the track's offset: the next packet is another track's and is placed by its arrival."""
         self._offset = None
-        self._reckoning = Reckoning()
+        self._drift = DriftMonitor()
 
     def append(self, samples: Stereo) -> SpeechChunk:
-        """The next 20 ms of speech that comes just when it is asked for, and so has no time of its own."""
+        """Puts 20 ms of speech that has no timestamp, as from a file, at the end of the timeline."""
         self._next += CHUNK
         return SpeechChunk((self._next - CHUNK) // CHUNK * CHUNK_TIME, samples)
 
     def clear(self) -> None:
-        """Barge-in: the part of a chunk that has been said becomes silence."""
+        """Replaces the samples of an incomplete chunk by silence (barge-in)."""
         self._parts = deque(np.zeros_like(part) for part in self._parts)
         self._before = None
         if self._joining is not None:
             self._joining = np.zeros_like(self._joining)
 
-    def _reckon(self, end: int, now: int, *, gently: bool) -> None:
-        """Moves the track where it is early or late; by little and ``gently``, where its speech allows."""
+    def _correct(self, end: int, now: int, *, stretch: bool) -> None:
+        """Moves the track where it is early or late: up to 100 ms chunk by chunk while ``stretch``, else at once."""
         assert self._offset is not None
-        late = self._position(now) - end - self._stretch.owed * CHUNK
-        moved = _whole(self._reckoning.shift(late * SECOND_NS // OUTPUT_RATE, now) * OUTPUT_RATE // SECOND_NS)
-        if abs(moved) <= GENTLE:
-            self._stretch.owe(moved // CHUNK, now)
+        late = self._position(now) - end - self._balance.due * CHUNK
+        moved = _whole(self._drift.shift(late * SECOND_NS // OUTPUT_RATE, now) * OUTPUT_RATE // SECOND_NS)
+        if abs(moved) <= MOST_STRETCH:
+            self._balance.request(moved // CHUNK, now)
         else:
             self._offset += moved
-        if not gently and self._stretch.owed:
-            self._offset += self._stretch.owed * CHUNK
-            self._stretch = Stretch()
+        if not stretch and self._balance.due:
+            self._offset += self._balance.due * CHUNK
+            self._balance = ChunkBalance()
 
     def _stretched(self, samples: Stereo, now: int) -> list[SpeechChunk]:
-        """A packet at a place where the track may be moved by its length."""
+        """Takes a packet at which a chunk may be put in or taken out."""
         assert self._before is not None
         assert self._offset is not None
-        if self._stretch.owed < 0:
+        if self._balance.due < 0:
             self._joining = samples
             return []
         self._offset += CHUNK
-        self._stretch.paid(1, now)
+        self._balance.settle(1, now)
         extra = between(self._before, samples)
         return [self._whole_packet(extra, None), self._whole_packet(samples, None)]
 
     def _join(self, start: int, samples: Stereo, now: int) -> list[SpeechChunk]:
-        """The packet after the one that waits to be joined with it."""
+        """Joins a packet with the one before it, which was kept back, into one chunk."""
         assert self._joining is not None
         assert self._offset is not None
         if start != self._next + CHUNK:  # one was lost
-            return [*self._let_go(), *self.accept(start - self._offset, samples, now)]
+            return [*self._flush_joining(), *self.accept(start - self._offset, samples, now)]
         both, self._joining = joined(self._joining, samples), None
         self._offset -= CHUNK
-        self._stretch.paid(-1, now)
+        self._balance.settle(-1, now)
         return [self._whole_packet(both, None)]
 
-    def _let_go(self) -> list[SpeechChunk]:
+    def _flush_joining(self) -> list[SpeechChunk]:
         if self._joining is None:
             return []
         joining, self._joining = self._joining, None
@@ -230,7 +237,7 @@ class SpeechTimeline:
 
 
 class PictureTimeline:
-    """Timestamps of a camera track to media time, always growing."""
+    """Turns timestamps of a camera track into media time that always grows."""
 
     def __init__(self, origin: int) -> None:
         self.late = 0  # pictures that came after a later one was placed
@@ -239,7 +246,7 @@ class PictureTimeline:
         self._wanted: int | None = None  # the offset that it moves to
         self._reported = False  # whether that is what the sender's reports ask for
         self._last = -_LEAST
-        self._reckoning = Reckoning(EARLY)
+        self._drift = DriftMonitor(EARLY)
 
     def align(self, offset: int) -> None:
         """Takes the offset (media time minus track time) that the sender's reports show, and moves there slowly."""
@@ -247,12 +254,12 @@ class PictureTimeline:
             self._wanted, self._reported = offset, True
 
     def place(self, pts: int, time_base: Fraction, now: int) -> int | None:
-        """Media time of a picture that arrived now; None where its place has been taken already."""
+        """Gives the media time of a picture that arrived now; None where a later one was placed already."""
         track = to_samples(pts, time_base)
         arrived = (now - self._origin) // SAMPLE_NS
         if self._offset is None:
             self._offset = arrived - track
-        shift = self._reckoning.shift((arrived - track - self._offset) * SAMPLE_NS, now)
+        shift = self._drift.shift((arrived - track - self._offset) * SAMPLE_NS, now)
         if abs(shift) > EARLY:
             self._offset, self._wanted = self._offset + shift // SAMPLE_NS, None
         elif shift and not (self._reported and self._wanted is not None):
@@ -262,12 +269,12 @@ class PictureTimeline:
         return self._put(track + self._offset)
 
     def restart(self) -> None:
-        """The next picture is another track's: it takes its place by when it comes."""
+        """Forgets the track's offset: the next picture is another track's and is placed by its arrival."""
         self._offset = self._wanted = None
-        self._reckoning = Reckoning()
+        self._drift = DriftMonitor()
 
     def hold(self, now: int, step: int) -> int | None:
-        """Media time at which the last picture is to be shown again, or None while the camera keeps up."""
+        """Gives the media time at which to show the last picture again, or None while the camera keeps up."""
         if self._last < 0 or (now - self._origin) // SAMPLE_NS - HOLD < self._last + step:
             return None
         return self._put(self._last + step)
@@ -281,9 +288,9 @@ class PictureTimeline:
 
 
 def timestamp(frame: VideoFrame, rate: int) -> int:
-    """Of a picture on an outbound track of ``rate`` units a second: the source's own, moved to where media time has it.
+    """Gives a picture's timestamp on an outbound track of ``rate`` units a second.
 
-    So the intervals between pictures are the source's to the unit, whatever they are.
+    The source's own timestamp is moved to media time, so intervals between pictures stay the source's to the unit.
     """
     moved = frame.at - to_samples(frame.pts, frame.time_base)
     return round(frame.pts * frame.time_base * rate) + moved * rate // SAMPLE_RATE
@@ -301,19 +308,19 @@ class SenderReport:
     rate: int
 
     def pts_at(self, ntp: int) -> Fraction:
-        """The track's timestamp at a moment of the sender's clock."""
+        """Gives the track's timestamp at a moment of the sender's clock."""
         return self.pts + Fraction((ntp - self.ntp) * self.rate, 1 << 32)
 
 
 def picture_offset(speech: SenderReport, picture: SenderReport, speech_offset: int) -> int:
-    """Media time minus track time of the pictures, from both tracks' reports and the speech's offset (48 kHz)."""
+    """Gives media time minus track time of the pictures, from both tracks' reports and the speech's offset (48 kHz)."""
     speech_position = speech.pts_at(picture.ntp) + speech_offset  # 48 kHz, at the picture report's moment
     media = speech_position * SAMPLE_RATE / OUTPUT_RATE
     return round(media - Fraction(picture.pts * SAMPLE_RATE, picture.rate))
 
 
 def _whole(samples: int, *, up: bool = False) -> int:
-    """A multiple of 20 ms; towards zero, or not below ``samples``."""
+    """Rounds to a multiple of 20 ms: towards zero, or with ``up`` not below ``samples``."""
     if up:
         return -(-samples // CHUNK) * CHUNK
     return samples // CHUNK * CHUNK if samples >= 0 else -(-samples // CHUNK * CHUNK)

@@ -1,4 +1,4 @@
-"""Dubbed speech beside the pictures that it belongs to, which were filmed seconds before it came. Sans-IO.
+"""Aligns dubbed speech with the pictures that it belongs to, which were filmed seconds before it came. Sans-IO.
 
 A translation takes seconds. So the pictures of such a session are held for ``video_delay``, and leave as if they had
 been filmed so much later; the engine and the pacer know nothing of it. Speech that names the media time of its picture
@@ -36,7 +36,7 @@ _FADE = OUTPUT_RATE // 200  # 5 ms: speech that is cut begins without a click
 
 
 class HeldPictures:
-    """Pictures of a camera, each until ``delay`` samples of media time after it was filmed."""
+    """Holds each picture of a camera for ``delay`` samples of media time."""
 
     def __init__(self, delay: int) -> None:
         self.left_out = 0
@@ -56,7 +56,7 @@ class HeldPictures:
         self._frames.append(frame)
 
     def due(self, now: int) -> list[VideoFrame]:
-        """Those whose time has come at media time ``now``, at the time at which they leave."""
+        """Gives the pictures whose time has come at media time ``now``, with ``at`` moved to when they leave."""
         frames = []
         while self._frames and self._frames[0].at + self._delay <= now:
             frame = self._frames.popleft()
@@ -66,7 +66,7 @@ class HeldPictures:
 
 
 class DubbedSpeech:
-    """Speech as a client gives it, to a stream of 20 ms chunks without holes. ``delay`` is that of the pictures."""
+    """Turns a client's speech into a stream of 20 ms chunks without holes. ``delay`` is that of the pictures."""
 
     def __init__(self, delay: int = 0) -> None:
         self.late = 0  # samples (48 kHz) that came too late
@@ -77,13 +77,13 @@ class DubbedSpeech:
 
     @property
     def waiting(self) -> int:
-        """Samples (48 kHz) from now to the end of what has come."""
+        """Samples (48 kHz) from the next chunk to the end of the speech that has come."""
         return max(0, self._end - self._next)
 
     def add(self, samples: Stereo, at: int | None = None) -> int:
-        """Takes speech ``(n, 2)``, to be heard beside the picture of media time ``at``, or as soon as it can be.
+        """Takes speech ``(n, 2)`` for the picture of media time ``at``, or to be played as soon as possible.
 
-        Gives the samples of it that came too late. Where it overlaps what waits, it takes its place. Raises
+        Gives the number of samples that came too late. It replaces what waits where they overlap. Raises
         ``TooLargeError``, and takes nothing, where it would wait for more than a minute.
         """
         begins = self._position_on_arrival() if at is None else (at + self._delay) * _STEP
@@ -102,7 +102,7 @@ class DubbedSpeech:
         return missed
 
     def take(self) -> Stereo:
-        """The next 20 ms, silence where there is nothing."""
+        """Gives the next 20 ms, silence where there is nothing."""
         chunk = np.zeros((CHUNK, 2), np.int16)
         start, self._next = self._next, self._next + CHUNK
         for begins, samples in self._waiting:

@@ -1,4 +1,4 @@
-"""Encoded pictures and speech to fragmented MP4 (H264, AAC), as browsers' Media Source plays it and files keep it."""
+"""Puts encoded pictures and speech into fragmented MP4 (H264, AAC), for browsers' Media Source and for files."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ SPEECH_BITRATE = 128_000
 
 PRIMING = 1024
 """Samples (48 kHz) that an AAC decoder gives before the first one that was encoded. Players of fragments do not skip
-them, so pictures are put that much later too, and sound and picture stay together."""
+them, so pictures are put that much later too, and stay in sync with the sound."""
 
 _FRAME = 1024  # samples of one AAC packet
-_LATER = PRIMING * VIDEO_RATE // OUTPUT_RATE  # the same in units of the video track
-_INTERVAL = VIDEO_RATE // 25  # of a picture that has none before it
+_PRIMING_UNITS = PRIMING * VIDEO_RATE // OUTPUT_RATE  # the same in units of the video track
+_INTERVAL = VIDEO_RATE // 25  # units: duration of the first picture
 
 Segment = tuple[bytes, Flags]
 """An initialization segment (INIT), or a fragment: one picture (KEYFRAME), or one packet of sound."""
 
 
 class Fmp4:
-    """Media time 0 of the session is 0 of the MP4, which begins with the first keyframe. Calls take about 1 ms."""
+    """Makes segments from the first keyframe on. Time 0 of the MP4 is the session's. Calls take about 1 ms."""
 
     def __init__(self) -> None:
         self._parameters: list[bytes] = []  # SPS and PPS that the MP4 began with
@@ -37,11 +37,12 @@ class Fmp4:
         self._shown = 0  # of the last picture, in units of the video track
         self._encoder: Any = None
         self._samples = np.zeros((0, 2), np.int16)  # not yet encoded
-        self._next = 0  # place of the first of them
+        self._next = 0  # position of the first of them
 
     def picture(self, data: bytes, timestamp: int, width: int, height: int, *, key: bool) -> list[Segment]:
-        """One access unit (Annex B), ``timestamp`` since media time 0 in units of 1 / 90 000 s. Other parameter sets
-        than before begin another MP4."""
+        """Takes one access unit (Annex B), ``timestamp`` since media time 0 in units of 1 / 90 000 s.
+
+        Other parameter sets than before begin another MP4."""
         units = nal_units(data)
         segments: list[Segment] = []
         parameters = [unit for unit in units if unit[0] & 31 in (7, 8)]
@@ -52,14 +53,14 @@ class Fmp4:
             segments.append((initialization(width, height, sps, pps, config), Flags.INIT))
         if not self._parameters:
             return segments
-        place = timestamp + _LATER
-        interval = place - self._shown if 0 < place - self._shown < VIDEO_RATE else _INTERVAL
-        self._shown = place
+        position = timestamp + _PRIMING_UNITS
+        interval = position - self._shown if 0 < position - self._shown < VIDEO_RATE else _INTERVAL
+        self._shown = position
         flags = Flags.KEYFRAME if key else Flags.NONE
-        return [*segments, (self._fragment(VIDEO, place, interval, sample(units), key=key), flags)]
+        return [*segments, (self._fragment(VIDEO, position, interval, sample(units), key=key), flags)]
 
     def sound(self, chunk: SpeechChunk) -> list[Segment]:
-        """The next 20 ms; nothing comes of what was said before the first keyframe."""
+        """Takes the next 20 ms. Speech before the first keyframe is left out."""
         if not self._parameters:
             return []
         if not len(self._samples):
@@ -73,12 +74,12 @@ class Fmp4:
             frame.sample_rate, frame.pts, frame.time_base = OUTPUT_RATE, self._next + PRIMING, Fraction(1, OUTPUT_RATE)
             self._next += _FRAME
             for packet in self._encoder.encode(frame):
-                place = packet.pts  # PRIMING before what it was made from
-                segments.append((self._fragment(AUDIO, place, _FRAME, bytes(packet), key=True), Flags.NONE))
+                position = packet.pts  # PRIMING before what it was made from
+                segments.append((self._fragment(AUDIO, position, _FRAME, bytes(packet), key=True), Flags.NONE))
         return segments
 
     def clear(self) -> None:
-        """Barge-in: what waits for the rest of its packet becomes silence."""
+        """Replaces the samples of an incomplete AAC packet by silence (barge-in)."""
         self._samples = np.zeros_like(self._samples)
 
     def _begin(self, parameters: list[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""Fragmented MP4 to the byte (ISO/IEC 14496-12, -14 and -15): one H264 track and one AAC track, one sample a fragment.
+"""Builds fragmented MP4 byte by byte (ISO/IEC 14496-12, -14, -15): an H264 and an AAC track, one sample a fragment.
 
 Written by hand because FFmpeg's muxer holds every fragment back until the next sample, and moves the first one.
 """
@@ -18,17 +18,17 @@ _SYNC, _OTHER = 0x02000000, 0x01010000  # sample flags: depends on nothing; depe
 
 
 def nal_units(data: bytes) -> list[bytes]:
-    """The units of an access unit in Annex B (ITU-T H.264, annex B), without their start codes."""
+    """Splits an access unit in Annex B (ITU-T H.264, annex B) into its NAL units, without start codes."""
     return [unit for part in data.split(b"\0\0\1") if (unit := part.rstrip(b"\0"))]
 
 
 def sample(units: list[bytes]) -> bytes:
-    """Units as MP4 keeps them: each with its length before it; parameter sets and delimiters left out."""
+    """Joins units as MP4 keeps them: each after its length, without parameter sets and delimiters."""
     return b"".join(struct.pack(">I", len(unit)) + unit for unit in units if unit[0] & 31 not in (7, 8, 9))
 
 
 def initialization(width: int, height: int, sps: bytes, pps: bytes, audio_config: bytes) -> bytes:
-    """``ftyp`` and ``moov``. ``audio_config``: the AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1)."""
+    """Makes ``ftyp`` and ``moov``. ``audio_config``: the AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1)."""
     brands = b"iso6" + bytes(4) + b"iso6mp41avc1"
     rates = struct.pack(">8xIIIH10x", 1000, 0, 0x10000, 0x100)  # time scale, duration, speed, volume
     header = _full(b"mvhd", 0, rates, _MATRIX, bytes(24), struct.pack(">I", AUDIO + 1))
@@ -39,7 +39,7 @@ def initialization(width: int, height: int, sps: bytes, pps: bytes, audio_config
 
 
 def fragment(number: int, track: int, at: int, duration: int, data: bytes, *, key: bool) -> bytes:
-    """``moof`` and ``mdat`` of one sample; ``at`` and ``duration`` in the track's units. Numbers count from 1."""
+    """Makes ``moof`` and ``mdat`` of one sample; ``at`` and ``duration`` in the track's units. Numbers count from 1."""
 
     def movie(offset: int) -> bytes:
         header = _full(b"tfhd", 0x020000, struct.pack(">I", track))  # default-base-is-moof

@@ -1,4 +1,4 @@
-"""Where sessions may be pushed to, and by what way: checked before there is a session.
+"""Checks the URL that a session is to be pushed to, before the session is made.
 
 RTMP goes through PyAV. So does SRT where PyAV's FFmpeg speaks it; the one in its own wheel does not, and a program does
 it (:mod:`streamer.outputs.srt`).
@@ -22,12 +22,12 @@ MAX_URL = 1024
 
 
 def scheme_of(url: str) -> str:
-    """What comes before its colon."""
+    """Gives the part of a URL before its first colon."""
     return url.partition(":")[0]
 
 
 def check_url(url: object) -> None:
-    """Raises ``RequestError``, which never repeats the URL: it may hold a stream key."""
+    """Raises ``RequestError`` where ``url`` is none to push to, without repeating it: it may hold a stream key."""
     if not isinstance(url, str) or len(url) > MAX_URL or "://" not in url or scheme_of(url) not in FORMATS:
         raise RequestError("push is no URL to push to (need rtmp://, rtmps:// or srt://)")
     if not url.isascii() or not url.isprintable() or " " in url:
@@ -37,19 +37,19 @@ def check_url(url: object) -> None:
 
 
 def check_leave(url: str, beginnings: Sequence[str]) -> None:
-    """Raises ``ForbiddenError`` for a URL that begins with none of what the operator allows."""
+    """Raises ``ForbiddenError`` for a URL that begins with none of the operator's ``--push-to``."""
     if not any(url.startswith(one) and _same_host(url, one) for one in beginnings):
         raise ForbiddenError("this server does not push there (start it with --push-to, and how such URLs begin)")
 
 
 def check_way(url: str) -> None:
-    """Raises ``RequestError`` where this machine has nothing that speaks the URL's protocol. May take a second."""
+    """Raises ``RequestError`` where nothing here speaks the URL's protocol. Takes up to a second: not for the loop."""
     if scheme_of(url) == "srt" and not srt.library_speaks() and srt.program() is None:
         raise RequestError("this server cannot push by SRT (its operator needs an ffmpeg with SRT on the PATH)")
 
 
 def look_ahead(beginnings: Sequence[str]) -> None:
-    """Warns an operator who allows what this machine cannot do. May take a second."""
+    """Logs a warning where nothing here speaks the protocol of a ``--push-to``. May take a second: not for the loop."""
     try:
         for beginning in beginnings:
             check_way(beginning)
@@ -58,7 +58,7 @@ def look_ahead(beginnings: Sequence[str]) -> None:
 
 
 def _same_host(url: str, beginning: str) -> bool:
-    """``rtmp://live.example`` allows neither ``rtmp://live.example.evil/`` nor ``rtmp://live.example:1@evil/``."""
+    """Compares host and port: ``rtmp://live.example`` allows neither ``rtmp://live.example.evil/`` nor ``rtmp://live.example:1@evil/``."""
     given, allowed = urlsplit(url), urlsplit(beginning)
     try:
         return allowed.hostname in (None, given.hostname) and allowed.port in (None, given.port)

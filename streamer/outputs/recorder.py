@@ -1,7 +1,7 @@
-"""A session's media as a film: into an MP4 file (``record``), or to a streaming server (``push``: RTMP, SRT).
+"""Writes a session's media into an MP4 file (``record``) or to a streaming server (``push``: RTMP, SRT).
 
-A sink of the pacer for its sound, and one of the broadcast's audience for its pictures: they are the bytes that viewers
-of H264 get. Files and networks may stand still: a thread of its own writes.
+A recording is a sink of the pacer for sound, and one of the broadcast's audience for pictures: the bytes that viewers
+of H264 get. Files and networks may stand still, so each recording has a thread of its own that writes.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ KEYFRAMES = 2 * VIDEO_RATE
 """Units between two keyframes at most: streaming servers cut there, and players seek there."""
 
 CLOSE_TIMEOUT = 3.0
-"""Seconds that the last of a film may take to be written before the thread is left to itself, and a program that it
-writes to is killed."""
+"""Seconds that the rest of a recording may take to be written. Then a program that it is written to is killed; after as
+long again the thread is left to itself."""
 
-_BOUND = 500  # items: about 7 s. Full (the disk or the network stands still): the film ends, and an event says so.
+_BOUND = 500  # items: about 7 s. Full (the disk or the network stands still): it ends, and an event says so.
 _SPEECH_BITRATE = 128_000
 _CONNECT_TIMEOUT = 5.0  # seconds
 _FLUSHED = {"flush_packets": "1"}
@@ -51,7 +51,7 @@ _Item = SpeechChunk | Encoded | None
 
 
 class Recorder:
-    """Begins at the first keyframe. ``failed`` is called once, on the loop, with what ended it before its time."""
+    """Records from the first keyframe on. ``failed`` is called once, on the loop, with the reason of an early end."""
 
     def __init__(self, target: Path | str, broadcast: Broadcast, failed: Callable[[str], None]) -> None:
         self.target = target
@@ -63,7 +63,7 @@ class Recorder:
         self._sender = _sender(target)
         self._items: queue.Queue[_Item] = queue.Queue()
         self._written = asyncio.Event()  # the thread is done
-        self._thread = threading.Thread(target=self._run, name="film", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
         self._thread.start()
         self.pictures = _Pictures(self)
         broadcast.join(self.pictures)
@@ -74,15 +74,15 @@ class Recorder:
         self._put(chunk)
 
     def picture(self, frame: VideoFrame) -> None:
-        """Nothing: the broadcast gives it encoded."""
+        """Ignores the picture: the broadcast gives it encoded."""
 
     def clear(self, cleared: Cleared) -> None:
-        """Nothing: what has come here has left the pacer, and was heard."""
+        """Ignores a barge-in: media that has come here has left the pacer."""
 
     # --- for the session
 
     async def close(self) -> None:
-        """Ends the film; what has left is in it."""
+        """Ends the recording and waits until it is written."""
         self._broadcast.leave(self.pictures)
         if not self._over:
             self._over = True
@@ -93,17 +93,17 @@ class Recorder:
             self._sender.kill()
             if await self._is_written():
                 return
-        log.error("a film was not finished within %s s", CLOSE_TIMEOUT)
+        log.error("a recording was not finished within %s s", CLOSE_TIMEOUT)
 
     async def _is_written(self) -> bool:
-        """Waits for the thread's last work, which no other thread has to do; False: it takes longer than may be."""
+        """Waits for the thread to end without another thread; False after ``CLOSE_TIMEOUT``."""
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._written.wait()
         return self._written.is_set()
 
     def add(self, encoded: Encoded) -> None:
-        """The next picture."""
+        """Takes the next encoded picture."""
         if encoded.key:
             self._last_key = encoded.timestamp
         elif encoded.timestamp - self._last_key >= KEYFRAMES:
@@ -140,13 +140,13 @@ class Recorder:
         try:
             reason = self._write()
             if reason is not None:
-                log.warning("a film ended: %s", reason)
+                log.warning("a recording or push ended: %s", reason)
         finally:
             with suppress(RuntimeError):  # the loop has gone: nobody waits
                 self._loop.call_soon_threadsafe(self._finished, reason)
 
     def _write(self) -> str | None:
-        """Writes the film; why it ended before its time, None where it did not."""
+        """Writes all items; gives the reason of an early end, else None."""
         reason = None
         try:
             while (item := self._items.get()) is not None:
@@ -160,11 +160,11 @@ class Recorder:
         return reason
 
     def _write_from(self, first: Encoded) -> None:
-        path, kind = _place(self.target)
+        path, kind = _destination(self.target)
         options = _MP4 if kind == "mp4" else _FLUSHED
         with av.open(io.BytesIO(first.data), format="h264") as source:
-            place: Any = self._sender or path
-            container = av.open(place, "w", format=kind, options=options, timeout=_CONNECT_TIMEOUT)
+            destination: Any = self._sender or path
+            container = av.open(destination, "w", format=kind, options=options, timeout=_CONNECT_TIMEOUT)
             video: Any = container.add_stream_from_template(source.streams.video[0])
         with container:
             container.metadata["comment"] = container.metadata["service_name"] = _COMMENT
@@ -185,7 +185,7 @@ class Recorder:
 
 
 def make_folder(recordings: Path | None) -> None:
-    """Has it there before a session asks for it. Raises ``ServerError`` where nothing can be written into it."""
+    """Makes the folder of recordings. Raises ``ServerError`` where nothing can be written into it."""
     if recordings is None:
         return
     try:
@@ -197,30 +197,30 @@ def make_folder(recordings: Path | None) -> None:
 
 
 class _Pictures:
-    """The film among the viewers."""
+    """Takes encoded pictures for a recording, as one of the broadcast's audience."""
 
     codec: str | None = "h264"
     rate = START_BITRATE
 
-    def __init__(self, film: Recorder) -> None:
-        self._film = film
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
 
     def sound(self, encoded: Encoded) -> None:
-        """Nothing: a film's sound is AAC, of the samples."""
+        """Ignores Opus: a recording's sound is AAC, made of the samples."""
 
     def picture(self, encoded: Encoded) -> None:
-        self._film.add(encoded)
+        self._recorder.add(encoded)
 
 
-def _place(target: Path | str) -> tuple[str, str]:
-    """Where to write, and in which format. A file takes its name when it is complete."""
+def _destination(target: Path | str) -> tuple[str, str]:
+    """Gives the path or URL to write to, and the format. A file takes its name when it is complete."""
     if isinstance(target, Path):
         return str(target.with_name(f".{target.name}.part")), "mp4"
     return target, FORMATS[scheme_of(target)]
 
 
 def _sender(target: Path | str) -> srt.Sender | None:
-    """What the bytes go through, where PyAV cannot take them there."""
+    """Makes the program that sends to ``target``, where PyAV cannot."""
     if isinstance(target, Path) or scheme_of(target) != "srt" or srt.library_speaks():
         return None
     program = srt.program()

@@ -1,7 +1,7 @@
-"""SRT, which the FFmpeg in PyAV's own wheel does not speak: an ``ffmpeg`` on the PATH sends what a film writes.
+"""Sends a push by SRT, which the FFmpeg in PyAV's wheel does not speak, through an ``ffmpeg`` on the PATH.
 
-It takes the MPEG-TS from a pipe and changes none of its bytes: seven packets of 188 make a datagram. It is killed and
-reaped with the film that writes to it; should the server die, its pipe is closed and it ends by itself.
+The program takes the MPEG-TS from a pipe and changes none of its bytes: seven packets of 188 make a datagram. The
+program is killed and reaped with its push; should the server die, its pipe is closed and the program ends by itself.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from streamer.errors import RequestError
 
 log = logging.getLogger(__name__)
 
-LAST_WAIT = 1.0
+EXIT_WAIT = 1.0
 """Seconds that the program may take to end by itself once all has been written."""
 
 _URL = re.compile(r"(srt://(?:\[[0-9a-fA-F:.]+\]|[0-9A-Za-z._-]+):([0-9]{1,5}))/?(?:\?(.*))?")
@@ -38,7 +38,7 @@ _COPY = ("-f", "data", "-raw_packet_size", "1316", "-i", "pipe:0", "-map", "0", 
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """Where it goes. ``address`` holds no secret."""
+    """Names the receiver of a push. ``address`` holds no secret."""
 
     address: str
     passphrase: str | None = None
@@ -47,17 +47,17 @@ class Receiver:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """An ``ffmpeg`` that speaks SRT. ``discreet``: it takes secrets from a file; another shows them among the
-    arguments of its process, which everybody on the machine can read."""
+    """Names an ``ffmpeg`` that speaks SRT. ``hides_secrets``: such a one takes secrets from a file; others show them
+    among the arguments of its process, which everybody on the machine can read."""
 
     path: str
-    discreet: bool
+    hides_secrets: bool
 
 
 def read_url(url: str) -> Receiver:
-    """``srt://HOST:PORT?streamid=...&passphrase=...``, with FFmpeg's names and units (``latency`` in microseconds).
+    """Reads ``srt://HOST:PORT?streamid=...&passphrase=...``, with FFmpeg's names and units (latency in microseconds).
 
-    Raises ``RequestError``. Whoever pushes calls: other modes would open a port of this machine.
+    Raises ``RequestError``. The mode is always caller: other modes would open a port of this machine.
     """
     found = _URL.fullmatch(url)
     if found is None or not 0 < int(found[2]) < 65536:
@@ -81,7 +81,7 @@ def read_url(url: str) -> Receiver:
 
 @cache
 def library_speaks() -> bool:
-    """Whether PyAV's FFmpeg knows SRT. Nothing is sent: there is no such mode."""
+    """Tells whether PyAV's FFmpeg knows SRT. Nothing is sent: the mode that it tries does not exist."""
     try:
         av.open("srt://127.0.0.1:9?mode=none", format="mpegts").close()
     except av.error.ProtocolNotFoundError:
@@ -92,25 +92,25 @@ def library_speaks() -> bool:
 
 
 def program() -> Program | None:
-    """The ``ffmpeg`` on the PATH, if it speaks SRT. The first call runs it; not for the event loop."""
+    """Gives the ``ffmpeg`` on the PATH if it speaks SRT. The first call runs the program: not for the loop."""
     path = shutil.which("ffmpeg")
     return _examine(path) if path is not None else None
 
 
 class Sender:
-    """The program, as a file that a film is written to: from a thread that may wait. ``kill`` is for any thread."""
+    """Wraps the program as a file to write to, from a thread that may wait. ``kill`` is for any thread."""
 
     def __init__(self, url: str, program: Program) -> None:
         self._receiver = read_url(url)
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None
-        self._complaints = -1  # where they are read
+        self._stderr_read = -1  # the descriptor to read it from
         self._lock = threading.Lock()
         self._over = False
         self._broken = False
 
     def write(self, data: bytes) -> int:
-        """All of ``data``, as fast as the program takes it. ``OSError``: it has ended."""
+        """Writes all of ``data``, as fast as the program takes it. Raises ``OSError`` where it has ended."""
         pipe = self._running().stdin
         assert pipe is not None
         left = memoryview(data)
@@ -123,14 +123,14 @@ class Sender:
         return len(data)
 
     def kill(self) -> None:
-        """Ends the program at once, and with it the waiting of whoever writes."""
+        """Ends the program at once, which also ends a ``write`` that waits."""
         with self._lock:
             self._over = True
             if self._process is not None:
                 self._process.kill()
 
     def close(self) -> str | None:
-        """Returns when the program is gone and reaped: why it ended before its time, None where it did not."""
+        """Returns when the program has ended and is reaped. Gives the reason of an early end, else None."""
         with self._lock:
             self._over = True
         process = self._process
@@ -141,58 +141,58 @@ class Sender:
         with suppress(OSError):
             process.stdin.close()
         try:
-            process.wait(LAST_WAIT)
+            process.wait(EXIT_WAIT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        complaint = _read(self._complaints)
-        os.close(self._complaints)
-        return _reason(complaint) if failed else None
+        stderr = _read(self._stderr_read)
+        os.close(self._stderr_read)
+        return _reason(stderr) if failed else None
 
     def _running(self) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._process is None:
                 if self._over:
-                    raise BrokenPipeError("the film is over")
+                    raise BrokenPipeError("the push is over")
                 self._process = self._start()
             return self._process
 
     def _start(self) -> subprocess.Popen[bytes]:
-        self._complaints, complaining = os.pipe()
-        os.set_blocking(complaining, False)  # full: what is said beyond is lost, and the program goes on
-        os.set_blocking(self._complaints, False)
+        self._stderr_read, stderr_write = os.pipe()
+        os.set_blocking(stderr_write, False)  # full: what is said beyond is lost, and the program goes on
+        os.set_blocking(self._stderr_read, False)
         try:
-            with _given(self._receiver, discreetly=self._program.discreet) as (options, descriptors):
+            with _secret_arguments(self._receiver, hidden=self._program.hides_secrets) as (options, descriptors):
                 return subprocess.Popen(
                     [self._program.path, *_QUIET, *_COPY, *options, self._receiver.address],
                     bufsize=0,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
-                    stderr=complaining,
+                    stderr=stderr_write,
                     pass_fds=descriptors,
                     env=_environment(),
-                    start_new_session=True,  # Ctrl-C is for the server, which ends its films
+                    start_new_session=True,  # Ctrl-C is for the server, which ends its pushes
                 )
         except BaseException:
-            os.close(self._complaints)
+            os.close(self._stderr_read)
             raise
         finally:
-            os.close(complaining)
+            os.close(stderr_write)
 
 
 @cache
 def _examine(path: str) -> Program | None:
-    if "srt" not in _said(path, "-protocols").partition("Output:")[2].split():
+    if "srt" not in _output_of(path, "-protocols").partition("Output:")[2].split():
         return None
     wrong = Receiver("srt://127.0.0.1:9?connect_timeout=1", passphrase="short")  # refused unsent, where it is read
-    with _given(wrong, discreetly=True) as (options, descriptors):
-        discreet = "SRTO_PASSPHRASE" in _said(path, *_COPY, *options, wrong.address, descriptors=descriptors)
-    if not discreet:
+    with _secret_arguments(wrong, hidden=True) as (options, descriptors):
+        hides_secrets = "SRTO_PASSPHRASE" in _output_of(path, *_COPY, *options, wrong.address, descriptors=descriptors)
+    if not hides_secrets:
         log.warning("this ffmpeg shows SRT's stream ids and passphrases among the processes (versions 4 to 7 do not)")
-    return Program(path, discreet)
+    return Program(path, hides_secrets)
 
 
-def _said(path: str, *arguments: str, descriptors: tuple[int, ...] = ()) -> str:
+def _output_of(path: str, *arguments: str, descriptors: tuple[int, ...] = ()) -> str:
     try:
         done = subprocess.run(
             [path, *_QUIET, *arguments],
@@ -211,11 +211,11 @@ def _said(path: str, *arguments: str, descriptors: tuple[int, ...] = ()) -> str:
 
 
 @contextmanager
-def _given(receiver: Receiver, *, discreetly: bool) -> Iterator[tuple[list[str], tuple[int, ...]]]:
-    """The program's arguments for the receiver's secrets, and the descriptors that it needs for them."""
+def _secret_arguments(receiver: Receiver, *, hidden: bool) -> Iterator[tuple[list[str], tuple[int, ...]]]:
+    """Gives the program's arguments for the receiver's secrets, and the descriptors that they need."""
     named = (("passphrase", receiver.passphrase), ("srt_streamid", receiver.stream_id))
     secrets = {name: value for name, value in named if value is not None}
-    if not secrets or not discreetly:
+    if not secrets or not hidden:
         yield [argument for name, value in secrets.items() for argument in (f"-{name}", value)], ()
         return
     reading, writing = os.pipe()
@@ -228,7 +228,7 @@ def _given(receiver: Receiver, *, discreetly: bool) -> Iterator[tuple[list[str],
 
 
 def _environment() -> dict[str, str]:
-    """Without the server's settings: they hold secrets."""
+    """Gives the environment without the server's settings, which hold secrets."""
     return {name: value for name, value in os.environ.items() if not name.startswith("MYTALK_")}
 
 
@@ -238,10 +238,10 @@ def _read(descriptor: int) -> str:
     return ""
 
 
-def _reason(complaint: str) -> str:
-    """In words of ours: the program's own name addresses."""
-    if "resolve hostname" in complaint:
+def _reason(stderr: str) -> str:
+    """Gives the reason in words of ours: the program's own name addresses."""
+    if "resolve hostname" in stderr:
         return "the SRT receiver's name is not known"
-    if "Connection to" in complaint:
+    if "Connection to" in stderr:
         return "the SRT receiver did not answer, or refused (its address, stream id or passphrase)"
     return "the SRT connection broke"

@@ -103,7 +103,7 @@ class MediaLoop:
         """
         if not self._ingest.began.is_set():
             return self._tell(self._generation.clear(), 0, interrupted=False)
-        position = max(0, self._pacer.heard - self._said_from)
+        position = max(0, self._pacer.played - self._said_from)
         interrupted = self._ingest.speech.at > self._said_from
         cleared = self._generation.clear(speech_from=self._ingest.speech.at, pictures_from=self._pacer.unshown_from)
         self._said_from = cleared.speech_from
@@ -234,7 +234,7 @@ class MediaLoop:
                 for frame in released.pictures:
                     sink.picture(frame)
             if self._voice is not None:
-                for told in self._voice.heard(self._pacer.heard):
+                for told in self._voice.heard(self._pacer.played):
                     self._events.add_message(told)
             due = self._pacer.next_due()
             await self._clock.sleep_until(now + TICK if due is None else min(due, now + TICK))

@@ -114,7 +114,7 @@ def test_after_a_barge_in_nothing_that_waited_is_heard_or_seen_and_time_goes_on(
         pacer.sound(SpeechChunk(n * CHUNK_TIME, loud, b"packet"))
         pacer.picture(frame(n * CHUNK_TIME), now=0)
     pacer.release(due(4 * CHUNK_TIME))
-    assert pacer.heard == 5 * CHUNK_TIME
+    assert pacer.played == 5 * CHUNK_TIME
     pacer.clear()
     assert pacer.unshown_from == 4 * CHUNK_TIME + 1
     pacer.picture(frame(5 * CHUNK_TIME), now=0)  # made again

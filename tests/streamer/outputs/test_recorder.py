@@ -1,4 +1,4 @@
-"""Sessions as films: recorded to a file, pushed to a streaming server."""
+"""Sessions recorded to a file and pushed to a streaming server."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def port() -> int:
 
 @pytest.fixture
 def config(config: ServerConfig, tmp_path: Path, port: int) -> ServerConfig:
-    return dataclasses.replace(config, recordings=tmp_path / "films", push_to=(f"rtmp://127.0.0.1:{port}/live/",))
+    return dataclasses.replace(config, recordings=tmp_path / "recordings", push_to=(f"rtmp://127.0.0.1:{port}/live/",))
 
 
-async def test_a_recorded_session_is_a_film_when_it_has_ended(client: Client, config: ServerConfig) -> None:
+async def test_a_recorded_session_is_a_complete_file_when_it_has_ended(client: Client, config: ServerConfig) -> None:
     assert config.recordings is not None
     async with published(client, record=True) as (session, _):
         viewer = await watch(client, session, "h264")
@@ -43,15 +43,15 @@ async def test_a_recorded_session_is_a_film_when_it_has_ended(client: Client, co
         await viewer.until(pictures=75)  # 3 s
         await viewer.close()
         await ask(client, "DELETE", session["urls"]["session"], session["token"])
-    [film] = config.recordings.iterdir()
-    assert film.name == f"{session['id']}.mp4"
-    numbers, bright, loudest, apart = await asyncio.to_thread(look_at, film)
+    [path] = config.recordings.iterdir()
+    assert path.name == f"{session['id']}.mp4"
+    numbers, bright, loudest, apart = await asyncio.to_thread(look_at, path)
     assert len(numbers) > 40
     assert numbers == sorted(numbers)
     assert bright > 240
     assert loudest > 3000
     assert apart < 1
-    with av.open(film) as opened:
+    with av.open(path) as opened:
         assert [stream.codec_context.name for stream in opened.streams] == ["h264", "aac"]
         assert "Synthetic" in opened.metadata["comment"]
 
@@ -64,10 +64,10 @@ async def test_the_folder_of_recordings_is_made(server: Running, config: ServerC
 
 async def test_a_recording_keeps_the_cameras_intervals_to_the_unit(tmp_path: Path, codecs: Pool) -> None:
     broadcast, given = Broadcast(codecs), [n * 3003 for n in range(60)]  # 30000 / 1001 fps
-    film = Recorder(tmp_path / "film.mp4", broadcast, pytest.fail)
+    recorder = Recorder(tmp_path / "session.mp4", broadcast, pytest.fail)
     await encoded_of(broadcast, given)
-    await film.close()
-    with av.open(tmp_path / "film.mp4") as opened:
+    await recorder.close()
+    with av.open(tmp_path / "session.mp4") as opened:
         [video] = opened.streams.video
         stamps = sorted(packet.pts for packet in opened.demux(video) if packet.pts is not None)
         assert video.time_base == Fraction(1, 90_000)

@@ -166,7 +166,7 @@ def pretend(folder: Path, script: str) -> str:
 @pytest.fixture
 def stuck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A program that reads nothing and never ends."""
-    program = srt.Program(pretend(tmp_path, "exec sleep 600"), discreet=True)
+    program = srt.Program(pretend(tmp_path, "exec sleep 600"), hides_secrets=True)
     monkeypatch.setattr(srt, "library_speaks", lambda: False)
     monkeypatch.setattr(srt, "program", lambda: program)
     yield
@@ -179,7 +179,7 @@ def picture(index: int, size: int = 100) -> Encoded:
 
 
 async def stand_still(sent: Recorder, broadcast: Broadcast) -> None:
-    """Returns when the film writes more than a pipe takes."""
+    """Returns when the push writes more than a pipe takes."""
     await encoded_of(broadcast, [0])
     sent.add(picture(1, size=1 << 20))
     for index in range(20):  # the sound beside it, without which a picture waits
@@ -189,7 +189,7 @@ async def stand_still(sent: Recorder, broadcast: Broadcast) -> None:
     assert not sent._items.empty()
 
 
-async def test_a_program_that_stands_still_ends_the_film_and_is_killed(
+async def test_a_program_that_stands_still_ends_the_push_and_is_killed(
     stuck: None, monkeypatch: pytest.MonkeyPatch, codecs: Pool
 ) -> None:
     monkeypatch.setattr(recorder, "_BOUND", 60)
@@ -216,7 +216,7 @@ async def test_the_end_of_a_session_ends_a_program_that_stands_still(
     assert not sent._thread.is_alive()
 
 
-async def test_a_film_that_ends_before_it_began_runs_no_program(stuck: None, codecs: Pool) -> None:
+async def test_a_push_that_ends_before_it_began_runs_no_program(stuck: None, codecs: Pool) -> None:
     sent = Recorder("srt://127.0.0.1:9", Broadcast(codecs), pytest.fail)
     await sent.close()
 
@@ -254,9 +254,9 @@ def test_a_program_that_shows_secrets_is_used_with_a_warning(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     found = srt.program()
     assert found is not None
-    assert not found.discreet
+    assert not found.hides_secrets
     assert "passphrases among the processes" in caplog.text
-    with srt._given(srt.read_url(f"srt://a:1?{QUERY}"), discreetly=False) as (options, descriptors):
+    with srt._secret_arguments(srt.read_url(f"srt://a:1?{QUERY}"), hidden=False) as (options, descriptors):
         assert (options, descriptors) == (["-passphrase", PASSPHRASE, "-srt_streamid", STREAM_ID], ())
 
 
