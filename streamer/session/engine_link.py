@@ -12,19 +12,15 @@ from typing import TYPE_CHECKING
 from mytalk.errors import MyTalkError
 from mytalk.picture import VideoFrame
 from mytalk.stream_options import StreamControls
-from streamer.clock import Clock
-from streamer.engine.engine import Engine
 from streamer.engine.interfaces import LipSync, Models
 from streamer.engine.overload import OverloadLadder, Rung, reduced
 from streamer.engine.slot import EngineSlot
 from streamer.media.audio import CHUNK_TIME, SpeechChunk
 from streamer.media.pacer import FOREVER, Pacer
 from streamer.media.resample import Downsampler
-from streamer.protocol.events import Events
 from streamer.protocol.generation import Cleared
-from streamer.session.controls import LiveControls
 from streamer.session.face_watch import FaceWatch
-from streamer.session.options import SessionOptions
+from streamer.session.media_setup import MediaSetup
 
 if TYPE_CHECKING:
     from mytalk.lipsync_stream import FaceStatus
@@ -38,28 +34,17 @@ class EngineLink:
     ``name``: the session's id, for the log.
     """
 
-    def __init__(
-        self,
-        *,
-        options: SessionOptions,
-        controls: LiveControls,
-        engine: Engine,
-        clock: Clock,
-        events: Events,
-        pacer: Pacer,
-        generation: int,
-        name: str = "",
-    ) -> None:
+    def __init__(self, setup: MediaSetup, pacer: Pacer) -> None:
         self.failure: MyTalkError | None = None  # why pictures leave untouched
-        self.resting = False  # nobody sees the pictures: it has no seat
-        self._options = options
-        self._controls = controls
-        self._engine = engine
-        self._clock = clock
-        self._events = events
+        self.resting = False  # nobody sees the pictures: it has no slot
+        self._options = setup.options
+        self._controls = setup.controls
+        self._engine = setup.engine
+        self._clock = setup.clock
+        self._events = setup.events
+        self._name = setup.name
         self._pacer = pacer
-        self._generation = generation  # that the session is in
-        self._name = name
+        self._generation = setup.generation.number  # that the session is in
         self._seat: EngineSlot | None = None
         self._odd = False  # the picture that came last, among those of two
         self._left_out = 0  # pictures, at half rate
@@ -68,8 +53,8 @@ class EngineLink:
         self._said = 0  # media time up to which chunks have been said
         self._downsample = Downsampler()
         self._ladder = self._new_ladder()
-        self._faces = FaceWatch(events)
-        if engine.state == "ready":
+        self._faces = FaceWatch(setup.events)
+        if setup.engine.state == "ready":
             self._take()
         else:
             self._leave()
@@ -91,7 +76,7 @@ class EngineLink:
         return self._seat.stats if self._seat is not None else {}
 
     @property
-    def sight(self) -> FaceStatus:
+    def face_status(self) -> FaceStatus:
         """How the face stands in the newest picture."""
         return self._seat.sight if self._seat is not None else "unknown"
 
@@ -135,7 +120,7 @@ class EngineLink:
 
     def watch(self, now: int) -> None:
         """Gives up what an overloaded engine cannot do, and takes it back; tells of a face that goes and comes back."""
-        self._faces.look(self.sight, now)
+        self._faces.look(self.face_status, now)
         if self.resting or self.failure is not None or self._lost.is_set():
             return
         if not self._ladder.observe(self.lag, now):

@@ -1,33 +1,25 @@
-"""A connected session's media: in by the ingest, through the engine, out by the pacer."""
+"""A session's media once it has begun: in by the ingest, through the engine, out by the pacer."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import asdict
-
-from prometheus_client import Histogram
+from fractions import Fraction
 
 from mytalk.errors import MyTalkError
-from mytalk.media.face_source import FaceSource
 from mytalk.media_time import FRAME_SAMPLES
+from mytalk.picture import Picture
 from mytalk.presets import PROFILES
-from streamer.client_stream.utterances import UtteranceQueue
-from streamer.clock import MILLISECOND_NS, SAMPLE_NS, Clock
-from streamer.engine.engine import Engine
+from streamer.clock import MILLISECOND_NS, SAMPLE_NS
 from streamer.engine.overload import Rung
-from streamer.errors import ConflictError
-from streamer.executors import Pool
-from streamer.media.audio import OUTPUT_RATE, Stereo
-from streamer.media.looped_speech import LoopedSpeech
+from streamer.media.audio import Stereo
 from streamer.media.pacer import Pacer
-from streamer.media.sink import Sink
-from streamer.protocol.events import Event, Events
-from streamer.protocol.generation import Cleared, Generation
-from streamer.session.controls import LiveControls
+from streamer.media.video_delay import DubbedSpeech
+from streamer.protocol.events import Event
+from streamer.protocol.generation import Cleared
 from streamer.session.engine_link import EngineLink
 from streamer.session.ingest import TICK, Ingest
-from streamer.session.options import SessionOptions
+from streamer.session.media_setup import MediaSetup
 from streamer.webrtc.connection import Connection
 
 MARGINS = {name: ms * MILLISECOND_NS // SAMPLE_NS for name, ms in (("low", 100), ("balanced", 140), ("quality", 140))}
@@ -35,51 +27,31 @@ MARGINS = {name: ms * MILLISECOND_NS // SAMPLE_NS for name, ms in (("low", 100),
 
 
 class MediaLoop:
-    """One session's media from its connection to its end. ``face`` and ``speech`` None: the peer's own.
+    """Moves one session's media from its first packet, at ``origin`` (ns, media time 0), to its end.
 
-    ``peer`` None: a session that has both without a publisher; media begins at once. ``sinks`` get what leaves.
-    ``voice``: what a client streams. ``name``: the session's id, for the log.
+    ``publisher`` None: the session has a face and a speech without one. ``dubbed``: speech that a client streams for
+    pictures; None where the session's speech comes from elsewhere.
 
     Nothing that was said in an older generation is heard or seen: what waits on the event loop is dropped as ``clear``
     is called, and what the engine's threads have under way when it arrives here.
     """
 
-    # From when media began:
-    _place: EngineLink
-    _said_from: int  # media time at which the speech of this generation begins
-    _pacer: Pacer
-
     def __init__(
-        self,
-        *,
-        options: SessionOptions,
-        controls: LiveControls,
-        engine: Engine,
-        clock: Clock,
-        codecs: Pool,
-        skew: Histogram,
-        peer: Connection | None,
-        sinks: Sequence[Sink],
-        events: Events,
-        generation: Generation,
-        face: FaceSource | None = None,
-        speech: LoopedSpeech | None = None,
-        voice: UtteranceQueue | None = None,
-        name: str = "",
+        self, setup: MediaSetup, *, origin: int, publisher: Connection | None, dubbed: DubbedSpeech | None
     ) -> None:
-        self._generation = generation
-        self._options = options
-        self._controls = controls
-        self._engine = engine
-        self._clock = clock
-        self._skew = skew
-        self._sinks = sinks
-        self._events = events
-        self._voice = voice
-        self._name = name
-        self._ingest = Ingest(options, clock, codecs, peer, face, speech, voice, self._begin)
-        profile = PROFILES[options.profile]
-        self._delay = (profile.hop + profile.lookahead) * FRAME_SAMPLES + MARGINS[options.profile]
+        self._clock = setup.clock
+        self._events = setup.events
+        self._generation = setup.generation
+        self._sinks = setup.sinks
+        self._voice = setup.voice
+        self._said_from = 0  # media time at which the speech of this generation begins
+        profile = PROFILES[setup.options.profile]
+        delay = (profile.hop + profile.lookahead) * FRAME_SAMPLES + MARGINS[setup.options.profile]
+        self._pacer = Pacer(origin, delay, setup.skew)
+        self._link = EngineLink(setup, self._pacer)
+        self._ingest = Ingest(
+            setup, origin=origin, publisher=publisher, dubbed=dubbed, pacer=self._pacer, link=self._link
+        )
 
     # --- for the session
 
@@ -87,22 +59,27 @@ class MediaLoop:
         """Moves media until it is cancelled."""
         async with asyncio.TaskGroup() as group:
             self._ingest.start(group)
-            await self._ingest.began.wait()
             group.create_task(self._tick())
             group.create_task(self._release())
-            group.create_task(self._place.run())
+            group.create_task(self._link.run())
 
-    def replace(self, peer: Connection) -> None:
-        """Another publisher in the place of one that has gone; its tracks count their own time."""
-        self._ingest.replace(peer)
+    def replace(self, publisher: Connection) -> None:
+        """Takes another publisher in the place of one that has gone; its tracks count their own time."""
+        self._ingest.replace(publisher)
+
+    def sound(self, samples: Stereo, *, pts: int, now: int, packet: bytes | None) -> None:
+        """Takes a packet of the publisher's microphone: its samples at 48 kHz, and the packet itself."""
+        self._ingest.sound(samples, pts=pts, now=now, packet=packet)
+
+    def picture(self, picture: Picture, *, pts: int, time_base: Fraction, now: int) -> None:
+        """Takes a picture of the publisher's camera."""
+        self._ingest.picture(picture, pts=pts, time_base=time_base, now=now)
 
     def clear(self) -> Event:
         """Barge-in: nothing said so far is heard or seen any more; the mouth comes to rest. New speech goes on at once.
 
         The event says how much of the speech since the last barge-in was heard, in samples at 16 kHz.
         """
-        if not self._ingest.began.is_set():
-            return self._tell(self._generation.clear(), 0, interrupted=False)
         position = max(0, self._pacer.played - self._said_from)
         interrupted = self._ingest.speech.at > self._said_from
         cleared = self._generation.clear(speech_from=self._ingest.speech.at, pictures_from=self._pacer.unshown_from)
@@ -111,117 +88,76 @@ class MediaLoop:
         self._pacer.clear()
         for sink in self._sinks:
             sink.clear(cleared)
-        self._place.clear(cleared)
-        return self._tell(cleared, position, interrupted=interrupted)
+        self._link.clear(cleared)
+        return self._finished(cleared, position, interrupted=interrupted)
 
-    def _tell(self, cleared: Cleared, position: int, *, interrupted: bool) -> Event:
-        if self._voice is not None and (told := self._voice.clear(cleared)).utterance is not None:
-            return self._events.add_message(told)
+    def _finished(self, cleared: Cleared, position: int, *, interrupted: bool) -> Event:
+        """Tells how far speech was heard: of the utterance, where there was one."""
+        if self._voice is not None and (finished := self._voice.clear(cleared)).utterance is not None:
+            return self._events.add_message(finished)
         return self._events.add(
             "playback.finished", position=position, interrupted=interrupted, generation=cleared.generation
         )
 
-    def say(self, samples: Stereo, at: int | None = None) -> None:
-        """Takes dubbed speech at 48 kHz, for the picture of media time ``at`` or to be played on arrival.
-
-        What comes too late is dropped, and an event says how much. Raises ``TooLargeError``, and ``ConflictError``
-        where the session's speech comes from elsewhere.
-        """
-        if self._ingest.dubbed is None:
-            raise ConflictError(
-                f"the session's speech is {self._options.speech} (need a session whose speech is stream)"
-            )
-        if missed := self._ingest.dubbed.add(samples, at):
-            self._events.add("speech.late", dropped_ms=missed * 1000 // OUTPUT_RATE, pts=at)
-
     def rest(self) -> None:
-        """Nobody is there: nothing is rendered, and the place at the engine is free for others. Media time goes on."""
-        if self._ingest.began.is_set():
-            self._place.rest()
+        """Renders nothing, because nobody sees it, and frees the slot at the engine. Media time goes on."""
+        self._link.rest()
 
     def wake(self) -> None:
-        """Somebody is there again."""
-        if self._ingest.began.is_set():
-            self._place.wake()
+        """Renders again."""
+        self._link.wake()
 
     @property
     def resting(self) -> bool:
         """Whether it rests."""
-        return self._ingest.began.is_set() and self._place.resting
+        return self._link.resting
 
     @property
     def rung(self) -> Rung:
         """What it has given up under overload."""
-        return self._place.rung if self._ingest.began.is_set() else Rung.FULL
+        return self._link.rung
 
     @property
     def failure(self) -> MyTalkError | None:
         """Why its pictures leave untouched."""
-        return self._place.failure if self._ingest.began.is_set() else None
+        return self._link.failure
 
     def close(self) -> None:
-        """Gives the place at the engine back."""
-        if self._ingest.began.is_set():
-            self._place.close()
+        """Gives the slot at the engine back."""
+        self._link.close()
 
     def pictures(self) -> dict[str, int]:
         """Pictures so far, by what became of them."""
-        if not self._ingest.began.is_set():
-            return {}
-        return {**asdict(self._pacer.counts), **self._place.counts, **self._ingest.left_out}
+        return {**asdict(self._pacer.counts), **self._link.counts, **self._ingest.left_out}
 
     def queues(self) -> dict[str, int]:
         """Items that wait, by where."""
-        if not self._ingest.began.is_set():
-            return {}
         sounds, pictures = self._pacer.waiting
-        return {"paced_sounds": sounds, "paced_pictures": pictures, **self._place.waiting}
-
-    @property
-    def speech_waiting_ms(self) -> int:
-        """Speech for pictures that waits for them."""
-        return self._ingest.dubbed.waiting * 1000 // OUTPUT_RATE if self._ingest.dubbed is not None else 0
+        return {"paced_sounds": sounds, "paced_pictures": pictures, **self._link.waiting}
 
     def stats(self) -> dict[str, object]:
         """Counts and milliseconds for people and for `/metrics`."""
-        if not self._ingest.began.is_set():
-            return {}
         sounds, pictures = self._pacer.waiting
         return {
             "rung": self.rung.name.lower(),
             "resting": self.resting,
-            "lag_ms": self._place.lag * SAMPLE_NS // MILLISECOND_NS,
+            "lag_ms": self._link.lag * SAMPLE_NS // MILLISECOND_NS,
             "delay_ms": self._pacer.delay * SAMPLE_NS // MILLISECOND_NS,
             "sounds_waiting": sounds,
             "pictures_waiting": pictures,
             **self._ingest.stats(),
             "pictures": self.pictures(),
-            "face": self._place.sight,
-            "engine": self._place.stats,
+            "face": self._link.face_status,
+            "engine": self._link.stats,
         }
 
-    def _begin(self, origin: int) -> tuple[Pacer, EngineLink]:
-        """Media begins: media time 0 is at ``origin`` (ns)."""
-        self._said_from = 0
-        self._ingest.generation = self._generation.number
-        self._pacer = Pacer(origin, self._delay, self._skew)
-        self._place = EngineLink(
-            options=self._options,
-            controls=self._controls,
-            engine=self._engine,
-            clock=self._clock,
-            events=self._events,
-            pacer=self._pacer,
-            generation=self._generation.number,
-            name=self._name,
-        )
-        return self._pacer, self._place
+    # --- its tasks
 
     async def _tick(self) -> None:
         while True:
             now = self._clock.now()
             self._ingest.advance(now)
-            self._place.watch(now)
+            self._link.watch(now)
             await self._clock.sleep_until(now + TICK)
 
     async def _release(self) -> None:

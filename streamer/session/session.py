@@ -32,6 +32,8 @@ from streamer.session.controls import LiveControls
 from streamer.session.encoder_faults import EncoderFaultWatch
 from streamer.session.idle_timeout import IDLE_WAIT, IdleTimeout
 from streamer.session.media_loop import MediaLoop
+from streamer.session.media_setup import MediaSetup
+from streamer.session.media_start import MediaStart
 from streamer.session.options import SessionOptions
 from streamer.session.portraits import Consent
 from streamer.webrtc.broadcast import Broadcast
@@ -98,7 +100,7 @@ class Session:
         self._faults = EncoderFaultWatch(self.events, self.broadcast.faults)
         self.attendance = IdleTimeout(clock.now(), idle_wait)
         self._admit = admit
-        self._live: MediaLoop | None = None
+        self._media: MediaStart | None = None
         self._attached = asyncio.Event()
         self._ended = asyncio.Event()
         self._closed = asyncio.Event()
@@ -125,19 +127,19 @@ class Session:
         """Takes the answered peer of a call; media flows as soon as it connects, and the session ends with it.
         ``UnknownSessionError``: it ended meanwhile."""
         self._check_open()
-        if self._live is not None:
+        if self._media is not None:
             raise ConflictError("the session is live already (watch it by WHEP)")
         self._is_call = True
         self._go_live(peer)
 
     def publish(self, publisher: Connection) -> None:
         """Takes an answered publisher. When it goes another may come. ``UnknownSessionError``: it ended meanwhile."""
-        if self._live is None:
+        if self._media is None:
             self._go_live(publisher)
             return
         self._check_open()
         self.connections.publisher = publisher
-        self._live.replace(publisher)
+        self._media.replace(publisher)
 
     def admit_viewer(self) -> None:
         """Raises ``NotLiveError`` while there is nothing to watch, ``BusyError`` where there is no place."""
@@ -159,14 +161,14 @@ class Session:
         await connection.close()
 
     def clear(self) -> Event:
-        """Barge-in, see :meth:`~streamer.session.media_loop.MediaLoop.clear`.
+        """Barge-in, see :meth:`~streamer.session.media_start.MediaStart.clear`.
 
         Raises ``ConflictError`` where nothing can have been said."""
-        if self._live is None and self.voice is not None:
+        if self._media is None and self.voice is not None:
             return self.events.add_message(self.voice.clear(self._generation.clear()))
-        if self._live is None or self.state != "live":
+        if self._media is None or self.state != "live":
             raise ConflictError(f"the session is {self.state} (need it live to interrupt it)")
-        return self._live.clear()
+        return self._media.clear()
 
     def open_stream(self, resume: str | None) -> Stream:
         """A stream for a client, or the one to be resumed. Raises ``ConflictError`` or ``ProtocolError``."""
@@ -198,17 +200,22 @@ class Session:
         self.events.add("session.updated", controls=self.controls)
 
     def say(self, samples: Stereo, at: int | None = None) -> None:
-        """Dubbed speech, see :meth:`~streamer.session.media_loop.MediaLoop.say`.
+        """Dubbed speech, see :meth:`~streamer.session.media_start.MediaStart.say`.
 
         Raises ``ConflictError`` where the session is not live."""
-        if self._live is None or self.state != "live":
+        if self._media is None or self.state != "live":
             raise ConflictError(f"the session is {self.state} (need it live to speak)")
-        self._live.say(samples, at)
+        self._media.say(samples, at)
 
     async def end(self, reason: str) -> None:
         """Ends the session and returns when everything of it is freed."""
         self.stop(reason)
         await self._closed.wait()
+
+    @property
+    def _live(self) -> MediaLoop | None:
+        """Its media, once the first packet has come."""
+        return self._media.loop if self._media is not None else None
 
     @property
     def failure(self) -> MyTalkError | None:
@@ -242,7 +249,7 @@ class Session:
     def speech_waiting_ms(self) -> int:
         """Streamed speech that waits to be said."""
         untimed = self.voice.buffered_ms if self.voice is not None else 0
-        return untimed + (self._live.speech_waiting_ms if self._live is not None else 0)
+        return untimed + (self._media.speech_waiting_ms if self._media is not None else 0)
 
     def stats(self) -> dict[str, object]:
         """Counts and milliseconds for people and for `/metrics`."""
@@ -302,7 +309,7 @@ class Session:
         return self._face is not None and self.options.speech != "live"
 
     def _begin_alone(self) -> None:
-        if self._live is None and self._needs_nobody:
+        if self._media is None and self._needs_nobody:
             self._go_live(None)
 
     def _go_live(self, publisher: Connection | None) -> None:
@@ -310,22 +317,22 @@ class Session:
         self.connections.publisher = publisher
         targets = self.options.recording_targets(self._recordings, self.id)
         self._films = [Recorder(target, self.broadcast, self._film_failed) for target in targets]
-        self._live = MediaLoop(
+        setup = MediaSetup(
             options=self.options,
             controls=self._controls,
+            generation=self._generation,
             engine=self._engine,
             clock=self._clock,
             codecs=self._codecs,
             skew=self._skew,
-            peer=publisher,
-            sinks=[self.broadcast, self.streaming, *self._films],
             events=self.events,
-            generation=self._generation,
+            sinks=[self.broadcast, self.streaming, *self._films],
             face=self._face,
             speech=self._stored_speech,
             voice=self.voice,
             name=self.id,
         )
+        self._media = MediaStart(setup, publisher)
         self.state = "live"
         self._attached.set()
 
@@ -334,12 +341,12 @@ class Session:
 
     async def _run_live(self) -> None:
         await self._attached.wait()
-        assert self._live is not None
+        assert self._media is not None
         async with asyncio.TaskGroup() as group:
             if self._is_call and self.connections.publisher is not None:
                 group.create_task(self._end_with(self.connections.publisher))
             group.create_task(self.broadcast.run())
-            group.create_task(self._live.run())
+            group.create_task(self._media.run())
 
     async def _end_with(self, peer: Connection) -> None:
         await peer.gone.wait()
@@ -367,6 +374,6 @@ class Session:
         used = self.connections.claimed or self.streaming.stream is not None
         self.attendance.look(now, used=used or (self._needs_nobody and bool(self.connections.viewers)))
         if self.attendance.over:
-            self.stop("no offer came" if self._live is None else "nobody published or watched any longer")
+            self.stop("no offer came" if self._media is None else "nobody published or watched any longer")
         elif self.attendance.resting and self._live is not None:
             self._live.rest()

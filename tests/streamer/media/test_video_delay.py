@@ -103,11 +103,11 @@ def test_held_pictures_are_bounded() -> None:
 async def test_dubbed_speech_leaves_with_the_picture_that_it_names(engine: Engine) -> None:
     talk = Call(engine, options=SessionOptions(speech="stream", video_delay=2000), camera=True)
     await talk.hear(3 * SECOND_NS)
-    talk.live.say(word(5, 10), at=2 * 16_000)
+    talk.media.say(word(5, 10), at=2 * 16_000)
     await talk.hear(2 * SECOND_NS)
-    talk.live.say(word(6, 100), at=2 * 16_000 + 8000)  # for the pictures from 4.5 s to 6.5 s on: half a second late
+    talk.media.say(word(6, 100), at=2 * 16_000 + 8000)  # for the pictures from 4.5 s to 6.5 s on: half a second late
     await talk.hear(2 * SECOND_NS)
-    talk.live.say(word(7, 10))
+    talk.media.say(word(7, 10))
     await talk.hear(SECOND_NS)
     await talk.hang_up()
     said = {chunk.at: int(chunk.samples[-1, 0]) for chunk in talk.peer.chunks}
@@ -119,7 +119,7 @@ async def test_dubbed_speech_leaves_with_the_picture_that_it_names(engine: Engin
     numbers = {frame.at: number for frame, number in talk.peer.seen}
     assert len(numbers) > 100
     assert all(0 <= at - 640 * number - 2 * 16_000 <= 320 for at, number in numbers.items())
-    (late,) = [event for event in talk.live._events.to_json() if event["type"] == "speech.late"]
+    (late,) = [event for event in talk.events.to_json() if event["type"] == "speech.late"]
     assert late["pts"] == 2 * 16_000 + 8000
     assert 440 <= int(str(late["dropped_ms"])) <= 520  # what is being said just now is not late yet
 
@@ -127,7 +127,7 @@ async def test_dubbed_speech_leaves_with_the_picture_that_it_names(engine: Engin
 async def test_only_a_session_whose_speech_is_streamed_is_spoken_to(engine: Engine) -> None:
     talk = Call(engine)
     with pytest.raises(ConflictError, match="stream"):
-        talk.live.say(word(1, 1))
+        talk.media.say(word(1, 1))
     await talk.hang_up()
 
 

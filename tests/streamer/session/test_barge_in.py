@@ -93,7 +93,7 @@ async def test_a_hundred_in_a_minute(talk: Call) -> None:
         talk.interrupt()
     assert talk.generation.number == 100
     assert 50 * 60 - 25 <= len(left) <= 50 * 60 + 100
-    assert talk.live._events.counts == {"playback.finished": 100}
+    assert talk.events.counts == {"playback.finished": 100}
 
 
 async def test_every_stage_is_in_the_generation_of_the_session() -> None:
@@ -106,23 +106,23 @@ async def test_every_stage_is_in_the_generation_of_the_session() -> None:
         """Every stage, the one on the engine's thread included, comes to this generation."""
         await talk.hear(SECOND_NS // 5)
         await eventually(lambda: len(models.streams) == streams and models.streams[-1].generation == number)
-        link, ingest = talk.live._place, talk.live._ingest
+        link, ingest = talk.live._link, talk.live._ingest
         assert link._seat is not None
         queue = link._seat._ears
-        stages = (voice.generation, ingest.generation, link._generation, queue.generation, queue.heard_generation)
+        stages = (voice.generation, ingest._generation, link._generation, queue.generation, queue.heard_generation)
         assert (talk.generation.number, *stages) == (number,) * 6
         assert talk.peer.generation in (number, 0)  # a sink is told of those since media began
 
-    talk.live.clear()
+    talk.media.clear()
     await agree(1, streams=1)
-    talk.live.clear()
-    talk.live.clear()
+    talk.media.clear()
+    talk.media.clear()
     await agree(3, streams=1)
     talk.live.rest()
-    talk.live.clear()
+    talk.media.clear()
     talk.live.wake()
     await agree(4, streams=2)
-    talk.live.clear()
+    talk.media.clear()
     await agree(5, streams=2)
     assert talk.peer.generation == 5
     await talk.hang_up()

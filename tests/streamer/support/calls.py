@@ -23,6 +23,8 @@ from streamer.protocol.events import Event, Events
 from streamer.protocol.generation import Cleared, Generation
 from streamer.session.controls import LiveControls
 from streamer.session.media_loop import MediaLoop
+from streamer.session.media_setup import MediaSetup
+from streamer.session.media_start import MediaStart
 from streamer.session.options import SessionOptions
 from streamer.telemetry.metrics import skew_histogram
 from streamer.webrtc.connection import Connection
@@ -132,27 +134,33 @@ class Call:
         self.clock = clock or self.fake_clock
         self.peer = Ear(self.clock, camera)
         self.peer.connected.set()
-        peer, events = cast(Connection, self.peer), Events(self.clock)
+        self.events = Events(self.clock)
         codecs = Pool("codec", threads=1, waiting=8)
         usual = SessionOptions(source="portrait" if face else "live", speech="demo" if speech else "live")
         options = options or usual
         self.generation = Generation()
-        self.live = MediaLoop(
+        setup = MediaSetup(
             options=options,
             controls=LiveControls(options, engine.steps),
+            generation=self.generation,
             engine=engine,
             clock=self.clock,
+            events=self.events,
+            sinks=[self.peer],
             codecs=codecs,
             skew=skew_histogram(),
-            peer=peer,
-            sinks=[peer],
-            events=events,
-            generation=self.generation,
-            voice=voice,
             face=face,
             speech=speech,
+            voice=voice,
         )
-        self.task = asyncio.create_task(self.live.run())
+        self.media = MediaStart(setup, cast(Connection, self.peer))
+        self.task = asyncio.create_task(self.media.run())
+
+    @property
+    def live(self) -> MediaLoop:
+        """The media of the call, which has begun."""
+        assert self.media.loop is not None
+        return self.media.loop
 
     @property
     def speaker(self) -> Speaker:
@@ -161,6 +169,8 @@ class Call:
     async def hear(self, nanoseconds: int) -> list[int]:
         """Time goes on, never faster than the engine's threads follow; the words that leave meanwhile."""
         words = []
+        for _ in range(5):  # tasks that have just begun come to their first wait
+            await asyncio.sleep(0)
         for _ in range(0, nanoseconds, STEP):
             await self.fake_clock.advance(STEP)
             await eventually(self._engine_follows)
@@ -168,15 +178,16 @@ class Call:
         return words
 
     def _engine_follows(self) -> bool:
-        waiting = self.live.queues()
+        waiting = self.media.loop.queues() if self.media.loop is not None else {}
         return waiting.get("speech", 0) < LET_WAIT and not waiting.get("untracked") and waiting.get("tracked", 0) < 3
 
     def interrupt(self) -> Event:
         """What is said from here on is another word."""
         self.speaker.word += 1
-        return self.live.clear()
+        return self.media.clear()
 
     async def hang_up(self) -> None:
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
-        self.live.close()
+        if self.media.loop is not None:
+            self.media.loop.close()
