@@ -1,4 +1,4 @@
-"""What every test may use: a real face, real models, and speech-like sound."""
+"""Fixtures for every test: a real face, real models, and speech-like sound."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "edge"
 
 
-def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+def test_saved_weights_are_loaded(tmp_path: Path) -> None:
     layer, other = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
     save_tensors(tmp_path, "motion", layer.state_dict())
     load_into(other, tmp_path, "motion")

@@ -145,7 +145,7 @@ class _BrokenSource(StillSource):
             yield frame
 
 
-def test_what_fails_in_one_thread_ends_all_and_is_raised_once(
+def test_a_failure_in_one_thread_ends_all_and_is_raised_once(
     tmp_path: Path, clip: Path, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     speech = _speech(tmp_path, 4.0)

@@ -154,7 +154,7 @@ def test_pictures_without_a_face_are_the_same_objects(pipeline: Pipeline, portra
     assert all(a.picture is b.picture for a, b in zip(out, frames, strict=True))
 
 
-def test_it_says_why_there_is_no_face_to_work_on(pipeline: Pipeline, portrait: Picture) -> None:
+def test_a_stream_says_why_there_is_no_face_to_work_on(pipeline: Pipeline, portrait: Picture) -> None:
     stream = pipeline.stream()
     assert stream.face_status == "unknown"
     rgb = portrait.rgb()

@@ -96,7 +96,7 @@ def speech_like(seconds: float, rate: int, channels: int = 1) -> NDArray[np.floa
 
 @dataclass
 class Film:
-    """What a file holds."""
+    """The decoded pictures, sound and tags of a file."""
 
     times: list[Fraction]
     luma: list[NDArray[np.uint8]]

@@ -1,4 +1,4 @@
-"""What is blended by torch, as on a GPU, is what is blended on the CPU."""
+"""Torch, as on a GPU, blends the pictures that the CPU blends."""
 
 from __future__ import annotations
 

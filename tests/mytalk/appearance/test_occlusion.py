@@ -1,4 +1,4 @@
-"""What is in front of a mouth stays there."""
+"""Things in front of a mouth stay in front of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the network may change of a mouth that was seen."""
+"""Painters change a mouth that was seen within bounds."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def painting(model: AppearanceModel | None, lips: Points, mouths: int) -> Painti
 
 def picture_of(one: Painting) -> NDArray[np.float32]:
     assert one.mouth is not None
-    bent = cv2.remap(one.mouth.crop, one.flow, None, cv2.INTER_LINEAR).astype(np.float32)
-    return np.asarray(bent * (1 if one.kept is None else one.kept[..., None]) + one.colours, np.float32)
+    warped = cv2.remap(one.mouth.crop, one.flow, None, cv2.INTER_LINEAR).astype(np.float32)
+    return np.asarray(warped * (1 if one.kept is None else one.kept[..., None]) + one.colours, np.float32)
 
 
 def test_a_network_that_lightens_leaves_the_dark_of_a_mouth_dark(lips: Points) -> None:
@@ -123,10 +123,10 @@ def test_without_mending_other_mouths_are_not_looked_at(lips: Points) -> None:
     scene = TargetFrame(drawn(target.points).astype(np.float32), region, region, None)
     averaging, unmended = WarpedReference(alone(brightening(0.5))), WarpedReference(brightening(0.5))
     unmended.refinement = False
-    plain, averaged, bent = (
+    plain, averaged, warped = (
         picture_of(one.paint(bank, target, scene)) for one in (WarpedReference(None), averaging, unmended)
     )
-    np.testing.assert_array_equal(bent, plain)
+    np.testing.assert_array_equal(warped, plain)
     skin = (region > 0.9) & (Target(target.points).interior() == 0)
     assert (averaged - plain)[skin].mean() > 1  # the others are lighter than the nearest
 

@@ -1,4 +1,4 @@
-"""What the mean of a person's mouths adds to the nearest of them."""
+"""The mean of a person's mouths adds to the nearest of them."""
 
 from __future__ import annotations
 

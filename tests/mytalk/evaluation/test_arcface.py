@@ -67,7 +67,7 @@ def test_a_face_lands_near_the_standard_points(portrait: Picture, portrait_face:
     assert aligned(portrait.rgb(), portrait_face).shape == (112, 112, 3)
 
 
-def test_what_is_no_such_network_is_refused(tmp_path: Path) -> None:
+def test_another_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnreadableError, match="no such file"):
         ArcFace(tmp_path / "none.onnx")
     (tmp_path / "text.onnx").write_text("nothing")

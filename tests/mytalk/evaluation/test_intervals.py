@@ -30,6 +30,6 @@ def test_one_person_far_below_shows_in_the_worst_and_not_in_the_median() -> None
     assert over.worst_decile == pytest.approx(0.7)
 
 
-def test_nobody_cannot_be_summarised() -> None:
+def test_an_empty_group_cannot_be_summarised() -> None:
     with pytest.raises(ValueError, match="no people"):
         over_people([])

@@ -1,4 +1,4 @@
-"""What is scored against what."""
+"""Jobs pair each film with the film and the speech that it is scored against."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ def test_the_inception_network_is_built_from_a_file(tmp_path: Path, monkeypatch:
         assert features(torch.zeros(1, 3, 256, 256, dtype=torch.uint8)).shape == (1, 2048)
 
 
-def test_what_was_asked_for_and_has_no_package_is_an_error(
+def test_a_requested_score_without_its_package_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backbone: Path
 ) -> None:
     monkeypatch.setattr("mytalk.evaluation.extras.find_spec", lambda _: None)

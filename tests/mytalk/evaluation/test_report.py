@@ -1,4 +1,4 @@
-"""What a report says of given figures."""
+"""Reports rank, judge and print given figures."""
 
 from __future__ import annotations
 

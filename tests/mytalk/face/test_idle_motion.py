@@ -28,7 +28,7 @@ def openness(face: Face) -> float:
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2**40])
-def test_it_blinks_some_times_a_minute_for_a_fifth_of_a_second_and_never_the_same_way_twice(seed: int) -> None:
+def test_a_face_blinks_some_times_a_minute_for_a_fifth_of_a_second_and_never_the_same_way_twice(seed: int) -> None:
     lids = np.array([eyelids(seed, at) for at in MINUTE])
     begins = np.flatnonzero((lids > 0) & (np.roll(lids, 1) == 0))
     assert 8 <= len(begins) <= 28

@@ -90,7 +90,7 @@ def test_the_same_person_has_the_same_number_in_every_shot(heads: tuple[Layer, L
     assert numbers == [0, 1, 0, 1]
 
 
-def test_who_is_left_alone_speaks_after_two_seconds_and_gives_way(
+def test_the_only_face_left_speaks_after_two_seconds_and_gives_way(
     heads: tuple[Layer, Layer], tracker: SpeakerTracker
 ) -> None:
     for _ in range(20):

@@ -80,7 +80,7 @@ def test_a_picture_without_a_face_and_one_whose_face_is_too_small(trackers: Trac
     tracker.close()
 
 
-def test_what_a_tracker_raises_is_told_and_the_next_picture_is_tracked(
+def test_a_tracker_s_error_is_reported_and_the_next_picture_is_tracked(
     trackers: TrackerPool, portrait: Picture
 ) -> None:
     tracker = trackers.new("largest")

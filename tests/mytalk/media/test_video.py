@@ -184,7 +184,9 @@ def test_damage_in_the_middle_is_a_warning(tmp_path: Path) -> None:
         ("notes.txt", b"dear diary\n" * 50, "not a picture, video or sound"),
     ],
 )
-def test_what_is_no_video_is_told_in_one_line(tmp_path: Path, name: str, content: bytes | None, words: str) -> None:
+def test_a_file_that_is_no_video_is_refused_in_one_line(
+    tmp_path: Path, name: str, content: bytes | None, words: str
+) -> None:
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)

@@ -41,7 +41,7 @@ def test_where_the_model_failed_there_is_no_mouth_and_after_it_there_is() -> Non
     assert [height(curve, at, 4) for at in (0, 0.5, 1, 2.5, 3)] == [0, 0, None, None, 3]
 
 
-def test_what_is_forgotten_comes_again() -> None:
+def test_forgotten_frames_come_again() -> None:
     curve = MotionCurve()
     curve.extend(frame(index) for index in range(5))
     curve.forget_from(3 * FRAME_SAMPLES)

@@ -64,7 +64,7 @@ def test_a_mouth_that_does_not_move_in_the_film_moves_as_it_is_made(space: Motio
     np.testing.assert_array_equal(carried(space, [still] * FRAMES, made), made)
 
 
-def test_it_comes_slowly(space: MotionSpace, smile: Shape) -> None:
+def test_a_person_s_shape_comes_slowly(space: MotionSpace, smile: Shape) -> None:
     made = talk(space, 1)
     given = carried(space, [shape + smile for shape in talk(space, 2)], made)
     shift = np.array([given[i] - made[i] for i in range(FRAMES)])
@@ -72,7 +72,7 @@ def test_it_comes_slowly(space: MotionSpace, smile: Shape) -> None:
     assert float(steps[1:].max()) < 0.2 * float(np.abs(smile).max())
 
 
-def test_it_stays_out_of_a_mouth_at_rest(space: MotionSpace, smile: Shape) -> None:
+def test_a_person_s_shape_stays_out_of_a_mouth_at_rest(space: MotionSpace, smile: Shape) -> None:
     person, made = Person(RestShape(space)), talk(space, 1)
     for seen, wanted in zip(talk(space, 2), made, strict=True):
         points = TEMPLATE.copy()

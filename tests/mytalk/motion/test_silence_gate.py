@@ -37,7 +37,7 @@ def test_a_room_before_the_first_word_is_not_speech() -> None:
     assert [gate.next(2) for _ in range(4)] == [1, 1, 1, 1]
 
 
-def test_it_tells_getting_ready_from_speaking() -> None:
+def test_the_gate_tells_getting_ready_from_speaking() -> None:
     gate = SilenceGate()
     gate.hear(np.array([-80.0] * 20 + [-20.0] * 5 + [-80.0] * 10, np.float32))
     states = [(gate.next(3) > 0, gate.ready) for _ in range(35)]
@@ -120,7 +120,7 @@ def test_a_voice_is_heard_that_level_alone_takes_for_a_pause() -> None:
     assert told([*levels[:20], *[-60.0] * 30], [1.0] * 50)[-1] == 0  # too quiet to be one
 
 
-def test_what_is_told_later_of_a_frame_counts() -> None:
+def test_the_later_verdict_on_a_frame_counts() -> None:
     gate = SilenceGate()
     gate.hear(np.full(10, -20, np.float32))
     gate.tell(6, np.full(6, 1, np.float32))

@@ -34,7 +34,7 @@ def test_a_still_picture_and_a_listener_say_nothing_of_the_range(space: MotionSp
     assert seen(space, list(np.abs(np.sin(np.arange(200))) * 0.02)).openness() == 1
 
 
-def test_who_opens_far_has_a_wide_range(space: MotionSpace) -> None:
+def test_a_mouth_that_opens_far_has_a_wide_range(space: MotionSpace) -> None:
     wave = np.abs(np.sin(np.arange(200) / 3))
     narrow, wide = (seen(space, list(wave * top)).openness() for top in (0.12, 0.4))
     assert narrow < 1 < wide

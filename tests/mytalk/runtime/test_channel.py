@@ -53,7 +53,7 @@ def test_closing_wakes_whoever_waits(side: str) -> None:
     assert woken == [ChannelClosed]
 
 
-def test_what_waits_is_still_given_after_the_end() -> None:
+def test_items_that_wait_are_still_given_after_the_end() -> None:
     channel: Channel[str] = Channel(4)
     channel.put("a")
     channel.put("b")

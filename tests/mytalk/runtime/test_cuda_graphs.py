@@ -68,7 +68,7 @@ def test_each_set_of_shapes_is_recorded_once_and_only_so_many() -> None:
     assert recorded.rows == list(range(1, MOST + 1))
 
 
-def test_what_cannot_be_recorded_is_called_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_function_that_cannot_be_recorded_is_called_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
     tries = []
 
     def too_large(function: Function, arguments: tuple[Tensor, ...]) -> Recording:

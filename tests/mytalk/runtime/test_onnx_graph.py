@@ -23,7 +23,7 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 
 
 def both_ways(module: Any, work: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
-    """What comes of ``work`` by torch, and then by graphs."""
+    """Results of ``work`` by torch, and then by graphs."""
     with torch.inference_mode():
         before = work()
     module.to_graph()

@@ -1,4 +1,4 @@
-"""What live speech is heard with as graphs: the same as by the modules, of any sound, in the hops of every profile."""
+"""Graphs of the live front end give what its modules give, of any sound, in the hops of every profile."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_front_goes_from_graph_to_module_and_back(sounds: Tensor) -> None:
 
 
 def test_a_front_of_graphs_hears_long_silence_as_the_module_does(speech: Tensor) -> None:
-    """What the running mean forgets is forgotten alike."""
+    """Graphs and modules forget alike what the running mean forgets."""
     module, graph = MelPhones(), MelPhones()
     graph.to_graph()
     long = torch.cat([torch.zeros(60 * 16_000), speech])[None]

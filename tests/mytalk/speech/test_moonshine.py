@@ -46,7 +46,7 @@ def test_the_file_holds_what_the_package_does() -> None:
 
 
 @from_the_package
-def test_it_says_what_the_whole_network_says_of_a_whole_recording(speech: torch.Tensor) -> None:
+def test_the_encoder_gives_what_the_whole_network_says_of_a_whole_recording(speech: torch.Tensor) -> None:
     import onnx
     import onnxruntime
 
@@ -91,7 +91,7 @@ def test_live_it_says_of_the_newest_frames_what_hearing_on_would_say(
         assert error(moonshine, later) < 0.8 * error(published, later)
 
 
-def test_what_is_changed_is_a_low_rank_of_every_layer() -> None:
+def test_the_change_is_a_low_rank_of_every_layer() -> None:
     changes = load_file(Path(mytalk.__file__).parent / "weights" / "speech" / LIVE_FILE)
     assert {name.split(".")[1] for name in changes} == {str(index) for index in range(LAYERS)}
     weights = {"a.qkv": torch.zeros(6, 4), "a.norm1": torch.ones(4), "b": torch.ones(2)}
@@ -110,7 +110,9 @@ def test_a_recording_is_heard_in_hops_as_a_stream_is(moonshine: Moonshine, speec
 
 
 @pytest.mark.parametrize("hop", [2, 5, 40])
-def test_it_says_nearly_the_same_in_hops_of_any_length(moonshine: Moonshine, speech: torch.Tensor, hop: int) -> None:
+def test_the_encoder_gives_nearly_the_same_in_hops_of_any_length(
+    moonshine: Moonshine, speech: torch.Tensor, hop: int
+) -> None:
     """Tokens that are not heard anew have heard a little more or less of what came after them."""
     one, other = moonshine.start(FRAMES), moonshine.start(FRAMES)
     end = len(speech) // (640 * hop) * 640 * hop
@@ -121,7 +123,7 @@ def test_it_says_nearly_the_same_in_hops_of_any_length(moonshine: Moonshine, spe
     assert torch.corrcoef(torch.stack([by_one.ravel(), by_hop.ravel()]))[0, 1] > 0.95
 
 
-def test_what_is_remembered_is_what_would_be_heard_anew(moonshine: Moonshine, speech: torch.Tensor) -> None:
+def test_remembered_sound_is_what_would_be_heard_anew(moonshine: Moonshine, speech: torch.Tensor) -> None:
     """The newest frames after a long memory and after a window that is heard as a whole."""
     few, many = moonshine.start(FRAMES), moonshine.start(FRAMES + CONTEXT)
     for chunk in speech.split(640 * 2):
@@ -143,7 +145,7 @@ def test_positions_are_exact_however_long_the_session_is(hours: int) -> None:
     assert (turn[:, 1, 32:] == 0).all()
 
 
-def test_it_hears_the_same_however_long_the_session_is(moonshine: Moonshine, speech: torch.Tensor) -> None:
+def test_features_are_the_same_however_long_the_session_is(moonshine: Moonshine, speech: torch.Tensor) -> None:
     """As soon as nothing is remembered of how it began."""
     fresh, old = moonshine.start(FRAMES), moonshine.start(FRAMES)
     old.heard = old.heard + 24 * 3600 * 50

@@ -1,4 +1,4 @@
-"""What becomes CUDA graphs can be recorded: tried without a GPU, on PyTorch's device that has no memory."""
+"""Modules that become CUDA graphs can be recorded: tried without a GPU, on PyTorch's device that has no memory."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_nothing_of_the_papers_models_does(
         lambda x: x + torch.tensor([1.0, 2.0, 3.0], device=NOWHERE),
     ],
 )
-def test_what_reads_the_cpu_is_found(work: Callable[[Tensor], Tensor]) -> None:
+def test_a_read_of_the_cpu_is_found(work: Callable[[Tensor], Tensor]) -> None:
     with FromTheCpu() as cpu, FromNumbers() as numbers:
         work(torch.zeros(3, device=NOWHERE))
     assert len(cpu.found + numbers.found) == 1

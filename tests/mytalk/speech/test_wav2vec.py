@@ -57,7 +57,7 @@ def test_features_never_look_ahead(front: Wav2Vec2, sound: Tensor) -> None:
     assert float((before[:, 100:102] - after[:, 100:102]).abs().max()) > 1e-2
 
 
-def test_what_lies_behind_the_bounded_past_is_forgotten(make_network: NetworkMaker, sound: Tensor) -> None:
+def test_sound_behind_the_bounded_past_is_forgotten(make_network: NetworkMaker, sound: Tensor) -> None:
     front = load_wav2vec(make_network(normalise=False), lookback=5)
     changed = sound.clone()
     changed[:, : 10 * FRAME_SAMPLES] = 0.3
@@ -68,7 +68,7 @@ def test_what_lies_behind_the_bounded_past_is_forgotten(make_network: NetworkMak
 
 
 @pytest.mark.parametrize("stable", [True, False])
-def test_it_is_the_published_network(make_network: NetworkMaker, sound: Tensor, stable: bool) -> None:
+def test_ours_equals_the_published_network(make_network: NetworkMaker, sound: Tensor, stable: bool) -> None:
     front = load_wav2vec(make_network("layer", stable, normalise=False), lookback=20)
     sound = sound[:, : 30 * FRAME_SAMPLES]
     assert_close(front.offline(sound), reference(front.model, sound, lookback=40), rtol=0, atol=1e-4)

@@ -1,4 +1,4 @@
-"""A live session without a network: a microphone that says words, and an ear that knows them again."""
+"""A live session without a network: a microphone that says words, and a peer that knows them again."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LET_WAIT = 50
 """Pieces of 20 ms that wait for the engine's threads at most while a fake clock goes on; at 200 the engine gives up."""
 
 
-class Speaker:
+class ClockedMicrophone:
     """A microphone by the call's clock: every sample says ``word``."""
 
     report = None
@@ -59,7 +59,7 @@ class Speaker:
         return b"%d" % self.word
 
 
-class Lens:
+class ClockedCamera:
     """A camera by the call's clock: numbered pictures at 25 fps."""
 
     report = None
@@ -78,12 +78,12 @@ class Lens:
         return frame
 
 
-class Ear:
+class ReceivingPeer:
     """A peer that keeps what it is sent: chunks, whose word is 0 for silence, and pictures with their numbers."""
 
     def __init__(self, clock: Clock, camera: bool = False) -> None:
         self.connected = asyncio.Event()
-        self.sound_in, self.pictures_in = Speaker(clock), Lens(clock) if camera else None
+        self.sound_in, self.pictures_in = ClockedMicrophone(clock), ClockedCamera(clock) if camera else None
         self.chunks: list[SpeechChunk] = []
         self.seen: list[tuple[VideoFrame, int]] = []
         self.generation = 0
@@ -102,7 +102,7 @@ class Ear:
         self._pictures.clear()
 
     def take(self) -> list[int]:
-        """What has left since the last call; each chunk's packet says the same as its samples."""
+        """Words that left since the last call; each chunk's packet says the same as its samples."""
         words = []
         while self._sounds:
             chunk = self._sounds.popleft()
@@ -132,7 +132,7 @@ class Call:
     ) -> None:
         self.fake_clock = FakeClock()
         self.clock = clock or self.fake_clock
-        self.peer = Ear(self.clock, camera)
+        self.peer = ReceivingPeer(self.clock, camera)
         self.peer.connected.set()
         self.events = Events(self.clock)
         codecs = Pool("codec", threads=1, waiting=8)
@@ -163,7 +163,7 @@ class Call:
         return self.media.loop
 
     @property
-    def speaker(self) -> Speaker:
+    def speaker(self) -> ClockedMicrophone:
         return self.peer.sound_in
 
     async def hear(self, nanoseconds: int) -> list[int]:
@@ -182,7 +182,7 @@ class Call:
         return waiting.get("speech", 0) < LET_WAIT and not waiting.get("untracked") and waiting.get("tracked", 0) < 3
 
     def interrupt(self) -> Event:
-        """What is said from here on is another word."""
+        """Interrupts the speech; the microphone says another word from here on."""
         self.speaker.word += 1
         return self.media.clear()
 

@@ -1,4 +1,4 @@
-"""What a recorded film shows."""
+"""Pictures and sound of a recorded film, measured."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Streamer:
             await self.socket.send_bytes(Packet(Kind.SPEECH_PCM16, generation, pts + start, part).to_bytes())
 
     def all(self, name: str) -> list[dict[str, Any]]:
-        """What was told of a type."""
+        """Messages of one type, in order."""
         return [message for message in self.told if message["type"] == name]
 
     async def one(self, name: str, seconds: float = 30, count: int = 1) -> dict[str, Any]:
@@ -120,7 +120,7 @@ async def streaming(client: Client, **options: object) -> AsyncIterator[Streamer
 
 
 def found_in(speech: NDArray[np.int16], heard: NDArray[np.int16]) -> int:
-    """Where all of ``speech`` is in ``heard``, to the bit; -1 where it is not."""
+    """The index at which all of ``speech`` stands in ``heard``, to the bit; -1 where it does not."""
     first = np.flatnonzero(speech)[0]
     for start in np.flatnonzero(heard == speech[first]) - first:
         if start >= 0 and np.array_equal(heard[start : start + len(speech)], speech):

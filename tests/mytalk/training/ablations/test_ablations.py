@@ -113,12 +113,12 @@ def test_one_call_trains_measures_and_goes_on(data: Path, tmp_path: Path) -> Non
     assert said == ["identity"]  # nothing was trained again
 
 
-def test_nobody_held_out_is_refused(data: Path, tmp_path: Path) -> None:
+def test_data_without_held_out_people_is_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="hold-out"):
         run_grid(_grid(read_config("tiny"), data, tmp_path, ()))
 
 
-def test_what_was_not_measured_is_a_dash() -> None:
+def test_a_missing_figure_is_a_dash() -> None:
     text = render(read_rows(), {"appearance-3-true": {"psnr": 30.123}})
     assert "30.12" in text
     assert "34.15" in text

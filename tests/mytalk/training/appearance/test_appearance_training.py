@@ -106,7 +106,7 @@ def test_how_a_batch_is_shared_out_does_not_change_the_curve(store: ClipStore, t
     torch.testing.assert_close(curve(tmp_path / "1"), curve(tmp_path / "2"), rtol=1e-4, atol=1e-5)
 
 
-def test_what_was_trained_renders(store: ClipStore, portrait: Picture, portrait_face: Face, tmp_path: Path) -> None:
+def test_a_trained_model_renders(store: ClipStore, portrait: Picture, portrait_face: Face, tmp_path: Path) -> None:
     fit(task(SMALL, PLAIN, store), PLAIN, tmp_path, device="cpu")
     preset = read_preset(tmp_path / "weights").appearance
     assert preset == SMALL

@@ -110,6 +110,6 @@ def test_a_face_that_does_not_move_says_nothing(estimator: OffsetEstimator, port
         (Offset(ms=MAX_LAG * 40, correlation=0.5, confidence=1.0, seconds=5), False, False),  # beyond what is searched
     ],
 )
-def test_what_is_kept(offset: Offset, kept: bool, kept_strictly: bool) -> None:
+def test_sure_offsets_are_kept(offset: Offset, kept: bool, kept_strictly: bool) -> None:
     assert (offset.problem(strict=False) is None) == kept
     assert (offset.problem(strict=True) is None) == kept_strictly

@@ -64,7 +64,7 @@ def test_a_long_video_is_shared_out_and_its_last_part_has_no_end() -> None:
     assert len(Probe(start=0, seconds=None, rate=25).parts()) == 1
 
 
-def test_what_cannot_be_used_says_so(tmp_path: Path) -> None:
+def test_a_video_that_cannot_be_used_is_refused_with_the_reason(tmp_path: Path) -> None:
     text = tmp_path / "text.mp4"
     text.write_text("not a film")
     with pytest.raises(UnreadableError):

@@ -46,7 +46,7 @@ def test_sizes_and_options_arrive() -> None:
         ('preset = "edge"\n[motion]\nbetas = [0.9]', r"betas = \[0.9\]: need"),
     ],
 )
-def test_what_is_misspelt_is_named(text: str, said: str) -> None:
+def test_a_misspelt_option_is_named(text: str, said: str) -> None:
     with pytest.raises(OptionError, match=said):
         parse_config("my.toml", text).options("motion", TrainingOptions)
 

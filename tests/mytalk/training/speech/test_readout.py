@@ -24,7 +24,7 @@ def with_readout(folder: Path, data: Path) -> Path:
     return folder
 
 
-def test_it_becomes_part_of_the_preset(with_readout: Path) -> None:
+def test_a_readout_becomes_part_of_the_preset(with_readout: Path) -> None:
     assert read_preset(with_readout).motion.readout == 0.6
     model = load_motion(with_readout)
     assert model.readout is not None
@@ -47,7 +47,7 @@ def test_fitted_anew_it_knows_voices_as_before(with_readout: Path, data: Path, t
     assert_close(after.scale, before.scale)
 
 
-def test_it_has_learned_that_these_jaws_drop_with_the_loudness(with_readout: Path, data: Path) -> None:
+def test_a_readout_has_learned_that_these_jaws_drop_with_the_loudness(with_readout: Path, data: Path) -> None:
     model, store = load_motion(with_readout), ClipStore(data)
     assert model.readout is not None
     for clip in range(len(store)):
