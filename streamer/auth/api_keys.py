@@ -52,8 +52,10 @@ _KEY = re.compile(KEY_PATTERN, re.ASCII)
 
 
 class Key(Struct, frozen=True, forbid_unknown_fields=True):
-    """One entry of the file. ``sessions`` at a time, ``seconds`` of sessions within a day, ``requests`` a minute; 0 is
-    no limit."""
+    """Holds one entry of the file.
+
+    ``sessions`` at a time, ``seconds`` of sessions within a day, ``requests`` a minute; 0 is no limit.
+    """
 
     id: KeyId
     name: Name

@@ -1,4 +1,4 @@
-"""How much a caller has used: requests a minute, and seconds of sessions within a day. Sans-IO.
+"""Counts what a caller has used: requests a minute, and seconds of sessions within a day. Sans-IO.
 
 Requests are forgotten by a server that starts again; seconds are kept in a file (:mod:`streamer.auth.usage_file`).
 """
@@ -11,14 +11,15 @@ from collections.abc import Iterable, Mapping
 from streamer.clock import SECOND_NS
 
 MOST_CALLERS = 10_000
-"""Callers that are remembered. Full: the one heard least lately is forgotten, and begins with a whole minute's."""
+"""Callers that are remembered. Full: the one whose last request is oldest is forgotten, and begins with a whole
+minute's."""
 
 HOUR = 3600 * SECOND_NS
 DAY_HOURS = 24
 
 
 class RequestBudget:
-    """Token buckets, one a caller: a minute's requests may come at once, further ones as time passes.
+    """Keeps a token bucket for each caller: a minute's requests may come at once, further ones as time passes.
 
     >>> budget = RequestBudget()
     >>> [budget.wait("10.0.0.1", a_minute=2, now=0) for _ in range(3)]
@@ -31,7 +32,7 @@ class RequestBudget:
         self._buckets: OrderedDict[str, tuple[int, float]] = OrderedDict()  # when seen, and requests left then
 
     def wait(self, caller: str, a_minute: int, now: int) -> int:
-        """Counts one request; 0 where it may be served, otherwise the seconds after which it may come again."""
+        """Counts one request. Returns 0 where it may be served, otherwise the seconds after which it may come again."""
         if not a_minute:
             return 0
         seen, left = self._buckets.pop(caller, (now, float(a_minute)))
@@ -44,7 +45,7 @@ class RequestBudget:
 
 
 class SecondsUsed:
-    """Seconds of sessions that have ended within the last day, by key; to the hour.
+    """Counts seconds of sessions that have ended within the last day, by key, to the hour.
 
     ``hours``: what was used before, by key id, as hours and seconds. Moments are of the wall clock: ``hours`` outlives
     the process. Where that clock went back, what comes is counted to the latest hour there is.
@@ -54,7 +55,7 @@ class SecondsUsed:
         self._used = {key_id: deque(sorted(past)) for key_id, past in (hours or {}).items()}
 
     def add(self, key_id: str, seconds: float, now: int) -> None:
-        """A session of that key lasted so long, and ended now."""
+        """Adds a session of that key that lasted ``seconds`` and ended ``now`` (ns since 1970)."""
         hours = self._used.setdefault(key_id, deque())
         hour = now // HOUR
         if hours and hours[-1][0] >= hour:
@@ -62,13 +63,13 @@ class SecondsUsed:
         else:
             hours.append((hour, seconds))
 
-    def of(self, key_id: str, now: int) -> float:
-        """What that key has used."""
+    def used_by(self, key_id: str, now: int) -> float:
+        """Returns the seconds that a key has used."""
         hours = self._used.get(key_id, deque[tuple[int, float]]())
         while hours and hours[0][0] <= now // HOUR - DAY_HOURS:
             hours.popleft()
         return sum(seconds for _, seconds in hours)
 
     def hours(self, now: int) -> dict[str, list[tuple[int, float]]]:
-        """All that is not forgotten, by key id: hours, in order, and seconds."""
-        return {key_id: list(hours) for key_id, hours in self._used.items() if self.of(key_id, now)}
+        """Returns what is not forgotten, by key id: hours, in order, and seconds."""
+        return {key_id: list(hours) for key_id, hours in self._used.items() if self.used_by(key_id, now)}

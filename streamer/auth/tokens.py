@@ -1,4 +1,4 @@
-"""Session tokens: short-lived, each for one session and one right, signed, and nowhere stored.
+"""Makes and checks session tokens: short-lived, each for one session and one right, signed, and nowhere stored.
 
 A token is ``<right><end>.<signature>`` in letters that a header, a URL and a WebSocket subprotocol all carry. The
 signature (HMAC-SHA256, RFC 2104) covers the session's id, so a token says nothing about another session. The secret is
@@ -37,7 +37,7 @@ _FORM = re.compile(r"([opv])([0-9a-f]{1,12})\.[A-Za-z0-9_-]{43}", re.ASCII)
 
 
 class TokenMint:
-    """Makes and checks tokens. ``life``: seconds that one is good for.
+    """Makes and checks the tokens of one process. ``life``: seconds that one is good for.
 
     >>> from streamer.clock import FakeClock
     >>> mint = TokenMint(FakeClock(), life=60)
@@ -51,12 +51,12 @@ class TokenMint:
         self._secret = secrets.token_bytes(32)
 
     def token(self, session_id: str, right: Right) -> str:
-        """A token that gives ``right`` to that session, from now on."""
+        """Returns a token that gives ``right`` to that session, from now on."""
         claims = f"{right[0]}{self._clock.now() // SECOND_NS + self.life:x}"
         return f"{claims}.{self._signature(claims, session_id)}"
 
     def right(self, token: str, session_id: str) -> Right:
-        """What a token gives. ``ForbiddenError``: it is not that session's; ``ExpiredError``: no longer."""
+        """Returns the right that a token gives. Raises ``ForbiddenError`` (another session's) or ``ExpiredError``."""
         found = _FORM.fullmatch(token)
         claims, _, signature = token.partition(".")
         if found is None or not hmac.compare_digest(signature.encode(), self._signature(claims, session_id).encode()):

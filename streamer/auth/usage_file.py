@@ -55,7 +55,7 @@ class UsageFile:
         return {key_id: [(min(hour, latest), seconds) for hour, seconds in hours] for key_id, hours in used.items()}
 
     def write(self, used: Hours, number: int) -> None:
-        """Replaces it at once, unless a later ``number`` has been written."""
+        """Replaces the file at once, unless a later ``number`` has been written."""
         with self._lock:
             if number <= self._written:
                 return

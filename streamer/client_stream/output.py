@@ -1,4 +1,4 @@
-"""What a stream's client sees and hears: released media, encoded as it was asked for."""
+"""Encodes the media that a stream's client asked for, as the pacer releases it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Send = Callable[[Kind, Flags, int, bytes], None]
 
 
 class StreamOutput:
-    """A sink of the pacer and, for H264, one of the audience of the session's one encoder.
+    """Sends released media to one client: a sink of the pacer and, for H264, a member of the broadcast's audience.
 
     ``late`` says whether the picture at hand is to be left out, because the connection is too slow.
     """
@@ -54,7 +54,7 @@ class StreamOutput:
         self._last_key = 0  # media time
 
     def choose(self, output: Output) -> None:
-        """From now on this is sent."""
+        """Sends ``output`` from now on, in place of what was chosen before."""
         self.close()
         self.chosen = output
         self._needs_key = True
@@ -65,7 +65,7 @@ class StreamOutput:
             self._jpeg = asyncio.create_task(self._make_jpegs(), name="JPEGs of a stream")
 
     def close(self) -> None:
-        """Nothing more is sent."""
+        """Stops sending."""
         self.chosen = Output()
         self._broadcast.leave(self._audience)
         self._pictures.clear()
@@ -102,7 +102,7 @@ class StreamOutput:
     # --- encoding
 
     def h264(self, encoded: Encoded) -> None:
-        """One picture. What cannot be decoded without one that was left out is left out too."""
+        """Sends one picture. Those that cannot be decoded without one that was left out are left out too."""
         if self._late() or (self._needs_key and not encoded.key):
             if not self._needs_key:
                 self._needs_key = True
@@ -131,7 +131,7 @@ class StreamOutput:
 
 
 class _Audience:
-    """As the broadcast sees it: its ``sound`` and ``picture`` are other ones than a sink's."""
+    """Takes encoded media from the broadcast, whose ``sound`` and ``picture`` differ from a sink's."""
 
     codec: str | None = "h264"
     rate = MAX_BITRATE
@@ -140,14 +140,14 @@ class _Audience:
         self._output = output
 
     def sound(self, encoded: Encoded) -> None:
-        """Sound leaves as samples."""
+        """Ignores encoded sound: it leaves as samples."""
 
     def picture(self, encoded: Encoded) -> None:
         self._output.h264(encoded)
 
 
 def jpeg_of(picture: Picture) -> bytes:
-    """Takes about 5 ms for 512 x 512."""
+    """Returns a picture as JPEG; takes about 5 ms for 512 x 512."""
     done, data = cv2.imencode(".jpg", picture.rgb()[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     assert done
     return bytes(data)

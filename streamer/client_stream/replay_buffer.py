@@ -1,4 +1,4 @@
-"""Messages to one client, in order, until it has them: what a resumed connection goes on from. Sans-IO."""
+"""Keeps the messages to one client, in order, until the client has them, for a resumed connection. Sans-IO."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class _Message:
 
 
 class ReplayBuffer:
-    """Counted messages: ``put`` at one end, ``next`` at the other; ``acknowledge`` forgets, ``rewind`` goes back.
+    """Queues counted messages: ``put`` at one end, ``next`` at the other; ``acknowledge`` forgets, ``rewind`` repeats.
 
-    Every message put is sent. Who puts pictures asks :meth:`late` first, and leaves them out where it is.
+    Every message put is sent. Before a picture is put, :meth:`late` says whether it is to be left out.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class ReplayBuffer:
 
     @property
     def waiting(self) -> int:
-        """Messages not sent yet."""
+        """Returns the number of messages not sent yet."""
         return len(self._messages) - self._sent
 
     def put(self, data: str | bytes, now: int) -> None:
@@ -52,7 +52,7 @@ class ReplayBuffer:
         self._unsent_bytes += len(data)
 
     def next(self, now: int) -> str | bytes | None:
-        """The message to be sent now, or None."""
+        """Returns the message to be sent now, or None."""
         if not self.waiting:
             return None
         message = self._messages[self._sent]
@@ -64,14 +64,17 @@ class ReplayBuffer:
         return message.data
 
     def acknowledge(self, received: int) -> None:
-        """The client has the first ``received`` messages. More than were sent: ``ProtocolError``."""
+        """Forgets the first ``received`` messages, which the client has.
+
+        Raises ``ProtocolError`` for more than were sent.
+        """
         if received > self._first + self._sent:
             raise ProtocolError("bad_message", f"ack of {received} (only {self._first + self._sent} were sent)")
         while self._first < received:
             self._forget()
 
     def rewind(self, received: int, now: int) -> None:
-        """The next one to be sent is the one after the first ``received``. ``ProtocolError``: it is not here."""
+        """Goes back to the end of the first ``received`` messages. Raises ``ProtocolError`` where that is forgotten."""
         if not self._first <= received <= self._first + self._sent:
             held = f"{self._first} to {self._first + self._sent}"
             raise ProtocolError("cannot_resume", f"resume={received} (possible: {held}; begin anew)", fatal=True)
@@ -81,7 +84,10 @@ class ReplayBuffer:
         self._slack = self._wait(now)
 
     def late(self, now: int, allowed: int = LATE) -> bool:
-        """Whether the oldest message not sent has waited for more than ``allowed``, a cut apart, or too many wait."""
+        """Returns whether the connection is too slow.
+
+        The oldest unsent message has waited longer than ``allowed`` (ns), cuts not counted, or too many bytes wait.
+        """
         wait = self._wait(now)
         self._slack = min(self._slack, wait)
         return wait > allowed + self._slack or self._unsent_bytes > KEPT_BYTES

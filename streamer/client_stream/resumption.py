@@ -1,4 +1,4 @@
-"""A session's place for a stream: which one it is, who carries it, and how long it waits for another carrier."""
+"""Keeps a session's stream alive from one connection to the next, for as long as a cut may last."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ STOPPING = "the server is stopping"
 
 
 class Carrier(Protocol):
-    """A connection."""
+    """Is a connection, as the stream sees it."""
 
     async def give_way(self) -> None:
-        """Closes: another one carries the stream from here on."""
+        """Closes the connection: another one carries the stream from here on."""
 
 
 class ResumableStream:
-    """One session's. A sink of the pacer: what is released goes to the stream, if there is one."""
+    """Holds the one stream of a session. A sink of the pacer: released media goes to the stream, if there is one."""
 
     def __init__(self, host: Host, clock: Clock, codecs: Pool) -> None:
         self.stream: Stream | None = None
@@ -41,7 +41,7 @@ class ResumableStream:
 
     @property
     def state(self) -> str | None:
-        """``open``, ``cut`` (it waits to be resumed), or None where there is no stream."""
+        """Returns ``open``, ``cut`` (the stream waits to be resumed), or None where there is no stream."""
         if self.stream is None:
             return None
         return "open" if self.carrier is not None else "cut"
@@ -49,7 +49,7 @@ class ResumableStream:
     # --- for connections
 
     def open(self) -> Stream:
-        """A new stream. ``ConflictError``: there is one that has its connection."""
+        """Returns a new stream. Raises ``ConflictError`` where one has its connection."""
         if self.carrier is not None:
             raise ConflictError("the session's stream is open already (one at a time: resume it, or close it first)")
         self._end_stream("another stream began", 1000)
@@ -57,7 +57,7 @@ class ResumableStream:
         return self.stream
 
     def resume(self, received: str) -> Stream:
-        """The stream as it is, to go on after so many messages. ``ProtocolError``: it cannot be resumed."""
+        """Returns the stream, to go on after ``received`` messages. Raises ``ProtocolError``: ``cannot_resume``."""
         if self.stream is None:
             raise ProtocolError("cannot_resume", "there is no stream to resume (begin anew)", fatal=True)
         if not received.isascii() or not received.isdecimal() or len(received) > 16:
@@ -66,7 +66,7 @@ class ResumableStream:
         return self.stream
 
     def connect(self, carrier: Carrier) -> None:
-        """It carries the stream from now on; one that did before gives way."""
+        """Lets a connection carry the stream from now on; the one before gives way."""
         previous, self.carrier = self.carrier, carrier
         if previous is not None:
             task = asyncio.create_task(previous.give_way(), name="a stream's connection gives way")
@@ -77,7 +77,10 @@ class ResumableStream:
             self._waiting = None
 
     def disconnect(self, carrier: Carrier, *, left: bool) -> None:
-        """It carries the stream no longer. ``left``: its client said goodbye; otherwise another carrier may come."""
+        """Takes the stream from a connection.
+
+        ``left``: its client said goodbye; otherwise another connection may come.
+        """
         if carrier is not self.carrier:
             return
         self.carrier = None
@@ -89,7 +92,7 @@ class ResumableStream:
     # --- for the session
 
     def close(self, reason: str, *, failed: bool) -> None:
-        """The session is over."""
+        """Ends the stream with its session."""
         code = 1011 if failed else 1001 if reason == STOPPING else 1000
         self._end_stream(reason, code)
         if self._waiting is not None:

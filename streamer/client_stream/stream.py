@@ -1,4 +1,4 @@
-"""A session's stream: what its client says and is told, whatever becomes of the connection that carries it. Sans-IO.
+"""Answers the messages of one client and queues those to it, from one connection to the next. Sans-IO.
 
 A connection (:mod:`streamer.http.websocket`) hands in what comes and takes what is to be sent. When it breaks,
 another goes on from there.
@@ -34,40 +34,40 @@ _MEDIA_NAMES = {Kind.AUDIO_PCM16: "audio", Kind.VIDEO_H264: "h264", Kind.VIDEO_J
 
 
 class Host(Protocol):
-    """What a stream needs of its session."""
+    """Is a session, as far as its stream needs it."""
 
     id: str
     events: Events
     broadcast: Broadcast
-    traffic: Counter[tuple[str, str]]  # bytes, by way and direction
+    traffic: Counter[tuple[str, str]]  # bytes, by transport and direction
     voice: UtteranceQueue | None  # None: the session's speech comes from elsewhere
 
     @property
     def generation(self) -> int:
-        """The number that speech and media carry now."""
+        """Returns the number that speech and media carry now."""
 
     @property
     def controls(self) -> Mapping[str, m.Scalar]:
-        """Those that can be changed, with their values."""
+        """Returns what can be changed, with its values."""
 
     def control(self, changes: Mapping[str, m.Scalar]) -> None:
         """Changes all of them, or raises ``ProtocolError`` and changes none."""
 
     def clear(self) -> Event:
-        """Barge-in; the event is told as well."""
+        """Drops all speech (barge-in). Returns the event, which listeners get too."""
 
     def say(self, samples: Stereo, at: int | None = None) -> None:
-        """Speech at 48 kHz for the picture of media time ``at``. Raises ``ConflictError`` or ``TooLargeError``."""
+        """Takes speech (48 kHz) for the picture at media time ``at``. Raises ``ConflictError``, ``TooLargeError``."""
 
     def stop(self, reason: str) -> None:
         """Ends the session, soon."""
 
     def without_stream(self) -> None:
-        """The stream has gone for good."""
+        """Learns that the stream has gone for good."""
 
 
 class Stream:
-    """The messages of one client, from ``session.created`` on.
+    """Holds the messages from and to one client, from ``session.created`` on.
 
     Set are ``wake`` whenever there may be something to send, ``changed`` while there may be something to acknowledge,
     and ``ended`` once nothing more will come; ``over`` is then the close code.
@@ -82,7 +82,7 @@ class Stream:
         self.output = StreamOutput(self._send_media, self._is_late, host.broadcast, codecs)
         self._host = host
         self._clock = clock
-        self._tape = ReplayBuffer()
+        self._replay = ReplayBuffer()
         self._urgent: deque[str] = deque()  # uncounted: a few bytes an answer, and none is asked for while it waits
         self._errors = 0  # in a row
         self._answering: str | None = None  # event_id of what is being done
@@ -90,7 +90,7 @@ class Stream:
         self._left_out = 0  # pictures
         self._acknowledged = (0, 0)
         host.events.listeners.append(self._on_event)
-        self._say_now(m.SessionCreated(host.id, host.generation, m.Output(), host.controls, self._limits, DISCLOSURE))
+        self._send_now(m.SessionCreated(host.id, host.generation, m.Output(), host.controls, self._limits, DISCLOSURE))
 
     # --- for a connection
 
@@ -101,14 +101,14 @@ class Stream:
 
     def next(self) -> str | bytes | None:
         """Returns what is to be sent next, or None. Gives up a connection on which sound waits for too long."""
-        if self._tape.late(self._clock.now(), HOPELESS):
+        if self._replay.late(self._clock.now(), HOPELESS):
             self.give_up()
-        data = self._urgent.popleft() if self._urgent else self._tape.next(self._clock.now())
+        data = self._urgent.popleft() if self._urgent else self._replay.next(self._clock.now())
         self._host.traffic["websocket", "out"] += len(data or b"")
         return data
 
     def take(self, data: str | bytes) -> None:
-        """One message of the client. Whatever it is, it is answered and nothing is raised."""
+        """Does what one message of the client asks. Raises nothing: what cannot be done is answered by ``error``."""
         self._host.traffic["websocket", "in"] += len(data)
         self.changed.set()
         try:
@@ -129,11 +129,11 @@ class Stream:
             self._answering = None
 
     def acknowledge(self) -> None:
-        """Tells how much was taken in and how much speech waits, where either is new."""
+        """Sends how much was taken in and how much speech waits, where either is new."""
         buffered = self._host.voice.buffered_ms if self._host.voice is not None else 0
         if self._acknowledged != (self.received, buffered):
             self._acknowledged = (self.received, buffered)
-            self._say_now(m.ServerAck(self.received, buffered))
+            self._send_now(m.ServerAck(self.received, buffered))
         if not buffered:
             self.changed.clear()
 
@@ -142,27 +142,27 @@ class Stream:
         self.end(m.Error("too_slow", "the connection is too slow even for sound (begin anew)", fatal=True), 1013)
 
     def resume(self, received: int) -> None:
-        """Another connection goes on after ``received`` messages. ``ProtocolError``: what it needs is here no more."""
+        """Goes on after ``received`` messages, over another connection. Raises ``ProtocolError``."""
         if self.over is not None:
             raise ProtocolError("cannot_resume", "the stream is over (begin anew)", fatal=True)
-        self._tape.rewind(received, self._clock.now())
+        self._replay.rewind(received, self._clock.now())
         self._urgent.clear()
-        self._say_now(m.SessionResumed(self._host.id, self.received, self._host.generation))
+        self._send_now(m.SessionResumed(self._host.id, self.received, self._host.generation))
 
     # --- for the session
 
     def end(self, last: m.SessionEnded | m.Error, code: int) -> None:
-        """Says the last message; the connection closes with ``code`` when it was sent."""
+        """Queues the last message; the connection closes with ``code`` when it was sent."""
         if self.over is None:
-            self.say(last)
+            self.send(last)
             self.over = code
             self.output.close()
             self._host.events.listeners.remove(self._on_event)
             self.wake.set()
             self.ended.set()
 
-    def say(self, message: m.ServerMessage) -> None:
-        """Tells the client, in its turn."""
+    def send(self, message: m.ServerMessage) -> None:
+        """Queues a counted message."""
         self._put(to_text(message))
 
     # --- what a client asks for
@@ -179,7 +179,7 @@ class Stream:
                 self._speech(message.audio, None, message.generation, message.pts)
             case m.SpeechCommit():
                 utterance, length = self._voice.commit()
-                self.say(m.SpeechCommitted(utterance, length, message.event_id))
+                self.send(m.SpeechCommitted(utterance, length, message.event_id))
             case m.SpeechClear():
                 self._host.clear()
             case m.SessionUpdate():
@@ -187,9 +187,9 @@ class Stream:
             case m.SessionEnd():
                 self._host.stop("its client ended it")
             case m.ClientAck():
-                self._tape.acknowledge(message.received)
+                self._replay.acknowledge(message.received)
             case m.Ping():
-                self._say_now(m.Pong(message.data))
+                self._send_now(m.Pong(message.data))
 
     def _speech(
         self, payload: bytes, encoding: str | None, generation: int | None, pts: int | None, *, timed: bool = False
@@ -199,7 +199,7 @@ class Stream:
             raise ProtocolError("wrong_generation", f"generation {generation} (need {self._host.generation})")
         if generation is not None and generation < self._host.generation:
             samples = length_of(payload, voice.format) if voice.format is not None else 0
-            self.say(m.SpeechDropped(samples, generation, self._answering))
+            self.send(m.SpeechDropped(samples, generation, self._answering))
             return
         if not timed or pts is None:
             voice.append(payload, encoding, pts)
@@ -225,7 +225,7 @@ class Stream:
         if message.output is not None:
             self.output.choose(message.output)
         controls = self._host.controls if message.controls is not None else None
-        self.say(m.SessionUpdated(message.speech, message.output, controls, event_id=message.event_id))
+        self.send(m.SessionUpdated(message.speech, message.output, controls, event_id=message.event_id))
 
     @property
     def _voice(self) -> UtteranceQueue:
@@ -238,13 +238,13 @@ class Stream:
         return self._host.voice.limits if self._host.voice is not None else m.Limits()
 
     def _refuse(self, error: ProtocolError) -> None:
-        self.say(error_message(error))
+        self.send(error_message(error))
         self._errors += 1
         if self._errors >= MOST_ERRORS:
             text = f"{MOST_ERRORS} messages in a row could not be done (see PROTOCOL.md)"
             self.end(m.Error("too_many_errors", text, fatal=True), 1008)
 
-    # --- what a client is told
+    # --- what the client gets
 
     def _on_event(self, event: Event) -> None:
         if event.name == "session.updated" and "controls" in event.data and self._updating:
@@ -259,23 +259,23 @@ class Stream:
             self._put(Packet(kind, self._host.generation, at, payload, flags).to_bytes())
             return
         key, init = bool(flags & Flags.KEYFRAME), bool(flags & Flags.INIT)
-        self.say(m.Media(_MEDIA_NAMES[kind], self._host.generation, at, payload, key, init))  # type: ignore[arg-type]
+        self.send(m.Media(_MEDIA_NAMES[kind], self._host.generation, at, payload, key, init))  # type: ignore[arg-type]
 
     def _is_late(self) -> bool:
-        """Whether the picture at hand is to be left out."""
-        late = self._tape.late(self._clock.now())
+        """Returns whether the picture at hand is to be left out."""
+        late = self._replay.late(self._clock.now())
         if late:
             self._left_out += 1
         elif self._left_out:
-            self.say(m.OutputDropped(self._left_out))
+            self.send(m.OutputDropped(self._left_out))
             self._left_out = 0
         return late
 
     def _put(self, data: str | bytes) -> None:
         if self.over is None:
-            self._tape.put(data, self._clock.now())
+            self._replay.put(data, self._clock.now())
             self.wake.set()
 
-    def _say_now(self, message: m.ServerMessage) -> None:
+    def _send_now(self, message: m.ServerMessage) -> None:
         self._urgent.append(to_text(message))
         self.wake.set()

@@ -1,7 +1,7 @@
-"""Speech that a client streams, from its messages to the 20 ms that are said next. Sans-IO.
+"""Queues the speech that a client streams, from its messages to the 20 ms that are played next. Sans-IO.
 
-Speech may come much faster than it is said: it waits here as it came, and is made 48 kHz stereo when its time comes.
-Utterances follow one another; what a client is told of them (begun, heard, interrupted) goes by what was heard.
+Speech may come much faster than it is played: it waits here as it came, and is made 48 kHz stereo when its time comes.
+Utterances follow one another; the events of their playback (begun, finished, interrupted) go by what has left.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class _Utterance:
     parts: deque[NDArray[np.int16]] = field(default_factory=deque)  # (n, channels)
     held: int = 0  # samples in parts
     ready: Stereo = field(default_factory=lambda: np.zeros((0, 2), np.int16))
-    said: int = 0  # samples at 48 kHz
+    played: int = 0  # samples at 48 kHz
 
     @property
     def waiting_ms(self) -> int:
         return self.held * 1000 // self.format.rate + len(self.ready) * 1000 // OUTPUT_RATE
 
     def add(self, samples: NDArray[np.int16]) -> None:
-        """Takes speech at its own rate, ``(n, channels)``."""
+        """Appends speech at its own rate, ``(n, channels)``."""
         if self.parts and len(self.parts[-1]) < _SMALL:
             samples, count = np.concatenate([self.parts.pop(), samples]), len(samples)
         else:
@@ -58,12 +58,12 @@ class _Utterance:
         self.length += count
 
     def chunk(self) -> Stereo | None:
-        """The next 20 ms, less only at its end or when it has waited enough; None while it had better wait."""
+        """Returns the next 20 ms, less only at the end or after enough waiting; None while it had better wait."""
         self._prepare()
         if not len(self.ready) or not self._may_play():
             return None
         chunk, self.ready = self.ready[:CHUNK], self.ready[CHUNK:]
-        self.said += len(chunk)
+        self.played += len(chunk)
         return chunk
 
     @property
@@ -94,8 +94,8 @@ class _Utterance:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """A chunk on its way to being heard."""
+class _PlayedChunk:
+    """Places a chunk that is on its way out."""
 
     at: int  # media time
     utterance: int
@@ -105,8 +105,8 @@ class _Said:
 
 
 @dataclass(slots=True)
-class _Run:
-    """Speech for pictures, without a hole since media time ``begins``."""
+class _TimedRun:
+    """Resamples speech for pictures, without a gap since media time ``begins``."""
 
     begins: int
     rate: int
@@ -143,25 +143,25 @@ class UtteranceQueue:
         self._position = 0  # samples since the format or the generation began
         self._utterances: deque[_Utterance] = deque()
         self._count = 0
-        self._under_way: deque[_Said] = deque()
-        self._heard = (0, 0)  # utterance that is being heard (0: none) and how much of it
+        self._under_way: deque[_PlayedChunk] = deque()
+        self._playing = (0, 0)  # utterance that is leaving (0: none) and how much of it
         self._decoder: av.AudioCodecContext | None = None
-        self._run: _Run | None = None
+        self._run: _TimedRun | None = None
 
-    # --- what the client sends
+    # --- from the client
 
     @property
     def buffered_ms(self) -> int:
-        """Speech that waits to be said."""
+        """Returns the milliseconds of speech that wait to be played."""
         return sum(utterance.waiting_ms for utterance in self._utterances)
 
     def check(self, speech: SpeechFormat) -> None:
-        """Raises ``ProtocolError`` for a format that there is not."""
+        """Checks a format. Raises ``ProtocolError`` for one that there is not."""
         if speech.encoding == "opus" and speech.rate != OUTPUT_RATE:
             raise ProtocolError("bad_message", f"Opus at {speech.rate} Hz (need rate {OUTPUT_RATE})")
 
     def expect(self, speech: SpeechFormat) -> None:
-        """Speech comes like this from now on; the utterance before it is over."""
+        """Takes the format of the speech from now on; the utterance before it is over."""
         self.check(speech)
         self._end_utterance()
         self.format = speech
@@ -170,7 +170,7 @@ class UtteranceQueue:
         self._decoder = _opus_decoder() if speech.encoding == "opus" else None
 
     def append(self, payload: bytes, encoding: str | None, pts: int | None) -> None:
-        """The next speech. ``encoding`` and ``pts``: what the message says of it; None: nothing."""
+        """Appends speech. ``encoding`` and ``pts``: as the message has them, or None. Raises ``ProtocolError``."""
         speech = self._announced(encoding)
         if pts is not None and pts != self._position:
             raise ProtocolError("wrong_position", f"pts is {pts} (need {self._position}, what was sent before it)")
@@ -185,25 +185,28 @@ class UtteranceQueue:
         self._look_for_room()
 
     def for_picture(self, payload: bytes, encoding: str | None, at: int) -> tuple[Stereo, int]:
-        """Speech that belongs to the picture of media time ``at``, at 48 kHz, and where it begins: it does not wait
-        here. Of speech that goes on where the one before ended, the last few samples come with the next."""
+        """Returns speech that belongs to the picture of media time ``at``, at 48 kHz, and where it begins.
+
+        This speech does not wait here. Of speech that goes on where the one before ended, the last few samples come
+        with the next.
+        """
         speech = self._announced(encoding)
         samples = self._decode(payload) if speech.encoding == "opus" else _pcm(payload, speech.channels)
         run = self._run
         if run is None or abs(at - run.end) > _JOINED:
-            run = self._run = _Run(at, speech.rate, Upsampler(speech.rate))
+            run = self._run = _TimedRun(at, speech.rate, Upsampler(speech.rate))
         return run.next(samples)
 
     def commit(self) -> tuple[int, int]:
-        """The utterance is whole: its number, and its length in samples at 16 kHz."""
+        """Ends the utterance. Returns its number, and its length in samples at 16 kHz."""
         utterance = self._end_utterance()
         if utterance is None:
             raise ProtocolError("bad_speech", "nothing to commit (first send speech)")
         return utterance.number, utterance.length * SAMPLE_RATE // utterance.format.rate
 
     def clear(self, cleared: Cleared) -> PlaybackFinished:
-        """Drops all speech at a barge-in. Returns how far it was heard."""
-        number, position = self._heard
+        """Drops all speech at a barge-in. Returns how far it was played."""
+        number, position = self._playing
         if not number and (self._under_way or self._utterances):
             number = self._under_way[0].utterance if self._under_way else self._utterances[0].number
         self.generation = cleared.generation
@@ -211,46 +214,46 @@ class UtteranceQueue:
         self._utterances.clear()
         self.room.set()
         self._under_way.clear()
-        self._heard = (0, 0)
+        self._playing = (0, 0)
         self._run = None
         if self._decoder is not None:
             self._decoder = _opus_decoder()
         return PlaybackFinished(position, bool(number), self.generation, number or None)
 
-    # --- what the session takes
+    # --- to the session
 
     def take(self, at: int) -> Stereo:
-        """The 20 ms ``(960, 2)`` that are said at media time ``at``; silence where there is nothing to say."""
+        """Returns the 20 ms ``(960, 2)`` that are played at media time ``at``; silence where no speech waits."""
         out = np.zeros((CHUNK, 2), np.int16)
         if not self._utterances:
             return out
         utterance = self._utterances[0]
         chunk = utterance.chunk()
-        position = -(-utterance.said * SAMPLE_RATE // OUTPUT_RATE)
+        position = -(-utterance.played * SAMPLE_RATE // OUTPUT_RATE)
         if chunk is not None:
             out[: len(chunk)] = chunk
-            first = utterance.said == len(chunk)
-            self._under_way.append(_Said(at, utterance.number, position, first, utterance.over))
+            first = utterance.played == len(chunk)
+            self._under_way.append(_PlayedChunk(at, utterance.number, position, first, utterance.over))
         elif utterance.over:  # it was committed after all of it had been said
-            self._under_way.append(_Said(at - CHUNK_TIME, utterance.number, position, first=False, last=True))
+            self._under_way.append(_PlayedChunk(at - CHUNK_TIME, utterance.number, position, first=False, last=True))
         if utterance.over:
             self._utterances.popleft()
         if not self.room.is_set():
             self._look_for_room()
         return out
 
-    def heard(self, until: int) -> list[PlaybackStarted | PlaybackFinished]:
-        """What there is to tell when all sound before media time ``until`` has left."""
-        told: list[PlaybackStarted | PlaybackFinished] = []
+    def playback(self, until: int) -> list[PlaybackStarted | PlaybackFinished]:
+        """Returns the events of playback once all sound before media time ``until`` has left."""
+        events: list[PlaybackStarted | PlaybackFinished] = []
         while self._under_way and self._under_way[0].at + CHUNK_TIME <= until:
-            said = self._under_way.popleft()
-            self._heard = (said.utterance, said.position)
-            if said.first:
-                told.append(PlaybackStarted(said.utterance, said.at, self.generation))
-            if said.last:
-                told.append(PlaybackFinished(said.position, False, self.generation, said.utterance))
-                self._heard = (0, 0)
-        return told
+            chunk = self._under_way.popleft()
+            self._playing = (chunk.utterance, chunk.position)
+            if chunk.first:
+                events.append(PlaybackStarted(chunk.utterance, chunk.at, self.generation))
+            if chunk.last:
+                events.append(PlaybackFinished(chunk.position, False, self.generation, chunk.utterance))
+                self._playing = (0, 0)
+        return events
 
     def _look_for_room(self) -> None:
         if self.buffered_ms < self.limits.pause_ms:
@@ -300,7 +303,7 @@ def _pcm(payload: bytes, channels: int) -> NDArray[np.int16]:
 
 
 def length_of(payload: bytes, speech: SpeechFormat) -> int:
-    """Samples of a payload at the speech's own rate, without decoding it (Opus: RFC 6716, 3.1 and 3.2)."""
+    """Returns the samples in a payload, at the speech's own rate, without decoding it (Opus: RFC 6716, 3.1, 3.2)."""
     if speech.encoding == "pcm16":
         return len(payload) // (2 * speech.channels)
     config, code = payload[0] >> 3, payload[0] & 3

@@ -1,4 +1,4 @@
-"""STUN and TURN servers that an operator names, in the three forms they are wanted in."""
+"""Reads the STUN and TURN servers that an operator names, and writes the three forms in which clients want them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mytalk.errors import OptionError
 from streamer.clock import SECOND_NS, unix_now
 
 LOGIN_SECONDS = 24 * 3600
-"""A login of a shared secret opens the relay for so long: a session may restart ICE as long as it lives."""
+"""Seconds for which a login of a shared secret opens the relay: a session may restart ICE as long as it lives."""
 
 _SCHEMES = ("stun:", "stuns:", "turn:", "turns:")
 _SHARED = "secret="
@@ -21,10 +21,10 @@ _SHARED = "secret="
 
 @dataclass(frozen=True, slots=True)
 class IceServer:
-    """One server. ``credential`` is what a TURN server takes as its password.
+    """Names one server. ``credential`` is what a TURN server takes as its password.
 
-    ``secret``: one that the TURN server shares with this server alone (coturn's ``use-auth-secret``). Everybody who is
-    told of the server then gets a login of his own, which expires (draft-uberti-behave-turn-rest).
+    ``secret``: one that the TURN server shares with this server alone (coturn's ``use-auth-secret``). Every client
+    then gets a login of its own, which expires (draft-uberti-behave-turn-rest).
 
     >>> IceServer.parse("turn:turn.example.net?transport=udp alice s3cret").link()
     '<turn:turn.example.net?transport=udp>; rel="ice-server"; username="alice"; credential="s3cret"; \
@@ -47,7 +47,7 @@ credential-type="password"'
         return cls(words[0], secret=words[1].removeprefix(_SHARED)) if shared else cls(*words)
 
     def login(self) -> tuple[str | None, str | None]:
-        """A user name and password; of a shared secret, new ones."""
+        """Returns a user name and password; of a shared secret, new ones."""
         if self.secret is None:
             return self.username, self.credential
         username = f"{unix_now() // SECOND_NS + LOGIN_SECONDS}:{secrets.token_hex(4)}"
@@ -55,7 +55,7 @@ credential-type="password"'
         return username, password.decode()
 
     def link(self) -> str:
-        """As a Link header names it (RFC 9725, 4.6)."""
+        """Returns the server as a Link header names it (RFC 9725, 4.6)."""
         link = f'<{self.url}>; rel="ice-server"'
         username, credential = self.login()
         if username is not None:
@@ -63,15 +63,15 @@ credential-type="password"'
         return link
 
     def to_json(self) -> dict[str, str]:
-        """As a browser's RTCPeerConnection takes it."""
+        """Returns the server as a browser's RTCPeerConnection takes it."""
         username, credential = self.login()
         return {"urls": self.url} | ({} if username is None else {"username": username, "credential": credential or ""})
 
     def to_rtc(self) -> RTCIceServer:
-        """As the server's own connections take it."""
+        """Returns the server as this server's own connections take it."""
         return RTCIceServer(self.url, *self.login())
 
     def masked(self) -> str:
-        """As an operator wrote it, for others to read."""
+        """Returns the server as an operator wrote it, its secrets masked."""
         shown = {self.username: f" {self.username} ***", self.secret: f" {_SHARED}***"}
         return self.url + "".join(text for secret, text in shown.items() if secret is not None)

@@ -32,7 +32,7 @@ MOST_THREADS = 64
 
 @dataclass(frozen=True, slots=True)
 class Help:
-    """Says what a field is to those who set it, in its annotation."""
+    """Explains a field, in its annotation, to those who set it."""
 
     text: str
 
@@ -44,7 +44,10 @@ Seconds = Annotated[int, Meta(ge=1, le=DAY)]
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """One server. Ports: 0 takes a free one. Numbers of seconds and of requests: 0 sets no limit."""
+    """Holds the configuration of one server.
+
+    Ports: 0 takes a free one. Numbers of seconds and of requests: 0 sets no limit.
+    """
 
     host: Annotated[str, Help("address to listen on")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535), Help("port to listen on; 0 takes a free one")] = 8080

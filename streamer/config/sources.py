@@ -38,8 +38,11 @@ _WORDS = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """One field of the configuration. ``written``: the type of its value in a file, where a path or a server is a text;
-    ``kind``: of its value in the configuration, of which None and bounds are no part."""
+    """Describes one field of the configuration.
+
+    ``written``: the type of its value in a file, where a path or a server is a text; ``kind``: of its value in the
+    configuration, of which None and bounds are no part.
+    """
 
     name: str
     help: str
@@ -61,13 +64,13 @@ class _Field:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The configuration, and for each field where its value was set."""
+    """Holds the configuration and, for each field, where its value was set."""
 
     config: ServerConfig
     origins: Mapping[str, str]
 
     def to_toml(self) -> str:
-        """A file that would make the same server, but for its secrets, which are masked."""
+        """Returns a file that would make the same server, but for its secrets, which are masked."""
         lines = []
         for field in _FIELDS.values():
             value = getattr(self.config, field.name)
@@ -79,7 +82,7 @@ class Settings:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """One option a field. Those that are not given leave no trace in the namespace."""
+    """Adds one option a field. Those that are not given leave no trace in the namespace."""
     parser.add_argument("--config", type=Path, metavar="FILE", help=f"TOML file (or {PREFIX}CONFIG)")
     for field in _FIELDS.values():
         shown = getattr(ServerConfig(), field.name)
@@ -95,7 +98,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def read_settings(args: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
-    """Lays the three over one another. Raises ``OptionError`` that names the place, the value and what is needed."""
+    """Lays file, environment and command line over one another.
+
+    Raises ``OptionError`` that names the place, the value and what is needed.
+    """
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for name, origin, place, raw in _given(args, environment):
@@ -107,7 +113,7 @@ def read_settings(args: Mapping[str, Any], environment: Mapping[str, str]) -> Se
 
 
 def _given(args: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[tuple[str, str, str, Any]]:
-    """Name, origin, what errors call the place, and raw value; the stronger ones later."""
+    """Yields name, origin, what errors call the place, and raw value; the stronger ones later."""
     path = args.get("config") or environment.get(PREFIX + "CONFIG")
     if path:
         for name, raw in _toml_of(Path(path)).items():

@@ -1,4 +1,4 @@
-"""Who may do what: the one place where a request's right is checked, whichever route it came by.
+"""Checks the right of every request, whichever route it takes.
 
 A caller shows a bearer (RFC 6750): an API key, where the server has keys, or a session's token. A browser's WebSocket,
 which cannot set headers, shows it as a subprotocol ``mytalk.token.<bearer>``. It is never read from a URL.
@@ -30,7 +30,7 @@ _SESSION_WAIT = 10
 
 
 class Authorization:
-    """Checks callers of one server."""
+    """Checks the callers of one server."""
 
     def __init__(
         self, sessions: SessionRegistry, config: ServerConfig, keys: KeyRing | None, clock: Clock, blocking: Pool
@@ -62,9 +62,11 @@ class Authorization:
 
     # --- for routes
 
-    def maker(self, request: web.Request) -> Key | None:
-        """Whose session is to be made: None where the server has no keys. Raises ``NotAuthorizedError``,
-        ``ForbiddenError``, or ``QuotaError`` where the key has used what it may."""
+    def key_for_new_session(self, request: web.Request) -> Key | None:
+        """Returns the key that a new session will belong to, None where the server has no keys.
+
+        Raises ``NotAuthorizedError``, ``ForbiddenError``, or ``QuotaError`` where the key has used what it may.
+        """
         key = self._needed(request, "publish")
         if key is None:
             return None
@@ -76,8 +78,11 @@ class Authorization:
         return key
 
     def session(self, request: web.Request, right: Right) -> Session:
-        """The session that the request's path names. Raises ``UnknownSessionError``, ``NotAuthorizedError`` where there
-        is no bearer or an unknown one, ``ForbiddenError`` where it does not give ``right``."""
+        """Returns the session that the request's path names.
+
+        Raises ``UnknownSessionError``, ``NotAuthorizedError`` where there is no bearer or an unknown one, and
+        ``ForbiddenError`` where it does not give ``right``.
+        """
         session = self._sessions.find(request.match_info["id"])
         bearer = _bearer(request)
         if not bearer:
@@ -93,31 +98,33 @@ class Authorization:
             raise ForbiddenError(f"the token does not give the right to {right} (need one that does)")
         return session
 
-    def giver(self, request: web.Request, right: Right) -> Session:
-        """The session of which the caller may have a token of ``right``. A token gives another like itself: who holds
-        one has it for as long as the session lives, and never more than it. A key: of its own sessions. Raises as
-        ``session`` does."""
+    def session_for_token(self, request: web.Request, right: Right) -> Session:
+        """Returns the session of which the caller may have a token of ``right``.
+
+        A token gives another like itself, for as long as the session lives, and never more than that. A key gives
+        tokens of its own sessions. Raises as ``session`` does.
+        """
         return self.session(request, "own" if looks_like_key(_bearer(request)) else right)
 
-    def listed(self, request: web.Request) -> list[Session]:
-        """The sessions that a key owns; an ``admin``'s: all. Raises ``NotAuthorizedError`` or ``ForbiddenError``."""
+    def listed_sessions(self, request: web.Request) -> list[Session]:
+        """Returns the sessions of a key, of an ``admin``'s all. Raises ``NotAuthorizedError`` or ``ForbiddenError``."""
         key = self._needed(request, "publish")
         if key is None:
             raise ForbiddenError("sessions are listed to API keys alone (start the server with --keys)")
         return [session for session in self._sessions.all() if key.may("admin") or session.key_id == key.id]
 
-    def figures(self, request: web.Request) -> None:
-        """Whether the caller may read `/metrics`. Raises ``NotAuthorizedError`` or ``ForbiddenError``."""
+    def check_metrics(self, request: web.Request) -> None:
+        """Checks that the caller may read `/metrics`. Raises ``NotAuthorizedError`` or ``ForbiddenError``."""
         self._needed(request, "metrics")
 
     def token(self, session: Session, right: Right) -> str:
-        """A token of that session."""
+        """Returns a token of that session."""
         return self._mint.token(session.id, right)
 
     # --- for the server
 
     def overdue(self, session: Session) -> str | None:
-        """Why a session has to end now, or None."""
+        """Returns why a session has to end now, or None."""
         age, longest = session.age / SECOND_NS, self._config.session_seconds
         if longest and age >= longest:
             return "it reached its longest time"
@@ -157,7 +164,7 @@ class Authorization:
 
     def _seconds(self, key: Key) -> float:
         running = sum(session.age for session in self._sessions.all() if session.key_id == key.id)
-        return self._used.of(key.id, unix_now()) + running / SECOND_NS
+        return self._used.used_by(key.id, unix_now()) + running / SECOND_NS
 
     def _count_seconds(self, session: Session) -> None:
         if session.key_id is not None:

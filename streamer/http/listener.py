@@ -1,4 +1,4 @@
-"""The server's front door: how many may be in at a time, what passes through, and the certificate that it shows."""
+"""Bounds and counts the server's TCP connections, and loads its certificate."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from mytalk.errors import OptionError
 
 
 class ConnectionLimit:
-    """Makes the protocol of each new TCP connection, as ``create_server`` wants it. Beyond ``most`` connections, new
-    ones are closed at once and counted. ``traffic``: bytes of requests (``in``) and of their answers (``out``)."""
+    """Makes the protocol of each new TCP connection, as ``create_server`` wants it.
+
+    Beyond ``most`` connections, new ones are closed at once and counted. ``traffic``: bytes of requests (``in``) and of
+    their answers (``out``).
+    """
 
     opens_to: web.Server  # before the first connection
 
@@ -26,7 +29,7 @@ class ConnectionLimit:
 
     @property
     def inside(self) -> int:
-        """Connections now."""
+        """Returns the number of open connections."""
         return len(self.opens_to.connections)
 
     def __call__(self) -> asyncio.Protocol:
@@ -37,7 +40,10 @@ class ConnectionLimit:
 
 
 def byte_counter(traffic: Counter[str]) -> type[AbstractAccessLogger]:
-    """For ``AppRunner``: counts each exchange, heads and bodies, when it is over. Of a WebSocket, the request alone."""
+    """Returns an access logger for ``AppRunner`` that counts the bytes of each exchange when it is over.
+
+    Of a WebSocket it counts the request alone.
+    """
 
     class ByteCounter(AbstractAccessLogger):
         def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
@@ -48,13 +54,13 @@ def byte_counter(traffic: Counter[str]) -> type[AbstractAccessLogger]:
 
 
 def _head_size(request: web.BaseRequest) -> int:
-    """Bytes of the request line and the headers, as everybody writes them (RFC 9112)."""
+    """Returns the bytes of the request line and the headers (RFC 9112)."""
     line = len(f"{request.method} {request.raw_path} HTTP/1.1\r\n")
     return line + sum(len(name) + len(value) + 4 for name, value in request.raw_headers) + 2
 
 
 class _Closed(asyncio.Protocol):
-    """A connection that found no place."""
+    """Closes a connection beyond the limit."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -62,7 +68,7 @@ class _Closed(asyncio.Protocol):
 
 
 def tls_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
-    """TLS 1.2 and later with that certificate; None where there is none. Raises ``OptionError``."""
+    """Returns a context of TLS 1.2 and later, or None without a certificate. Raises ``OptionError``."""
     if certificate is None:
         if key is not None:
             raise OptionError(f"--tls-key {key} without a certificate (need --tls-cert as well)")

@@ -1,5 +1,7 @@
-"""What holds for every request, whichever route it takes: who may ask, how long a body may take, how failures are told,
-and what is logged and counted of it. The log names the route and the session, never the query, headers or bodies."""
+"""Admits, times, logs and counts every request, and turns failures into answers.
+
+The log names the route and the session, never the query, headers or bodies.
+"""
 
 from __future__ import annotations
 
@@ -37,25 +39,25 @@ _POLICY = "default-src 'self'; media-src 'self' blob:; img-src 'self' blob:; fra
 """What the page may load. A picture that was chosen is a ``blob:`` to the browser, and so is Media Source, which plays
 the fragmented MP4 of the WebSocket."""
 
-_HERE = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE | re.ASCII)
+_LOCAL_HOST = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE | re.ASCII)
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)
 
 
 class Middleware:
-    """The rules of one server. ``served`` counts answers by method, route and status."""
+    """Applies the rules of one server. ``served`` counts answers by method, route and status."""
 
     def __init__(self, access: Authorization, config: ServerConfig, clock: Clock) -> None:
         self.served: Counter[tuple[str, str, int]] = Counter()
         self._access = access
         self._clock = clock
-        self._only_here = config.is_local and config.keys is None and not config.allow_anyone
+        self._local_only = config.is_local and config.keys is None and not config.allow_anyone
 
     def all(self) -> list[typedefs.Middleware]:
-        """The outermost first."""
-        return [self._noted, _headers, _failures, self._admitted]
+        """Returns all of it, the outermost first."""
+        return [self._log_and_count, _headers, _failures, self._admit]
 
     @web.middleware
-    async def _noted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _log_and_count(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         session = request.match_info.get("id", "")
         with logs.of_session(session) if _SESSION_ID.fullmatch(session) else nullcontext():
             began = self._clock.now()
@@ -68,8 +70,8 @@ class Middleware:
             return response
 
     @web.middleware
-    async def _admitted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if self._only_here and _HERE.fullmatch(request.host) is None:  # a name that leads here (DNS rebinding)
+    async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self._local_only and _LOCAL_HOST.fullmatch(request.host) is None:  # a name that leads here (DNS rebinding)
             raise ForbiddenError("this server is for its own machine (ask for localhost, or start it with --keys)")
         self._access.admit(request)
         if request.body_exists and request.content_type != "multipart/form-data":  # which has bounds of its own
@@ -83,7 +85,7 @@ class Middleware:
 
 @web.middleware
 async def _failures(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every failure is JSON with a reason; one that nobody foresaw is logged, and says nothing of the inside."""
+    """Turns every failure into JSON with a reason. An unforeseen one is logged, and its answer shows nothing of it."""
     try:
         return await handler(request)
     except web.HTTPRequestEntityTooLarge:
@@ -92,12 +94,12 @@ async def _failures(request: web.Request, handler: Handler) -> web.StreamRespons
     except web.HTTPException as error:
         return _error(error.status, error.reason.lower().replace(" ", "_"), error.reason, _allowed(error))
     except MyTalkError as error:
-        return _told(error)
+        return _answer(error)
     except (HttpProcessingError, web.RequestPayloadError):
-        return _last("the body is not what its headers say (check its encoding, its length and its parts)")
+        return _closing_error("the body is not what its headers say (check its encoding, its length and its parts)")
     except Exception as error:
         if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
-            return _last("the client left before its request was complete")
+            return _closing_error("the client left before its request was complete")
         log.exception("%s %s failed", _method(request), _route(request))
         return _error(500, "internal", "the server failed at this request; its log says why")
 
@@ -112,7 +114,7 @@ async def _headers(request: web.Request, handler: Handler) -> web.StreamResponse
     return response
 
 
-def _told(error: MyTalkError) -> web.Response:
+def _answer(error: MyTalkError) -> web.Response:
     code = getattr(error, "code", "failed")
     headers = {}
     if error.http_status == 401:
@@ -125,8 +127,8 @@ def _told(error: MyTalkError) -> web.Response:
     return response
 
 
-def _last(message: str) -> web.Response:
-    """To a client whose connection is of no further use."""
+def _closing_error(message: str) -> web.Response:
+    """Answers a client whose connection is of no further use."""
     response = _error(400, "bad_request", message)
     response.force_close()
     return response
@@ -141,7 +143,7 @@ def _allowed(error: web.HTTPException) -> dict[str, str]:
 
 
 def _route(request: web.Request) -> str:
-    """The path's pattern: of the path itself, anybody may write anything."""
+    """Returns the path's pattern: the path itself may hold anything."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else "none"
 

@@ -1,4 +1,4 @@
-"""The HTTP routes: JSON in, JSON or SDP out, every failure as a status and a reason."""
+"""Serves the HTTP routes: JSON in, JSON or SDP out, every failure as a status and a reason."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from streamer.webrtc.peer import Peer
 from streamer.webrtc.sdp_offer import Offer, read_offer
 
 ROUTES = ("webrtc", "whip", "whep", "stream", "clear", "tokens")
-"""Of a session, under its own path."""
+"""Parts of the URLs of a session."""
 
 PAGE = Path(str(files("streamer"))) / "page"
 
 
 class Routes:
-    """The routes of one server."""
+    """Serves the routes of one server."""
 
     def __init__(
         self,
@@ -46,16 +46,16 @@ class Routes:
         engine: Engine,
         config: ServerConfig,
         access: Authorization,
-        door: ConnectionLimit,
+        connections: ConnectionLimit,
     ) -> None:
         self._sessions = sessions
         self._config = config
         self._access = access
         self._middleware = Middleware(access, config, sessions.clock)
-        self._registry = metrics.registry_of(MetricsCollector(engine, sessions, self._middleware.served, door))
+        self._registry = metrics.registry_of(MetricsCollector(engine, sessions, self._middleware.served, connections))
 
     def app(self) -> web.Application:
-        """The aiohttp application."""
+        """Returns the aiohttp application."""
         app = web.Application(client_max_size=MAX_BODY, middlewares=[cors, *self._middleware.all()])
         app.router.add_post("/v1/sessions", self._create)
         app.router.add_get("/v1/sessions", self._list)
@@ -80,7 +80,7 @@ class Routes:
     # --- sessions
 
     async def _create(self, request: web.Request) -> web.Response:
-        key = self._access.maker(request)
+        key = self._access.key_for_new_session(request)
         face, consent = None, None
         if request.content_type == "multipart/form-data":
             upload = await read_upload(request)
@@ -108,17 +108,17 @@ class Routes:
         return web.json_response(body, status=201, headers={"Location": base, "Cache-Control": "no-store"})
 
     async def _tokens(self, request: web.Request) -> web.Response:
-        """A fresh token: for its owner to give away, and for everybody the same as the one he comes with."""
+        """Answers with a fresh token: any for the session's owner, for others one like their own."""
         body = await _json(request)
         right = body.get("right", "own") if isinstance(body, dict) else None
         if not isinstance(right, str) or right not in INCLUDED or set(body) - {"right"}:
             raise RequestError('the body asks for no right (need {"right": "own", "publish" or "view"})')
-        session = self._access.giver(request, right)
+        session = self._access.session_for_token(request, right)
         answer = {"token": self._access.token(session, right), "right": right, "expires_in": self._config.token_seconds}
         return web.json_response(answer, status=201, headers={"Cache-Control": "no-store"})
 
     async def _list(self, request: web.Request) -> web.Response:
-        """Enough to find the one that is in the way, and to end it."""
+        """Lists sessions, with enough to find one and to end it."""
         sessions = [
             {
                 "id": session.id,
@@ -130,7 +130,7 @@ class Routes:
                 "viewers": len(session.connections.viewers),
                 "rung": session.rung.name.lower(),
             }
-            for session in self._access.listed(request)
+            for session in self._access.listed_sessions(request)
         ]
         return web.json_response({"sessions": sessions}, headers={"Cache-Control": "no-store"})
 
@@ -191,7 +191,7 @@ class Routes:
         return web.json_response({"status": condition}, status=200 if condition == "ready" else 503)
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        self._access.figures(request)
+        self._access.check_metrics(request)
         body = metrics.exposition(self._registry)
         return web.Response(body=body, headers={"Content-Type": metrics.CONTENT_TYPE})
 
@@ -216,7 +216,7 @@ async def _json(request: web.Request) -> Any:
 
 
 async def _offer_text(request: web.Request) -> tuple[bool, str]:
-    """Whether the answer is to be JSON, and the offer's SDP."""
+    """Returns whether the answer is to be JSON, and the offer's SDP."""
     if request.content_type == SDP:
         return False, await text_of(request, SDP)
     if request.content_type != "application/json":

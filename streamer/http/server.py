@@ -1,4 +1,4 @@
-"""The server: a socket, the engine, the routes; up until it is told to stop, and then down in bounded time."""
+"""Runs a server: its socket, engine and routes, until a signal stops it, and then down in bounded time."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _WARM_UP = 12  # pictures dubbed before the server is ready
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that listens. ``url`` is where its page is; ``engine`` may still be loading."""
+    """Holds a server that listens. ``url`` is where its page is; ``engine`` may still be loading."""
 
     url: str
     engine: Engine
@@ -62,7 +62,7 @@ class Running:
 async def running(
     config: ServerConfig, load: Callable[[], Models] | None = None, clock: Clock | None = None
 ) -> AsyncIterator[Running]:
-    """A server inside an event loop, from listening to stopped. Raises ``PortInUseError``, ``ServerError``, or
+    """Runs a server inside an event loop, from listening to stopped. Raises ``PortInUseError``, ``ServerError``, or
     ``OptionError`` for a file of keys or certificates that is of no use."""
     _check_open(config)
     make_folder(config.recordings)
@@ -77,19 +77,19 @@ async def running(
     engine = Engine(load or (lambda: _load(config, threads)), clock, threads)
     sessions = SessionRegistry(config, engine, clock, executors)
     access = Authorization(sessions, config, keys, clock, executors.blocking)
-    door = ConnectionLimit(config.max_connections)
+    connections = ConnectionLimit(config.max_connections)
     runner = web.AppRunner(
-        Routes(sessions, engine, config, access, door).app(),
+        Routes(sessions, engine, config, access, connections).app(),
         access_log=log,
-        access_log_class=byte_counter(door.traffic),
+        access_log_class=byte_counter(connections.traffic),
         shutdown_timeout=1,
         handle_signals=False,
         keepalive_timeout=HEAD_WAIT,
     )
     await runner.setup()
     assert runner.server is not None
-    door.opens_to = runner.server
-    socket_server = await asyncio.get_running_loop().create_server(door, sock=listener, ssl=tls)
+    connections.opens_to = runner.server
+    socket_server = await asyncio.get_running_loop().create_server(connections, sock=listener, ssl=tls)
     loading = asyncio.create_task(engine.start(), name="load the models")
     watching = asyncio.create_task(_end_overdue(sessions, access, clock), name="end overdue sessions")
     saving = asyncio.create_task(_save(access, clock), name="keep what keys have used")
@@ -140,7 +140,7 @@ async def run_until_stopped(config: ServerConfig, ready: Callable[[str], None]) 
 
 
 async def _drain(sessions: SessionRegistry, seconds: int, at_once: asyncio.Event) -> None:
-    """No new sessions from here on; waits for those there are to end by themselves."""
+    """Refuses new sessions, and waits for those there are to end by themselves."""
     sessions.draining = True
     log.info("draining", extra={"data": {"sessions": len(sessions.all()), "seconds": seconds}})
     with suppress(TimeoutError):
@@ -159,7 +159,7 @@ async def _end_overdue(sessions: SessionRegistry, access: Authorization, clock: 
 
 
 async def _save(access: Authorization, clock: Clock) -> None:
-    """Apart from what ends sessions: a disk may stand still."""
+    """Saves what keys have used, in a task of its own: a disk may stand still."""
     while True:
         await clock.sleep_until(clock.now() + SAVE_PAUSE)
         await access.save()
@@ -195,7 +195,7 @@ def _load(config: ServerConfig, threads: Threads) -> Models:
 
 
 def _check_open(config: ServerConfig) -> None:
-    """A server for others says who may use it."""
+    """Refuses to serve other machines without keys, unless told to. Raises ``ServerError``."""
     if not config.is_local and config.keys is None and not config.allow_anyone:
         raise ServerError(
             f"listening on {config.host} lets other machines in, without keys whoever asks "

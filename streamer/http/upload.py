@@ -1,4 +1,4 @@
-"""``POST /v1/sessions`` with a portrait: multipart/form-data (RFC 7578) with bounds on everything.
+"""Reads ``POST /v1/sessions`` with a portrait: multipart/form-data (RFC 7578) with bounds on everything.
 
 Two parts: ``session``, the JSON that the route takes without a portrait, with a ``consent`` in it; and ``portrait``.
 """
@@ -23,7 +23,7 @@ _MOST = {"session": 64 * 1024, "portrait": MAX_BYTES}  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What was uploaded."""
+    """Holds the parts of an upload."""
 
     options: dict[str, Any]  # for SessionOptions
     consent: Consent | None
@@ -31,7 +31,7 @@ class Upload:
 
 
 async def read_upload(request: web.Request) -> Upload:
-    """Raises ``RequestError`` or ``TooLargeError``."""
+    """Returns the upload of a request. Raises ``RequestError`` or ``TooLargeError``."""
     try:
         async with asyncio.timeout(TIMEOUT):
             parts = await _parts(request)

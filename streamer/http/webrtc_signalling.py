@@ -1,5 +1,8 @@
-"""What WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) share: an offer posted, an answer returned, and a URL for the
-connection that takes candidates, ICE restarts and the end. Any web page may call it: it needs a token, no cookie."""
+"""Serves the routes that WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) share.
+
+An offer is posted, an answer returned, and the connection has a URL that takes candidates, ICE restarts and the end.
+Any web page may call them: they need a token and no cookie.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ _PATHS = re.compile(r"/v1/sessions/[^/]+/(?:tokens|(?:whip|whep)(?:/[^/]+)?)")
 
 
 class WebRtcSignalling(ABC):
-    """The routes of one of the two protocols."""
+    """Serves the routes of one of the two protocols."""
 
     name: str  # the last part of the endpoint's path
     right: Right
@@ -49,7 +52,7 @@ class WebRtcSignalling(ABC):
         self._config = config
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Other methods than these are 405, as RFC 9725, 4.2 wants."""
+        """Adds the routes. Other methods are answered by 405, as RFC 9725, 4.2 wants."""
         endpoint = f"/v1/sessions/{{id}}/{self.name}"
         router.add_post(endpoint, self._post)
         router.add_route("OPTIONS", endpoint, self._options)
@@ -59,15 +62,15 @@ class WebRtcSignalling(ABC):
 
     @abstractmethod
     def check(self, offer: Offer, session: Session) -> None:
-        """Raises ``NoUsableTrackError`` where the offer lacks what this protocol needs of it."""
+        """Checks an offer. Raises ``NoUsableTrackError`` where it lacks what this protocol needs."""
 
     @abstractmethod
     async def open(self, offer: Offer, session: Session) -> tuple[Connection, str]:
-        """Answers the offer; gives the connection, which the session has taken, and the answer."""
+        """Answers an offer. Returns the connection, which the session has taken, and the answer."""
 
     @abstractmethod
     def find(self, session: Session, connection: str) -> Connection | None:
-        """A connection of this protocol, by its id."""
+        """Returns a connection of this protocol by its id, or None."""
 
     async def _post(self, request: web.Request) -> web.Response:
         if (elsewhere := self._elsewhere(request)) is not None:
@@ -85,7 +88,7 @@ class WebRtcSignalling(ABC):
         return response
 
     async def _options(self, request: web.Request) -> web.Response:
-        """To a preflight and to anybody what may be posted; to who may post, also the ICE servers (RFC 9725, 4.6)."""
+        """Answers what may be posted; to a caller who may post, also the ICE servers (RFC 9725, 4.6)."""
         response = web.Response(status=200, headers={"Accept-Post": SDP, **_PREFLIGHT})
         response.headers["Access-Control-Allow-Methods"] = "POST, OPTIONS"
         if "Authorization" in request.headers:
@@ -99,7 +102,7 @@ class WebRtcSignalling(ABC):
         return response
 
     async def _patch(self, request: web.Request) -> web.Response:
-        """Candidates that came later (204), or an ICE restart (200)."""
+        """Takes candidates that came later (204), or an ICE restart (200)."""
         session, connection = self._connection(request)
         if request.content_type != MEDIA_TYPE:
             raise MediaTypeError(f"content type {request.content_type} (need {MEDIA_TYPE})")
@@ -130,7 +133,7 @@ class WebRtcSignalling(ABC):
         return session, connection
 
     def _elsewhere(self, request: web.Request) -> web.Response | None:
-        """A session that is not here may be at the server beside this one, where there is one."""
+        """Redirects a request for an unknown session to the other server, where there is one."""
         if self._config.redirect is None:
             return None
         with suppress(UnknownSessionError):
@@ -144,7 +147,7 @@ class WebRtcSignalling(ABC):
 
 
 def redirected(server: str, request: web.Request) -> web.Response:
-    """307, which keeps the method and the body (RFC 9725, 4.5)."""
+    """Redirects to another server with 307, which keeps the method and the body (RFC 9725, 4.5)."""
     location = server.rstrip("/") + request.raw_path
     return web.Response(status=307, headers={"Location": location})
 
@@ -161,12 +164,12 @@ async def cors(
 
 
 async def preflight(request: web.Request) -> web.Response:
-    """What a page of another origin may ask of a route that takes a POST: a viewer's renews its token."""
+    """Answers what a page of another origin may post: a viewer's page renews its token."""
     return web.Response(status=200, headers={"Access-Control-Allow-Methods": "POST, OPTIONS", **_PREFLIGHT})
 
 
 async def text_of(request: web.Request, media_type: str) -> str:
-    """The body, UTF-8 whatever charset it claims. Raises ``MediaTypeError`` or ``RequestError``."""
+    """Returns the body, UTF-8 whatever charset it claims. Raises ``MediaTypeError`` or ``RequestError``."""
     if request.content_type != media_type:
         raise MediaTypeError(f"content type {request.content_type} (need {media_type})")
     try:

@@ -36,11 +36,11 @@ TAKEN_OVER = 4000
 
 _ACK_PAUSE = SECOND_NS // 2
 _FAREWELL = 2 * SECOND_NS  # for the last messages to leave
-_TURN = 16  # messages after which others get theirs
+_BURST = 16  # messages after which others get theirs
 
 
 class StreamRoute:
-    """The route."""
+    """Serves the route."""
 
     def __init__(self, access: Authorization, clock: Clock) -> None:
         self._access = access
@@ -77,18 +77,20 @@ async def _refuse(socket: web.WebSocketResponse, code: str, message: str, close_
 
 
 class Connection:
-    """One connection of a stream; it lasts until the client goes, the session ends, or another one takes over."""
+    """Carries a stream until the client goes, the session ends, or another connection takes over."""
 
-    def __init__(self, socket: web.WebSocketResponse, place: ResumableStream, stream: Stream, clock: Clock) -> None:
+    def __init__(
+        self, socket: web.WebSocketResponse, resumption: ResumableStream, stream: Stream, clock: Clock
+    ) -> None:
         self._socket = socket
-        self._place = place
+        self._resumption = resumption
         self._stream = stream
         self._clock = clock
         self._left = False  # its client said goodbye
 
     async def run(self) -> None:
         """Carries messages both ways. Raises nothing but ``CancelledError``."""
-        self._place.connect(self)
+        self._resumption.connect(self)
         works = (self._read(), self._write(), self._acknowledge(), self._farewell())
         tasks = [asyncio.create_task(work) for work in works]
         try:
@@ -99,7 +101,7 @@ class Connection:
             for outcome in await asyncio.gather(*tasks, return_exceptions=True):
                 if isinstance(outcome, Exception) and not isinstance(outcome, ConnectionError):
                     log.error("a stream's connection failed", exc_info=outcome)
-            self._place.disconnect(self, left=self._left)
+            self._resumption.disconnect(self, left=self._left)
 
     async def give_way(self) -> None:
         """Closes the connection: another one carries the stream from here on."""
@@ -116,13 +118,13 @@ class Connection:
                 return
             self._stream.take(message.data)
             count += 1
-            if count % _TURN == 0:
+            if count % _BURST == 0:
                 await asyncio.sleep(0)
 
     async def _write(self) -> None:
         """Sends what there is, and closes after the last message. Returns where the connection is hopelessly slow."""
         stream = self._stream
-        while self._place.carrier is self:
+        while self._resumption.carrier is self:
             data = stream.next()
             if data is None and stream.over is not None:
                 await self._socket.close(code=stream.over)

@@ -1,4 +1,4 @@
-"""WHEP (draft-ietf-wish-whep): ``POST /v1/sessions/{id}/whep`` watches a session. Any number of viewers cost one encode
+"""Serves WHEP (draft-ietf-wish-whep): ``POST /v1/sessions/{id}/whep`` watches a session. Viewers share one encode
 (:mod:`streamer.webrtc.broadcast`)."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from streamer.webrtc.viewer import Viewer
 
 
 class Whep(WebRtcSignalling):
-    """The routes of viewers."""
+    """Serves the routes of viewers."""
 
     name = "whep"
     right = "view"

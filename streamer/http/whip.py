@@ -1,4 +1,4 @@
-"""WHIP (RFC 9725): ``POST /v1/sessions/{id}/whip`` publishes camera, microphone or both into a session.
+"""Serves WHIP (RFC 9725): ``POST /v1/sessions/{id}/whip`` publishes camera, microphone or both into a session.
 
 OBS works with it as it is: its offer holds no candidates, it sends none later, and it wants 201 for the offer and 200
 for its DELETE.
@@ -14,7 +14,7 @@ from streamer.webrtc.sdp_offer import Offer
 
 
 class Whip(WebRtcSignalling):
-    """The routes of publishers. A session has one at a time; when it goes or falls silent, another may come."""
+    """Serves the routes of publishers. A session has one at a time; when it goes or falls silent, another may come."""
 
     name = "whip"
     right = "publish"

@@ -27,7 +27,7 @@ Controls = Annotated[Mapping[str, Scalar], Meta(max_length=64)]
 
 
 class Message(Struct, frozen=True):
-    """One message, of either side."""
+    """Is a message, of either side."""
 
     def to_json(self) -> dict[str, Any]:
         """Returns ``type`` and the fields; those that are None are left out, bytes are base64."""
@@ -38,7 +38,10 @@ class Message(Struct, frozen=True):
 
 
 class SpeechFormat(Struct, frozen=True):
-    """How speech comes in. PCM: 16-bit little-endian, interleaved. Opus: one packet (RFC 6716) a message, 48 kHz."""
+    """Describes the speech that a client sends.
+
+    PCM: 16-bit little-endian, interleaved. Opus: one packet (RFC 6716) a message, 48 kHz.
+    """
 
     encoding: Literal["pcm16", "opus"]
     rate: Literal[8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000]
@@ -46,9 +49,10 @@ class SpeechFormat(Struct, frozen=True):
 
 
 class Output(Struct, frozen=True):
-    """What is sent back. ``audio``: 48 kHz stereo. ``video``: ``fmp4`` carries picture and sound together.
+    """Describes the media that the server sends.
 
-    ``form``: ``json`` sends media as ``media`` messages with base64, for clients that cannot read binary.
+    ``audio``: 48 kHz stereo. ``video``: ``fmp4`` carries picture and sound in one. ``form``: ``json``
+    sends media as ``media`` messages with base64, for clients that cannot read binary.
     """
 
     audio: Literal["none", "pcm16"] = "none"
@@ -57,15 +61,15 @@ class Output(Struct, frozen=True):
 
 
 class SpeechChoice(SpeechFormat, frozen=True, forbid_unknown_fields=True):
-    """A format as a client names it; ``channels`` may be left out."""
+    """Describes speech as a client names it; ``channels`` may be left out."""
 
 
 class OutputChoice(Output, frozen=True, forbid_unknown_fields=True):
-    """An output as a client names it; what it leaves out is ``none``, or ``binary``."""
+    """Describes media as a client asks for it; what it leaves out is ``none``, or ``binary``."""
 
 
 class Limits(Struct, frozen=True):
-    """``pause_ms`` of speech waiting: the server stops reading. ``buffer_ms``: it refuses what would go beyond."""
+    """Limits a stream. ``pause_ms`` of speech waiting: the server stops reading; ``buffer_ms``: it refuses more."""
 
     message_bytes: int = MESSAGE_BYTES
     pause_ms: int = 30_000
@@ -77,7 +81,7 @@ class Limits(Struct, frozen=True):
 
 
 class SessionUpdate(Message, frozen=True, tag="session.update", forbid_unknown_fields=True):
-    """Changes what it names and leaves the rest. Answered by ``session.updated`` or ``error``."""
+    """Changes the parts that are named and leaves the rest. Answered by ``session.updated`` or ``error``."""
 
     speech: SpeechChoice | None = None
     output: OutputChoice | None = None
@@ -86,7 +90,7 @@ class SessionUpdate(Message, frozen=True, tag="session.update", forbid_unknown_f
 
 
 class SpeechAppend(Message, frozen=True, tag="speech.append", forbid_unknown_fields=True):
-    """Speech as base64: the same as a binary message. ``generation`` and ``pts`` left out: the next ones.
+    """Appends speech as base64, as a binary message does. ``generation`` and ``pts`` left out: the next ones.
 
     ``at``: the media time of the picture that it belongs to, as TIMED has it in a packet; then without ``pts``.
     """
@@ -99,13 +103,13 @@ class SpeechAppend(Message, frozen=True, tag="speech.append", forbid_unknown_fie
 
 
 class SpeechCommit(Message, frozen=True, tag="speech.commit", forbid_unknown_fields=True):
-    """The utterance ends here. Answered by ``speech.committed`` and, when it was heard, ``playback.finished``."""
+    """Ends the utterance. Answered by ``speech.committed`` and, when it was played, ``playback.finished``."""
 
     event_id: Name | None = None
 
 
 class SpeechClear(Message, frozen=True, tag="speech.clear", forbid_unknown_fields=True):
-    """Barge-in: nothing said so far is heard or seen any more. Answered by ``playback.finished``."""
+    """Drops all speech that was not played yet (barge-in). Answered by ``playback.finished``."""
 
     event_id: Name | None = None
 
@@ -117,13 +121,13 @@ class SessionEnd(Message, frozen=True, tag="session.end", forbid_unknown_fields=
 
 
 class Ping(Message, frozen=True, tag="ping", forbid_unknown_fields=True):
-    """Answered by ``pong`` with the same ``data``. Not counted."""
+    """Asks for a ``pong`` with the same ``data``. Not counted."""
 
     data: Text | None = None
 
 
 class ClientAck(Message, frozen=True, tag="ack", forbid_unknown_fields=True):
-    """``received`` messages of the server have been taken in. Not counted."""
+    """Acknowledges ``received`` messages of the server. Not counted."""
 
     received: U53
 
@@ -132,7 +136,7 @@ class ClientAck(Message, frozen=True, tag="ack", forbid_unknown_fields=True):
 
 
 class SessionCreated(Message, frozen=True, tag="session.created"):
-    """The first message of a new stream."""
+    """Begins a new stream: the first message."""
 
     session_id: str
     generation: U32
@@ -143,7 +147,7 @@ class SessionCreated(Message, frozen=True, tag="session.created"):
 
 
 class SessionResumed(Message, frozen=True, tag="session.resumed"):
-    """The first message of a resumed stream: ``received`` messages of the client were taken in; send the others."""
+    """Begins a resumed stream: ``received`` messages of the client were taken in; it sends the others again."""
 
     session_id: str
     received: U53
@@ -151,7 +155,7 @@ class SessionResumed(Message, frozen=True, tag="session.resumed"):
 
 
 class SessionUpdated(Message, frozen=True, tag="session.updated"):
-    """What holds now: what the client changed, or what the server gave up (``rung``) and took back."""
+    """States the values that hold now: changed by the client, or by the server under overload (``rung``)."""
 
     speech: SpeechFormat | None = None
     output: Output | None = None
@@ -163,7 +167,7 @@ class SessionUpdated(Message, frozen=True, tag="session.updated"):
 
 
 class SpeechCommitted(Message, frozen=True, tag="speech.committed"):
-    """``utterance`` counts from 1; ``length`` is its whole length, in samples at 16 kHz."""
+    """Confirms a commit. ``utterance`` counts from 1; ``length``: of all of it, in samples at 16 kHz."""
 
     utterance: U53
     length: U53
@@ -171,7 +175,7 @@ class SpeechCommitted(Message, frozen=True, tag="speech.committed"):
 
 
 class SpeechDropped(Message, frozen=True, tag="speech.dropped"):
-    """Speech of a generation that was over when it came: ``samples`` (of its own rate) were not taken."""
+    """Reports speech of an old generation: ``samples`` (of its own rate) were not taken."""
 
     samples: U53
     generation: U32
@@ -179,7 +183,7 @@ class SpeechDropped(Message, frozen=True, tag="speech.dropped"):
 
 
 class SpeechLate(Message, frozen=True, tag="speech.late"):
-    """Speech for the picture of media time ``pts`` came when that had left: so much of its beginning was cut."""
+    """Reports speech for a picture (media time ``pts``) that had left: ``dropped_ms`` of its beginning were cut."""
 
     dropped_ms: U53
     pts: U53 | None = None
@@ -187,21 +191,24 @@ class SpeechLate(Message, frozen=True, tag="speech.late"):
 
 
 class FaceLost(Message, frozen=True, tag="face.lost"):
-    """For two seconds no picture has shown a face to work on: they leave untouched. ``none``: not found, or covered."""
+    """Reports that for two seconds no picture has shown a usable face: they leave untouched.
+
+    ``none``: not found, or covered; ``small``: fewer pixels than the mouth needs; ``turned``: too far aside.
+    """
 
     reason: Literal["none", "small", "turned"]
     at_ms: U53 | None = None
 
 
 class FaceFound(Message, frozen=True, tag="face.found"):
-    """It is back, after so long."""
+    """Reports that the face is back, after ``lost_ms``."""
 
     lost_ms: U53
     at_ms: U53 | None = None
 
 
 class PlaybackStarted(Message, frozen=True, tag="playback.started"):
-    """The first sample of an utterance leaves now; ``pts`` is its media time."""
+    """Reports that the first sample of an utterance leaves; ``pts`` is its media time."""
 
     utterance: U53
     pts: U53
@@ -210,8 +217,10 @@ class PlaybackStarted(Message, frozen=True, tag="playback.started"):
 
 
 class PlaybackFinished(Message, frozen=True, tag="playback.finished"):
-    """``position`` samples (16 kHz) of the utterance were heard; ``interrupted``: by a clear. Then ``generation``
-    is the new one, and ``utterance`` is left out where nothing was being said."""
+    """Reports that ``position`` samples (16 kHz) of the utterance were played; ``interrupted``: by a clear.
+
+    Then ``generation`` is the new one, and ``utterance`` is left out where nothing was playing.
+    """
 
     position: U53
     interrupted: bool
@@ -222,13 +231,13 @@ class PlaybackFinished(Message, frozen=True, tag="playback.finished"):
 
 
 class OutputDropped(Message, frozen=True, tag="output.dropped"):
-    """So many pictures were left out because the connection is too slow. Sound never is."""
+    """Reports pictures that were left out because the connection is too slow. Sound never is."""
 
     pictures: U53
 
 
 class Media(Message, frozen=True, tag="media"):
-    """A binary message of the server, as JSON."""
+    """Carries a binary message of the server as JSON."""
 
     kind: Literal["audio", "h264", "jpeg", "fmp4"]
     generation: U32
@@ -239,13 +248,13 @@ class Media(Message, frozen=True, tag="media"):
 
 
 class SessionEnded(Message, frozen=True, tag="session.ended"):
-    """The last message: why it is over."""
+    """Ends the stream: the last message, with the reason."""
 
     reason: str
 
 
 class Error(Message, frozen=True, tag="error"):
-    """Something was not done. ``fatal``: the connection closes next. ``event_id``: of the message that caused it."""
+    """Reports a failure. ``fatal``: the connection closes next. ``event_id``: of the message that caused it."""
 
     code: str
     message: str
@@ -256,14 +265,14 @@ class Error(Message, frozen=True, tag="error"):
 
 
 class ServerAck(Message, frozen=True, tag="ack"):
-    """``received`` messages of the client have been taken in; ``buffered_ms`` of speech wait. Not counted."""
+    """Acknowledges ``received`` messages of the client; ``buffered_ms`` of speech wait. Not counted."""
 
     received: U53
     buffered_ms: U53
 
 
 class Pong(Message, frozen=True, tag="pong"):
-    """Not counted."""
+    """Answers a ``ping``. Not counted."""
 
     data: str | None = None
 

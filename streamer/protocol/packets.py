@@ -1,4 +1,4 @@
-"""Binary messages of ``mytalk.v1``: a 16-byte header and a payload. Sans-IO."""
+"""Reads and writes binary messages of ``mytalk.v1``: a 16-byte header and a payload. Sans-IO."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_PTS = 2**53 - 1
 
 
 class Kind(IntEnum):
-    """What a packet carries: below 16 to the server, from 16 on to the client."""
+    """Names what a packet carries: below 16 to the server, from 16 on to the client."""
 
     SPEECH_PCM16 = 1
     SPEECH_OPUS = 2
@@ -30,7 +30,7 @@ SPEECH_KINDS = frozenset((Kind.SPEECH_PCM16, Kind.SPEECH_OPUS))
 
 
 class Flags(IntFlag):
-    """To the client, KEYFRAME: can be decoded from here. INIT: what a decoder of fMP4 needs before anything else.
+    """Marks a packet. To the client, KEYFRAME: decoding can begin here. INIT: a decoder of fMP4 needs this first.
 
     To the server, TIMED: ``pts`` is the media time of the picture that the speech belongs to.
     """
@@ -43,7 +43,7 @@ class Flags(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One binary message.
+    """Holds one binary message.
 
     ``pts``: to the server, samples at the speech's own rate since its generation or its format began, but media time
     where it is TIMED; to the client, media time (samples at 16 kHz).
@@ -56,12 +56,12 @@ class Packet:
     flags: Flags = Flags.NONE
 
     def to_bytes(self) -> bytes:
-        """Header and payload."""
+        """Returns header and payload."""
         return HEADER.pack(self.kind, self.flags, 0, self.generation, self.pts) + self.payload
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Packet:
-        """Raises ``PacketError``."""
+        """Reads header and payload. Raises ``PacketError``."""
         if len(data) <= HEADER.size:
             raise PacketError(f"{len(data)} bytes (need a header of {HEADER.size} and a payload)")
         kind, flags, reserved, generation, pts = HEADER.unpack_from(data)

@@ -44,14 +44,14 @@ def schema_text() -> str:
 
 
 def _as_sent(part: dict[str, Any]) -> dict[str, Any]:
-    """A struct of the server's messages, as the server writes it."""
+    """Returns the schema of a struct as the server writes it."""
     fields = {name: _without_null(field) for name, field in part["properties"].items()}
     required = [name for name, field in part["properties"].items() if field.get("default", "") is not None]
     return part | {"properties": fields, "required": required}
 
 
 def _without_null(field: dict[str, Any]) -> dict[str, Any]:
-    """A field that is left out where it is None."""
+    """Returns the schema of a field that is left out where it is None."""
     if field.get("default", "") is not None:
         return field
     kind: dict[str, Any] = next(one for one in field["anyOf"] if one != {"type": "null"})

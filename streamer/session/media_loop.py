@@ -170,7 +170,7 @@ class MediaLoop:
                 for frame in released.pictures:
                     sink.picture(frame)
             if self._voice is not None:
-                for told in self._voice.heard(self._pacer.played):
-                    self._events.add_message(told)
+                for event in self._voice.playback(self._pacer.played):
+                    self._events.add_message(event)
             due = self._pacer.next_due()
             await self._clock.sleep_until(now + TICK if due is None else min(due, now + TICK))

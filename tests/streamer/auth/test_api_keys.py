@@ -171,7 +171,7 @@ def test_seconds_that_were_kept_count_as_before_and_a_clock_that_went_back_loses
     assert kept == {"k": [(100, 100), (105, 10)]}
     again = SecondsUsed(kept)
     again.add("k", 1, now=103 * hour)
-    assert [again.of("k", now=moment * hour) for moment in (106, 123, 124, 129)] == [111, 111, 11, 0]
+    assert [again.used_by("k", now=moment * hour) for moment in (106, 123, 124, 129)] == [111, 111, 11, 0]
 
 
 def test_seconds_are_forgotten_after_a_day() -> None:
@@ -179,7 +179,7 @@ def test_seconds_are_forgotten_after_a_day() -> None:
     used.add("k", 100, now=0)
     used.add("k", 50, now=hour // 2)
     used.add("k", 10, now=5 * hour)
-    assert used.of("k", now=23 * hour) == 160
-    assert used.of("k", now=25 * hour) == 10
-    assert used.of("k", now=40 * hour) == 0
-    assert used.of("other", now=0) == 0
+    assert used.used_by("k", now=23 * hour) == 160
+    assert used.used_by("k", now=25 * hour) == 10
+    assert used.used_by("k", now=40 * hour) == 0
+    assert used.used_by("other", now=0) == 0

@@ -61,9 +61,9 @@ def test_an_utterance_is_said_whole_and_its_client_is_told_when_it_was_heard() -
     said = say(voice, 30)
     assert np.array_equal(said[: len(speech)], speech)
     assert not said[len(speech) :].any()
-    assert voice.heard(CHUNK_TIME - 1) == []
-    assert voice.heard(CHUNK_TIME) == [PlaybackStarted(1, 0, 0)]
-    assert voice.heard(30 * CHUNK_TIME) == [PlaybackFinished(len(speech) // 3, False, 0, 1)]
+    assert voice.playback(CHUNK_TIME - 1) == []
+    assert voice.playback(CHUNK_TIME) == [PlaybackStarted(1, 0, 0)]
+    assert voice.playback(30 * CHUNK_TIME) == [PlaybackFinished(len(speech) // 3, False, 0, 1)]
     assert voice.clear(Cleared(1)) == PlaybackFinished(0, False, 1, None)
 
 
@@ -88,7 +88,7 @@ def test_speech_that_runs_dry_is_filled_with_silence_and_goes_on_whole() -> None
     heard = np.concatenate(said)
     assert np.array_equal(heard[heard != 0], speech[speech != 0])
     assert not heard[34 * CHUNK : 40 * CHUNK].any()
-    assert [type(event) for event in voice.heard(80 * CHUNK_TIME)] == [PlaybackStarted, PlaybackFinished]
+    assert [type(event) for event in voice.playback(80 * CHUNK_TIME)] == [PlaybackStarted, PlaybackFinished]
 
 
 def test_a_commit_after_all_was_heard_still_finishes_the_utterance() -> None:
@@ -96,10 +96,10 @@ def test_a_commit_after_all_was_heard_still_finishes_the_utterance() -> None:
     voice.expect(pcm(48_000))
     voice.append(babble(0.1).tobytes(), None, None)
     say(voice, 20)
-    assert voice.heard(20 * CHUNK_TIME) == [PlaybackStarted(1, 0, 0)]
+    assert voice.playback(20 * CHUNK_TIME) == [PlaybackStarted(1, 0, 0)]
     voice.commit()
     say(voice, 1, start=20)
-    assert voice.heard(20 * CHUNK_TIME) == [PlaybackFinished(1600, False, 0, 1)]
+    assert voice.playback(20 * CHUNK_TIME) == [PlaybackFinished(1600, False, 0, 1)]
     assert voice.buffered_ms == 0
 
 
@@ -110,10 +110,10 @@ def test_a_barge_in_says_how_far_it_was_heard_and_speech_begins_clean() -> None:
     voice.commit()
     voice.append(bytes(2 * 16_000), "pcm16", 16_000)
     say(voice, 20)
-    voice.heard(10 * CHUNK_TIME)
+    voice.playback(10 * CHUNK_TIME)
     assert voice.clear(Cleared(1)) == PlaybackFinished(10 * CHUNK_TIME, True, 1, 1)
     assert voice.buffered_ms == 0
-    assert voice.heard(20 * CHUNK_TIME) == []
+    assert voice.playback(20 * CHUNK_TIME) == []
     assert voice.clear(Cleared(2)) == PlaybackFinished(0, False, 2, None)
     voice.append(np.full(16_000, 9, np.int16).tobytes(), "pcm16", 0)
     assert voice.commit() == (3, 16_000)
@@ -137,7 +137,7 @@ def test_another_format_ends_the_utterance_and_counts_from_nought() -> None:
     said = say(voice, 20)
     assert (said == 5).sum() == 4800
     assert 4700 <= (said == 7).sum() <= 4800  # the filter's edges
-    assert [type(event) for event in voice.heard(20 * CHUNK_TIME)] == [PlaybackStarted, PlaybackFinished] * 2
+    assert [type(event) for event in voice.playback(20 * CHUNK_TIME)] == [PlaybackStarted, PlaybackFinished] * 2
 
 
 def test_opus_is_decoded_and_its_place_is_counted_in_48_khz_samples() -> None:
