@@ -1,4 +1,4 @@
-"""A WebRTC connection: answers an offer, takes candidates and ICE restarts, and bounds what its peer sends."""
+"""Answers an offer, takes candidates and ICE restarts, and bounds what the peer of a WebRTC connection sends."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _REFUSALS = (
 
 
 class Connection:
-    """The server's end of one connection. ``connected`` and ``gone`` are set once each, whoever caused it.
+    """Holds the server's end of one connection. ``connected`` and ``gone`` are set once each, whoever caused it.
 
     This class receives (WHIP); subclasses add what they send. ``etag`` names the ICE session (RFC 9725, 4.3.1).
     """

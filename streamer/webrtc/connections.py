@@ -76,7 +76,7 @@ class Connections:
             raise BusyError(f"all {MOST_VIEWERS} places of viewers are taken (ask again)", RETRY_VIEWER)
 
     def all(self) -> list[Connection]:
-        """The viewers' and the publisher's."""
+        """Lists the viewers and the publisher."""
         return [*self.viewers.values(), *([self.publisher] if self.publisher is not None else [])]
 
     @property

@@ -8,7 +8,7 @@ log = logging.getLogger(__name__)
 
 
 class EncoderFaults:
-    """Failures of one broadcast's encoders. Each failed frame is left out; the encoder begins again with the next."""
+    """Counts failures of one broadcast's encoders. A failed frame is left out, and the encoder begins again."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -1,4 +1,4 @@
-"""The peer of a call: one connection that sends camera and microphone, and gets what a viewer gets."""
+"""Connects the peer of a call, which sends camera and microphone and gets what a viewer gets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A viewer of a session (WHEP): a connection that only sends, and sends what is encoded already."""
+"""Sends a session to a viewer (WHEP): a connection that only sends, and sends what is encoded already."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Viewer(Connection):
         await super().close()
 
     def _add_media(self, offer: Offer) -> None:
-        """Of the codecs that the viewer knows, chooses one that is being encoded already; else its first."""
+        """Chooses, of the codecs that the viewer knows, one that is being encoded already; else its first."""
         if offer.has_audio:
             self._connection.addTransceiver("audio", direction="sendonly")
         if offer.has_video:

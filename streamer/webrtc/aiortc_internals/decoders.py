@@ -59,7 +59,7 @@ class DecoderLoop:
         self._waiting.put(item)
 
     def get(self) -> None:
-        """Decodes until the end. The thread gets none but that, and ends the track."""
+        """Decodes until the end, and returns None: aiortc's thread then ends the track."""
         decoder: Any = None
         codec_name = ""
         while (item := self._waiting.get()) is not None:

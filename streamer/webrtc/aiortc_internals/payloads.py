@@ -7,10 +7,10 @@ from aiortc.codecs.vpx import Vp8Encoder
 
 
 def h264_payloads(data: bytes) -> list[bytes]:
-    """Payloads (RFC 6184, packetization mode 1) of one picture in Annex B, 1300 bytes each at most."""
+    """Cuts one picture in Annex B into payloads (RFC 6184, packetization mode 1) of 1300 bytes each at most."""
     return H264Encoder._packetize(H264Encoder._split_bitstream(data))
 
 
 def vp8_payloads(data: bytes, picture_id: int) -> list[bytes]:
-    """Payloads (RFC 7741) of one picture, 1300 bytes each at most. ``picture_id``: 15 bits, one more each picture."""
+    """Cuts one picture into payloads (RFC 7741) of 1300 bytes at most. ``picture_id``: 15 bits, one more each time."""
     return Vp8Encoder._packetize(data, picture_id)

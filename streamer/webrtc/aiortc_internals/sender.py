@@ -29,7 +29,7 @@ _MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 
 
 def negotiated_codec(transceiver: RTCRtpTransceiver) -> str | None:
-    """The codec that the answer chose, its name as in ``rtpmap`` in small letters; None where there is none."""
+    """Returns the codec that the answer chose, as in ``rtpmap`` in small letters; None where there is none."""
     return transceiver._codecs[0].name.lower() if transceiver._codecs else None
 
 
@@ -69,7 +69,7 @@ class EncodedSender:
         return cls(transceiver.sender, transceiver.mid or "", transceiver._headerExtensions)
 
     def send(self, encoded: Encoded) -> None:
-        """Sends it as soon as the loop comes to it. What cannot be decoded any more is left out."""
+        """Queues a frame for the stream's own task. What cannot be decoded any more is left out."""
         if len(self._waiting) >= _WAITING_BOUND:
             self._waiting.clear()
             self._needs_key = True
@@ -177,7 +177,7 @@ class _EstimateReader:
 
     @property
     def target_bitrate(self) -> int:
-        """Nothing that anybody reads: aiortc asks whether there is such a name."""
+        """Zero, which nothing reads: aiortc asks only whether there is such a name."""
         return 0
 
     @target_bitrate.setter
