@@ -1,4 +1,4 @@
-"""MyTalk streamer's models and pixels.
+"""Loads MyTalk's models and renders their pixels.
 
 >>> import mytalk
 >>> pipeline = mytalk.load("edge")                  # the weights in the package, on the GPU if there is one
@@ -18,7 +18,7 @@ __all__ = ["LipSyncStream", "MyTalkError", "Picture", "Pipeline", "StreamOptions
 
 # Read on first use: torch takes seconds to import, and errors, files and servers do without it.
 _HOMES = {
-    "LipSyncStream": "stream",
+    "LipSyncStream": "lipsync_stream",
     "MyTalkError": "errors",
     "Picture": "picture",
     "Pipeline": "pipeline",

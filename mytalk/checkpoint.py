@@ -1,4 +1,4 @@
-"""Checkpoints: a folder of safetensors, ``config.json`` and a model card.
+"""Reads and writes checkpoints: a folder of safetensors, ``config.json`` and a model card.
 
 ``config.json`` names the preset, its sizes, and each part's SHA-256; loading checks the hash and every tensor's name
 and shape, and says which one is wrong.
@@ -27,7 +27,8 @@ CONFIG = "config.json"
 
 
 def save_tensors(folder: Path, part: str, tensors: Mapping[str, Tensor]) -> None:
-    """Write one part (``motion``, ``identity``, ``appearance``) and record its hash. Each file is replaced at once."""
+    """Writes one part (``motion``, ``identity``, ``appearance``) and records its hash. Each file is replaced at
+    once."""
     folder.mkdir(parents=True, exist_ok=True)
     data = save_bytes({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
     _replace(folder / f"{part}.safetensors", data)
@@ -37,7 +38,7 @@ def save_tensors(folder: Path, part: str, tensors: Mapping[str, Tensor]) -> None
 
 
 def save_preset(folder: Path, preset: Preset) -> None:
-    """Record which preset a folder's weights belong to, with its sizes."""
+    """Records which preset a folder's weights belong to, with its sizes."""
     folder.mkdir(parents=True, exist_ok=True)
     config = _read_config(folder) if (folder / CONFIG).exists() else {}
     config = {**config, "preset": preset.name, "sizes": asdict(preset)}
@@ -45,7 +46,7 @@ def save_preset(folder: Path, preset: Preset) -> None:
 
 
 def read_preset(folder: Path) -> Preset:
-    """The preset of a checkpoint folder, built from the sizes in its config; its name is a label.
+    """Builds the preset of a checkpoint folder from the sizes in its config; its name is a label.
 
     A config without sizes names one of ``PRESETS``. Raises PresetError naming what is unknown, missing or impossible.
     """
@@ -62,7 +63,7 @@ def read_preset(folder: Path) -> Preset:
 
 
 def save_speech_model(folder: Path, source: str, sha256: str) -> None:
-    """Record the speech network that a folder's motion weights were trained with; its own weights are not stored."""
+    """Records the speech network that a folder's motion weights were trained with; its own weights are not stored."""
     folder.mkdir(parents=True, exist_ok=True)
     config = _read_config(folder) if (folder / CONFIG).exists() else {}
     config["speech_model"] = {"source": source, "sha256": sha256}
@@ -70,7 +71,8 @@ def save_speech_model(folder: Path, source: str, sha256: str) -> None:
 
 
 def read_speech_model(folder: Path) -> dict[str, str] | None:
-    """``source`` and ``sha256`` of the speech network that a folder's weights go with; None where it has its own."""
+    """Returns ``source`` and ``sha256`` of the speech network that a folder's weights go with; None where it has its
+    own."""
     recorded = _read_config(folder).get("speech_model")
     if recorded is None:
         return None
@@ -80,7 +82,7 @@ def read_speech_model(folder: Path) -> dict[str, str] | None:
 
 
 def read_tensors(folder: Path, part: str) -> dict[str, Tensor]:
-    """The tensors of one part, hash checked.
+    """Reads the tensors of one part and checks their hash.
 
     Raises WeightsError where the part is missing, cut short, or not what was saved.
     """
@@ -109,7 +111,7 @@ def read_tensors(folder: Path, part: str) -> dict[str, Tensor]:
 
 
 def load_into(module: nn.Module, folder: Path, part: str) -> None:
-    """Fill a module with one part's tensors.
+    """Loads one part's tensors into a module.
 
     Raises WeightsError naming the first tensor that is missing, unknown or of another shape.
     """

@@ -1,4 +1,4 @@
-"""Frozen dataclasses of sizes from plain JSON values, checked field by field."""
+"""Builds frozen dataclasses of sizes from plain JSON values, checked field by field."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def build_sizes(kind: type[T], values: object, where: str) -> T:
-    """A dataclass of type ``kind`` from a JSON object; fields that have a default may be left out.
+    """Builds a dataclass of type ``kind`` from a JSON object; fields that have a default may be left out.
 
     Raises PresetError naming the field that is unknown, missing or of another type.
     """

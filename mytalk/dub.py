@@ -1,4 +1,4 @@
-"""Dubbing files: the live path without its pacer, in three threads.
+"""Dubs files by the live path without its pacer, in three threads.
 
 ::
 
@@ -44,24 +44,24 @@ Progress = Callable[[int, int | None], None]
 """Called with the frames done and, where it is known, how many there will be."""
 
 ENROL_SAMPLES = 3 * SAMPLE_RATE
-"""How much of a video is read ahead to learn its mouth before the first frame is rendered."""
+"""Media time of a video that is read ahead to learn its mouth before the first frame is rendered."""
 
 _SOUND: dict[Length, Literal["fill", "whole", "cut"]] = {"video": "fill", "speech": "whole", "shortest": "cut"}
-_SECONDS_TO_STOP = 30  # a thread that does not end within this is left behind
+_STOP_TIMEOUT = 30  # a thread that does not end within this is left behind
 
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """A picture that was read, and the speech that it needs beyond that of those before it."""
+    """Holds a picture that was read, and the speech that it needs beyond that of those before it."""
 
     frame: VideoFrame
     face: Face | None
-    heard: list[EncodedSpeech]
+    speech: list[EncodedSpeech]
 
 
 @dataclass(frozen=True, slots=True)
 class DubReport:
-    """What was made, how long it took, and what ran."""
+    """Says what was made, how long it took, and what ran."""
 
     path: Path
     frames: int
@@ -76,12 +76,12 @@ class DubReport:
 
     @property
     def real_time_factor(self) -> float:
-        """Seconds of work for a second of film."""
+        """Returns seconds of work for a second of film."""
         return self.took / self.seconds
 
 
 def check_length(face: FaceSource, length: Length | None) -> Length:
-    """The length that was asked for; by default a video's own, and for an image the speech's."""
+    """Returns the requested length; by default a video's own, and for an image the speech's. Raises OptionError."""
     if face.still and length == "video":
         raise OptionError(f"{face.name}: an image has no length of its own (need --length speech)")
     if face.still:
@@ -100,7 +100,7 @@ def dub(
     force: bool = False,
     progress: Progress | None = None,
 ) -> DubReport:
-    """Write ``face`` speaking ``speech`` to ``output``.
+    """Writes ``face`` speaking ``speech`` to ``output``.
 
     ``length``: ``video`` makes the film as long as the video, with silence and a mouth at rest where the speech is
     shorter; ``speech`` as long as the speech, the video going on ping-pong where it is shorter; ``shortest`` as long
@@ -135,7 +135,7 @@ def dub(
 
 
 class _Job:
-    """One film in the making."""
+    """Runs the three threads of one film."""
 
     def __init__(
         self,
@@ -150,8 +150,8 @@ class _Job:
         self._speech = _SpeechFeed(stream, speech)
         self._progress = progress or (lambda done, total: None)
         self._expected = _expected_frames(face, speech, length)
-        self._room = max(2, CACHE_BYTES // picture_bytes(face.info))  # pictures read ahead
-        depth = max(2, min(8, self._room // 4))
+        self._max_ahead = max(2, CACHE_BYTES // picture_bytes(face.info))  # pictures read ahead
+        depth = max(2, min(8, self._max_ahead // 4))
         self._tracked: Channel[Tracked] = Channel(depth)  # full: reading waits
         self._finished: Channel[VideoFrame] = Channel(depth)  # full: rendering waits
         self._failure: BaseException | None = None
@@ -161,6 +161,7 @@ class _Job:
         self.decode_ms = self.encode_ms = 0.0
 
     def run(self) -> None:
+        """Runs all threads to the end, and raises the first failure."""
         threads = [
             Thread(target=self._guard, args=(self._read,), name="dub: read", daemon=True),
             Thread(target=self._guard, args=(self._write,), name="dub: write", daemon=True),
@@ -174,13 +175,13 @@ class _Job:
         finally:
             self._stop()
             for thread in threads:
-                thread.join(_SECONDS_TO_STOP)
+                thread.join(_STOP_TIMEOUT)
             self._stream.close()
         if self._failure is not None:
             raise self._failure
 
     def _guard(self, work: Callable[[], None]) -> None:
-        """Run one thread's work. The first failure is kept, and stops everybody."""
+        """Runs one thread's work. The first failure is kept, and stops all threads."""
         try:
             work()
         except ChannelClosed:
@@ -194,7 +195,7 @@ class _Job:
         self._finished.close()
 
     def _read(self) -> None:
-        """The reading thread: pictures, and where their face is."""
+        """Reads pictures, tracks their faces and encodes their speech: the reading thread."""
         frames = self._face.frames(endless=self._length == "speech")
         while True:
             start = time.perf_counter()
@@ -203,40 +204,40 @@ class _Job:
             if frame is None:
                 break
             face = self._stream.track(frame.picture)
-            if self._length != "video" and self._speech.over(frame.at):
+            if self._length != "video" and self._speech.has_ended(frame.at):
                 break
-            heard = self._speech.hear(frame.at + self._stream.latency + FRAME_SAMPLES)
-            self._tracked.put(Tracked(frame, face, heard))
+            speech = self._speech.encode_until(frame.at + self._stream.latency + FRAME_SAMPLES)
+            self._tracked.put(Tracked(frame, face, speech))
         self._tracked.end()
 
     def _render(self) -> None:
-        """This thread: the engine."""
+        """Renders pictures: this thread, the engine."""
         tracked = iter(self._tracked)
         last: VideoFrame | None = None
         for one in chain(self._enrol(tracked), tracked):
             self._faces += one.face is not None
             self._stream.push_frame(one.frame, one.face)
-            self._push(one.heard)
-            self._hand_over()
+            self._push(one.speech)
+            self._emit()
             last = one.frame
         if last is None or self._faces == 0:
             raise self._no_face()
         self._push(self._speech.rest())
         self._stream.finish()
-        self._hand_over()
+        self._emit()
         self._finished.end()
         self.film_seconds = (last.pts + self._face.info.interval) * last.time_base
 
-    def _push(self, heard: list[EncodedSpeech]) -> None:
-        for speech in heard:
-            self._stream.push_encoded(speech)
+    def _push(self, speech: list[EncodedSpeech]) -> None:
+        for part in speech:
+            self._stream.push_encoded(part)
 
     def _enrol(self, tracked: Iterator[Tracked]) -> list[Tracked]:
-        """Read ahead, and show the stream what it sees there of this person."""
+        """Reads ahead, and enrols the person seen there."""
         ahead: list[Tracked] = []
         for one in tracked:
             ahead.append(one)
-            if self._face.still or one.frame.at >= ENROL_SAMPLES or len(ahead) >= self._room:
+            if self._face.still or one.frame.at >= ENROL_SAMPLES or len(ahead) >= self._max_ahead:
                 break
         seen = [(one.frame.picture, one.face) for one in ahead if one.face is not None]
         if self._face.still and not seen:
@@ -245,14 +246,14 @@ class _Job:
             self._stream.enrol(seen)
         return ahead
 
-    def _hand_over(self) -> None:
+    def _emit(self) -> None:
         for frame in self._stream.pull():
             self._finished.put(frame)
             self.written += 1
             self._progress(self.written, self._expected)
 
     def _write(self) -> None:
-        """The writing thread."""
+        """Encodes finished pictures: the writing thread."""
         for frame in self._finished:
             start = time.perf_counter()
             self._writer.write(frame)
@@ -266,51 +267,51 @@ class _Job:
 
 
 class _SpeechFeed:
-    """The speech of a file, heard as far as it is wanted, and silence after its end. For one thread at a time."""
+    """Encodes the speech of a file as far as it is needed, and silence after its end. For one thread at a time."""
 
     def __init__(self, stream: LipSyncStream, speech: SpeechReader) -> None:
         self._stream = stream
         self._chunks = speech.samples()
-        self._given = 0  # samples
+        self._encoded = 0  # samples
         self._total: int | None = None  # samples; known when its end was met
-        self._heard: list[EncodedSpeech] = []  # and not yet taken
+        self._untaken: list[EncodedSpeech] = []  # and not yet taken
 
-    def hear(self, until: int) -> list[EncodedSpeech]:
-        """What is heard up to media time ``until``, or a little further, and was not given before."""
-        while self._given < until:
+    def encode_until(self, until: int) -> list[EncodedSpeech]:
+        """Returns speech encoded up to media time ``until``, or a little further, that was not returned before."""
+        while self._encoded < until:
             chunk = next(self._chunks, None) if self._total is None else None
             if chunk is None:
-                self._total = self._given if self._total is None else self._total
-                chunk = np.zeros(until - self._given, np.float32)
-            self._heard.append(self._stream.encode_speech(chunk))
-            self._given += len(chunk)
+                self._total = self._encoded if self._total is None else self._total
+                chunk = np.zeros(until - self._encoded, np.float32)
+            self._untaken.append(self._stream.encode_speech(chunk))
+            self._encoded += len(chunk)
         return self.rest()
 
-    def over(self, at: int) -> bool:
-        """Whether the speech has ended at or before media time ``at``."""
+    def has_ended(self, at: int) -> bool:
+        """Says whether the speech has ended at or before media time ``at``."""
         if self._total is None:
-            self._heard = self.hear(at + 1)
+            self._untaken = self.encode_until(at + 1)
         return self._total is not None and at >= self._total
 
     def rest(self) -> list[EncodedSpeech]:
-        """What was heard to know of its end, and not given yet."""
-        heard, self._heard = self._heard, []
-        return heard
+        """Returns what was encoded to find the speech's end, and not returned yet."""
+        speech, self._untaken = self._untaken, []
+        return speech
 
 
 def _expected_frames(face: FaceSource, speech: SpeechReader, length: Length) -> int | None:
-    """How many frames the film will have, as far as headers tell."""
+    """Returns how many frames the film will have, as far as headers tell."""
     video = face.info.frames
-    heard = None if speech.stated_seconds is None else math.ceil(speech.stated_seconds * face.info.rate)
+    spoken = None if speech.stated_seconds is None else math.ceil(speech.stated_seconds * face.info.rate)
     if length == "video":
         return video
     if length == "speech" or video is None:
-        return heard
-    return video if heard is None else min(video, heard)
+        return spoken
+    return video if spoken is None else min(video, spoken)
 
 
 def _provenance(pipeline: Pipeline, options: StreamOptions, steps: int) -> str:
-    """What the file says of itself."""
+    """Describes the file for its comment tag."""
     try:
         release = version("mytalk-streamer")
     except PackageNotFoundError:  # run from a source tree

@@ -1,4 +1,4 @@
-"""Every error that a user can cause or meet, as one tree.
+"""Defines every error that a user can cause or meet, as one tree.
 
 ::
 
@@ -44,7 +44,7 @@ __all__ = [
 
 
 class MyTalkError(Exception):
-    """The root: catch this to catch everything that the project raises on purpose."""
+    """Holds the root of the tree: catch this to catch everything that the project raises on purpose."""
 
     exit_code = 1
     http_status = 500
@@ -52,7 +52,7 @@ class MyTalkError(Exception):
 
 
 class InputError(MyTalkError):
-    """What was given cannot be used."""
+    """Says that the input cannot be used."""
 
     exit_code = 2
     http_status = 400
@@ -60,68 +60,68 @@ class InputError(MyTalkError):
 
 
 class UnreadableError(InputError):
-    """No such file, not a video, not a sound, or nothing decodable in it."""
+    """Says that a file is missing, is no video or no sound, or holds nothing decodable."""
 
 
 class NoFaceError(InputError):
-    """No usable face in the picture or clip."""
+    """Says that the picture or clip holds no usable face."""
 
     http_status = 422
 
 
 class NoSpeechError(InputError):
-    """The speech holds no audio, or its length is zero."""
+    """Says that the speech holds no audio, or that its length is zero."""
 
     http_status = 422
 
 
 class DataError(InputError):
-    """Training data that holds nothing usable, or is damaged: the message names what is wrong and where."""
+    """Says that training data holds nothing usable, or is damaged: the message names what is wrong and where."""
 
 
 class OptionError(InputError):
-    """An option outside its range."""
+    """Says that an option is outside its range."""
 
 
 class OutputError(MyTalkError):
-    """The result cannot be written."""
+    """Says that the result cannot be written."""
 
     exit_code = 3
 
 
 class OutputExistsError(OutputError):
-    """The output is there already and may not be replaced."""
+    """Says that the output is there already and may not be replaced."""
 
     http_status = 409
 
 
 class OutputFullError(OutputError):
-    """The disk is full."""
+    """Says that the disk is full."""
 
     http_status = 507
 
 
 class PresetError(MyTalkError):
-    """Neither a known preset nor a checkpoint folder."""
+    """Says that a name is neither a known preset nor a checkpoint folder."""
 
     exit_code = 4
     http_status = 400
 
 
 class WeightsError(PresetError):
-    """Weights that are damaged, or of another preset: the message names the tensor."""
+    """Says that weights are damaged, or of another preset: the message names the tensor."""
 
     http_status = 500
 
 
 class TrainingError(MyTalkError):
-    """A training run cannot go on; its last good checkpoint is kept."""
+    """Says that a training run cannot go on; its last good checkpoint is kept."""
 
     exit_code = 7
 
 
 class EngineError(MyTalkError):
-    """The engine failed."""
+    """Says that the engine failed."""
 
     exit_code = 5
     http_status = 503
@@ -129,6 +129,6 @@ class EngineError(MyTalkError):
 
 
 class ServerError(MyTalkError):
-    """The server cannot start."""
+    """Says that the server cannot start."""
 
     exit_code = 6

@@ -1,4 +1,4 @@
-"""One session's lip-sync, from pictures and speech to pictures: the whole path without sockets, threads or a clock.
+"""Lip-syncs one session, from pictures and speech to pictures, without sockets, threads or a clock.
 
 The file path and the live path both run this; a live server adds only a pacer behind it.
 """
@@ -25,35 +25,36 @@ from mytalk.face.landmarks import LOWER_FACE
 from mytalk.face.tracker_process import Tracker
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionRequest
+from mytalk.motion.faces import MAX_PEOPLE
 from mytalk.motion.interpolation import MotionCurve
 from mytalk.motion.model import MotionModel
-from mytalk.motion.stream import PEOPLE, REWIND, MotionStream, open_by
+from mytalk.motion.stream import MAX_REWIND, MotionStream, scale_aperture
 from mytalk.picture import Picture, VideoFrame
 from mytalk.presets import PROFILES
 from mytalk.speech.stream import EncodedSpeech
 from mytalk.stream_options import StreamControls, StreamOptions
 
 MAX_PENDING = 512
-"""Pictures that may wait for their speech. Beyond it push_frame raises; nothing is dropped."""
+"""Pictures that may wait for their speech. Full: push_frame raises; nothing is dropped."""
 
 FADE_FRAMES = 3
 MAX_YAW = 0.9
-"""Radians: a face turned further is left untouched."""
+"""Radians of yaw from which on a face is left untouched."""
 
 
 FaceStatus = Literal["unknown", "seen", "none", "small", "turned"]
-"""How the face that speaks stands in the newest picture: to be worked on (``seen``), or why not. ``none``: not found,
-or covered; ``unknown``: there was no picture yet."""
+"""Status of the face that speaks in the newest picture: usable (``seen``), or why not. ``none``: not found, or
+covered; ``unknown``: there was no picture yet."""
 
 
 @dataclass(slots=True)
 class _Waiting:
-    """A picture on its way through, with where its face is."""
+    """Holds a picture on its way through, with its face and pose."""
 
     frame: VideoFrame
     face: Face | None
     pose: HeadPose | None
-    since_found: int  # pictures since the face came (back)
+    with_face: int  # pictures since the face came (back)
 
 
 class LipSyncStream:
@@ -90,33 +91,28 @@ class LipSyncStream:
         self._new_tracker = new_tracker
         self._tracker: Tracker | None = None
         self.face_status: FaceStatus = "unknown"
-        self._missing: FaceStatus = "none"  # why ``track`` found none, where it did not
+        self._missing_reason: FaceStatus = "none"  # why ``track`` found none, where it did not
         self._still_face: tuple[Picture, Choice, Face | None] | None = None
         self._idle: tuple[int, IdlePortrait] | None = None  # and whose it is
         self._poses = PoseFilter()
         self._waiting: deque[_Waiting] = deque()
-        self._made: deque[_Waiting] = deque()  # pictures that ``clear`` may take back
+        self._emitted: deque[_Waiting] = deque()  # pictures that ``clear`` may take back
         self._curve = MotionCurve()
-        self._found = FADE_FRAMES
-        self._who = 0  # in the last picture that showed a face
+        self._pictures_with_face = FADE_FRAMES
+        self._person = 0  # in the last picture that showed a face
         self._finished = False
         self._seconds: defaultdict[str, float] = defaultdict(float)
         self._counts: Counter[str] = Counter()
 
     @property
     def pending_frames(self) -> int:
-        """Pictures that wait for their speech, or for pull()."""
+        """Returns how many pictures wait for their speech, or for pull()."""
         return len(self._waiting)
 
     @property
-    def spoken(self) -> int:
-        """Media time up to which motion has been made."""
-        return self._motion.emitted * FRAME_SAMPLES
-
-    @property
     def controls(self) -> StreamControls:
-        """What holds from the next window, picture and tracked face on. A portrait's own small motion keeps its first
-        seed. To be set on the thread that pulls."""
+        """Returns the controls that hold from the next window, picture and tracked face on. A portrait's own small
+        motion keeps its first seed. To be set on the thread that pulls."""
         return self._controls
 
     @controls.setter
@@ -126,7 +122,7 @@ class LipSyncStream:
 
     @property
     def stats(self) -> dict[str, float]:
-        """Milliseconds spent in each stage so far, and counts of frames.
+        """Returns milliseconds spent in each stage so far, and counts of frames.
 
         ``passthrough`` counts pictures that left as they came, ``no_face`` those of them without a usable face.
         ``not_finite`` counts motion frames and pictures for which a model gave NaN: the pictures passed through.
@@ -139,7 +135,7 @@ class LipSyncStream:
         }
 
     def track(self, picture: Picture) -> Face | None:
-        """The face in the next picture; pictures in order. A picture that is the last one again costs nothing."""
+        """Finds the face in the next picture; pictures in order. A picture that is the last one again costs nothing."""
         choice = self._controls.face
         if self._still_face is not None and self._still_face[0] is picture and self._still_face[1] == choice:
             return self._still_face[2]
@@ -148,12 +144,12 @@ class LipSyncStream:
         with self._timed("detect"):
             self._tracker.choice = choice
             face = self._tracker(picture)
-        self._missing = "small" if self._tracker.too_small else "none"
+        self._missing_reason = "small" if self._tracker.too_small else "none"
         self._still_face = (picture, choice, face)
         return face
 
     def enrol(self, pictures: list[tuple[Picture, Face]]) -> None:
-        """Pictures of who will be seen, before the first frame: reference mouths, and a better idea of them at rest."""
+        """Learns reference mouths and rest shape from pictures of the people to be seen, before the first frame."""
         usable = [(picture, face, fit_pose(face)) for picture, face in pictures]
         for person in dict.fromkeys(face.person for _, face, _ in usable):
             own = [pose.to_canonical(face.points) for _, face, pose in usable if face.person == person]
@@ -162,7 +158,7 @@ class LipSyncStream:
             self._renderer_of(face).observe(picture, pose, _lower(face))
 
     def push_frame(self, frame: VideoFrame, face: Face | None) -> None:
-        """The next picture, in order of ``at``, and the face that ``track`` found in it.
+        """Takes the next picture, in order of ``at``, and the face that ``track`` found in it.
 
         Raises EngineError when 512 pictures already wait for speech.
         """
@@ -173,9 +169,9 @@ class LipSyncStream:
                 f"picture at {frame.at} comes after one at {self._waiting[-1].frame.at}: need them in order"
             )
         pose: HeadPose | None = None
-        self.face_status = self._missing if face is None else "seen"
-        if face is not None and face.person != self._who:
-            self._who, self._found = face.person, 0
+        self.face_status = self._missing_reason if face is None else "seen"
+        if face is not None and face.person != self._person:
+            self._person, self._pictures_with_face = face.person, 0
             self._poses.reset()
         if face is not None:
             raw = fit_pose(face)
@@ -185,19 +181,19 @@ class LipSyncStream:
                 self.face_status = "turned"
         if pose is None or face is None:
             self._poses.reset()
-            face, self._found = None, 0
+            face, self._pictures_with_face = None, 0
         else:
-            self._found += 1
+            self._pictures_with_face += 1
         points = None if face is None or pose is None else pose.to_canonical(face.points)
-        self._motion.push_face(frame.at, points, self._who)
-        self._waiting.append(_Waiting(frame, face, pose, self._found))
+        self._motion.push_face(frame.at, points, self._person)
+        self._waiting.append(_Waiting(frame, face, pose, self._pictures_with_face))
 
     def hold_video(self, at: int) -> None:
-        """No picture comes before media time ``at``: speech need not wait for one."""
+        """Says that no picture comes before media time ``at``: speech need not wait for one."""
         self._motion.push_face(at, None)
 
     def push_speech(self, samples: NDArray[np.float32]) -> None:
-        """More speech: 16 kHz mono, -1..1, going on where the last call ended; media time 0 to begin with."""
+        """Takes speech, 16 kHz mono, -1..1, going on where the last call ended; media time 0 to begin with."""
         with self._timed("hear"):
             self._motion.push_speech(samples)
         self.speech_samples += len(samples)
@@ -210,17 +206,17 @@ class LipSyncStream:
         with self._timed("hear"):
             return self._motion.encode_speech(samples)
 
-    def push_encoded(self, heard: EncodedSpeech) -> None:
+    def push_encoded(self, encoded: EncodedSpeech) -> None:
         """Takes what ``encode_speech`` returned: the rest of ``push_speech``."""
-        self._motion.push_encoded(heard)
-        self.speech_samples += heard.samples
+        self._motion.push_encoded(encoded)
+        self.speech_samples += encoded.samples
 
     def finish(self) -> None:
-        """No more input: what waits comes out of ``pull``, the mouth staying as it was last."""
+        """Ends the input: what waits comes out of ``pull``, the mouth staying as it was last."""
         self._finished = True
 
     def clear(self, at: int | None = None, generation: int | None = None) -> int:
-        """Barge-in: forget speech not yet spoken. Gives the media time from which new speech goes on.
+        """Forgets speech not yet spoken (barge-in); returns the media time from which new speech goes on.
 
         A live stream makes the pictures from media time ``at`` on again, those that were pulled already as well: half
         a second of them at most. They come first out of ``pull``. ``generation`` is the number that begins; None: the
@@ -228,20 +224,21 @@ class LipSyncStream:
         """
         self.speech_samples = self._motion.clear(None if at is None else at // FRAME_SAMPLES, generation)
         self._curve.forget_from(self.speech_samples)
-        while self._made and self._made[-1].frame.at >= max(self.speech_samples, at or 0):
-            self._waiting.appendleft(self._made.pop())
+        while self._emitted and self._emitted[-1].frame.at >= max(self.speech_samples, at or 0):
+            self._waiting.appendleft(self._emitted.pop())
         return self.speech_samples
 
     def request(self) -> MotionRequest | None:
-        """The next window to be sampled, for ``accept``. A caller that leaves it to ``pull`` has it sampled alone."""
+        """Returns the next window to be sampled, for ``accept``. A caller that leaves it to ``pull`` has it sampled
+        alone."""
         return None if self._finished else self._motion.request()
 
     def accept(self, request: MotionRequest, motion: Tensor) -> None:
-        """The motion ``(rows, K)`` that was sampled for a request."""
+        """Takes the motion ``(rows, K)`` that was sampled for a request."""
         self._curve.extend(self._motion.accept(request, motion))
 
     def pull(self) -> Iterator[VideoFrame]:
-        """Pictures whose mouths are known by now."""
+        """Yields pictures whose mouths are known by now."""
         with self._timed("motion"):
             self._curve.extend(self._motion.finish() if self._finished else self._motion.advance())
         while self._waiting:
@@ -250,10 +247,10 @@ class LipSyncStream:
                 return
             self._waiting.popleft()
             if self._options.live:
-                self._made.append(waiting)
-                while self._made[0].frame.at < waiting.frame.at - REWIND * FRAME_SAMPLES:
-                    self._made.popleft()
-            yield self._alive(self._render(waiting), waiting)
+                self._emitted.append(waiting)
+                while self._emitted[0].frame.at < waiting.frame.at - MAX_REWIND * FRAME_SAMPLES:
+                    self._emitted.popleft()
+            yield self._animate(self._render(waiting), waiting)
 
     def close(self) -> None:
         """Frees the tracker. Call it from the thread that tracks, or when that one has ended."""
@@ -262,7 +259,7 @@ class LipSyncStream:
             self._tracker = None
 
     def _ready(self, at: int) -> bool:
-        """Motion on both sides of ``at`` is there, and enough pictures after it to see the face go."""
+        """Says whether motion on both sides of ``at`` is there, and enough pictures after it to see the face go."""
         return -(-at // FRAME_SAMPLES) < self._motion.emitted and len(self._waiting) >= FADE_FRAMES
 
     def _render(self, waiting: _Waiting) -> VideoFrame:
@@ -292,8 +289,8 @@ class LipSyncStream:
                 return waiting.frame
         return VideoFrame(picture, waiting.frame.at, waiting.frame.pts, waiting.frame.time_base)
 
-    def _alive(self, frame: VideoFrame, waiting: _Waiting) -> VideoFrame:
-        """The portrait's own small motion, on top of its mouth's."""
+    def _animate(self, frame: VideoFrame, waiting: _Waiting) -> VideoFrame:
+        """Adds the portrait's own small motion to its mouth's."""
         if not (self._options.alive and self._options.still) or waiting.face is None:
             return frame
         with self._timed("render"):
@@ -306,27 +303,27 @@ class LipSyncStream:
             return replace(frame, picture=idle(frame.picture, frame.at))
 
     def _renderer_of(self, face: Face) -> MouthRenderer:
-        """The mouths seen of this person."""
+        """Returns the renderer that holds this person's mouths."""
         renderer = self._renderers.pop(face.person, None)
         if renderer is None:
             renderer = MouthRenderer(self._appearance, still=self._options.still)
             renderer.reuse_residual = self._options.live
         renderer.refinement = self._controls.refinement
         self._renderers[face.person] = renderer
-        if len(self._renderers) > PEOPLE:
+        if len(self._renderers) > MAX_PEOPLE:
             del self._renderers[next(iter(self._renderers))]
         return renderer
 
     def _opacity(self, waiting: _Waiting) -> float:
         """Fades in after the face has come back, and out before it goes."""
         ahead = next((i for i, w in enumerate(self._waiting) if w.face is None), FADE_FRAMES)
-        shown = min(1.0, waiting.since_found / FADE_FRAMES, (ahead + 1) / FADE_FRAMES)
-        return shown if self._controls.on_silence == "close" else min(shown, self._curve.voice_at(waiting.frame.at))
+        opacity = min(1.0, waiting.with_face / FADE_FRAMES, (ahead + 1) / FADE_FRAMES)
+        return opacity if self._controls.on_silence == "close" else min(opacity, self._curve.voice_at(waiting.frame.at))
 
     def _shape_at(self, at: int) -> NDArray[np.float32] | None:
-        """The lower face wanted at media time ``at``, canonical ``(169, 3)``."""
+        """Returns the lower face at media time ``at``, canonical ``(169, 3)``."""
         lower = self._curve.shape_at(at, self._motion.emitted)
-        return None if lower is None else open_by(lower, self._controls.mouth_opening, self._model)
+        return None if lower is None else scale_aperture(lower, self._controls.mouth_opening, self._model)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Media time: an integer count of samples at 16 kHz. No float seconds cross a module boundary."""
+"""Counts media time: an integer number of samples at 16 kHz. No float seconds cross a module boundary."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FRAME_SAMPLES = SAMPLE_RATE // MOTION_RATE
 
 
 def to_samples(pts: int, time_base: Fraction) -> int:
-    """Media time of a timestamp, rounded to the nearest sample (halves up).
+    """Converts a timestamp to media time, rounded to the nearest sample (halves up).
 
     >>> to_samples(1, Fraction(1, 25))
     640

@@ -1,4 +1,5 @@
-"""A video picture as the engine holds it: planar YUV 4:2:0, so that untouched pixels stay untouched to the bit."""
+"""Defines a video picture as the engine holds it: planar YUV 4:2:0, so that untouched pixels stay untouched to the
+bit."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ _MPEG_RANGE, _JPEG_RANGE = 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One upright picture: 8-bit planar YUV 4:2:0 of even width and height. The planes are never written to."""
+    """Holds one upright picture: 8-bit planar YUV 4:2:0 of even width and height. The planes are never written to."""
 
     y: NDArray[np.uint8]  # (H, W)
     u: NDArray[np.uint8]  # (H / 2, W / 2)
@@ -43,15 +44,17 @@ class Picture:
 
     @property
     def width(self) -> int:
+        """Returns the width in pixels."""
         return int(self.y.shape[1])
 
     @property
     def height(self) -> int:
+        """Returns the height in pixels."""
         return int(self.y.shape[0])
 
     @classmethod
     def from_av(cls, frame: av.VideoFrame) -> Picture:
-        """A decoded frame of any pixel format.
+        """Converts a decoded frame of any pixel format.
 
         Range and matrix are kept; an odd side grows by one repeated row or column.
         """
@@ -68,14 +71,14 @@ class Picture:
 
     @classmethod
     def from_rgb(cls, rgb: NDArray[np.uint8]) -> Picture:
-        """A picture from RGB ``(H, W, 3)``: limited range, BT.709 from 720 lines on and BT.601 below."""
+        """Converts RGB ``(H, W, 3)``: limited range, BT.709 from 720 lines on and BT.601 below."""
         rgb = np.pad(rgb, ((0, rgb.shape[0] % 2), (0, rgb.shape[1] % 2), (0, 0)), mode="edge")
         matrix: Matrix = "bt709" if rgb.shape[0] >= 720 else "bt601"
         y, u, v = _to_yuv(rgb.astype(np.float32), matrix, full_range=False)
         return cls(_round(y), _round(_halve(u)), _round(_halve(v)), matrix)
 
     def to_av(self) -> av.VideoFrame:
-        """The same picture as a yuv420p frame with its range and matrix set. Its pts is the caller's to set."""
+        """Converts to a yuv420p frame with range and matrix set. Its pts is the caller's to set."""
         frame = av.VideoFrame(self.width, self.height, "yuv420p")
         for plane, samples in zip(frame.planes, (self.y, self.u, self.v), strict=True):
             _plane(plane)[:] = samples
@@ -84,17 +87,17 @@ class Picture:
         return frame
 
     def rgb(self, max_side: int | None = None) -> NDArray[np.uint8]:
-        """The picture as RGB ``(h, w, 3)``, made smaller where its longer side is above ``max_side``."""
+        """Converts to RGB ``(h, w, 3)``, made smaller where the longer side is above ``max_side``."""
         shrink = 1 if max_side is None else -(-max(self.width, self.height) // max_side)
         return _rgb(self.to_av(), self.width // shrink, self.height // shrink)
 
     def even_box(self, box: Box) -> Box:
-        """The smallest box with even corners around ``box``, clipped to the picture."""
+        """Returns the smallest box with even corners around ``box``, clipped to the picture."""
         x0, y0, x1, y1 = box
         return (max(0, x0 & ~1), max(0, y0 & ~1), min(self.width, (x1 + 1) & ~1), min(self.height, (y1 + 1) & ~1))
 
     def region_rgb(self, box: Box, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-        """The pixels of an even, clipped box as RGB ``(h, w, 3)``, or at another ``size`` (width, height)."""
+        """Converts the pixels of an even, clipped box to RGB ``(h, w, 3)``, or at another ``size`` (width, height)."""
         x0, y0, x1, y1 = box
         whole = (x1 - x0, y1 - y0)
         luma, size = self.y[y0:y1, x0:x1], size or whole
@@ -109,7 +112,7 @@ class Picture:
     def with_region(
         self, box: Box, rgb: NDArray[np.float32] | NDArray[np.uint8], alpha: NDArray[np.float32]
     ) -> Picture:
-        """This picture with ``rgb`` ``(h, w, 3)`` blended into an even box by ``alpha`` ``(h, w)`` in 0..1.
+        """Blends ``rgb`` ``(h, w, 3)`` into an even box of this picture by ``alpha`` ``(h, w)`` in 0..1.
 
         Blending is done in this picture's own YUV: every sample whose ``alpha`` is 0 stays equal to the bit.
         A chroma sample takes the mean ``alpha`` of its four pixels, and moves only where that is above 0.
@@ -128,7 +131,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class VideoFrame:
-    """A picture with its place in time: ``at`` in media time, and the timestamp its source gave it."""
+    """Holds a picture with its place in time: ``at`` in media time, and the timestamp its source gave it."""
 
     picture: Picture
     at: int
@@ -142,7 +145,7 @@ def _rgb(frame: av.VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
 
 
 def _plane(plane: VideoPlane) -> NDArray[np.uint8]:
-    """The samples of a plane without its row padding: a view."""
+    """Returns the samples of a plane without its row padding: a view."""
     rows: NDArray[np.uint8] = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
     return rows[:, : plane.width]
 
@@ -153,7 +156,7 @@ def _even(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _halve(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean of each 2x2 block: chroma sited in the block's middle."""
+    """Averages each 2x2 block: chroma sited in the block's middle."""
     height, width = plane.shape
     return np.asarray(cv2.resize(plane, (width // 2, height // 2), interpolation=cv2.INTER_AREA), np.float32)
 
@@ -171,14 +174,14 @@ def _blend(target: NDArray[np.uint8], new: NDArray[np.float32], alpha: NDArray[n
 def _to_yuv(
     rgb: NDArray[np.float32], matrix: Matrix, full_range: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """RGB 0..255 to YUV at full resolution, H.273 equations 38-40."""
+    """Converts RGB 0..255 to YUV at full resolution, H.273 equations 38-40."""
     y, u, v = cv2.split(cv2.transform(rgb, yuv_of_rgb(matrix, full_range)))
     return np.asarray(y, np.float32), np.asarray(u, np.float32), np.asarray(v, np.float32)
 
 
 @cache
 def yuv_of_rgb(matrix: Matrix, full_range: bool) -> NDArray[np.float64]:
-    """RGB 0..255 and 1 to YUV, ``(3, 4)``."""
+    """Returns the matrix from RGB 0..255 and 1 to YUV, ``(3, 4)``."""
     kr, kb = _LUMA[matrix]
     luma = np.array([kr, 1 - kr - kb, kb])
     u = (np.array([0, 0, 1]) - luma) * (0.5 / (1 - kb))
@@ -189,7 +192,7 @@ def yuv_of_rgb(matrix: Matrix, full_range: bool) -> NDArray[np.float64]:
 
 @cache
 def _to_rgb(matrix: Matrix, full_range: bool) -> NDArray[np.float64]:
-    """YUV and 1 to RGB, ``(3, 4)``: the inverse of H.273 equations 38-40."""
+    """Returns the matrix from YUV and 1 to RGB, ``(3, 4)``: the inverse of H.273 equations 38-40."""
     kr, kb = _LUMA[matrix]
     kg, red, blue = 1 - kr - kb, 2 * (1 - kr), 2 * (1 - kb)
     luma, chroma = (1.0, 1.0) if full_range else (255 / 219, 255 / 224)

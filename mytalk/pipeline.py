@@ -1,4 +1,4 @@
-"""Loading the models, and dubbing with them."""
+"""Loads the models, and dubs with them."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ EMBEDDED = Path(str(files("mytalk") / "weights"))
 
 
 class Pipeline:
-    """The models of one preset on one device, shared by any number of sessions. Any thread may call: they do not
-    change once they are loaded, and what does change is each stream's own.
+    """Holds the models of one preset on one device, shared by any number of sessions. Any thread may call: the
+    models do not change once they are loaded, and what does change is each stream's own.
 
     The denoiser and the appearance model, which are nearly all of it, come in the ``dtype`` that was asked for; speech,
     identity and motion space stay float32. ``trackers`` is what its sessions' faces are tracked with.
@@ -65,18 +65,18 @@ class Pipeline:
             use_graphs(model)
 
     def stream(self, options: StreamOptions | None = None) -> LipSyncStream:
-        """A new session."""
+        """Starts a new session."""
         options = options or StreamOptions()
         return LipSyncStream(self.motion, self.appearance, options, self.steps, self.trackers.new)
 
     def sample(self, requests: Sequence[MotionRequest]) -> list[Tensor]:
-        """The motion of several sessions' windows, in one batch: see :meth:`LipSyncStream.request`."""
+        """Samples the motion of several sessions' windows, in one batch: see :meth:`LipSyncStream.request`."""
         return sample_together(self.motion, requests)
 
     def dub(
         self, frames: Iterable[VideoFrame], speech: NDArray[np.float32], options: StreamOptions | None = None
     ) -> Iterator[VideoFrame]:
-        """Frames in, the same frames speaking ``speech`` (16 kHz mono) out; silence after its end.
+        """Yields the frames speaking ``speech`` (16 kHz mono), and silence after its end.
 
         Frames without a face come back as they are. Without ``options`` in profile ``offline``, which holds 37
         motion frames of pictures at a time.
@@ -85,11 +85,11 @@ class Pipeline:
         try:
             for frame in frames:
                 stream.push_frame(frame, stream.track(frame.picture))
-                heard = stream.speech_samples
+                encoded = stream.speech_samples
                 until = frame.at + stream.latency + FRAME_SAMPLES
-                if until > heard:
-                    part = speech[heard:until]
-                    stream.push_speech(np.pad(part, (0, until - heard - len(part))))
+                if until > encoded:
+                    part = speech[encoded:until]
+                    stream.push_speech(np.pad(part, (0, until - encoded - len(part))))
                 yield from stream.pull()
             stream.finish()
             yield from stream.pull()
@@ -104,7 +104,8 @@ def load(
     dtype: str | torch.dtype = "float32",
     trackers: int = 0,
 ) -> Pipeline:
-    """The models of a preset's name or of a checkpoint folder, on ``cpu``, ``cuda``, ``cuda:1``... or ``auto``.
+    """Loads the models of a preset's name or of a checkpoint folder, on ``cpu``, ``cuda``, ``cuda:1``... or
+    ``auto``.
 
     ``dtype`` is ``float32``, ``bfloat16`` or ``float16``: what `Pipeline` calculates with, and is allocated in.
     ``speech_model`` is the wav2vec 2.0 folder or hub name of a preset that hears through one; without it, the one that
@@ -115,22 +116,22 @@ def load(
     another speech model, OptionError for a missing device or another number type.
     """
     folder = _folder(preset)
-    sizes = read_preset(folder)
-    target, numbers = _device(device), _dtype(dtype)
-    apart = TrackerPool(trackers)  # they begin while the models are loaded
-    motion, appearance = load_motion(folder, speech_model), _appearance(sizes, numbers)
+    preset_sizes = read_preset(folder)
+    target, number_type = _device(device), _dtype(dtype)
+    pool = TrackerPool(trackers)  # they begin while the models are loaded
+    motion, appearance = load_motion(folder, speech_model), _appearance(preset_sizes, number_type)
     load_into(appearance, folder, "appearance")
-    return Pipeline(sizes, motion, appearance, target, numbers, apart)
+    return Pipeline(preset_sizes, motion, appearance, target, number_type, pool)
 
 
 def load_motion(preset: str | Path = "edge", speech_model: str | Path | None = None) -> MotionModel:
-    """Stage 1 alone, on the CPU: of a preset's name, or of a folder that may hold no other weights.
+    """Loads stage 1 alone, on the CPU: of a preset's name, or of a folder that may hold no other weights.
 
     Raises as `load` does.
     """
     folder = _folder(preset)
-    sizes = read_preset(folder)
-    motion = MotionModel(sizes, load_front(sizes.speech, speech_model, read_speech_model(folder)))
+    preset_sizes = read_preset(folder)
+    motion = MotionModel(preset_sizes, load_front(preset_sizes.speech, speech_model, read_speech_model(folder)))
     load_into(motion.identity, folder, "identity")
     load_into(_WithoutIdentity(motion), folder, "motion")
     if motion.readout is not None:
@@ -144,31 +145,33 @@ def random_pipeline(
     dtype: str | torch.dtype = "float32",
     front: Front[Any] | None = None,
 ) -> Pipeline:
-    """The models of a preset with random weights: for measuring time and memory only, what they draw is noise.
+    """Builds the models of a preset with random weights, for measuring time and memory only: their output is noise.
 
     The pipeline's preset says so in its name. ``front`` is the speech front of a preset that hears through wav2vec 2.0;
     without it, the pipeline can do all but hear. Raises PresetError and OptionError as `load` does.
     """
-    sizes = PRESETS.get(preset) if isinstance(preset, str) else preset
-    if sizes is None:
+    preset_sizes = PRESETS.get(preset) if isinstance(preset, str) else preset
+    if preset_sizes is None:
         raise PresetError(f"preset {preset!r} is unknown (known: {', '.join(PRESETS)})")
-    target, numbers = _device(device), _dtype(dtype)
-    named = replace(sizes, name=f"{sizes.name} (random weights)")
-    return Pipeline(named, MotionModel(sizes, front), _appearance(sizes, numbers), target, numbers)
+    target, number_type = _device(device), _dtype(dtype)
+    named = replace(preset_sizes, name=f"{preset_sizes.name} (random weights)")
+    return Pipeline(
+        named, MotionModel(preset_sizes, front), _appearance(preset_sizes, number_type), target, number_type
+    )
 
 
-def _appearance(sizes: Preset, dtype: torch.dtype) -> AppearanceModel:
-    """An appearance model that never takes the memory of a wider type than it will have."""
+def _appearance(preset_sizes: Preset, dtype: torch.dtype) -> AppearanceModel:
+    """Builds an appearance model that never takes the memory of a wider type than it will have."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
-        return AppearanceModel(sizes.appearance)
+        return AppearanceModel(preset_sizes.appearance)
     finally:
         torch.set_default_dtype(before)
 
 
 class _WithoutIdentity(torch.nn.Module):
-    """The motion model's parts that are trained together; the identity extractor and the readout are parts of their
+    """Groups the motion model's parts that are trained together; identity extractor and readout are parts of their
     own."""
 
     def __init__(self, motion: MotionModel) -> None:

@@ -1,4 +1,4 @@
-"""Presets: the sizes of every model as frozen data. One code path builds them all."""
+"""Lists presets: the sizes of every model as frozen data. One code path builds them all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WINDOW_FRAMES = 250
 
 @dataclass(frozen=True, slots=True)
 class SpeechPreset:
-    """The speech front and encoder; ``width`` is that of what they give the denoiser.
+    """Lists the sizes of the speech front and encoder; ``width`` is that of the encoder's output.
 
     ``mel``, and ``mel_phones`` which hears phones too, go with causal convolutions (``dilations``). ``wav2vec2`` goes
     with a Conformer: ``features`` wide coming in, ``layers`` of ``hidden``, ``heads`` and ``ffn`` within; its
@@ -44,7 +44,7 @@ class SpeechPreset:
 
 @dataclass(frozen=True, slots=True)
 class IdentityPreset:
-    """The identity extractor: an MLP over one frame's landmarks.
+    """Lists the sizes of the identity extractor, an MLP over one frame's landmarks.
 
     ``inner`` is the inner width of residual layers; 0 stacks plain ones.
     """
@@ -57,7 +57,7 @@ class IdentityPreset:
 
 @dataclass(frozen=True, slots=True)
 class MotionPreset:
-    """The denoiser: a Conformer over windows of motion coefficients.
+    """Lists the sizes of the denoiser, a Conformer over windows of motion coefficients.
 
     ``coefficients`` is how many principal components of the lower face are diffused. Of people that the basis was not
     fitted on, 24 leave 0.002 of the eyes' distance (mean over points) and 128 leave 0.0001: as good as landmarks.
@@ -97,19 +97,19 @@ class MotionPreset:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Frames at a time and frames ahead: what a live session pays for latency."""
+    """Sets motion frames a window emits and looks ahead: latency against quality."""
 
     hop: int
     lookahead: int
 
 
 PROFILES = {"low": Profile(2, 2), "balanced": Profile(2, 3), "quality": Profile(6, 6), "offline": Profile(12, 25)}
-"""``offline`` is for files: nobody waits for them, and a second of speech ahead tells more of a mouth than 240 ms."""
+"""Profiles by name. ``offline`` is for files: a second of speech ahead predicts a mouth better than 240 ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """Everything that ``mytalk.load`` needs to build the models of one name.
+    """Lists everything that ``mytalk.load`` needs to build the models of one name.
 
     ``steps`` is the default number of DDIM steps.
     """

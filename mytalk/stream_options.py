@@ -1,4 +1,4 @@
-"""What a session may choose, checked where it is chosen."""
+"""Defines the options of a session, checked where they are chosen."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class StreamControls:
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """What a session may choose. ``steps`` None takes the preset's. ``face`` says which one speaks: ``largest``, or the
-    one nearest to a point (shares of width and height). ``on_silence``: the mouth rests (``close``), or the picture is
-    shown as it came (``passthrough``).
+    """Holds the options of a session. ``steps`` None takes the preset's. ``face`` says which one speaks:
+    ``largest``, or the one nearest to a point (shares of width and height). ``on_silence``: the mouth rests
+    (``close``), or the picture is shown as it came (``passthrough``).
 
     ``still`` says that all pictures are one portrait; ``alive`` has it blink and move its head a little.
     ``learn`` False keeps no mouths but those of ``enrol``: measuring asks for it. ``live`` keeps half a second of

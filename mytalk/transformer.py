@@ -1,4 +1,4 @@
-"""What the speech encoder's Conformer and the denoiser's have in common."""
+"""Defines layers that the speech encoder's Conformer and the denoiser's share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 class FeedForward(nn.Module):
-    """Norm, up, SiLU, down: ``(..., width)`` to the same. Gulati et al. 2020, figure 4."""
+    """Applies norm, up, SiLU, down to ``(..., width)``. Gulati et al. 2020, figure 4."""
 
     def __init__(self, width: int, inner: int, dropout: float) -> None:
         super().__init__()
@@ -22,7 +22,8 @@ class FeedForward(nn.Module):
 
 
 def rotary(x: Tensor, first: int = 0) -> Tensor:
-    """Rotary positions ``first``, ``first + 1``... on ``(B, H, T, D)``. Su et al. 2021, eq. 34, halves rotated.
+    """Applies rotary positions ``first``, ``first + 1``... to ``(B, H, T, D)``. Su et al. 2021, eq. 34, halves
+    rotated.
 
     Positions count from the oldest key in sight, never from the session's start: a float angle loses its fraction
     within a day of live sound.

@@ -1,4 +1,5 @@
-"""What many viewers of one session cost, how soon each of them sees a picture, and what a WebSocket client waits for.
+"""Measures what many viewers of one session cost, how soon each sees a picture, and what a WebSocket client waits
+for.
 
     python -m benchmarks.live.clients [--viewers 50] [--joins 20] [--seconds 20] [--codec vp8] [--size 512]
                                  [--times 30] [--cuts 5] [--json FILE]
@@ -49,7 +50,7 @@ WAIT = 30.0  # seconds for a picture, at most
 
 
 class Publisher:
-    """Camera and microphone by WHIP."""
+    """Publishes camera and microphone by WHIP."""
 
     def __init__(self, camera: Camera, microphone: Microphone) -> None:
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -61,7 +62,7 @@ class Publisher:
 
 
 class Watcher:
-    """A viewer by WHEP: counts packets, or decodes pictures."""
+    """Watches by WHEP: counts packets, or decodes pictures."""
 
     def __init__(self, codec: str, *, decodes: bool) -> None:
         self.packets = 0
@@ -119,13 +120,13 @@ async def offer(connection: RTCPeerConnection, http: aiohttp.ClientSession, url:
 
 
 def loop_seconds(pid: int) -> float:
-    """Processor time of the server's event loop: its main thread. The models and the encoders have others."""
+    """Reads processor time of the server's event loop: its main thread. The models and the encoders have others."""
     fields = Path(f"/proc/{pid}/task/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def sent(http: aiohttp.ClientSession, url: str) -> int:
-    """Packets that the server has sent to viewers."""
+    """Reads the packets that the server has sent to viewers."""
     async with http.get(f"{url}metrics") as response:
         lines = (await response.text()).splitlines()
     return int(float(next(line.split()[1] for line in lines if line.startswith("mytalk_viewer_packets_total "))))
@@ -134,7 +135,7 @@ async def sent(http: aiohttp.ClientSession, url: str) -> int:
 async def watch(
     http: aiohttp.ClientSession, url: str, pid: int, watchers: list[Watcher], seconds: float
 ) -> dict[str, Any]:
-    """What so many viewers cost for so long."""
+    """Measures what so many viewers cost for so long."""
     await asyncio.sleep(SETTLE)
     began, cpu, loop, own = time.monotonic(), processor_seconds(pid), loop_seconds(pid), time.process_time()
     before, received = await sent(http, url), sum(watcher.packets for watcher in watchers)
@@ -153,7 +154,7 @@ async def watch(
 
 
 async def measure(url: str, pid: int, options: argparse.Namespace) -> dict[str, Any]:
-    """The whole run."""
+    """Runs the whole measurement."""
     camera = Camera(film_of(options.clip, options.size))
     microphone = Microphone(LoopedSpeech.read(options.speech))
     async with aiohttp.ClientSession() as http:
@@ -193,7 +194,7 @@ async def measure(url: str, pid: int, options: argparse.Namespace) -> dict[str, 
 
 
 def summary(rows: list[dict[str, Any]], waits: list[float], stats: dict[str, Any], pid: int) -> dict[str, Any]:
-    """One figure a line."""
+    """Prints one figure a line."""
     alone, all_of_them = rows
     more = all_of_them["packets_a_second"] - alone["packets_a_second"]
     return {

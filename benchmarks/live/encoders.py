@@ -1,4 +1,4 @@
-"""What a live picture costs to encode, and how much of it is left: ours and what aiortc would do.
+"""Measures what a live picture costs to encode, and how much of it is left: our encoder and aiortc's.
 
     python -m benchmarks.live.encoders [--clip VIDEO] [--side 512] [--frames 100]
 
@@ -34,7 +34,7 @@ ASSETS = Path(mytalk.__file__).parent / "assets"
 SKIPPED = 10
 
 Encode = Callable[[int, av.VideoFrame], list[bytes]]
-"""A picture's number and the picture, to RTP payloads."""
+"""Maps a picture's number and the picture to RTP payloads."""
 
 
 def pictures(clip: Path | None, side: int, count: int) -> list[av.VideoFrame]:
@@ -52,7 +52,7 @@ def pictures(clip: Path | None, side: int, count: int) -> list[av.VideoFrame]:
 
 
 def ours(codec: str) -> Encode:
-    """The encoder that a session's audience shares."""
+    """Makes the encoder that a session's audience shares."""
     encoder = ENCODERS[codec]()
     encoder.bitrate = START_BITRATE
 
@@ -65,7 +65,7 @@ def ours(codec: str) -> Encode:
 
 
 def aiortcs(encoder: H264Encoder | Vp8Encoder) -> Encode:
-    """An encoder of aiortc with its own settings, at the same bitrate."""
+    """Makes an encoder of aiortc with its own settings, at the same bitrate."""
     encoder.target_bitrate = START_BITRATE
     return lambda _, picture: encoder.encode(picture)[0]
 

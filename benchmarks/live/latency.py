@@ -1,4 +1,5 @@
-"""What a live session costs in time, at the far end: a camera and speech go up, dubbed video and the speech come back.
+"""Measures what a live session costs in time, at the far end: a camera and speech go up, dubbed video and speech
+come back.
 
     python -m benchmarks.live.latency [--seconds 60] [--profile balanced] [--clip VIDEO] [--interrupts 20] [--json FILE]
 
@@ -98,7 +99,7 @@ async def converse(url: str, options: argparse.Namespace, pid: int) -> dict[str,
 
 
 def mouth_of(planes: Any) -> tuple[slice, slice]:
-    """Rows and columns of the mouth in a film's first picture."""
+    """Finds rows and columns of the mouth in a film's first picture."""
     size = planes.shape[1]
     quarter = size // 2
     picture = Picture(planes[:size], *planes[size:].reshape(2, quarter, quarter))
@@ -112,7 +113,7 @@ def mouth_of(planes: Any) -> tuple[slice, slice]:
 
 
 def first_frame(microphone: Microphone, peer: Peer) -> float | None:
-    """Milliseconds from the first audible sample to the first picture whose mouth has moved."""
+    """Measures milliseconds from the first audible sample to the first picture whose mouth has moved."""
     assert microphone.speaks_from is not None
     said = np.concatenate(microphone.said[microphone.speaks_from :])
     loud = np.flatnonzero(np.abs(said.astype(int)) > 600)
@@ -128,7 +129,8 @@ def first_frame(microphone: Microphone, peer: Peer) -> float | None:
 
 
 async def recover(peer: Peer) -> float:
-    """Packets are lost on their way to the peer for a while; the moment from which nothing of that ought to be left."""
+    """Loses packets on their way to the peer for a while; returns the moment from which nothing of that ought to be
+    left."""
     with losing_packets(peer.connection, LOSS):
         await asyncio.sleep(LOSS_SECONDS)
     began = time.monotonic() + RECOVERY
@@ -137,7 +139,7 @@ async def recover(peer: Peer) -> float:
 
 
 async def interrupt(session: Session, peer: Peer, microphone: Microphone, times: int) -> list[float]:
-    """Milliseconds from asking for silence to the first silent 20 ms that the peer hears, each time."""
+    """Measures milliseconds from asking for silence to the first silent 20 ms that the peer gets, each time."""
     microphone.hums = True
     waits = []
     rng = np.random.default_rng(1)
@@ -153,14 +155,14 @@ async def interrupt(session: Session, peer: Peer, microphone: Microphone, times:
 
 
 def judge(camera: Camera, microphone: Microphone, peer: Peer, began: float, took: float) -> dict[str, Any]:
-    """Figures of what was received between ``began`` and ``began + took``."""
+    """Computes figures of what was received between ``began`` and ``began + took``."""
     seen = [(at, number) for at, number in peer.pictures if began <= at < began + took]
     known = [(at, number) for at, number in seen if number < len(camera.sent)]
     picture_ms = {number: 1000 * (at - camera.sent[number]) for at, number in known}
-    heard = speech_latency(microphone, peer, began, began + took)
-    beside = {at: near(picture_ms, camera, at) for at, _ in heard}
-    both = [max(ms, *pictures) for at, ms in heard if (pictures := beside[at])]
-    skews = [float(np.mean(pictures)) - ms for at, ms in heard if (pictures := beside[at])]
+    received = speech_latency(microphone, peer, began, began + took)
+    near_loss = {at: near(picture_ms, camera, at) for at, _ in received}
+    both = [max(ms, *pictures) for at, ms in received if (pictures := near_loss[at])]
+    skews = [float(np.mean(pictures)) - ms for at, ms in received if (pictures := near_loss[at])]
     numbers = [number for _, number in known]
     usual = float(np.median(list(picture_ms.values())))
     missing = set(range(numbers[0], numbers[-1] + 1)) - set(numbers)
@@ -173,7 +175,7 @@ def judge(camera: Camera, microphone: Microphone, peer: Peer, began: float, took
         "pictures_expected": round(25 * took),
         "out_of_order": sum(b < a for a, b in pairwise(numbers)),
         **spread("picture_latency", list(picture_ms.values())),
-        **spread("speech_latency", [ms for _, ms in heard]),
+        **spread("speech_latency", [ms for _, ms in received]),
         **spread("frame_interval", (1000 * np.diff([at for at, _ in seen])).tolist()),
         "av_skew_mean_ms": float(np.mean(skews)) if skews else None,
         "av_skew_max_ms": float(np.max(np.abs(skews))) if skews else None,
@@ -181,12 +183,12 @@ def judge(camera: Camera, microphone: Microphone, peer: Peer, began: float, took
 
 
 def near(picture_ms: dict[int, float], camera: Camera, at: float) -> list[float]:
-    """Latencies of the pictures taken within half a second of a moment."""
+    """Picks latencies of the pictures taken within half a second of a moment."""
     return [ms for number, ms in picture_ms.items() if abs(camera.sent[number] - at) < 0.5]
 
 
 def speech_latency(microphone: Microphone, peer: Peer, began: float, ended: float) -> list[tuple[float, float]]:
-    """For every loud second of received speech: when it was said, and the milliseconds until it was heard."""
+    """Computes, for every loud second of received speech, when it was said, and the milliseconds until it came back."""
     said = np.concatenate(microphone.said).astype(np.float32)
     found = []
     sounds = [(at, samples) for at, samples in peer.sounds if began <= at < ended]
@@ -200,20 +202,19 @@ def speech_latency(microphone: Microphone, peer: Peer, began: float, ended: floa
         window = said[low : around + len(part)]
         size = 1 << (len(window) + len(part)).bit_length()
         cross = np.fft.irfft(np.fft.rfft(window, size) * np.conj(np.fft.rfft(part, size)), size)
-        place = int(np.argmax(cross[: max(1, len(window) - len(part))]))
-        match = window[place : place + len(part)]
+        index = int(np.argmax(cross[: max(1, len(window) - len(part))]))
+        match = window[index : index + len(part)]
         if len(match) == len(part) and np.corrcoef(match, part)[0, 1] > 0.6:
-            packet, into = divmod(low + place, CHUNK)
+            packet, into = divmod(low + index, CHUNK)
             said_at = microphone.sent[packet] + into / OUTPUT_RATE
             found.append((said_at, 1000 * (at - said_at)))
     return found
 
 
 def stages(looks: list[dict[str, Any]]) -> dict[str, Any]:
-    """Milliseconds a frame that the server spends in each stage, as it counts them: tracking and hearing on threads of
-    their own, the rest, ``engine``, on one. From when a thread begins until it is done, however long it waits for a
-    core.
-    """
+    """Computes milliseconds a frame that the server spends in each stage, as it counts them: tracking and speech
+    encoding on threads of their own, the rest, ``engine``, on one. From when a thread begins until it is done,
+    however long it waits for a core."""
     spent, frames = dict.fromkeys(STAGES, 0.0), 0.0
     for before, after in pairwise(look["engine"] for look in looks):
         if after.get("frames", 0) > before.get("frames", 0) > 0:  # the same stream, at work
@@ -225,7 +226,7 @@ def stages(looks: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def queues(looks: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the server says of its pictures over the run, and of its queues at both ends of it."""
+    """Reads what the server says of its pictures over the run, and of its queues at both ends of it."""
     first, last = looks[0], looks[-1]
     pictures = {name: count - first["pictures"].get(name, 0) for name, count in last["pictures"].items()}
     third = max(1, len(looks) // 3)
@@ -242,12 +243,12 @@ def queues(looks: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def blocks_of_16(figures: dict[str, Any]) -> dict[str, Any]:
-    """The yardstick, simulated: speech is gathered for 16 pictures and their look-ahead, all 16 are made, then they
+    """Simulates the yardstick: speech is gathered for 16 pictures and their lookahead, all 16 are made, then they
     leave one by one. The way there and back, motion and pixels cost what they cost in this run."""
     making = figures["engine_ms_a_frame"] or 0.0
-    way = figures["picture_latency_p50_ms"] - figures["delay_last_ms"]
-    latency = BLOCK * 40 + LOOK_AHEAD_MS + BLOCK * making + way
-    return {"blocks_of_16_ms": latency, "blocks_of_16_interrupt_ms": BLOCK * 40 + way}
+    path = figures["picture_latency_p50_ms"] - figures["delay_last_ms"]
+    latency = BLOCK * 40 + LOOK_AHEAD_MS + BLOCK * making + path
+    return {"blocks_of_16_ms": latency, "blocks_of_16_interrupt_ms": BLOCK * 40 + path}
 
 
 def spread(name: str, values: list[float]) -> dict[str, float | None]:

@@ -1,4 +1,4 @@
-"""The far end of live sessions, for the benchmarks that measure there: a server, and aiortc peers on loopback.
+"""Runs the far end of live sessions for the benchmarks that measure there: a server, and aiortc peers on loopback.
 
 A peer's camera writes each picture's number along its lower edge; its microphone repeats a stored speech, and remembers
 all that it said.
@@ -43,7 +43,7 @@ MARK_ROWS = 24  # lower edge of the picture
 
 
 class Sender(MediaStreamTrack):
-    """Frames in real time; ``sent[n]`` is when frame ``n`` left."""
+    """Sends frames in real time; ``sent[n]`` is when frame ``n`` left."""
 
     def __init__(self, kind: str, interval: float) -> None:
         super().__init__()
@@ -67,7 +67,8 @@ class Sender(MediaStreamTrack):
 
 
 class Camera(Sender):
-    """Numbered pictures: the first of a film until it ``rolls``, then to and fro through it.
+    """Sends numbered pictures: the first of a film until it ``rolls``, then to and fro through it. They leave
+    encoded, in VP8 as fast as a browser encodes it: with aiortc's own settings it would fill a core.
 
     They leave encoded, in VP8 as fast as a browser encodes it: with aiortc's own settings it would fill a core.
     """
@@ -106,7 +107,7 @@ class Camera(Sender):
 
 
 def number_of(luma: NDArray[np.uint8]) -> int:
-    """The number that the camera wrote."""
+    """Reads the number that the camera wrote."""
     size = luma.shape[1]
     cell = size // BITS
     rows = luma[size - MARK_ROWS + 6 : size - 6]
@@ -114,7 +115,7 @@ def number_of(luma: NDArray[np.uint8]) -> int:
 
 
 class Microphone(Sender):
-    """Silence; from ``speak`` on a stored speech over and over, or a steady hum. ``said`` is all of it."""
+    """Sends silence; from ``speak`` on a stored speech over and over, or a steady hum. ``said`` is all of it."""
 
     def __init__(self, speech: LoopedSpeech) -> None:
         super().__init__("audio", 1 / 50)
@@ -190,7 +191,7 @@ class Peer:
         return session
 
     def vanish(self) -> None:
-        """Goes without a word: its sockets are closed, nothing is said."""
+        """Closes its sockets without a word."""
         aiortc_peer.vanish(self.connection)
 
     async def close(self) -> None:
@@ -199,22 +200,22 @@ class Peer:
 
 
 class Session:
-    """A session's HTTP side."""
+    """Calls a session's HTTP routes."""
 
     def __init__(self, http: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> None:
         self._http, self._url, self._urls = http, url, body["urls"]
         self._headers = {"Authorization": f"Bearer {body['token']}"}
 
-    async def call(self, method: str, route: str, **given: Any) -> dict[str, Any]:
+    async def call(self, method: str, route: str, **conditions: Any) -> dict[str, Any]:
         address = self._url + self._urls[route].removeprefix("/")
-        async with self._http.request(method, address, headers=self._headers, **given) as response:
+        async with self._http.request(method, address, headers=self._headers, **conditions) as response:
             response.raise_for_status()
             return dict(await response.json())
 
 
 @contextmanager
 def serving(*arguments: str) -> Iterator[tuple[str, int]]:
-    """``mytalk serve`` as a process of its own, on a free port: its address and process id."""
+    """Runs ``mytalk serve`` as a process of its own, on a free port; yields its address and process id."""
     command = [sys.executable, "-m", "streamer.cli", "serve", "--port", "0", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -226,7 +227,7 @@ def serving(*arguments: str) -> Iterator[tuple[str, int]]:
 
 
 def film_of(clip: Path, size: int = 512) -> list[NDArray[np.uint8]]:
-    """Four seconds of a clip, or a still that sways, as square planes ``(3/2 size, size)``."""
+    """Reads four seconds of a clip, or a still that sways, as square planes ``(3/2 size, size)``."""
     source = open_face(clip)
     films = []
     for index, frame in enumerate(islice(source.frames(endless=True), 100)):
@@ -239,7 +240,7 @@ def film_of(clip: Path, size: int = 512) -> list[NDArray[np.uint8]]:
 
 
 def family(pid: int) -> list[int]:
-    """A process and those that it has started."""
+    """Lists a process and those that it has started."""
     found = [pid]
     for folder in sorted(Path("/proc").glob("[0-9]*"), key=lambda folder: int(folder.name)):
         with suppress(OSError):  # it has ended meanwhile
@@ -249,18 +250,18 @@ def family(pid: int) -> list[int]:
 
 
 def process_fields(pid: int) -> list[str]:
-    """Of ``/proc/PID/stat``, from the third on: its state, its parent and so on."""
+    """Reads ``/proc/PID/stat``, from the third field on: its state, its parent and so on."""
     return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
 
 
 def processor_seconds(pid: int) -> float:
-    """Of a process and those that it has started."""
+    """Reads the processor time of a process and those that it has started."""
     each = [process_fields(one) for one in family(pid)]
     return sum(int(fields[11]) + int(fields[12]) for fields in each) / os.sysconf("SC_CLK_TCK")
 
 
 def peak_megabytes(pid: int) -> float:
-    """Likewise: the sum of what each had at most."""
+    """Reads the sum of the most memory that a process and those that it has started had."""
     lines = [line for one in family(pid) for line in Path(f"/proc/{one}/status").read_text().splitlines()]
     return sum(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 

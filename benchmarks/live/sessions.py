@@ -1,4 +1,5 @@
-"""How many sessions one server holds: more and more of them at once, each with a camera and a microphone of its own.
+"""Measures how many sessions one server holds: more and more of them at once, each with a camera and a microphone of
+its own.
 
     python -m benchmarks.live.sessions [--counts 1 2 3] [--size 256] [--seconds 30] [--json FILE]
 
@@ -26,11 +27,11 @@ from benchmarks.live.live_peers import ASSETS, Camera, Microphone, Peer, film_of
 from streamer.media.looped_speech import LoopedSpeech
 
 SETTLE = 4.0  # seconds left out of every figure
-HELD_SHARE, HELD_INTERVAL_MS = 0.98, 60.0
+MIN_SHARE, MAX_INTERVAL_MS = 0.98, 60.0
 
 
 async def hold(url: str, count: int, film: list[NDArray[np.uint8]], options: argparse.Namespace) -> dict[str, Any]:
-    """One row: ``count`` sessions for their seconds."""
+    """Measures one row: ``count`` sessions for their seconds."""
     speech = LoopedSpeech.read(options.speech)
     peers, sessions, refused = [], [], ""
     async with aiohttp.ClientSession() as http:
@@ -61,7 +62,7 @@ async def hold(url: str, count: int, film: list[NDArray[np.uint8]], options: arg
 
 
 def judge(peers: list[Any], before: list[Any], after: list[Any], began: float, took: float) -> dict[str, Any]:
-    """The worst peer's figures, and whether all are held."""
+    """Computes the worst peer's figures, and whether all are held."""
     shares, intervals, latencies = [], [], []
     for peer, camera in peers:
         seen = [(at, number) for at, number in peer.pictures if began <= at < began + took]
@@ -71,7 +72,7 @@ def judge(peers: list[Any], before: list[Any], after: list[Any], began: float, t
         latencies.append(float(np.percentile(late, 95)) if late else np.inf)
     untouched = sum(b["pictures"]["untouched"] - a["pictures"]["untouched"] for a, b in zip(before, after, strict=True))
     return {
-        "held": bool(min(shares) >= HELD_SHARE and max(intervals) <= HELD_INTERVAL_MS and not untouched),
+        "held": bool(min(shares) >= MIN_SHARE and max(intervals) <= MAX_INTERVAL_MS and not untouched),
         "pictures_share": min(shares),
         "interval_p99_ms": max(intervals),
         "latency_p95_ms": max(latencies),
@@ -109,8 +110,8 @@ def main() -> None:
         "held": max((row["sessions"] for row in rows if row["held"]), default=0),
         "rows": rows,
     }
-    held = figures["held"] or f"none of {', '.join(map(str, options.counts))}"
-    print(f"held: {held} sessions of {options.size} x {options.size} on {os.cpu_count()} cores")
+    carried = figures["held"] or f"none of {', '.join(map(str, options.counts))}"
+    print(f"held: {carried} sessions of {options.size} x {options.size} on {os.cpu_count()} cores")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")
 

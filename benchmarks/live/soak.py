@@ -1,4 +1,4 @@
-"""What is left of sessions that have gone: connect, talk, and leave in one of three ways, again and again.
+"""Measures what is left of sessions that have gone: connect, talk, and leave in one of three ways, again and again.
 
     python -m benchmarks.live.soak [--cycles 200] [--json FILE]
 
@@ -25,29 +25,29 @@ from numpy.typing import NDArray
 from benchmarks.live.live_peers import ASSETS, Camera, Microphone, Peer, film_of, serving, table
 from streamer.media.looped_speech import LoopedSpeech
 
-WAYS = ("goodbye", "deleted", "vanishes")
+DEPARTURES = ("goodbye", "deleted", "vanishes")
 PICTURES = 5  # that a peer waits for before it leaves
 PATIENCE = 10.0  # seconds
 
 
 async def cycles(url: str, pid: int, count: int) -> list[dict[str, Any]]:
-    """One row a cycle."""
+    """Yields one row a cycle."""
     film, speech = film_of(ASSETS / "astronaut.png", 256), LoopedSpeech.read(ASSETS / "demo_speech.flac")
     rows = []
     async with aiohttp.ClientSession() as http:
         for cycle in range(count):
-            way = WAYS[cycle % len(WAYS)]
-            took = await come_and_go(http, url, way, film, speech)
-            rows.append({"way": way, "freed_after_s": took, **left_of(pid)})
+            departure = DEPARTURES[cycle % len(DEPARTURES)]
+            took = await run_session(http, url, departure, film, speech)
+            rows.append({"way": departure, "freed_after_s": took, **left_of(pid)})
             print(f"\r{cycle + 1} of {count}", end="", flush=True)
     print()
     return rows
 
 
-async def come_and_go(
-    http: aiohttp.ClientSession, url: str, way: str, film: list[NDArray[np.uint8]], speech: LoopedSpeech
+async def run_session(
+    http: aiohttp.ClientSession, url: str, departure: str, film: list[NDArray[np.uint8]], speech: LoopedSpeech
 ) -> float:
-    """One session; the seconds from its peer's leaving until the server has freed it."""
+    """Runs one session; returns the seconds from its peer's leaving until the server has freed it."""
     peer = Peer(Camera(film), Microphone(speech))
     session = await peer.connect(http, url)
     began = time.monotonic()
@@ -56,22 +56,22 @@ async def come_and_go(
             raise SystemExit(f"no {PICTURES} pictures came within {PATIENCE:.0f} s")
         await asyncio.sleep(0.05)
     left = time.monotonic()
-    if way == "goodbye":
+    if departure == "goodbye":
         await peer.close()
-    elif way == "deleted":
+    elif departure == "deleted":
         await session.call("DELETE", "session")
     else:
         peer.vanish()
-    while await seats(http, url):
+    while await slots(http, url):
         if time.monotonic() - left > PATIENCE:
-            raise SystemExit(f"a session whose peer {way} was not freed within {PATIENCE:.0f} s")
+            raise SystemExit(f"a session whose peer {departure} was not freed within {PATIENCE:.0f} s")
         await asyncio.sleep(0.05)
     took = time.monotonic() - left
     await peer.close()
     return took
 
 
-async def seats(http: aiohttp.ClientSession, url: str) -> int:
+async def slots(http: aiohttp.ClientSession, url: str) -> int:
     async with http.get(f"{url}metrics") as response:
         lines = (await response.text()).splitlines()
     live = [line for line in lines if line.startswith(("mytalk_engine_seats ", "mytalk_sessions{"))]
@@ -79,7 +79,7 @@ async def seats(http: aiohttp.ClientSession, url: str) -> int:
 
 
 def left_of(pid: int) -> dict[str, float]:
-    """Threads, open files and resident megabytes of a process."""
+    """Reads threads, open files and resident megabytes of a process."""
     process = Path(f"/proc/{pid}")
     status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
     return {
@@ -90,14 +90,16 @@ def left_of(pid: int) -> dict[str, float]:
 
 
 def growth(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The mean of the last tenth against that of the second, and the slowest to be freed."""
+    """Compares the mean of the last tenth with that of the second, and finds the slowest to be freed."""
     tenth = max(1, len(rows) // 10)
     figures: dict[str, Any] = {"cycles": len(rows)}
     for name in ("threads", "files", "memory_mb"):
         first, last = (float(np.mean([row[name] for row in part])) for part in (rows[tenth : 2 * tenth], rows[-tenth:]))
         figures |= {f"{name}_first": first, f"{name}_last": last, f"{name}_growth_percent": 100 * (last / first - 1)}
-    for way in WAYS:
-        figures[f"freed_after_{way}_s"] = max((row["freed_after_s"] for row in rows if row["way"] == way), default=None)
+    for departure in DEPARTURES:
+        figures[f"freed_after_{departure}_s"] = max(
+            (row["freed_after_s"] for row in rows if row["way"] == departure), default=None
+        )
     return figures
 
 

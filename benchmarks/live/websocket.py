@@ -1,4 +1,5 @@
-"""How soon speech that is sent over the WebSocket comes back as sound and picture, and what a cut of the line costs.
+"""Measures how soon speech that is sent over the WebSocket comes back as sound and picture, and what a cut of the
+line costs.
 
     python -m benchmarks.live.websocket [--times 30] [--cuts 5] [--profile balanced] [--json FILE]
 
@@ -39,13 +40,13 @@ SETTLE = 5.0  # seconds until the engine has forgotten the session before
 
 
 def words(seconds: float, seed: int) -> NDArray[np.int16]:
-    """Sound of which no two places are alike, and no sample is 0."""
+    """Makes sound of which no two places are alike, and no sample is 0."""
     noise = np.random.default_rng(seed).integers(1, 6_000, int(seconds * RATE))
     return np.asarray(noise, np.int16)
 
 
 async def round_trip(session: Session, seed: int) -> dict[str, float]:
-    """Milliseconds from sending one utterance to what comes of it."""
+    """Measures milliseconds from sending one utterance to what comes of it."""
     began = time.perf_counter()
     await session.say(words(WORD, seed).tobytes())
     found: dict[str, float] = {}
@@ -66,7 +67,7 @@ async def round_trip(session: Session, seed: int) -> dict[str, float]:
 
 
 class Line:
-    """A TCP connection's way to the server that can be broken."""
+    """Relays a TCP connection to the server, and can break it."""
 
     def __init__(self, url: str) -> None:
         self.url = ""
@@ -97,7 +98,7 @@ class Line:
 
 
 async def cuts(url: str, count: int, profile: str) -> tuple[list[float], int]:
-    """Milliseconds without sound after each cut, and samples of the speech that never came."""
+    """Measures milliseconds without sound after each cut, and samples of the speech that never came."""
     line = Line(url)
     server = await line.open()
     said = words(BETWEEN_CUTS * (count + 1), seed=99)
@@ -128,7 +129,7 @@ async def cuts(url: str, count: int, profile: str) -> tuple[list[float], int]:
 
 
 async def converse(url: str, profile: str, times: int, breaks: int) -> dict[str, Any]:
-    """Round trips of so many utterances, and so many cuts, over the server's WebSocket."""
+    """Measures so many round trips of utterances, and so many cuts, over the server's WebSocket."""
     rows = []
     async with connect(url, speech=SpeechFormat(RATE), audio=True, video="h264", profile=profile) as session:
         for seed in range(times + 1):

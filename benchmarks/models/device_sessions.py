@@ -1,4 +1,4 @@
-"""How many sessions the models' side of the engine carries on one device: no sockets, codecs or tracking.
+"""Measures how many sessions the models' side of the engine carries on one device: no sockets, codecs or tracking.
 
     python -m benchmarks.models.device_sessions [--preset edge|paper|FOLDER] [--device cpu|cuda] [--dtype bfloat16]
         [--counts 1 2 4 8] [--threads 1] [--rounds 40] [--clip FILM] [--faces FILE] [--json FILE]
@@ -51,7 +51,7 @@ STAGES = ("hear", "move", "render")
 
 
 def loaded(options: argparse.Namespace) -> Pipeline:
-    """Random weights for ``paper``, for which there are no others."""
+    """Loads a pipeline; random weights for ``paper``, for which there are no others."""
     if options.preset == "paper":
         front = wav2vec_base(PRESETS["paper"])
         return random_pipeline("paper", options.device, options.dtype, front)
@@ -59,7 +59,7 @@ def loaded(options: argparse.Namespace) -> Pipeline:
 
 
 def film(options: argparse.Namespace) -> list[tuple[VideoFrame, Face]]:
-    """Pictures and the faces in them."""
+    """Reads pictures and the faces in them."""
     with tempfile.TemporaryDirectory() as folder:
         clip = options.clip or animated(Path(folder), mytalk.load("edge", "cpu"))
         pictures = list(islice(open_face(clip).frames(endless=True), PICTURES))
@@ -77,7 +77,7 @@ def film(options: argparse.Namespace) -> list[tuple[VideoFrame, Face]]:
 
 
 class Timer:
-    """Seconds a stage, a round at a time."""
+    """Measures seconds a stage, a round at a time."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -96,12 +96,16 @@ class Timer:
 
 
 def play_round(
-    pipeline: Pipeline, heard: NDArray[np.float32], pictures: list[Any], sessions: list[LipSyncStream], timer: Timer
+    pipeline: Pipeline,
+    speech: NDArray[np.float32],
+    pictures: list[Any],
+    sessions: list[LipSyncStream],
+    timer: Timer,
 ) -> int:
-    """One hop of every session of one thread; the number of pictures that came out."""
+    """Plays one hop of every session of one thread; returns the number of pictures that came out."""
     timer.begin()
     for session in sessions:
-        session.push_speech(heard)
+        session.push_speech(speech)
         for frame, face in pictures:
             session.push_frame(frame, face)
     timer.done("hear")
@@ -109,14 +113,14 @@ def play_round(
     wishes = [(session, request) for session in sessions if (request := session.request()) is not None]
     while wishes:
         batch = batching.schedule([request.steps for _, request in wishes])
-        chosen = [wishes[place] for place in batch.places]
+        chosen = [wishes[index] for index in batch.positions]
         for (session, request), motion in zip(chosen, pipeline.sample([one for _, one in chosen]), strict=True):
             session.accept(request, motion)
-        wishes = [wish for place, wish in enumerate(wishes) if place not in batch.places]
+        wishes = [wish for index, wish in enumerate(wishes) if index not in batch.positions]
     timer.done("move")
-    made = sum(sum(1 for _ in session.pull()) for session in sessions)
+    pictures_out = sum(sum(1 for _ in session.pull()) for session in sessions)
     timer.done("render")
-    return made
+    return pictures_out
 
 
 def hold(
@@ -124,24 +128,26 @@ def hold(
 ) -> dict[str, Any]:
     sessions = [pipeline.stream(StreamOptions(live=True, seed=number)) for number in range(count)]
     shares = [sessions[first :: options.threads] for first in range(min(options.threads, count))]
-    timers, late, busy, made = [Timer(pipeline.device) for _ in shares], [], [], 0
+    timers, late, busy, pictures_out = [Timer(pipeline.device) for _ in shares], [], [], 0
     with ThreadPoolExecutor(len(shares)) as threads:
         for number in range(WARM_UP + options.rounds):
-            places = range(number * HOP, (number + 1) * HOP)
+            positions = range(number * HOP, (number + 1) * HOP)
             pictures = []
-            for place in places:
-                frame, face = reel[place % len(reel)]
-                pictures.append((VideoFrame(frame.picture, place * FRAME_SAMPLES, frame.pts, frame.time_base), face))
-            part = np.take(speech, range(places[0] * FRAME_SAMPLES, (places[-1] + 1) * FRAME_SAMPLES), mode="wrap")
+            for index in positions:
+                frame, face = reel[index % len(reel)]
+                pictures.append((VideoFrame(frame.picture, index * FRAME_SAMPLES, frame.pts, frame.time_base), face))
+            part = np.take(
+                speech, range(positions[0] * FRAME_SAMPLES, (positions[-1] + 1) * FRAME_SAMPLES), mode="wrap"
+            )
             began = time.perf_counter()
-            made += sum(threads.map(partial(play_round, pipeline, part, pictures), shares, timers))
+            pictures_out += sum(threads.map(partial(play_round, pipeline, part, pictures), shares, timers))
             late.append(1e3 * (time.perf_counter() - began))
             if pipeline.device.type == "cuda":
                 busy.append(torch.cuda.utilization(pipeline.device))
     rounds = [one for timer in timers for one in timer.rounds[WARM_UP:]]
     stages = {f"{stage}_ms": 1e3 * float(np.mean([one[stage] for one in rounds])) for stage in STAGES}
     p95 = float(np.percentile(late[WARM_UP:], 95))
-    return {"sessions": count, "held": p95 <= ROUND_MS, "round_p95_ms": p95, **stages, "pictures": made} | (
+    return {"sessions": count, "held": p95 <= ROUND_MS, "round_p95_ms": p95, **stages, "pictures": pictures_out} | (
         {"busy": float(np.mean(busy[WARM_UP:]))} if busy else {}
     )
 
@@ -178,15 +184,15 @@ def main() -> None:
             ),
             flush=True,
         )
-    held = max((row["sessions"] for row in rows if row["held"]), default=0)
-    print(f"held: {held or 'none of ' + ', '.join(map(str, options.counts))} sessions at 25 fps")
+    carried = max((row["sessions"] for row in rows if row["held"]), default=0)
+    print(f"held: {carried or 'none of ' + ', '.join(map(str, options.counts))} sessions at 25 fps")
     if options.json:
         figures = {
             "device": machine(pipeline.device),
             "cores": os.cpu_count(),
             "threads": options.threads,
             "size": size,
-            "held": held,
+            "held": carried,
             "rows": rows,
         }
         options.json.write_text(json.dumps(figures, indent=2) + "\n")

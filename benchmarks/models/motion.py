@@ -1,4 +1,4 @@
-"""How long motion takes, component by component, and what a live hop comes to.
+"""Measures how long motion takes, component by component, and what a live hop comes to.
 
     python -m benchmarks.models.motion [--preset paper|edge] [--device cpu|cuda] [--steps N] [--seconds 20]
         [--json FILE]
@@ -42,7 +42,7 @@ FRONT, ENCODER, STEP = "speech front, a hop", "audio encoder, a hop", "denoiser,
 
 
 def wav2vec_base(preset: Preset) -> Front[Any] | None:
-    """A wav2vec 2.0 of the published base size with random weights, or None without its package."""
+    """Builds a wav2vec 2.0 of the published base size with random weights, or None without its package."""
     try:
         transformers = import_transformers()
     except PresetError:
@@ -52,7 +52,7 @@ def wav2vec_base(preset: Preset) -> Front[Any] | None:
 
 
 def streamed(module: Any, method: Callable[..., Tensor]) -> Callable[[Tensor], Tensor]:
-    """A call that goes on where the last one of its batch ended."""
+    """Makes a call that goes on where the last one of its batch ended."""
     states: dict[int, Any] = {}
 
     def call(x: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ def streamed(module: Any, method: Callable[..., Tensor]) -> Callable[[Tensor], T
 
 
 def denoising(model: MotionModel) -> Callable[..., Tensor]:
-    """One step on a window of which half is history."""
+    """Makes a call of one step on a window of which half is history."""
 
     def call(noisy: Tensor, speech: Tensor, upper: Tensor, person: Tensor, history: Tensor) -> Tensor:
         known = torch.zeros(noisy.shape[:2], dtype=torch.bool, device=noisy.device)
@@ -77,7 +77,7 @@ def denoising(model: MotionModel) -> Callable[..., Tensor]:
 
 
 def parts(preset: Preset, device: torch.device, dtype: torch.dtype) -> list[Part]:
-    """The motion model's networks on a device, and Wav2Lip's shape."""
+    """Lists the motion model's networks on a device, and Wav2Lip's shape."""
     front = wav2vec_base(preset) if preset.speech.front == "wav2vec2" and device.type != "meta" else None
     with device:
         model, other = MotionModel(preset, front).eval(), Wav2LipShape().eval()
@@ -94,12 +94,13 @@ def parts(preset: Preset, device: torch.device, dtype: torch.dtype) -> list[Part
         Part(ENCODER, model.speech, (heard,), HOP, streamed(model.speech, model.speech)),
         Part(STEP, model.denoiser, (noisy, speech, upper, (person,), noisy), HOP, denoising(model)),
     ]
-    hearing = front_part(preset, model, front) if preset.speech.front == "wav2vec2" else None
-    return found if hearing is None else [*found, hearing]
+    extractor = front_part(preset, model, front) if preset.speech.front == "wav2vec2" else None
+    return found if extractor is None else [*found, extractor]
 
 
 def front_part(preset: Preset, model: MotionModel, front: Front[Any] | None) -> Part | None:
-    """The wav2vec front; where only its operations are wanted, they are counted on the CPU, and nothing is timed."""
+    """Builds the wav2vec front; where only its operations are wanted, they are counted on the CPU, and nothing is
+    timed."""
     samples = (HOP * FRAME_SAMPLES,)
     if front is not None:
         return Part(FRONT, front, (samples,), HOP, streamed(front, front.stream))
@@ -111,7 +112,7 @@ def front_part(preset: Preset, model: MotionModel, front: Front[Any] | None) -> 
 
 
 def hops(cells: list[Cell], steps: int) -> list[dict[str, object]]:
-    """Milliseconds of a hop for each batch, number type and mode that has all that a hop needs."""
+    """Computes milliseconds of a hop for each batch, number type and mode that has all that a hop needs."""
     found: list[dict[str, object]] = []
     needed = {cell.part for cell in cells} & {FRONT, ENCODER, STEP}
     for last in (cell for cell in cells if cell.part == STEP):
@@ -120,8 +121,8 @@ def hops(cells: list[Cell], steps: int) -> list[dict[str, object]]:
         ]
         if all(cell.ms is not None for cell in same):
             ms = sum((steps if cell.part == STEP else 1) * (cell.ms or 0.0) for cell in same)
-            each = {"batch": last.batch, "dtype": last.dtype, "mode": last.mode, "steps": steps}
-            found.append({**each, "ms": ms, "frames_a_second": 1e3 * HOP * last.batch / ms})
+            growing = {"batch": last.batch, "dtype": last.dtype, "mode": last.mode, "steps": steps}
+            found.append({**growing, "ms": ms, "frames_a_second": 1e3 * HOP * last.batch / ms})
     return found
 
 

@@ -1,4 +1,5 @@
-"""Can each trainer learn a handful of clips by heart? Curves, sample pictures, and by how much the loss falls.
+"""Measures whether each trainer can overfit a handful of clips: curves, sample pictures, and by how much the loss
+falls.
 
     python -m benchmarks.models.overfit --data DATA -o REPORT [--clips 4] [--config tiny] [--json FILE]
 
@@ -38,7 +39,7 @@ WIDTH, HEIGHT, MARGIN = 800, 220, 50
 
 @dataclass(frozen=True, slots=True)
 class Fall:
-    """How far one trainer's loss fell. ``first``: mean of the first five steps; ``last``: of the last tenth."""
+    """Holds how far one trainer's loss fell. ``first``: mean of the first five steps; ``last``: of the last tenth."""
 
     trainer: str
     loss: str
@@ -52,7 +53,7 @@ class Fall:
 
 
 def train(data: Path, clips: int, config_name: str, out: Path) -> list[Fall]:
-    """Raises what the trainers raise."""
+    """Trains each network of the config. Raises what the trainers raise."""
     few = out / "data"
     few.mkdir(parents=True, exist_ok=True)
     if not (few / SHARDS).exists():
@@ -73,7 +74,7 @@ def _fall(trainer: str, curve: list[dict[str, float]]) -> Fall:
 
 
 def last_picture(run: Path) -> NDArray[np.uint8] | None:
-    """The newest sample picture of a run's TensorBoard, BGR."""
+    """Reads the newest sample picture of a run's TensorBoard, BGR."""
     from tensorboard.backend.event_processing.event_accumulator import IMAGES, EventAccumulator
 
     board = EventAccumulator(str(run / "tensorboard"), size_guidance={IMAGES: 1})
@@ -86,7 +87,7 @@ def last_picture(run: Path) -> NDArray[np.uint8] | None:
 
 
 def chart(curve: list[dict[str, float]], loss: str) -> str:
-    """The curve as SVG, logarithmic upward."""
+    """Draws the curve as SVG, logarithmic upward."""
     points = [(line["step"], np.log10(max(line[loss], 1e-9))) for line in curve if loss in line]
     steps, values = np.array(points).T
     low, high = np.floor(values.min()), np.ceil(values.max())

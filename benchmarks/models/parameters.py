@@ -1,4 +1,4 @@
-"""How large each component of a preset is, beside table 9 of MyTalk where the preset is the paper's.
+"""Counts how large each component of a preset is, beside table 9 of MyTalk where the preset is the paper's.
 
     python -m benchmarks.models.parameters [--preset paper] [--json [FILE]]
 
@@ -44,7 +44,7 @@ TABLE_9 = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One component's parameters, here and in the paper; without a paper's figure for another preset."""
+    """Holds one component's parameters, here and in the paper; without a paper's figure for another preset."""
 
     ours: int
     paper: float | None
@@ -52,7 +52,7 @@ class Row:
 
 
 def components(preset: Preset) -> dict[str, nn.Module]:
-    """Table 9's components of a preset, on the meta device."""
+    """Builds table 9's components of a preset, on the meta device."""
     with torch.device("meta"):
         motion, look = MotionModel(preset), AppearanceModel(preset.appearance)
         patches = Discriminator(preset.appearance)
@@ -80,7 +80,7 @@ def parameters(module: nn.Module) -> int:
 
 
 def rows(preset: Preset) -> dict[str, Row]:
-    """Every component and, last, all of them."""
+    """Lists every component and, last, all of them."""
     ours = {name: parameters(module) for name, module in components(preset).items()}
     ours["all"] = sum(ours.values())
     if preset.name != "paper":

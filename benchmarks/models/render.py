@@ -1,4 +1,4 @@
-"""How long a rendered face takes, component by component, beside a network of Wav2Lip's size and shape.
+"""Measures how long a rendered face takes, component by component, beside a network of Wav2Lip's size and shape.
 
     python -m benchmarks.models.render [--preset paper|edge] [--device cpu|cuda] [--seconds 20] [--json FILE]
 
@@ -28,7 +28,8 @@ LIVE = "live frame"
 
 
 def parts(preset: Preset, device: torch.device, dtype: torch.dtype) -> list[Part]:
-    """The appearance model's networks on a device, and Wav2Lip's shape; channels last on CUDA, as `Pipeline` has it."""
+    """Lists the appearance model's networks on a device, and Wav2Lip's shape; channels last on CUDA, as `Pipeline`
+    has it."""
     layout = torch.channels_last if device.type == "cuda" else torch.preserve_format
     sizes = preset.appearance
     before = torch.get_default_dtype()
@@ -44,7 +45,7 @@ def parts(preset: Preset, device: torch.device, dtype: torch.dtype) -> list[Part
     lips, references = (count, *moments), (count, *picture)
     once = "lip encoder, once a session" if not sizes.residual else "lip encoder, every frame"
     whole = (
-        Part(LIVE, model, (references, picture, picture), call=lambda *given: model(*given).change)
+        Part(LIVE, model, (references, picture, picture), call=lambda *conditions: model(*conditions).change)
         if sizes.residual
         else Part(LIVE, model, (lips, picture, picture), call=model.paint)
     )
@@ -60,7 +61,7 @@ def parts(preset: Preset, device: torch.device, dtype: torch.dtype) -> list[Part
 
 
 def ratios(cells: list[Cell]) -> list[dict[str, object]]:
-    """How many times longer than Wav2Lip's shape a live frame takes, for each cell that has both."""
+    """Computes how many times longer than Wav2Lip's shape a live frame takes, for each cell that has both."""
     found: list[dict[str, object]] = []
     for cell in cells:
         same = (cell.batch, cell.dtype, cell.mode)

@@ -1,4 +1,5 @@
-"""wav2vec 2.0 live: how far chunks, running norms and the bounded past move its features, and what a frame costs.
+"""Measures wav2vec 2.0 live: how far chunks, running norms and the bounded past move its features, and what a frame
+costs.
 
     python -m benchmarks.models.speech [--wav2vec FOLDER_OR_NAME] [--speech FILE] [--device cpu|cuda] [--no-time]
         [--json FILE]
@@ -49,7 +50,7 @@ WARM_UP, RUNS = 3, 15
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """How far one thing moves the features of one network, in per cent of them."""
+    """Holds how far one thing moves the features of one network, in per cent of them."""
 
     network: str
     what: str
@@ -60,7 +61,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What live speech costs a session."""
+    """Holds what live speech costs a session."""
 
     what: str
     frames: int  # motion frames a call
@@ -68,14 +69,14 @@ class Cost:
 
 
 class WholeRecordingNorm(Wav2Vec2):
-    """The same network, its first norm over the whole recording, as published."""
+    """Runs the same network, its first norm over the whole recording, as published."""
 
     def _norm_over_time(self, x: Tensor, norm: nn.GroupNorm, moments: Moments, frames: int | None) -> Tensor:
         return norm(x) if frames else super()._norm_over_time(x, norm, moments, frames)
 
 
 def small(folder: Path, norm: str) -> Path:
-    """A small network with random weights, saved as the hub saves them."""
+    """Saves a small network with random weights, as the hub saves them."""
     transformers = import_transformers()
     torch.manual_seed(0)
     config = transformers.Wav2Vec2Config(
@@ -100,7 +101,7 @@ def streamed(front: Wav2Vec2, sound: Tensor, frames: int) -> Tensor:
 
 
 def published(front: Wav2Vec2, sound: Tensor) -> Tensor:
-    """The network's own forward pass, both directions, with the 80 zeros that align its tokens with ours."""
+    """Runs the network's own forward pass, both directions, with the 80 zeros that align its tokens with ours."""
     level = (sound - sound.mean()) / sound.std() if front.normalise else sound
     made: Tensor = front.model(F.pad(level, (front.model.config.conv_kernel[0] * 8, 0))).last_hidden_state
     return made
@@ -118,8 +119,8 @@ def differences(source: Path | str, name: str, sound: Tensor, device: torch.devi
     whole = front.offline(sound)
     moved = [apart(name, f"chunks of {frames}", streamed(front, sound, frames), whole, 0) for frames in (1, 3)]
     if front.model.config.feat_extract_norm == "group":
-        kept = {"lookback": LOOKBACK, "normalise": front.normalise, "source": "", "sha256": ""}
-        other = WholeRecordingNorm(front.model, **kept).to(device)
+        arguments = {"lookback": LOOKBACK, "normalise": front.normalise, "source": "", "sha256": ""}
+        other = WholeRecordingNorm(front.model, **arguments).to(device)
         over_all = other.stream(sound, other.start())
         moved.append(apart(name, "norm over time", whole, over_all))
         for start in (0, 1, 2, 4, 8):
@@ -167,7 +168,7 @@ def costs(device: torch.device) -> tuple[list[Cost], dict[str, float]]:
 
 
 def nbytes(state: Any) -> int:
-    """Bytes that one session's state takes."""
+    """Counts the bytes that one session's state takes."""
     if isinstance(state, Tensor):
         return state.nbytes
     if isinstance(state, list):

@@ -1,4 +1,5 @@
-"""How many steps of sampling are worth their time: motion quality over 1 to 50 DDIM steps, presets side by side.
+"""Measures how many sampling steps are worth their time: motion quality over 1 to 50 DDIM steps, presets side by
+side.
 
     python -m benchmarks.models.steps CLIP... [--preset NAME_OR_FOLDER ...] [--steps 1 2 4 8 50] [--profile balanced]
         [--seeds 2] [--json FILE]
@@ -56,7 +57,7 @@ _LIPS = slice(0, len(LIPS))  # of a lower face
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """A tracked clip: canonical faces ``(478, 3)`` with their media times, and the lips that were filmed."""
+    """Holds a tracked clip: canonical faces ``(478, 3)`` with their media times, and the lips that were filmed."""
 
     name: str
     faces: list[tuple[int, NDArray[np.float32] | None]]
@@ -66,13 +67,13 @@ class Film:
 
     @property
     def still_error(self) -> float:
-        """Error of a mouth held at the film's mean shape."""
+        """Computes the error of a mouth held at the film's mean shape."""
         return distance(self.lips, np.broadcast_to(np.nanmean(self.lips, axis=0), self.lips.shape))
 
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """What stage 1 made of a film: as streamed, and before it was scaled, limited and gated. 25 Hz."""
+    """Holds what stage 1 made of a film: as streamed, and before it was scaled, limited and gated. 25 Hz."""
 
     lips: Lips
     aperture: Curve
@@ -82,7 +83,7 @@ class Motion:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table; NaN where there was nothing to measure."""
+    """Holds one line of the table; NaN where there was nothing to measure."""
 
     error: float
     correlation: float
@@ -98,13 +99,13 @@ class Row:
 class _Recorded(MotionStream):
     """Keeps the shapes as the model gave them beside those that leave the stream."""
 
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
+    def __init__(self, *conditions: Any, **named: Any) -> None:
+        super().__init__(*conditions, **named)
         self.raw: list[NDArray[np.float32]] = []
 
     def _shape(self, row: Tensor, share: float) -> NDArray[np.float32]:
-        assert self._person.lower is not None
-        self.raw.append(self._person.lower + self._model.space.decode(row).numpy())
+        assert self._faces.person.lower is not None
+        self.raw.append(self._faces.person.lower + self._model.space.decode(row).numpy())
         return super()._shape(row, share)
 
 
@@ -124,7 +125,7 @@ def film_of(path: Path) -> Film:
 
 
 def speak(pipeline: Pipeline, film: Film, profile: Profile, steps: int, seed: int) -> Motion:
-    """Stage 1 on a film's own sound, enrolled with its first 3 s as ``mytalk dub`` does."""
+    """Runs stage 1 on a film's own sound, enrolled with its first 3 s as ``mytalk dub`` does."""
     stream = _Recorded(pipeline.motion, profile, steps=steps, seed=seed)
     stream.enrol([points for at, points in film.faces if points is not None and at < ENROL])
     for at, points in film.faces:
@@ -140,7 +141,7 @@ def speak(pipeline: Pipeline, film: Film, profile: Profile, steps: int, seed: in
 
 
 def distance(a: Lips, b: Lips) -> float:
-    """Mean distance of points over the frames where both are known."""
+    """Averages the distance of points over the frames where both are known."""
     return float(np.nanmean(np.linalg.norm(a - b, axis=-1)))
 
 
@@ -150,7 +151,7 @@ def range_ratio(ours: Curve, true: Curve) -> float:
 
 
 def score(film: Film, motions: list[Motion], reference: list[Motion], hop: int) -> Row:
-    """The same film with several noises; ``reference`` has the same noises."""
+    """Scores the same film with several noises; ``reference`` has the same noises."""
     borders = range(0, len(film.lips), hop)
     seams = [seam_score(motion.lips, borders) for motion in motions]
     others = [distance(a.raw_lips, b.raw_lips) for i, a in enumerate(motions) for b in motions[:i]]
@@ -172,13 +173,13 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def hop_ms(pipeline: Pipeline, profile: Profile, steps: int) -> float:
-    """Median CPU time of sampling one full window, warm, in milliseconds."""
+    """Measures the median CPU time of sampling one full window, warm, in milliseconds."""
     model, sampler = pipeline.motion, DDIM(steps)
     coefficients, preset = model.denoiser.coefficients, pipeline.preset
     window = preset.motion.window
     history = window - profile.hop - profile.lookahead
     shapes = (1, window)
-    given = Conditions(
+    conditions = Conditions(
         torch.randn(*shapes, preset.speech.width),
         torch.zeros(*shapes, UPPER_COUNT, 2),
         model.person(torch.zeros(1, LOWER_COUNT, 3), torch.zeros(1, UPPER_COUNT, 3)).detach(),
@@ -188,7 +189,7 @@ def hop_ms(pipeline: Pipeline, profile: Profile, steps: int) -> float:
     noise, times = torch.randn(*shapes, coefficients), []
     for _ in range(_TIMED_HOPS + 2):
         since = time.process_time()
-        model.sample(noise, given, sampler)
+        model.sample(noise, conditions, sampler)
         times.append(time.process_time() - since)
     return float(np.median(times[2:])) * 1e3
 
@@ -200,7 +201,7 @@ def rows_of(
     references: list[list[Motion]],
     progress: tqdm[Any],
 ) -> dict[int, dict[str, Row]]:
-    """Steps -> film -> row, and their mean under ``mean``. Fills ``references`` where it is empty."""
+    """Computes steps -> film -> row, and their mean under ``mean``. Fills ``references`` where it is empty."""
     profile = PROFILES[arguments.profile]
     table: dict[int, dict[str, Row]] = {}
     for steps in sorted(arguments.steps, reverse=True):

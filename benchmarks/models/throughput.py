@@ -1,4 +1,4 @@
-"""How long a film takes: ``mytalk dub`` of a 10 s, 512 x 512, 25 fps clip, everything included.
+"""Measures how long a film takes: ``mytalk dub`` of a 10 s, 512 x 512, 25 fps clip, everything included.
 
     python -m benchmarks.models.throughput [--clip VIDEO] [--json FILE]
 
@@ -37,20 +37,20 @@ OPTIONS = StreamOptions(profile="offline")  # as mytalk dub has them for a video
 
 
 def animated(folder: Path, pipeline: mytalk.Pipeline) -> Path:
-    """The embedded portrait speaking the embedded speech: a real 512 x 512 clip at 25 fps."""
+    """Makes the embedded portrait speak the embedded speech: a real 512 x 512 clip at 25 fps."""
     path = folder / "clip.mp4"
     dub(pipeline, open_face(ASSETS / "astronaut.png"), SpeechReader(ASSETS / "demo_speech.flac"), path, OPTIONS)
     return path
 
 
 def cpu_seconds(pipeline: mytalk.Pipeline) -> float:
-    """Of all threads of this process, and of those that track faces for it."""
+    """Reads the CPU time of all threads of this process, and of those that track faces for it."""
     return time.process_time() + pipeline.trackers.cpu_seconds
 
 
 def peak_megabytes() -> float:
-    """Of this process, and of the largest that it had and that has ended."""
-    return sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
+    """Reads the most memory of this process, and of the largest that it had and that has ended."""
+    return sum(resource.getrusage(usage).ru_maxrss for usage in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
 
 
 def table(report: DubReport, load_seconds: float, cpu_ms: float, peak: float) -> str:

@@ -1,4 +1,4 @@
-"""Timing a network on whatever device is there: floors, time limits, eager and compiled. For render.py and motion.py.
+"""Times a network on whatever device is there: floors, time limits, eager and compiled. For render.py and motion.py.
 
 The floor of a call is its floating-point operations, counted on the meta device, over the best matrix product rate that
 this device reaches with the same number type. What lies between floor and measured time is memory traffic, launches,
@@ -38,7 +38,7 @@ SLOW = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A network, and what it is called with for a batch: shapes without the batch."""
+    """Holds a network, and what it is called with for a batch: shapes without the batch."""
 
     name: str
     module: nn.Module
@@ -52,7 +52,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One measurement. ``ms`` is None where it was left out, and ``note`` says why."""
+    """Holds one measurement. ``ms`` is None where it was left out, and ``note`` says why."""
 
     part: str
     batch: int
@@ -75,18 +75,17 @@ class Cell:
 
 
 class Late(BaseException):
-    """A cell's time is up. Not an Exception: compilers catch those and go on."""
+    """Says that a cell's time is up. Not an Exception: compilers catch those and go on."""
 
 
 def alone(device: torch.device) -> bool:
-    """Whether one CPU thread does all the work: it is timed, and limited, by what it computed, so that other programs
-    on the machine do not count. Anything else goes by the wall clock.
-    """
+    """Says whether one CPU thread does all the work: it is timed, and limited, by what it computed, so that other
+    programs on the machine do not count. Anything else goes by the wall clock."""
     return device.type == "cpu" and torch.get_num_threads() == 1
 
 
 def clock(device: torch.device) -> Callable[[], float]:
-    """Seconds."""
+    """Reads the clock in seconds."""
     return time.process_time if alone(device) else time.perf_counter
 
 
@@ -108,7 +107,7 @@ def limit(seconds: float, device: torch.device) -> Iterator[None]:
 
 
 def machine(device: torch.device) -> str:
-    """What the figures are of."""
+    """Describes the machine that the figures are of."""
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
     threads = torch.get_num_threads()
@@ -122,7 +121,7 @@ def synchronise(device: torch.device) -> None:
 
 
 def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """Best floating-point operations a second of a square matrix product, over about a second."""
+    """Measures the best floating-point operations a second of a square matrix product, over about a second."""
     side = 8192 if device.type == "cuda" else 1024
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     now, best, until = clock(device), float("inf"), time.perf_counter() + 1.0
@@ -140,14 +139,17 @@ def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
 
 
 def flops(module: nn.Module, inputs: list[Tensor], call: Callable[..., object] | None = None) -> int:
-    """Floating-point operations of one call; nothing is computed where module and inputs are on the meta device."""
+    """Counts floating-point operations of one call; nothing is computed where module and inputs are on the meta
+    device."""
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         (call or module)(*inputs)
     return int(counter.get_total_flops())
 
 
 def timed(run: Callable[[], object], device: torch.device, seconds: float, warm_up: int) -> tuple[float | None, int]:
-    """Median seconds of a run and how many times it was taken; None where not one ended in time.
+    """Measures the median seconds of a run and how many times it was taken; None where not one ended in time.
+    ``warm_up`` runs are not counted, unless there is one and it was so slow that warmth is nothing to it. Fast runs
+    are taken many at a time, for clocks are coarse.
 
     ``warm_up`` runs are not counted, unless there is one and it was so slow that warmth is nothing to it. Fast runs are
     taken many at a time, for clocks are coarse.
@@ -184,14 +186,15 @@ def timed(run: Callable[[], object], device: torch.device, seconds: float, warm_
 def measure(
     part: Part, batch: int, kind: str, mode: str, gflop: float, rate: float, seconds: float, device: torch.device
 ) -> Cell:
-    """One cell, eager or compiled. ``gflop`` is one row's, ``rate`` in operations a second.
+    """Measures one cell, eager or compiled. ``gflop`` is one row's, ``rate`` in operations a second. Compiling
+    counts as warming up, and is within the limit of ``seconds``. On CUDA it includes CUDA graphs.
 
     Compiling counts as warming up, and is within the limit of ``seconds``. On CUDA it includes CUDA graphs.
     """
     floor = gflop * 1e9 * batch / rate
-    given = (part.name, batch, kind, mode, gflop * batch, floor * 1e3)
+    conditions = (part.name, batch, kind, mode, gflop * batch, floor * 1e3)
     if floor > seconds:
-        return Cell(*given, None, 0, f"its floor alone is {floor:.0f} s", part.frames)
+        return Cell(*conditions, None, 0, f"its floor alone is {floor:.0f} s", part.frames)
     call: Callable[..., object] = part.call or part.module
     if mode == "compiled":
         torch._dynamo.reset()
@@ -208,17 +211,17 @@ def measure(
             took, runs = timed(run, device, seconds, warm_up=3 if device.type == "cuda" or mode == "compiled" else 1)
     except torch.cuda.OutOfMemoryError:
         torch.cuda.empty_cache()
-        return Cell(*given, None, 0, "not enough memory", part.frames)
+        return Cell(*conditions, None, 0, "not enough memory", part.frames)
     except Exception as error:  # a compiler that is not there, or a kernel that this device lacks
-        return Cell(*given, None, 0, f"{type(error).__name__}: {str(error).splitlines()[0][:80]}", part.frames)
+        return Cell(*conditions, None, 0, f"{type(error).__name__}: {str(error).splitlines()[0][:80]}", part.frames)
     if took is None:
-        return Cell(*given, None, 0, f"over {seconds:.0f} s", part.frames)
-    return Cell(*given, took * 1e3, runs, frames=part.frames)
+        return Cell(*conditions, None, 0, f"over {seconds:.0f} s", part.frames)
+    return Cell(*conditions, took * 1e3, runs, frames=part.frames)
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Which cells to measure."""
+    """Lists which cells to measure."""
 
     batches: tuple[int, ...]
     kinds: tuple[str, ...]
@@ -240,7 +243,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def grid_of(arguments: argparse.Namespace) -> tuple[Grid, torch.device]:
-    """The cells and the device that the options ask for."""
+    """Reads the cells and the device from the options."""
     torch.set_num_threads(arguments.threads)
     if arguments.threads == 1:
         torch._inductor.config.compile_threads = 1
@@ -256,7 +259,8 @@ def grid_of(arguments: argparse.Namespace) -> tuple[Grid, torch.device]:
 def measure_all(
     parts_in: Callable[[torch.device, torch.dtype], list[Part]], grid: Grid, device: torch.device
 ) -> tuple[list[Cell], dict[str, float]]:
-    """Every cell, and the matrix product rate of each number type. ``parts_in`` builds the networks.
+    """Measures every cell, and the matrix product rate of each number type. ``parts_in`` builds the networks. Beyond
+    a batch that was left out nothing larger is tried, and nothing is compiled that was left out eager.
 
     Beyond a batch that was left out nothing larger is tried, and nothing is compiled that was left out eager.
     """
@@ -288,7 +292,8 @@ def measure_all(
 
 
 def table(cells: list[Cell], kind: str, mode: str) -> str:
-    """One number type and mode: a row a part; milliseconds a call at each batch, and what is left out and why."""
+    """Prints one number type and mode: a row a part; milliseconds a call at each batch, and what is left out and
+    why."""
     here = [cell for cell in cells if (cell.dtype, cell.mode) == (kind, mode)]
     batches = sorted({cell.batch for cell in here})
     head = f"{kind}, {mode}"
@@ -312,7 +317,7 @@ def table(cells: list[Cell], kind: str, mode: str) -> str:
 
 
 def written(cells: list[Cell], rates: dict[str, float], device: torch.device) -> dict[str, object]:
-    """What goes into the JSON file."""
+    """Converts the figures to what goes into the JSON file."""
     own = [{**asdict(c), "frames_a_second": c.frames_a_second, "over_floor": c.over_floor} for c in cells]
     peaks = {kind: rate / 1e9 for kind, rate in rates.items()}
     return {"machine": machine(device), "matmul_gflops": peaks, "cells": own}

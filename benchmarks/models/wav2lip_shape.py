@@ -1,4 +1,4 @@
-"""A network of the size and shape of Wav2Lip's generator, to be timed beside ours; its weights are random.
+"""Builds a network of the size and shape of Wav2Lip's generator, to be timed beside ours; its weights are random.
 
 Layer table: Prajwal et al. 2020, "A Lip Sync Expert Is All You Need", as published with the paper (96 x 96 faces, mel
 spectrograms of 80 x 16). Each row of the tables below is a convolution with batch norm and ReLU.
@@ -44,7 +44,7 @@ DECODER: tuple[tuple[int, int, int, int, int], ...] = (  # channels in and out, 
 
 
 class Layer(nn.Module):
-    """Convolution, batch norm, what came in where residual, ReLU."""
+    """Applies convolution, batch norm, the input where residual, ReLU."""
 
     def __init__(self, convolution: nn.Conv2d | nn.ConvTranspose2d, residual: bool = False) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ def stage(rows: tuple[Row, ...]) -> nn.Sequential:
 
 
 class Wav2LipShape(nn.Module):
-    """Mel ``(B, 1, 80, 16)`` and two faces ``(B, 6, 96, 96)``, one masked, to a face ``(B, 3, 96, 96)``."""
+    """Maps mel ``(B, 1, 80, 16)`` and two faces ``(B, 6, 96, 96)``, one masked, to a face ``(B, 3, 96, 96)``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,13 +81,13 @@ class Wav2LipShape(nn.Module):
         self.out = nn.Sequential(Layer(nn.Conv2d(80, 32, 3, padding=1)), nn.Conv2d(32, 3, 1), nn.Sigmoid())
 
     def forward(self, mel: Tensor, faces: Tensor) -> Tensor:
-        kept: list[Tensor] = []
+        skips: list[Tensor] = []
         x = faces
         for block in self.face:
             x = block(x)
-            kept.append(x)
+            skips.append(x)
         x = self.audio(mel)  # (B, 512, 1, 1)
         for block in self.decoder:
-            x = torch.cat([block(x), kept.pop()], dim=1)
+            x = torch.cat([block(x), skips.pop()], dim=1)
         out: Tensor = self.out(x)
         return out

@@ -40,7 +40,7 @@ from mytalk.media_time import SAMPLE_RATE
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A way to render."""
+    """Describes a way to render."""
 
     refinement: bool = True  # False: the nearest mouth alone, bent
     network: bool = True  # False: the mean, and no network
@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def score(path: Path, network: AppearanceModel) -> Iterator[tuple[str, PixelScore]]:
-    """One clip, rendered in each way. Raises NoFaceError where nothing could be compared."""
+    """Scores one clip, rendered in each way. Raises NoFaceError where nothing could be compared."""
     reader, tracker = VideoReader(path), FaceTracker()
     tracked = [(frame.at, tracker(frame.picture)) for frame in reader.frames()]
     tracker.close()
@@ -112,7 +112,7 @@ def score(path: Path, network: AppearanceModel) -> Iterator[tuple[str, PixelScor
 
 
 def mean(scores: Sequence[PixelScore]) -> PixelScore:
-    """The mean over clips."""
+    """Averages over clips."""
     columns = [[getattr(one, field.name) for one in scores] for field in fields(PixelScore)[1:]]
     return PixelScore(sum(one.frames for one in scores), *(float(np.mean(column)) for column in columns))
 

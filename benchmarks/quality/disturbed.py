@@ -1,4 +1,4 @@
-"""What a change of light, or a microphone before the chin, does to rendered mouths that were enrolled without them.
+"""Measures what a change of light, or a microphone before the chin, does to rendered mouths enrolled without them.
 
     python -m benchmarks.quality.disturbed --clips FOLDER [--json FILE]
 
@@ -26,7 +26,7 @@ from benchmarks.quality.appearance import mean
 from mytalk.appearance.compose import apply
 from mytalk.appearance.model import AppearanceModel
 from mytalk.evaluation.engine import enrolment_of
-from mytalk.evaluation.filmed import Filmed, look_through
+from mytalk.evaluation.filmed import Filmed, track_film
 from mytalk.evaluation.true_landmarks import PixelScore, score_pixels
 from mytalk.face import Face, fit_pose
 from mytalk.face.landmarks import LOWER_FACE, LOWER_LIPS_OUTER
@@ -35,8 +35,8 @@ from mytalk.picture import Picture, VideoFrame
 Disturb = Callable[[Picture, Face], Picture]
 
 
-def lit(picture: Picture, face: Face, by: tuple[float, float, float]) -> Picture:
-    """Red, green and blue so many times as light."""
+def relit(picture: Picture, face: Face, by: tuple[float, float, float]) -> Picture:
+    """Multiplies red, green and blue."""
     return Picture.from_rgb(np.clip(picture.rgb() * np.float32(by), 0, 255).astype(np.uint8))
 
 
@@ -55,10 +55,10 @@ def behind_a_microphone(picture: Picture, face: Face) -> Picture:
 
 DISTURBANCES: dict[str, Disturb] = {
     "as filmed": lambda picture, face: picture,
-    "light x 0.65": partial(lit, by=(0.65, 0.65, 0.65)),
-    "light x 0.8": partial(lit, by=(0.8, 0.8, 0.8)),
-    "light x 1.2": partial(lit, by=(1.2, 1.2, 1.2)),
-    "warmer light": partial(lit, by=(1.1, 1.0, 0.8)),
+    "light x 0.65": partial(relit, by=(0.65, 0.65, 0.65)),
+    "light x 0.8": partial(relit, by=(0.8, 0.8, 0.8)),
+    "light x 1.2": partial(relit, by=(1.2, 1.2, 1.2)),
+    "warmer light": partial(relit, by=(1.1, 1.0, 0.8)),
     "microphone": behind_a_microphone,
 }
 
@@ -86,8 +86,8 @@ def main() -> None:
 
 
 def scores(path: Path, model: AppearanceModel) -> Iterator[tuple[str, PixelScore]]:
-    """One clip, disturbed in each way; nothing where no face is found after its enrolment."""
-    clip = look_through(path)
+    """Scores one clip, disturbed in each way; nothing where no face is found after its enrolment."""
+    clip = track_film(path)
     enrolment = enrolment_of(clip.film, paired=True)
     for name, disturb in DISTURBANCES.items():
         score = score_pixels(_disturbed(clip, disturb, enrolment), model, enrolment)

@@ -1,4 +1,4 @@
-"""What a mouth listens to: stage 1 of one or more weights, without a pixel, on films that nothing was trained on.
+"""Measures how the mouth follows speech: stage 1 of one or more weights, without a pixel, on films not trained on.
 
     python -m benchmarks.quality.hearing CLIP... [--weights edge FOLDER...] [--profiles balanced] [--json FILE]
 
@@ -30,8 +30,8 @@ from tqdm import tqdm
 
 from mytalk.errors import NoSpeechError
 from mytalk.evaluation.engine import enrolment_of
-from mytalk.evaluation.filmed import Filmed, look_through
-from mytalk.evaluation.first_stage import Asked, FirstStage, asked_of, in_noise, steady_noise
+from mytalk.evaluation.filmed import Filmed, track_film
+from mytalk.evaluation.first_stage import FirstStage, RequestedMotion, in_noise, request_motion, steady_noise
 from mytalk.evaluation.sync import correlation, sync_score
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.model import MotionModel
@@ -44,7 +44,7 @@ _BELOW = 10.0  # dB: noise under speech
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One clip's figures, or their means."""
+    """Holds one clip's figures, or their means."""
 
     own: float
     lag: float
@@ -70,19 +70,19 @@ def score(model: MotionModel, clip: Filmed, other: Filmed, options: StreamOption
     assert other.sound is not None
     tracked = list(zip(clip.at, clip.faces, strict=True))
 
-    def asked(sound: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Asked:
+    def requested(sound: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> RequestedMotion:
         stage = FirstStage(model, steps, options)
-        return asked_of(stage, tracked, sound, enrolment_of(clip.film, paired=True))
+        return request_motion(stage, tracked, sound, enrolment_of(clip.film, paired=True))
 
     frames = len(clip.sound) // FRAME_SAMPLES
     filmed = clip.shapes.until(frames)
-    own = asked(clip.sound)
+    own = requested(clip.sound)
     sync = sync_score(own.curve(frames), filmed.aperture, clip.sound)
     apart = np.linalg.norm(own.shapes(frames)[: len(filmed.lips)] - filmed.lips, axis=-1)
-    noisy = asked(in_noise(clip.sound, _BELOW)).curve(frames)
-    noise = asked(steady_noise(len(clip.sound) + 25 * FRAME_SAMPLES)).curve(frames)
+    noisy = requested(in_noise(clip.sound, _BELOW)).curve(frames)
+    noise = requested(steady_noise(len(clip.sound) + 25 * FRAME_SAMPLES)).curve(frames)
     both = min(len(filmed.aperture), len(other.shapes.aperture), len(other.sound) // FRAME_SAMPLES)
-    dubbed = asked(other.sound).curve(both)
+    dubbed = requested(other.sound).curve(both)
     return Row(
         sync.correlation,
         sync.lag,
@@ -105,7 +105,7 @@ def mean_of(rows: list[Row]) -> Row:
 
 def looked_through(paths: list[Path]) -> Iterator[Filmed]:
     for path in tqdm(paths, unit="clip", desc="tracking"):
-        clip = look_through(path)
+        clip = track_film(path)
         if clip.sound is None:
             raise NoSpeechError(f"{path}: no sound in it (need a film that speaks)")
         yield clip

@@ -1,4 +1,4 @@
-"""How well the offset between lips and sound is measured: clips whose sound is moved by known amounts.
+"""Measures how well the offset between lips and sound is estimated: clips whose sound is moved by known amounts.
 
     python -m benchmarks.quality.offset --clips FOLDER [--seconds S] [--json FILE]
 
@@ -32,7 +32,7 @@ CLOSE = 40.0  # ms; one motion frame, and less than a viewer notices (ITU-R BT.1
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One clip at one shift."""
+    """Holds one clip at one shift."""
 
     source: str
     start: float
@@ -48,7 +48,7 @@ class Measured:
 
 
 def stretches(store: ClipStore, index: int, seconds: float | None) -> list[slice]:
-    """Frames of a clip to judge on their own."""
+    """Yields frames of a clip to judge on their own."""
     frames = store.entries[index].frames
     size = frames if seconds is None else round(seconds * MOTION_RATE)
     return [slice(start, start + size) for start in range(0, frames - size + 1, size)]

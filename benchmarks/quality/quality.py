@@ -1,4 +1,5 @@
-"""Whether a preset syncs and looks right: every figure that it is meant to reach, and three tricks scored beside it.
+"""Measures whether a preset syncs and looks right: every figure that it is meant to reach, and three tricks beside
+it.
 
     python -m benchmarks.quality.quality CLIP... [--speech WAV...] [--preset edge] [--profile balanced] [--json FILE]
         [--strips FOLDER] [--systems ours cold copy blur loudness] [--no-speed]
@@ -50,15 +51,15 @@ from mytalk.evaluation.baselines import CopyRun, LoudnessRun, blurred
 from mytalk.evaluation.closure import Bilabial, bilabials_beside
 from mytalk.evaluation.engine import EngineRun, enrolment_of
 from mytalk.evaluation.fidelity import Fidelity
-from mytalk.evaluation.filmed import Filmed, Shapes, look_through, shapes_of
-from mytalk.evaluation.first_stage import Asked, FirstStage, asked_of, steady_noise
+from mytalk.evaluation.filmed import Filmed, Shapes, shapes_of, track_film
+from mytalk.evaluation.first_stage import FirstStage, RequestedMotion, request_motion, steady_noise
 from mytalk.evaluation.moment import Pair, watch
-from mytalk.evaluation.motion import MotionScores, SpokenTruth
+from mytalk.evaluation.motion import MotionScores, SpeechReference
 from mytalk.evaluation.speaking import other_speech, own_speech
 from mytalk.evaluation.strips import Strip
 from mytalk.evaluation.sync import Curve, correlation
 from mytalk.evaluation.true_landmarks import Finish, score_pixels
-from mytalk.evaluation.viewed import Recording
+from mytalk.evaluation.viewed import EncodedFilm
 from mytalk.face import Face
 from mytalk.media import SpeechReader
 from mytalk.media_time import FRAME_SAMPLES
@@ -71,7 +72,7 @@ STRIP_SIDE = 256
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """What a clip is made to say. ``aperture`` is its speaker's, at 25 Hz; all NaN where nobody filmed them."""
+    """Holds what a clip is made to say. ``aperture`` is its speaker's, at 25 Hz; all NaN where it was not filmed."""
 
     path: Path
     sound: Curve  # 16 kHz
@@ -79,13 +80,13 @@ class Speech:
     bilabials: list[Bilabial] | None
 
     @property
-    def heard(self) -> SpokenTruth:
-        return SpokenTruth(self.sound, self.aperture, self.bilabials)
+    def reference(self) -> SpeechReference:
+        return SpeechReference(self.sound, self.aperture, self.bilabials)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One clip with one speech. ``group`` is the first word of its figures' keys."""
+    """Holds one clip with one speech. ``group`` is the first word of its figures' keys."""
 
     clip: Filmed
     speech: Speech
@@ -117,7 +118,7 @@ def speech_of_file(path: Path) -> Speech:
 
 
 def jobs_of(films: list[Filmed], portraits: list[Filmed], speeches: list[Speech]) -> list[Job]:
-    """What is dubbed with what, in order."""
+    """Lists what is dubbed with what, in order."""
     own = [speech_of_clip(film) for film in films]
     jobs = [Job(film, speech, "own") for film, speech in zip(films, own, strict=True)]
     if len(films) > 1:
@@ -128,13 +129,13 @@ def jobs_of(films: list[Filmed], portraits: list[Filmed], speeches: list[Speech]
 
 
 class Bench:
-    """One preset with everything that it is scored on and beside."""
+    """Holds one preset with everything that it is scored on and beside."""
 
     def __init__(self, pipeline: Pipeline, options: StreamOptions, systems: list[str], strips: Path | None) -> None:
         self._pipeline, self._options, self._systems, self._strips = pipeline, options, systems, strips
 
     def run(self, job: Job) -> Iterator[tuple[str, Figures]]:
-        """Each system's figures of one job."""
+        """Computes each system's figures of one job."""
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             for system in self._systems:
@@ -142,17 +143,17 @@ class Bench:
                     continue  # made along with ours
                 yield from self._made(job, system, folder)
 
-    def deaf(self, clip: Filmed) -> Figures:
-        """How far ours follows the filmed mouth while it hears a steady noise: what it reads off the face."""
+    def noise_following(self, clip: Filmed) -> Figures:
+        """Measures how far ours follows the filmed mouth on a steady noise: what it reads off the face."""
         enrolment = enrolment_of(clip.film, paired=True)
         stage = FirstStage(self._pipeline.motion, self._pipeline.steps, self._options)
         noise = steady_noise(clip.at[-1] + stage.latency + FRAME_SAMPLES)
-        asked = asked_of(stage, zip(clip.at, clip.faces, strict=True), noise, enrolment)
+        requested = request_motion(stage, zip(clip.at, clip.faces, strict=True), noise, enrolment)
         aperture = clip.shapes.aperture
-        return {"own.asked.deaf": correlation(asked.curve(len(aperture)), aperture)}
+        return {"own.asked.deaf": correlation(requested.curve(len(aperture)), aperture)}
 
     def pixels(self, clip: Filmed) -> Iterator[tuple[str, Figures]]:
-        """Stage 2 alone, at the true landmarks. Following loudness has no pixels of its own."""
+        """Scores stage 2 alone, at the true landmarks. Following loudness has no pixels of its own."""
         finishes: dict[str, Finish | None] = {OURS: None, "cold": None, "copy": _copy, "blur": _blur}
         enrolment = enrolment_of(clip.film, paired=True)
         for system in (name for name in self._systems if name in finishes):
@@ -167,13 +168,13 @@ class Bench:
         """Runs a system once; the blurred one is made of our pictures on the way."""
         run = self._engine(job, system)
         names = [system, *(["blur"] if system == OURS and "blur" in self._systems else [])]
-        tapes = [Recording(folder / f"{name}.mp4", job.clip.film, job.speech.path) for name in names]
+        tapes = [EncodedFilm(folder / f"{name}.mp4", job.clip.film, job.speech.path) for name in names]
         try:
             for pair in run:
                 for name, tape in zip(names, tapes, strict=True):
                     tape.add(_softened(pair) if name == "blur" else pair)
             for name, tape in zip(names, tapes, strict=True):
-                yield name, self._figures(job, name, run.asked, tape.watch())
+                yield name, self._figures(job, name, run.requested, tape.watch())
         finally:
             for tape in tapes:
                 tape.__exit__()
@@ -188,7 +189,7 @@ class Bench:
         faces, enrol = clip.faces_in_order(), system != "cold"
         return EngineRun(self._pipeline, clip.film, sound, options, paired=paired, enrol=enrol, faces=faces)
 
-    def _figures(self, job: Job, system: str, asked: Asked, viewed: Iterable[Pair]) -> Figures:
+    def _figures(self, job: Job, system: str, requested: RequestedMotion, viewed: Iterable[Pair]) -> Figures:
         motion, fidelity = MotionScores(job.paired), Fidelity(compare=False)
         strip = Strip(compare=job.paired, side=STRIP_SIDE)
         for moment in watch(viewed):
@@ -197,12 +198,12 @@ class Bench:
             strip.push(moment, motion.mouth_lmd)
         if self._strips is not None:
             _draw(strip, self._strips / f"{job.name}--{system}.png")
-        frames = motion.made.frames
+        frames = motion.generated.frames
         score = own_speech if job.paired else other_speech
         figures: Figures = {}
-        given = Shapes(asked.curve(frames), asked.shapes(frames))
-        for stage, shapes in (("asked", given), ("seen", shapes_of(motion.made, frames))):
-            scores = score(shapes, job.clip.shapes, job.speech.heard)
+        conditions = Shapes(requested.curve(frames), requested.shapes(frames))
+        for stage, shapes in (("asked", conditions), ("seen", shapes_of(motion.generated, frames))):
+            scores = score(shapes, job.clip.shapes, job.speech.reference)
             figures |= {f"{job.group}.{stage}.{key}": value for key, value in scores.items()}
         pictures = fidelity.scores()
         figures[f"{job.group}.seen.sharpness"] = pictures.get("sharpness", math.nan)
@@ -213,9 +214,11 @@ class Bench:
 def _softened(pair: Pair) -> Pair:
     if pair.face is None:
         return pair
-    made = pair.made
-    soft = blurred(made.picture, pair.face)
-    return Pair(pair.true, type(made)(soft, made.at, made.pts, made.time_base), pair.face, pair.scored)
+    generated = pair.generated
+    soft = blurred(generated.picture, pair.face)
+    return Pair(
+        pair.true, type(generated)(soft, generated.at, generated.pts, generated.time_base), pair.face, pair.scored
+    )
 
 
 def _copy(filmed: Picture, rendered: Picture, face: Face) -> Picture:
@@ -227,7 +230,7 @@ def _blur(filmed: Picture, rendered: Picture, face: Face) -> Picture:
 
 
 def _draw(strip: Strip, path: Path) -> None:
-    """The evenly spread frames side by side."""
+    """Draws the evenly spread frames side by side."""
     columns = [cv2.imdecode(np.frombuffer(cell.jpeg, np.uint8), cv2.IMREAD_COLOR) for cell in strip.even]
     if columns:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -235,7 +238,7 @@ def _draw(strip: Strip, path: Path) -> None:
 
 
 def speed(preset: str) -> Figures:
-    """``throughput.py`` in a process of its own: all cores, and no memory but its own."""
+    """Runs ``throughput.py`` in a process of its own: all cores, and no memory but its own."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "throughput.json"
         script = Path(__file__).with_name("throughput.py")
@@ -246,7 +249,7 @@ def speed(preset: str) -> Figures:
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:
-    """The paths, and in place of a folder what is in it."""
+    """Lists the paths, and in place of a folder what is in it."""
     return [one for path in paths for one in (sorted(path.iterdir()) if path.is_dir() else [path])]
 
 
@@ -269,7 +272,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     pipeline = mytalk.load(arguments.preset, device="cpu")
     options = StreamOptions(seed=arguments.seed, steps=arguments.steps, profile=arguments.profile)
-    clips = [look_through(path) for path in tqdm(_files(arguments.clips), "looking through", unit="clip")]
+    clips = [track_film(path) for path in tqdm(_files(arguments.clips), "looking through", unit="clip")]
     films, portraits = [c for c in clips if not c.film.still], [c for c in clips if c.film.still]
     speeches = [speech_of_file(path) for path in _files(arguments.speech)]
     if portraits and not speeches:
@@ -296,7 +299,7 @@ def main() -> None:
         for name, figures in bench.pixels(film):
             scores[name][film.name].update(figures)
         if OURS in names:
-            scores[OURS][film.name].update(bench.deaf(film))
+            scores[OURS][film.name].update(bench.noise_following(film))
         save()
     if not arguments.no_speed and OURS in names and films:
         scores[OURS]["(throughput.py)"] = speed(arguments.preset)
@@ -313,7 +316,7 @@ def report(scores: Scores, drawn: Scores) -> str:
 
 
 def plain(scores: Scores) -> dict[str, dict[str, dict[str, float | str | None]]]:
-    """For JSON: a figure that is not known is null, an infinite one the string "inf"."""
+    """Converts for JSON: a figure that is not known is null, an infinite one the string "inf"."""
 
     def one(value: float) -> float | str | None:
         return None if math.isnan(value) else "inf" if math.isinf(value) else value

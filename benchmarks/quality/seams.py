@@ -1,4 +1,4 @@
-"""Can one see where windows meet, and what keeps it from being seen: history, noise ring and crossfade, on and off.
+"""Measures how visible the borders of windows are, with history, noise ring and crossfade on and off.
 
     python -m benchmarks.quality.seams [CLIP...] [--profile low balanced quality] [--steps 1] [--times 3] [--json FILE]
         [--plot FILE.svg]
@@ -61,14 +61,14 @@ _WIDTH, _MOST = 420, 2.0  # pixels, and the ratio that they stand for
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """What is said, and the canonical faces ``(478, 3)`` of who says it, with their media times."""
+    """Holds what is said, and the canonical faces ``(478, 3)`` of who says it, with their media times."""
 
     name: str
     speech: NDArray[np.float32]
     faces: list[tuple[int, NDArray[np.float32] | None]]
 
     def later(self, frames: int) -> Talk:
-        """The same after so many motion frames of silence: windows meet at other places of what is said."""
+        """Delays by so many motion frames of silence: windows meet at other places of what is said."""
         wait = frames * FRAME_SAMPLES
         speech = np.concatenate([np.zeros(wait, np.float32), self.speech])
         return Talk(self.name, speech, [(at + wait, points) for at, points in self.faces])
@@ -76,7 +76,7 @@ class Talk:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """Which of the three are on."""
+    """Says which of the three are on."""
 
     history: bool = True
     ring: bool = True
@@ -89,7 +89,7 @@ class Means:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table."""
+    """Holds one line of the table."""
 
     seam: float
     median: float
@@ -99,7 +99,7 @@ class Row:
 
 
 class _Without(MotionStream):
-    """A stream that lacks some of the means."""
+    """Streams motion that lacks some of the means."""
 
     def __init__(self, pipeline: Pipeline, profile: Profile, means: Means, steps: int, seed: int) -> None:
         super().__init__(pipeline.motion, profile, steps=steps, seed=seed)
@@ -109,14 +109,16 @@ class _Without(MotionStream):
         request = super()._prepare(window)
         if request is None:
             return None
-        given, known = request.given, window.history if self._means.history else 0
+        conditions, known = request.conditions, window.history if self._means.history else 0
         if not self._means.history:
-            given = replace(given, known=torch.zeros_like(given.known), history=torch.zeros_like(given.history))
+            conditions = replace(
+                conditions, known=torch.zeros_like(conditions.known), history=torch.zeros_like(conditions.history)
+            )
         # A window of its own noise: the number of its first emitted frame stands beside the seed.
         seed = self.seed if self._means.ring else hash((self.seed, window.emit.start)) % 2**64
         noise = np.zeros(request.noise.shape[1:], np.float32)
         noise[known:] = frame_noise(window.first + known, window.rows - known, noise.shape[1], seed)
-        return replace(request, given=given, noise=torch.from_numpy(noise)[None].to(request.noise))
+        return replace(request, conditions=conditions, noise=torch.from_numpy(noise)[None].to(request.noise))
 
     def accept(self, request: MotionRequest, motion: Tensor) -> list[MotionFrame]:
         if not self._means.crossfade:
@@ -125,7 +127,7 @@ class _Without(MotionStream):
 
 
 def talks(clips: list[Path]) -> list[Talk]:
-    """The clips' own, or the embedded ones."""
+    """Reads the clips' own talks, or the embedded ones."""
     if clips:
         films = [film_of(path) for path in tqdm(clips, unit="clip", desc="tracking")]
         return [Talk(film.name, film.sound, film.faces) for film in films]
@@ -140,7 +142,7 @@ def talks(clips: list[Path]) -> list[Talk]:
 
 
 def speak(pipeline: Pipeline, talk: Talk, profile: Profile, means: Means, steps: int, seed: int) -> NDArray[np.float32]:
-    """The lower face ``(T, 169, 3)`` at 25 Hz, NaN where there is none."""
+    """Returns the lower face ``(T, 169, 3)`` at 25 Hz, NaN where there is none."""
     stream = _Without(pipeline, profile, means, steps, seed)
     stream.enrol([points for at, points in talk.faces if points is not None and at < ENROL])
     for at, points in talk.faces:
@@ -153,7 +155,7 @@ def speak(pipeline: Pipeline, talk: Talk, profile: Profile, means: Means, steps:
 
 
 def score(motions: list[NDArray[np.float32]], whole: list[NDArray[np.float32]], hop: int) -> Row:
-    """The same talks with and without; ``whole`` has everything on."""
+    """Scores the same talks with and without; ``whole`` has everything on."""
     seams = [seam_score(lower[:, : len(LIPS), :2], range(0, len(lower), hop)) for lower in motions]
     return Row(
         _mean(seam.ratio for seam in seams),
@@ -170,7 +172,7 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def plot(tables: dict[str, dict[str, Row]], steps: int) -> str:
-    """One bar a row, and a line at the ratio that nobody sees."""
+    """Draws one bar a row, and a line at the ratio that cannot be seen."""
     height = sum(_ROW * (len(rows) + 2) for rows in tables.values()) + _ROW
     svg = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_LEFT + _WIDTH + _RIGHT}" height="{height}" '
@@ -213,12 +215,12 @@ def main() -> None:
         for name in options.profile:
             profile, whole, tables[name] = PROFILES[name], [], {}
             for means in kinds:
-                made = []
+                generated = []
                 for talk, seed in spoken:
-                    made.append(speak(pipeline, talk, profile, means, steps, seed))
+                    generated.append(speak(pipeline, talk, profile, means, steps, seed))
                     bar.update()
-                whole = whole or made
-                tables[name][str(means)] = score(made, whole, profile.hop)
+                whole = whole or generated
+                tables[name][str(means)] = score(generated, whole, profile.hop)
     print(f"{platform.machine()}, {len(spoken)} talks, {steps} sampling step(s); goal {GOAL} or less, 1 = invisible")
     for name, rows in tables.items():
         print(f"\n{name:24}  seam  (may)  median  inside      r")

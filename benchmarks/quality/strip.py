@@ -26,7 +26,7 @@ SIDE = 240
 
 
 def close_up(frame: VideoFrame, face: Face) -> NDArray[np.uint8]:
-    """The face with some room around it, square."""
+    """Crops the face with some room around it, square."""
     x0, y0, x1, y1 = face.box
     half = 0.62 * max(x1 - x0, y1 - y0)
     x, y = (x0 + x1) / 2, (y0 + y1) / 2 + 0.05 * half

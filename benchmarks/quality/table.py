@@ -1,4 +1,4 @@
-"""The figures that ``quality.py`` prints: each with its floor and its aim, and how they are laid out.
+"""Lists the figures that ``quality.py`` prints: each with its floor and its aim, and how they are laid out.
 
 A figure is met by its mean over the clips. Per-clip values range widely, so the median and the worst stand beside it.
 Rows marked * have bounds of this file's own; the others are the figures that the embedded weights are meant to reach.
@@ -23,7 +23,7 @@ OURS = "ours"
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """One row. ``floor`` and ``aim`` None: shown beside others, and judged by nobody."""
+    """Describes one row. ``floor`` and ``aim`` None: shown beside others, and not judged."""
 
     key: str
     title: str
@@ -33,7 +33,7 @@ class Goal:
     own_bounds: bool = False
 
     def verdict(self, value: float) -> str:
-        """``aim``, ``floor`` or ``NO``, of the figure unrounded; nothing where there is nothing to judge."""
+        """Returns ``aim``, ``floor`` or ``NO``, of the figure unrounded; nothing where there is nothing to judge."""
         if self.floor is None or self.aim is None or math.isnan(value):
             return ""
         if self.aim[0] <= value <= self.aim[1]:
@@ -44,7 +44,8 @@ class Goal:
         return "-" if math.isnan(value) else "inf" if math.isinf(value) else f"{value:.{self.digits}f}"
 
     def worst(self, values: Mapping[str, float]) -> str:
-        """The clip that lies farthest from the aim, by ratio where it has two sides; empty where none is judged."""
+        """Returns the clip that lies farthest from the aim, by ratio where it has two sides; empty where none is
+        judged."""
         known = {clip: value for clip, value in values.items() if not math.isnan(value)}
         if self.aim is None or not known:
             return ""
@@ -71,7 +72,7 @@ _RATIO: tuple[Bounds, Bounds] = ((0.7, 1.3), (0.9, 1.1))
 
 
 def _mouth(group: str, title: str, *, paired: bool) -> list[Goal]:
-    """Rows of the motion, each on the landmarks that stage 1 gives and on those seen in the encoded film."""
+    """Lists rows of the motion, each on the landmarks that stage 1 gives and on those seen in the encoded film."""
     rows = []
     for stage, where in (("asked", "landmarks"), ("seen", "film")):
         key, name = f"{group}.{stage}", f"{title}, {where}"
@@ -120,7 +121,7 @@ GOALS = (
 
 
 def of(goal: Goal, clips: Mapping[str, Figures]) -> dict[str, float]:
-    """The figure of each clip that has it."""
+    """Returns the figure of each clip that has it."""
     values = {clip: figures.get(goal.key, math.nan) for clip, figures in clips.items()}
     return {clip: value for clip, value in values.items() if not math.isnan(value)}
 
@@ -131,12 +132,12 @@ def mean(goal: Goal, clips: Mapping[str, Figures]) -> float:
 
 
 def known(goals: Sequence[Goal], scores: Scores) -> list[Goal]:
-    """Those that any clip of any system has."""
+    """Returns the goals that any clip of any system has."""
     return [goal for goal in goals if any(of(goal, clips) for clips in scores.values())]
 
 
 def summary(scores: Scores) -> str:
-    """All rows: floor, aim, ours (mean, median, worst), and the means of all other systems beside it."""
+    """Formats all rows: floor, aim, ours (mean, median, worst), and the means of all other systems beside it."""
     others = [name for name in scores if name != OURS]
     head = f"{'':55} {'floor':>11} {'aim':>11} {'ours: mean':>15} {'median':>8} {'worst':>8} {'of':16}"
     lines = [head + "".join(f"{name + ': mean':>18}" for name in others)]
@@ -155,7 +156,7 @@ def summary(scores: Scores) -> str:
 
 
 def by_clip(clips: Mapping[str, Figures]) -> str:
-    """One system's figures, clip by clip."""
+    """Formats one system's figures, clip by clip."""
     lines = [f"{'':55}" + "".join(f" {clip:>14.14}" for clip in clips)]
     for goal in GOALS:
         if of(goal, clips):
@@ -165,14 +166,14 @@ def by_clip(clips: Mapping[str, Figures]) -> str:
 
 
 def cell(goal: Goal, value: float, width: int = 9) -> str:
-    """A figure and its verdict."""
+    """Formats a figure and its verdict."""
     return f"{goal.show(value):>{width}} {goal.verdict(value):5}"
 
 
-def bounds(given: Bounds | None) -> str:
-    if given is None:
+def bounds(conditions: Bounds | None) -> str:
+    if conditions is None:
         return ""
-    low, high = given
+    low, high = conditions
     if math.isinf(low):
         return f"<= {high:g}"
     return f">= {low:g}" if math.isinf(high) else f"{low:g}-{high:g}"

@@ -118,7 +118,7 @@ def _resample_field(field: NDArray[np.float32], coordinates: Coordinates) -> Ten
 
 
 def _sample_warped(pixels: NDArray[np.uint8], flow: Flow, to_pixels: Matrix, coordinates: Coordinates) -> Tensor:
-    """Does what `mytalk.appearance.compose.sample_warped` does, ``(3, h, w)``."""
+    """Samples pixels of another box, warped, as `mytalk.appearance.compose.sample_warped` does, ``(3, h, w)``."""
     device = coordinates[0].device
     colours, warped = _to_device(pixels, device).float(), _to_device(flow, device)
     positions = _apply_affine(to_pixels, *_sample(warped, *coordinates, _CROP, "bilinear", "border"))
@@ -136,7 +136,7 @@ def _sample(values: Tensor, x: Tensor, y: Tensor, size: tuple[int, int], mode: s
 
 
 def _with_region(picture: Picture, placement: Placement, mouth: Tensor, alpha: Tensor) -> Picture:
-    """Does what `Picture.with_region` does for a box: ``mouth`` ``(3, h, w)`` in RGB, ``alpha`` ``(1, h, w)``."""
+    """Blends a box as `Picture.with_region` does: ``mouth`` ``(3, h, w)`` in RGB, ``alpha`` ``(1, h, w)``."""
     x0, y0, x1, y1 = placement.box
     whole, half = (slice(y0, y1), slice(x0, x1)), (slice(y0 // 2, y1 // 2), slice(x0 // 2, x1 // 2))
     parts = [picture.y[whole], picture.u[half], picture.v[half]]

@@ -13,7 +13,7 @@ from mytalk.appearance.fusion import FusionNet
 from mytalk.appearance.preset import AppearancePreset
 from mytalk.runtime.call_batcher import CallBatcher
 from mytalk.runtime.cuda_graphs import PaddedGraphs, Recorder, record_batches
-from mytalk.runtime.onnx_graph import Graph, Graphed
+from mytalk.runtime.onnx_graph import Graph, GraphModule
 
 BATCH = 8
 """Pictures of one batch at most, on a GPU: by then its kernels are long enough to fill it."""
@@ -39,7 +39,7 @@ class Rendering(NamedTuple):
         return first + (self.blend.unsqueeze(2) * others).sum(dim=1) + self.change
 
 
-class AppearanceModel(Graphed):
+class AppearanceModel(GraphModule):
     """Joins three encoders, FusionNet and a decoder; a VAE while it trains. MyTalk, equations 5 to 7."""
 
     def __init__(self, preset: AppearancePreset) -> None:

@@ -107,15 +107,15 @@ class WarpedReference:
         network_weight = _network_weight(preset, len(bank))
         run_network = network_weight > 0 and residual is None
         lips = reference_pictures(warped, neighbours, target, matcher, preset.references if run_network else 2)
-        seen = lips[-1]
+        base = lips[-1]
         window = window_of(region, preset.window, preset.stem)
-        refinement = (lips[0] - seen)[window] * repeat_rgb(region[window])
+        refinement = (lips[0] - base)[window] * repeat_rgb(region[window])
         if run_network:
             residual = self._residual = _refine(self._model, lips, frame.current, region, target, window)
         if network_weight > 0 and residual is not None:
             refinement += np.float32(network_weight) * residual
         lips_interior = resized(target.interior(), size)[window]
-        refinement = _without_detail(refinement, seen[window], repeat_rgb(lips_interior))
+        refinement = _without_detail(refinement, base[window], repeat_rgb(lips_interior))
         refinement *= repeat_rgb(_refinement_weight(warped, lips_interior, window, len(neighbours)))
         colours[window] += (1 - trust) * refinement
         return Painting(mouth, warped.warp.flow, warped.kept, colours, self._covered(bank, lips[0], target, matcher))
@@ -148,11 +148,11 @@ class PaintedFace:
         lips, region = self._lip_features(bank), resized(frame.region, size)
         drawn = face.copy()
         drawn[_LOWER] = target.points
-        seen = face_inputs(np.zeros(0, np.float32), current, region, drawn)
-        non_lip, landmarks = (_batch(array, model).movedim(-1, -3) for array in (seen.non_lip, seen.landmarks))
+        base = face_inputs(np.zeros(0, np.float32), current, region, drawn)
+        non_lip, landmarks = (_batch(array, model).movedim(-1, -3) for array in (base.non_lip, base.landmarks))
         with torch.inference_mode():
             picture = model.paint(lips, non_lip, landmarks)[0, :, *crop]
-        mouth = seen.exposure.denormalise(to_host(picture).movedim(0, -1).float().numpy())
+        mouth = base.exposure.denormalise(to_host(picture).movedim(0, -1).float().numpy())
         # How far its colours are off where the frame is known, around the mouth, they are off in the mouth.
         mouth += ColourMatcher(current[crop], region).correction(mouth)
         return Painting(None, GRID, None, mouth)
@@ -185,23 +185,23 @@ def _refine(
     window: Window,
 ) -> Colours:
     """Returns the network's residual to the first reference picture, ``(W, W, 3)`` in 0..255."""
-    seen = mouth_inputs(lips, current, region, target.points, window)
-    pictures = (_batch(array, model) for array in (seen.references, seen.non_lip, seen.landmarks))
+    base = mouth_inputs(lips, current, region, target.points, window)
+    pictures = (_batch(array, model) for array in (base.references, base.non_lip, base.landmarks))
     with torch.inference_mode():
         added = to_host(model.refine(*pictures)[0]).float().numpy()
-    return np.asarray(added * seen.exposure.unit, np.float32)
+    return np.asarray(added * base.exposure.unit, np.float32)
 
 
-def _without_detail(refinement: Colours, seen: Colours, interior: NDArray[np.float32]) -> Colours:
-    """Removes from ``refinement`` the detail that the mouth ``seen`` has; ``interior`` ``(W, W, 3)``: between the lips.
+def _without_detail(refinement: Colours, base: Colours, interior: NDArray[np.float32]) -> Colours:
+    """Removes from ``refinement`` the detail that the mouth ``base`` has; ``interior`` ``(W, W, 3)``: between the lips.
 
     There a mean, or the network, blurs what differs: teeth, cavity and lips. It is used for lightness alone, as a gain:
     what is dark stays dark, and teeth stay as white as they are.
     """
     skin = cv2.GaussianBlur(refinement, (0, 0), _REFINEMENT_BLUR)
-    change, light = (cv2.GaussianBlur(cv2.transform(one, _GREY), (0, 0), _INTERIOR_BLUR) for one in (refinement, seen))
+    change, light = (cv2.GaussianBlur(cv2.transform(one, _GREY), (0, 0), _INTERIOR_BLUR) for one in (refinement, base))
     gain = np.clip(change / (np.maximum(light, 0) + _GAIN_OFFSET), -_MAX_INTERIOR_GAIN, _MAX_INTERIOR_GAIN)
-    return np.asarray(skin + interior * (repeat_rgb(gain) * seen - skin), np.float32)
+    return np.asarray(skin + interior * (repeat_rgb(gain) * base - skin), np.float32)
 
 
 def _refinement_weight(

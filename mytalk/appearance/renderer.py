@@ -113,14 +113,14 @@ class MouthRenderer:
         placement = placement_of(picture, matrix, frame=self._frame)
         if placement is None or not len(self._bank):
             return picture
-        seen = apply_affine(matrix, source)
-        wanted = limit_jaw(apply_affine(matrix, target), seen)
-        warp_target, region = Target(wanted), mouth_mask(wanted)
-        flow, skin_mask = _follow(warp_target, seen)
+        source_points = apply_affine(matrix, source)
+        wanted_points = limit_jaw(apply_affine(matrix, target), source_points)
+        warp_target, region = Target(wanted_points), mouth_mask(wanted_points)
+        flow, skin_mask = _follow(warp_target, source_points)
         pixels = picture.region_rgb(placement.box)
         current = self._current(pixels, placement.to_pixels, None if skin_mask is None else flow)
         tracked = None if face is None else apply_affine(matrix, face)
-        painted = painted_mask(region, wanted, None if skin_mask is None else flow)
+        painted = painted_mask(region, wanted_points, None if skin_mask is None else flow)
         painting = self._painter.paint(
             self._bank, warp_target, TargetFrame(current, region, painted, tracked, detail_of(placement.to_pixels))
         )
@@ -144,12 +144,12 @@ class MouthRenderer:
         return current.astype(np.float32)
 
 
-def _follow(warp_target: Target, seen: Points) -> tuple[Flow, Mask | None]:
+def _follow(warp_target: Target, source_points: Points) -> tuple[Flow, Mask | None]:
     """Returns how the current frame's skin follows the landmarks, and where it moves; None: nowhere."""
-    if displacement(warp_target.points, seen) < _MIN_MOVE:
+    if displacement(warp_target.points, source_points) < _MIN_MOVE:
         return GRID, None
-    skin_mask = moving_mask(seen, warp_target.points)
-    moved = warp_target.flow_from(seen)
+    skin_mask = moving_mask(source_points, warp_target.points)
+    moved = warp_target.flow_from(source_points)
     moved -= GRID
     moved *= cv2.merge([skin_mask, skin_mask])
     moved += GRID

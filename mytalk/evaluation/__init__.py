@@ -1,4 +1,4 @@
-"""How well a generated film speaks: measures, and the report of ``mytalk evaluate``.
+"""Measures how well a generated film speaks, and writes the report of ``mytalk evaluate``.
 
     from mytalk.evaluation.jobs import jobs_of_clips
     from mytalk.evaluation.clip import Judges

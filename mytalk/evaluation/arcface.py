@@ -1,4 +1,4 @@
-"""IDsim: is it still the same person? Cosine similarity of ArcFace embeddings, filmed against generated.
+"""Measures identity (IDsim): cosine similarity of ArcFace embeddings, filmed against generated.
 
 The user brings the network as ONNX (any of InsightFace's recognition models: one input ``(N, 3, 112, 112)``, RGB
 ``(x - 127.5) / 127.5``, normalised outside the graph). Faces are aligned to the standard five points by a similarity
@@ -25,13 +25,14 @@ SIDE = 112
 FIVE_POINTS = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]], np.float32
 )
-"""Where the eyes, the nose tip and the mouth corners of an aligned face lie, picture's left first."""
+"""Positions of the eyes, the nose tip and the mouth corners in an aligned face, the picture's left first."""
 
 _MESH = ((33, 133), (362, 263), (1,), (61,), (291,))  # points whose mean is each of the five
 
 
 class ArcFace:
-    """The user's network.
+    """Runs the user's network. Raises UnreadableError where there is no such file, WeightsError where it is no such
+    network.
 
     Raises UnreadableError where there is no such file, WeightsError where it is no such network.
     """
@@ -53,19 +54,19 @@ class ArcFace:
         self._input = inputs[0].name
 
     def __call__(self, face: Rgb) -> NDArray[np.float32]:
-        """Embedding, of length 1, of an aligned face ``(112, 112, 3)``."""
+        """Embeds an aligned face ``(112, 112, 3)`` as a unit vector."""
         tensor = (face.astype(np.float32) - 127.5) / 127.5
         out = np.asarray(self._session.run(None, {self._input: tensor.transpose(2, 0, 1)[None]})[0]).ravel()
         return np.asarray(out / max(float(np.linalg.norm(out)), 1e-12), np.float32)
 
 
 def five_points(face: Face) -> NDArray[np.float32]:
-    """``(5, 2)`` picture pixels."""
+    """Returns the five points of a face, ``(5, 2)`` picture pixels."""
     return np.stack([face.points[list(group), :2].mean(axis=0) for group in _MESH])
 
 
 def alignment(points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Least-squares similarity ``(2, 3)`` from five points in the picture to the standard ones.
+    """Fits the least-squares similarity ``(2, 3)`` from five points in the picture to the standard ones.
 
     Points as complex numbers: ``target = a * point + b``.
     """
@@ -77,22 +78,22 @@ def alignment(points: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def aligned(rgb: Rgb, face: Face) -> Rgb:
-    """The face as the network wants it, ``(112, 112, 3)``."""
+    """Aligns the face as the network wants it, ``(112, 112, 3)``."""
     return np.asarray(cv2.warpAffine(rgb, alignment(five_points(face)), (SIDE, SIDE)), np.uint8)
 
 
 class IdentitySimilarity(Measure):
-    """Mean cosine similarity over a clip, each face aligned by its own points."""
+    """Averages cosine similarity over a clip, each face aligned by its own points."""
 
     def __init__(self, network: ArcFace) -> None:
         self._network = network
         self._similarity: list[float] = []
 
     def push(self, moment: Moment) -> None:
-        if moment.face is None or moment.made_face is None or not moment.pair.scored:
+        if moment.face is None or moment.generated_face is None or not moment.pair.scored:
             return
         one = self._network(aligned(moment.true_rgb, moment.face))
-        other = self._network(aligned(moment.made_rgb, moment.made_face))
+        other = self._network(aligned(moment.generated_rgb, moment.generated_face))
         self._similarity.append(float(one @ other))
 
     def scores(self) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Tricks that score without looking right, made on purpose so that a table shows which of its figures see through them.
+"""Makes films that score without looking right, so that a table shows which of its figures see through them.
 
 Copying: the film's own mouth. Blurring: our mouth, soft. Following loudness: a mouth that opens as far as the sound is
 loud, painted by the same second stage.
@@ -18,7 +18,7 @@ from mytalk.appearance.renderer import MouthRenderer
 from mytalk.evaluation.engine import enrolment_of
 from mytalk.evaluation.filmed import Filmed
 from mytalk.evaluation.films import Sound
-from mytalk.evaluation.first_stage import Asked
+from mytalk.evaluation.first_stage import RequestedMotion
 from mytalk.evaluation.moment import Pair
 from mytalk.evaluation.sync import SILENT, Curve, loudness
 from mytalk.face import Face, HeadPose, PoseFilter, fit_pose
@@ -35,19 +35,19 @@ if TYPE_CHECKING:
 BLUR = 0.05
 """Standard deviation of the blur, in distances between the eyes: 4 pixels of the 256 x 256 face crop."""
 
-USUAL_RANGE = 0.064
+MEAN_SPREAD = 0.064
 """Standard deviation of aperture of most people, which ``RestShape.openness`` scales to this person's."""
 
 _OUTER, _LOWER = list(LIPS_OUTER), list(LOWER_FACE)
 
 
 class CopyRun:
-    """The film as it is, whatever is said."""
+    """Returns the film as it is, whatever is said."""
 
     def __init__(self, filmed: Filmed, sound: Sound, *, paired: bool) -> None:
         self._filmed, self._sound = filmed, sound
         self._until = enrolment_of(filmed.film, paired=True) if paired else 0
-        self.asked = Asked()
+        self.requested = RequestedMotion()
 
     def __iter__(self) -> Iterator[Pair]:
         for frame, face in zip(self._filmed.film.frames(), self._filmed.faces_in_order(), strict=False):
@@ -55,12 +55,12 @@ class CopyRun:
                 break
             yield Pair(frame, frame, face, scored=frame.at >= self._until)
         shapes = self._filmed.shapes
-        self.asked.aperture = dict(enumerate(shapes.aperture.tolist()))
-        self.asked.lips = dict(enumerate(shapes.lips))
+        self.requested.aperture = dict(enumerate(shapes.aperture.tolist()))
+        self.requested.lips = dict(enumerate(shapes.lips))
 
 
 class LoudnessRun:
-    """Aperture follows the level of each motion frame, and opens and closes this person's rest shape.
+    """Opens this person's rest shape by the level of each motion frame.
 
     Scaled to the person's range in the enrolment, as far as it shows one. It knows the whole sound, so that no
     smoothing or delay costs it anything.
@@ -73,11 +73,11 @@ class LoudnessRun:
         self._renderer = MouthRenderer(pipeline.appearance, still=filmed.film.still)
         self._poses = PoseFilter()
         self._enrolment = enrolment_of(filmed.film, paired=paired)
-        self.asked = Asked()
+        self.requested = RequestedMotion()
 
     def __iter__(self) -> Iterator[Pair]:
         rest, curve = self._enrol()
-        self.asked.take(MotionFrame(i, self._space.opened(rest, float(gap))) for i, gap in enumerate(curve))
+        self.requested.take(MotionFrame(i, self._space.opened(rest, float(gap))) for i, gap in enumerate(curve))
         times = np.arange(len(curve)) * FRAME_SAMPLES
         for frame, face in self._frames():
             if frame.at >= len(self._sound):
@@ -97,7 +97,7 @@ class LoudnessRun:
         return zip(self._filmed.film.frames(), self._filmed.faces_in_order(), strict=False)
 
     def _enrol(self) -> tuple[NDArray[np.float32], Curve]:
-        """The rest shape ``(169, 3)``, and the aperture at 25 Hz."""
+        """Returns the rest shape ``(169, 3)``, and the aperture at 25 Hz."""
         seen = False
         for frame, face in self._frames():
             if frame.at >= self._enrolment and seen:
@@ -107,7 +107,7 @@ class LoudnessRun:
             pose, seen = fit_pose(face), True
             self._rest.observe(pose.to_canonical(face.points)[_LOWER])
             self._renderer.observe(frame.picture, pose, face.points[_LOWER, :2])
-        return self._rest.estimate(), loud_aperture(self._sound, USUAL_RANGE * self._rest.openness())
+        return self._rest.estimate(), loud_aperture(self._sound, MEAN_SPREAD * self._rest.openness())
 
     def _pose(self, face: Face | None, at: int) -> HeadPose | None:
         pose = None if face is None else fit_pose(face)
@@ -118,14 +118,15 @@ class LoudnessRun:
 
 
 def loud_aperture(sound: Sound, wanted: float) -> Curve:
-    """Aperture at 25 Hz, 0 from 30 dB under the loudest tenth down, with the standard deviation ``wanted``."""
+    """Returns an aperture at 25 Hz, 0 from 30 dB under the loudest tenth down, with the standard deviation
+    ``wanted``."""
     level = loudness(sound)
     share = np.clip((level - (float(np.quantile(level, 0.9)) - SILENT)) / SILENT, 0, None)
     return np.asarray(share * (wanted / max(float(share.std()), 1e-6)), np.float32)
 
 
 def blurred(picture: Picture, face: Face) -> Picture:
-    """The picture with its mouth made soft: the box of the lips, half as large again on each side, feathered."""
+    """Blurs the mouth of a picture: the box of the lips, half as large again on each side, feathered."""
     lips = face.points[_OUTER, :2]
     low, high = lips.min(axis=0), lips.max(axis=0)
     grow = (high - low) / 2

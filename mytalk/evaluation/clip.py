@@ -1,4 +1,4 @@
-"""One clip scored: every measure over its moments, and what a report shows of it."""
+"""Scores one clip: every measure over its moments, and what a report shows of it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mytalk.evaluation.arcface import ArcFace, IdentitySimilarity
 from mytalk.evaluation.closure import Bilabial
 from mytalk.evaluation.extras import extra
 from mytalk.evaluation.fidelity import Fidelity
-from mytalk.evaluation.first_stage import Asked
+from mytalk.evaluation.first_stage import RequestedMotion
 from mytalk.evaluation.lse import SyncTrack
 from mytalk.evaluation.moment import Measure, Moment, Pair, watch
-from mytalk.evaluation.motion import MotionScores, SpokenTruth, aperture_scores
+from mytalk.evaluation.motion import MotionScores, SpeechReference, aperture_scores
 from mytalk.evaluation.outside import Outside
 from mytalk.evaluation.perceptual import Fid, Lpips, LpipsNetwork, load_inception, load_lpips
 from mytalk.evaluation.seams import seam_score
@@ -33,7 +33,7 @@ Tick = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class Judges:
-    """Networks that the user brought weights for; None: not computed."""
+    """Holds networks that the user brought weights for; None: not computed."""
 
     syncnet: SyncNet | None = None
     arcface: ArcFace | None = None
@@ -48,7 +48,8 @@ class Judges:
         lpips: Path | None = None,
         fid: Path | None = None,
     ) -> Judges:
-        """Raises what the loaders raise: a measure that was asked for by name is never left out in silence."""
+        """Loads the networks. Raises what the loaders raise: a measure that was asked for by name is never left out
+        in silence."""
         if syncnet is not None:
             extra("python_speech_features")
         return cls(
@@ -61,7 +62,7 @@ class Judges:
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """The speech of a clip. ``aperture`` None: that of the clip's own filmed mouth."""
+    """Holds the speech of a clip. ``aperture`` None: that of the clip's own filmed mouth."""
 
     name: str
     sound: Sound
@@ -71,7 +72,7 @@ class Voice:
 
 @dataclass(slots=True)
 class ClipResult:
-    """What is known of one clip. ``failed`` says why there are no scores."""
+    """Holds what is known of one clip. ``failed`` says why there are no scores."""
 
     clip: str
     speech: str
@@ -102,7 +103,7 @@ class ClipScorer:
         self._seen = False  # a face in both films
 
     def run(self, pairs: Iterable[Pair], tick: Tick) -> None:
-        """All moments of the clip. Raises NoFaceError where no moment shows a face in both films."""
+        """Measures all moments of the clip. Raises NoFaceError where no moment shows a face in both films."""
         for moment in watch(pairs):
             self._push(moment)
             tick()
@@ -110,24 +111,29 @@ class ClipScorer:
             need = f"need one at least {MIN_FACE_PIXELS} px wide, seen from the front"
             raise NoFaceError(f"{self._name}: no frame shows a face in both films ({need})")
 
-    def result(self, *, window: int | None, asked: Asked | None = None, own_sound: Sound | None = None) -> ClipResult:
-        """``window``: motion frames that each window of the maker emits. ``own_sound``: of the filmed speaker."""
+    def result(
+        self, *, window: int | None, requested: RequestedMotion | None = None, own_sound: Sound | None = None
+    ) -> ClipResult:
+        """Returns the clip's scores.
+
+        ``window``: motion frames that each window of the maker emits. ``own_sound``: of the filmed speaker.
+        """
         result, motion = self._result, self._motion
         for measure in self._measures:
             result.scores |= measure.scores()
-        span = min(motion.made.frames, len(self._voice.sound) * MOTION_RATE // SAMPLE_RATE)
+        span = min(motion.generated.frames, len(self._voice.sound) * MOTION_RATE // SAMPLE_RATE)
         own = motion.true.curve(span)
-        heard = SpokenTruth(
+        reference = SpeechReference(
             self._voice.sound, own if self._voice.aperture is None else self._voice.aperture, self._voice.bilabials
         )
-        frames = motion.frames(heard)
+        frames = motion.frames(reference)
         borders = None if window is None else range(window, frames, window)
-        result.scores |= motion.scores(heard, borders)
-        result.curves = {"generated": motion.made.curve(frames), "filmed": own[:frames]}
+        result.scores |= motion.scores(reference, borders)
+        result.curves = {"generated": motion.generated.curve(frames), "filmed": own[:frames]}
         if self._voice.aperture is not None:
             result.curves["speaker"] = self._voice.aperture[:frames]
-        if asked is not None and borders is not None:
-            self._score_asked(asked, heard, borders, own[:frames])
+        if requested is not None and borders is not None:
+            self._score_requested(requested, reference, borders, own[:frames])
             result.scores["passthrough"] = self._untouched / max(result.frames, 1)
         self._read_sync(own_sound)
         return result
@@ -135,14 +141,14 @@ class ClipScorer:
     def _push(self, moment: Moment) -> None:
         result = self._result
         result.frames += 1
-        self._untouched += moment.made is moment.true
+        self._untouched += moment.generated is moment.true
         for measure in self._measures:
             measure.push(moment)
         self._motion.push(moment)
         if self._judges.fid is not None:
             self._judges.fid.push(moment)
         if self._sync is not None:
-            self._sync[0].push(moment.at, moment.made, moment.made_face)
+            self._sync[0].push(moment.at, moment.generated, moment.generated_face)
             self._sync[1].push(moment.at, moment.true, moment.face)
         self._strip.push(moment, self._motion.mouth_lmd)
         self._seen = self._seen or not np.isnan(self._motion.mouth_lmd)
@@ -151,16 +157,18 @@ class ClipScorer:
                 result.by_frame.setdefault(key, []).append((moment.at / SAMPLE_RATE, value))
         result.even, result.worst = self._strip.even, self._strip.worst
 
-    def _score_asked(self, asked: Asked, heard: SpokenTruth, borders: Sequence[int], own: Curve) -> None:
+    def _score_requested(
+        self, requested: RequestedMotion, reference: SpeechReference, borders: Sequence[int], own: Curve
+    ) -> None:
         frames = len(own)
-        ours = asked.curve(frames)
-        scores = aperture_scores(ours, heard.aperture[:frames], heard)
-        kept = {key: scores[key] for key in ("correlation", "lag", "closed_in_silence") if key in scores}
-        self._result.scores |= {f"asked_{key}": value for key, value in kept.items()}
+        ours = requested.curve(frames)
+        scores = aperture_scores(ours, reference.aperture[:frames], reference)
+        figures = {key: scores[key] for key in ("correlation", "lag", "closed_in_silence") if key in scores}
+        self._result.scores |= {f"asked_{key}": value for key, value in figures.items()}
         if not np.isnan(ours).all():
             moved = max(float(np.nanstd(own)), 1e-6)
             self._result.scores["asked_range_ratio"] = float(np.nanstd(ours)) / moved
-        seam = seam_score(asked.shapes(frames), borders)
+        seam = seam_score(requested.shapes(frames), borders)
         self._result.scores |= {"asked_seam": seam.ratio, "asked_seam_chance": seam.chance[1]}
         self._result.curves["asked"] = ours
 

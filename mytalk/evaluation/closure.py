@@ -1,4 +1,4 @@
-"""Does the mouth close when it must: at p, b and m, and where the filmed mouth closes while it speaks.
+"""Measures whether the mouth closes when it must: at p, b and m, and where the filmed mouth closes while it speaks.
 
 Times stand beside a clip, in a file of its name: ``.tsv`` (start, end, label: seconds, and phones in ARPAbet or IPA) or
 ``.align`` (start, end, word: GRID's units of 1/25000 s). Words tell of a bilabial only where they begin with one.
@@ -24,14 +24,15 @@ _NEAR = 1  # frames by which a closing may differ and still be the same
 
 @dataclass(frozen=True, slots=True)
 class Bilabial:
-    """Frames among which lips ought to touch."""
+    """Holds the frames among which lips ought to touch."""
 
     first: int
     last: int
 
 
 def bilabials_beside(film: Path) -> list[Bilabial] | None:
-    """Those of a clip with a file of times beside it, else None. Raises DataError where that cannot be read."""
+    """Reads the bilabials of a clip with a file of times beside it, else None. Raises DataError where that cannot be
+    read."""
     for suffix, read in ((".tsv", _read_phones), (".align", _read_words)):
         path = film.with_suffix(suffix)
         if path.is_file():
@@ -40,14 +41,15 @@ def bilabials_beside(film: Path) -> list[Bilabial] | None:
 
 
 def closed_share(aperture: Curve, bilabials: list[Bilabial]) -> float:
-    """Share of p, b and m at which a mouth (aperture at 25 Hz, NaN unknown) closes; NaN where there are none."""
+    """Returns the share of p, b and m at which a mouth (aperture at 25 Hz, NaN unknown) closes; NaN where there are
+    none."""
     lows = [aperture[max(0, one.first) : one.last + 1] for one in bilabials]
     known = [float(np.nanmin(low)) for low in lows if len(low) and not np.isnan(low).all()]
     return float(np.mean([low < CLOSED for low in known])) if known else float("nan")
 
 
 def closed_when_true(ours: Curve, true: Curve, speaking: Curve) -> float:
-    """Of the filmed mouth's closings in speech, the share at which ours is closed too, within a frame.
+    """Returns the share of the filmed mouth's closings in speech at which ours is closed too, within a frame.
 
     A closing is a run of frames under ``CLOSED``. ``speaking`` is true where somebody speaks. NaN where there are none.
     """

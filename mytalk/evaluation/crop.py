@@ -1,4 +1,4 @@
-"""The face crop that pictures are compared on: 256 x 256, in canonical space, so that every head has one size."""
+"""Crops the face that pictures are compared on: 256 x 256, in canonical space, so that every head has one size."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ Box = tuple[slice, slice]  # rows, columns
 
 
 def crop_matrix(pose: HeadPose) -> NDArray[np.float32]:
-    """Affine ``(2, 3)`` from picture pixels to pixels of the face crop."""
+    """Returns the affine ``(2, 3)`` from picture pixels to pixels of the face crop."""
     corners = np.array([[LEFT, TOP, 0], [LEFT + EXTENT, TOP, 0], [LEFT, TOP + EXTENT, 0]], np.float32)
     crop = np.array([[0, 0], [SIDE, 0], [0, SIDE]], np.float32) - 0.5
     return np.asarray(cv2.getAffineTransform(pose.to_frame(corners)[:, :2].astype(np.float32), crop), np.float32)
 
 
 def face_crop(rgb: Rgb, pose: HeadPose) -> Crop:
-    """The face of a picture ``(H, W, 3)``; its border is repeated where the crop leaves it."""
+    """Crops the face of a picture ``(H, W, 3)``; its border is repeated where the crop leaves it."""
     flags, border = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
     crop = cv2.warpAffine(rgb, crop_matrix(pose), (SIDE, SIDE), flags=flags, borderMode=border)
     return np.asarray(crop, np.float32)
 
 
 def mouth_box(face: Face, pose: HeadPose) -> Box:
-    """The lips' bounding box in the crop, a quarter wider on each side."""
+    """Returns the lips' bounding box in the crop, a quarter wider on each side."""
     matrix = crop_matrix(pose)
     lips = face.points[_OUTER, :2] @ matrix[:, :2].T + matrix[:, 2]
     low, high = lips.min(axis=0), lips.max(axis=0)

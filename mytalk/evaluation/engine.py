@@ -1,4 +1,4 @@
-"""Our engine on a film, frame by frame, before any encoder: what a viewer of a lossless copy would see."""
+"""Runs our engine on a film, frame by frame, before any encoder: what a viewer of a lossless copy would see."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mytalk.evaluation.films import Pictures, Sound
-from mytalk.evaluation.first_stage import Asked, FirstStage
+from mytalk.evaluation.first_stage import FirstStage, RequestedMotion
 from mytalk.evaluation.moment import Pair
 from mytalk.face import Face
 from mytalk.lipsync_stream import LipSyncStream
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ENROL = 3 * SAMPLE_RATE
 ENROL_SHORT = ENROL // 2
 SHORT_SECONDS = 4
-"""A paired clip no longer than this enrols its speaker with 1.5 s, so that half of it is left to compare."""
+"""Seconds of a paired clip up to which it enrols its speaker with 1.5 s, so that half of it is left to compare."""
 
 _ENROL_BYTES = 512 * 1024 * 1024  # of pictures read ahead, at most
 
@@ -35,7 +35,7 @@ Tracked = tuple[VideoFrame, Face | None]
 
 
 def enrolment_of(film: Pictures, *, paired: bool) -> int:
-    """Samples of media time in which a film's mouths may be learned; a still picture is learned from once."""
+    """Returns samples of media time in which a film's mouths may be learned; a still picture is learned from once."""
     if film.still:
         return 1
     short = paired and film.seconds is not None and film.seconds <= SHORT_SECONDS
@@ -43,7 +43,7 @@ def enrolment_of(film: Pictures, *, paired: bool) -> int:
 
 
 class EngineRun:
-    """One film made to say ``sound``: iterate for its pairs, and read ``asked`` after.
+    """Makes one film say ``sound``: iterate for its pairs, and read ``requested`` after.
 
     The first seconds enrol the speaker; pairs of that time are marked as not to be scored where ``paired``. Then the
     engine may keep no more mouths (``learn`` False): the true mouth of each frame would be the very answer. The film
@@ -72,8 +72,9 @@ class EngineRun:
         self._waiting: deque[Tracked] = deque()  # bounded by the stream's latency
 
     @property
-    def asked(self) -> Asked:
-        return self._first.asked
+    def requested(self) -> RequestedMotion:
+        """Returns what stage 1 asked for."""
+        return self._first.requested
 
     def __iter__(self) -> Iterator[Pair]:
         try:
@@ -113,13 +114,13 @@ class EngineRun:
         return ahead
 
     def _speak(self, until: int) -> None:
-        heard = self._stream.speech_samples
-        part = self._sound[heard:until]
-        part = np.pad(part, (0, max(0, until - heard - len(part))))
+        reference = self._stream.speech_samples
+        part = self._sound[reference:until]
+        part = np.pad(part, (0, max(0, until - reference - len(part))))
         self._stream.push_speech(part)
         self._first.push_speech(part)
 
     def _pull(self) -> Iterator[Pair]:
-        for made in self._stream.pull():
+        for generated in self._stream.pull():
             frame, face = self._waiting.popleft()
-            yield Pair(frame, made, face, scored=not (self._paired and frame.at < self._enrolment))
+            yield Pair(frame, generated, face, scored=not (self._paired and frame.at < self._enrolment))

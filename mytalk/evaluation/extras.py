@@ -1,4 +1,4 @@
-"""Packages that only some measures need. They are imported on first use; without one, its measure is not computed."""
+"""Imports packages that only some measures need, on first use; without one, its measure is not computed."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ INSTALL = "pip install 'mytalk-streamer[evaluate]'"
 
 
 class MissingExtraError(OptionError):
-    """A package of the extra ``evaluate`` is not installed."""
+    """Says that a package of the extra ``evaluate`` is not installed."""
 
 
 def extra(module: str) -> Any:
-    """The module. Raises MissingExtraError that says what to install."""
+    """Imports a module. Raises MissingExtraError that says what to install."""
     try:
         return import_module(module)
     except ImportError as error:
@@ -27,7 +27,7 @@ def extra(module: str) -> Any:
 
 
 def missing(module: str) -> str | None:
-    """Why a module cannot be had, or None."""
+    """Returns why a module cannot be imported, or None."""
     try:
         extra(module)
     except MissingExtraError as error:
@@ -36,7 +36,7 @@ def missing(module: str) -> str | None:
 
 
 def folder_of(package: str) -> Path:
-    """Where a package lies; it is not imported. Raises MissingExtraError."""
+    """Finds the folder of a package without importing it. Raises MissingExtraError."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise MissingExtraError(f"package {package} is not installed ({INSTALL})")
@@ -44,7 +44,7 @@ def folder_of(package: str) -> Path:
 
 
 def part_of(package: str, module: str) -> Any:
-    """One module of a package without what its ``__init__`` imports.
+    """Imports one module of a package without what its ``__init__`` imports.
 
     torch-fidelity's and lpips's import torchvision, which fails unless it was built for this very torch, and of which
     the parts used here need nothing.

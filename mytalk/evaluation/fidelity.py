@@ -1,4 +1,4 @@
-"""How like the filmed picture the generated one is: PSNR, SSIM, sharpness, and how much the mouth flickers."""
+"""Compares the generated picture with the filmed one: PSNR, SSIM, sharpness, and flicker of the mouth."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ _SSIM_WINDOW = 7
 
 
 def psnr(one: Crop, other: Crop) -> float:
-    """Peak signal-to-noise ratio in dB of two pictures in 0..255; infinite where they are the same."""
+    """Computes the peak signal-to-noise ratio in dB of two pictures in 0..255; infinite where they are the same."""
     error = float(np.square(one - other).mean())
     return float("inf") if error == 0 else float(10 * np.log10(255.0**2 / error))
 
 
 def ssim(one: Crop, other: Crop) -> float:
-    """Structural similarity of two RGB pictures in 0..255, 7 x 7 windows. Wang et al. 2004, equation 13."""
+    """Computes the structural similarity of two RGB pictures in 0..255, 7 x 7 windows. Wang et al. 2004, equation
+    13."""
     measure = extra("skimage.metrics").structural_similarity
     return float(measure(one, other, channel_axis=2, data_range=255.0))
 
 
 def sharpness(crop: Crop) -> float:
-    """Variance of the grey picture's Laplacian."""
+    """Computes the variance of the grey picture's Laplacian."""
     return float(cv2.Laplacian(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.CV_32F).var())
 
 
 def detail(one: Crop, other: Crop) -> float:
-    """Correlation of two grey pictures' Laplacians: the share of fine detail that is the same, not only as strong.
+    """Correlates two grey pictures' Laplacians: the share of fine detail that is the same, not only as strong.
 
     Grain on a soft picture has the sharpness of a sharp one, and no detail of it. NaN where a picture is flat.
     """
@@ -42,18 +43,18 @@ def detail(one: Crop, other: Crop) -> float:
 
 
 def change(now: Crop, before: Crop, box: Box) -> float:
-    """Mean absolute difference of two pictures within a box."""
+    """Computes the mean absolute difference of two pictures within a box."""
     return float(np.abs(now[box] - before[box]).mean())
 
 
 def _means(table: NDArray[np.float64]) -> list[float]:
-    """Of each column; NaN does not count."""
+    """Averages each column; NaN does not count."""
     columns = [column[~np.isnan(column)] for column in table.T]
     return [float(column.mean()) if len(column) else float("nan") for column in columns]
 
 
 class Fidelity(Measure):
-    """Pictures against pictures. Frames that are equal to the bit were left untouched, and say nothing: not counted.
+    """Compares pictures with pictures. Frames that are equal to the bit were left untouched, and are not counted.
 
     Where all frames are equal PSNR is infinite and SSIM 1. ``compare`` False (the film says something else): only
     sharpness and flicker, which are ratios over the clip.
@@ -75,14 +76,16 @@ class Fidelity(Measure):
         if crops is None or box is None or not moment.pair.scored:
             self._before = None
             return
-        filmed, made = crops
+        filmed, generated = crops
         self._seen += 1
-        if self._compare and not np.array_equal(filmed, made):
-            self._likeness.append((*self._alike(filmed, made), *self._alike(filmed[box], made[box])))
+        if self._compare and not np.array_equal(filmed, generated):
+            self._likeness.append(
+                (*self._similarity(filmed, generated), *self._similarity(filmed[box], generated[box]))
+            )
             self.mouth_psnr = self._likeness[-1][2]
-        self._sharpness.append(sharpness(made[box]) / max(sharpness(filmed[box]), 1e-6))
+        self._sharpness.append(sharpness(generated[box]) / max(sharpness(filmed[box]), 1e-6))
         if self._before is not None:
-            self._changes += change(made, self._before[1], box), change(filmed, self._before[0], box)
+            self._changes += change(generated, self._before[1], box), change(filmed, self._before[0], box)
         self._before = crops
 
     def scores(self) -> dict[str, float]:
@@ -97,7 +100,7 @@ class Fidelity(Measure):
             out |= dict(zip(("psnr", "ssim", "mouth_psnr", "mouth_ssim"), _means(table), strict=True))
         return out
 
-    def _alike(self, filmed: Crop, made: Crop) -> tuple[float, float]:
-        """PSNR and SSIM; NaN for an SSIM that cannot be computed."""
+    def _similarity(self, filmed: Crop, generated: Crop) -> tuple[float, float]:
+        """Computes PSNR and SSIM; NaN for an SSIM that cannot be computed."""
         small = min(filmed.shape[:2]) < _SSIM_WINDOW
-        return psnr(filmed, made), float("nan") if small or not self._ssim else ssim(filmed, made)
+        return psnr(filmed, generated), float("nan") if small or not self._ssim else ssim(filmed, generated)

@@ -1,4 +1,4 @@
-"""A clip looked through once: its faces, its mouth and its sound, for everything that is then made of it."""
+"""Tracks a clip once, for everything that is then made of it: faces, mouth and sound."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mytalk.media import VideoReader
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """A mouth over time at 25 Hz, canonical; NaN where there is no face."""
+    """Holds a mouth over time at 25 Hz, canonical; NaN where there is no face."""
 
     aperture: Curve  # (T,)
     lips: Lips  # (T, 40, 2)
@@ -32,7 +32,7 @@ class Shapes:
 
 @dataclass(frozen=True, slots=True)
 class Filmed:
-    """A film or a portrait, with the media times and faces of its pictures in order; a portrait has one.
+    """Holds a film or a portrait, with the media times and faces of its pictures in order; a portrait has one.
 
     ``shapes`` has no rows for a portrait.
     """
@@ -51,8 +51,8 @@ class Filmed:
         return repeat(self.faces[0]) if self.film.still else self.faces
 
 
-def look_through(path: Path) -> Filmed:
-    """A film or an image. Raises UnreadableError, and NoFaceError where no picture shows a face."""
+def track_film(path: Path) -> Filmed:
+    """Tracks a film or an image. Raises UnreadableError, and NoFaceError where no picture shows a face."""
     reader = VideoReader(path)
     film = Portrait(path) if reader.image or reader.single else Film(path)
     tracker, track = FaceTracker(), LipTrack()
@@ -74,10 +74,10 @@ def look_through(path: Path) -> Filmed:
 
 
 def shapes_of(track: LipTrack, frames: int) -> Shapes:
-    """The first motion frames of a tracked mouth."""
+    """Returns the first motion frames of a tracked mouth."""
     return Shapes(track.curve(frames), track.lips(frames))
 
 
 def spread(aperture: NDArray[np.float32]) -> float:
-    """Standard deviation over the frames that are known."""
+    """Computes the standard deviation over the frames that are known."""
     return float(np.nanstd(aperture)) if not np.isnan(aperture).all() else float("nan")

@@ -1,4 +1,4 @@
-"""Films on one clock: pictures and sound of a file, and two files side by side."""
+"""Reads films on one clock: pictures and sound of a file, and two files side by side."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Sound = NDArray[np.float32]  # (S,) 16 kHz mono
 
 
 class Pictures(Protocol):
-    """Pictures over media time, and what a writer must know to write the like."""
+    """Yields pictures over media time, and tells what a writer must know to write the like."""
 
     path: Path
     name: str
@@ -42,7 +42,7 @@ class Pictures(Protocol):
 
 
 class Portrait:
-    """An image, 25 times a second for as long as it is asked. Raises UnreadableError."""
+    """Shows an image, 25 times a second for as long as it is asked. Raises UnreadableError."""
 
     still = True
     seconds: Fraction | None = None
@@ -60,7 +60,7 @@ class Portrait:
 
 
 class Film:
-    """A file's pictures; media time 0 is the first sample of its sound, where it has any.
+    """Reads a file's pictures; media time 0 is the first sample of its sound, where it has any.
 
     Raises UnreadableError: no such file, or no picture in it.
     """
@@ -79,23 +79,23 @@ class Film:
 
     @property
     def expected_frames(self) -> int | None:
-        """As the header says."""
+        """Returns the number of frames as the header says."""
         return self.reader.info.frames
 
     @property
     def seconds(self) -> Fraction | None:
-        """As the header says."""
+        """Returns the length as the header says."""
         frames = self.reader.info.frames
         return None if frames is None else frames / self.reader.info.rate
 
     def frames(self) -> Iterator[VideoFrame]:
-        """Pictures in order, from the sound's first sample on."""
+        """Yields pictures in order, from the sound's first sample on."""
         for frame in self.reader.frames():
             if frame.at + self._ahead >= 0:
                 yield replace(frame, at=frame.at + self._ahead)
 
     def sound(self) -> Sound | None:
-        """16 kHz mono; None where the file has no sound."""
+        """Reads 16 kHz mono; None where the file has no sound."""
         try:
             chunks = list(SpeechReader(self.path).samples())
         except NoSpeechError:
@@ -103,8 +103,8 @@ class Film:
         return np.concatenate(chunks) if chunks else None
 
 
-def side_by_side(made: Film, true: Film) -> Iterator[Pair]:
-    """Each picture of ``made`` with the picture of ``true`` nearest in time, until one of the films ends."""
+def side_by_side(generated: Film, true: Film) -> Iterator[Pair]:
+    """Pairs each picture of ``generated`` with the picture of ``true`` nearest in time, until one of the films ends."""
     tracker = FaceTracker()
     shown = to_samples(true.reader.info.interval, true.reader.info.time_base)  # how long a picture lasts
     try:
@@ -112,7 +112,7 @@ def side_by_side(made: Film, true: Film) -> Iterator[Pair]:
         now = next(filmed, None)
         after = next(filmed, None)
         face = None if now is None else tracker(now.picture)
-        for frame in made.frames():
+        for frame in generated.frames():
             while now is not None and after is not None and abs(after.at - frame.at) <= abs(now.at - frame.at):
                 now, after = after, next(filmed, None)
                 face = tracker(now.picture)
@@ -124,16 +124,16 @@ def side_by_side(made: Film, true: Film) -> Iterator[Pair]:
 
 
 def _sound_first(path: Path) -> int:
-    """Samples by which the first picture comes after the first sound."""
+    """Returns samples by which the first picture comes after the first sound."""
     starts: dict[str, Fraction] = {}
     with Decoder(path, "video") as pictures:
         first = next(pictures.video_frames(), None)
         if first is not None and first.pts is not None and first.time_base is not None:
             starts["video"] = first.pts * first.time_base
     with suppress(NoSpeechError), Decoder(path, "audio") as sound:
-        heard = next(sound.audio_frames(), None)
-        if heard is not None and heard.pts is not None and heard.time_base is not None:
-            starts["audio"] = heard.pts * heard.time_base
+        reference = next(sound.audio_frames(), None)
+        if reference is not None and reference.pts is not None and reference.time_base is not None:
+            starts["audio"] = reference.pts * reference.time_base
     if len(starts) < 2:
         return 0
     return round((starts["video"] - starts["audio"]) * SAMPLE_RATE)

@@ -1,4 +1,4 @@
-"""Stage 1 on its own: what it asks for, before any pixel."""
+"""Runs stage 1 alone: the landmarks that it asks for, before any pixel."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _NOISE = 0.05  # RMS of a steady noise that no level gate takes for silence
 
 
 @dataclass(slots=True)
-class Asked:
-    """What stage 1 asked for, one row a motion frame; NaN before the face was known."""
+class RequestedMotion:
+    """Holds what stage 1 asked for, one row a motion frame; NaN before the face was known."""
 
     aperture: dict[int, float] = field(default_factory=dict)
     lips: dict[int, NDArray[np.float32]] = field(default_factory=dict)  # (40, 2) canonical
@@ -37,20 +37,20 @@ class Asked:
         return np.array([self.aperture.get(index, np.nan) for index in range(frames)], np.float32)
 
     def shapes(self, frames: int) -> NDArray[np.float32]:
-        """``(frames, 40, 2)``."""
+        """Returns lips ``(frames, 40, 2)``."""
         unknown = np.full((len(LIPS), 2), np.nan, np.float32)
         return np.stack([self.lips.get(index, unknown) for index in range(frames)])
 
 
 class FirstStage:
-    """Faces and speech in, as a live session hands them on; read ``asked`` after."""
+    """Runs stage 1 on faces and speech, as a live session hands them on; read ``requested`` after."""
 
     def __init__(self, model: MotionModel, steps: int, options: StreamOptions) -> None:
         profile = PROFILES[options.profile]
         self._motion = MotionStream(model, profile, steps=options.steps or steps, seed=options.seed)
         self._poses = PoseFilter()
         self.latency = (profile.hop + profile.lookahead) * FRAME_SAMPLES
-        self.asked = Asked()
+        self.requested = RequestedMotion()
 
     def enrol(self, faces: Iterable[Face]) -> None:
         self._motion.enrol([fit_pose(face).to_canonical(face.points) for face in faces])
@@ -65,37 +65,37 @@ class FirstStage:
 
     def push_speech(self, samples: Sound) -> None:
         self._motion.push_speech(samples)
-        self.asked.take(self._motion.advance())
+        self.requested.take(self._motion.advance())
 
     def finish(self) -> None:
-        self.asked.take(self._motion.finish())
+        self.requested.take(self._motion.finish())
 
 
-def asked_of(stage: FirstStage, tracked: Iterable[tuple[int, Face | None]], speech: Sound, enrolment: int) -> Asked:
-    """What stage 1 asks for when it hears ``speech``, and silence after it, and sees ``tracked``: media times and
-    faces, in order. The faces before ``enrolment`` enrol; 0: none do.
-    """
+def request_motion(
+    stage: FirstStage, tracked: Iterable[tuple[int, Face | None]], speech: Sound, enrolment: int
+) -> RequestedMotion:
+    """Returns what stage 1 asks for on ``speech``, and silence after it, and on ``tracked``: media times and faces,
+    in order. The faces before ``enrolment`` enrol; 0: none do."""
     tracked = list(tracked)
     stage.enrol([face for at, face in tracked if face is not None and at < enrolment])
-    heard = 0
+    reference = 0
     for at, face in tracked:
         stage.push_face(at, face)
-        until = max(heard, at + stage.latency + FRAME_SAMPLES)
-        part = speech[heard:until]
-        stage.push_speech(np.pad(part, (0, until - heard - len(part))))
-        heard = until
+        until = max(reference, at + stage.latency + FRAME_SAMPLES)
+        part = speech[reference:until]
+        stage.push_speech(np.pad(part, (0, until - reference - len(part))))
+        reference = until
     stage.finish()
-    return stage.asked
+    return stage.requested
 
 
 def steady_noise(samples: int) -> Sound:
-    """Instead of speech: a mouth that moves with the filmed one then is read off the face, and would follow the film
-    in any other speech."""
+    """Makes noise to be heard instead of speech: a mouth that follows the filmed one then reads it off the face."""
     return (_NOISE * np.random.default_rng(0).standard_normal(samples)).astype(np.float32)
 
 
 def in_noise(sound: Sound, below: float) -> Sound:
-    """The same speech with pink noise ``below`` dB under it."""
+    """Adds pink noise ``below`` dB under the speech."""
     white = np.random.default_rng(1).standard_normal(len(sound))
     tilt = 1 / np.sqrt(np.maximum(np.arange(len(sound) // 2 + 1), 20))
     pink = np.fft.irfft(np.fft.rfft(white) * tilt, len(sound))

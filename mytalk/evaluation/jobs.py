@@ -1,4 +1,4 @@
-"""What is to be scored: our engine on clips, or finished films of any system beside the true ones."""
+"""Lists what is to be scored: our engine on clips, or finished films of any system beside the true ones."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from mytalk.errors import InputError, OptionError, UnreadableError
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One clip. ``made`` None: our engine makes it. ``voice``: whose speech it says; a film, or only a sound."""
+    """Describes one clip. ``generated`` None: our engine makes it. ``voice``: whose speech it says; a film, or only a
+    sound."""
 
     true: Path
     voice: Path
-    made: Path | None = None
+    generated: Path | None = None
 
     @property
     def paired(self) -> bool:
-        """Whether the filmed mouth says the same as the generated one."""
+        """Says whether the filmed mouth says the same as the generated one."""
         return self.voice == self.true
 
     @property
     def name(self) -> str:
-        return (self.made or self.true).stem
+        return (self.generated or self.true).stem
 
 
 def jobs_of_clips(clips: Sequence[Path], *, unpaired: bool) -> list[Job]:
-    """Each clip with its own speech, or with that of the next one (the last with the first's)."""
+    """Pairs each clip with its own speech, or with that of the next one (the last with the first's)."""
     if not unpaired:
         return [Job(clip, clip) for clip in clips]
     if len(clips) < 2:
@@ -37,7 +38,8 @@ def jobs_of_clips(clips: Sequence[Path], *, unpaired: bool) -> list[Job]:
 
 
 def jobs_of_table(table: Path) -> list[Job]:
-    """A table of ``generated<TAB>true`` and, where the speech is another's, ``<TAB>speech``; paths beside the table."""
+    """Reads a table of ``generated<TAB>true`` and, where the speech is another's, ``<TAB>speech``; paths beside the
+    table."""
     try:
         lines = table.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -57,15 +59,15 @@ def jobs_of_table(table: Path) -> list[Job]:
     return jobs
 
 
-def jobs_of_folders(made: Path, true: Path) -> list[Job]:
-    """Films of the same name, whatever their suffix. Raises InputError where a generated film has no true one."""
-    for folder in (made, true):
+def jobs_of_folders(generated: Path, true: Path) -> list[Job]:
+    """Pairs films of the same name, whatever their suffix. Raises InputError where a generated film has no true one."""
+    for folder in (generated, true):
         if not folder.is_dir():
             raise UnreadableError(f"{folder}: no such folder")
     known = {path.stem: path for path in sorted(true.iterdir()) if path.is_file()}
-    films = [path for path in sorted(made.iterdir()) if path.is_file() and not path.name.startswith(".")]
+    films = [path for path in sorted(generated.iterdir()) if path.is_file() and not path.name.startswith(".")]
     alone = [path.name for path in films if path.stem not in known]
     if alone or not films:
         what = f"{alone[0]} has no film of its name in {true}" if alone else "no films in it"
-        raise InputError(f"{made}: {what} (need the same names in both folders)")
+        raise InputError(f"{generated}: {what} (need the same names in both folders)")
     return [Job(known[path.stem], known[path.stem], path) for path in films]

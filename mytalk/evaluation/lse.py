@@ -1,4 +1,4 @@
-"""LSE-D and LSE-C: lip-sync error by SyncNet's distances and confidence. Prajwal et al. 2020, section 4.
+"""Computes LSE-D and LSE-C: lip-sync error by SyncNet's distances and confidence. Prajwal et al. 2020, section 4.
 
 The protocol of SyncNet's published evaluation: 25 pictures a second and 16 kHz; five pictures against 20 x 13 MFCCs,
 one embedding each a frame; Euclidean distances at every shift of -15..15 frames, averaged over the clip. LSE-D is the
@@ -42,7 +42,7 @@ Stack = NDArray[np.uint8]  # (224, 224, 3) BGR
 
 @dataclass(frozen=True, slots=True)
 class SyncReading:
-    """What SyncNet reads of one film."""
+    """Holds SyncNet's measures of one film."""
 
     offset: int  # frames by which the sound comes early (SyncNet's sign)
     distance: float  # LSE-D
@@ -50,7 +50,8 @@ class SyncReading:
 
 
 def shifted_distances(pictures: Tensor, sound: Tensor, known: Tensor, reach: int = REACH) -> Tensor:
-    """Mean distance at each shift, ``(2 * reach + 1,)``, of embeddings ``(N, D)``; ``known`` ``(N,)`` picks frames.
+    """Averages distances at each shift, ``(2 * reach + 1,)``, of embeddings ``(N, D)``; ``known`` ``(N,)`` picks
+    frames.
 
     Shift ``reach`` is none; sound beyond the clip is a vector of zeros, as in the published evaluation.
     """
@@ -63,14 +64,14 @@ def shifted_distances(pictures: Tensor, sound: Tensor, known: Tensor, reach: int
 
 
 def read_sync(distances: Tensor) -> SyncReading:
-    """Offset, LSE-D and LSE-C of mean distances by shift."""
+    """Computes offset, LSE-D and LSE-C of mean distances by shift."""
     smallest, index = distances.min(dim=0)
     reach = len(distances) // 2
     return SyncReading(reach - int(index), float(smallest), float(distances.median() - smallest))
 
 
 def mfcc(sound: NDArray[np.float32]) -> NDArray[np.float32]:
-    """13 cepstra of 16 kHz sound, -1..1, a hundred times a second: ``(13, N)``. Computed on 16-bit samples."""
+    """Computes 13 cepstra of 16 kHz sound, -1..1, a hundred times a second: ``(13, N)``, on 16-bit samples."""
     pcm = np.clip(np.rint(sound * 32768), -32768, 32767).astype(np.int16)
     return np.asarray(extra("python_speech_features").mfcc(pcm, SAMPLE_RATE), np.float32).T
 
@@ -90,13 +91,13 @@ class SyncTrack:
         self._known: list[bool] = []  # a frame at which a stack begins
 
     def push(self, at: int, picture: Picture, face: Face | None) -> None:
-        """The next picture: it shows until the one after it comes."""
+        """Takes the next picture, which shows until the one after it comes."""
         while self._latest is not None and self._frame * FRAME_SAMPLES < at:
             self._show(*self._latest)
         self._latest = picture, face
 
     def read(self, sound: NDArray[np.float32]) -> SyncReading | None:
-        """The reading against 16 kHz sound, or None where too little of the face was seen."""
+        """Compares with 16 kHz sound; None where too little of the face was seen."""
         if self._latest is not None:
             self._show(*self._latest)
             self._latest = None
@@ -114,7 +115,7 @@ class SyncTrack:
         return read_sync(shifted_distances(pictures, self._listen(cepstra, stacks), known))
 
     def _show(self, picture: Picture, face: Face | None) -> None:
-        """One motion frame."""
+        """Takes one motion frame."""
         self._frame += 1
         spot = None if face is None else _spot(face)
         self._waiting.append((picture, spot))
@@ -123,7 +124,7 @@ class SyncTrack:
             self._crop()
 
     def _crop(self) -> None:
-        """The oldest waiting picture, whose neighbours are all known by now."""
+        """Crops the oldest waiting picture, whose neighbours are all known by now."""
         picture, spot = self._waiting.popleft()
         around = [one for one in self._spots if one is not None]
         if spot is None or not around:
@@ -160,7 +161,7 @@ class SyncTrack:
 
 
 def standard_crop(rgb: NDArray[np.uint8], spot: Spot) -> Stack:
-    """The standard pipeline's crop of a picture ``(H, W, 3)``: 224 x 224 BGR."""
+    """Crops a picture ``(H, W, 3)`` as the standard pipeline does: 224 x 224 BGR."""
     x, y, half = spot
     edge = int(half * (1 + 2 * CROP_SCALE))
     padded = np.pad(rgb, ((edge, edge), (edge, edge), (0, 0)), constant_values=_GREY)

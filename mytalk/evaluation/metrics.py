@@ -1,4 +1,5 @@
-"""Every metric of a report, once: its name, which way is better, from where on it is a weakness, and what it means."""
+"""Defines every metric of a report once: its name, which way is better, from where on it is a weakness, and its
+meaning."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ Better = Literal["high", "low", "one", "zero", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """``good``: figures within are no weakness. Bounds of ours, to draw the eye; not of any standard."""
+    """Describes one metric. Figures within ``good`` are no weakness: bounds of ours, to draw the eye; not of any
+    standard."""
 
     key: str
     title: str
@@ -26,18 +28,19 @@ class Metric:
     above: str = ""
 
     def weak(self, value: float, chance: float = float("nan")) -> bool:
-        """Whether a figure lies outside the good ones, and above what ``chance`` alone gives, where that is known."""
+        """Says whether a figure lies outside the good ones, and above what ``chance`` alone gives, where that is
+        known."""
         if self.better == "none" or np.isnan(value) or value <= chance:
             return False
         return not self.good[0] <= value <= self.good[1]
 
     def weak_in(self, scores: Mapping[str, float]) -> bool:
-        """The same, of a clip's figures."""
+        """Says whether a clip's figure is weak."""
         nothing = float("nan")
         return self.weak(scores.get(self.key, nothing), scores.get(f"{self.key}_chance", nothing))
 
     def worst(self, values: Sequence[float]) -> int:
-        """Which of the figures is the worst; NaN never is, unless all are."""
+        """Returns the worst of the figures; NaN never is, unless all are."""
         table = np.array(values, float)
         with np.errstate(divide="ignore"):
             badness = {
@@ -137,7 +140,7 @@ BY_KEY = {metric.key: metric for metric in METRICS}
 
 
 def full_title(metric: Metric) -> str:
-    """The title where it stands alone: one that goes on from the metric before it takes that one's along."""
+    """Returns the title where it stands alone: one that goes on from the metric before it takes that one's along."""
     title = metric.title
     for before in reversed(METRICS[: METRICS.index(metric)]):
         if not title.startswith("... "):

@@ -1,4 +1,4 @@
-"""One moment of a film and of its generated copy, and everything that measures want to know of it, worked out once."""
+"""Computes once what measures need of one moment of a film and of its generated copy."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from mytalk.picture import Picture, VideoFrame
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A frame as filmed and as generated."""
+    """Holds a frame as filmed and as generated."""
 
     true: VideoFrame
-    made: VideoFrame
+    generated: VideoFrame
     face: Face | None  # in the filmed frame
     scored: bool = True  # False: pictures of this moment were shown to the engine, and are not compared
 
 
 @dataclass(frozen=True)
 class Moment:
-    """A pair with the faces in it. Pictures of one size are compared through the filmed frame's pose."""
+    """Holds a pair with the faces in it. Pictures of one size are compared through the filmed frame's pose."""
 
     pair: Pair
-    made_face: Face | None
+    generated_face: Face | None
 
     @property
     def at(self) -> int:
-        """Media time in the generated film."""
-        return self.pair.made.at
+        """Returns the media time in the generated film."""
+        return self.pair.generated.at
 
     @property
     def face(self) -> Face | None:
@@ -43,43 +43,43 @@ class Moment:
         return self.pair.true.picture
 
     @property
-    def made(self) -> Picture:
-        return self.pair.made.picture
+    def generated(self) -> Picture:
+        return self.pair.generated.picture
 
     @property
     def same_size(self) -> bool:
-        return (self.true.width, self.true.height) == (self.made.width, self.made.height)
+        return (self.true.width, self.true.height) == (self.generated.width, self.generated.height)
 
     @cached_property
     def pose(self) -> HeadPose | None:
-        """Of the filmed head, unfiltered."""
+        """Returns the pose of the filmed head, unfiltered."""
         return None if self.face is None else fit_pose(self.face)
 
     @cached_property
-    def made_pose(self) -> HeadPose | None:
-        """Through which the generated picture is looked at: the filmed one, where the sizes agree."""
+    def generated_pose(self) -> HeadPose | None:
+        """Returns the pose that the generated picture is cropped by: the filmed one, where the sizes agree."""
         if self.same_size:
             return self.pose
-        return None if self.made_face is None else fit_pose(self.made_face)
+        return None if self.generated_face is None else fit_pose(self.generated_face)
 
     @cached_property
     def true_rgb(self) -> Rgb:
         return self.true.rgb()
 
     @cached_property
-    def made_rgb(self) -> Rgb:
-        return self.true_rgb if self.made is self.true else self.made.rgb()
+    def generated_rgb(self) -> Rgb:
+        return self.true_rgb if self.generated is self.true else self.generated.rgb()
 
     @cached_property
     def crops(self) -> tuple[Crop, Crop] | None:
-        """Face crops, filmed and generated; None where there is no face."""
-        if self.pose is None or self.made_pose is None:
+        """Returns face crops, filmed and generated; None where there is no face."""
+        if self.pose is None or self.generated_pose is None:
             return None
-        return face_crop(self.true_rgb, self.pose), face_crop(self.made_rgb, self.made_pose)
+        return face_crop(self.true_rgb, self.pose), face_crop(self.generated_rgb, self.generated_pose)
 
     @cached_property
     def mouth(self) -> Box | None:
-        """The filmed mouth's box in the crops."""
+        """Returns the filmed mouth's box in the crops."""
         if self.face is None or self.pose is None:
             return None
         rows, columns = mouth_box(self.face, self.pose)
@@ -87,22 +87,22 @@ class Moment:
 
 
 class Measure(ABC):
-    """Something that is measured over one clip, moment by moment. Keeps numbers, never pictures of the whole clip."""
+    """Measures one clip, moment by moment. Keeps numbers, never pictures of the whole clip."""
 
     @abstractmethod
     def push(self, moment: Moment) -> None:
-        """The next moment, in order."""
+        """Takes the next moment, in order."""
 
     @abstractmethod
     def scores(self) -> dict[str, float]:
-        """Figures by the names of ``metrics.METRICS``; NaN where the clip had nothing to measure."""
+        """Returns figures by the names of ``metrics.METRICS``; NaN where the clip had nothing to measure."""
 
 
 def watch(pairs: Iterable[Pair]) -> Iterator[Moment]:
-    """Tracks the face in the generated film."""
+    """Tracks the face in the generated film, and yields its moments."""
     tracker = FaceTracker()
     try:
         for pair in pairs:
-            yield Moment(pair, tracker(pair.made.picture))
+            yield Moment(pair, tracker(pair.generated.picture))
     finally:
         tracker.close()

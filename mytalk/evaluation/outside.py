@@ -1,4 +1,4 @@
-"""What happens outside the mouth: nothing should.
+"""Measures what changes outside the mouth: nothing should.
 
 Outside is every pixel beyond the mouth crop (canonical x -0.8..0.8, y 0.55..2.15: nose base to below an open jaw, as it
 lies in the filmed frame) and within the face's box grown by half its size on each side, so that a small change beside
@@ -20,7 +20,7 @@ _MARGIN = 2  # pixels around the crop that resampling may touch
 
 
 class Outside(Measure):
-    """Flicker (change from frame to frame that the film does not have) and difference from the film."""
+    """Measures flicker (change from frame to frame that the film does not have) and difference from the film."""
 
     def __init__(self) -> None:
         self._flicker: list[float] = []
@@ -32,15 +32,15 @@ class Outside(Measure):
         if moment.face is None or moment.pose is None or not moment.same_size:
             self._before = None
             return
-        apart = moment.made.y.astype(np.int16) - moment.true.y
+        difference = moment.generated.y.astype(np.int16) - moment.true.y
         rows, columns, away = region(moment.true, moment.face, moment.pose)
-        here = apart[rows, columns][away]
+        here = difference[rows, columns][away]
         self._difference.append(float(np.abs(here).mean()) if here.size else 0.0)
         self._untouched.append(not here.any())
-        if self._before is not None and self._before.shape == apart.shape and here.size:
-            moved = (apart - self._before)[rows, columns][away]
+        if self._before is not None and self._before.shape == difference.shape and here.size:
+            moved = (difference - self._before)[rows, columns][away]
             self._flicker.append(float(np.abs(moved).mean()))
-        self._before = apart
+        self._before = difference
 
     def scores(self) -> dict[str, float]:
         if not self._difference:
@@ -53,7 +53,7 @@ class Outside(Measure):
 
 
 def region(picture: Picture, face: Face, pose: HeadPose) -> tuple[slice, slice, NDArray[np.bool_]]:
-    """The grown box of the face as rows and columns, and which of its pixels are outside the mouth crop."""
+    """Returns the grown box of the face as rows and columns, and which of its pixels are outside the mouth crop."""
     x0, y0, x1, y1 = face.box
     half_x, half_y = (x1 - x0) / 2, (y1 - y0) / 2
     rows = slice(max(0, int(y0 - half_y)), min(picture.height, int(y1 + half_y) + 1))

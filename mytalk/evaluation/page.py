@@ -1,4 +1,5 @@
-"""The report as one HTML file that needs nothing else: pictures are inside it, plots are drawn in it, no script."""
+"""Writes the report as one HTML file that needs nothing else: pictures are inside it, plots are drawn in it, no
+script."""
 
 from __future__ import annotations
 
@@ -144,7 +145,7 @@ def _strip(heading: str, cells: Sequence[Cell]) -> str:
 
 
 def _runs(flags: Sequence[bool]) -> list[tuple[float, float]]:
-    """Spans of seconds in which the flags are set."""
+    """Finds spans of seconds in which the flags are set."""
     spans: list[tuple[float, float]] = []
     start: int | None = None
     for index, flag in enumerate([*flags, False]):
@@ -157,8 +158,8 @@ def _runs(flags: Sequence[bool]) -> list[tuple[float, float]]:
 
 
 def _missing(reasons: Mapping[str, str]) -> list[str]:
-    """Metrics that are missing for the same reason stand together."""
-    alike: dict[str, list[str]] = {}
+    """Groups metrics that are missing for the same reason."""
+    same_reason: dict[str, list[str]] = {}
     for key, why in reasons.items():
-        alike.setdefault(why, []).append(full_title(BY_KEY[key]))
-    return [f"{'; '.join(titles)}: {why}" for why, titles in alike.items()]
+        same_reason.setdefault(why, []).append(full_title(BY_KEY[key]))
+    return [f"{'; '.join(titles)}: {why}" for why, titles in same_reason.items()]

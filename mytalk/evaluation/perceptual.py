@@ -1,4 +1,4 @@
-"""LPIPS and FID, with the networks' weights as files: nothing is downloaded.
+"""Computes LPIPS and FID, with the networks' weights as files: nothing is downloaded.
 
 LPIPS (Zhang et al. 2018, version 0.1, AlexNet) takes its linear layers from the package ``lpips`` and its backbone from
 torchvision's AlexNet file; neither package is imported. FID (Heusel et al. 2017) takes the Inception network of
@@ -28,7 +28,7 @@ _BATCH = 8
 
 
 class LpipsNetwork(nn.Module):
-    """Distance of pictures ``(B, 3, H, W)`` in -1..1: ``(B,)``. Zhang et al. 2018, equation 1."""
+    """Computes the distance of pictures ``(B, 3, H, W)`` in -1..1: ``(B,)``. Zhang et al. 2018, equation 1."""
 
     shift: Tensor
     scale: Tensor
@@ -62,7 +62,7 @@ class LpipsNetwork(nn.Module):
 
 
 def load_lpips(path: Path) -> LpipsNetwork:
-    """The network, with the AlexNet backbone of a file, or of the one file ``alexnet*.pth`` in a folder.
+    """Loads the network, with the AlexNet backbone of a file, or of the one file ``alexnet*.pth`` in a folder.
 
     Raises UnreadableError, WeightsError, and MissingExtraError without the package ``lpips``.
     """
@@ -85,7 +85,7 @@ def load_lpips(path: Path) -> LpipsNetwork:
 
 
 class Lpips(Measure):
-    """Mean over frames of LPIPS between face crops; frames equal to the bit are not counted."""
+    """Averages LPIPS between face crops over frames; frames equal to the bit are not counted."""
 
     def __init__(self, network: LpipsNetwork) -> None:
         self._network = network
@@ -95,11 +95,11 @@ class Lpips(Measure):
     def push(self, moment: Moment) -> None:
         if moment.crops is None or not moment.pair.scored:
             return
-        filmed, made = moment.crops
+        filmed, generated = moment.crops
         self._seen += 1
-        if not np.array_equal(filmed, made):
+        if not np.array_equal(filmed, generated):
             with torch.inference_mode():
-                self._distances.append(float(self._network(_signed(filmed), _signed(made))))
+                self._distances.append(float(self._network(_signed(filmed), _signed(generated))))
 
     def scores(self) -> dict[str, float]:
         if not self._seen:
@@ -108,7 +108,7 @@ class Lpips(Measure):
 
 
 class Gaussian:
-    """Mean and covariance of feature vectors as they come: sums only, in double precision."""
+    """Accumulates mean and covariance of feature vectors: sums only, in double precision."""
 
     def __init__(self, width: int) -> None:
         self.count = 0
@@ -116,7 +116,7 @@ class Gaussian:
         self._outer = np.zeros((width, width))
 
     def add(self, rows: NDArray[np.floating[Any]]) -> None:
-        """``(n, width)``."""
+        """Adds rows ``(n, width)``."""
         rows = np.asarray(rows, np.float64)
         self.count += len(rows)
         self._sum += rows.sum(axis=0)
@@ -124,13 +124,14 @@ class Gaussian:
 
     @property
     def statistics(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean, and covariance (divided by count - 1)."""
+        """Returns mean, and covariance (divided by count - 1)."""
         mean = self._sum / self.count
         return mean, (self._outer - self.count * np.outer(mean, mean)) / (self.count - 1)
 
 
 def frechet_distance(a: Gaussian, b: Gaussian) -> float:
-    """Of two sets' Gaussians, Heusel et al. 2017, equation 6; NaN where a set has fewer than two rows.
+    """Computes the distance of two sets' Gaussians, Heusel et al. 2017, equation 6; NaN where a set has fewer than
+    two rows.
 
     The trace of the covariances' root is taken from the eigenvalues of their product.
     """
@@ -159,11 +160,11 @@ class Fid:
 
     @property
     def frames(self) -> int:
-        """Of each set."""
+        """Returns the frames of each set."""
         return self._sets[0].count + len(self._batch) // 2
 
     def score(self) -> float:
-        """NaN for fewer than two frames."""
+        """Computes the distance; NaN for fewer than two frames."""
         self._extract()
         return frechet_distance(*self._sets)
 
@@ -177,7 +178,7 @@ class Fid:
 
 
 def load_inception(path: Path) -> Any:
-    """torch-fidelity's Inception network with the user's file of its weights, to 2048 features.
+    """Loads torch-fidelity's Inception network with the user's file of its weights, to 2048 features.
 
     Raises UnreadableError, WeightsError, and MissingExtraError without the package.
     """
@@ -203,5 +204,5 @@ def _load(path: Path) -> dict[str, Tensor]:
 
 
 def _signed(crop: Crop) -> Tensor:
-    """``(1, 3, 256, 256)`` in -1..1."""
+    """Converts to ``(1, 3, 256, 256)`` in -1..1."""
     return torch.from_numpy(crop).permute(2, 0, 1)[None] / 127.5 - 1

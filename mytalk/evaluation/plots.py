@@ -1,4 +1,4 @@
-"""Plots as inline SVG: they take their colours from the page, so they are readable in light and dark."""
+"""Draws plots as inline SVG: they take their colours from the page, so they are readable in light and dark."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One curve. ``kind`` is its CSS class; a NaN breaks it."""
+    """Holds one curve. ``kind`` is its CSS class; a NaN breaks it."""
 
     name: str
     points: Sequence[Point]  # (seconds, figure)
@@ -28,7 +28,7 @@ class Line:
 
 
 def line_chart(title: str, lines: Sequence[Line], shaded: Sequence[tuple[float, float]] = ()) -> str:
-    """Curves over time; ``shaded`` spans of seconds stand behind them."""
+    """Draws curves over time; ``shaded`` spans of seconds stand behind them."""
     known = [point for line in lines for point in line.points if not math.isnan(point[1])]
     if not known:
         return ""
@@ -67,7 +67,7 @@ def line_chart(title: str, lines: Sequence[Line], shaded: Sequence[tuple[float, 
 
 
 def spread(row: Summary) -> str:
-    """Where the clips lie on one metric's scale, the good figures shaded."""
+    """Draws where the clips lie on one metric's scale, the good figures shaded."""
     values = [value for _, value in row.values if math.isfinite(value)]
     if not values:
         return ""

@@ -1,4 +1,4 @@
-"""A report on disk: ``report.json`` for programs, ``report.html`` for people."""
+"""Writes a report to disk: ``report.json`` for programs, ``report.html`` for people."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write_report(report: Report, folder: Path) -> Path:
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """Plain data: a figure that is not known is null, an infinite one the string "inf"."""
+    """Converts to plain data: a figure that is not known is null, an infinite one the string "inf"."""
     return {
         "what": report.what,
         "machine": machine(),

@@ -1,4 +1,5 @@
-"""The whole of ``mytalk evaluate``: jobs in, one report out. One clip after the other, and no film held in memory."""
+"""Runs the whole of ``mytalk evaluate``: takes jobs, makes one report. One clip after the other, and no film held in
+memory."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass(slots=True)
 class Report:
-    """All clips, what was run, and what could not be computed and why."""
+    """Holds all clips, what was run, and what could not be computed and why."""
 
     what: dict[str, str | int | None]
     clips: list[ClipResult] = field(default_factory=list)
@@ -92,23 +93,23 @@ def _score(
     voice = _voice(job, true)
     scorer = ClipScorer(job.name, voice, judges, compare=job.paired)
     own_sound = voice.sound if job.paired else true.sound()
-    if job.made is None:
+    if job.generated is None:
         if pipeline is None:
             raise UnreadableError(f"{job.true}: no generated film is given (need one, or a preset that makes it)")
         run = EngineRun(pipeline, true, voice.sound, options, paired=job.paired)
         scorer.run(run, ticks)
-        result = scorer.result(window=run.hop, asked=run.asked, own_sound=own_sound)
+        result = scorer.result(window=run.hop, requested=run.requested, own_sound=own_sound)
     else:
-        made = Film(job.made)
-        scorer.run(side_by_side(made, true), ticks)
+        generated = Film(job.generated)
+        scorer.run(side_by_side(generated, true), ticks)
         result = scorer.result(window=window, own_sound=own_sound)
-        warnings += made.reader.warnings
+        warnings += generated.reader.warnings
     warnings += true.reader.warnings
     return result
 
 
 def _voice(job: Job, true: Film) -> Voice:
-    """The speech that the generated mouth follows, and how its own speaker's mouth moves with it."""
+    """Returns the speech that the generated mouth follows, and how its own speaker's mouth moves with it."""
     bilabials = bilabials_beside(job.voice)
     if job.paired:
         sound = true.sound()
@@ -121,7 +122,7 @@ def _voice(job: Job, true: Film) -> Voice:
 
 
 def _aperture_of(path: Path, frames: int) -> Curve:
-    """Of the face in a film, at 25 Hz; all NaN where it is a sound only."""
+    """Tracks the aperture of the face in a film, at 25 Hz; all NaN where it is a sound only."""
     track = LipTrack()
     with suppress(UnreadableError):
         film = Film(path)
@@ -135,7 +136,7 @@ def _aperture_of(path: Path, frames: int) -> Curve:
 
 
 class _Ticks:
-    """Frames done, of all clips."""
+    """Counts the frames done, of all clips."""
 
     def __init__(self, jobs: Sequence[Job], progress: Progress) -> None:
         self._done, self._progress = 0, progress
@@ -143,7 +144,7 @@ class _Ticks:
         for job in jobs:
             frames = None
             with suppress(MyTalkError):
-                frames = Film(job.made or job.true).expected_frames
+                frames = Film(job.generated or job.true).expected_frames
             self._total = None if frames is None or self._total is None else self._total + frames
 
     def __call__(self) -> None:

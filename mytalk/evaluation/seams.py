@@ -1,4 +1,4 @@
-"""Seams: does a motion made window by window jerk where one window ends and the next begins?
+"""Measures seams: whether a motion made window by window jerks where one window ends and the next begins.
 
 Jerk is the third difference of a curve, ``x[k+1] - 3 x[k] + 3 x[k-1] - x[k-2]``, which stands for the step from frame
 ``k - 1`` to frame ``k``; its size is the RMS over points and axes. The seam ratio is the mean jerk of the steps into a
@@ -22,7 +22,7 @@ _FEWEST = 4  # borders, and steps inside, below which a ratio says nothing
 
 @dataclass(frozen=True, slots=True)
 class SeamScore:
-    """Jerk in the curve's own unit, per frame cubed. NaN where there are too few borders."""
+    """Holds jerk in the curve's own unit, per frame cubed. NaN where there are too few borders."""
 
     ratio: float  # of means
     median_ratio: float  # of medians: not moved by a few seams, nor by a few quick lips
@@ -33,7 +33,7 @@ class SeamScore:
 
     @property
     def visible(self) -> bool:
-        """Whether the borders jerk more than chance would have it."""
+        """Says whether the borders jerk more than chance would have it."""
         return self.ratio > self.chance[1]
 
 
@@ -41,7 +41,8 @@ _NOTHING = SeamScore(float("nan"), float("nan"), (float("nan"), float("nan")), f
 
 
 def jerk(curve: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Of the step into each frame of a curve ``(T, ...)``: ``(T,)``, NaN at both ends and beside unknown frames."""
+    """Computes the jerk of the step into each frame of a curve ``(T, ...)``: ``(T,)``, NaN at both ends and beside
+    unknown frames."""
     flat = np.asarray(curve, np.float64).reshape(len(curve), -1)
     sizes = np.full(len(curve), np.nan)
     if len(curve) >= 4:
@@ -51,7 +52,7 @@ def jerk(curve: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
 
 
 def seam_score(curve: NDArray[np.floating[Any]], borders: Sequence[int]) -> SeamScore:
-    """Of landmarks (or any curve) ``(T, ...)``; ``borders`` are the first frames of windows, in any order.
+    """Scores landmarks (or any curve) ``(T, ...)``; ``borders`` are the first frames of windows, in any order.
 
     Frame 0 and numbers outside the curve are no borders. Frames that hold NaN do not count.
     """
@@ -84,7 +85,7 @@ def _ratio(at: float, inside: float) -> float:
 
 
 def _by_chance(sizes: NDArray[np.float64], borders: int) -> tuple[float, float]:
-    """The same steps with the name "border" dealt out at random; fixed seed."""
+    """Scores the same steps with the name "border" dealt out at random; fixed seed."""
     rng = np.random.default_rng(0)
     ratios = []
     for _ in range(_DRAWS):

@@ -1,4 +1,4 @@
-"""Pictures of a clip to look at: filmed above, generated below, and under them where they differ."""
+"""Draws pictures of a clip to look at: filmed above, generated below, and under them where they differ."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GAIN = 4  # of the difference
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One moment as a JPEG."""
+    """Holds one moment as a JPEG."""
 
     at: int  # media time
     badness: float
@@ -43,7 +43,7 @@ class Strip:
         self._stride, self._count = 1, 0
 
     def push(self, moment: Moment, badness: float) -> None:
-        """``badness``: larger is worse; NaN: cannot be among the worst."""
+        """Takes a moment. ``badness``: larger is worse; NaN: cannot be among the worst."""
         if moment.crops is None or not moment.pair.scored:
             return
         due = self._count % self._stride == 0
@@ -61,14 +61,14 @@ class Strip:
 
     @property
     def even(self) -> list[Cell]:
-        """At most ``EVEN``."""
+        """Returns at most ``EVEN`` moments, evenly spread."""
         if len(self._even) <= EVEN:
             return list(self._even)
         return [self._even[i] for i in np.linspace(0, len(self._even) - 1, EVEN).round().astype(int)]
 
     @property
     def worst(self) -> list[Cell]:
-        """At most ``WORST``, the worst first."""
+        """Returns at most ``WORST`` moments, the worst first."""
         return sorted(self._worst, key=lambda cell: -cell.badness)
 
     def _is_among_worst(self, at: int, badness: float) -> bool:
@@ -87,11 +87,11 @@ class Strip:
         return [cell for cell in self._worst if abs(cell.at - at) < _APART * SAMPLE_RATE // 25]
 
 
-def _draw(filmed: Crop, made: Crop, side: int, *, compare: bool) -> bytes:
-    rows = [filmed, made]
+def _draw(filmed: Crop, generated: Crop, side: int, *, compare: bool) -> bytes:
+    rows = [filmed, generated]
     if compare:
-        rows.append(np.clip(_GAIN * np.abs(made - filmed), 0, 255))
-    stacked = np.vstack([cv2.resize(row, (side, side), interpolation=cv2.INTER_AREA) for row in rows])
-    rgb: NDArray[np.uint8] = np.rint(stacked).astype(np.uint8)
+        rows.append(np.clip(_GAIN * np.abs(generated - filmed), 0, 255))
+    stack_context = np.vstack([cv2.resize(row, (side, side), interpolation=cv2.INTER_AREA) for row in rows])
+    rgb: NDArray[np.uint8] = np.rint(stack_context).astype(np.uint8)
     _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])
     return bytes(jpeg)

@@ -1,4 +1,4 @@
-"""The figures of a report over all its clips, and what stands out among them."""
+"""Summarises the figures of a report over all its clips, and finds what stands out among them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mytalk.evaluation.run import Report
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One metric over the clips that have it."""
+    """Holds one metric over the clips that have it."""
 
     metric: Metric
     mean: float
@@ -25,7 +25,8 @@ class Summary:
 
 
 def summarise(report: Report) -> list[Summary]:
-    """Metrics that at least one clip has, in order. A metric of all clips together has no median and no worst."""
+    """Summarises metrics that at least one clip has, in order. A metric of all clips together has no median and no
+    worst."""
     rows = []
     for metric in METRICS:
         known = [(clip.clip, clip.scores.get(metric.key, math.nan)) for clip in report.scored]
@@ -42,7 +43,7 @@ def summarise(report: Report) -> list[Summary]:
 
 
 def weaknesses(report: Report) -> list[str]:
-    """What a reader must not overlook, one sentence each; first what most clips share."""
+    """Lists what a reader must not overlook, one sentence each; first what most clips share."""
     found = [(2.0, text) for text in _unmoved(report)]
     for row in summarise(report):
         if row.weak_clips:
@@ -74,12 +75,12 @@ def _unmoved(report: Report) -> list[str]:
 
 
 def show(metric: Metric, value: float) -> str:
-    """A figure as a reader sees it."""
+    """Formats a figure as a reader sees it."""
     return "-" if math.isnan(value) else "∞" if math.isinf(value) else f"{value:.{metric.digits}f}"
 
 
 def bounds_of(metric: Metric) -> str:
-    """The good figures in words."""
+    """Describes the good figures in words."""
     low, high = metric.good
     if math.isinf(high):
         return f"{low:g} or more"

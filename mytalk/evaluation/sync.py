@@ -1,4 +1,4 @@
-"""Lip aperture of one video against that of another: correlation, lag, range, and rest in silence."""
+"""Compares lip aperture of one video with that of another: correlation, lag, range, and rest in silence."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Curve = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class SyncScore:
-    """How well one aperture curve follows another. Frames are motion frames, 25 a second."""
+    """Scores how well one aperture curve follows another. Frames are motion frames, 25 a second."""
 
     correlation: float  # Pearson, at lag 0
     lag: int  # frames by which ours is late where the correlation is best
@@ -30,7 +30,7 @@ class SyncScore:
 
 
 def correlation(a: Curve, b: Curve) -> float:
-    """Pearson's r over the frames where both are known; 0 where either does not move."""
+    """Computes Pearson's r over the frames where both are known; 0 where either does not move."""
     known = ~(np.isnan(a) | np.isnan(b))
     a, b = a[known], b[known]
     if len(a) < 3 or a.std() < 1e-6 or b.std() < 1e-6:
@@ -39,7 +39,7 @@ def correlation(a: Curve, b: Curve) -> float:
 
 
 def best_lag(ours: Curve, true: Curve) -> tuple[int, float]:
-    """The lag in frames (positive: ours is late) at which two curves of one length correlate best, and that r."""
+    """Finds the lag in frames (positive: ours is late) at which two curves of one length correlate best, and that r."""
     scores = {}
     for lag in range(-MAX_LAG, MAX_LAG + 1):
         a = ours[max(lag, 0) : len(ours) + min(lag, 0)]
@@ -50,13 +50,13 @@ def best_lag(ours: Curve, true: Curve) -> tuple[int, float]:
 
 
 def loudness(sound: NDArray[np.float32]) -> Curve:
-    """Level in dB of each whole motion frame of 16 kHz sound."""
+    """Computes the level in dB of each whole motion frame of 16 kHz sound."""
     frames = sound[: len(sound) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
     return np.asarray(10 * np.log10((frames**2).mean(axis=1) + 1e-10), np.float32)
 
 
 def silence(sound: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Frames that lie at least 320 ms inside a silence, where the mouth has had the time to close."""
+    """Finds frames that lie at least 320 ms inside a silence, where the mouth has had the time to close."""
     level = loudness(sound)
     quiet = level < max(float(np.quantile(level, 0.9)) - SILENT, -70.0)
     settled = np.zeros_like(quiet)

@@ -1,4 +1,4 @@
-"""SyncNet, the network: two towers that map 0.2 s of picture and of sound to embeddings that lie close when in sync.
+"""Defines SyncNet: two towers that map 0.2 s of picture and of sound to embeddings that lie close when in sync.
 
 Chung and Zisserman 2016, "Out of time", figure 2, in the sizes of its published weights (``syncnet_v2.model``, a state
 dict): 1024-wide embeddings, pictures 224 x 224. Parameter names are those of that file.
@@ -21,7 +21,7 @@ SOUND_FRAMES, SOUND_WIDTH = 20, 13
 
 
 class _Layer(NamedTuple):
-    """A convolution with batch norm and ReLU, and the max pooling after it."""
+    """Applies a convolution with batch norm and ReLU, and the max pooling after it."""
 
     width: int
     kernel: tuple[int, ...]
@@ -50,7 +50,7 @@ _PICTURE = (
 
 
 class SyncNet(nn.Module):
-    """Pictures ``(B, 3, 5, 224, 224)`` BGR 0..255 and MFCCs ``(B, 1, 13, 20)`` to ``(B, 1024)`` each."""
+    """Embeds pictures ``(B, 3, 5, 224, 224)`` BGR 0..255 and MFCCs ``(B, 1, 13, 20)`` as ``(B, 1024)`` each."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class SyncNet(nn.Module):
 
 
 def load_syncnet(path: Path) -> SyncNet:
-    """The network with the user's weights, ready to measure.
+    """Loads the network with the user's weights, ready to measure.
 
     Raises UnreadableError where there is no such file, WeightsError where it holds something else.
     """

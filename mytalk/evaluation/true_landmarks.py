@@ -1,4 +1,4 @@
-"""The second stage alone: how close a mouth painted at the filmed landmarks comes to the filmed mouth.
+"""Measures the second stage alone: how close a mouth painted at the filmed landmarks comes to the filmed mouth.
 
 The first seconds of a clip fill the reference bank; then the bank is closed, and every frame's mouth region is rendered
 anew from it, at the frame's own landmarks. Compared on the 256 x 256 face crop; skin outside the region is the frame's.
@@ -24,12 +24,12 @@ from mytalk.picture import Picture, VideoFrame
 _LOWER = list(LOWER_FACE)
 
 Finish = Callable[[Picture, Picture, Face], Picture]
-"""From the filmed and the rendered picture and the filmed face to what is compared with the filmed one."""
+"""Maps the filmed and the rendered picture and the filmed face to what is compared with the filmed one."""
 
 
 @dataclass(frozen=True, slots=True)
 class PixelScore:
-    """Means over the frames of one clip."""
+    """Holds means over the frames of one clip."""
 
     frames: int
     psnr: float
@@ -51,7 +51,7 @@ def score_pixels(
     reuse_residual: bool = False,
     finish: Finish | None = None,
 ) -> PixelScore | None:
-    """Scores the renderer on one clip; ``model`` None bends the nearest mouth. None: no face after the enrolment.
+    """Scores the renderer on one clip; ``model`` None warps the nearest mouth. None: no face after the enrolment.
 
     ``enrolment``: samples from the first frame on that fill the bank, with the first ``mouths`` of them at most.
     ``refinement`` and ``reuse_residual``: as in `MouthRenderer`.

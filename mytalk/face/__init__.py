@@ -1,4 +1,4 @@
-"""Where the face is: landmarks, tracking, and the canonical face space."""
+"""Finds, tracks and describes faces: landmarks, tracking, and the canonical face space."""
 
 from mytalk.face.pose import HeadPose, PoseFilter, fit_pose
 from mytalk.face.speaker import Choice, SpeakerTracker

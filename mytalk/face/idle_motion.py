@@ -1,12 +1,13 @@
-"""A still portrait stays alive: it blinks, and its head is never quite at rest.
+"""Animates a still portrait: it blinks, and its head is never quite at rest.
 
-Both are functions of the seed and of media time alone, and they bend the finished picture, mouth and all: the mouth is
-made on the portrait as it is. Only pixels around the head change, and the further from the face the less.
+Both are functions of the seed and of media time alone, and warp the finished picture, mouth and all: the mouth is
+rendered on the portrait as it is. Only pixels around the head change, and the further from the face the less.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -18,27 +19,30 @@ from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import Box, Picture
 
 Map = NDArray[np.float32]
+Share = TypeVar("Share", float, Map)
 
 SWAY = 0.012
 """Face widths that the head moves to either side at most."""
 
 ROLL = 0.010
-"""Radians that it leans."""
+"""Radians that the head leans at most."""
 
 BLINK_SLOT = 2 * SAMPLE_RATE
-"""Media time in which a portrait blinks once at most."""
+"""Media time, samples, in which a portrait blinks once at most."""
 
 BLINK_SHARE = 0.55
-"""Slots that have a blink: one in 3.6 s, as people who listen."""
+"""Share of slots that have a blink: one blink in 3.6 s, as of people who listen."""
 
 BLINK_YAW = 0.45
 """Radians: a face turned further does not blink, because the lids of its far eye are not found well enough."""
 
 _CLOSING, _CLOSED, _OPENING = (SAMPLE_RATE * ms // 1000 for ms in (80, 40, 160))
-_SHUT = 0.94  # of the eye's height: lashes meet before lids do
-_LASHES = 0.35  # of the eye's height, above its upper lid: moves as one piece, because stretched lashes are a smear
-_PERIODS = ((5.3, 3.1), (7.9, 4.3), (6.7, 9.1))  # seconds: across, up and down, leaning
-_REACH = 1.15  # of the box around the face that moves along, in face sizes to each side
+_LID_TRAVEL = 0.94  # share of the eye's height that the lid moves: lashes meet before lids do
+_LASH_HEIGHT = 0.35  # share of the eye's height above its upper lid that moves as one piece: stretched lashes smear
+_SWAY_PERIODS = ((5.3, 3.1), (7.9, 4.3), (6.7, 9.1))  # seconds of two sines each: across, up and down, leaning
+_MOVING_REACH = 1.15  # face sizes to each side of the face's middle that move along
+_FADE_WIDTH = 0.5  # share of that distance over which motion fades out
+_EDGE_FADE = 8  # pixels from the edge of the moving box over which motion fades out
 
 # Upper and lower lid from corner to corner, and the brow above: right eye (on the picture's left), then the left one.
 _EYES = (
@@ -56,7 +60,7 @@ _EYES = (
 
 
 def eyelids(seed: int, at: int) -> float:
-    """How far the lids are closed at media time ``at``, 0..1."""
+    """Returns how far the lids are closed at media time ``at``, 0..1."""
     slot = at // BLINK_SLOT
     draw = np.random.Generator(np.random.Philox(key=seed, counter=slot)).random(2)
     length = _CLOSING + _CLOSED + _OPENING
@@ -66,24 +70,24 @@ def eyelids(seed: int, at: int) -> float:
     if not 0 <= since < length:
         return 0.0
     if since < _CLOSING:
-        return _eased(since / _CLOSING)
-    return _eased(1 - max(0, since - _CLOSING - _CLOSED) / _OPENING)
+        return _smoothstep(since / _CLOSING)
+    return _smoothstep(1 - max(0, since - _CLOSING - _CLOSED) / _OPENING)
 
 
 def head_motion(seed: int, at: int) -> tuple[float, float, float]:
-    """Where the head is at media time ``at``: across and down in face widths, and its lean in radians."""
+    """Returns where the head is at media time ``at``: across and down in face widths, and its lean in radians."""
     phases = np.random.Generator(np.random.Philox(key=seed, counter=1 << 40)).random((3, 2)) * 2 * np.pi
     seconds = at / SAMPLE_RATE
     across, down, lean = (
         sum(float(np.sin(2 * np.pi * seconds / period + phase)) for period, phase in zip(*one, strict=True)) / 2
-        for one in zip(_PERIODS, phases.tolist(), strict=True)
+        for one in zip(_SWAY_PERIODS, phases.tolist(), strict=True)
     )
     return SWAY * across, 0.7 * SWAY * down, ROLL * lean
 
 
 @dataclass(frozen=True, slots=True)
 class _Eye:
-    """One eye's place in the box: all maps ``(h, w)``, heights along its own upright axis in pixels."""
+    """Maps one eye's place in the box, ``(h, w)`` each: heights along its own upright axis, pixels."""
 
     part: tuple[slice, slice]
     height: Map  # of each pixel, from the line between the corners, downwards
@@ -94,7 +98,7 @@ class _Eye:
 
 
 class IdlePortrait:
-    """Bends pictures that were made from one portrait, ``face`` being where it is there."""
+    """Warps pictures that were made from one portrait, whose face is ``face``."""
 
     def __init__(self, portrait: Picture, face: Face, seed: int) -> None:
         self.portrait = portrait
@@ -103,26 +107,27 @@ class IdlePortrait:
         size = max(x1 - x0, y1 - y0)
         self._width, self._middle = face.width, ((x0 + x1) / 2, (y0 + y1) / 2)
         self._pivot = (self._middle[0], y1)  # heads lean about the neck
-        reach = _REACH * size
+        reach = _MOVING_REACH * size
         box = (self._middle[0] - reach, self._middle[1] - reach, self._middle[0] + reach, self._middle[1] + reach)
         self._box: Box = portrait.even_box((int(box[0]), int(box[1]), int(box[2]), int(box[3])))
         left, top, right, bottom = self._box
         self._x, self._y = (plane.astype(np.float32) for plane in np.meshgrid(range(left, right), range(top, bottom)))
         far = np.hypot((self._x - self._middle[0]) / reach, (self._y - self._middle[1]) / reach)
-        self._share = np.asarray(_smooth(np.clip((1 - far) / 0.5, 0, 1)), np.float32)  # 1 in the face, 0 at the rim
+        inner = np.clip((1 - far) / _FADE_WIDTH, 0, 1)
+        self._weight = np.asarray(_smoothstep(inner), np.float32)  # 1 in the face, 0 at the border
         edges = (self._x - left + 1, right - self._x, self._y - top + 1, bottom - self._y)
         inside = [edge for edge, cut in zip(edges, self._cut(portrait), strict=True) if not cut]
         if inside:
-            self._share *= np.clip(np.minimum.reduce(inside) / 8, 0, 1)
+            self._weight *= np.clip(np.minimum.reduce(inside) / _EDGE_FADE, 0, 1)
         frontal = abs(fit_pose(face).yaw) <= BLINK_YAW
         self._eyes = [self._eye(face.points[:, :2], *lids) for lids in _EYES] if frontal else []
 
     def __call__(self, picture: Picture, at: int) -> Picture:
-        """The picture as it is at media time ``at``."""
+        """Returns the picture as it is at media time ``at``."""
         across, down, lean = head_motion(self._seed, at)
         # Where each pixel comes from: the motion is small, so its inverse is its negative.
-        from_x = self._x - self._share * (across * self._width - lean * (self._y - self._pivot[1]))
-        from_y = self._y - self._share * (down * self._width + lean * (self._x - self._pivot[0]))
+        from_x = self._x - self._weight * (across * self._width - lean * (self._y - self._pivot[1]))
+        from_y = self._y - self._weight * (down * self._width + lean * (self._x - self._pivot[0]))
         closed = eyelids(self._seed, at)
         if closed > 0:
             for eye in self._eyes:
@@ -138,13 +143,13 @@ class IdlePortrait:
             xs, ys = (m[::step, ::step] / step for m in (from_x, from_y))
             out = plane.copy()
             part = (slice(y0 // step, y1 // step), slice(x0 // step, x1 // step))
-            bent = cv2.remap(plane, xs, ys, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-            np.copyto(out[part], bent, where=self._share[::step, ::step] > 0)
+            warped = cv2.remap(plane, xs, ys, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+            np.copyto(out[part], warped, where=self._weight[::step, ::step] > 0)
             planes.append(out)
         return replace(picture, y=planes[0], u=planes[1], v=planes[2])
 
     def _cut(self, portrait: Picture) -> tuple[bool, bool, bool, bool]:
-        """Which sides of the box are the picture's own."""
+        """Says which sides of the box are the picture's own."""
         left, top, right, bottom = self._box
         return left == 0, right == portrait.width, top == 0, bottom == portrait.height
 
@@ -161,12 +166,12 @@ class IdlePortrait:
         columns = slice(max(0, low[0] - x0), max(0, min(high[0], x1) - x0))
         rows = slice(max(0, low[1] - y0), max(0, min(high[1], y1) - y0))
         x, y = self._x[rows, columns] - corner[0], self._y[rows, columns] - corner[1]
-        place, height = x * along[0] + y * along[1], x * down[0] + y * down[1]
+        along_lid, height = x * along[0] + y * along[1], x * down[0] + y * down[1]
 
         def curve(indices: tuple[int, ...]) -> Map:
             there = points[list(indices)] - corner
             order = np.argsort(there @ along)
-            return np.asarray(np.interp(place, (there @ along)[order], (there @ down)[order]), np.float32)
+            return np.asarray(np.interp(along_lid, (there @ along)[order], (there @ down)[order]), np.float32)
 
         lid, floor = curve(upper), curve(lower)
         middle = (lid + curve(brow)) / 2
@@ -174,22 +179,19 @@ class IdlePortrait:
 
 
 def _lid_drop(eye: _Eye, closed: float) -> Map:
-    """From how far above each pixel of a closing eye comes: lashes move down with the lid, and the skin between them
-    and the brow is drawn down over the eye."""
-    tall = np.maximum(eye.lower - eye.upper, 0)
-    moved = np.float32(closed * _SHUT) * tall
+    """Returns from how far above each pixel of a closing eye comes, pixels: lashes move with the lid, and the skin
+    up to the brow is drawn down over the eye."""
+    eye_height = np.maximum(eye.lower - eye.upper, 0)
+    moved = np.float32(closed * _LID_TRAVEL) * eye_height
     lid = eye.upper + moved
-    lashes = np.minimum(np.float32(_LASHES) * tall, 0.8 * (eye.upper - eye.brow))
+    lashes = np.minimum(np.float32(_LASH_HEIGHT) * eye_height, 0.8 * (eye.upper - eye.brow))
     share = (eye.height - eye.brow) / np.maximum(lid - lashes - eye.brow, 1e-3)
-    come_from = eye.brow + share * (eye.upper - lashes - eye.brow)
-    come_from = np.where(eye.height > lid - lashes, eye.height - moved, come_from)
+    source = eye.brow + share * (eye.upper - lashes - eye.brow)
+    source = np.where(eye.height > lid - lashes, eye.height - moved, source)
     covered = (eye.height > eye.brow) & (eye.height < lid)
-    return np.where(covered, eye.height - come_from, 0).astype(np.float32)
+    return np.where(covered, eye.height - source, 0).astype(np.float32)
 
 
-def _smooth(share: Map) -> Map:
-    return share * share * (3 - 2 * share)
-
-
-def _eased(share: float) -> float:
+def _smoothstep(share: Share) -> Share:
+    """Maps 0..1 to 0..1 by the cubic ``3 x^2 - 2 x^3``."""
     return share * share * (3 - 2 * share)

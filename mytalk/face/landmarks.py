@@ -1,4 +1,4 @@
-"""Every set of landmark indices, named once. Topology: MediaPipe face mesh with refined lips and irises, 478 points.
+"""Names every set of landmark indices once. Topology: MediaPipe face mesh with refined lips and irises, 478 points.
 
 ``LOWER_FACE`` is what the motion model generates; its order is the order of every ``(169, k)`` array in the project.
 ``TEMPLATE`` is a left-right symmetric mean face in canonical space: unit = the distance between the eye centres,
@@ -75,5 +75,6 @@ UPPER_MIRROR = tuple(UPPER_FACE.index(int(MIRROR[i])) for i in UPPER_FACE)
 
 
 def aperture(lower: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Lip aperture: mean height between the inner lips of canonical ``(..., 169, k)`` landmarks; below 0 they cross."""
+    """Measures lip aperture: the mean height between the inner lips of canonical ``(..., 169, k)`` landmarks; below
+    0 they cross."""
     return np.asarray((lower[..., INNER_LOWER, 1] - lower[..., INNER_UPPER, 1]).mean(axis=-1), np.float32)

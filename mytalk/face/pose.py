@@ -1,8 +1,8 @@
-"""Canonical face space: where the head is, taken away from how the mouth moves.
+"""Fits the head's pose and maps landmarks to the canonical face space.
 
-A 3-D similarity transform, fitted to points that do not move with speech, takes place, size and rotation away
-(MediaPipe's depth is good enough for yaw and pitch). Motion is generated there and goes back through the current
-frame's transform. The transform is filtered causally; lip points never are.
+A 3-D similarity transform, fitted to points that do not move with speech, removes position, size and rotation
+(MediaPipe's depth is good enough for yaw and pitch). Motion is generated in that space and goes back through the
+current frame's transform. The transform is filtered causally; lip points never are.
 """
 
 from __future__ import annotations
@@ -25,27 +25,33 @@ CROP_LEFT, CROP_TOP, CROP_SIDE = -0.8, 0.55, 1.6
 CROP_DEPTH = -0.15
 CROP_PIXELS = 128
 
-MAX_GAP_SECONDS = 0.5  # after a longer gap a pose says nothing of the next
+MAX_GAP_SECONDS = 0.5  # after a longer gap between two pictures the filter starts anew
+
+# One-Euro filters: minimum cutoff in Hz, and Hz of cutoff for a speed of one unit a second.
+TRANSLATION_FILTER = (4.0, 60.0)  # unit: one face size
+ROTATION_FILTER = (2.0, 30.0)  # unit: one radian
+SCALE_FILTER = (2.0, 30.0)  # unit: a factor of e
 
 
 @dataclass(frozen=True, slots=True)
 class HeadPose:
-    """``frame = scale * rotation @ canonical + translation``, in picture pixels (z on x's scale)."""
+    """Maps canonical points to the picture: ``frame = scale * rotation @ canonical + translation``, in pixels (z on
+    x's scale)."""
 
     scale: float
     rotation: NDArray[np.float32]  # (3, 3)
     translation: NDArray[np.float32]  # (3,)
 
     def to_frame(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Canonical ``(..., 3)`` to picture pixels ``(..., 3)``."""
+        """Maps canonical ``(..., 3)`` to picture pixels ``(..., 3)``."""
         return np.asarray(self.scale * (points @ self.rotation.T) + self.translation, np.float32)
 
     def to_canonical(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Picture pixels ``(..., 3)`` to canonical ``(..., 3)``."""
+        """Maps picture pixels ``(..., 3)`` to canonical ``(..., 3)``."""
         return np.asarray((points - self.translation) @ self.rotation / self.scale, np.float32)
 
     def crop_matrix(self, size: int = CROP_PIXELS) -> NDArray[np.float32]:
-        """Affine ``(2, 3)`` from picture pixels to pixels of the mouth crop, ``size`` a side.
+        """Returns the affine ``(2, 3)`` from picture pixels to pixels of the mouth crop, ``size`` a side.
 
         The crop's plane turns with the head, so that a turned mouth is seen from the front.
         """
@@ -58,12 +64,13 @@ class HeadPose:
 
     @property
     def yaw(self) -> float:
-        """Turn to the side in radians; 0 is frontal."""
+        """Returns the turn to the side in radians; 0 is frontal."""
         return float(np.arctan2(-self.rotation[2, 0], self.rotation[0, 0]))
 
 
 def fit_similarity(source: NDArray[np.float32], target: NDArray[np.float32]) -> HeadPose:
-    """Least-squares similarity from ``source`` to ``target``, both ``(N, 3)``. Umeyama 1991, equations 40-42."""
+    """Fits the least-squares similarity from ``source`` to ``target``, both ``(N, 3)``. Umeyama 1991, equations
+    40-42."""
     source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
     a, b = source - source_mean, target - target_mean
     left, singular, right = np.linalg.svd(b.T @ a)
@@ -76,13 +83,13 @@ def fit_similarity(source: NDArray[np.float32], target: NDArray[np.float32]) -> 
 
 
 def fit_pose(face: Face) -> HeadPose:
-    """The head's pose from the stable points of one face."""
+    """Fits the head's pose to the stable points of one face."""
     return fit_similarity(TEMPLATE[list(STABLE)], face.points[list(STABLE)])
 
 
 @dataclass(slots=True)
 class OneEuro:
-    """One-Euro filter of a vector. Casiez et al. 2012."""
+    """Filters a vector by a One-Euro filter. Casiez et al. 2012."""
 
     min_cutoff: float  # Hz at rest
     beta: float  # Hz of cutoff for a speed of one unit a second
@@ -106,30 +113,30 @@ def _weight(cutoff: float, seconds: float) -> float:
 
 @dataclass(slots=True)
 class PoseFilter:
-    """Causal smoothing of a head pose, at the pace of the frames' own times.
+    """Smooths a head pose causally, at the pace of the frames' own times.
 
     Speeds count in face sizes, so that a large and a small face are smoothed alike.
     """
 
-    _place: OneEuro = field(default_factory=lambda: OneEuro(4.0, 60.0))
-    _turn: OneEuro = field(default_factory=lambda: OneEuro(2.0, 30.0))
-    _size: OneEuro = field(default_factory=lambda: OneEuro(2.0, 30.0))
+    _translation: OneEuro = field(default_factory=lambda: OneEuro(*TRANSLATION_FILTER))
+    _rotation: OneEuro = field(default_factory=lambda: OneEuro(*ROTATION_FILTER))
+    _scale: OneEuro = field(default_factory=lambda: OneEuro(*SCALE_FILTER))
     _at: int | None = None
 
     def __call__(self, pose: HeadPose, at: int) -> HeadPose:
-        """Filter the pose of the frame at media time ``at``; times must not go back."""
+        """Filters the pose of the frame at media time ``at``; times must not go back."""
         seconds = 0.0 if self._at is None else (at - self._at) / SAMPLE_RATE
         if seconds > MAX_GAP_SECONDS:
             self.reset()
         self._at = at
-        turn, _ = cv2.Rodrigues(pose.rotation.astype(np.float64))
-        place = self._place(pose.translation.astype(np.float64), seconds, pose.scale)
-        size = float(np.exp(self._size(np.array([np.log(pose.scale)]), seconds)[0]))
-        rotation, _ = cv2.Rodrigues(self._turn(turn[:, 0], seconds))
-        return HeadPose(size, rotation.astype(np.float32), place.astype(np.float32))
+        vector, _ = cv2.Rodrigues(pose.rotation.astype(np.float64))
+        translation = self._translation(pose.translation.astype(np.float64), seconds, pose.scale)
+        scale = float(np.exp(self._scale(np.array([np.log(pose.scale)]), seconds)[0]))
+        rotation, _ = cv2.Rodrigues(self._rotation(vector[:, 0], seconds))
+        return HeadPose(scale, rotation.astype(np.float32), translation.astype(np.float32))
 
     def reset(self) -> None:
-        """Forget the past: the face was lost, or another one speaks now."""
-        for one in (self._place, self._turn, self._size):
+        """Forgets the past: the face was lost, or another one speaks now."""
+        for one in (self._translation, self._rotation, self._scale):
             one.value = one.speed = None
         self._at = None

@@ -1,4 +1,4 @@
-"""Which face speaks, where there are several: the one that was chosen, however the others cross it."""
+"""Follows the face that speaks, where there are several, however the others cross it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.face.appearance_match import Likeness, likeness_of, unlikeness
+from mytalk.face.appearance_match import Descriptor, describe_face, descriptor_distance
 from mytalk.face.pose import fit_pose
 from mytalk.face.tracker import Face, FaceTracker
 from mytalk.picture import Picture
@@ -18,187 +18,193 @@ from mytalk.picture import Picture
 Choice = Literal["largest"] | tuple[float, float]
 """The largest face, or the one nearest to a point: shares of the picture's width and height, from its upper left."""
 
-LOOK = 12
-"""Pictures between two looks for other faces, while there is one alone."""
+SEARCH_INTERVAL = 12
+"""Pictures between two searches for other faces, while there is one alone."""
 
-LOOK_CLOSELY = 4
-"""The same while there are several."""
+SEARCH_INTERVAL_CROWDED = 4
+"""Pictures between two searches while there are several faces."""
 
-PATIENCE = 50
-"""Pictures for which the chosen face may be hidden by, or gone from beside, others; then one of them speaks."""
+MAX_HIDDEN = 50
+"""Pictures for which the chosen face may be covered by, or missing beside, others; then another is chosen."""
 
-_PACE = 0.1  # of the way a picture, by which a likeness follows its face
-_SURE = 0.05  # by which a face must be nearer to its own likeness than to another's, to be learned from
-_SAME = 0.2  # unlikeness up to which a face that is chosen anew is somebody who was followed before
-_PEOPLE = 8  # who were followed and are remembered; then the one of longest ago is forgotten
-_CUT = 28.0  # steps of luma by which a small picture changes on average where another shot begins
+_FOLLOW_RATE = 0.1  # share of the way a picture by which a descriptor follows its face
+_LEARN_MARGIN = (
+    0.05  # descriptor distance by which a face must be nearer to its own than to another's to be learned from
+)
+_SAME_PERSON = 0.2  # descriptor distance up to which a face chosen anew is a person followed before
+_SAME_OTHER = 0.15  # descriptor distance up to which a face beside the chosen one is one seen before
+_MAX_OTHERS = 3  # faces beside the chosen one that a shot's descriptors hold
+_MAX_PEOPLE = 8  # people followed before whose descriptors are kept; the oldest is dropped
+_CUT_DIFFERENCE = 28.0  # mean change of a 16 x 9 picture, 8-bit steps of luma, from which another shot begins
 
 
 @dataclass(slots=True)
-class _Known:
-    """The faces of one shot."""
+class _ShotFaces:
+    """Holds descriptors of the chosen face and of others in one shot."""
 
-    own: Likeness | None = None
-    others: list[Likeness] = field(default_factory=list)
+    own: Descriptor | None = None
+    others: list[Descriptor] = field(default_factory=list)
 
-    def is_own(self, seen: Likeness) -> bool:
-        """Whether it is rather the chosen face than another one that was seen beside it."""
-        return self.doubt(seen) <= 0
+    def is_own(self, seen: Descriptor) -> bool:
+        """Says whether a descriptor is nearer to the chosen face than to another one seen beside it."""
+        return self.margin(seen) <= 0
 
-    def doubt(self, seen: Likeness) -> float:
-        """By how much it is nearer to another's likeness than to its own; below 0 it is its own."""
+    def margin(self, seen: Descriptor) -> float:
+        """Returns by how much a descriptor is nearer to another face than to the chosen one; below 0 it is the
+        chosen one."""
         if self.own is None or not self.others:
             return -1.0
-        return unlikeness(seen, self.own) - min(unlikeness(seen, other) for other in self.others)
+        return descriptor_distance(seen, self.own) - min(descriptor_distance(seen, other) for other in self.others)
 
-    def learn(self, seen: Likeness) -> None:
-        """Follows the chosen face."""
-        self.own = seen if self.own is None else self.own + np.float32(_PACE) * (seen - self.own)
+    def learn(self, seen: Descriptor) -> None:
+        """Moves the chosen face's descriptor towards this one."""
+        self.own = seen if self.own is None else self.own + np.float32(_FOLLOW_RATE) * (seen - self.own)
 
-    def meet(self, seen: Likeness) -> None:
-        """Somebody beside the chosen face; who was met before is followed."""
-        distances = [unlikeness(seen, other) for other in self.others]
-        if distances and (min(distances) < 0.15 or len(distances) >= 3):
-            place = int(np.argmin(distances))
-            self.others[place] = self.others[place] + np.float32(_PACE) * (seen - self.others[place])
+    def add_other(self, seen: Descriptor) -> None:
+        """Adds a face beside the chosen one, or moves the descriptor of the one it resembles."""
+        distances = [descriptor_distance(seen, other) for other in self.others]
+        if distances and (min(distances) < _SAME_OTHER or len(distances) >= _MAX_OTHERS):
+            index = int(np.argmin(distances))
+            self.others[index] = self.others[index] + np.float32(_FOLLOW_RATE) * (seen - self.others[index])
         else:
             self.others.append(seen)
 
 
 class _People:
-    """Who has been followed, and by what number."""
+    """Numbers the people who have been followed."""
 
     def __init__(self) -> None:
-        self._likenesses: dict[int, Likeness] = {}
+        self._descriptors: dict[int, Descriptor] = {}
         self._count = 0
 
-    def number_of(self, seen: Likeness) -> int:
-        """Of somebody known, or a new one."""
-        apart = {number: unlikeness(seen, one) for number, one in self._likenesses.items()}
-        number = min(apart, key=lambda one: apart[one], default=None)
-        if number is None or apart[number] > _SAME:
+    def identify(self, seen: Descriptor) -> int:
+        """Returns the number of a known person, or a new one."""
+        distances = {number: descriptor_distance(seen, one) for number, one in self._descriptors.items()}
+        number = min(distances, key=lambda one: distances[one], default=None)
+        if number is None or distances[number] > _SAME_PERSON:
             number, self._count = self._count, self._count + 1
-        self.keep(number, seen)
+        self.remember(number, seen)
         return number
 
-    def keep(self, number: int, likeness: Likeness) -> None:
-        """What somebody looks like of late."""
-        self._likenesses.pop(number, None)
-        self._likenesses[number] = likeness
-        if len(self._likenesses) > _PEOPLE:
-            del self._likenesses[next(iter(self._likenesses))]
+    def remember(self, number: int, descriptor: Descriptor) -> None:
+        """Keeps the newest descriptor of a person."""
+        self._descriptors.pop(number, None)
+        self._descriptors[number] = descriptor
+        if len(self._descriptors) > _MAX_PEOPLE:
+            del self._descriptors[next(iter(self._descriptors))]
 
 
 class SpeakerTracker:
-    """A :class:`FaceTracker` that stays with one person. ``choice`` may be set at any time."""
+    """Tracks one person with a :class:`FaceTracker`. ``choice`` may be set at any time."""
 
     def __init__(self, choice: Choice = "largest") -> None:
         self.choice = choice
         self._chosen = choice  # that is being followed
         self._tracker = FaceTracker()
-        self._known = _Known()
+        self._shot_faces = _ShotFaces()
         self._people = _People()
         self._person = 0  # who is being followed
-        self._since_look = LOOK
-        self._hidden = 0  # pictures for which others were there without the chosen face
+        self._since_search = SEARCH_INTERVAL
+        self._hidden_pictures = 0  # pictures for which others were there without the chosen face
         self._small: NDArray[np.uint8] | None = None
 
     def __call__(self, picture: Picture) -> Face | None:
-        """The face that speaks in the next picture, or None where it is not to be seen."""
+        """Returns the face that speaks in the next picture, or None where it is not visible."""
         self._tracker.too_small = False
         face = self._speaker(picture)
         return None if face is None else replace(face, person=self._person)
 
     @property
     def too_small(self) -> bool:
-        """Whether the last picture shows the face that speaks, narrower than it must be."""
+        """Says whether the last picture shows the face that speaks, but too narrow."""
         return self._tracker.too_small
 
     def close(self) -> None:
+        """Frees the tracker."""
         self._tracker.close()
 
     def _speaker(self, picture: Picture) -> Face | None:
         if self._is_cut(picture):
             self._forget()
-            self._since_look = LOOK
+            self._since_search = SEARCH_INTERVAL
         if self.choice != self._chosen:
             self._chosen = self.choice
             self._forget()
             return self._begin(picture)
-        if self._known.own is None:
+        if self._shot_faces.own is None:
             return self._begin(picture)
-        face = None if self._hidden else self._tracker(picture, search=not self._known.others)
-        self._since_look += 1
-        if face is None and not self._known.others:
+        face = None if self._hidden_pictures else self._tracker(picture, search=not self._shot_faces.others)
+        self._since_search += 1
+        if face is None and not self._shot_faces.others:
             return None
-        due = LOOK_CLOSELY if self._known.others else LOOK
-        if face is None or self._since_look > due:
-            face = self._look_around(picture, face)
-        elif self._known.is_own(seen := likeness_of(picture, fit_pose(face))):
-            if self._known.doubt(seen) < -_SURE:
-                self._known.learn(seen)
+        due = SEARCH_INTERVAL_CROWDED if self._shot_faces.others else SEARCH_INTERVAL
+        if face is None or self._since_search > due:
+            face = self._search_picture(picture, face)
+        elif self._shot_faces.is_own(seen := describe_face(picture, fit_pose(face))):
+            if self._shot_faces.margin(seen) < -_LEARN_MARGIN:
+                self._shot_faces.learn(seen)
         else:
-            face = self._look_around(picture, None)
+            face = self._search_picture(picture, None)
         return face
 
     def _forget(self) -> None:
-        """The faces of this shot; not who they were."""
-        if self._known.own is not None:
-            self._people.keep(self._person, self._known.own)
-        self._known, self._hidden = _Known(), 0
+        """Drops the faces of this shot, but not the people they belong to."""
+        if self._shot_faces.own is not None:
+            self._people.remember(self._person, self._shot_faces.own)
+        self._shot_faces, self._hidden_pictures = _ShotFaces(), 0
 
     def _begin(self, picture: Picture) -> Face | None:
         """Chooses a face among those in the picture."""
         faces = self._tracker.faces(picture)
-        self._since_look = 0
+        self._since_search = 0
         if not faces:
             self._tracker.reset()
             return None
-        place = _choose(faces, self._chosen, picture)
-        face = faces.pop(place)
-        seen = likeness_of(picture, fit_pose(face))
-        self._known.learn(seen)
-        self._person = self._people.number_of(seen)
+        index = _choose(faces, self._chosen, picture)
+        face = faces.pop(index)
+        seen = describe_face(picture, fit_pose(face))
+        self._shot_faces.learn(seen)
+        self._person = self._people.identify(seen)
         for other in faces:
-            self._known.meet(likeness_of(picture, fit_pose(other)))
+            self._shot_faces.add_other(describe_face(picture, fit_pose(other)))
         return self._tracker.follow(face, picture)
 
-    def _look_around(self, picture: Picture, tracked: Face | None) -> Face | None:
-        """All faces of the picture: the chosen one among them, and what others look like."""
-        self._since_look = 0
+    def _search_picture(self, picture: Picture, tracked: Face | None) -> Face | None:
+        """Finds all faces of the picture: the chosen one among them, and descriptors of the others."""
+        self._since_search = 0
         faces = self._tracker.faces(picture)
         if not faces:
             return tracked
-        seen = [likeness_of(picture, fit_pose(face)) for face in faces]
+        seen = [describe_face(picture, fit_pose(face)) for face in faces]
         if tracked is not None:
-            place = int(np.argmin([_distance(face, tracked) for face in faces]))
-            if len(faces) > 1 or not self._known.others:
-                self._meet(seen, place)
+            index = int(np.argmin([_distance(face, tracked) for face in faces]))
+            if len(faces) > 1 or not self._shot_faces.others:
+                self._add_others(seen, index)
         else:
-            place = int(np.argmin([self._known.doubt(one) for one in seen]))
-        if self._known.is_own(seen[place]):
-            self._hidden = 0
-            return tracked if tracked is not None else self._tracker.follow(faces[place], picture)
-        self._hidden += 1
-        if self._hidden > PATIENCE:
+            index = int(np.argmin([self._shot_faces.margin(one) for one in seen]))
+        if self._shot_faces.is_own(seen[index]):
+            self._hidden_pictures = 0
+            return tracked if tracked is not None else self._tracker.follow(faces[index], picture)
+        self._hidden_pictures += 1
+        if self._hidden_pictures > MAX_HIDDEN:
             self._forget()
             return self._begin(picture)
         return None
 
-    def _meet(self, seen: list[Likeness], own: int) -> None:
-        for place, one in enumerate(seen):
-            if place != own:
-                self._known.meet(one)
+    def _add_others(self, seen: list[Descriptor], own: int) -> None:
+        for index, one in enumerate(seen):
+            if index != own:
+                self._shot_faces.add_other(one)
 
     def _is_cut(self, picture: Picture) -> bool:
-        """Whether another shot begins with this picture."""
+        """Says whether another shot begins with this picture."""
         small = cv2.resize(picture.y[::4, ::4], (16, 9), interpolation=cv2.INTER_AREA)
         before, self._small = self._small, small
-        return before is not None and float(np.abs(small.astype(np.int16) - before).mean()) > _CUT
+        return before is not None and float(np.abs(small.astype(np.int16) - before).mean()) > _CUT_DIFFERENCE
 
 
 def _choose(faces: Sequence[Face], choice: Choice, picture: Picture) -> int:
-    """Its place in ``faces``, which are in order of size."""
+    """Returns the index of the chosen one of ``faces``, which are in order of size."""
     if choice == "largest":
         return 0
     x, y = choice[0] * picture.width, choice[1] * picture.height

@@ -1,4 +1,4 @@
-"""Finds the face that speaks and follows it: MediaPipe face mesh on a crop around the last place."""
+"""Finds and tracks a face: MediaPipe face mesh on a crop around its last position."""
 
 from __future__ import annotations
 
@@ -13,48 +13,52 @@ from mytalk.face.landmarks import POINTS
 from mytalk.picture import Picture
 
 MIN_FACE_PIXELS = 48
-"""A face narrower than this in the picture has too few mouth pixels to work on."""
+"""Width in picture pixels that a face must have; a narrower one has too few mouth pixels to work on."""
 
 _SEARCH_SIDE = 960  # longer side of the picture that is searched for faces
 _CROP_SIDE = 384  # longest side of the crop that is tracked; the mesh itself looks at 192 x 192
 _MARGIN = 2.2  # crop side / face size
-_SLACK = 0.22  # how far the face may leave the crop's middle before the crop follows, in crop sides
+_SLACK = 0.22  # crop sides that the face may leave the crop's middle by before the crop follows
+_MIN_SIZE_RATIO, _MAX_SIZE_RATIO = 0.7, 1.4  # wanted side / side of the crop between which it stays
+_MAX_FACES = 4  # faces that are searched for in one picture
 
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One face: 478 landmarks in picture pixels, z on x's scale (MediaPipe's depth)."""
+    """Holds one face: 478 landmarks in picture pixels, z on x's scale (MediaPipe's depth)."""
 
     points: NDArray[np.float32]  # (478, 3)
     person: int = 0  # the same for the same person, as far as who tracks tells people apart
 
     @property
     def width(self) -> float:
+        """Returns the width of all landmarks, pixels."""
         return float(np.ptp(self.points[:, 0]))
 
     @property
     def box(self) -> tuple[float, float, float, float]:
+        """Returns left, top, right and bottom of all landmarks, pixels."""
         low, high = self.points[:, :2].min(axis=0), self.points[:, :2].max(axis=0)
         return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
 class FaceTracker:
-    """Follows one face through the pictures of one session; the largest face to begin with.
+    """Tracks one face through the pictures of one session, at first the largest.
 
     The mesh runs on a square crop that stands still until the face moves off its middle: cheaper than the whole
     picture, finer for a small face, and a second face outside the crop cannot take over.
     """
 
     def __init__(self) -> None:
-        self._search = _mesh(static_image_mode=True, max_num_faces=4)
+        self._search = _mesh(static_image_mode=True, max_num_faces=_MAX_FACES)
         self._follow = _mesh(static_image_mode=False, max_num_faces=1)
         self._crop: tuple[int, int, int] | None = None  # x0, y0, side
         self.too_small = False  # the face that was found last
 
     def __call__(self, picture: Picture, *, search: bool = True) -> Face | None:
-        """The face in the next picture, or None where there is none of at least 48 pixels' width.
+        """Returns the face in the next picture, or None where there is none of at least 48 pixels' width.
 
-        ``search``: the largest one, where the face that was followed is gone.
+        ``search``: where the tracked face is gone, the largest one is taken instead.
         """
         face = self._track(picture)
         if face is None:
@@ -67,7 +71,7 @@ class FaceTracker:
         return face
 
     def follow(self, face: Face, picture: Picture) -> Face | None:
-        """From here on this face, found in this picture; None where it is too small."""
+        """Tracks this face, found in this picture, from here on; returns None where it is too small."""
         self.reset()
         self.too_small = face.width < MIN_FACE_PIXELS
         if self.too_small:
@@ -76,17 +80,18 @@ class FaceTracker:
         return face
 
     def faces(self, picture: Picture) -> list[Face]:
-        """Every face in one picture, at most four, largest first. What is being followed stays as it is."""
+        """Finds every face in one picture, at most four, largest first. The tracked face stays the same."""
         rgb = picture.rgb(_SEARCH_SIDE)
         found = _detect(self._search, rgb, (0.0, 0.0), picture.width / rgb.shape[1])
         return sorted(found, key=lambda face: -face.width)
 
     def reset(self) -> None:
-        """Forget where the face was: the next picture is of another shot."""
+        """Forgets where the face was: the next picture is of another shot."""
         self._crop = None
         self._follow.reset()
 
     def close(self) -> None:
+        """Frees both meshes."""
         self._search.close()
         self._follow.close()
 
@@ -114,7 +119,7 @@ class FaceTracker:
         if self._crop is not None:
             left, top, side = self._crop
             off = max(abs(middle_x - left - side / 2), abs(middle_y - top - side / 2)) / side
-            if off < _SLACK and 0.7 < size * _MARGIN / side < 1.4:
+            if off < _SLACK and _MIN_SIZE_RATIO < size * _MARGIN / side < _MAX_SIZE_RATIO:
                 return
         side = int(size * _MARGIN) & ~1
         self._crop = (int(middle_x - side / 2) & ~1, int(middle_y - side / 2) & ~1, side)
@@ -122,7 +127,7 @@ class FaceTracker:
 
 
 def load_mesh() -> Any:
-    """MediaPipe's face mesh; the first call takes a second."""
+    """Loads MediaPipe's face mesh; the first call takes a second."""
     os.environ.setdefault("GLOG_minloglevel", "2")  # read when MediaPipe's library is loaded
     from mediapipe.python.solutions.face_mesh import FaceMesh
 

@@ -1,7 +1,7 @@
-"""Faces tracked in processes of their own.
+"""Tracks faces in other processes.
 
-Threads of one process take turns in Python, and wait for each other there. Pictures go through shared memory, faces
-come back through a pipe.
+Threads of one process share Python's global lock and wait for each other. Pictures go through shared memory, faces come
+back through a pipe.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from mytalk.picture import Matrix, Picture
 
 log = logging.getLogger(__name__)
 
-_SECONDS_TO_END = 5.0
+_EXIT_TIMEOUT = 5.0  # seconds in which a process must end once its input is closed
 
 
 class ProcessEndedError(EngineError):
-    """A process that tracks faces is gone."""
+    """Says that a process that tracks faces has ended."""
 
 
 class Tracker(Protocol):
@@ -49,8 +49,8 @@ class Tracker(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """A request: the face in the picture that lies in shared memory, plane after plane."""
+class TrackRequest:
+    """Asks for the face in the picture that lies in shared memory, plane after plane."""
 
     key: int  # of the tracker
     choice: Choice
@@ -61,15 +61,15 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Close:
-    """A request without an answer: nothing more is asked of a tracker."""
+class CloseRequest:
+    """Asks to free a tracker; no result follows."""
 
     key: int
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a tracker found."""
+class TrackResult:
+    """Holds what a tracker found."""
 
     face: Face | None
     too_small: bool
@@ -77,7 +77,7 @@ class Answer:
 
 
 class TrackerProcess:
-    """One process and the pipes to it. It ends when this one does, or at ``close``. Any thread may call."""
+    """Runs one process and the pipes to it. It ends when this one does, or at ``close``. Any thread may call."""
 
     def __init__(self) -> None:
         self.cpu_seconds = 0.0  # up to the last answer
@@ -94,14 +94,16 @@ class TrackerProcess:
 
     @property
     def alive(self) -> bool:
+        """Says whether the process runs."""
         return self._ending.alive and self._process.poll() is None
 
     @property
     def pid(self) -> int:
+        """Returns the process's id."""
         return self._process.pid
 
-    def look(self, key: int, choice: Choice, picture: Picture) -> Answer:
-        """Asks a tracker, which is made where it is not there yet; waits for the answer.
+    def track(self, key: int, choice: Choice, picture: Picture) -> TrackResult:
+        """Sends a picture to a tracker, which is made where it does not exist yet, and waits for the result.
 
         Raises EngineError where the tracker failed, or shared memory is full; `ProcessEndedError` where the process has
         ended.
@@ -110,44 +112,44 @@ class TrackerProcess:
         with self._lock:
             memory = self._write(planes)
             shapes = tuple((plane.shape[0], plane.shape[1]) for plane in planes)
-            self._send(Look(key, choice, memory, shapes, picture.matrix, picture.full_range))
+            self._send(TrackRequest(key, choice, memory, shapes, picture.matrix, picture.full_range))
             assert self._process.stdout is not None
             try:
-                answer: Answer | str = pickle.load(self._process.stdout)
+                result: TrackResult | str = pickle.load(self._process.stdout)
             except (EOFError, pickle.UnpicklingError, OSError, ValueError) as error:
-                raise self._ended() from error
-        if isinstance(answer, str):
-            raise EngineError(f"face tracking failed: {answer}")
-        self.cpu_seconds = answer.cpu_seconds
-        return answer
+                raise self._process_ended() from error
+        if isinstance(result, str):
+            raise EngineError(f"face tracking failed: {result}")
+        self.cpu_seconds = result.cpu_seconds
+        return result
 
-    def forget(self, key: int) -> None:
-        """Frees a tracker."""
+    def close_tracker(self, key: int) -> None:
+        """Frees one tracker."""
         with self._lock:
             if self.alive:
-                self._send(Close(key))
+                self._send(CloseRequest(key))
 
     def close(self) -> None:
-        """Ends the process; whoever waits for an answer gets EngineError."""
+        """Ends the process; callers that wait for a result get EngineError."""
         self._ending()
         with self._lock:
             self._free()
 
-    def _send(self, request: Look | Close) -> None:
+    def _send(self, request: TrackRequest | CloseRequest) -> None:
         assert self._process.stdin is not None
         try:
             pickle.dump(request, self._process.stdin, pickle.HIGHEST_PROTOCOL)
             self._process.stdin.flush()
         except (OSError, ValueError) as error:  # the pipe is broken, or closed
-            raise self._ended() from error
+            raise self._process_ended() from error
 
-    def _ended(self) -> ProcessEndedError:
-        """Its pipe is broken: whatever it still does, it is of no more use."""
+    def _process_ended(self) -> ProcessEndedError:
+        """Ends the process, whose pipe is broken, and returns the error to raise."""
         self._ending()
         return ProcessEndedError(f"the process that tracks faces has ended (status {self._process.returncode})")
 
     def _write(self, planes: Sequence[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]) -> str:
-        """Lays planes into the shared memory, one after the other; its name."""
+        """Copies planes into the shared memory, one after the other, and returns its name."""
         size = sum(plane.size for plane in planes)
         if self._memory is None or self._memory.size < size:
             self._free()
@@ -167,7 +169,7 @@ class TrackerProcess:
 
 
 class PooledTracker:
-    """A :class:`SpeakerTracker` in another process. Where that one ends, it begins anew in the next."""
+    """Tracks like :class:`SpeakerTracker`, in another process; where that one ends, it starts anew in the next."""
 
     def __init__(self, trackers: TrackerPool, key: int, choice: Choice) -> None:
         self.choice = choice
@@ -178,27 +180,29 @@ class PooledTracker:
 
     @property
     def too_small(self) -> bool:
-        """Whether the last picture shows the face that speaks, narrower than it must be."""
+        """Says whether the last picture shows the face that speaks, but too narrow."""
         return self._too_small
 
     def __call__(self, picture: Picture) -> Face | None:
-        """The face that speaks in the next picture, or None where it is not to be seen. Raises EngineError."""
+        """Returns the face that speaks in the next picture, or None where it is not visible. Raises EngineError."""
         try:
-            answer = self.process.look(self._key, self.choice, picture)
+            result = self.process.track(self._key, self.choice, picture)
         except ProcessEndedError as ended:
             log.warning("%s: another one begins", ended)
             self.process = self._trackers.process_of(self._key)
-            answer = self.process.look(self._key, self.choice, picture)
-        self._too_small = answer.too_small
-        return answer.face
+            result = self.process.track(self._key, self.choice, picture)
+        self._too_small = result.too_small
+        return result.face
 
     def close(self) -> None:
-        self.process.forget(self._key)
+        """Frees the tracker in its process."""
+        self.process.close_tracker(self._key)
 
 
 class TrackerPool:
-    """Makes the trackers of all sessions: in ``processes`` others, each by turns, or with 0 in this one. A process that
-    has ended is started again. Any thread may call.
+    """Makes the trackers of all sessions: in ``processes`` others, in rotation, or with 0 in this one.
+
+    A process that has ended is started again. Any thread may call.
     """
 
     def __init__(self, processes: int = 0) -> None:
@@ -208,28 +212,28 @@ class TrackerPool:
 
     @property
     def cpu_seconds(self) -> float:
-        """That the processes have taken, up to their last answers."""
+        """Returns the CPU seconds that the processes have taken, up to their last results."""
         return sum(process.cpu_seconds for process in self._processes)
 
     def new(self, choice: Choice) -> Tracker:
-        """A tracker for a new session."""
+        """Makes a tracker for a new session."""
         with self._lock:
-            apart, key = bool(self._processes), next(self._keys)
-        return PooledTracker(self, key, choice) if apart else SpeakerTracker(choice)
+            distances, key = bool(self._processes), next(self._keys)
+        return PooledTracker(self, key, choice) if distances else SpeakerTracker(choice)
 
     def process_of(self, key: int) -> TrackerProcess:
-        """The one that has, or will have, a tracker. Raises EngineError once they are closed."""
+        """Returns the process that has, or will have, a tracker. Raises EngineError once the pool is closed."""
         with self._lock:
             if not self._processes:
                 raise EngineError("faces are tracked no more: the models were closed")
-            place = key % len(self._processes)
-            if not self._processes[place].alive:
-                self._processes[place].close()
-                self._processes[place] = TrackerProcess()
-            return self._processes[place]
+            index = key % len(self._processes)
+            if not self._processes[index].alive:
+                self._processes[index].close()
+                self._processes[index] = TrackerProcess()
+            return self._processes[index]
 
     def close(self) -> None:
-        """Ends the processes; sessions that are under way fail, new ones track in this process."""
+        """Ends the processes; sessions under way fail, new ones track in this process."""
         with self._lock:
             ended, self._processes = self._processes, []
         for process in ended:
@@ -242,7 +246,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with suppress(OSError):  # it has ended already, and something was left to be written
         process.stdin.close()
     try:
-        process.wait(_SECONDS_TO_END)
+        process.wait(_EXIT_TIMEOUT)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -250,7 +254,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _shared_memory(size: int) -> SharedMemory:
-    """Raises EngineError where there is no room: without asking, the first write to it would end this process."""
+    """Allocates shared memory; raises EngineError where there is no room, which the first write would else end this
+    process by."""
     try:
         memory = SharedMemory(create=True, size=size)
         try:

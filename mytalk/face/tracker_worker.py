@@ -21,33 +21,33 @@ import numpy as np
 
 from mytalk.face.speaker import SpeakerTracker
 from mytalk.face.tracker import load_mesh
-from mytalk.face.tracker_process import Answer, Close, Look
+from mytalk.face.tracker_process import CloseRequest, TrackRequest, TrackResult
 from mytalk.picture import Picture
 
 
 class Worker:
-    """The trackers of one process, by their keys."""
+    """Holds the trackers of one process, by their keys."""
 
     def __init__(self) -> None:
         self._trackers: dict[int, SpeakerTracker] = {}
         self._memory: SharedMemory | None = None
 
-    def look(self, request: Look) -> Answer:
-        """The face that one of them, made when it is first asked, finds in the picture."""
+    def track(self, request: TrackRequest) -> TrackResult:
+        """Finds the face in the picture by the tracker of this key, which is made when it is first used."""
         tracker = self._trackers.get(request.key)
         if tracker is None:
             tracker = self._trackers[request.key] = SpeakerTracker(request.choice)
         tracker.choice = request.choice
         face = tracker(self._picture(request))
-        return Answer(face, tracker.too_small, time.process_time())
+        return TrackResult(face, tracker.too_small, time.process_time())
 
     def close(self, key: int) -> None:
-        """The tracker is asked no more."""
+        """Frees a tracker."""
         if (tracker := self._trackers.pop(key, None)) is not None:
             tracker.close()
 
-    def _picture(self, request: Look) -> Picture:
-        """A copy: the memory is written anew for the next request, and a tracker may keep its picture."""
+    def _picture(self, request: TrackRequest) -> Picture:
+        """Copies the picture: the memory is overwritten by the next request, and a tracker may keep its picture."""
         if self._memory is None or self._memory.name != request.memory:
             if self._memory is not None:
                 self._memory.close()
@@ -61,19 +61,19 @@ class Worker:
         return Picture(planes[0], planes[1], planes[2], request.matrix, request.full_range)
 
 
-def answer(worker: Worker, request: Any) -> Answer | str | None:
-    """What goes back; a text where the tracker failed, None where nothing is waited for."""
-    if isinstance(request, Close):
+def respond(worker: Worker, request: Any) -> TrackResult | str | None:
+    """Answers a request: with a result, with a text where the tracker failed, with None where no answer is due."""
+    if isinstance(request, CloseRequest):
         worker.close(request.key)
         return None
     try:
-        return worker.look(request)
+        return worker.track(request)
     except Exception as failure:
         return f"{type(failure).__name__}: {failure}"
 
 
 def main() -> None:
-    """Works until whoever started this process closes the pipe, or is gone."""
+    """Serves requests until the other process closes the pipe, or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to both; the other one closes the pipe
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is no answer
@@ -87,7 +87,7 @@ def main() -> None:
             request = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
-        if (made := answer(worker, request)) is not None:
+        if (made := respond(worker, request)) is not None:
             pickle.dump(made, answers, pickle.HIGHEST_PROTOCOL)
             answers.flush()
 

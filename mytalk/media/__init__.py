@@ -1,4 +1,4 @@
-"""Files in and out: faces (videos, images), speech, and the finished film."""
+"""Reads faces (videos, images) and speech from files, and writes the finished film."""
 
 from mytalk.media.face_source import ClipSource, FaceSource, StillSource, open_face
 from mytalk.media.speech import SpeechReader

@@ -1,4 +1,4 @@
-"""One stream of a file, decoded from its start or from a seek. Damage is counted, not raised."""
+"""Decodes one stream of a file from its start or from a seek. Damage is counted, not raised."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NOT_MEDIA = frozenset({"tty", "bin", "xbin", "adf", "idf"})
 
 
 class Decoder:
-    """The video or the sound of a file as decoded frames, in order.
+    """Decodes the video or the sound of a file, in order.
 
     Raises ``UnreadableError`` (no such file, not a video or sound, no such stream) and, for a file without any
     sound, ``NoSpeechError``. Once open, damage never raises: ``damaged`` counts the packets and frames it touched.
@@ -51,17 +51,19 @@ class Decoder:
         self.stream.codec_context.options = {"max_pixels": _OPEN_OPTIONS["max_pixels"]}
 
     def video_frames(self) -> Iterator[VideoFrame]:
+        """Yields decoded pictures until the stream ends."""
         for frame in self._frames():
             if isinstance(frame, VideoFrame):
                 yield frame
 
     def audio_frames(self) -> Iterator[AudioFrame]:
+        """Yields decoded sound until the stream ends."""
         for frame in self._frames():
             if isinstance(frame, AudioFrame):
                 yield frame
 
     def seek(self, pts: int) -> bool:
-        """Go to the key frame at or before ``pts`` (stream ticks). False where the file cannot be sought."""
+        """Seeks to the key frame at or before ``pts`` (stream ticks). False where the file cannot be sought."""
         try:
             self.container.seek(pts, stream=self.stream)
         except av.FFmpegError:
@@ -69,6 +71,7 @@ class Decoder:
         return True
 
     def close(self) -> None:
+        """Closes the file."""
         self.container.close()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Where faces come from: a stored clip or a still image, played once or for as long as somebody asks."""
+"""Reads faces from a stored clip or a still image, played once or for as long as the caller asks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from mytalk.media_time import FRAME_SAMPLES, MOTION_RATE, to_samples
 from mytalk.picture import Picture, VideoFrame
 
 CACHE_BYTES = 128 * 1024 * 1024
-"""Decoded pictures that a source or a driver may hold at once."""
+"""Bytes of decoded pictures that a source or a driver may hold at once."""
 
 
 class FaceSource(ABC):
-    """Upright pictures in order, from media time 0.
+    """Yields upright pictures in order, from media time 0.
 
     ``still`` says that every frame shows the same ``Picture`` object; ``name`` is what errors call it. Used by one
     thread at a time.
@@ -30,11 +30,11 @@ class FaceSource(ABC):
 
     @abstractmethod
     def frames(self, *, endless: bool) -> Iterator[VideoFrame]:
-        """From the start: once, or (``endless``) until the caller stops asking."""
+        """Plays from the start: once, or (``endless``) until the caller stops asking."""
 
 
 class StillSource(FaceSource):
-    """One picture, 25 times a second. It has no length of its own: it always plays on."""
+    """Shows one picture 25 times a second. It has no length of its own: it always plays on."""
 
     def __init__(self, picture: Picture, name: str = "portrait", warnings: list[str] | None = None) -> None:
         self.picture = picture
@@ -52,6 +52,7 @@ class StillSource(FaceSource):
         )
 
     def frames(self, *, endless: bool = True) -> Iterator[VideoFrame]:
+        """Yields the picture until the caller stops asking."""
         pts = 0
         while True:
             yield VideoFrame(self.picture, pts * FRAME_SAMPLES, pts, self.info.time_base)
@@ -59,7 +60,7 @@ class StillSource(FaceSource):
 
 
 class ClipSource(FaceSource):
-    """A video, played once, or ping-pong: forward to its last frame, backward to its first, and so on.
+    """Plays a video once, or ping-pong: forward to its last frame, backward to its first, and so on.
 
     A frame at which the clip turns is shown once. The way back keeps the intervals of the way there, so timestamps
     go on at the source's own rate. Memory is bounded: the way back is decoded in pieces of ``cache_bytes``, each from
@@ -75,6 +76,7 @@ class ClipSource(FaceSource):
         self.room = max(2, cache_bytes // picture_bytes(reader.info))  # pictures
 
     def frames(self, *, endless: bool = False) -> Iterator[VideoFrame]:
+        """Plays from the start: once, or (``endless``) until the caller stops asking."""
         tail: deque[Picture] = deque(maxlen=self.room)  # the newest pictures: where the way back begins
         pts = 0
         for frame in self.reader.frames():
@@ -92,7 +94,7 @@ class ClipSource(FaceSource):
             yield VideoFrame(picture, to_samples(pts, self.info.time_base), pts, self.info.time_base)
 
     def _onward(self, tail: deque[Picture]) -> Iterator[tuple[int, Picture]]:
-        """Frame numbers and pictures from the first turn on, for ever."""
+        """Yields frame numbers and pictures from the first turn on, for ever."""
         count = len(self.reader.stamps)
         if count <= len(tail):
             yield from self._from_memory(list(tail))
@@ -111,7 +113,7 @@ class ClipSource(FaceSource):
                 yield index, pictures[index]
 
     def _backward(self, count: int, tail: deque[Picture]) -> Iterator[tuple[int, Picture]]:
-        """From the last frame but one to the first. Empties ``tail``, which holds the newest pictures."""
+        """Plays from the last frame but one to the first. Empties ``tail``, which holds the newest pictures."""
         tail.pop()  # the turn, shown already
         index = count - 2
         while tail:
@@ -125,7 +127,7 @@ class ClipSource(FaceSource):
 
 
 def open_face(path: Path) -> FaceSource:
-    """A video as a ``ClipSource``, an image (or a video of one single frame) as a ``StillSource``.
+    """Opens a video as a ``ClipSource``, an image (or a video of one single frame) as a ``StillSource``.
 
     Raises ``UnreadableError``.
     """
@@ -136,5 +138,5 @@ def open_face(path: Path) -> FaceSource:
 
 
 def picture_bytes(info: VideoInfo) -> int:
-    """Memory of one decoded picture: planar 4:2:0, 8 bit."""
+    """Returns the memory of one decoded picture: planar 4:2:0, 8 bit."""
     return info.width * info.height * 3 // 2

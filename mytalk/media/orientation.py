@@ -1,4 +1,4 @@
-"""How a stored picture must be turned to stand upright: a video's display matrix, an image's EXIF orientation."""
+"""Finds how a stored picture must be turned to stand upright: a video's display matrix, an image's EXIF orientation."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _HEAD = 256 * 1024  # bytes of a file within which EXIF stands
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """One of the eight ways to lay a picture: transpose first, then mirror columns, then rows."""
+    """Describes one of the eight orientations of a picture: transpose first, then mirror columns, then rows."""
 
     transpose: bool = False
     mirror_columns: bool = False
     mirror_rows: bool = False
 
     def upright(self, picture: Picture) -> Picture:
-        """The picture turned: whole samples move, none changes its value."""
+        """Turns the picture: whole samples move, none changes its value."""
         if self == Orientation():
             return picture
         return replace(picture, y=self._turn(picture.y), u=self._turn(picture.u), v=self._turn(picture.v))
@@ -55,7 +55,7 @@ _FROM_EXIF = {
 
 
 def of_frame(frame: VideoFrame) -> Orientation | None:
-    """From the frame's display matrix. None where it asks for an angle that is no quarter turn."""
+    """Reads the orientation of a frame's display matrix. None where its angle is no quarter turn."""
     try:
         data = cast(Buffer | None, frame.side_data.get("DISPLAYMATRIX"))
     except ValueError:  # side data of a kind that the binding has no name for
@@ -64,7 +64,7 @@ def of_frame(frame: VideoFrame) -> Orientation | None:
 
 
 def of_image(path: Path) -> Orientation:
-    """From the EXIF of a JPEG, PNG, WebP or TIFF file; upright where there is none."""
+    """Reads the EXIF orientation of a JPEG, PNG, WebP or TIFF file; upright where there is none."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
     for mark in (b"Exif\0\0", b"eXIf", b"EXIF"):  # JPEG APP1, PNG chunk, WebP chunk (4 bytes of length follow)
@@ -79,7 +79,7 @@ def of_image(path: Path) -> Orientation:
 
 
 def _of_matrix(matrix: tuple[int, ...]) -> Orientation | None:
-    """FFmpeg display matrix: x' = a x + c y, y' = b x + d y, in 16.16 numbers a, b, u, c, d, v, x, y, w."""
+    """Reads an FFmpeg display matrix: x' = a x + c y, y' = b x + d y, in 16.16 numbers a, b, u, c, d, v, x, y, w."""
     a, b, _, c, d = matrix[:5]
     if b == c == 0 and a and d:
         return Orientation(False, a < 0, d < 0)
@@ -89,13 +89,14 @@ def _of_matrix(matrix: tuple[int, ...]) -> Orientation | None:
 
 
 def _of_angle(degrees: int) -> Orientation | None:
-    """Degrees counter-clockwise. Mirrored pictures cannot be told by the angle alone."""
+    """Converts degrees counter-clockwise. Mirrored pictures cannot be told by the angle alone."""
     turns = {0: _FROM_EXIF[1], 90: _FROM_EXIF[8], 180: _FROM_EXIF[3], 270: _FROM_EXIF[6]}
     return turns.get(degrees % 360)
 
 
 def _orientation_tag(data: bytes, at: int) -> int | None:
-    """The orientation in the first directory of a TIFF structure that begins at ``at``. None where there is none."""
+    """Reads the orientation in the first directory of a TIFF structure that begins at ``at``. None where there is
+    none."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[at : at + 4])
     if order is None:
         return None

@@ -1,4 +1,4 @@
-"""Reading speech: 16 kHz mono for the model, and the samples as they are for the output."""
+"""Reads speech: 16 kHz mono for the model, and the samples as they are for the output."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _GAP_LONGEST = 60  # seconds; above it, stamps are wrong
 
 
 class SpeechReader:
-    """The sound of any file. Each call of ``samples`` or ``blocks`` reads it once, from its first sample.
+    """Reads the sound of any file. Each call of ``samples`` or ``blocks`` reads it once, from its first sample.
 
     Memory does not grow with its length. A pause that the file leaves out (a gap between timestamps) comes out as
     silence, so that what follows keeps its time.
@@ -48,7 +48,7 @@ class SpeechReader:
             self._warn(f"{first.layout.nb_channels} channels that say not where they belong are mixed to one")
 
     def samples(self) -> Iterator[NDArray[np.float32]]:
-        """16 kHz mono ``(n,)`` for the model, -1..1. Channels are mixed so that none can overflow."""
+        """Yields 16 kHz mono ``(n,)`` for the model, -1..1. Channels are mixed so that none can overflow."""
         resampler = AudioResampler("flt", "mono", SAMPLE_RATE, options={"rematrix_maxval": "1.0"})
         position = 0
         for block in self.blocks():
@@ -60,7 +60,7 @@ class SpeechReader:
             yield np.asarray(resampled.to_ndarray()[0], np.float32)
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
-        """The samples as they are: ``(channels, n)`` at ``rate``, ``layout`` in order, -1..1."""
+        """Yields the samples as they are: ``(channels, n)`` at ``rate``, ``layout`` in order, -1..1."""
         position = 0  # samples given so far
         origin: Fraction | None = None  # seconds at which the file's own clock started
         with Decoder(self.path, "audio") as decoder:
@@ -89,6 +89,7 @@ class SpeechReader:
 
     @property
     def channels(self) -> int:
+        """Returns the number of channels."""
         return av.AudioLayout(self.layout).nb_channels
 
     def _silence(self, samples: int) -> Iterator[NDArray[np.float32]]:
@@ -118,7 +119,7 @@ class SpeechReader:
 
 
 class _SameKind:
-    """Frames of any kind to float samples of one rate and layout, also where a file changes on the way."""
+    """Converts frames of any kind to float samples of one rate and layout, also where a file changes on the way."""
 
     def __init__(self, rate: int, layout: str) -> None:
         self._rate, self._layout = rate, layout
@@ -126,7 +127,7 @@ class _SameKind:
         self._kind: tuple[str, str, int] | None = None
 
     def convert(self, frame: AudioFrame | None) -> list[NDArray[np.float32]]:
-        """Blocks ``(channels, n)``. None flushes."""
+        """Converts one frame to blocks ``(channels, n)``. None flushes."""
         frame = _with_layout(frame) if frame is not None else None
         kind = (frame.format.name, frame.layout.name, frame.sample_rate) if frame is not None else None
         converted: list[AudioFrame] = []
@@ -143,7 +144,7 @@ class _SameKind:
 
 
 def to_frame(block: NDArray[np.float32], rate: int, layout: str, pts: int) -> AudioFrame:
-    """A block ``(channels, n)`` as a packed float frame whose time base is ``1 / rate``."""
+    """Packs a block ``(channels, n)`` as a float frame whose time base is ``1 / rate``."""
     frame = AudioFrame.from_ndarray(np.ascontiguousarray(block.T).reshape(1, -1), "flt", layout)
     frame.sample_rate, frame.pts, frame.time_base = rate, pts, Fraction(1, rate)
     return frame
@@ -155,18 +156,18 @@ def _packing_resampler(layout: str, rate: int) -> AudioResampler:
 
 
 def _unpack(frame: AudioFrame) -> NDArray[np.float32]:
-    """A packed float frame as ``(channels, n)``."""
+    """Unpacks a float frame to ``(channels, n)``."""
     return np.asarray(frame.to_ndarray(), np.float32).reshape(-1, frame.layout.nb_channels).T
 
 
 def _named_layout(frame: AudioFrame) -> str:
-    """The name of the frame's channel layout; "mono" where its channels can only be mixed."""
+    """Returns the name of the frame's channel layout; "mono" where its channels can only be mixed."""
     name = frame.layout.name
     return _LAYOUTS.get(frame.layout.nb_channels, "mono") if name.endswith("channels") else name
 
 
 def _with_layout(frame: AudioFrame) -> AudioFrame:
-    """The same samples, saying which channel is which; more than 8 unnamed channels become their mean."""
+    """Names each channel of the samples; more than 8 unnamed channels become their mean."""
     if not frame.layout.name.endswith("channels"):
         return frame
     packed = _packing_resampler(frame.layout.name, frame.sample_rate).resample(frame)

@@ -1,4 +1,4 @@
-"""Reading a video or an image: upright pictures with the timestamps, the rate and the colour tags of their source."""
+"""Reads a video or an image: upright pictures with the timestamps, the rate and the colour tags of their source."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mytalk.media_time import to_samples
 from mytalk.picture import Picture, VideoFrame
 
 MAX_IMAGE_SIDE = 1920
-"""A still image is made smaller to this: it becomes a video, which players must be able to show."""
+"""Pixels to which a still image is reduced: it becomes a video, which players must be able to show."""
 
 _UNSPECIFIED = 2  # H.273: matrix, primaries and transfer alike
 _FULL_RANGE = 2
@@ -31,7 +31,8 @@ _JITTER = 1  # seconds by which a stamp may lie behind without meaning that the 
 
 @dataclass(frozen=True, slots=True)
 class Colour:
-    """Colour tags as the file has them: range (0 unknown, 1 limited, 2 full), and H.273 code points (2 unspecified)."""
+    """Holds colour tags as the file has them: range (0 unknown, 1 limited, 2 full), and H.273 code points (2
+    unspecified)."""
 
     range: int = 0
     matrix: int = _UNSPECIFIED
@@ -40,14 +41,14 @@ class Colour:
 
     @classmethod
     def of(cls, picture: Picture) -> Colour:
-        """The tags of a picture that no file describes."""
+        """Returns the tags of a picture that no file describes."""
         frame = picture.to_av()
         return cls(range=int(frame.color_range), matrix=int(frame.colorspace))
 
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """What a writer must know to give the video back as it came."""
+    """Holds what a writer must know to give the video back as it came."""
 
     width: int  # of the upright picture, even
     height: int
@@ -60,7 +61,7 @@ class VideoInfo:
 
 
 class VideoReader:
-    """A video file as upright pictures; each call of ``frames`` plays it once, from the start.
+    """Reads a video file as upright pictures; each call of ``frames`` plays it once, from the start.
 
     Rotation (a phone's display matrix, an image's EXIF) is applied to the pixels, so that what is displayed, and its
     size, equal the source in every player; no rotation tag is left for a writer to pass on. Timestamps are the
@@ -88,11 +89,11 @@ class VideoReader:
             self.info = self._describe(stream, frames[0])
 
     def frames(self) -> Iterator[VideoFrame]:
-        """Play once. The first complete play fills ``stamps`` and ``warnings``."""
+        """Plays the video once. The first complete play fills ``stamps`` and ``warnings``."""
         with Decoder(self.path, "video") as decoder:
             last: int | None = None
             for index, frame in enumerate(decoder.video_frames()):
-                pts = self._place(frame, last)
+                pts = self._timestamp(frame, last)
                 if index == len(self.stamps):
                     self.stamps.append(pts)
                 last = pts
@@ -100,7 +101,7 @@ class VideoReader:
             self._report(decoder, last)
 
     def span(self, first: int, last: int) -> list[Picture]:
-        """The pictures of frames ``first`` to ``last``, both included, of a video that was played before."""
+        """Yields frames ``first`` to ``last``, both included, of a video that was played before."""
         if self.seekable:
             with Decoder(self.path, "video") as decoder:
                 if decoder.seek(self.stamps[first] + self._first_stamp):
@@ -111,7 +112,8 @@ class VideoReader:
             return [self._picture(frame) for frame in islice(decoder.video_frames(), first, last + 1)]
 
     def image_picture(self) -> Picture:
-        """The one picture of an image, over white where it is transparent, at most ``MAX_IMAGE_SIDE`` on a side.
+        """Reads the one picture of an image, over white where it is transparent, at most ``MAX_IMAGE_SIDE`` on a
+        side.
 
         An odd side loses a row or column.
         """
@@ -137,8 +139,8 @@ class VideoReader:
                 pictures.append(self._picture(frame))
         return pictures
 
-    def _place(self, frame: av.VideoFrame, last: int | None) -> int:
-        """The frame's pts: rising, and 0 at the first frame."""
+    def _timestamp(self, frame: av.VideoFrame, last: int | None) -> int:
+        """Returns the frame's pts: rising, and 0 at the first frame."""
         stamp = _stamp(frame)
         if last is None:
             self._first_stamp = stamp or 0
@@ -231,7 +233,7 @@ def _stamp(frame: av.VideoFrame) -> int | None:
 
 
 def _stated_length(decoder: Decoder, stream: VideoStream) -> Fraction | None:
-    """Seconds that the header promises, where it speaks of this stream and not of the whole file."""
+    """Returns the seconds that the header promises, where it speaks of this stream and not of the whole file."""
     if stream.duration and stream.time_base:
         return stream.duration * stream.time_base
     parts = stream.metadata.get("DURATION", "").split(":")  # Matroska: hours:minutes:seconds
@@ -246,7 +248,8 @@ def _stated_length(decoder: Decoder, stream: VideoStream) -> Fraction | None:
 
 
 def _colour(frame: av.VideoFrame) -> Colour:
-    """The frame's tags; where ``Picture`` converts (RGB, grey), range and matrix are those of the conversion."""
+    """Returns the frame's tags; where ``Picture`` converts (RGB, grey), range and matrix are those of the
+    conversion."""
     light = {"primaries": int(frame.color_primaries), "transfer": int(frame.color_trc)}
     if frame.format.is_rgb or frame.format.name in ("pal8", "gray"):
         return replace(Colour.of(Picture.from_av(frame)), **light)

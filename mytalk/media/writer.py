@@ -1,4 +1,4 @@
-"""Writing the film: H264 and AAC in MP4, MOV or Matroska, complete or not at all."""
+"""Writes the film: H264 and AAC in MP4, MOV or Matroska, complete or not at all."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 def check_output(path: Path, *, force: bool) -> None:
-    """Raise ``OutputError`` or ``OutputExistsError`` where a film cannot or may not be written to ``path``."""
+    """Raises ``OutputError`` or ``OutputExistsError`` where a film cannot or may not be written to ``path``."""
     if path.suffix.lower() not in FORMATS:
         raise OptionError(f"{path}: its ending names no format that is written (need {', '.join(FORMATS)})")
     if not path.parent.is_dir():
@@ -49,7 +49,7 @@ def check_output(path: Path, *, force: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SoundFormat:
-    """What AAC can carry of a speech: rate and layout, and what changed, if anything."""
+    """Holds what AAC can carry of a speech: rate and layout, and what changed, if anything."""
 
     rate: int
     layout: str
@@ -57,6 +57,7 @@ class SoundFormat:
 
     @classmethod
     def nearest(cls, speech: SpeechReader) -> SoundFormat:
+        """Finds the format nearest to a speech's own."""
         rate = next((rate for rate in _AAC_RATES if rate >= speech.rate), _AAC_RATES[-1])
         layout = speech.layout if _aac_opens(rate, speech.layout) else "stereo"
         if (rate, layout) == (speech.rate, speech.layout):
@@ -66,7 +67,7 @@ class SoundFormat:
 
 
 class FilmWriter:
-    """A film with the pictures it is given and the speech of a reader, both starting at 0.
+    """Writes a film with the pictures it is given and the speech of a reader, both starting at 0.
 
     Pictures keep their timestamps in the source's own time base (Matroska rounds them to milliseconds) and the
     source's colour tags and pixel shape. The file is written beside ``path`` under another name, and takes its name
@@ -97,14 +98,14 @@ class FilmWriter:
             raise
 
     def write(self, frame: VideoFrame) -> None:
-        """One more picture, later than the one before; and the speech up to it."""
+        """Writes one more picture, later than the one before, and the speech up to it."""
         if self._held is not None:
             self._encode(self._held, frame.pts - self._held.pts)
         self._held = frame
         self._feed(self._sound_samples(frame.pts))
 
     def finish(self, *, sound: str = "whole") -> None:
-        """Complete the file and give it its name.
+        """Completes the file and gives it its name.
 
         ``sound``: ``whole`` writes all of the speech; ``cut`` no more of it than there are pictures for; ``fill`` as
         much as there are pictures for, with silence where the speech is shorter.
@@ -126,7 +127,7 @@ class FilmWriter:
             self._part.replace(self.path)
 
     def abort(self) -> None:
-        """Drop the unfinished file. Harmless after ``finish``."""
+        """Drops the unfinished file. Harmless after ``finish``."""
         with contextlib.suppress(av.FFmpegError, OSError):
             self._container.close()
         self._part.unlink(missing_ok=True)
@@ -146,11 +147,11 @@ class FilmWriter:
             self._container.mux(self._picture_stream.encode(picture))
 
     def _sound_samples(self, pts: int) -> int:
-        """Samples of sound up to a picture's timestamp, at the speech's rate."""
+        """Returns samples of sound up to a picture's timestamp, at the speech's rate."""
         return int(pts * self.info.time_base * self._speech.rate)
 
     def _feed(self, end: int | None) -> None:
-        """Encode the speech up to sample ``end``; None: all of it."""
+        """Encodes the speech up to sample ``end``; None: all of it."""
         while end is None or self._position < end:
             block = self._rest if self._rest is not None else next(self._sound_blocks, None)
             self._rest = None
@@ -184,7 +185,7 @@ def _as_output_error(path: Path) -> Iterator[None]:
 
 
 def _make_beside(path: Path) -> Path:
-    """A new, empty file in the folder of ``path``."""
+    """Makes a new, empty file in the folder of ``path``."""
     part = path.with_name(f".{path.stem[:40]}.{os.getpid()}.part{path.suffix}")
     with _as_output_error(path):
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
@@ -219,7 +220,7 @@ def _add_sound(container: OutputContainer, sound: SoundFormat) -> AudioStream:
 
 
 def _aac_opens(rate: int, layout: str) -> bool:
-    """Whether the encoder takes this channel layout."""
+    """Says whether the encoder takes this channel layout."""
     context = av.CodecContext.create("aac", "w")
     assert isinstance(context, AudioCodecContext)
     context.sample_rate, context.layout, context.format = rate, layout, "fltp"

@@ -1,4 +1,4 @@
-"""Stage 1: speech, identity and the upper face in, lower-face landmarks out."""
+"""Generates lower-face landmarks from speech, identity and the upper face: stage 1."""
 
 from mytalk.motion.model import MotionModel
 from mytalk.motion.stream import MotionStream

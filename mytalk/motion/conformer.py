@@ -1,4 +1,4 @@
-"""The denoiser's backbone: Conformer blocks with speech added and identity attended to in each. Gulati et al. 2020."""
+"""Defines the denoiser's backbone: Conformer blocks with speech added and identity attended to. Gulati et al. 2020."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from mytalk.transformer import FeedForward, rotary
 
 
 class SelfAttention(nn.Module):
+    """Attends over a window's frames, with rotary positions."""
+
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads = heads
@@ -28,7 +30,7 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Frames ask, identity tokens answer."""
+    """Attends from frames to identity tokens."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -49,8 +51,8 @@ class CrossAttention(nn.Module):
 
 
 class Convolution(nn.Module):
-    """Pointwise, gate, depthwise over time, pointwise. Layer norm where the original has batch norm: windows differ
-    in length and sessions share a batch."""
+    """Applies pointwise, gate, depthwise over time, pointwise. Layer norm where the original has batch norm: windows
+    differ in length and sessions share a batch."""
 
     def __init__(self, width: int, kernel: int, dropout: float) -> None:
         super().__init__()
@@ -70,12 +72,12 @@ class Convolution(nn.Module):
 
 
 def projection(width_in: int, width: int) -> nn.Sequential:
-    """The MLP that takes a condition to the Conformer's width."""
+    """Builds the MLP that takes a condition to the Conformer's width."""
     return nn.Sequential(nn.Linear(width_in, width), nn.SiLU(), nn.Linear(width, width))
 
 
 class OwnConditions(nn.Module):
-    """One block's own projections of speech ``(B, T, D)``, encoded time ``(B, C)`` and person ``(B, E)``."""
+    """Projects speech ``(B, T, D)``, encoded time ``(B, C)`` and identity ``(B, E)`` for one block."""
 
     def __init__(self, width: int, speech: int, person: int | None) -> None:
         super().__init__()
@@ -84,13 +86,13 @@ class OwnConditions(nn.Module):
         self.identity = projection(person, width) if person else None
 
     def forward(self, speech: Tensor, time: Tensor, person: Tensor) -> tuple[Tensor, Tensor | None]:
-        """What is added to the block's input ``(B, T, C)``, and what it attends to ``(B, 1, C)``."""
+        """Returns what is added to the block's input ``(B, T, C)``, and what it attends to ``(B, 1, C)``."""
         tokens = self.identity(person)[:, None] if self.identity is not None else None
         return self.speech(speech) + self.time(time)[:, None], tokens
 
 
 class ConformerBlock(nn.Module):
-    """Half a feed-forward, self-attention, the person attended to, convolution, half a feed-forward."""
+    """Applies half a feed-forward, self-attention, attention to the identity, convolution, half a feed-forward."""
 
     def __init__(self, preset: MotionPreset) -> None:
         super().__init__()
@@ -104,7 +106,8 @@ class ConformerBlock(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, x: Tensor, condition: Tensor, tokens: Tensor | None, valid: Tensor | None) -> Tensor:
-        """``x`` and ``condition`` ``(B, T, C)``, ``tokens`` ``(B, N, C)`` to attend to, ``valid`` ``(B, T)``."""
+        """Transforms ``x`` with ``condition``, both ``(B, T, C)``; attends to ``tokens`` ``(B, N, C)`` where
+        ``valid`` ``(B, T)``."""
         x = x + condition
         x = x + 0.5 * self.ffn_in(x)
         x = x + self.attention(x, valid)

@@ -1,4 +1,4 @@
-"""The identity extractor: one frame's landmarks to an embedding that is close for one person. ArcFace trains it."""
+"""Embeds one frame's landmarks so that one person's embeddings are close. ArcFace trains the extractor."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from mytalk.face.landmarks import LOWER_COUNT, LOWER_FACE, TEMPLATE, UPPER_COUNT
 from mytalk.presets import IdentityPreset
 
 LANDMARKS = 2 * (LOWER_COUNT + UPPER_COUNT)
-"""Numbers that one frame's face is given as."""
+"""Numbers that describe one frame's face."""
 
 
 class Residual(nn.Module):
-    """Two layers around an inner width, added to what came in."""
+    """Adds two layers around an inner width to the input."""
 
     def __init__(self, width: int, inner: int) -> None:
         super().__init__()
@@ -30,9 +30,10 @@ class Residual(nn.Module):
 
 
 class IdentityExtractor(nn.Module):
-    """MLP over canonical landmarks: lower ``(..., 169, 3)`` and upper ``(..., 38, 3)`` to unit vectors ``(..., E)``.
+    """Embeds canonical landmarks, lower ``(..., 169, 3)`` and upper ``(..., 38, 3)``, as unit vectors ``(..., E)``, by
+    an MLP.
 
-    Only x and y are looked at; depth is too coarse to tell people apart.
+    Only x and y are used; depth is too coarse to tell people apart.
     """
 
     def __init__(self, preset: IdentityPreset) -> None:
@@ -57,13 +58,13 @@ class IdentityExtractor(nn.Module):
         return F.normalize(x, dim=-1)
 
     def landmarks(self, lower: Tensor, upper: Tensor) -> Tensor:
-        """The face ``(..., 414)`` as it differs from the mean face, in numbers around 1."""
+        """Returns how the face ``(..., 414)`` differs from the mean face, in numbers around 1."""
         points = torch.cat([lower[..., :2].flatten(-2), upper[..., :2].flatten(-2)], dim=-1)
         return (points - self.mean) * 5.0
 
 
 class ArcFace(nn.Module):
-    """Additive angular margin loss over ``people`` classes. Deng et al. 2019, eq. 3."""
+    """Computes the additive angular margin loss over ``people`` classes. Deng et al. 2019, eq. 3."""
 
     def __init__(self, embedding: int, people: int, scale: float = 16.0, margin: float = 0.3) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The mouth at any moment, between the motion frames around it: pictures come at whatever rate they were filmed."""
+"""Interpolates the mouth between motion frames: pictures come at whatever rate they were filmed."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from mytalk.motion.stream import MotionFrame
 
 
 class MotionCurve:
-    """Motion frames that no picture has passed yet, plus the one before. Moments are asked for in order."""
+    """Holds motion frames that no picture has passed yet, plus the one before. Moments are asked for in order."""
 
     def __init__(self) -> None:
         self._frames: deque[MotionFrame] = deque()
 
     def extend(self, frames: Iterable[MotionFrame]) -> None:
-        """The next ones, in order; numbers may be left out where the model failed."""
+        """Adds the next frames, in order; numbers may be left out where the model failed."""
         self._frames.extend(frames)
 
     def forget_from(self, at: int) -> None:
-        """Those from media time ``at`` on: others will come."""
+        """Drops frames from media time ``at`` on: others will come."""
         while self._frames and self._frames[-1].index * FRAME_SAMPLES >= at:
             self._frames.pop()
 
     def shape_at(self, at: int, emitted: int) -> NDArray[np.float32] | None:
-        """The lower face wanted at media time ``at``, canonical ``(169, 3)``; ``emitted`` motion frames have been made.
+        """Returns the lower face at media time ``at``, canonical ``(169, 3)``; None before the first frame and where
+        the model failed.
 
-        None before the first one, and where the model failed.
+        ``emitted``: motion frames that have been made.
         """
         while len(self._frames) >= 2 and self._frames[1].index * FRAME_SAMPLES <= at:
             self._frames.popleft()
@@ -45,7 +46,8 @@ class MotionCurve:
         return np.asarray(before.lower + share * (self._frames[1].lower - before.lower), np.float32)
 
     def voice_at(self, at: int) -> float:
-        """Whether somebody speaks at media time ``at``, after its shape was asked for and there was one: 0..1."""
+        """Returns how far somebody speaks at media time ``at``, 0..1; call ``shape_at`` first, which must have found
+        a shape."""
         before, after = self._frames[0], self._frames[min(1, len(self._frames) - 1)]
         share = min(1.0, (at - before.index * FRAME_SAMPLES) / FRAME_SAMPLES)
         return before.voice + share * (after.voice - before.voice)

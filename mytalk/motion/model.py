@@ -1,4 +1,4 @@
-"""Speech to motion: the diffusion model over lower-face motion. MyTalk, section 3.3."""
+"""Generates motion from speech: the diffusion model over lower-face motion. MyTalk, section 3.3."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from mytalk.face.landmarks import UPPER_COUNT
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.conditions import Conditions
 from mytalk.motion.conformer import ConformerBlock, OwnConditions, projection
-from mytalk.motion.cuda_graph_sampling import ROWS, ReplayedSampling
+from mytalk.motion.cuda_graph_sampling import MAX_BATCH, GraphSampling
 from mytalk.motion.identity import LANDMARKS, IdentityExtractor
 from mytalk.motion.sampler import DDIM, TIMESTEPS
 from mytalk.motion.space import MotionSpace
 from mytalk.presets import PROFILES, Preset
 from mytalk.runtime.cuda_graphs import Recorder, record_batches
-from mytalk.runtime.onnx_graph import Graph, Graphed
+from mytalk.runtime.onnx_graph import Graph, GraphModule
 from mytalk.speech.factory import NoFront, build_encoder, build_front
-from mytalk.speech.frontend import Hearing
+from mytalk.speech.frontend import FeatureExtractor
 from mytalk.speech.interfaces import Front
 from mytalk.speech.readout import Readout
 
 
 def timestep_encoding(t: Tensor, width: int) -> Tensor:
-    """Sinusoidal encoding ``(B, width)`` of timesteps ``(B,)``. Vaswani et al. 2017, section 3.5."""
+    """Encodes timesteps ``(B,)`` by sinusoids ``(B, width)``. Vaswani et al. 2017, section 3.5."""
     half = width // 2
     rate = torch.exp(-math.log(10_000) * torch.arange(half, device=t.device) / half)
     angle = t[:, None].float() / TIMESTEPS * 1000 * rate
     return torch.cat([angle.sin(), angle.cos()], dim=-1)
 
 
-class Denoiser(Graphed):
-    """Predicts x0 from a noisy window: ``m_0 = G(m_t | t, speech, identity, upper face)``, eq. 3 of MyTalk.
+class Denoiser(GraphModule):
+    """Predicts x0 from a noisy window: ``m_0 = G(m_t | t, speech, identity, upper face)``, MyTalk, eq. 3.
 
     The known history stands in front of the noisy motion on the feature axis, and before it the upper face where the
-    preset shows it; so does the person where the preset concatenates it. Arithmetic is that of the weights, results
-    that of the noise.
+    preset shows it; so does the identity where the preset concatenates it. Arithmetic is in the weights' type, results
+    in that of the noise.
     """
 
     def __init__(self, preset: Preset) -> None:
@@ -47,34 +47,36 @@ class Denoiser(Graphed):
         self._graph: Graph | None = None
         self.coefficients, self.conditioning = motion.coefficients, motion.conditioning
         person = LANDMARKS if motion.identity_as == "landmarks" else preset.identity.embedding
-        beside = person if motion.conditioning == "concat" else 0
-        asked = person if motion.conditioning == "cross" else None
-        self.hears, self.knows = speech, person  # how wide speech and identity are
-        self.sees_upper = motion.upper_face
+        concatenated = person if motion.conditioning == "concat" else 0
+        attended = person if motion.conditioning == "cross" else None
+        self.speech_width, self.identity_width = speech, person  # how wide speech and identity are
+        self.uses_upper = motion.upper_face
         seen = 2 * UPPER_COUNT if motion.upper_face else 0
-        self.prefix = nn.Linear(2 * motion.coefficients + 1 + seen + beside, width)
+        self.prefix = nn.Linear(2 * motion.coefficients + 1 + seen + concatenated, width)
         if not motion.own_conditions:
             self.time, self.speech = projection(width, width), projection(speech, width)
-        if motion.conditioning == "add" or (asked and not motion.own_conditions):
+        if motion.conditioning == "add" or (attended and not motion.own_conditions):
             self.identity = projection(person, width)
         self.blocks = nn.ModuleList(ConformerBlock(motion) for _ in range(motion.layers))
         owners = motion.layers if motion.own_conditions else 0
-        self.own = nn.ModuleList(OwnConditions(width, speech, asked) for _ in range(owners))
+        self.own = nn.ModuleList(OwnConditions(width, speech, attended) for _ in range(owners))
         self.out = nn.Linear(width, motion.coefficients)
 
-    def forward(self, noisy: Tensor, t: Tensor, given: Conditions) -> Tensor:
-        """Noisy motion ``(B, T, K)`` at timesteps ``(B,)`` to clean motion; known rows come back as given."""
-        if self._graph is not None and given.valid is None and not self.training:
-            return self._graph(noisy, t, given.speech, given.upper, given.identity, given.history, given.known)[0]
-        return self._predict(noisy, t, given)
+    def forward(self, noisy: Tensor, t: Tensor, conditions: Conditions) -> Tensor:
+        """Denoises motion ``(B, T, K)`` at timesteps ``(B,)``; known rows come back as they were given."""
+        if self._graph is not None and conditions.valid is None and not self.training:
+            return self._graph(
+                noisy, t, conditions.speech, conditions.upper, conditions.identity, conditions.history, conditions.known
+            )[0]
+        return self._predict(noisy, t, conditions)
 
-    def _predict(self, noisy: Tensor, t: Tensor, given: Conditions) -> Tensor:
+    def _predict(self, noisy: Tensor, t: Tensor, conditions: Conditions) -> Tensor:
         dtype = self.prefix.weight.dtype
-        known = given.known[..., None].to(noisy.dtype)
-        speech, person = given.speech.to(dtype), given.identity.to(dtype)
-        rows = torch.cat([given.history * known, known, noisy * (1 - known)], dim=-1)
-        if self.sees_upper:
-            rows = torch.cat([given.upper.flatten(-2) * 10.0, rows], dim=-1)
+        known = conditions.known[..., None].to(noisy.dtype)
+        speech, person = conditions.speech.to(dtype), conditions.identity.to(dtype)
+        rows = torch.cat([conditions.history * known, known, noisy * (1 - known)], dim=-1)
+        if self.uses_upper:
+            rows = torch.cat([conditions.upper.flatten(-2) * 10.0, rows], dim=-1)
         if self.conditioning == "concat":
             rows = torch.cat([rows, person[:, None].expand(-1, rows.shape[1], -1).to(rows.dtype)], dim=-1)
         x = self.prefix(rows.to(dtype))  # (B, T, C)
@@ -84,34 +86,35 @@ class Denoiser(Graphed):
         shared = None if len(self.own) else self._shared(speech, time, person)
         for index, block in enumerate(self.blocks):
             condition, tokens = shared or self.own[index](speech, time, person)
-            x = block(x, condition, tokens, given.valid)
-        return torch.lerp(self.out(x).to(noisy.dtype), given.history.to(noisy.dtype), known)
+            x = block(x, condition, tokens, conditions.valid)
+        return torch.lerp(self.out(x).to(noisy.dtype), conditions.history.to(noisy.dtype), known)
 
     def to_graph(self) -> None:
+        """Exports the prediction as an ONNX graph, for windows without padding."""
         motion = self.prefix.weight.new_zeros(1, 2, self.coefficients)
         example = {
             "noisy": motion,
             "t": torch.zeros(1, dtype=torch.long),
-            "speech": motion.new_zeros(1, 2, self.hears),
+            "speech": motion.new_zeros(1, 2, self.speech_width),
             "upper": motion.new_zeros(1, 2, UPPER_COUNT, 2),
-            "identity": motion.new_zeros(1, self.knows),
+            "identity": motion.new_zeros(1, self.identity_width),
             "history": motion,
             "known": torch.zeros(1, 2, dtype=torch.bool),
         }
         free = {name: min(2, one.dim()) for name, one in example.items()} | {"identity": 1}
         self._graph = Graph(self, self._calculate, example, free)
 
-    def _calculate(self, noisy: Tensor, t: Tensor, *given: Tensor) -> tuple[Tensor]:
-        return (self._predict(noisy, t, Conditions(*given)),)
+    def _calculate(self, noisy: Tensor, t: Tensor, *conditions: Tensor) -> tuple[Tensor]:
+        return (self._predict(noisy, t, Conditions(*conditions)),)
 
     def _shared(self, speech: Tensor, time: Tensor, person: Tensor) -> tuple[Tensor, Tensor | None]:
-        """What is added to each block's input ``(B, T, C)``, and what it attends to ``(B, 1, C)``."""
+        """Returns what is added to each block's input ``(B, T, C)``, and what it attends to ``(B, 1, C)``."""
         condition = self.speech(speech) + self.time(time)[:, None]
         return condition, self.identity(person)[:, None] if self.conditioning == "cross" else None
 
 
 class MotionModel(nn.Module):
-    """Everything of stage 1 that has weights: speech encoder, identity extractor, motion space and denoiser.
+    """Joins everything of stage 1 that has weights: speech encoder, identity extractor, motion space and denoiser.
 
     ``front`` is given where the preset's has weights of its own, which are not the model's; see `load_wav2vec`.
     """
@@ -125,12 +128,14 @@ class MotionModel(nn.Module):
         self.space = MotionSpace(preset.motion.coefficients)
         self.denoiser = Denoiser(preset)
         self.readout = Readout(preset.motion.coefficients) if preset.motion.readout else None
-        self._replayed: ReplayedSampling | None = None
-        self._hearing: Hearing | None = None  # by graphs
+        self._graph_sampling: GraphSampling | None = None
+        self._extractor: FeatureExtractor | None = None  # by graphs
 
     def person(self, lower: Tensor, upper: Tensor) -> Tensor:
-        """What ``Conditions.identity`` says of a person ``(B, E)``, from a rest shape ``(B, 169, 3)`` and upper face
-        ``(B, 38, 3)``, canonical: the embedding, or the landmarks themselves, as the preset has it.
+        """Returns ``Conditions.identity`` of a person ``(B, E)``: the embedding, or the landmarks, as the preset has
+        it.
+
+        ``lower`` is the rest shape ``(B, 169, 3)``, ``upper`` the upper face ``(B, 38, 3)``, both canonical.
         """
         if self.preset.identity_as == "landmarks":
             return self.identity.landmarks(lower, upper)
@@ -138,56 +143,56 @@ class MotionModel(nn.Module):
         return embedding
 
     @property
-    def hearing(self) -> Hearing:
-        """All that hears, as it is now."""
-        return self._hearing or Hearing(self.speech, self.front, self.readout)
+    def extractor(self) -> FeatureExtractor:
+        """Returns the speech front, encoder and readout, joined."""
+        return self._extractor or FeatureExtractor(self.speech, self.front, self.readout)
 
     @property
     def device(self) -> torch.device:
-        """Where windows are sampled."""
+        """Returns the device that windows are sampled on."""
         return self.denoiser.prefix.weight.device
 
     @torch.inference_mode()
-    def sample(self, noise: Tensor, given: Conditions, sampler: DDIM) -> Tensor:
-        """A window's motion ``(B, T, K)`` from noise of the same shape."""
-        run = self._sample if self._replayed is None else self._replayed
-        return run(noise, given, sampler.steps)
+    def sample(self, noise: Tensor, conditions: Conditions, sampler: DDIM) -> Tensor:
+        """Samples a window's motion ``(B, T, K)`` from noise of the same shape."""
+        run = self._sample if self._graph_sampling is None else self._graph_sampling
+        return run(noise, conditions, sampler.steps)
 
     def to_cuda_graphs(self, steps: int, record: Recorder | None = None) -> None:
-        """From now on ``sample`` and ``hearing`` replay graphs; those for so many steps, and for live sessions of any
-        profile, are made here and now."""
-        self._replayed = ReplayedSampling(self._sample, self.preset.window, record)
-        record_batches(lambda rows: self.sample(*self._nothing(rows), DDIM(steps)), ROWS)
+        """Switches ``sample`` and ``extractor`` to CUDA graphs, and records those for ``steps`` and for every
+        profile now."""
+        self._graph_sampling = GraphSampling(self._sample, self.preset.window, record)
+        record_batches(lambda rows: self.sample(*self._zeros(rows), DDIM(steps)), MAX_BATCH)
         if isinstance(self.front, NoFront):
             return
-        hearing = self._hearing = self.hearing
-        hearing.to_cuda_graphs(record)
+        extractor = self._extractor = self.extractor
+        extractor.to_cuda_graphs(record)
         with torch.inference_mode():
             for profile in PROFILES.values():
                 for frames in {profile.hop, profile.lookahead % profile.hop or profile.hop}:
                     silence = torch.zeros(1, frames * FRAME_SAMPLES, device=self.device)
-                    hearing(silence, hearing.start(profile.hop + profile.lookahead))
+                    extractor(silence, extractor.start(profile.hop + profile.lookahead))
 
-    def _sample(self, noise: Tensor, given: Conditions, steps: int) -> Tensor:
+    def _sample(self, noise: Tensor, conditions: Conditions, steps: int) -> Tensor:
         sampler, x = DDIM(steps), noise
         for index, t in enumerate(sampler.timesteps.tolist()):
-            x0 = self.denoiser(x, torch.full((len(x),), t, device=x.device), given)
-            if given.guess is not None:
-                guess = given.guess.to(x0.dtype)
-                x0 = torch.where(given.known[..., None], x0, torch.lerp(x0, guess, self.preset.readout))
+            x0 = self.denoiser(x, torch.full((len(x),), t, device=x.device), conditions)
+            if conditions.estimate is not None:
+                estimate = conditions.estimate.to(x0.dtype)
+                x0 = torch.where(conditions.known[..., None], x0, torch.lerp(x0, estimate, self.preset.readout))
             x = sampler.step(x0, index, x)
         return x
 
-    def _nothing(self, rows: int) -> tuple[Tensor, Conditions]:
-        """Noise and conditions of full windows as a session gives them, all zeros."""
+    def _zeros(self, rows: int) -> tuple[Tensor, Conditions]:
+        """Makes noise and conditions of full windows as a session gives them, all zeros."""
         shape = (rows, self.preset.window)
         motion = torch.zeros(*shape, self.preset.coefficients, device=self.device)
-        given = Conditions(
-            motion.new_zeros(*shape, self.denoiser.hears),
+        conditions = Conditions(
+            motion.new_zeros(*shape, self.denoiser.speech_width),
             motion.new_zeros(*shape, UPPER_COUNT, 2),
-            motion.new_zeros(rows, self.denoiser.knows),
+            motion.new_zeros(rows, self.denoiser.identity_width),
             motion,
             torch.zeros(shape, dtype=torch.bool, device=self.device),
-            guess=None if self.readout is None else motion,
+            estimate=None if self.readout is None else motion,
         )
-        return motion, given
+        return motion, conditions

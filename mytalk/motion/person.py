@@ -1,4 +1,4 @@
-"""What is known of one face so far: its mouth at rest, how far it opens, who it is, and how it carries its mouth."""
+"""Estimates one person's mouth at rest, its range, identity and manner from the faces seen so far."""
 
 from __future__ import annotations
 
@@ -12,39 +12,40 @@ from mytalk.face.landmarks import LOWER_FACE, UPPER_COUNT, UPPER_FACE, aperture
 from mytalk.motion.space import GAIN, MotionSpace, RestShape
 
 Lower = NDArray[np.float32]
-"""``(169, 3)`` canonical."""
+"""Canonical lower face, ``(169, 3)``."""
 
-_REST_PACE = 0.5  # share of the way to the new estimate at each look
-_UPPER_MEMORY = 250  # pictures
+_REST_RATE = 0.5  # share of the way to the new estimate at each look
+_UPPER_FRAMES = 250  # pictures
 
 MANNER_MEMORY = 100
-"""Mouths that their means reach back, 4 s at 25 pictures a second: long against words, short against moods."""
+"""Mouths that running means average over, 4 s at 25 pictures a second: long against words, short against moods."""
 
 _MANNER_PRIOR = 25  # motion frames made until the means are half believed
 
 
 @dataclass(slots=True)
-class Mean:
-    """A mean over the last :data:`MANNER_MEMORY` mouths, and the variance of their lip aperture."""
+class RunningMean:
+    """Averages the last :data:`MANNER_MEMORY` mouths, and the variance of their lip aperture."""
 
     lower: Lower | None = None
     count: int = 0
     variance: float = 0.0
 
     def add(self, lower: Lower) -> None:
+        """Adds one mouth."""
         self.count += 1
         if self.lower is None:
             self.lower = lower.copy()
             return
-        pace = 1 / min(self.count, MANNER_MEMORY)
+        rate = 1 / min(self.count, MANNER_MEMORY)
         moved = float(aperture(lower) - aperture(self.lower))
-        self.variance = (1 - pace) * (self.variance + pace * moved**2)
-        self.lower = self.lower + np.float32(pace) * (lower - self.lower)
+        self.variance = (1 - rate) * (self.variance + rate * moved**2)
+        self.lower = self.lower + np.float32(rate) * (lower - self.lower)
 
 
 @dataclass(slots=True)
 class Person:
-    """Rest shape, range, identity and manner of one face; causal and bounded."""
+    """Holds rest shape, range, identity and manner of one face; causal and bounded."""
 
     rest: RestShape
     lower: Lower | None = None  # rest shape in use
@@ -52,39 +53,39 @@ class Person:
     seen: int = 0
     gain: float = 1.0  # of motion, towards this person's own range
     identity: Tensor | None = None  # (1, E) as the denoiser is told
-    filmed: Mean = field(default_factory=Mean)
-    made: Mean = field(default_factory=Mean)  # before their manner
+    filmed: RunningMean = field(default_factory=RunningMean)
+    generated: RunningMean = field(default_factory=RunningMean)  # before their manner
 
     def observe(self, points: NDArray[np.float32]) -> None:
-        """Canonical landmarks ``(478, 3)`` of one tracked face."""
+        """Takes canonical landmarks ``(478, 3)`` of one tracked face."""
         lower = points[list(LOWER_FACE)]
         self.rest.observe(lower)
         self.filmed.add(lower)
         self.seen += 1
-        self.upper = self.upper + (points[list(UPPER_FACE)] - self.upper) / min(self.seen, _UPPER_MEMORY)
+        self.upper = self.upper + (points[list(UPPER_FACE)] - self.upper) / min(self.seen, _UPPER_FRAMES)
 
-    def settle(self) -> None:
-        """Move the rest shape and the gain in use towards what has been seen; the first time, all the way."""
+    def update(self) -> None:
+        """Moves the rest shape and the gain in use towards the estimates; the first time, all the way."""
         estimate = self.rest.estimate()
         gain = float(np.clip(self.rest.openness(), *GAIN))
         if self.lower is None:
             self.lower, self.gain = estimate, gain
         else:
-            self.lower = self.lower + np.float32(_REST_PACE) * (estimate - self.lower)
-            self.gain += _REST_PACE * (gain - self.gain)
+            self.lower = self.lower + np.float32(_REST_RATE) * (estimate - self.lower)
+            self.gain += _REST_RATE * (gain - self.gain)
 
-    def carried(self, made: Lower, space: MotionSpace, voice: float = 1.0) -> Lower:
-        """A shape as this person carries their mouth of late: a smile, a jaw put forward, corners that hang.
+    def with_manner(self, generated: Lower, space: MotionSpace, voice: float = 1.0) -> Lower:
+        """Adds this person's manner to a generated shape: a smile, a jaw put forward, drooping corners.
 
-        By as much as the mean filmed mouth differs from the mean made one, but for how far it is open: that is the
-        speech's. Not at all where the filmed mouth does not move, a picture's or a listener's: its mean is at rest.
+        The manner is how the mean filmed mouth differs from the mean generated one, but for how far it is open: that is
+        the speech's. It is 0 where the filmed mouth does not move, a picture's or a listener's: its mean is at rest.
         ``voice`` is 0 where the wanted mouth rests, which the rest shape knows better.
         """
-        self.made.add(made)
-        if self.filmed.lower is None or self.made.lower is None:
-            return made
-        apart = self.filmed.lower - self.made.lower
-        speaks = min(1.0, (self.filmed.variance / max(self.made.variance, 1e-9)) ** 0.5)
-        believed = self.made.count / (self.made.count + _MANNER_PRIOR)
-        manner = space.opened(apart, -float(aperture(apart)))
-        return made + np.float32(speaks * believed * voice) * manner
+        self.generated.add(generated)
+        if self.filmed.lower is None or self.generated.lower is None:
+            return generated
+        difference = self.filmed.lower - self.generated.lower
+        liveliness = min(1.0, (self.filmed.variance / max(self.generated.variance, 1e-9)) ** 0.5)
+        confidence = self.generated.count / (self.generated.count + _MANNER_PRIOR)
+        manner = space.opened(difference, -float(aperture(difference)))
+        return generated + np.float32(liveliness * confidence * voice) * manner

@@ -1,4 +1,4 @@
-"""DDIM: a table and one pure function."""
+"""Samples by DDIM: a table and one pure function."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ TIMESTEPS = 1000
 
 
 def alpha_bars(timesteps: int = TIMESTEPS) -> Tensor:
-    """Cosine schedule ``(timesteps + 1,)``: 1 at t = 0, exactly 0 at t = T. Nichol and Dhariwal 2021, eq. 17;
-    the end point as Lin et al. 2024 ask, so that sampling starts where training has been."""
+    """Returns the cosine schedule ``(timesteps + 1,)``: 1 at t = 0, exactly 0 at t = T. Nichol and Dhariwal 2021,
+    eq. 17; zero at the end as in Lin et al. 2024, so that sampling starts where training has been."""
     t = torch.linspace(0, 1, timesteps + 1, dtype=torch.float64)
     curve = torch.cos((t + 0.008) / 1.008 * math.pi / 2).square()
     curve = curve / curve[0]
@@ -23,7 +23,7 @@ def alpha_bars(timesteps: int = TIMESTEPS) -> Tensor:
 
 
 class DDIM:
-    """Deterministic DDIM (eta = 0) for a model that predicts x0. Song et al. 2021, eq. 12.
+    """Steps deterministic DDIM (eta = 0) for a model that predicts x0. Song et al. 2021, eq. 12.
 
     Trailing timesteps: ``steps`` of them, evenly spaced, t = T among them.
     """
@@ -37,18 +37,20 @@ class DDIM:
         self.alpha_bar = alpha_bars()[table]  # (steps + 1,), 0 up to 1
 
     def step(self, x0: Tensor, index: int, x: Tensor) -> Tensor:
-        """From the sample at ``timesteps[index]`` and the model's x0 to the sample at the next timestep."""
+        """Steps from the sample at ``timesteps[index]`` and the model's x0 to the sample at the next timestep."""
         return ddim_step(x0, x, self.alpha_bar[index], self.alpha_bar[index + 1])
 
 
 def ddim_step(x0: Tensor, x: Tensor, a: Tensor, a_next: Tensor) -> Tensor:
-    """A sample where alpha bar is ``a``, less than 1, and the model's x0 to the sample where it is ``a_next``."""
+    """Steps from the sample where alpha bar is ``a``, below 1, and the model's x0 to the sample where it is
+    ``a_next``."""
     noise = (x - a.sqrt() * x0) / (1 - a).sqrt()
     return a_next.sqrt() * x0 + (1 - a_next).sqrt() * noise
 
 
 def frame_noise(first: int, rows: int, width: int, seed: int) -> NDArray[np.float32]:
-    """Noise ``(rows, width)`` of frames ``first...``: a function of the seed and the absolute frame number alone."""
+    """Draws noise ``(rows, width)`` of frames ``first...``: a function of the seed and the absolute frame number
+    alone."""
     return np.stack(
         [
             np.random.Generator(np.random.Philox(key=seed, counter=frame)).standard_normal(width, np.float32)

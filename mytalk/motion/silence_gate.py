@@ -1,7 +1,7 @@
-"""When nobody speaks: a gate with hysteresis, so that the mouth rests in silence and does not twitch in noise.
+"""Detects silence by a gate with hysteresis, so that the mouth rests in silence and does not twitch in noise.
 
-It goes by level, and by what a `mytalk.speech.readout` says, where there is one: loud is not spoken if that is sure of
-it, and a quiet voice is heard.
+It decides by level, and by the voice of a `mytalk.speech.readout`, where there is one: loud noise is not speech if the
+readout is sure of it, and a quiet voice is.
 """
 
 from __future__ import annotations
@@ -14,27 +14,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 ABOVE_FLOOR = 9.0  # dB over the noise floor that count as speech
-BELOW_PEAK = 26.0  # dB under the loudest speech of late that no longer do
-FAINT = 34.0  # the same for what is surely a voice
-VOICE, NO_VOICE = 0.5, -0.5  # of a readout: above and below them it is sure
-QUIETEST, LOUDEST_FLOOR = -75.0, -42.0  # dB of full scale between which the floor may lie
-RISE = 0.06  # dB a frame by which the floor climbs towards noise
-STEADY, STEADY_DB = 40, 1.8  # frames, and a standard deviation of their levels under which they are noise: speech over
-# as much noise has 2.2, and mostly 4 to 8
-FALL = 0.08  # dB a frame by which the peak is forgotten
-QUIETEST_PEAK = -38.0
-USUAL_PEAK = -22.0  # dB of full scale: speech, until some has been heard; a room before it is not taken for speech
-ANTICIPATION = 2  # frames before speech from which the mouth may move: lips lead the sound
-HOLD = 7  # frames after the last loud one in which the mouth may still move
-FAINT_HOLD = 3  # the same after one that is but faintly heard
-RESTED = 1  # frames at rest after which lips stay together until the sound is there
-FIRST_RESTED = 8  # the same before anything was heard: a recording may begin within a sentence
-OPENING, CLOSING = 1.0, 0.5  # of the way a frame
+BELOW_PEAK = 26.0  # dB under the loudest recent speech that no longer do
+FAINT_BELOW_PEAK = 34.0  # the same for what is surely a voice
+VOICE, NO_VOICE = 0.5, -0.5  # voice of a readout above and below which it is sure
+MIN_FLOOR, MAX_FLOOR = -75.0, -42.0  # dB of full scale between which the noise floor may lie
+FLOOR_RISE = 0.06  # dB a frame by which the floor climbs towards noise
+NOISE_FRAMES = 40  # frames over which the spread of levels tells noise from speech
+NOISE_SPREAD = (
+    1.8  # dB, standard deviation of levels under which they are noise: speech in noise has 2.2, mostly 4 to 8
+)
+PEAK_FALL = 0.08  # dB a frame by which the peak is forgotten
+MIN_PEAK = -38.0  # dB of full scale
+INITIAL_PEAK = -22.0  # dB of full scale, until speech was heard: a room before it is not taken for speech
+ANTICIPATION_FRAMES = 2  # frames before speech from which the mouth may move: lips lead the sound
+HOLD_FRAMES = 7  # frames after the last loud one in which the mouth may still move
+FAINT_HOLD_FRAMES = 3  # the same after one that is faint
+REST_FRAMES = 1  # frames at rest after which lips stay together until the sound is there
+FIRST_REST_FRAMES = 8  # the same before anything was heard: a recording may begin within a sentence
+OPENING_RATE, CLOSING_RATE = 1.0, 0.5  # greatest change of the share in one frame
 
 
 @dataclass(slots=True)
 class _Moment:
-    """One motion frame of what was heard."""
+    """Holds one motion frame's decisions."""
 
     loud: bool
     audible: bool  # loud enough for what is surely a voice
@@ -54,50 +56,51 @@ class SilenceGate:
     """Turns levels in dB into a share 0..1 of motion to keep, one a motion frame, in order."""
 
     floor: float = -60.0
-    peak: float = USUAL_PEAK
+    peak: float = INITIAL_PEAK
     share: float = 0.0
     spoken: bool = False  # whether anything was heard so far
     ready: bool = False  # whether the mouth leaves a long rest for speech that comes, and none is heard yet
-    _levels: deque[float] = field(default_factory=lambda: deque(maxlen=STEADY))
+    _levels: deque[float] = field(default_factory=lambda: deque(maxlen=NOISE_FRAMES))
     _rested: int = 0  # frames at rest without a break
     _moments: deque[_Moment] = field(default_factory=deque)  # HOLD before the next one at most, and all after it
-    _heard: int = 0  # frames
+    _received: int = 0  # frames
     _behind: int = 0  # of these, frames before the next one
 
-    def hear(self, levels: NDArray[np.float32]) -> None:
-        """Levels of the next frames."""
+    def push_levels(self, levels: NDArray[np.float32]) -> None:
+        """Takes the levels of the next frames, dB of full scale."""
         for level in levels.tolist():
             self._levels.append(level)
-            steady = len(self._levels) == STEADY and np.std(self._levels) < STEADY_DB
-            risen = (
-                max(self.floor, min(self._levels)) if steady else min(self.floor + RISE, max(self.floor, LOUDEST_FLOOR))
-            )
-            self.floor = max(QUIETEST, min(risen, level))
-            self.peak = max(self.peak - FALL, level, QUIETEST_PEAK)
+            is_noise = len(self._levels) == NOISE_FRAMES and np.std(self._levels) < NOISE_SPREAD
+            limit = max(self.floor, MAX_FLOOR)
+            risen = max(self.floor, min(self._levels)) if is_noise else min(self.floor + FLOOR_RISE, limit)
+            self.floor = max(MIN_FLOOR, min(risen, level))
+            self.peak = max(self.peak - PEAK_FALL, level, MIN_PEAK)
             above = self.floor + ABOVE_FLOOR
-            self._moments.append(_Moment(level > max(above, self.peak - BELOW_PEAK), level > self.peak - FAINT))
-            self._heard += 1
+            self._moments.append(
+                _Moment(level > max(above, self.peak - BELOW_PEAK), level > self.peak - FAINT_BELOW_PEAK)
+            )
+            self._received += 1
 
-    def tell(self, end: int, voice: NDArray[np.float32]) -> None:
-        """What a readout says of the frames before frame ``end``, of those heard: of each, the last time counts."""
-        first = self._heard - len(self._moments)
-        for index, sure in enumerate(voice.tolist(), end - len(voice)):
+    def set_voice(self, end: int, voice: NDArray[np.float32]) -> None:
+        """Takes a readout's voice of the frames before frame ``end``; the latest value of a frame counts."""
+        first = self._received - len(self._moments)
+        for index, confidence in enumerate(voice.tolist(), end - len(voice)):
             if index >= first:
-                self._moments[index - first].voice = sure
+                self._moments[index - first].voice = confidence
 
     def next(self, lookahead: int) -> float:
-        """The share of the next frame; speech within ``lookahead`` frames opens already."""
-        around = list(islice(self._moments, self._behind + 1 + lookahead))
-        until_now = around[: self._behind + 1]
-        faint = any(moment.faint for moment in until_now[-1 - FAINT_HOLD :])
-        heard = faint or any(moment.spoken for moment in until_now)
-        loud = heard or any(moment.spoken for moment in around)
+        """Returns the share of the next frame; speech within ``lookahead`` frames opens already."""
+        window = list(islice(self._moments, self._behind + 1 + lookahead))
+        until_now = window[: self._behind + 1]
+        faint = any(moment.faint for moment in until_now[-1 - FAINT_HOLD_FRAMES :])
+        voiced = faint or any(moment.spoken for moment in until_now)
+        loud = voiced or any(moment.spoken for moment in window)
         self._rested = self._rested + 1 if self.share == 0 else 0
-        rested = self._rested >= (RESTED if self.spoken else FIRST_RESTED)
-        self.ready = loud and not heard and (self.ready or rested)
-        self.spoken = self.spoken or heard
-        self.share += float(np.clip((1.0 if loud else 0.0) - self.share, -CLOSING, OPENING))
-        if self._behind == HOLD:
+        rested = self._rested >= (REST_FRAMES if self.spoken else FIRST_REST_FRAMES)
+        self.ready = loud and not voiced and (self.ready or rested)
+        self.spoken = self.spoken or voiced
+        self.share += float(np.clip((1.0 if loud else 0.0) - self.share, -CLOSING_RATE, OPENING_RATE))
+        if self._behind == HOLD_FRAMES:
             self._moments.popleft()
         else:
             self._behind += 1

@@ -1,6 +1,6 @@
-"""Motion space: lower-face landmarks as coefficients of a mouth basis around one person's rest shape.
+"""Defines motion space: lower-face landmarks as coefficients of a mouth basis around one person's rest shape.
 
-The basis is learned from real clips (principal components of displacement from rest, people weighted alike), so noise
+The basis is learned from real clips (principal components of displacement from rest, people weighted equally), so noise
 on the coefficients is noise over mouths and a sum of them is a mouth.
 """
 
@@ -18,15 +18,15 @@ from mytalk.face.landmarks import LOWER_COUNT, aperture
 DIMS = 3
 
 GAIN = (0.8, 1.6)
-"""How far motion is scaled towards the range of a person who opens less or more than most."""
+"""Least and greatest factor by which motion is scaled to the range of a person who opens less or more than most."""
 
-_USUAL_SPREAD = 0.064  # standard deviation of aperture, mean over the training people, canonical units
-_SPEAKING = 0.02  # below this spread a mouth is a still picture or a listener
-_ENOUGH = 50  # faces from which a spread says something
+_MEAN_SPREAD = 0.064  # standard deviation of aperture, mean over the training people, canonical units
+_MIN_SPREAD = 0.02  # below this spread a mouth is a still picture or a listener
+_MIN_FACES = 50  # faces from which a spread says something
 
 
 class MotionSpace(nn.Module):
-    """Linear map between displacements ``(..., 169, 3)``, canonical, and coefficients ``(..., K)`` of unit variance.
+    """Maps displacements ``(..., 169, 3)``, canonical, to coefficients ``(..., K)`` of unit variance, and back.
 
     Buffers, stored with the weights: ``basis (K, 507)`` orthonormal, ``scale (K,)`` standard deviations, and
     ``opening (507,)``, how the face moves for one unit of lip aperture.
@@ -42,18 +42,20 @@ class MotionSpace(nn.Module):
         self.register_buffer("opening", torch.zeros(LOWER_COUNT * DIMS))
 
     def encode(self, displacement: Tensor) -> Tensor:
+        """Maps displacements ``(..., 169, 3)`` to coefficients ``(..., K)``."""
         return displacement.flatten(-2) @ self.basis.T / self.scale
 
     def decode(self, coefficients: Tensor) -> Tensor:
+        """Maps coefficients ``(..., K)`` to displacements ``(..., 169, 3)``."""
         rows: Tensor = (coefficients * self.scale) @ self.basis
         return rows.reshape(*rows.shape[:-1], LOWER_COUNT, DIMS)
 
     def closed(self, lower: NDArray[np.float32]) -> NDArray[np.float32]:
-        """One shape ``(169, 3)`` with its lips brought together along the opening direction."""
+        """Closes the lips of one shape ``(169, 3)`` along the opening direction."""
         return self.opened(lower, -float(aperture(lower)))
 
     def opened(self, lower: NDArray[np.float32], by: float) -> NDArray[np.float32]:
-        """A shape ``(169, 3)`` with its aperture grown by ``by`` canonical units; a space not fitted yet moves none."""
+        """Grows a shape's aperture by ``by`` canonical units; a space not fitted yet moves none."""
         direction = self.opening.cpu().numpy().reshape(LOWER_COUNT, DIMS)
         unit = float(aperture(direction))
         return lower if unit == 0 else np.asarray(lower + by / unit * direction, np.float32)
@@ -61,7 +63,7 @@ class MotionSpace(nn.Module):
 
 @dataclass(slots=True)
 class RestShape:
-    """One person's mouth at rest, estimated from the faces seen so far; causal and bounded.
+    """Estimates one person's mouth at rest from the faces seen so far; causal and bounded.
 
     The quarter of the seen shapes with the smallest aperture, averaged, then closed along the opening direction.
     It holds at most ``capacity`` shapes: when full, every second one goes and only every second is taken from then on.
@@ -74,7 +76,7 @@ class RestShape:
     _seen: int = 0
 
     def observe(self, lower: NDArray[np.float32]) -> None:
-        """A canonical lower face ``(169, 3)`` as tracked."""
+        """Takes a canonical lower face ``(169, 3)`` as tracked."""
         if self._shapes is None:
             self._shapes = []
         if self._seen % self._stride == 0:
@@ -84,14 +86,14 @@ class RestShape:
         self._seen += 1
 
     def openness(self) -> float:
-        """Spread of the apertures seen against that of the people trained on; 1 while nobody was seen to speak."""
-        if not self._shapes or self._seen < _ENOUGH:
+        """Returns the spread of apertures / that of the training people; 1 until the person was seen to speak."""
+        if not self._shapes or self._seen < _MIN_FACES:
             return 1.0
         spread = float(aperture(np.stack(self._shapes)).std())
-        return spread / _USUAL_SPREAD if spread > _SPEAKING else 1.0
+        return spread / _MEAN_SPREAD if spread > _MIN_SPREAD else 1.0
 
     def estimate(self) -> NDArray[np.float32]:
-        """The rest shape ``(169, 3)``. At least one face must have been seen."""
+        """Returns the rest shape ``(169, 3)``. Raises ValueError before the first face."""
         if not self._shapes:
             raise ValueError("no face seen yet")
         shapes = np.stack(self._shapes)

@@ -1,4 +1,5 @@
-"""The window planner: audio progress in, requests to the motion model out. Sans-IO; it knows neither torch nor time."""
+"""Plans windows: takes audio progress, yields requests to the motion model. Sans-IO; it knows neither torch nor
+time."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from mytalk.presets import WINDOW_FRAMES, Profile
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One request to the motion model. Frame numbers are absolute, 25 a second."""
+    """Describes one request to the motion model. Frame numbers are absolute, 25 a second."""
 
     first: int  # frame number of row 0
     rows: int  # <= 250
@@ -20,12 +21,12 @@ class Window:
 
     @property
     def tentative(self) -> range:
-        """Frame numbers after the emitted ones: shown by no one, faded into the window that replaces them."""
+        """Returns the frame numbers after the emitted ones: not shown, but faded into the window that replaces them."""
         return range(self.emit.stop, self.first + self.rows)
 
 
 class WindowPlanner:
-    """Turns progress into windows. Same windows whatever the packet sizes.
+    """Plans windows from the progress of speech, the same windows whatever the packet sizes.
 
     A window ends ``lookahead`` frames after the ``hop`` frames that it emits; everything before those is history.
     Early windows are short: the first one leaves when ``hop + lookahead`` frames are there.
@@ -47,21 +48,22 @@ class WindowPlanner:
 
     @property
     def emitted(self) -> int:
-        """Frames emitted so far."""
+        """Returns the frames emitted so far."""
         return self._next
 
     @property
     def generation(self) -> int:
+        """Returns how many barge-ins there were."""
         return self._generation
 
     def advance(self, frames: int) -> Iterator[Window]:
-        """The windows that can run once ``frames`` frames of speech (and face) are there in all."""
+        """Yields the windows that can run once ``frames`` frames of speech (and face) are there in all."""
         hop, lookahead = self._profile.hop, self._profile.lookahead
         while self._next + hop + lookahead <= frames:
             yield self._window(hop, self._next + hop + lookahead)
 
     def finish(self, frames: int) -> Iterator[Window]:
-        """The last windows: speech ended at ``frames``, so nothing is looked ahead to beyond it."""
+        """Yields the last windows: speech ended at ``frames``, so there is no lookahead beyond it."""
         yield from self.advance(frames)
         while self._next < frames:
             hop = min(self._profile.hop, frames - self._next)

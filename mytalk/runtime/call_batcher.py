@@ -1,4 +1,4 @@
-"""Calls of several threads made as one: while a batch runs, the next one gathers. Nobody waits for company."""
+"""Batches calls of several threads: while a batch runs, the next one gathers. No call waits for others."""
 
 from __future__ import annotations
 
@@ -14,47 +14,47 @@ from torch import Tensor
 class _Call:
     arguments: tuple[Tensor, ...]
     results: tuple[Tensor, ...] | None = None
-    tried: bool = False
+    attempted: bool = False
 
     @property
     def kind(self) -> list[tuple[object, ...]]:
-        """What calls of one batch have in common."""
+        """Returns what calls of one batch have in common: shapes, types and devices."""
         return [(one.shape[1:], one.dtype, one.device) for one in self.arguments]
 
 
 @dataclass(slots=True)
 class CallBatcher:
-    """``function`` of tensors whose first axis is the batch: calls that are waiting together share one.
+    """Batches calls of ``function``, whose arguments have the batch as first axis: waiting calls share one.
 
     Any thread may call; one that fails in a batch is made again by itself, and raises what it raises. Where nobody
-    else calls it costs a lock. ``most``: rows of a batch, unless one call has more.
+    else calls it costs a lock. ``max_batch``: rows of a batch, unless one call has more.
     """
 
     function: Callable[..., tuple[Tensor, ...]]
-    most: int
+    max_batch: int
     _waiting: list[_Call] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)  # held to look at or change who waits
-    _turn: threading.Lock = field(default_factory=threading.Lock)  # held by the thread whose batch runs
+    _running: threading.Lock = field(default_factory=threading.Lock)  # held by the thread whose batch runs
 
     def __call__(self, *arguments: Tensor) -> tuple[Tensor, ...]:
-        """The function's results for these arguments, as if called alone: to rounding."""
-        mine = _Call(arguments)
+        """Returns the function's results for these arguments, as if called alone, to rounding."""
+        call = _Call(arguments)
         with self._lock:
-            self._waiting.append(mine)
-        with self._turn:
-            if not mine.tried:  # else another thread took it along while this one waited
-                self._run(self._gather(mine))
-            if mine.results is None:
-                mine.results = self.function(*arguments)
-        return mine.results
+            self._waiting.append(call)
+        with self._running:
+            if not call.attempted:  # else another thread took it along while this one waited
+                self._run(self._gather(call))
+            if call.results is None:
+                call.results = self.function(*arguments)
+        return call.results
 
-    def _gather(self, mine: _Call) -> list[_Call]:
-        """This thread's call and those like it that wait, in order, as far as there is room."""
-        batch, rows = [mine], len(mine.arguments[0])
+    def _gather(self, call: _Call) -> list[_Call]:
+        """Collects this thread's call and waiting calls like it, in order, as far as there is room."""
+        batch, rows = [call], len(call.arguments[0])
         with self._lock:
             for other in self._waiting:
-                fits = other.kind == mine.kind and rows + len(other.arguments[0]) <= self.most
-                if other is not mine and fits:
+                fits = other.kind == call.kind and rows + len(other.arguments[0]) <= self.max_batch
+                if other is not call and fits:
                     batch.append(other)
                     rows += len(other.arguments[0])
             self._waiting = [other for other in self._waiting if other not in batch]
@@ -62,14 +62,14 @@ class CallBatcher:
 
     def _run(self, batch: list[_Call]) -> None:
         for call in batch:
-            call.tried = True
+            call.attempted = True
         if len(batch) == 1:
             return  # by itself
         try:
-            joined = [torch.cat(same) for same in zip(*(call.arguments for call in batch), strict=True)]
-            made = self.function(*joined)
+            joined = [torch.cat(parts) for parts in zip(*(call.arguments for call in batch), strict=True)]
+            outputs = self.function(*joined)
         except Exception:  # the device's memory, or one call's arguments: each is made alone
             return
         rows = [len(call.arguments[0]) for call in batch]
-        for call, *results in zip(batch, *(one.split(rows) for one in made), strict=True):
+        for call, *results in zip(batch, *(one.split(rows) for one in outputs), strict=True):
             call.results = tuple(results)

@@ -1,4 +1,4 @@
-"""A bounded hand-over between two threads."""
+"""Passes items from one thread to another through a bounded queue."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class ChannelClosed(Exception):
-    """The other side has gone: there is nobody to take or to give."""
+    """Says that the other side is gone: nothing is taken or given any more."""
 
 
 class Channel(Generic[T]):
@@ -37,20 +37,20 @@ class Channel(Generic[T]):
             self._changed.notify_all()
 
     def end(self) -> None:
-        """No more items: the taking side gets those that wait, and then its loop is over."""
+        """Ends the input: the taking side gets the items that wait, and then its loop is over."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Give up at once, on both sides: what waits is dropped."""
+        """Gives up at once, on both sides: what waits is dropped."""
         with self._changed:
             self._closed = True
             self._items.clear()
             self._changed.notify_all()
 
     def __iter__(self) -> Iterator[T]:
-        """Items until the giving side ends. Raises ``ChannelClosed`` when it gives up."""
+        """Yields items until the giving side ends. Raises ``ChannelClosed`` when it gives up."""
         while True:
             with self._changed:
                 while not self._items and not self._ended and not self._closed:

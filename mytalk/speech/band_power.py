@@ -1,4 +1,5 @@
-"""Power of sound in bands of frequency, window by window: by FFT, or in a graph, which has none, by one product."""
+"""Computes the power of sound in frequency bands, window by window: by FFT, or in a graph, which has none, by one
+product."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ FFT = 512
 
 
 class BandPower(nn.Module):
-    """Samples ``(B, W + 160 * (N - 1))`` to the power ``(B, N, C)`` of their windows of W samples. Nothing is learned.
+    """Maps samples ``(B, W + 160 * (N - 1))`` to the power ``(B, N, C)`` of their windows of W samples. Nothing is
+    learned.
 
     ``window`` ``(W,)``; ``filters`` ``(257, C)``: how much each bin of the spectrum counts in a band.
     """
@@ -34,15 +36,15 @@ class BandPower(nn.Module):
         return power
 
     def by_product(self, samples: Tensor) -> Tensor:
-        """The same without an FFT: a matrix holds window and waves, of those bins alone that a band has."""
+        """Computes the same without an FFT: a matrix holds window and waves, of those bins alone that a band has."""
         window, filters = self.window.cpu().numpy().astype(np.float64), self.filters.cpu().numpy()
         used = np.flatnonzero(filters.any(axis=1))
         angles = 2 * math.pi / FFT * np.arange(len(window))[:, None] * used
         waves = np.concatenate([np.cos(angles), np.sin(angles)], axis=1) * window[:, None]  # (W, 2 U)
         both = np.concatenate([filters[used], filters[used]])  # (2 U, C)
         hops = -(-len(window) // HOP)
-        spare = hops * HOP - len(window)
-        rows = F.pad(samples, (spare, 0)).reshape(samples.shape[0], -1, HOP)
-        frames = torch.cat([rows[:, first : first - hops + 1 or None] for first in range(hops)], dim=-1)[..., spare:]
+        padding = hops * HOP - len(window)
+        rows = F.pad(samples, (padding, 0)).reshape(samples.shape[0], -1, HOP)
+        frames = torch.cat([rows[:, first : first - hops + 1 or None] for first in range(hops)], dim=-1)[..., padding:]
         spectrum = frames @ torch.from_numpy(waves.astype(np.float32)).to(samples)
         return spectrum.square() @ torch.from_numpy(both).to(samples)

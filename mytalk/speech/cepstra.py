@@ -1,8 +1,7 @@
-"""Mel cepstra as CMU Sphinx has them, causal: what its acoustic models were trained to hear.
+"""Computes mel cepstra as CMU Sphinx does, causally: its acoustic models were trained on them.
 
-Differs from Sphinx in two places, both so that a stream hears what a recording does: the mean that is taken away is a
-running one, and a row's changes are told 30 ms later, when all that they need has been heard. Its noise removal is
-left out.
+Differs from Sphinx in two places, both so that streamed equals offline: the mean that is subtracted is a running one,
+and a frame's deltas follow 30 ms later, when all samples that they need have come. Its noise removal is left out.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ _LOW, _HIGH = 130.0, 6800.0  # Hz
 _EMPHASIS = 0.97
 _LIFTER = 22
 _FLOOR = 30.0  # of power on the scale of 16-bit samples: noise of 2 steps, which no sound is without
-_AROUND = 6  # rows before the newest that its changes are made of
+_DELTA_FRAMES = 6  # rows before the newest that its changes are made of
 _MEMORY = 400  # rows: the time constant of the running mean
 _USUAL_ROWS = 100.0  # rows that the usual mean counts for at the start
 AT_ONCE = 64
-"""Rows, of those given, that the running mean is made of at a time."""
+"""Frames, of those given, that the running mean is computed over at a time."""
 
 USUAL = (51.9, 4.4, 2.3, 12.0, 0.1, -0.7, -4.1, -3.3, -0.8, -2.0, 2.7, -0.6, -0.5)
 """Mean cepstrum of people who talk, at the level of most films."""
@@ -38,7 +37,7 @@ USUAL = (51.9, 4.4, 2.3, 12.0, 0.1, -0.7, -4.1, -3.3, -0.8, -2.0, 2.7, -0.6, -0.
 
 @dataclass(slots=True)
 class CepstraState:
-    """What the next chunk still needs of the past, for B sessions."""
+    """Holds what the next chunk still needs of the past, for B sessions."""
 
     tail: Tensor  # (B, LEFT) samples
     total: Tensor  # (B, 13), of what was heard, fading
@@ -47,7 +46,7 @@ class CepstraState:
 
 
 class Cepstra(nn.Module):
-    """Samples to 13 cepstra, their changes and the changes of these, 100 times a second. No learned parameters."""
+    """Maps samples to 13 cepstra, their deltas and the deltas of these, 100 times a second. No learned parameters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,32 +56,34 @@ class Cepstra(nn.Module):
         fading = (1 - 1 / _MEMORY) ** torch.arange(AT_ONCE + 1, dtype=torch.float32)
         ages = torch.arange(AT_ONCE)[:, None] - torch.arange(AT_ONCE)
         self.register_buffer("fading", fading, persistent=False)
-        self.register_buffer("heard", fading[ages.clamp(min=0)] * (ages >= 0), persistent=False)
+        self.register_buffer("past_weights", fading[ages.clamp(min=0)] * (ages >= 0), persistent=False)
         self.cosines: Tensor
         self.usual: Tensor
         self.fading: Tensor
-        self.heard: Tensor
+        self.past_weights: Tensor
 
-    def start(self, rows: int = 1) -> CepstraState:
-        """The state of ``rows`` sessions that have heard nothing."""
-        total = (_USUAL_ROWS * self.usual).expand(rows, -1)
-        weight = self.usual.new_full((rows, 1), _USUAL_ROWS)
-        return CepstraState(self.usual.new_zeros(rows, LEFT), total, weight, self.usual.new_zeros(rows, _AROUND, COUNT))
+    def start(self, batch: int = 1) -> CepstraState:
+        """Makes the state of ``batch`` sessions before their first sample."""
+        total = (_USUAL_ROWS * self.usual).expand(batch, -1)
+        weight = self.usual.new_full((batch, 1), _USUAL_ROWS)
+        return CepstraState(
+            self.usual.new_zeros(batch, LEFT), total, weight, self.usual.new_zeros(batch, _DELTA_FRAMES, COUNT)
+        )
 
     def forward(self, samples: Tensor, state: CepstraState) -> Tensor:
-        """The next samples ``(B, 160 * N)`` to ``(B, N, 3, 13)``; the state is brought up to date in place."""
+        """Maps the next samples ``(B, 160 * N)`` to ``(B, N, 3, 13)`` and updates the state in place."""
         samples = torch.cat([state.tail, samples], dim=-1)
         state.tail = samples[:, -LEFT:]
         cepstra = self._cepstra(samples)
         count = cepstra.shape[1]
         parts = [self._less_mean(cepstra[:, first : first + AT_ONCE], state) for first in range(0, count, AT_ONCE)]
         rows = torch.cat([state.rows, *parts], dim=1)  # (B, 6 + N, 13)
-        state.rows = rows[:, -_AROUND:]
+        state.rows = rows[:, -_DELTA_FRAMES:]
         # (B, N, 13) each: three before the row that is told, itself, and three after
-        behind = [rows[:, first : first - _AROUND or None] for first in range(_AROUND + 1)]
-        change = behind[5] - behind[1]
-        bend = (behind[6] - behind[2]) - (behind[4] - behind[0])
-        return torch.stack([behind[3], change, bend], dim=2)
+        behind = [rows[:, first : first - _DELTA_FRAMES or None] for first in range(_DELTA_FRAMES + 1)]
+        delta = behind[5] - behind[1]
+        delta_delta = (behind[6] - behind[2]) - (behind[4] - behind[0])
+        return torch.stack([behind[3], delta, delta_delta], dim=2)
 
     def _cepstra(self, samples: Tensor) -> Tensor:
         scaled = samples * 32768
@@ -90,17 +91,18 @@ class Cepstra(nn.Module):
         return torch.log(power.clamp(min=_FLOOR)) @ self.cosines
 
     def _less_mean(self, cepstra: Tensor, state: CepstraState) -> Tensor:
-        """Rows ``(B, N, 13)``, at most 64, less the mean of what was heard up to each."""
+        """Subtracts from cepstra ``(B, N, 13)``, N at most 64, the mean of the past up to each."""
         count = cepstra.shape[1]
-        fading, heard = self.fading[1 : count + 1, None], self.heard[:count, :count]
-        totals = fading * state.total[:, None] + heard @ cepstra  # (B, N, 13)
-        weights = fading * state.weight[:, None] + heard.sum(1, keepdim=True)
+        fading, past_weights = self.fading[1 : count + 1, None], self.past_weights[:count, :count]
+        totals = fading * state.total[:, None] + past_weights @ cepstra  # (B, N, 13)
+        weights = fading * state.weight[:, None] + past_weights.sum(1, keepdim=True)
         state.total, state.weight = totals[:, -1], weights[:, -1]
         return cepstra - totals / weights
 
 
 def _mel_filters() -> Tensor:
-    """Filter bank ``(257, 25)``: triangles of unit area between edges that lie on the bins of the spectrum."""
+    """Returns a filter bank ``(257, 25)``: triangles of unit area between edges that lie on the bins of the
+    spectrum."""
 
     def to_mel(hertz: float) -> float:
         return 2595 * math.log10(1 + hertz / 700)
@@ -115,7 +117,8 @@ def _mel_filters() -> Tensor:
 
 
 def _cosines() -> Tensor:
-    """Log power of 25 bands to 13 liftered cepstra ``(25, 13)``: an orthogonal cosine transform, scaled row by row."""
+    """Returns the map from log power of 25 bands to 13 liftered cepstra ``(25, 13)``: an orthogonal cosine
+    transform, scaled."""
     order = torch.arange(COUNT)
     cosines = torch.cos(math.pi / BANDS * (torch.arange(BANDS)[:, None] + 0.5) * order) * math.sqrt(2 / BANDS)
     cosines[:, 0] = math.sqrt(1 / BANDS)

@@ -1,4 +1,5 @@
-"""The paper's audio encoder: four Conformer layers at 50 Hz and a downsampling convolution to 25 Hz, made causal.
+"""Encodes speech as the paper does, made causal: four Conformer layers at 50 Hz and a downsampling convolution to 25
+Hz.
 
 Table 9 of MyTalk: 24.6 M (4 layers, 768 wide, FFN 2048, 8 heads, kernel 13, dropout 0.1) and 786 K (kernel 3, stride
 2). Its sizes leave room for one feed-forward and one pointwise layer in each, where Gulati et al. 2020 have two.
@@ -29,7 +30,7 @@ TOKENS = 2
 
 @dataclass(slots=True)
 class LayerState:
-    """What one layer still needs of the past."""
+    """Holds what one layer still needs of the past."""
 
     cache: KeyValues
     tail: Tensor  # (B, C, kernel - 1)
@@ -37,15 +38,15 @@ class LayerState:
 
 @dataclass(slots=True)
 class ConformerState:
-    """What the encoder still needs of the past."""
+    """Holds what the encoder still needs of the past."""
 
-    heard: Tensor  # (B,) tokens so far
+    position: Tensor  # (B,) tokens so far
     layers: list[LayerState]
     tail: Tensor  # (B, D, 1): the downsampling convolution's
 
 
 class SelfAttention(nn.Module):
-    """Over the bounded past; rotary positions, so that only distances count."""
+    """Attends over the bounded past; positions are rotary, so that only distances count."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -64,7 +65,7 @@ class SelfAttention(nn.Module):
 
 
 class Convolution(nn.Module):
-    """Depthwise over the past, norm, SiLU, pointwise."""
+    """Applies depthwise convolution over the past, norm, SiLU, pointwise."""
 
     def __init__(self, width: int, kernel: int, dropout: float) -> None:
         super().__init__()
@@ -83,6 +84,8 @@ class Convolution(nn.Module):
 
 
 class ConformerLayer(nn.Module):
+    """Applies attention, convolution and a feed-forward, each added to its input."""
+
     def __init__(self, preset: SpeechPreset) -> None:
         super().__init__()
         width, dropout = preset.hidden, preset.dropout
@@ -101,7 +104,7 @@ class ConformerLayer(nn.Module):
 
 
 class ConformerEncoder(Encoder[ConformerState]):
-    """Features ``(B, 2 T, W)``, 50 a second, to ``(B, T, D)``, 25 a second."""
+    """Encodes features ``(B, 2 T, W)``, 50 a second, to ``(B, T, D)``, 25 a second."""
 
     def __init__(self, preset: SpeechPreset) -> None:
         super().__init__()
@@ -114,25 +117,25 @@ class ConformerEncoder(Encoder[ConformerState]):
         self.out = nn.Linear(preset.hidden, preset.width)
         self.downsample = CausalConv(preset.width, preset.width, 3, stride=2)
 
-    def start(self, rows: int = 1) -> ConformerState:
+    def start(self, batch: int = 1) -> ConformerState:
         like = self.out.weight
         return ConformerState(
-            torch.zeros(rows, dtype=torch.long, device=like.device),
+            torch.zeros(batch, dtype=torch.long, device=like.device),
             [
                 LayerState(
-                    KeyValues.empty(rows, self.heads, self.lookback, self.hidden, like),
-                    like.new_zeros(rows, self.hidden, self.left),
+                    KeyValues.empty(batch, self.heads, self.lookback, self.hidden, like),
+                    like.new_zeros(batch, self.hidden, self.left),
                 )
                 for _ in self.layers
             ],
-            like.new_zeros(rows, self.width, self.downsample.left),
+            like.new_zeros(batch, self.width, self.downsample.left),
         )
 
     def forward(self, features: Tensor, state: ConformerState | None = None) -> Tensor:
         tokens = features.shape[1]
         if tokens % TOKENS:
             raise ValueError(f"features must come in pairs, one motion frame each: got {tokens}")
-        heard = None if state is None else state.heard
+        heard = None if state is None else state.position
         mask = block_mask(tokens, TOKENS, self.lookback, features.device, heard)
         x = self.into(features)  # (B, 2 T, C)
         for index, layer in enumerate(self.layers):
@@ -140,6 +143,6 @@ class ConformerEncoder(Encoder[ConformerState]):
         x = self.out(x).transpose(1, 2)  # (B, D, 2 T)
         x, tail = self.downsample(x, None if state is None else state.tail)
         if state is not None:
-            state.heard, state.tail = state.heard + tokens, tail
+            state.position, state.tail = state.position + tokens, tail
         out: Tensor = x.transpose(1, 2)  # (B, T, D)
         return out

@@ -1,7 +1,7 @@
-"""The edge speech encoder: causal convolutions from 100 mel frames a second to 25 features a second.
+"""Encodes speech for the edge preset: causal convolutions from 100 mel frames a second to 25 features a second.
 
-It looks back about half a second and never ahead; the look-ahead of a window profile comes from the Conformer, which
-sees the features of the frames after the one that it places. So one encoder serves every profile.
+The encoder looks back about half a second and never ahead; the lookahead of a window profile comes from the Conformer,
+which sees the features of the frames after the one that it generates. So one encoder serves every profile.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mytalk.presets import SpeechPreset
-from mytalk.runtime.onnx_graph import Graph, Graphed
+from mytalk.runtime.onnx_graph import Graph, GraphModule
 from mytalk.speech.interfaces import Encoder
 from mytalk.speech.mel import MEL_PER_MOTION, MELS
 from mytalk.speech.phone_posteriors import PHONES
@@ -23,13 +23,13 @@ _PHONE_ROWS = 12  # 120 ms
 
 @dataclass(slots=True)
 class EncoderState:
-    """What the convolutions still need of the past: one tail ``(B, C, k)`` a layer, in the order they run."""
+    """Holds what the convolutions still need of the past: one tail ``(B, C, k)`` a layer, in the order they run."""
 
     tails: list[Tensor] = field(default_factory=list)
 
 
 class CausalConv(nn.Module):
-    """1-D convolution whose output never sees past its input's end. ``(B, C, T)`` to ``(B, C', T / stride)``."""
+    """Convolves ``(B, C, T)`` to ``(B, C', T / stride)`` without seeing past its input's end."""
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int = 1, dilation: int = 1) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class CausalConv(nn.Module):
 
 
 class CausalBlock(nn.Module):
-    """Residual block: normalise, dilated causal convolution, GELU, mix."""
+    """Normalises, convolves causally (dilated), applies GELU, mixes channels, and adds the input."""
 
     def __init__(self, channels: int, kernel: int, dilation: int, dropout: float) -> None:
         super().__init__()
@@ -57,8 +57,8 @@ class CausalBlock(nn.Module):
         return x + self.dropout(self.mix(F.gelu(hidden))), tail
 
 
-class SpeechEncoder(Graphed, Encoder[EncoderState]):
-    """Log-mel ``(B, 4 T, 80)`` to features ``(B, T, D)``, 25 a second.
+class SpeechEncoder(GraphModule, Encoder[EncoderState]):
+    """Encodes log-mel ``(B, 4 T, 80)`` to features ``(B, T, D)``, 25 a second.
 
     With the front ``mel_phones``, ``(B, 4 T, 122)``: phones come in where 25 features a second are left of the mel.
     """
@@ -76,11 +76,11 @@ class SpeechEncoder(Graphed, Encoder[EncoderState]):
         )
         self.out = nn.LayerNorm(width)
 
-    def start(self, rows: int = 1) -> EncoderState:
+    def start(self, batch: int = 1) -> EncoderState:
         weight = self.out.weight
         phones = [] if self.phones is None else [self.phones]
         convs = [*self.stem, *phones, *(block.conv for block in self.blocks)]
-        return EncoderState([weight.new_zeros(rows, conv.channels_in, conv.left) for conv in convs])
+        return EncoderState([weight.new_zeros(batch, conv.channels_in, conv.left) for conv in convs])
 
     def forward(self, mel: Tensor, state: EncoderState | None = None) -> Tensor:
         if mel.shape[1] % MEL_PER_MOTION:
@@ -92,12 +92,13 @@ class SpeechEncoder(Graphed, Encoder[EncoderState]):
         return out
 
     def to_graph(self) -> None:
+        """Exports the streaming encoder as an ONNX graph."""
         tails = {f"tail{index}": tail for index, tail in enumerate(self.start().tails)}
         mel = self.out.weight.new_zeros(1, MEL_PER_MOTION, MELS + (0 if self.phones is None else PHONES))
         self._graph = Graph(self, self._encode, {"mel": mel, **tails}, {"mel": 2, **dict.fromkeys(tails, 1)})
 
     def _encode(self, mel: Tensor, *tails: Tensor) -> tuple[Tensor, ...]:
-        """Features, and the tails that the next chunk needs; without tails, from a recording's start."""
+        """Returns features, and the tails that the next chunk needs; without tails, from a recording's start."""
         before = iter(tails)
         kept: list[Tensor] = []
         x, phones = mel[..., :MELS].transpose(1, 2), mel[..., MELS:].transpose(1, 2)  # (B, 80, 4 T), (B, 0 or 42, 4 T)

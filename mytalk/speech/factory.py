@@ -1,4 +1,4 @@
-"""From a preset to its front and its encoder."""
+"""Builds a preset's speech front and encoder."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ MISSING = f"this preset hears through wav2vec 2.0 and was given no network: {PAS
 
 
 class NoFront(Front[None]):
-    """Stands where a model is built without its front: to count it, to train or to load its other parts."""
+    """Stands in where a model is built without its front: to count its parameters, to train or to load its other
+    parts."""
 
     rate, width = TOKENS, 0
 
-    def start(self, rows: int = 1) -> NoReturn:
+    def start(self, batch: int = 1) -> NoReturn:
         raise PresetError(MISSING)
 
     def stream(self, samples: Tensor, state: None) -> NoReturn:
@@ -35,12 +36,12 @@ class NoFront(Front[None]):
 
 
 def is_built_in(preset: SpeechPreset) -> bool:
-    """Whether the front is in the package, and cheap enough to hear each clip once before training."""
+    """Says whether the front is in the package, and cheap enough to run over each clip once before training."""
     return preset.front != "wav2vec2"
 
 
 def build_front(preset: SpeechPreset) -> Front[Any]:
-    """The front of a preset as far as it needs no weights from elsewhere; `load_front` where it does."""
+    """Builds the front of a preset, if it needs no weights from elsewhere; see `load_front`."""
     return _built_in(preset) if is_built_in(preset) else NoFront()
 
 
@@ -49,14 +50,14 @@ def _built_in(preset: SpeechPreset) -> Front[Any]:
 
 
 def build_encoder(preset: SpeechPreset) -> Encoder[Any]:
-    """The encoder of a preset, with random weights."""
+    """Builds the encoder of a preset, with random weights."""
     return SpeechEncoder(preset) if is_built_in(preset) else ConformerEncoder(preset)
 
 
 def load_front(
     preset: SpeechPreset, speech_model: str | Path | None = None, trained_with: dict[str, str] | None = None
 ) -> Front[Any]:
-    """The front of a preset. ``speech_model`` is the wav2vec 2.0 folder or hub name.
+    """Loads the front of a preset. ``speech_model`` is the wav2vec 2.0 folder or hub name.
 
     ``trained_with`` is what a checkpoint says of its own (``source``, ``sha256``): loaded by that name where no
     ``speech_model`` is given, and another network is refused.

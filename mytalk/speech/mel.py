@@ -1,4 +1,4 @@
-"""Log-mel spectrogram, causal: a frame looks back from its own end and never ahead."""
+"""Computes a causal log-mel spectrogram: a frame looks back from its own end and never ahead."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ LEFT = WINDOW - HOP
 
 @dataclass(slots=True)
 class MelState:
-    """What the next chunk's first frame still looks at."""
+    """Holds the samples that the next chunk's first frame still looks at."""
 
     tail: Tensor  # (B, LEFT) samples
 
 
 class LogMel(Front[MelState]):
-    """Natural log of mel power, shifted and scaled to about unit range. No learned parameters.
+    """Computes the natural log of mel power, shifted and scaled to about unit range. No learned parameters.
 
     Mel filters: triangular, Slaney scale, 50 Hz to 7.6 kHz.
     """
@@ -42,11 +42,11 @@ class LogMel(Front[MelState]):
         self.power = BandPower(torch.hann_window(WINDOW), torch.from_numpy(mel_filters()))
 
     def forward(self, samples: Tensor) -> Tensor:
-        """Samples ``(B, LEFT + 160 * N)``, the first ``LEFT`` being the past, to ``(B, N, 80)``."""
+        """Maps samples ``(B, LEFT + 160 * N)``, the first ``LEFT`` being the past, to ``(B, N, 80)``."""
         return torch.log(self.power(samples) + FLOOR) * 0.25 + 1.0
 
-    def start(self, rows: int = 1) -> MelState:
-        return MelState(self.power.window.new_zeros(rows, LEFT))
+    def start(self, batch: int = 1) -> MelState:
+        return MelState(self.power.window.new_zeros(batch, LEFT))
 
     def stream(self, samples: Tensor, state: MelState) -> Tensor:
         samples = torch.cat([state.tail, samples], dim=-1)
@@ -54,12 +54,13 @@ class LogMel(Front[MelState]):
         return self.forward(samples)
 
     def offline(self, samples: Tensor) -> Tensor:
-        """A whole recording ``(B, S)`` from its start to ``(B, S // 160, 80)``."""
+        """Maps a whole recording ``(B, S)`` from its start to ``(B, S // 160, 80)``."""
         return self.forward(F.pad(samples, (LEFT, 0)))
 
 
 def mel_filters(low: float = 50.0, high: float = 7600.0) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    """Filter bank ``(257, 80)`` of unit area on the Slaney mel scale (linear below 1 kHz, logarithmic above)."""
+    """Returns a filter bank ``(257, 80)`` of unit area on the Slaney mel scale (linear below 1 kHz, logarithmic
+    above)."""
 
     def to_mel(
         hertz: np.ndarray[tuple[int, ...], np.dtype[np.float64]],

@@ -1,4 +1,4 @@
-"""Two fronts side by side: the log-mel spectrogram, and the phones that an acoustic model hears in it."""
+"""Joins two fronts: the log-mel spectrogram, and the phone posteriors of an acoustic model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.runtime.onnx_graph import Graph, Graphed
+from mytalk.runtime.onnx_graph import Graph, GraphModule
 from mytalk.speech.cepstra import AT_ONCE, CepstraState
 from mytalk.speech.interfaces import Front
 from mytalk.speech.mel import MELS, LogMel, MelState
@@ -18,14 +18,14 @@ from mytalk.speech.state_batching import put_tensors, tensors_of, with_tensors
 
 @dataclass(slots=True)
 class MelPhonesState:
-    """What the next chunk needs of the past, of either front."""
+    """Holds the state of both fronts."""
 
     mel: MelState
     phones: CepstraState
 
 
-class MelPhones(Graphed, Front[MelPhonesState]):
-    """16 kHz samples to rows of 80 log-mel bands and 42 phone posteriors, 100 a second. No learned parameters."""
+class MelPhones(GraphModule, Front[MelPhonesState]):
+    """Maps 16 kHz samples to 80 log-mel bands and 42 phone posteriors, 100 times a second. No learned parameters."""
 
     rate = LogMel.rate
     width = MELS + PHONES
@@ -35,30 +35,30 @@ class MelPhones(Graphed, Front[MelPhonesState]):
         self._graph: Graph | None = None
         self.mel, self.phones = LogMel(), PhonePosteriors()
 
-    def start(self, rows: int = 1) -> MelPhonesState:
-        return MelPhonesState(self.mel.start(rows), self.phones.start(rows))
+    def start(self, batch: int = 1) -> MelPhonesState:
+        return MelPhonesState(self.mel.start(batch), self.phones.start(batch))
 
     def stream(self, samples: Tensor, state: MelPhonesState) -> Tensor:
         if self._graph is None or samples.shape[1] > _LONGEST:
-            return self._hear(samples, state)
+            return self._stream(samples, state)
         frames = samples.reshape(len(samples), -1, FRAME_SAMPLES)
-        heard, *after = self._graph(frames, *tensors_of(state))
+        features, *after = self._graph(frames, *tensors_of(state))
         put_tensors(state, after)
-        return heard
+        return features
 
     def to_graph(self) -> None:
         state = self.start()
         names = ("mel_tail", "tail", "total", "weight", "rows")
         example = {"samples": state.mel.tail.new_zeros(1, 2, FRAME_SAMPLES)}
         example |= dict(zip(names, tensors_of(state), strict=True))
-        self._graph = Graph(self, self._hear_frames, example, {**dict.fromkeys(example, 1), "samples": 2})
+        self._graph = Graph(self, self._stream_frames, example, {**dict.fromkeys(example, 1), "samples": 2})
 
-    def _hear_frames(self, samples: Tensor, *before: Tensor) -> tuple[Tensor, ...]:
-        """The next samples ``(B, T, 640)``, and a state's tensors, to what is heard, and the state's tensors after."""
+    def _stream_frames(self, samples: Tensor, *before: Tensor) -> tuple[Tensor, ...]:
+        """Maps the next samples ``(B, T, 640)``, and a state's tensors, to features, and the state's tensors after."""
         state = with_tensors(self.start(), before)
-        return self._hear(samples.flatten(1), state), *tensors_of(state)
+        return self._stream(samples.flatten(1), state), *tensors_of(state)
 
-    def _hear(self, samples: Tensor, state: MelPhonesState) -> Tensor:
+    def _stream(self, samples: Tensor, state: MelPhonesState) -> Tensor:
         both = (self.mel.stream(samples, state.mel), self.phones.stream(samples, state.phones))
         return torch.cat(both, dim=-1)
 

@@ -1,4 +1,4 @@
-"""The first layers of a speech recogniser, live: what was said, whoever said it.
+"""Runs the first layers of a speech recogniser live: features that tell what was said, whoever said it.
 
 Moonshine tiny for English (Jeffries et al. 2024; MIT licence beside the weights): convolutions over samples, then a
 Transformer with rotary positions. The recogniser hears whole utterances; a live session cannot, so the network hears
@@ -43,12 +43,12 @@ WIDTH = 288
 LAYERS = 3
 HEADS = 8
 CONTEXT = 40
-"""Motion frames before those that are asked for: they are remembered, and not heard anew."""
+"""Motion frames before the requested ones, whose keys and values are cached and not computed anew."""
 
 TOKEN = 320
 """Samples of a token."""
 TOKENS = FRAME_SAMPLES // TOKEN
-"""Of a motion frame."""
+"""Tokens of a motion frame."""
 
 _TRAINED_TOKEN = 384  # samples, of the published network
 _STRIDE, _KERNEL = 64, 127  # of the first convolution
@@ -56,32 +56,31 @@ _FIELD = 13  # outputs of the first convolution that a token sees
 _OWN = TOKEN // _STRIDE  # those that the token before does not
 _LEFT = _KERNEL + (_FIELD - 1) * _STRIDE - TOKEN  # samples that it sees before its own
 _ROTARY = 32  # of a head's 36 features
-_AT_ONCE = 64  # frames of a recording: bounds memory
+_CHUNK_FRAMES = 64  # frames of a recording: bounds memory
 _SPEECH_LEVEL = 0.05  # -26 dBFS: ITU-T P.56 active level that speech databases are set to
 
 
 @dataclass(slots=True)
 class MoonshineState:
-    """What the next chunk still needs of the past: 0.7 MB a session of the profile ``balanced``."""
+    """Holds what the next chunk still needs of the past: 0.7 MB a session of the profile ``balanced``."""
 
-    heard: Tensor  # (B,) tokens so far
+    position: Tensor  # (B,) tokens so far
     samples: Tensor  # (B, 575)
     norm: Moments  # of the first convolution, all channels together
     tokens: Tensor  # (B, 2 n, 288) of the convolutions, zeros where nothing was heard yet
-    seen: Tensor  # (B, 2 n, 2 * LAYERS, HEADS, 36): their keys, then values, layer by layer
+    recent: Tensor  # (B, 2 n, 2 * LAYERS, HEADS, 36): their keys, then values, layer by layer
     past: Tensor  # (B, 2 * LAYERS, HEADS, 2 * CONTEXT, 36): of the tokens before these
 
 
 class Moonshine(nn.Module):
-    """16 kHz samples to what the third layer says of the newest motion frames, 288 features each. Nothing is trained,
-    and nothing of it is in a state dict. ``live``: with the weights that are changed for what a session has heard.
-    """
+    """Maps 16 kHz samples to the third layer's features of the newest motion frames, 288 each. Nothing is trained,
+    and nothing of it is in a state dict. ``live``: with the low-rank changes for what a session has heard."""
 
     def __init__(self, live: bool = True) -> None:
         super().__init__()
         stored = {name: tensor.float() for name, tensor in _read(FILE).items()}
         if live:
-            stored |= changed(stored, {name: tensor.float() for name, tensor in _read(LIVE_FILE).items()})
+            stored |= apply_low_rank(stored, {name: tensor.float() for name, tensor in _read(LIVE_FILE).items()})
         stored["conv1.weight"] = F.pad(stored["conv1.weight"][:, 0], (0, 2 * _STRIDE - _KERNEL))
         for name in ("conv2.weight", "conv3.weight"):
             stored[name] = stored[name].transpose(1, 2).flatten(1)
@@ -99,78 +98,82 @@ class Moonshine(nn.Module):
         self.norm_weight: Tensor
         self.norm_bias: Tensor
 
-    def start(self, frames: int, rows: int = 1) -> MoonshineState:
-        """The state of ``rows`` sessions that have heard nothing and will ask for the newest ``frames``."""
+    def start(self, frames: int, batch: int = 1) -> MoonshineState:
+        """Makes the state of ``batch`` new sessions that ask for the newest ``frames``."""
         like = self.conv2_bias
         return MoonshineState(
-            torch.zeros(rows, dtype=torch.long, device=like.device),
-            like.new_zeros(rows, _LEFT),
-            Moments.empty(rows, 1, like.device),
-            like.new_zeros(rows, TOKENS * frames, WIDTH),
-            like.new_zeros(rows, TOKENS * frames, 2 * LAYERS, HEADS, WIDTH // HEADS),
-            like.new_zeros(rows, 2 * LAYERS, HEADS, TOKENS * CONTEXT, WIDTH // HEADS),
+            torch.zeros(batch, dtype=torch.long, device=like.device),
+            like.new_zeros(batch, _LEFT),
+            Moments.empty(batch, 1, like.device),
+            like.new_zeros(batch, TOKENS * frames, WIDTH),
+            like.new_zeros(batch, TOKENS * frames, 2 * LAYERS, HEADS, WIDTH // HEADS),
+            like.new_zeros(batch, 2 * LAYERS, HEADS, TOKENS * CONTEXT, WIDTH // HEADS),
         )
 
     @torch.no_grad()
     def forward(self, samples: Tensor, state: MoonshineState) -> Tensor:
-        """The next samples ``(B, 640 T)``, T at least 1, to features ``(B, n, 288)`` of the newest motion frames; zeros
-        for those before the first sample."""
+        """Maps the next samples ``(B, 640 T)``, T at least 1, to features ``(B, n, 288)`` of the newest motion
+        frames; zeros for those before the first sample."""
         with torch.autocast(samples.device.type, enabled=False):  # a trainer's mixed precision must not change features
             for chunk in samples.float().split(state.tokens.shape[1] * TOKEN, dim=1):
-                features = self.hear(chunk, state)
+                features = self.encode(chunk, state)
             return features
 
     @torch.no_grad()
-    def each(self, samples: Tensor, frames: int, step: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
-        """A recording ``(640 T,)`` from its start: numbers ``(n,)`` of motion frames, every ``step``-th, and what
-        ``forward`` gives when each is the newest and the last one was before, ``(n, frames, 288)``; some at a time."""
+    def growing(self, samples: Tensor, frames: int, step: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+        """Runs over a recording ``(640 T,)`` from its start: yields numbers ``(n,)`` of motion frames, every
+        ``step``-th, and what ``forward`` returns when each is the newest and the last one was before, ``(n, frames,
+        288)``; some at a time."""
         state = self.start(frames)
         ends = torch.arange(0, len(samples) // FRAME_SAMPLES, step, device=samples.device)
         first = 0
-        for newest in ends.split(_AT_ONCE):
-            told = []
+        for newest in ends.split(_CHUNK_FRAMES):
+            readout = []
             for end in (FRAME_SAMPLES * (newest + 1)).tolist():
-                told.append(self(samples[None, first:end], state)[0])
+                readout.append(self(samples[None, first:end], state)[0])
                 first = end
-            yield newest, torch.stack(told)
+            yield newest, torch.stack(readout)
 
-    def hear(self, samples: Tensor, state: MoonshineState) -> Tensor:
-        """``forward`` of no more samples than there are of the tokens that are asked for."""
-        asked, before = state.tokens.shape[1], TOKENS * CONTEXT
+    def encode(self, samples: Tensor, state: MoonshineState) -> Tensor:
+        """Runs ``forward`` on at most as many samples as the requested tokens have."""
+        requested, before = state.tokens.shape[1], TOKENS * CONTEXT
         fresh = self.stem(samples, state)
         count = fresh.shape[1]
         state.tokens = torch.cat([state.tokens, fresh], dim=1)[:, count:]
-        state.heard = state.heard + count
-        older = state.seen[:, :count].permute(0, 2, 3, 1, 4)  # not asked for any more
+        state.position = state.position + count
+        older = state.recent[:, :count].permute(0, 2, 3, 1, 4)  # not asked for any more
         state.past = torch.cat([state.past, older], dim=3)[..., count:, :]
-        places = state.heard[:, None] + torch.arange(-before - asked, 0, device=samples.device)
-        known, turn = places >= 0, turn_of(places[:, before:])
-        kept, known = known[:, :before], known[:, before:]
-        features, state.seen = transform(state.tokens, known, turn, self.layers, state.past, kept)
+        positions = state.position[:, None] + torch.arange(-before - requested, 0, device=samples.device)
+        known, rotary = positions >= 0, rotary_of(positions[:, before:])
+        past_known, known = known[:, :before], known[:, before:]
+        features, state.recent = transform(state.tokens, known, rotary, self.layers, state.past, past_known)
         return features
 
     @property
     def layers(self) -> list[dict[str, Tensor]]:
-        """Weights of each layer by name, as `transform` takes them."""
+        """Lists the weights of each layer by name, as `transform` takes them."""
         return [{name: getattr(self, f"layers_{index}_{name}") for name in _LAYER} for index in range(LAYERS)]
 
     def _first(self, samples: Tensor) -> Tensor:
-        """The first convolution ``(B, 64 n)`` to ``(B, n - 1, 288)``."""
+        """Applies the first convolution, ``(B, 64 n)`` to ``(B, n - 1, 288)``."""
         rows = samples.reshape(samples.shape[0], -1, _STRIDE)
         return F.linear(torch.cat([rows[:, :-1], rows[:, 1:]], dim=-1), self.conv1_weight).tanh()
 
     def stem(self, samples: Tensor, state: MoonshineState) -> Tensor:
-        """The convolutions ``(B, 640 T)`` to ``(B, 2 T, 288)``, as matrix products, which are quicker at so few places.
+        """Applies the convolutions, ``(B, 640 T)`` to ``(B, 2 T, 288)``, as matrix products, which are quicker for
+        so few positions.
 
         The second's outputs that the third reads lie 3 of the first's apart, as in the published network; tokens lie 5
         apart, so every token has its own.
         """
         rows = samples.shape[0]
-        heard = torch.cat([state.samples, samples], dim=1)
-        state.samples = heard[:, -_LEFT:]
-        spare = 3 * _OWN - _FIELD  # places that no token sees, which make whole tokens of them
-        x = self._first(F.pad(heard, (0, 2 * _STRIDE - _KERNEL + spare * _STRIDE)))  # (B, 10 T + 10, 288)
-        own = x[:, _FIELD - _OWN : -spare].reshape(rows, -1, 1, TOKENS * _OWN * WIDTH)  # a token's last 5 of 13 places
+        received = torch.cat([state.samples, samples], dim=1)
+        state.samples = received[:, -_LEFT:]
+        padding = 3 * _OWN - _FIELD  # places that no token sees, which make whole tokens of them
+        x = self._first(F.pad(received, (0, 2 * _STRIDE - _KERNEL + padding * _STRIDE)))  # (B, 10 T + 10, 288)
+        own = x[:, _FIELD - _OWN : -padding].reshape(
+            rows, -1, 1, TOKENS * _OWN * WIDTH
+        )  # a token's last 5 of 13 places
         moments = running_moments(own, state.norm, (self.prior[:1], self.prior[1:]))
         mean, variance = (part[..., None, None] for part in moments)  # (B, T, 1, 1, 1)
         x = x.reshape(rows, -1, _OWN, WIDTH)
@@ -184,29 +187,29 @@ class Moonshine(nn.Module):
 def transform(
     x: Tensor,
     known: Tensor,
-    turn: Tensor,
+    rotary: Tensor,
     layers: Sequence[Mapping[str, Tensor]],
     past: Tensor | None = None,
-    kept: Tensor | None = None,
+    past_known: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The Transformer: tokens ``(B, 2 n, 288)``, of which ``known`` ``(B, 2 n)`` are attended to, to motion frames
-    ``(B, n, 288)``, zeros for those that are not known; and the tokens' keys and values, layer by layer, ``(B, 2 n, 2 *
-    LAYERS, H, 36)``.
+    """Applies the Transformer: tokens ``(B, 2 n, 288)``, of which ``known`` ``(B, 2 n)`` are attended to, to motion
+    frames ``(B, n, 288)``, zeros for those that are not known; and returns the tokens' keys and values, layer by
+    layer, ``(B, 2 n, 2 * LAYERS, H, 36)``.
 
-    ``turn``: what `turn_of` gives of their numbers. ``past``: keys and values of the tokens before them, ``(B, 2 *
-    LAYERS, H, P, 36)``, of which ``kept`` ``(B, P)`` are known.
+    ``rotary``: what `rotary_of` gives of their numbers. ``past``: keys and values of the tokens before them, ``(B, 2 *
+    LAYERS, H, P, 36)``, of which ``past_known`` ``(B, P)`` are known.
     """
-    mask = (known if kept is None else torch.cat([kept, known], dim=1))[:, None, None]
-    cosines, sines = turn[:, :, None, 0], turn[:, :, None, 1]
+    mask = (known if past_known is None else torch.cat([past_known, known], dim=1))[:, None, None]
+    cosines, sines = rotary[:, :, None, 0], rotary[:, :, None, 1]
     swap = _swap(x)
-    seen: list[Tensor] = []
+    recent: list[Tensor] = []
     for number, weights in enumerate(layers):
         y = F.linear(F.layer_norm(x, (WIDTH,), weights["norm1"]), weights["qkv"])
         y = y.reshape(*x.shape[:2], 3 * HEADS, -1)  # a graph keeps what unflatten makes of it
         turned = y[:, :, : 2 * HEADS]
         turned = turned * cosines + turned @ swap * sines
         parts = turned[:, :, :HEADS], turned[:, :, HEADS:], y[:, :, 2 * HEADS :]
-        seen += parts[1:]
+        recent += parts[1:]
         q, k, v = (part.transpose(1, 2) for part in parts)
         if past is not None:
             k, v = torch.cat([past[:, 2 * number], k], dim=2), torch.cat([past[:, 2 * number + 1], v], dim=2)
@@ -215,24 +218,25 @@ def transform(
         y = F.gelu(F.linear(y, weights["fc1"], weights["fc1_bias"]))
         x = x + F.linear(y, weights["fc2"], weights["fc2_bias"])
     frames = (x * known[..., None]).reshape(x.shape[0], -1, TOKENS, WIDTH).mean(2)
-    return frames, torch.stack(seen, dim=2)
+    return frames, torch.stack(recent, dim=2)
 
 
-def turn_of(places: Tensor) -> Tensor:
-    """Cosines and sines ``(B, n, 2, 36)`` of the rotary positions of tokens by number ``(B, n)``. Su et al. 2021.
+def rotary_of(positions: Tensor) -> Tensor:
+    """Returns cosines and sines ``(B, n, 2, 36)`` of the rotary positions of tokens by number ``(B, n)``. Su et al.
+    2021.
 
     Exact however long a session is: whole turns are taken away in 64 bits.
     """
-    feature = torch.arange(WIDTH // HEADS, device=places.device)
+    feature = torch.arange(WIDTH // HEADS, device=positions.device)
     speeds = TOKEN / _TRAINED_TOKEN / (2 * math.pi) * 10_000.0 ** (-(feature // 2 * 2).double() / _ROTARY)
-    turns = places[..., None].double() * speeds * (feature < _ROTARY)  # those after are not turned
+    turns = positions[..., None].double() * speeds * (feature < _ROTARY)  # those after are not turned
     angle = ((turns - turns.round()) * (2 * math.pi)).float()
     return torch.stack([angle.cos(), angle.sin()], dim=-2)
 
 
-def changed(weights: Mapping[str, Tensor], by: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Those of ``weights`` that ``by`` changes: matrices by a product of ``NAME.up`` ``(out, R)`` and ``NAME.down``
-    ``(R, in)``, vectors by a sum. Hu et al. 2022, "LoRA"."""
+def apply_low_rank(weights: Mapping[str, Tensor], by: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Applies changes ``by`` to the weights that they name: matrices by a product of ``NAME.up`` ``(out, R)`` and
+    ``NAME.down`` ``(R, in)``, vectors by a sum. Hu et al. 2022, "LoRA"."""
     vectors = {name: weights[name] + part for name, part in by.items() if part.ndim == 1}
     pairs = {name.removesuffix(".up") for name in by if name.endswith(".up")}
     return vectors | {name: weights[name] + by[f"{name}.up"] @ by[f"{name}.down"] for name in pairs}

@@ -1,4 +1,4 @@
-"""Means and variances over time that a live session can have: of what was heard, not of the whole recording."""
+"""Computes running means and variances over time: of the past of a session, not of the whole recording."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ MEMORY = 250
 """Motion frames (10 s) after which a frame counts 1 / e as much as the newest."""
 
 PRIOR = 5
-"""Motion frames (0.2 s) that the prior counts as. It never fades: after long silence, noise is blown up by at most
-17 dB above what speech of the prior's level would be, and speech a quarter as loud still comes out within 1.1 dB."""
+"""Motion frames (0.2 s) that the prior counts as. It never fades: after long silence, noise is amplified to at most
+17 dB above speech of the prior's level, and speech a quarter as loud still comes out within 1.1 dB."""
 
 
 @dataclass(slots=True)
 class Moments:
-    """Sums over the motion frames heard so far, older ones fading."""
+    """Sums over the motion frames so far, older ones fading."""
 
     weight: Tensor  # (B, 1)
     total: Tensor  # (B, C): of the frames' means
     squares: Tensor  # (B, C): of the frames' mean squares
 
     @classmethod
-    def empty(cls, rows: int, channels: int, device: torch.device) -> Moments:
-        return cls(*(torch.zeros(rows, size, device=device) for size in (1, channels, channels)))
+    def empty(cls, batch: int, channels: int, device: torch.device) -> Moments:
+        return cls(*(torch.zeros(batch, size, device=device) for size in (1, channels, channels)))
 
 
 def running_moments(x: Tensor, moments: Moments, prior: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean and variance ``(B, T, C)`` that hold at each motion frame of ``x`` ``(B, T, C, N)``: itself and its past.
+    """Returns mean and variance ``(B, T, C)`` at each motion frame of ``x`` ``(B, T, C, N)``: of itself and its past.
 
-    ``prior`` is the mean and variance ``(C,)`` before anything was heard. ``moments`` are brought up to date in place.
+    ``prior`` is the mean and variance ``(C,)`` before the first frame. ``moments`` are updated in place.
     """
     x = x.float()
     frames = x.shape[1]
@@ -51,7 +51,7 @@ def running_moments(x: Tensor, moments: Moments, prior: tuple[Tensor, Tensor]) -
 
 
 def speech_noise(samples: int) -> Tensor:
-    """Noise of speech's long-term spectrum and unit variance, ``(samples,)``; the same at every call.
+    """Makes noise of speech's long-term spectrum and unit variance, ``(samples,)``; the same at every call.
 
     Flat to 500 Hz and 9 dB an octave down from there, at 16 kHz (Byrne et al. 1994, figure 2, roughly).
     """

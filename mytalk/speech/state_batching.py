@@ -1,6 +1,6 @@
-"""Rows of streaming state: sessions of different age in one batch, and apart again.
+"""Batches streaming states: joins sessions of different age in one batch, and separates them.
 
-Every tensor of a state has the session's row first, and the same shape at every age.
+Every tensor of a state has the session on its first axis, and the same shape at every age.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ State = TypeVar("State")
 
 
 def stack_states(states: Sequence[State]) -> State:
-    """One state whose rows are those of ``states``, in order."""
+    """Joins states to one of a batch, in order."""
     return _across(torch.cat, states)  # type: ignore[no-any-return]
 
 
-def row_of(state: State, index: int) -> State:
-    """The state of one row alone; it shares memory with the batch's until either moves on."""
+def select_state(state: State, index: int) -> State:
+    """Returns one session's state out of a batch; it shares memory with the batch's until either moves on."""
     return _across(lambda tensors: tensors[0][index : index + 1], [state])  # type: ignore[no-any-return]
 
 
 def tensors_of(state: Any) -> list[Tensor]:
-    """All tensors of a state, in an order of its own."""
+    """Lists all tensors of a state, in a fixed order."""
     found: list[Tensor] = []
 
     def note(tensors: list[Tensor]) -> Tensor:
@@ -38,13 +38,13 @@ def tensors_of(state: Any) -> list[Tensor]:
 
 
 def with_tensors(state: State, tensors: Sequence[Tensor]) -> State:
-    """A state like this one, of other tensors in the order of `tensors_of`."""
+    """Makes a state like this one, of other tensors in the order of `tensors_of`."""
     rest = iter(tensors)
     return _across(lambda _: next(rest), [state])  # type: ignore[no-any-return]
 
 
 def put_tensors(state: Any, tensors: Sequence[Tensor]) -> None:
-    """Brings a state up to date in place: its tensors are these, in the order of `tensors_of`."""
+    """Replaces a state's tensors in place, in the order of `tensors_of`."""
     newer = with_tensors(state, tensors)
     for field in fields(state):
         setattr(state, field.name, getattr(newer, field.name))

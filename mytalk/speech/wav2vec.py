@@ -1,4 +1,4 @@
-"""wav2vec 2.0 as a streaming front: the published network, frozen, hearing in blocks of one motion frame.
+"""Runs wav2vec 2.0 as a streaming front: the published network, frozen, in blocks of one motion frame.
 
 Baevski et al. 2020. The paper extracts features from the whole recording; a live session cannot, so the network hears
 what a session has: the motion frame at hand (640 samples, two tokens of 20 ms) and a bounded past. Training, files and
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
     from transformers import Wav2Vec2Model
 
 OFFLINE_FRAMES = 100
-"""Motion frames at a time of a whole recording: bounds memory, changes nothing."""
+"""Motion frames of a whole recording that are run at a time: bounds memory, changes nothing."""
 
 _SPEECH_VARIANCE = 0.05**2  # -26 dBFS: ITU-T P.56 active level that speech databases are set to
 
 
 @dataclass(slots=True)
 class Wav2VecState:
-    """What the next chunk still needs of the past. About 15 MB a session for 12 layers of 768 in float32."""
+    """Holds what the next chunk still needs of the past. About 15 MB a session for 12 layers of 768 in float32."""
 
-    heard: Tensor  # (B,) tokens so far
+    position: Tensor  # (B,) tokens so far
     level: Moments  # of the samples, C = 1
     norm: Moments  # of the first convolution's channels; of none where its norm is not over time
     tails: list[Tensor]  # (B, C, kernel - stride) a convolution
@@ -54,7 +54,7 @@ class Wav2VecState:
 
 
 class Wav2Vec2(Front[Wav2VecState]):
-    """``transformers``' Wav2Vec2Model, block-causal and in chunks. ``load_wav2vec`` makes one from a folder or a name.
+    """Runs ``transformers``' Wav2Vec2Model block-causally and in chunks. See ``load_wav2vec``.
 
     The network stands outside the module tree: it is not trained, averaged, counted or stored with what holds this
     front, but moves with it to a device or a precision.
@@ -73,7 +73,7 @@ class Wav2Vec2(Front[Wav2VecState]):
         self.lookback = lookback * self.rate
         self._left = field - step
         self._over_time = config.feat_extract_norm == "group"
-        self._held = (model.eval().requires_grad_(False),)  # type: ignore[no-untyped-call]
+        self._network = (model.eval().requires_grad_(False),)  # type: ignore[no-untyped-call]
         self._position = config.num_conv_pos_embeddings // 2
         kernel, prior = self._position_kernel(model), self._first_norm_prior(model)
         self.register_buffer("position_kernel", kernel, persistent=False)
@@ -83,8 +83,8 @@ class Wav2Vec2(Front[Wav2VecState]):
 
     @property
     def model(self) -> Any:
-        """The network itself."""
-        return self._held[0]
+        """Returns the network itself."""
+        return self._network[0]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Wav2Vec2:
         prior = self.prior
@@ -94,20 +94,20 @@ class Wav2Vec2(Front[Wav2VecState]):
         return self
 
     @torch.no_grad()
-    def start(self, rows: int = 1) -> Wav2VecState:
+    def start(self, batch: int = 1) -> Wav2VecState:
         config, like = self.model.config, self.position_kernel
         heads, width = config.num_attention_heads, self.width
         convs = [layer.conv for layer in self.model.feature_extractor.conv_layers]
         state = Wav2VecState(
-            torch.zeros(rows, dtype=torch.long, device=like.device),
-            Moments.empty(rows, 1, like.device),
-            Moments.empty(rows, self.prior.shape[1], like.device),
-            [like.new_zeros(rows, conv.in_channels, 0) for conv in convs],
-            like.new_zeros(rows, width, self._position),
-            [KeyValues.empty(rows, heads, self.lookback, width, like) for _ in range(config.num_hidden_layers)],
+            torch.zeros(batch, dtype=torch.long, device=like.device),
+            Moments.empty(batch, 1, like.device),
+            Moments.empty(batch, self.prior.shape[1], like.device),
+            [like.new_zeros(batch, conv.in_channels, 0) for conv in convs],
+            like.new_zeros(batch, width, self._position),
+            [KeyValues.empty(batch, heads, self.lookback, width, like) for _ in range(config.num_hidden_layers)],
         )
         with torch.autocast(like.device.type, enabled=False):
-            self._convolve(like.new_zeros(rows, 1, self._left), state, None)
+            self._convolve(like.new_zeros(batch, 1, self._left), state, None)
         return state
 
     @torch.no_grad()
@@ -127,7 +127,7 @@ class Wav2Vec2(Front[Wav2VecState]):
         return torch.cat([self.stream(part, state) for part in parts], dim=1)
 
     def _level(self, blocks: Tensor, state: Wav2VecState) -> Tensor:
-        """Samples ``(B, T, 640)`` to zero mean and unit variance of what was heard, if the network wants them so."""
+        """Scales samples ``(B, T, 640)`` to zero mean and unit variance of the past, if the network wants them so."""
         if not self.normalise:
             return blocks
         prior = blocks.new_zeros(1), blocks.new_full((1,), _SPEECH_VARIANCE)
@@ -135,7 +135,8 @@ class Wav2Vec2(Front[Wav2VecState]):
         return (blocks - mean) * (variance + 1e-7).rsqrt()
 
     def _convolve(self, x: Tensor, state: Wav2VecState, frames: int | None) -> Tensor:
-        """The convolutions ``(B, 1, S)`` to ``(B, C, tokens)``. ``frames`` None: zeros that no moments are taken of."""
+        """Applies the convolutions, ``(B, 1, S)`` to ``(B, C, tokens)``. ``frames`` None: zeros, which change no
+        moments."""
         layers: list[Any] = list(self.model.feature_extractor.conv_layers)
         for index, layer in enumerate(layers):
             conv = layer.conv
@@ -152,7 +153,7 @@ class Wav2Vec2(Front[Wav2VecState]):
         return x
 
     def _norm_over_time(self, x: Tensor, norm: nn.GroupNorm, moments: Moments, frames: int | None) -> Tensor:
-        """The first convolution's norm ``(B, C, N)``, with the moments of what was heard up to each motion frame."""
+        """Applies the first convolution's norm ``(B, C, N)``, with the moments of the past of each motion frame."""
         if frames is None:
             mean, variance = (part[None, None] for part in self.prior)
             frames = 1
@@ -165,10 +166,10 @@ class Wav2Vec2(Front[Wav2VecState]):
         return normed.flatten(2).to(x.dtype)
 
     def _transform(self, x: Tensor, state: Wav2VecState) -> Tensor:
-        """The transformer ``(B, n, C)`` over its bounded past."""
+        """Applies the transformer ``(B, n, C)`` over its bounded past."""
         encoder, stable = self.model.encoder, self.model.config.do_stable_layer_norm
-        mask = block_mask(x.shape[1], self.rate, self.lookback, x.device, state.heard)
-        state.heard = state.heard + x.shape[1]
+        mask = block_mask(x.shape[1], self.rate, self.lookback, x.device, state.position)
+        state.position = state.position + x.shape[1]
         x = x + self._positions(x, state)
         x = x if stable else encoder.layer_norm(x)
         for layer, cache in zip(encoder.layers, state.caches, strict=True):
@@ -176,21 +177,22 @@ class Wav2Vec2(Front[Wav2VecState]):
             x = x + mixed if stable else layer.layer_norm(x + mixed)
             x = x + layer.feed_forward(layer.final_layer_norm(x) if stable else x)
             x = x if stable else layer.final_layer_norm(x)
-        made: Tensor = encoder.layer_norm(x) if stable else x
-        return made
+        out: Tensor = encoder.layer_norm(x) if stable else x
+        return out
 
     def _positions(self, x: Tensor, state: Wav2VecState) -> Tensor:
-        """The positional convolution of ``(B, n, C)``, blind to what lies behind each motion frame."""
+        """Applies the positional convolution of ``(B, n, C)``, blind to what lies behind each motion frame."""
         embed = self.model.encoder.pos_conv_embed
         groups = embed.conv.groups
-        seen = torch.cat([state.near, x.transpose(1, 2)], dim=-1)
-        state.near = seen[..., seen.shape[-1] - self._position :]
-        made = F.conv1d(seen, self.position_kernel, stride=self.rate, groups=groups)  # (B, groups * rate * C', T)
-        made = made.unflatten(1, (groups, self.rate, -1)).permute(0, 4, 2, 1, 3)  # (B, T, rate, groups, C')
-        return embed.activation(made.flatten(3).flatten(1, 2) + embed.conv.bias)  # type: ignore[no-any-return]
+        extended = torch.cat([state.near, x.transpose(1, 2)], dim=-1)
+        state.near = extended[..., extended.shape[-1] - self._position :]
+        out = F.conv1d(extended, self.position_kernel, stride=self.rate, groups=groups)  # (B, groups * rate * C', T)
+        out = out.unflatten(1, (groups, self.rate, -1)).permute(0, 4, 2, 1, 3)  # (B, T, rate, groups, C')
+        return embed.activation(out.flatten(3).flatten(1, 2) + embed.conv.bias)  # type: ignore[no-any-return]
 
     def _position_kernel(self, model: Any) -> Tensor:
-        """The positional kernel cut at the block's end, one for each token of a block: ``(groups * rate * C', C', k)``.
+        """Cuts the positional kernel at the block's end, once for each token of a block: ``(groups * rate * C', C',
+        k)``.
 
         Token p of a block sees ``k // 2`` tokens before itself and the block's other ``rate - 1 - p`` after.
         """
@@ -205,12 +207,13 @@ class Wav2Vec2(Front[Wav2VecState]):
 
     @torch.no_grad()
     def _first_norm_prior(self, model: Any) -> Tensor:
-        """Mean and variance ``(2, C)`` of the first convolution over speech-like noise; ``C`` = 0 where unused."""
+        """Returns mean and variance ``(2, C)`` of the first convolution over speech-like noise; ``C`` = 0 where
+        unused."""
         if not self._over_time:
             return torch.zeros(2, 0)
         conv = model.feature_extractor.conv_layers[0].conv
-        made = conv(speech_noise(SAMPLE_RATE)[None, None].to(conv.weight)).float()[0]  # (C, N)
-        return torch.stack([made.mean(-1), made.var(-1, correction=0)])
+        out = conv(speech_noise(SAMPLE_RATE)[None, None].to(conv.weight)).float()[0]  # (C, N)
+        return torch.stack([out.mean(-1), out.var(-1, correction=0)])
 
 
 def _attention(attention: Any, x: Tensor, mask: Tensor, cache: KeyValues) -> Tensor:
@@ -223,7 +226,7 @@ def _attention(attention: Any, x: Tensor, mask: Tensor, cache: KeyValues) -> Ten
 
 
 def _geometry(kernels: list[int], strides: list[int]) -> tuple[int, int]:
-    """Samples between two tokens, and samples that one token sees."""
+    """Returns the samples between two tokens, and the samples that one token sees."""
     step, field = 1, 1
     for kernel, stride in zip(kernels, strides, strict=True):
         field += (kernel - 1) * step

@@ -1,4 +1,4 @@
-"""wav2vec 2.0 networks from a local folder or by the hub's name, and which one a checkpoint was trained with."""
+"""Loads wav2vec 2.0 networks from a local folder or by the hub's name, and fingerprints them for checkpoints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.speech.wav2vec import Wav2Vec2
 
 NETWORK_SECONDS = 5.0
-"""How long the hub may take to answer before this machine counts as offline."""
+"""Seconds in which the hub must answer before this machine counts as offline."""
 
 PASS = "pass a local folder that holds config.json and model.safetensors: speech_model=FOLDER (--speech-model FOLDER)"
 
@@ -26,7 +26,7 @@ _UNTRAINED = "masked_spec_embed"  # stands in for masked tokens in pre-training:
 
 
 def import_transformers() -> Any:
-    """The package. Raises PresetError that says what to install.
+    """Imports the package. Raises PresetError that says what to install.
 
     A torchvision built for another torch fails on import, and would take transformers with it, though speech needs no
     pictures: it is hidden while transformers looks around.
@@ -50,7 +50,7 @@ def import_transformers() -> Any:
 
 
 def load_wav2vec(source: str | Path, *, lookback: int) -> Wav2Vec2:
-    """The network in a local folder, or of a hub name such as ``facebook/wav2vec2-base``, as a front.
+    """Loads the network in a local folder, or of a hub name such as ``facebook/wav2vec2-base``, as a front.
 
     ``lookback`` is in motion frames. A name is taken from this machine's hub cache, else downloaded into it.
 
@@ -70,7 +70,7 @@ def load_wav2vec(source: str | Path, *, lookback: int) -> Wav2Vec2:
 
 
 def find_network(source: str | Path) -> Path:
-    """The folder of a network: ``source`` itself, or its snapshot in the hub's cache, downloaded if missing."""
+    """Finds the folder of a network: ``source`` itself, or its snapshot in the hub's cache, downloaded if missing."""
     if Path(source).is_dir():
         return Path(source)
     if not _HUB_NAME.fullmatch(str(source)):
@@ -101,7 +101,8 @@ def find_network(source: str | Path) -> Path:
 
 
 def fingerprint(model: torch.nn.Module) -> str:
-    """SHA-256 over the tensors' values in float32: the same for every file format and naming of one network."""
+    """Computes SHA-256 over the tensors' values in float32: the same for every file format and naming of one
+    network."""
     digests = []
     for name, tensor in model.state_dict().items():
         if name != _UNTRAINED:
@@ -143,7 +144,8 @@ def _check_architecture(folder: Path) -> None:
 
 
 def _normalises(folder: Path) -> bool:
-    """Whether input is brought to zero mean and unit variance; as in transformers, yes unless the folder says no."""
+    """Says whether input is scaled to zero mean and unit variance; as in transformers, yes unless the folder says
+    no."""
     path = folder / "preprocessor_config.json"
     config = _read_json(path) if path.exists() else {}
     if config.get("sampling_rate", SAMPLE_RATE) != SAMPLE_RATE:

@@ -1,1 +1,1 @@
-"""Data and trainers. Nothing here is needed to run the engine."""
+"""Prepares data and trains models. Nothing here is needed to run the engine."""

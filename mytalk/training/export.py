@@ -1,4 +1,4 @@
-"""Three runs become one preset folder that ``mytalk dub --preset FOLDER`` runs."""
+"""Joins three runs to one preset folder that ``mytalk dub --preset FOLDER`` runs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def compose(
     average: Sequence[Path] = (),
     force: bool = False,
 ) -> Preset:
-    """Write a checkpoint folder from an identity, a motion (or distilled) and an appearance run.
+    """Writes a checkpoint folder from an identity, a motion (or distilled) and an appearance run.
 
     A run gives its newest averaged weights; one of its checkpoints (``RUN/checkpoints/step-00001000``) gives its own.
     ``average`` are further motion runs that began from the same weights as ``motion``: the mean of all of them is
@@ -64,9 +64,9 @@ def compose(
     save_preset(folder, preset)
     for part, own in tensors.items():
         save_tensors(folder, part, own)
-    heard = read_speech_model(sources["motion"])
-    if heard is not None:
-        save_speech_model(folder, **heard)
+    speech_model = read_speech_model(sources["motion"])
+    if speech_model is not None:
+        save_speech_model(folder, **speech_model)
     (folder / CARD).write_text(
         _card(preset, runs, {part: sum(t.numel() for t in own.values()) for part, own in tensors.items()})
     )
@@ -74,22 +74,22 @@ def compose(
 
 
 def _run_of(folder: Path) -> Path:
-    """The run that a checkpoint lies in; any other folder is itself."""
+    """Returns the run that a checkpoint lies in; any other folder is itself."""
     return folder.parent.parent if is_checkpoint(folder) else folder
 
 
 def _tensors(folder: Path, weights: Path, part: str) -> dict[str, torch.Tensor]:
-    """What a run exported, or the averaged weights of one of its checkpoints, named as exported ones."""
+    """Reads what a run exported, or the averaged weights of one of its checkpoints, named as exported ones."""
     if not is_checkpoint(folder):
         return read_tensors(weights, part)
     prefix = "extractor." if part == "identity" else ""
     average = read_tensors(folder, AVERAGE)
-    kept = {name: tensor for name, tensor in average.items() if not name.startswith(PHONES)}
-    return {name.removeprefix(prefix): tensor for name, tensor in kept.items() if name.startswith(prefix)}
+    remaining = {name: tensor for name, tensor in average.items() if not name.startswith(PHONES)}
+    return {name.removeprefix(prefix): tensor for name, tensor in remaining.items() if name.startswith(prefix)}
 
 
 def _mean(motions: dict[Path, dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Of the weights of several motion runs."""
+    """Averages the weights of several motion runs."""
     first, *others = motions
     for other in others:
         for name, tensor in motions[first].items():
@@ -117,7 +117,7 @@ def _check_identity(
 
 
 def _card(preset: Preset, runs: dict[str, Path], sizes: dict[str, int]) -> str:
-    """What is known of the weights by themselves; who trained them knows the rest."""
+    """Writes what is known of the weights by themselves; their trainer knows the rest."""
     lines = [
         f"# Model card: `{preset.name}`",
         "",

@@ -1,4 +1,4 @@
-"""Each trainer from a config to a finished run: what ``mytalk train`` calls, and what a grid of runs may call."""
+"""Runs each trainer from a config to a finished run: what ``mytalk train`` calls, and what a grid of runs may call."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def train_identity(
     progress: Progress | None = None,
     **given: Any,
 ) -> Outcome:
-    """``given`` are options that win over the config's, here and below; None leaves the config's."""
+    """Trains the identity extractor. ``given`` are options that win over the config's, here and below; None leaves
+    the config's."""
     options = config.options("identity", IdentityOptions, **given)
     task = IdentityTask(config.preset, options, data)
     _record(run, config, options, data=data)
@@ -46,6 +47,7 @@ def train_motion(
     progress: Progress | None = None,
     **given: Any,
 ) -> Outcome:
+    """Trains the motion model."""
     options = config.options("motion", MotionOptions, **given)
     task = motion_task(config.preset, options, sources, run)
     _record(run, config, options, **asdict(sources))
@@ -62,7 +64,10 @@ def train_appearance(
     progress: Progress | None = None,
     **given: Any,
 ) -> Outcome:
-    """``start`` holds weights to begin from, a preset folder's or a run's; their sizes must be the config's."""
+    """Trains the appearance model.
+
+    ``start`` holds weights to begin from, a preset folder's or a run's; their sizes must be the config's.
+    """
     from mytalk.training.appearance.options import AppearanceOptions
     from mytalk.training.appearance.task import AppearanceTask
 
@@ -87,7 +92,7 @@ def train_distill(
     progress: Progress | None = None,
     **given: Any,
 ) -> Outcome:
-    """The teacher's sizes count, not the config's."""
+    """Distils a motion model. The teacher's sizes count, not the config's."""
     options = config.options("distill", DistillOptions, **given)
     task = distill_task(teacher, options, data, speech_model)
     _record(run, config, options, data=data, teacher=teacher, speech_model=speech_model)
@@ -95,7 +100,7 @@ def train_distill(
 
 
 def _record(run: Path, config: Config, options: TrainingOptions, **sources: Any) -> None:
-    """``config.toml`` as it was read, and ``options.json``: what the run really had, and its sources."""
+    """Writes ``config.toml`` as it was read, and ``options.json``: what the run really had, and its sources."""
     try:
         run.mkdir(parents=True, exist_ok=True)
         (run / "config.toml").write_text(config.text)

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     options = StreamOptions(seed=args.seed, steps=args.steps, profile=args.profile)
     judges = Judges.load(args.syncnet, args.arcface, args.lpips, args.fid)
     pipeline = None
-    if any(job.made is None for job in jobs):
+    if any(job.generated is None for job in jobs):
         print(f"loading {args.preset}", file=sys.stderr, flush=True)
         import mytalk
 

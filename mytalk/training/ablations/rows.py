@@ -1,4 +1,4 @@
-"""The paper's ablations as data: which rows there are, what each changes, and how the tables are printed."""
+"""Lists the paper's ablations as data: which rows there are, what each changes, and how the tables are printed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mytalk.training.run.config import Config, override
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A figure of a table: its key in ``Row.paper`` and in what was measured, and how it is written."""
+    """Describes a figure of a table: its key in ``Row.paper`` and in what was measured, and how it is written."""
 
     key: str
     title: str
@@ -45,7 +45,7 @@ TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of one table. ``sizes`` changes the preset, ``motion`` the options of the motion trainer."""
+    """Describes one row of one table. ``sizes`` changes the preset, ``motion`` the options of the motion trainer."""
 
     table: int
     name: str
@@ -55,26 +55,27 @@ class Row:
 
     @property
     def run(self) -> str:
-        """The run's folder: rows that change the same share it."""
+        """Returns the run's folder: rows that change the same share it."""
         trained = "appearance" if self.table == 7 else "motion"
         values = [*(value for part in self.sizes.values() for value in part.values()), *self.motion.values()]
         return "-".join([trained, *(re.sub(r"[^a-z0-9.]+", "_", str(value).lower()) for value in values)])
 
     def config(self, base: Config) -> Config:
-        """The base config with this row's changes. Raises OptionError where the preset has no such size."""
+        """Applies this row's changes to the base config. Raises OptionError where the preset has no such size."""
         preset = override(base.preset, self.sizes, f"{self.name}: [sizes]")
         tables = {**base.tables, "motion": {**base.tables.get("motion", {}), **self.motion}}
         return dataclasses.replace(base, preset=preset, tables=tables)
 
 
 def read_rows() -> list[Row]:
-    """The rows of ``ablations.toml``, in the tables' order."""
+    """Reads the rows of ``ablations.toml``, in the tables' order."""
     document = tomllib.loads((files("mytalk.training.ablations") / "ablations.toml").read_text())
     return [Row(**row) for row in document["row"]]
 
 
 def render(rows: Sequence[Row], measured: Mapping[str, Mapping[str, float]]) -> str:
-    """The tables as text, ours beside the paper's. ``measured``: run -> figures; one that is missing is a dash."""
+    """Formats the tables as text, ours beside the paper's. ``measured``: run -> figures; one that is missing is a
+    dash."""
     blocks = []
     for table in sorted({row.table for row in rows}):
         title, columns = TITLES[table]

@@ -1,4 +1,5 @@
-"""The paper's ablations on any prepared data: trains every run of the grid, measures it, prints Tables 5, 6 and 7.
+"""Runs the paper's ablations on any prepared data: trains every run of the grid, measures it, prints Tables 5, 6 and
+7.
 
 Motion rows are measured end to end, on held-out clips as films: the row's motion model with the grid's own appearance
 model. Appearance rows are measured with true landmarks. A run that is finished is not trained again, so the same
@@ -44,7 +45,8 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """What a grid of runs is made from. ``steps`` None leaves the config's; ``clips`` bounds what is measured on."""
+    """Holds what a grid of runs is made from. ``steps`` None leaves the config's; ``clips`` bounds what is measured
+    on."""
 
     config: Config
     data: Sequence[Path]
@@ -60,8 +62,8 @@ class Grid:
     device: str = "auto"
 
 
-def run_grid(grid: Grid, say: Callable[[str], None] = lambda line: None, rows: Sequence[Row] | None = None) -> str:
-    """Trains and measures every row (None: the paper's); gives the tables as text.
+def run_grid(grid: Grid, report: Callable[[str], None] = lambda line: None, rows: Sequence[Row] | None = None) -> str:
+    """Trains and measures every row (None: the paper's); returns the tables as text.
 
     They and ``ablations.json`` are written beside the runs.
 
@@ -72,7 +74,7 @@ def run_grid(grid: Grid, say: Callable[[str], None] = lambda line: None, rows: S
     rows = rows or read_rows()
     films = _films(grid)
     measured: dict[str, Figures] = _read(grid.output / RESULTS)
-    say("identity")
+    report("identity")
     given: dict[str, Any] = {"steps": grid.steps, "hold_out": grid.hold_out}
     if grid.steps is not None:
         given["epochs"] = 0.0
@@ -81,7 +83,7 @@ def run_grid(grid: Grid, say: Callable[[str], None] = lambda line: None, rows: S
     for row in sorted(rows, key=lambda row: row.table != 7):  # motion rows need an appearance model to be seen with
         if row.run in measured:
             continue
-        say(row.name)
+        report(row.name)
         config, run = row.config(grid.config), grid.output / row.run
         if row.table == 7:
             train_appearance(config, grid.data, run, device=grid.device, **given)
@@ -97,7 +99,8 @@ def run_grid(grid: Grid, say: Callable[[str], None] = lambda line: None, rows: S
 
 
 def measure_appearance(grid: Grid, config: Config, run: Path) -> Figures:
-    """PSNR in dB, of all that is painted and of the lips, and FID where there are weights for it; held-out frames."""
+    """Measures PSNR in dB, of all that is painted and of the lips, and FID where there are weights for it; held-out
+    frames."""
     options = config.options("appearance", AppearanceOptions, hold_out=grid.hold_out)
     kept = ClipStore(list(grid.data), hold_out=grid.hold_out, held_out=True)
     task = AppearanceTask(config.preset, options, ClipStore(list(grid.data), hold_out=grid.hold_out), kept)
@@ -123,7 +126,7 @@ def measure_appearance(grid: Grid, config: Config, run: Path) -> Figures:
 
 
 def _measure_motion(grid: Grid, run: Path, appearance: Path, films: Sequence[Path]) -> Figures:
-    """Means over the held-out films of the whole engine's figures."""
+    """Averages the whole engine's figures over the held-out films."""
     folder = run / "preset"
     compose(grid.output / "identity", run, appearance, folder, force=True)
     judges = Judges.load(grid.syncnet, grid.arcface, None, None)
@@ -148,7 +151,7 @@ def _measure_motion(grid: Grid, run: Path, appearance: Path, films: Sequence[Pat
 
 
 def _films(grid: Grid) -> list[Path]:
-    """The held-out clips as films, the longest first."""
+    """Writes the held-out clips as films, the longest first."""
     store = ClipStore(list(grid.data), hold_out=grid.hold_out, held_out=True, cache_bytes=0)
     folder = grid.output / "films"
     folder.mkdir(parents=True, exist_ok=True)
@@ -163,7 +166,7 @@ def _films(grid: Grid) -> list[Path]:
 
 
 def write_film(store: ClipStore, index: int, path: Path) -> None:
-    """One prepared clip, pictures and sound as they are stored, as a film that any program plays."""
+    """Writes one prepared clip, pictures and sound as they are stored, as a film that any program plays."""
     part = path.with_name(f".{path.name}")
     members = [store.member(index, name) for name in ("mp4", "flac")]
     with av.open(str(part), "w", format="matroska") as film:

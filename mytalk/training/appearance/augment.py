@@ -1,4 +1,4 @@
-"""Camera and light of a training example: what all its pictures share, and what moves between two of them."""
+"""Draws camera and light of a training example: what all its pictures share, and what moves between two of them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 _LEVELS = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
 
 
-class Look:
-    """One camera and one light: gain, tint, gamma, greyness, blur and compression."""
+class Camera:
+    """Applies one camera and one light: gain, tint, gamma, greyness, blur and compression."""
 
     def __init__(self, random: np.random.Generator) -> None:
         self._random = random
@@ -20,8 +20,8 @@ class Look:
         self._blur = float(random.uniform(0.4, 1.3)) if random.random() < 0.25 else 0.0
         self._quality = int(random.integers(25, 90)) if random.random() < 0.25 else 0
 
-    def shot(self, picture: NDArray[np.uint8], other_time: bool = False) -> NDArray[np.uint8]:
-        """A square picture as this camera sees it; at another time, its light may have moved."""
+    def apply(self, picture: NDArray[np.uint8], other_time: bool = False) -> NDArray[np.uint8]:
+        """Changes a square picture as this camera sees it; at another time, its light may have moved."""
         gain, slope = self._gain, np.zeros(2, np.float32)
         if other_time:
             gain = gain * np.exp(self._random.normal(0, 0.05)).astype(np.float32)
@@ -41,8 +41,8 @@ class Look:
         return out
 
 
-class Plain:
-    """Pictures as they were filmed."""
+class NoAugmentation:
+    """Leaves pictures as they were filmed."""
 
-    def shot(self, picture: NDArray[np.uint8], other_time: bool = False) -> NDArray[np.uint8]:
+    def apply(self, picture: NDArray[np.uint8], other_time: bool = False) -> NDArray[np.uint8]:
         return picture

@@ -1,6 +1,6 @@
-"""Training examples for the appearance model: one frame to be rendered, from other frames of the same clip.
+"""Draws training examples for the appearance model: one frame to be rendered, from other frames of the same clip.
 
-How references are drawn decides what the network learns to mend: the paper takes any frames; a session's bank is well
+How references are drawn decides what the network learns to refine: the paper takes any frames; a session's bank is well
 filled, poor, a single picture, or has closed mouths only.
 """
 
@@ -19,7 +19,7 @@ from mytalk.appearance.reference_mean import MAX_NEIGHBOURS
 from mytalk.appearance.warp import Points
 from mytalk.errors import DataError
 from mytalk.face.landmarks import LOWER_FACE, POINTS, aperture
-from mytalk.training.appearance.augment import Look, Plain
+from mytalk.training.appearance.augment import Camera, NoAugmentation
 from mytalk.training.appearance.options import AppearanceOptions
 from mytalk.training.appearance.rows import AlignedFace, Scene, row_of
 from mytalk.training.data.store import ClipStore
@@ -27,12 +27,12 @@ from mytalk.training.run.task import Batch, row_rng, stack_rows
 
 _LOWER = list(LOWER_FACE)
 _CORNER = np.array([FACE.left, FACE.top], np.float32)
-_NEAR = 12  # frames: a current frame this close has the target's light and pose, and another mouth
-_APART = 8  # frames between the target and its references
+_CURRENT_DISTANCE = 12  # frames: a current frame this close has the target's light and pose, and another mouth
+_REFERENCE_DISTANCE = 8  # frames between the target and its references
 
 
 class AppearanceExamples:
-    """Rows by (step, row), each a function of these and the seed alone."""
+    """Draws rows by (step, row), each a function of these and the seed alone."""
 
     def __init__(self, store: ClipStore, preset: AppearancePreset, options: AppearanceOptions) -> None:
         self._store, self._preset, self._options = store, preset, options
@@ -46,7 +46,7 @@ class AppearanceExamples:
         return sum(entry.frames for entry in self._store.entries)
 
     def draw(self, step: int, row: int) -> dict[str, Any]:
-        """One row: ``row_of`` and ``key``, clip and frame; with it the latents' noise, ``(2, latent, s, s)``."""
+        """Draws one row: ``row_of`` and ``key``, clip and frame; with it the latents' noise, ``(2, latent, s, s)``."""
         random = row_rng(self._options.seed, step, row)
         preset, options = self._preset, self._options
         clip, target = self._groups[random.integers(len(self._groups))].draw(random)
@@ -54,7 +54,9 @@ class AppearanceExamples:
         references = self._references(random, points[:, _LOWER], target)
         current = target
         if random.random() >= options.same_frame:
-            current = int(random.integers(max(0, target - _NEAR), min(len(points), target + _NEAR + 1)))
+            current = int(
+                random.integers(max(0, target - _CURRENT_DISTANCE), min(len(points), target + _CURRENT_DISTANCE + 1))
+            )
         scene = self._scene(random, clip, points, references, current, target)
         moved = (0, 0)
         if options.augment:
@@ -72,11 +74,11 @@ class AppearanceExamples:
         return stack_rows(rows)
 
     def _references(self, random: np.random.Generator, lower: NDArray[np.float32], target: int) -> list[int]:
-        """Frames to take references from."""
+        """Draws frames to take references from."""
         count = self._preset.references
         if self._options.drawn == "random":
             return [int(one) for one in random.choice(len(lower), count, replace=len(lower) < count)]
-        chosen = _as_in_a_bank(random, lower, target)
+        chosen = _bank_references(random, lower, target)
         return chosen if self._preset.residual else (chosen + chosen[-1:] * (count - len(chosen)))[:count]
 
     def _scene(
@@ -90,19 +92,19 @@ class AppearanceExamples:
     ) -> Scene:
         frames = [*references, current, target]
         faces = dict(zip(frames, self._faces(clip, frames), strict=True))
-        look = Look(random) if self._options.augment else Plain()
+        camera = Camera(random) if self._options.augment else NoAugmentation()
         jitter = self._options.jitter
         return Scene(
             [
-                AlignedFace(look.shot(faces[i], other_time=True), points[i] + _jitter(random, 0.8 * jitter))
+                AlignedFace(camera.apply(faces[i], other_time=True), points[i] + _jitter(random, 0.8 * jitter))
                 for i in references
             ],
-            AlignedFace(look.shot(faces[current]), points[current]),
-            AlignedFace(look.shot(faces[target]), points[target] + _jitter(random, jitter)),
+            AlignedFace(camera.apply(faces[current]), points[current]),
+            AlignedFace(camera.apply(faces[target]), points[target] + _jitter(random, jitter)),
         )
 
     def _faces(self, clip: int, frames: list[int]) -> NDArray[np.uint8]:
-        """Faces at the preset's size."""
+        """Reads faces at the preset's size."""
         faces = self._store.faces(clip, frames)
         side, want = faces.shape[1], FACE.pixels(self._preset.size)
         if side < want:
@@ -114,31 +116,31 @@ class AppearanceExamples:
 
 
 class _Frames:
-    """All frames of some clips, each as likely as any other."""
+    """Holds all frames of some clips, each as likely as any other."""
 
     def __init__(self, clips: NDArray[np.int64], store: ClipStore) -> None:
         self._clips = clips
         self._ends = np.cumsum([store.entries[i].frames for i in clips])
 
     def draw(self, random: np.random.Generator) -> tuple[int, int]:
-        """A clip and one of its frames."""
+        """Draws a clip and one of its frames."""
         number = int(random.integers(self._ends[-1]))
         place = int(np.searchsorted(self._ends, number, side="right"))
         return int(self._clips[place]), number - int(self._ends[place - 1] if place else 0)
 
 
-def _as_in_a_bank(random: np.random.Generator, lower: NDArray[np.float32], target: int) -> list[int]:
-    """At most as many frames as a mean is made of, nearest in lip shape first."""
+def _bank_references(random: np.random.Generator, lower: NDArray[np.float32], target: int) -> list[int]:
+    """Draws at most as many frames as a mean is made of, as a session's bank has them, nearest in lip shape first."""
     frames = np.arange(len(lower))
-    others = frames[np.abs(frames - target) > _APART]
+    others = frames[np.abs(frames - target) > _REFERENCE_DISTANCE]
     if not len(others):
         others = frames[frames != target] if len(frames) > 1 else frames
     kind = random.random()
     if kind < 0.30:  # one picture only, as for a portrait; half of them closed
-        pool = _closed(lower, others) if kind < 0.18 else others
+        pool = _narrowest(lower, others) if kind < 0.18 else others
         return [int(random.choice(pool))]
     if kind < 0.42:  # nobody has opened the mouth yet
-        pool = random.choice(_closed(lower, others), 6)
+        pool = random.choice(_narrowest(lower, others), 6)
     else:
         pool = random.choice(others, int(np.exp(random.uniform(np.log(3), np.log(32)))))
     pool = np.unique(pool)
@@ -146,14 +148,14 @@ def _as_in_a_bank(random: np.random.Generator, lower: NDArray[np.float32], targe
     return [int(i) for i in pool[np.argsort(distance, kind="stable")[:MAX_NEIGHBOURS]]]
 
 
-def _closed(lower: NDArray[np.float32], among: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The fifth with the smallest aperture."""
+def _narrowest(lower: NDArray[np.float32], among: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Returns the fifth with the smallest aperture."""
     gaps = aperture(lower[among])
     return np.asarray(among[np.argsort(gaps, kind="stable")[: max(1, len(among) // 5)]], np.int64)
 
 
 def _jitter(random: np.random.Generator, scale: float) -> Points:
-    """Landmark noise: each point's own, and a common shift, as generated landmarks have."""
+    """Draws landmark noise: each point's own, and a common shift, as generated landmarks have."""
     if not scale:
         return np.zeros((POINTS, 2), np.float32)
     noise = random.normal(0, scale, (POINTS, 2)) * 0.5 + random.normal(0, scale, 2)

@@ -1,4 +1,4 @@
-"""What the appearance model is asked for: the two sides of MyTalk's equation 9."""
+"""Computes the appearance model's losses: the two sides of MyTalk's equation 9."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from mytalk.appearance.model import AppearanceModel, Rendering
 from mytalk.training.appearance.options import AppearanceOptions
 from mytalk.training.run.task import Batch
 
-_WIDE = 9  # pixels: low frequencies are those beyond a mean over 19 x 19
-_CLUELESS = 2 * math.log(2)  # loss of a discriminator that guesses
-_SURE = 0.4  # below it by this much, a discriminator is trusted fully
-_FOLLOWS = 0.02  # how fast its running loss follows
-_MOST = 10.0  # times that its pull may be enlarged
-_SCALE = 4096.0  # keeps half-precision gradients from vanishing; their ratio does not depend on it
+_LOW_PASS_RADIUS = 9  # pixels: low frequencies are those beyond a mean over 19 x 19
+_CHANCE_LOSS = 2 * math.log(2)  # loss of a discriminator that guesses
+_TRUST_MARGIN = 0.4  # below it by this much, a discriminator is trusted fully
+_LOSS_RATE = 0.02  # how fast its running loss follows
+_MAX_WEIGHT = 10.0  # times that its pull may be enlarged
+_GRADIENT_SCALE = 4096.0  # keeps half-precision gradients from vanishing; their ratio does not depend on it
 
 
-class Painted:
-    """The pictures of one step on their way from the painter's side to the critic's, by the keys of their rows."""
+class GeneratedPictures:
+    """Passes the pictures of one step from the generator's loss to the discriminator's, by the keys of their rows."""
 
     def __init__(self) -> None:
         self._step = -1
@@ -38,19 +38,23 @@ class Painted:
         return torch.stack([self._pictures[key] for key in batch["keys"]])
 
 
-class PainterLoss(nn.Module):
-    """The appearance model and its loss: reconstruction, divergence, and being taken for filmed."""
+class GeneratorLoss(nn.Module):
+    """Holds the appearance model and its loss: reconstruction, divergence, and the adversarial loss."""
 
     patch_loss: Tensor
 
     def __init__(
-        self, model: AppearanceModel, discriminator: Discriminator, painted: Painted, options: AppearanceOptions
+        self,
+        model: AppearanceModel,
+        discriminator: Discriminator,
+        painted: GeneratedPictures,
+        options: AppearanceOptions,
     ) -> None:
         super().__init__()
         self.model = model
         self._options, self._painted = options, painted
         self._discriminator = [discriminator]  # trained by CriticLoss: not a child
-        self.register_buffer("patch_loss", torch.tensor(_CLUELESS))
+        self.register_buffer("patch_loss", torch.tensor(_CHANCE_LOSS))
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         options = self._options
@@ -66,11 +70,11 @@ class PainterLoss(nn.Module):
                 self._painted.put(batch, picture)
                 fooled = functional.softplus(-self._discriminator[0](seen(picture, options.detail))).mean()
                 losses["fooled"] = fooled
-                loss = loss + options.patch_weight * self._pull(loss, fooled) * fooled
+                loss = loss + options.patch_weight * self._adaptive_weight(loss, fooled) * fooled
         return {"loss": loss, **{name: value.detach() for name, value in losses.items()}}
 
     def paint(self, batch: Batch) -> tuple[Tensor, Rendering]:
-        """The pictures that the loss is on, ``(B, 3, W, W)``, and how they were made."""
+        """Renders the pictures that the loss is on, ``(B, 3, W, W)``, and returns how they were made."""
         references = batch["references"]
         rendering = self.model(references, batch["non_lip"], batch["landmarks"], batch["noise"])
         picture = rendering.mouth(references)
@@ -79,7 +83,8 @@ class PainterLoss(nn.Module):
         return picture, rendering
 
     def reconstruction(self, picture: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Each a mean over rows of a row's weighted mean; ``warp_l1`` is the L1 of the first bent reference alone."""
+        """Computes losses, each a mean over rows of a row's weighted mean; ``warp_l1`` is the L1 of the first warped
+        reference alone."""
         options, truth = self._options, batch["truth"]
         area = torch.ones_like(batch["region"]) if options.whole else batch["region"]
         weight = area * (1 + options.mouth_weight * batch["mouth"])
@@ -96,34 +101,37 @@ class PainterLoss(nn.Module):
 
     @staticmethod
     def _composed(blended: Tensor, change: Tensor, batch: Batch) -> Tensor:
-        """What is shown. ``blended`` is made of masked references, so it carries the region's weight already."""
+        """Composes what is shown. ``blended`` is made of masked references, so it carries the region's weight
+        already."""
         region: Tensor = batch["region"]
         composed: Tensor = blended + region * change + (1 - region) * batch["around"]
         return composed
 
-    def _pull(self, rest: Tensor, fooled: Tensor) -> Tensor:
-        """How strongly the discriminator pulls, before its weight."""
+    def _adaptive_weight(self, rest: Tensor, fooled: Tensor) -> Tensor:
+        """Computes the adversarial loss's weight before its constant, by the ratio of gradients. Esser et al. 2021,
+        eq. 7."""
         pull = torch.ones_like(rest)
         if self._options.trust:
-            pull = ((_CLUELESS - self.patch_loss) / _SURE).clamp(0, 1)
+            pull = ((_CHANCE_LOSS - self.patch_loss) / _TRUST_MARGIN).clamp(0, 1)
         if self._options.balance and torch.is_grad_enabled():
             last = self.model.decoder.conv_out.weight
             of_rest, of_fooled = (
-                torch.autograd.grad(one * _SCALE, last, retain_graph=True)[0].float().norm() for one in (rest, fooled)
+                torch.autograd.grad(one * _GRADIENT_SCALE, last, retain_graph=True)[0].float().norm()
+                for one in (rest, fooled)
             )
-            pull = pull * (of_rest / (of_fooled + 1e-6 * _SCALE)).clamp(max=_MOST)
+            pull = pull * (of_rest / (of_fooled + 1e-6 * _GRADIENT_SCALE)).clamp(max=_MAX_WEIGHT)
         detached: Tensor = pull.detach()
         return detached
 
     def follow(self, patch_loss: float) -> None:
-        """Takes in the discriminator's loss in the step behind us."""
-        self.patch_loss += _FOLLOWS * (patch_loss - self.patch_loss)
+        """Takes the discriminator's loss of the last step."""
+        self.patch_loss += _LOSS_RATE * (patch_loss - self.patch_loss)
 
 
-class CriticLoss(nn.Module):
-    """The discriminator and its loss: filmed from painted. Equation 8, as cross-entropy."""
+class DiscriminatorLoss(nn.Module):
+    """Holds the discriminator and its loss: filmed from rendered. MyTalk, equation 8, as cross-entropy."""
 
-    def __init__(self, discriminator: Discriminator, painted: Painted, options: AppearanceOptions) -> None:
+    def __init__(self, discriminator: Discriminator, painted: GeneratedPictures, options: AppearanceOptions) -> None:
         super().__init__()
         self.discriminator = discriminator
         self._painted, self._options = painted, options
@@ -137,7 +145,8 @@ class CriticLoss(nn.Module):
 
 
 def seen(picture: Tensor, detail: bool) -> Tensor:
-    """What the discriminator looks at: all; or the middle without its low frequencies, which drown the detail.
+    """Prepares what the discriminator sees: all; or the middle without its low frequencies, which drown the detail.
+    Noise then hides that filmed pixels are whole numbers.
 
     Noise then hides that filmed pixels are whole numbers.
     """
@@ -145,12 +154,15 @@ def seen(picture: Tensor, detail: bool) -> Tensor:
         return picture
     side = picture.shape[-1]
     part = picture[..., side // 6 : side * 5 // 6, side // 8 : side * 7 // 8]
-    smooth = functional.avg_pool2d(functional.pad(part, (_WIDE,) * 4, mode="reflect"), 2 * _WIDE + 1, 1)
+    smooth = functional.avg_pool2d(
+        functional.pad(part, (_LOW_PASS_RADIUS,) * 4, mode="reflect"), 2 * _LOW_PASS_RADIUS + 1, 1
+    )
     return 4 * (part - smooth) + 0.05 * torch.randn_like(part)
 
 
 def psnr(picture: Tensor, truth: Tensor, weight: Tensor, unit: Tensor) -> Tensor:
-    """Mean over rows of 10 log10(255^2 / mse), dB; the error is weighted by ``weight`` ``(B, 1, W, W)``.
+    """Computes the mean over rows of 10 log10(255^2 / mse), dB; the error is weighted by ``weight`` ``(B, 1, W,
+    W)``. ``unit`` ``(B,)`` makes colours of 0..255 of the pictures.
 
     ``unit`` ``(B,)`` makes colours of 0..255 of the pictures.
     """
@@ -160,12 +172,12 @@ def psnr(picture: Tensor, truth: Tensor, weight: Tensor, unit: Tensor) -> Tensor
 
 
 def _mean(weight: Tensor, values: Tensor) -> Tensor:
-    """Weighted mean of each row ``(B, 3, W, W)``; of these the mean."""
+    """Computes the weighted mean of each row ``(B, 3, W, W)``; of these the mean."""
     return ((weight * values).sum((1, 2, 3)) / (3 * weight.sum((1, 2, 3)))).mean()
 
 
 def _slopes(x: Tensor) -> Tensor:
-    """How steep each pixel is, down and to the right together; 0 in the last row and column."""
+    """Returns how steep each pixel is, down and to the right together; 0 in the last row and column."""
     down = functional.pad((x[..., 1:, :] - x[..., :-1, :]).abs(), (0, 0, 0, 1))
     right = functional.pad((x[..., 1:] - x[..., :-1]).abs(), (0, 1))
     return down + right

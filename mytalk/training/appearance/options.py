@@ -1,4 +1,4 @@
-"""Options of ``mytalk train appearance``: the ``[appearance]`` table of a TOML."""
+"""Defines options of ``mytalk train appearance``: the ``[appearance]`` table of a TOML."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from mytalk.training.run.config import TrainingOptions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppearanceOptions(TrainingOptions):
-    """The defaults are the plain recipe of MyTalk, section 3.4: L1, KL, patch discriminator, references at random."""
+    """Holds the options. The defaults are the plain recipe of MyTalk, section 3.4: L1, KL, patch discriminator,
+    references at random."""
 
     # How rows are drawn.
     by_person: bool = False  # every person equally often; otherwise every frame

@@ -39,16 +39,18 @@ Field = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class AlignedFace:
-    """One aligned face and its landmarks: ``(F, F, 3)``, ``(478, 2)`` pixels of the 128 crop, whatever F is."""
+    """Holds one aligned face and its landmarks: ``(F, F, 3)``, ``(478, 2)`` pixels of the 128 crop, whatever F is."""
 
     face: NDArray[np.uint8]
     points: Points
 
     @property
     def lower(self) -> Points:
+        """Returns the lower face ``(169, 2)``."""
         return self.points[_LOWER]
 
     def mirrored(self) -> AlignedFace:
+        """Mirrors face and landmarks."""
         points = self.points[MIRROR].copy()
         points[:, 0] = CROP_PIXELS - 1 - points[:, 0]
         return AlignedFace(np.ascontiguousarray(self.face[:, ::-1]), points)
@@ -56,18 +58,20 @@ class AlignedFace:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a row is made of. ``truth`` has the wanted landmarks; ``current`` is the frame that it is painted into."""
+    """Holds what a row is made of. ``truth`` has the wanted landmarks; ``current`` is the frame that it is painted
+    into."""
 
     references: list[AlignedFace]
     current: AlignedFace
     truth: AlignedFace
 
     def mirrored(self) -> Scene:
+        """Mirrors all faces."""
         return Scene([one.mirrored() for one in self.references], self.current.mirrored(), self.truth.mirrored())
 
 
 def row_of(scene: Scene, preset: AppearancePreset, moved: tuple[int, int] = (0, 0)) -> dict[str, Field]:
-    """Arrays of a row, channels first, pictures in the network's units.
+    """Makes the arrays of a row, channels first, pictures in the network's units.
 
     ``references`` ``(R, 3, W, W)``; ``non_lip``, ``landmarks``, ``truth`` and ``pad`` (the current frame with its
     skin moved: what stays outside the region) ``(3, W, W)``; ``region`` and ``mouth`` (lips and what is between them)
@@ -86,26 +90,26 @@ def row_of(scene: Scene, preset: AppearancePreset, moved: tuple[int, int] = (0, 
     region, mouth = resized(region, preset.size), resized(mouth, preset.size)
     if preset.framing == "face":
         references = np.stack([lip_picture(one.face, one.lower, preset.masked) for one in scene.references])
-        seen = face_inputs(references, around, region, scene.truth.points)
+        inputs = face_inputs(references, around, region, scene.truth.points)
         region, mouth = FACE.pad(region), FACE.pad(mouth)
     else:
         around, truth = around[crop], truth[crop]
         window = _moved(window_of(region, preset.window, preset.stem), moved, preset.size)
-        seen = _mouth_inputs(scene, preset, around, region, painted, window)
+        inputs = _mouth_inputs(scene, preset, around, region, painted, window)
         around, truth, region, mouth = around[window], truth[window], region[window], mouth[window]
     pictures = {
-        "references": seen.references,
-        "non_lip": seen.non_lip,
-        "landmarks": seen.landmarks,
-        "around": seen.exposure.normalise(around),
-        "truth": seen.exposure.normalise(truth),
+        "references": inputs.references,
+        "non_lip": inputs.non_lip,
+        "landmarks": inputs.landmarks,
+        "around": inputs.exposure.normalise(around),
+        "truth": inputs.exposure.normalise(truth),
     }
     return {
         **{name: np.ascontiguousarray(np.moveaxis(picture, -1, -3)) for name, picture in pictures.items()},
         "region": np.ascontiguousarray(region[None]),
         "mouth": np.ascontiguousarray(mouth[None]),
-        "mean": seen.exposure.mean,
-        "unit": np.asarray(seen.exposure.unit, np.float32),
+        "mean": inputs.exposure.mean,
+        "unit": np.asarray(inputs.exposure.unit, np.float32),
     }
 
 
@@ -129,15 +133,15 @@ def _mouth_inputs(
     )
 
 
-def _skin_flow(seen: Points, wanted: Points) -> Flow | None:
-    """How the current frame's skin follows the landmarks, as it does live; None: they have not moved."""
-    if displacement(wanted, seen) <= 1.0:
+def _skin_flow(inputs: Points, target_points: Points) -> Flow | None:
+    """Returns how the current frame's skin follows the landmarks, as it does live; None: they have not moved."""
+    if displacement(target_points, inputs) <= 1.0:
         return None
-    return GRID + moving_mask(seen, wanted)[..., None] * (Target(wanted).warp_from(seen).flow - GRID)
+    return GRID + moving_mask(inputs, target_points)[..., None] * (Target(target_points).warp_from(inputs).flow - GRID)
 
 
 def _moved(window: Window, by: tuple[int, int], size: int) -> Window:
-    """A window moved within the crop."""
+    """Moves a window within the crop."""
     starts = [
         min(max(span.start + shift, 0), size - (span.stop - span.start)) for span, shift in zip(window, by, strict=True)
     ]

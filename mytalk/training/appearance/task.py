@@ -1,4 +1,4 @@
-"""Stage 2's trainer: the appearance model and its discriminator, on aligned faces. MyTalk, section 3.4."""
+"""Trains stage 2: the appearance model and its discriminator, on aligned faces. MyTalk, section 3.4."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mytalk.appearance.model import AppearanceModel
 from mytalk.checkpoint import save_preset, save_tensors
 from mytalk.presets import Preset
 from mytalk.training.appearance.examples import AppearanceExamples
-from mytalk.training.appearance.losses import CriticLoss, Painted, PainterLoss, psnr
+from mytalk.training.appearance.losses import DiscriminatorLoss, GeneratedPictures, GeneratorLoss, psnr
 from mytalk.training.appearance.options import AppearanceOptions
 from mytalk.training.data.store import ClipStore
 from mytalk.training.run.task import Batch, Phase, Task, to_device
@@ -24,7 +24,7 @@ _SHOWN = 4  # rows of a sample picture
 
 
 class AppearanceTask(Task):
-    """Paints frames of clips from three other frames of them."""
+    """Trains the model to render frames of clips from other frames of them."""
 
     name = "appearance"
     best = "l1"
@@ -35,9 +35,9 @@ class AppearanceTask(Task):
         torch.manual_seed(options.seed)
         self._preset, self._options = preset, options
         self.averaged = AppearanceModel(preset.appearance)
-        discriminator, painted = Discriminator(preset.appearance), Painted()
-        self._painter = PainterLoss(self.averaged, discriminator, painted, options)
-        critic = CriticLoss(discriminator, painted, options)
+        discriminator, painted = Discriminator(preset.appearance), GeneratedPictures()
+        self._painter = GeneratorLoss(self.averaged, discriminator, painted, options)
+        critic = DiscriminatorLoss(discriminator, painted, options)
         phases = [Phase("painter", self._painter)]
         if options.patch_weight:
             rate = options.patch_rate or None
@@ -58,14 +58,14 @@ class AppearanceTask(Task):
         return {"loss": losses["l1"], **losses, **figures}
 
     def painted(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What was filmed and what is painted, uint8 ``(B, 3, W, W)`` each."""
+        """Returns what was filmed and what is rendered, uint8 ``(B, 3, W, W)`` each."""
         picture, _ = self._painter.paint(batch)
         unit, mean = batch["unit"][:, None, None, None], batch["mean"][:, :, None, None]
         filmed, painted = ((one * unit + mean).clamp(0, 255).round().byte() for one in (batch["truth"], picture))
         return filmed, painted
 
     def pictures(self) -> Mapping[str, NDArray[np.uint8]]:
-        """One row an example: references, non-lip region, landmarks, truth, ours, four times their difference."""
+        """Draws one row an example: references, non-lip region, landmarks, truth, ours, four times their difference."""
         examples = self.examples if self.held_out is None else self.held_out
         batch = examples.collate([examples.draw(0, row) for row in range(_SHOWN)])
         batch = to_device(batch, next(self.averaged.parameters()).device)
@@ -79,13 +79,13 @@ class AppearanceTask(Task):
 
 
 def _plain(options: AppearanceOptions) -> AppearanceOptions:
-    """Options of held-out rows: as filmed, every person alike, always the same rows."""
+    """Returns options of held-out rows: as filmed, every person alike, always the same rows."""
     kept = {"drawn": options.drawn, "same_frame": options.same_frame, "seed": options.seed}
     return AppearanceOptions(by_person=True, **kept)  # type: ignore[arg-type]
 
 
 def _sheet(batch: Batch, picture: Tensor) -> NDArray[np.uint8]:
-    """``(rows x W, columns x W, 3)``."""
+    """Tiles pictures to ``(rows x W, columns x W, 3)``."""
     unit, mean = batch["unit"][:, None, None, None], batch["mean"][:, :, None, None]
     columns = [*batch["references"].unbind(1), batch["non_lip"]]
     colours = [column * unit + mean for column in columns]

@@ -1,4 +1,4 @@
-"""Changes to speech and motion that a mouth does not mind: speed, voice, room, microphone, noise, mirror."""
+"""Changes speech and motion in ways that a mouth does not depend on: speed, voice, room, microphone, noise, mirror."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ _QUIETEST = float(np.log(FLOOR))
 
 
 def draw_speed(rng: np.random.Generator) -> float:
+    """Draws a factor of speed."""
     return float(rng.uniform(*SPEEDS)) if rng.random() < 0.7 else 1.0
 
 
 def stretch(rows: Tensor, length: int) -> Tensor:
-    """``(N, C)`` to ``(length, C)``, linearly."""
+    """Resamples ``(N, C)`` to ``(length, C)``, linearly."""
     if len(rows) == length:
         return rows.clone()
     stretched: Tensor = F.interpolate(rows.T[None], size=length, mode="linear", align_corners=True)[0].T
@@ -33,7 +34,7 @@ def stretch(rows: Tensor, length: int) -> Tensor:
 
 
 class Mirror:
-    """Left and right of a face exchanged."""
+    """Exchanges left and right of a face."""
 
     def __init__(self, space: MotionSpace) -> None:
         basis = space.basis.unflatten(-1, (-1, 3))
@@ -41,18 +42,18 @@ class Mirror:
         self._motion: Tensor = (mirrored * space.scale[:, None]) @ space.basis.T / space.scale  # (K, K)
 
     def motion(self, rows: Tensor) -> Tensor:
-        """Coefficients ``(T, K)``."""
+        """Mirrors coefficients ``(T, K)``."""
         return rows @ self._motion
 
     def upper(self, rows: Tensor) -> Tensor:
-        """Upper-face displacements ``(T, 38, 2)``."""
+        """Mirrors upper-face displacements ``(T, 38, 2)``."""
         return rows[:, list(UPPER_MIRROR)] * torch.tensor([-1.0, 1.0])
 
 
-def change_features(heard: Tensor, rng: np.random.Generator) -> Tensor:
-    """Log-mel ``(N, 80)`` changed as `change_mel` does it; phone posteriors beside it, ``(N, 122)`` in all, as they
-    are, less sure, or not heard at all."""
-    mel, phones = heard.split([MELS, heard.shape[1] - MELS], dim=1)
+def change_features(features: Tensor, rng: np.random.Generator) -> Tensor:
+    """Changes log-mel ``(N, 80)`` as `change_mel` does it; phone posteriors beside it, ``(N, 122)`` in all, stay, or
+    become less sure, or uniform."""
+    mel, phones = features.split([MELS, features.shape[1] - MELS], dim=1)
     chance = rng.random()
     if chance < _NO_PHONES:
         phones = torch.zeros_like(phones)
@@ -63,8 +64,8 @@ def change_features(heard: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def change_mel(mel: Tensor, rng: np.random.Generator) -> Tensor:
-    """Log-mel ``(N, 80)``: vocal-tract length, room, equaliser, level, noise, telephone band, and a masked band or
-    moment, on log power."""
+    """Changes log-mel ``(N, 80)``: vocal-tract length, room, equaliser, level, noise, telephone band, and a masked
+    band or moment, on log power."""
     power = (mel - 1) * 4
     bands = np.arange(MELS, dtype=np.float32)
     if rng.random() < 0.8:
@@ -95,17 +96,18 @@ def change_mel(mel: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def _room(power: Tensor, rng: np.random.Generator) -> Tensor:
-    """Log power ``(N, 80)`` with an echo that falls by 60 dB in 0.2 to 0.7 s, 3 to 15 dB below the voice at first."""
+    """Adds to log power ``(N, 80)`` an echo that falls by 60 dB in 0.2 to 0.7 s, 3 to 15 dB below the voice at
+    first."""
     decay = 10 ** (-6 / (100 * rng.uniform(0.2, 0.7)))  # of power, in 10 ms
     tail = 10 ** (-rng.uniform(3, 15) / 10) * torch.from_numpy((decay ** np.arange(1, _ECHO)).astype(np.float32))
     kernel = torch.cat([tail.flip(0), torch.ones(1)])
-    heard = F.conv1d(F.pad(power.exp().T[:, None], (_ECHO - 1, 0)), kernel[None, None])[:, 0].T  # (N, 80)
-    return torch.log(heard + FLOOR)
+    echoed = F.conv1d(F.pad(power.exp().T[:, None], (_ECHO - 1, 0)), kernel[None, None])[:, 0].T  # (N, 80)
+    return torch.log(echoed + FLOOR)
 
 
 def noisy_place(samples: Tensor, rng: np.random.Generator) -> Tensor:
-    """Samples ``(S,)`` as a microphone in a poor place hears them: an echo now and then, equaliser, level, and noise
-    3 to 30 dB below the speech. What a front hears in it cannot be drawn from what it hears without."""
+    """Changes samples ``(S,)`` as a microphone in a poor place does: an echo now and then, equaliser, level, and
+    noise 3 to 30 dB below the speech. The features of a front in noise cannot be drawn from those without."""
     if rng.random() < _IN_A_ROOM:
         count = int(SAMPLE_RATE * rng.uniform(0.2, 0.6))
         tail = rng.standard_normal(count, np.float32) * np.exp(-6.9 * np.arange(count) / count).astype(np.float32)
@@ -117,12 +119,13 @@ def noisy_place(samples: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def change_samples(samples: Tensor, rng: np.random.Generator) -> Tensor:
-    """Samples ``(S,)``: equaliser, level and coloured noise. Voice changes with speed, which stretches pitch along."""
+    """Changes samples ``(S,)``: equaliser, level and coloured noise. Voice changes with speed, which stretches pitch
+    along."""
     return _recorded(samples, rng, (6, 40), 0.6)
 
 
 def _recorded(samples: Tensor, rng: np.random.Generator, below: tuple[float, float], noisy: float) -> Tensor:
-    """Equalised, at another level, and with a chance of ``noisy`` with noise so many dB ``below`` the speech."""
+    """Equalises, changes the level, and with a chance of ``noisy`` adds noise so many dB ``below`` the speech."""
     count = len(samples)
     frequency = torch.fft.rfftfreq(count, 1 / SAMPLE_RATE).numpy()
     points = np.array([0, 125, 500, 1500, 4000, 8000])

@@ -1,4 +1,4 @@
-"""The members of one clip as bytes: pictures as H.264, sound as FLAC, landmarks as npz; and back."""
+"""Encodes and decodes the members of one clip: pictures as H.264, sound as FLAC, landmarks as npz."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CANONICAL_STEPS, _CROP_STEPS = 2**14, 2**6
 
 @dataclass(frozen=True, slots=True)
 class Landmarks:
-    """What is known of the face in each of T frames."""
+    """Holds what is known of the face in each of T frames."""
 
     canonical: NDArray[np.float32]  # (T, 478, 3) at the frame's own time
     crop: NDArray[np.float32]  # (T, 478, 2) pixels of the 256 crop, of the picture that the frame shows
@@ -53,20 +53,21 @@ class PictureWriter:
         self.frames = 0
 
     def write(self, rgb: NDArray[np.uint8]) -> None:
-        """One more picture ``(S, S, 3)``."""
+        """Encodes one more picture ``(S, S, 3)``."""
         frame = Picture.from_rgb(rgb).to_av()
         frame.pts, frame.time_base = self.frames, _TICK
         self._container.mux(self._stream.encode(frame))
         self.frames += 1
 
     def finish(self) -> bytes:
+        """Returns the encoded clip."""
         self._container.mux(self._stream.encode(None))
         self._container.close()
         return self._file.getvalue()
 
 
 def read_pictures(data: bytes, frames: Sequence[int]) -> NDArray[np.uint8]:
-    """The named frames, ``(n, S, S, 3)`` RGB in the order asked for.
+    """Decodes the named frames, ``(n, S, S, 3)`` RGB in the order asked for.
 
     Raises ValueError where the clip has no such frame, av.FFmpegError where it is damaged.
     """
@@ -105,7 +106,7 @@ def _read_run(
 
 
 def write_sound(samples: NDArray[np.float32]) -> bytes:
-    """16 kHz mono ``(S,)`` in -1..1 as 16-bit FLAC; what is louder is clipped."""
+    """Encodes 16 kHz mono ``(S,)`` in -1..1 as 16-bit FLAC; what is louder is clipped."""
     whole = np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)
     file = io.BytesIO()
     with av.open(file, "w", format="flac") as container:
@@ -119,13 +120,14 @@ def write_sound(samples: NDArray[np.float32]) -> bytes:
 
 
 def read_sound(data: bytes) -> NDArray[np.float32]:
-    """16 kHz mono ``(S,)``. Raises av.FFmpegError where it is damaged."""
+    """Decodes 16 kHz mono ``(S,)``. Raises av.FFmpegError where it is damaged."""
     with av.open(io.BytesIO(data), "r") as container:
         parts = [frame.to_ndarray()[0] for frame in container.decode(container.streams.audio[0])]
     return np.asarray(np.concatenate(parts), np.float32) / np.float32(32768)
 
 
 def write_landmarks(landmarks: Landmarks) -> bytes:
+    """Encodes landmarks."""
     file = io.BytesIO()
     canonical = np.rint(landmarks.canonical * _CANONICAL_STEPS) / np.float32(_CANONICAL_STEPS)
     crop = np.rint(landmarks.crop * _CROP_STEPS) / np.float32(_CROP_STEPS)
@@ -134,6 +136,6 @@ def write_landmarks(landmarks: Landmarks) -> bytes:
 
 
 def read_landmarks(data: bytes) -> Landmarks:
-    """Raises KeyError, ValueError or zipfile.BadZipFile where it is damaged."""
+    """Decodes landmarks. Raises KeyError, ValueError or zipfile.BadZipFile where they are damaged."""
     with np.load(io.BytesIO(data)) as stored:
         return Landmarks(stored["canonical"], stored["crop"], stored["poses"])

@@ -1,4 +1,5 @@
-"""What a preparation has done so far: one line a finished part of a video, so that a run goes on where another stopped.
+"""Records what a preparation has done so far: one line a finished part of a video, so that a run goes on where
+another stopped.
 
 A line is written after the clips it tells of are safely in their shard. A line that was being written when the program
 was killed does not count, and neither do the clips it would have told of.
@@ -15,14 +16,15 @@ from typing import Any, Self
 
 from mytalk.errors import DataError, OptionError, OutputError
 from mytalk.training.data.screening import Reason
-from mytalk.training.data.shards import Entry, writing
+from mytalk.training.data.shards import Entry
+from mytalk.training.run.atomic_write import output_errors
 
 JOURNAL = "journal.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A stretch of a video that was left out."""
+    """Holds a stretch of a video that was left out."""
 
     source: str
     start: float  # seconds
@@ -36,7 +38,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """One part of a video, finished."""
+    """Holds one finished part of a video."""
 
     source: str
     part: int
@@ -63,7 +65,7 @@ class Done:
 
 
 class Journal:
-    """The finished parts of a data folder. One process at a time holds it.
+    """Keeps the finished parts of a data folder. One process at a time holds it.
 
     Raises OptionError where the folder was begun with other options, OutputError where it is in use or cannot be
     written, DataError where a line in its middle is damaged.
@@ -72,7 +74,7 @@ class Journal:
     def __init__(self, folder: Path, options: Mapping[str, Any]) -> None:
         self._path = folder / JOURNAL
         self.done: list[Done] = []
-        with writing(folder):
+        with output_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("a+b")
         try:
@@ -83,7 +85,7 @@ class Journal:
             raise
 
     def add(self, done: Done) -> None:
-        """The part is finished, whatever happens from now on."""
+        """Records a finished part, whatever happens from now on."""
         self._write(done.line())
         self.done.append(done)
 
@@ -105,7 +107,7 @@ class Journal:
         self._file.seek(0)
         data = self._file.read()
         whole = data.rfind(b"\n") + 1
-        with writing(self._path):
+        with output_errors(self._path):
             self._file.truncate(whole)
         lines = data[:whole].decode("utf-8", "replace").splitlines()
         if not lines:
@@ -125,14 +127,14 @@ class Journal:
             )
 
     def _write(self, line: str) -> None:
-        with writing(self._path):
+        with output_errors(self._path):
             self._file.write(f"{line}\n".encode())
             self._file.flush()
             os.fsync(self._file.fileno())
 
 
 def _lock(file: int, folder: Path) -> None:
-    """Held until the file is closed, however the process ends. Without a lock where the system knows none."""
+    """Locks a file until it is closed, however the process ends. Without a lock where the system knows none."""
     try:
         import fcntl
     except ImportError:

@@ -1,4 +1,4 @@
-"""By how much the sound of a video is late against the lips.
+"""Measures by how much the sound of a video is late against the lips.
 
 A motion model says how the lips would move to the sound; that is correlated with how they do move, over all
 lags up to 0.6 s. After SyncNet (Chung and Zisserman 2016), whose offset is likewise the best of +-15 frames, and whose
@@ -25,7 +25,7 @@ MAX_LAG = 15
 """Frames either way that are searched."""
 
 MARGIN = (MAX_LAG + 3) * FRAME_SAMPLES
-"""Samples of sound before and after a clip that the estimator wants to hear."""
+"""Samples of sound before and after a clip that the estimator needs."""
 
 # Of sound and faces that do not belong together, 1 in 100 comes above either, whatever the length (measured on pairs
 # of unlike clips of 3 to 18 s).
@@ -42,7 +42,7 @@ _CHIN, _UPPER_LIP, _LOWER_LIP = (_LOWER.index(point) for point in (152, 13, 14))
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """What was found in one part of a video."""
+    """Holds what was found in one part of a video."""
 
     ms: float  # positive: the sound is late
     correlation: float  # at that lag, mean over what is measured of the lips
@@ -55,7 +55,8 @@ class Offset:
 
     @property
     def error_ms(self) -> float:
-        """What 19 of 20 measurements of ``seconds`` are within: of 3 s, 40 ms (measured on 100 takes of one studio).
+        """Returns the error that 19 of 20 measurements of ``seconds`` are within: of 3 s, 40 ms (measured on 100
+        takes of one studio). Never below 20 ms, by which speakers differ who are in sync.
 
         Never below 20 ms, by which speakers differ who are in sync.
         """
@@ -63,11 +64,12 @@ class Offset:
 
     @property
     def to_remove_ms(self) -> float:
-        """0 where it is not known well enough, or no more than the error of measuring it."""
+        """Returns the offset to remove; 0 where it is not known well enough, or no more than the error of measuring
+        it."""
         return self.ms if self.confident and abs(self.ms) > self.error_ms else 0.0
 
     def problem(self, *, strict: bool) -> str | None:
-        """Why nothing may be learned from it, or None. ``strict``: what cannot be told to be in sync is not."""
+        """Returns why nothing may be learned from it, or None. ``strict``: what cannot be told to be in sync is not."""
         if self.confident and abs(self.ms) > (MAX_LAG - 0.5) * 1000 / MOTION_RATE:
             return f"the sound is off by {self.ms:+.0f} ms or more"
         agreement = self.correlation * self.seconds**0.5
@@ -79,7 +81,9 @@ class Offset:
 
 
 class OffsetEstimator:
-    """Holds a motion model, on the CPU: the embedded one, or that of ``weights``, a preset or a checkpoint folder.
+    """Measures offsets with a motion model, on the CPU: the embedded one, or that of ``weights``, a preset or a
+    checkpoint folder. A model that learned from a recording has learned its offset too, and finds none. One thread
+    at a time.
 
     A model that learned from a recording has learned its offset too, and finds none. One thread at a time.
     """
@@ -88,30 +92,30 @@ class OffsetEstimator:
         self._model = load_motion(weights).eval()
 
     def estimate(self, clips: Sequence[tuple[Landmarks, NDArray[np.float32]]]) -> Offset:
-        """One offset for the clips of one recording.
+        """Measures one offset for the clips of one recording.
 
         Each with its 16 kHz sound, which begins ``MARGIN`` before the first frame and ends ``MARGIN`` after the last.
         """
         scores = np.zeros(2 * MAX_LAG + 1)
         frames = 0
-        for landmarks, heard in clips:
-            seen = landmarks.canonical[:, _LOWER]
-            scores += len(seen) * _agreement(seen, self._expected(landmarks, heard))
-            frames += len(seen)
+        for landmarks, speech in clips:
+            measured = landmarks.canonical[:, _LOWER]
+            scores += len(measured) * _agreement(measured, self._expected(landmarks, speech))
+            frames += len(measured)
         return _best(scores / max(frames, 1), frames / MOTION_RATE)
 
-    def _expected(self, landmarks: Landmarks, heard: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The lower face ``(T, 169, 3)`` that the sound alone asks for, one a frame of ``heard``.
+    def _expected(self, landmarks: Landmarks, speech: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns the lower face ``(T, 169, 3)`` that the sound alone asks for, one a frame.
 
         The model sees the person's mean face throughout: brows and lids that move would tell it the picture's time.
         """
         stream = MotionStream(self._model, PROFILES["quality"], steps=1, seed=0)
         stream.enrol(list(landmarks.canonical[:: MOTION_RATE // 5]))
         still = landmarks.canonical.mean(axis=0)
-        rows = [np.zeros((len(_LOWER), 3), np.float32)] * (len(heard) // FRAME_SAMPLES)
+        rows = [np.zeros((len(_LOWER), 3), np.float32)] * (len(speech) // FRAME_SAMPLES)
         for index in range(len(rows)):
             stream.push_face(index * FRAME_SAMPLES, still)
-            stream.push_speech(heard[index * FRAME_SAMPLES : (index + 1) * FRAME_SAMPLES])
+            stream.push_speech(speech[index * FRAME_SAMPLES : (index + 1) * FRAME_SAMPLES])
             for frame in stream.advance():
                 rows[frame.index] = frame.lower
         for frame in stream.finish():
@@ -119,17 +123,17 @@ class OffsetEstimator:
         return np.stack(rows)
 
 
-def _agreement(seen: NDArray[np.float32], expected: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Mean correlation at each lag from ``-MAX_LAG`` to ``MAX_LAG`` (positive: the sound is late)."""
+def _agreement(measured: NDArray[np.float32], expected: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Computes the mean correlation at each lag from ``-MAX_LAG`` to ``MAX_LAG`` (positive: the sound is late)."""
     before = MARGIN // FRAME_SAMPLES
-    ours, theirs = _measures(seen), _measures(expected)
+    ours, theirs = _measures(measured), _measures(expected)
     lags = range(-MAX_LAG, MAX_LAG + 1)
     windows = [theirs[:, before + lag : before + lag + ours.shape[1]] for lag in lags]
     return np.array([np.mean(_correlations(ours, window)) for window in windows])
 
 
 def _measures(lower: NDArray[np.float32]) -> NDArray[np.float64]:
-    """What is measured of the lips ``(10, T)``: aperture, width, chin and both lips' heights; and the speed of each."""
+    """Measures the lips ``(10, T)``: aperture, width, chin and both lips' heights; and the speed of each."""
     places = [
         aperture(lower),
         lower[:, CORNERS[1], 0] - lower[:, CORNERS[0], 0],
@@ -144,14 +148,14 @@ def _measures(lower: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _correlations(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pearson's r row by row; 0 where either does not move."""
+    """Computes Pearson's r row by row; 0 where either does not move."""
     a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
     size = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
     return np.asarray((a * b).sum(axis=1) / np.maximum(size, 1e-9))
 
 
 def _best(scores: NDArray[np.float64], seconds: float) -> Offset:
-    """The lag of the highest score, between frames by a parabola through it and its neighbours."""
+    """Finds the lag of the highest score, between frames by a parabola through it and its neighbours."""
     top = int(scores.argmax())
     shift = 0.0
     if 0 < top < len(scores) - 1:

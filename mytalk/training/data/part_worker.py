@@ -1,4 +1,4 @@
-"""One part of a video to clips: what a worker process of a preparation does."""
+"""Turns one part of a video into clips: what a worker process of a preparation does."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from mytalk.training.data.voice_activity import is_speech
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One part of one video."""
+    """Describes one part of one video."""
 
     folder: Path
     source: str
@@ -58,7 +58,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A finished clip on its way to a shard."""
+    """Holds a finished clip on its way to a shard."""
 
     key: str
     start: float
@@ -68,8 +68,8 @@ class Clip:
 
 
 @dataclass(slots=True)
-class Made:
-    """All that came of a part."""
+class PartResult:
+    """Holds all that came of a part."""
 
     clips: list[Clip] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
@@ -85,6 +85,7 @@ def begin(lifeline: Connection) -> None:
 
 
 def use_one_thread() -> None:
+    """Limits this process's libraries to one thread."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
 
@@ -94,61 +95,62 @@ def _end_with(lifeline: Connection) -> None:
     os._exit(1)
 
 
-def make(job: Job) -> Made:
-    """The clips of a part, and what was left out of it and why. A file that cannot be read is left out as well."""
+def make(job: Job) -> PartResult:
+    """Makes the clips of a part, and says what was left out of it and why. A file that cannot be read is left out as
+    well."""
     began = time.process_time()
-    made = Made()
+    result = PartResult()
     recorded: list[Recorded] = []
     try:
-        _watch(job, recorded, made)
+        _watch(job, recorded, result)
         if recorded:
-            _finish(job, recorded, made)
+            _finish(job, recorded, result)
     except (InputError, av.FFmpegError) as error:
-        made.clips.clear()
-        made.rejected[:] = [reject(job.source, job.part, Reason.UNREADABLE, str(error), job.probe.seconds)]
-    made.work = time.process_time() - began
-    return made
+        result.clips.clear()
+        result.rejected[:] = [reject(job.source, job.part, Reason.UNREADABLE, str(error), job.probe.seconds)]
+    result.work = time.process_time() - began
+    return result
 
 
 def reject(source: str, part: Part, reason: Reason, detail: str, seconds: float | None = None) -> Rejection:
-    """A whole part of a video that is ``seconds`` long."""
+    """Rejects a whole part of a video that is ``seconds`` long."""
     start = part.first / SAMPLE_RATE
     end = (seconds or start) if part.end is None else part.end / SAMPLE_RATE
     return Rejection(source, start, max(start, end), reason, " ".join(detail.split()))
 
 
-def _watch(job: Job, recorded: list[Recorded], made: Made) -> None:
+def _watch(job: Job, recorded: list[Recorded], result: PartResult) -> None:
     """Plays the part once: its runs become clips without sound."""
-    runs = _Runs(job, recorded, made)
+    runs = _Runs(job, recorded, result)
     with closing(Screen(job.limits)) as screen:
-        for seen in screen.look(shots(job.path, job.probe, job.part)):
-            runs.push(seen)
+        for screened in screen.look(shots(job.path, job.probe, job.part)):
+            runs.push(screened)
     runs.finish()
-    made.seconds = max(0, runs.end - job.part.first) / SAMPLE_RATE
+    result.seconds = max(0, runs.end - job.part.first) / SAMPLE_RATE
 
 
 class _Runs:
     """Sorts pictures into runs: of one usable face, or of one reason to leave them out."""
 
-    def __init__(self, job: Job, recorded: list[Recorded], made: Made) -> None:
-        self._job, self._recorded, self._made = job, recorded, made
+    def __init__(self, job: Job, recorded: list[Recorded], result: PartResult) -> None:
+        self._job, self._recorded, self._part_result = job, recorded, result
         self._recorder: Recorder | None = None
         self._reason: Reason | None = None
         self._start = 0
         self._step = round(SAMPLE_RATE / job.probe.rate)
         self.end = job.part.first  # where the last picture stops being shown
 
-    def push(self, seen: Seen) -> None:
-        usable = seen.tracked is not None
-        if (usable and seen.new_run) or seen.reason is not self._reason:
-            self._end_run(seen.at)
+    def push(self, screened: Seen) -> None:
+        usable = screened.tracked is not None
+        if (usable and screened.new_run) or screened.reason is not self._reason:
+            self._end_run(screened.at)
         if self._recorder is None and usable:
-            self._recorder, self._start = Recorder(self._job.size), seen.at
+            self._recorder, self._start = Recorder(self._job.size), screened.at
         elif self._reason is None and not usable:
-            self._reason, self._start = seen.reason, seen.at
-        if seen.tracked is not None and self._recorder is not None:
-            self._recorded += self._recorder.push(seen.tracked)
-        self.end = seen.at + self._step
+            self._reason, self._start = screened.reason, screened.at
+        if screened.tracked is not None and self._recorder is not None:
+            self._recorded += self._recorder.push(screened.tracked)
+        self.end = screened.at + self._step
 
     def finish(self) -> None:
         self._end_run(self.end)
@@ -165,32 +167,32 @@ class _Runs:
         self._recorder, self._reason = None, None
 
     def _reject(self, start: int, end: int, reason: Reason) -> None:
-        self._made.rejected.append(Rejection(self._job.source, start / SAMPLE_RATE, end / SAMPLE_RATE, reason))
+        self._part_result.rejected.append(Rejection(self._job.source, start / SAMPLE_RATE, end / SAMPLE_RATE, reason))
 
 
-def _finish(job: Job, recorded: list[Recorded], made: Made) -> None:
-    """Gives the clips their sound, in sync, and leaves out those that must not be learned from."""
+def _finish(job: Job, recorded: list[Recorded], result: PartResult) -> None:
+    """Adds the clips' sound, in sync, and leaves out those that must not be learned from."""
     first = recorded[0].at - MARGIN
-    heard = sound(job.path, job.probe, first, recorded[-1].end + MARGIN)
+    speech = sound(job.path, job.probe, first, recorded[-1].end + MARGIN)
     spoken = []
     for clip in recorded:
-        if is_speech(heard[clip.at - first : clip.end - first]):
+        if is_speech(speech[clip.at - first : clip.end - first]):
             spoken.append(clip)
         else:
-            made.rejected.append(_rejected_clip(job, clip, Reason.NO_SPEECH, ""))
+            result.rejected.append(_rejected_clip(job, clip, Reason.NO_SPEECH, ""))
     if not spoken:
         return
-    around = [(clip.landmarks, heard[clip.at - first - MARGIN : clip.end - first + MARGIN]) for clip in spoken]
-    offset = _estimator(job.sync_weights).estimate(around)
+    padded = [(clip.landmarks, speech[clip.at - first - MARGIN : clip.end - first + MARGIN]) for clip in spoken]
+    offset = _estimator(job.sync_weights).estimate(padded)
     problem = offset.problem(strict=job.strict)
     for clip in spoken:
         if problem is not None:
-            made.rejected.append(_rejected_clip(job, clip, Reason.OUT_OF_SYNC, problem))
+            result.rejected.append(_rejected_clip(job, clip, Reason.OUT_OF_SYNC, problem))
             continue
         removed = 0.0 if job.keep_offset else offset.to_remove_ms
         start = clip.at - first + round(removed * SAMPLE_RATE / 1000)
-        part = heard[start : start + clip.frames * FRAME_SAMPLES]
-        made.clips.append(_clip(job, clip, removed, _about(job, clip, offset), part))
+        part = speech[start : start + clip.frames * FRAME_SAMPLES]
+        result.clips.append(_clip(job, clip, removed, _about(job, clip, offset), part))
 
 
 def _rejected_clip(job: Job, clip: Recorded, reason: Reason, detail: str) -> Rejection:
@@ -214,19 +216,20 @@ def _about(job: Job, clip: Recorded, offset: Offset) -> dict[str, Any]:
     }
 
 
-def _clip(job: Job, clip: Recorded, removed: float, about: dict[str, Any], heard: NDArray[np.float32]) -> Clip:
+def _clip(job: Job, clip: Recorded, removed: float, about: dict[str, Any], speech: NDArray[np.float32]) -> Clip:
     removed = round(removed, 1)
     members = {
         "json": json.dumps({**about, "offset_ms": removed}, ensure_ascii=False).encode(),
         "mp4": clip.pictures,
-        "flac": write_sound(heard),
+        "flac": write_sound(speech),
         "npz": write_landmarks(clip.landmarks),
     }
     return Clip(_key(job.source, clip.at), clip.at / SAMPLE_RATE, clip.frames, removed, members)
 
 
 def _key(source: str, at: int) -> str:
-    """Unique in any folder, the same in every run; without dots, which end a key in WebDataset's naming."""
+    """Makes a clip's key: unique in any folder, the same in every run; without dots, which end a key in WebDataset's
+    naming."""
     name = re.sub(r"[^0-9A-Za-z]+", "_", str(Path(source).with_suffix(""))).strip("_")[-40:]
     return f"{name}-{hashlib.sha256(source.encode()).hexdigest()[:6]}-{at * 1000 // SAMPLE_RATE:08}"
 

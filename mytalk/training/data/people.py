@@ -1,4 +1,5 @@
-"""The people of a data set: a bounded sample of their frames, their rest shapes, and the mouth basis they share."""
+"""Describes the people of a data set: a bounded sample of their frames, their rest shapes, and the mouth basis they
+share."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from mytalk.motion.space import MotionSpace, RestShape
 from mytalk.training.data.store import ClipStore
 
 SAMPLE_CLIPS = 12
-"""Clips of one person that are looked at for a rest shape, evenly chosen."""
+"""Clips of one person that a rest shape is estimated from, evenly chosen."""
 
 SAMPLE_FRAMES = 3000
 BASIS_PEOPLE = 200
@@ -25,7 +26,7 @@ BASIS_FRAMES = 600
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """One person at rest: lower face ``(169, 3)``, and mean upper face ``(38, 3)``, canonical."""
+    """Holds one person at rest: lower face ``(169, 3)``, and mean upper face ``(38, 3)``, canonical."""
 
     lower: NDArray[np.float32]
     upper: NDArray[np.float32]
@@ -33,17 +34,17 @@ class Rest:
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """Frames of one person: lower faces ``(N, 169, 3)`` and upper faces ``(N, 38, 3)``, canonical."""
+    """Holds frames of one person: lower faces ``(N, 169, 3)`` and upper faces ``(N, 38, 3)``, canonical."""
 
     lower: NDArray[np.float32]
     upper: NDArray[np.float32]
 
     def rest(self, space: MotionSpace) -> Rest:
-        """Raises ValueError for no frame."""
+        """Estimates the rest shape. Raises ValueError for no frame."""
         return Rest(self._shape(space).estimate(), np.asarray(self.upper.mean(axis=0), np.float32))
 
     def openness(self, space: MotionSpace) -> float:
-        """How far this person opens, against most."""
+        """Returns how far this person opens, against most."""
         return self._shape(space).openness()
 
     def _shape(self, space: MotionSpace) -> RestShape:
@@ -54,7 +55,7 @@ class Frames:
 
 
 def clips_by_person(store: ClipStore) -> dict[str, list[int]]:
-    """Clip numbers of each person, people in order of their names."""
+    """Lists clip numbers of each person, people in order of their names."""
     clips: dict[str, list[int]] = {person: [] for person in store.people}
     for index, entry in enumerate(store.entries):
         clips[entry.person].append(index)
@@ -62,7 +63,7 @@ def clips_by_person(store: ClipStore) -> dict[str, list[int]]:
 
 
 def sample_frames(store: ClipStore, clips: Sequence[int]) -> Frames:
-    """Evenly chosen frames of one person's clips: at most ``SAMPLE_FRAMES`` of at most ``SAMPLE_CLIPS`` clips."""
+    """Picks frames of one person's clips evenly: at most ``SAMPLE_FRAMES`` of at most ``SAMPLE_CLIPS`` clips."""
     chosen = [clips[i] for i in _evenly(len(clips), SAMPLE_CLIPS)]
     each = max(1, SAMPLE_FRAMES // len(chosen))
     lower, upper = [], []
@@ -75,7 +76,7 @@ def sample_frames(store: ClipStore, clips: Sequence[int]) -> Frames:
 
 
 def sample_people(store: ClipStore, seed: int) -> list[Frames]:
-    """Frames of ``BASIS_PEOPLE`` people at most, drawn by the seed."""
+    """Samples frames of ``BASIS_PEOPLE`` people at most, drawn by the seed."""
     clips = list(clips_by_person(store).values())
     if len(clips) > BASIS_PEOPLE:
         drawn = np.random.default_rng(seed).choice(len(clips), BASIS_PEOPLE, replace=False)
@@ -84,7 +85,8 @@ def sample_people(store: ClipStore, seed: int) -> list[Frames]:
 
 
 def fit_space(people: Sequence[Frames], coefficients: int) -> MotionSpace:
-    """The mouth basis: principal components of displacement from rest, every person weighing the same, and mirrored."""
+    """Fits the mouth basis: principal components of displacement from rest, every person weighing the same, and
+    mirrored."""
     space = MotionSpace(coefficients)
     for _ in range(2):  # the first pass finds the opening direction, which the rest shapes of the second one need
         rows, gaps = [], []
@@ -108,5 +110,5 @@ def fit_space(people: Sequence[Frames], coefficients: int) -> MotionSpace:
 
 
 def _evenly(count: int, most: int) -> list[int]:
-    """At most ``most`` of ``count`` numbers, evenly spread."""
+    """Picks at most ``most`` of ``count`` numbers, evenly spread."""
     return list(range(count)) if count <= most else np.linspace(0, count - 1, most).round().astype(int).tolist()

@@ -1,4 +1,4 @@
-"""By how much each person's sound is late, so that motion training can take it away.
+"""Measures by how much each person's sound is late, so that motion training can take it away.
 
 What a model learns of timing it learns from its clips: sound that is 20 ms early for the man who speaks half of them
 makes every mouth 20 ms late. A clip of three seconds does not tell its offset that well; all clips of a person do.
@@ -20,7 +20,7 @@ from mytalk.training.data.people import clips_by_person
 from mytalk.training.data.store import ClipStore
 
 SECONDS = 120
-"""Of a person that are listened to: evenly chosen clips."""
+"""Seconds of a person that are measured: evenly chosen clips."""
 
 _COLUMNS = ("person", "remove_ms", "measured_ms", "correlation", "confidence", "seconds")
 _KNOWN_SECONDS = 3.0  # of which a measurement is as uncertain as people in sync differ, 20 ms
@@ -29,6 +29,8 @@ _FURTHEST_MS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class PersonOffset:
+    """Holds one person's offset as measured."""
+
     person: str
     measured_ms: float  # positive: the sound is late
     correlation: float
@@ -38,7 +40,8 @@ class PersonOffset:
 
     @property
     def remove_ms(self) -> float:
-        """What is believed of the measurement: 0 without confidence, half of it after 3 s, nearly all after 20 s."""
+        """Returns the part of the measurement to remove: 0 without confidence, half of it after 3 s, nearly all
+        after 20 s."""
         share = self.seconds / (self.seconds + _KNOWN_SECONDS) if self.confident else 0.0
         return share * self.measured_ms
 
@@ -46,13 +49,13 @@ class PersonOffset:
 def measure_people(
     store: ClipStore, estimator: OffsetEstimator, progress: Callable[[int, int], None] | None = None
 ) -> list[PersonOffset]:
-    """Every person of a store, in order of their names. Raises DataError where a clip is damaged."""
+    """Measures every person of a store, in order of their names. Raises DataError where a clip is damaged."""
     people = clips_by_person(store)
     found = []
     for number, (person, clips) in enumerate(people.items(), 1):
         chosen = _some(store, clips)
         sounds = [np.pad(store.sound(index), MARGIN) for index in chosen]
-        offset = estimator.estimate([(store.landmarks(i), heard) for i, heard in zip(chosen, sounds, strict=True)])
+        offset = estimator.estimate([(store.landmarks(i), speech) for i, speech in zip(chosen, sounds, strict=True)])
         figures = (offset.ms, offset.correlation, offset.confidence, offset.confident, offset.seconds)
         found.append(PersonOffset(person, *figures))
         if progress is not None:
@@ -61,7 +64,7 @@ def measure_people(
 
 
 def write_offsets(path: Path, offsets: list[PersonOffset]) -> None:
-    """A TSV, one person a line. Raises OutputError."""
+    """Writes a TSV, one person a line. Raises OutputError."""
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, delimiter="\t", lineterminator="\n")
@@ -76,7 +79,7 @@ def write_offsets(path: Path, offsets: list[PersonOffset]) -> None:
 
 
 def read_offsets(path: Path) -> dict[str, float]:
-    """Milliseconds to take away, by person. Raises DataError with the line that is wrong."""
+    """Reads milliseconds to take away, by person. Raises DataError with the line that is wrong."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, delimiter="\t"))
@@ -94,7 +97,7 @@ def read_offsets(path: Path) -> dict[str, float]:
 
 
 def _some(store: ClipStore, clips: list[int]) -> list[int]:
-    """Evenly chosen, up to ``SECONDS`` in all and one clip at least."""
+    """Picks clips evenly, up to ``SECONDS`` in all and one clip at least."""
     frames = sum(store.entries[index].frames for index in clips)
     each = max(1, round(len(clips) * min(1.0, SECONDS * 25 / max(frames, 1))))
     return [clips[place] for place in np.unique(np.linspace(0, len(clips) - 1, each).astype(int))]

@@ -1,4 +1,5 @@
-"""A folder of videos becomes a data folder: aligned faces, landmarks and sound of every stretch that can be used.
+"""Prepares a data folder from a folder of videos: aligned faces, landmarks and sound of every stretch that can be
+used.
 
 The main process hands out parts of videos and alone writes; worker processes make the clips. Nothing is held for
 longer than a part takes, and no file is unpacked, so neither memory nor disk grows with the length of a video.
@@ -22,11 +23,12 @@ from av import FFmpegError
 from mytalk.errors import DataError, InputError, NoSpeechError, OptionError, TrainingError
 from mytalk.media_time import MOTION_RATE
 from mytalk.training.data.journal import Done, Journal, Rejection
-from mytalk.training.data.part_worker import Job, Made, begin, make, reject, use_one_thread
+from mytalk.training.data.part_worker import Job, PartResult, begin, make, reject, use_one_thread
 from mytalk.training.data.screening import Limits, Reason
-from mytalk.training.data.shards import Entry, ShardWriter, write_manifest, writing
+from mytalk.training.data.shards import Entry, ShardWriter, write_manifest
 from mytalk.training.data.shots import Part, probe
 from mytalk.training.data.videos import VIDEO_ENDINGS, find_videos, name_people
+from mytalk.training.run.atomic_write import write_text
 from mytalk.training.run.signals import signals_held
 
 REJECTED = "rejected.tsv"
@@ -35,7 +37,7 @@ _AHEAD = 2  # parts a process that wait or are made: bounds what is in memory an
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareOptions:
-    """How a folder is prepared. All but ``shard_mb`` must stay the same when a run goes on."""
+    """Holds how a folder is prepared. All but ``shard_mb`` must stay the same when a run goes on."""
 
     size: int = 256  # side of the aligned face, pixels
     people: str = "by-folder"  # or "by-file", or the path of a TSV: video, person
@@ -47,7 +49,7 @@ class PrepareOptions:
     shard_mb: int = 256
 
     def checked(self) -> PrepareOptions:
-        """Raises OptionError."""
+        """Checks the options. Raises OptionError."""
         if not 64 <= self.size <= 1024 or self.size % 16:
             raise OptionError(f"size {self.size}: need a multiple of 16 from 64 to 1024")
         if self.shard_mb < 1:
@@ -61,7 +63,7 @@ class PrepareOptions:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a folder holds now, and what this run did."""
+    """Says what a folder holds now, and what this run did."""
 
     clips: int
     people: int
@@ -72,7 +74,7 @@ class Summary:
     not_video: int  # files in the folder that are not named like videos
 
     def table(self) -> str:
-        """The reasons, one a line."""
+        """Formats the reasons, one a line."""
         rows = [f"{reason.value:34} {count:7} {seconds:10.1f} s" for reason, (count, seconds) in self.rejected.items()]
         return "\n".join(rows)
 
@@ -83,7 +85,7 @@ Progress = Callable[[int, int | None], None]
 def prepare(
     folder: Path, data: Path, options: PrepareOptions, *, processes: int = 1, progress: Progress | None = None
 ) -> Summary:
-    """Prepare all videos under ``folder`` into ``data``, or go on with it. ``progress``: seconds of video, of how many.
+    """Prepares all videos under ``folder`` into ``data``, or goes on with it.
 
     Raises DataError (no video in the folder, or nothing usable in any), OptionError, OutputError, OutputFullError
     and TrainingError (a worker process was killed). What was finished stays finished after any of them.
@@ -112,7 +114,7 @@ def prepare(
             _run(_Jobs(folder, people, options, journal), processes, journal, writer, progress)
         finally:
             writer.close()
-            _tell(data, journal)
+            _write_tables(data, journal)
         summary = _summary(journal, before, others)
     if not summary.clips:
         reasons = ", ".join(f"{reason.value} {count}" for reason, (count, _) in summary.rejected.items())
@@ -124,7 +126,7 @@ def prepare(
 
 def _run(jobs: _Jobs, processes: int, journal: Journal, writer: ShardWriter, progress: Progress | None) -> None:
     with _workers(processes) as submit:
-        running: dict[Future[Made], Job] = {}
+        running: dict[Future[PartResult], Job] = {}
         while True:
             while len(running) < processes * _AHEAD and (job := next(jobs, None)) is not None:
                 running[submit(job)] = job
@@ -137,7 +139,8 @@ def _run(jobs: _Jobs, processes: int, journal: Journal, writer: ShardWriter, pro
 
 
 class _Jobs(Iterator[Job]):
-    """Every part that is not done yet. A video is opened when its turn comes; one that cannot be is done with."""
+    """Yields every part that is not done yet. A video is opened when its turn comes; one that cannot be is done
+    with."""
 
     def __init__(self, folder: Path, people: Mapping[str, str], options: PrepareOptions, journal: Journal) -> None:
         self._folder, self._people, self._options, self._journal = folder, people, options, journal
@@ -151,7 +154,7 @@ class _Jobs(Iterator[Job]):
         self._waiting: deque[Job] = deque()
 
     def total(self, begun: int) -> int:
-        """Parts in all, as far as is known: a video that was not opened yet counts as one."""
+        """Returns the parts in all, as far as is known: a video that was not opened yet counts as one."""
         return begun + len(self._waiting) + len(self._videos)
 
     def __next__(self) -> Job:
@@ -195,23 +198,23 @@ class _Jobs(Iterator[Job]):
         self._journal.add(Done(video, 0, 1, (), (rejection,), 0.0, 0.0))
 
 
-def _keep(job: Job, made: Made, journal: Journal, writer: ShardWriter) -> None:
-    """Clips first, all the way to the disk; then the line that says so."""
+def _keep(job: Job, made: PartResult, journal: Journal, writer: ShardWriter) -> None:
+    """Writes clips first, all the way to the disk; then the line that says so."""
     entries = []
     for clip in made.clips:
-        shard, places = writer.add(clip.key, clip.members)
-        entries.append(Entry(clip.key, job.person, job.source, clip.start, clip.frames, clip.offset_ms, shard, places))
+        shard, members = writer.add(clip.key, clip.members)
+        entries.append(Entry(clip.key, job.person, job.source, clip.start, clip.frames, clip.offset_ms, shard, members))
     writer.flush()
     done = Done(job.source, job.part.number, job.parts, tuple(entries), tuple(made.rejected), made.seconds, made.work)
     journal.add(done)
 
 
 @contextmanager
-def _workers(processes: int) -> Iterator[Callable[[Job], Future[Made]]]:
-    """What gives a job to a process. One process alone is this one."""
+def _workers(processes: int) -> Iterator[Callable[[Job], Future[PartResult]]]:
+    """Opens what gives a job to a process. One process alone is this one."""
     if processes == 1:
         use_one_thread()
-        yield _here
+        yield _in_this_process
         return
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
@@ -229,19 +232,19 @@ def _workers(processes: int) -> Iterator[Callable[[Job], Future[Made]]]:
         lifeline.close()
 
 
-def _submit(pool: ProcessPoolExecutor, job: Job) -> Future[Made]:
-    """The first call starts the pool, which cannot be shut down again when it was left half started."""
+def _submit(pool: ProcessPoolExecutor, job: Job) -> Future[PartResult]:
+    """Submits a job. The first call starts the pool, which cannot be shut down again when it was left half started."""
     with signals_held():
         return pool.submit(make, job)
 
 
-def _here(job: Job) -> Future[Made]:
-    future: Future[Made] = Future()
+def _in_this_process(job: Job) -> Future[PartResult]:
+    future: Future[PartResult] = Future()
     future.set_result(make(job))
     return future
 
 
-def _result(future: Future[Made]) -> Made:
+def _result(future: Future[PartResult]) -> PartResult:
     try:
         return future.result()
     except BrokenProcessPool as error:
@@ -251,14 +254,11 @@ def _result(future: Future[Made]) -> Made:
         ) from error
 
 
-def _tell(data: Path, journal: Journal) -> None:
-    """The manifest and the table of what was left out, of all that is done."""
+def _write_tables(data: Path, journal: Journal) -> None:
+    """Writes the manifest and the table of what was left out, of all that is done."""
     write_manifest(data, journal.entries())
-    part = data / f".{REJECTED}.part"
     rows = sorted(rejection.row() for rejection in journal.rejected())
-    with writing(data / REJECTED):
-        part.write_text("\n".join(["source\tstart\tend\treason\tdetail", *rows, ""]), encoding="utf-8")
-        part.replace(data / REJECTED)
+    write_text(data / REJECTED, "\n".join(["source\tstart\tend\treason\tdetail", *rows, ""]))
 
 
 def _summary(journal: Journal, before: int, not_video: int) -> Summary:

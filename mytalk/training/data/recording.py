@@ -1,4 +1,4 @@
-"""From tracked pictures at any rate to clips of aligned faces, 25 a second."""
+"""Records clips of aligned faces, 25 a second, from tracked pictures at any rate."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from mytalk.training.data.clip_members import Landmarks, PictureWriter
 
 SHORTEST = 2 * MOTION_RATE
 LONGEST = 20 * MOTION_RATE
-"""Frames of a clip."""
+"""Frames of a clip at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """One picture with its face, at any rate."""
+    """Holds one picture with its face, at any rate."""
 
     at: int  # media time
     picture: Picture
@@ -35,7 +35,7 @@ class Tracked:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One clip, without its sound."""
+    """Holds one clip, without its sound."""
 
     at: int  # media time of its first frame
     pictures: bytes  # H.264 in MP4
@@ -72,23 +72,23 @@ class Recorder:
         self._size = size
         self._last: _Frame | None = None  # the picture before, on its own time
         self._next = 0  # media time of the next frame
-        self._held: deque[_Frame] = deque()  # not yet known to which clip they go
+        self._frames_held: deque[_Frame] = deque()  # not yet known to which clip they go
         self._clip: list[_Frame] = []  # of the clip being written, without pictures
         self._writer = PictureWriter(size)
 
     def push(self, tracked: Tracked) -> Iterator[Recorded]:
-        """One more picture, later than the one before; gives the clips that are complete."""
+        """Takes one more picture, later than the one before; returns the clips that are complete."""
         for frame in self._resample(self._crop(tracked)):
-            self._held.append(frame)
-            if len(self._held) > SHORTEST:
+            self._frames_held.append(frame)
+            if len(self._frames_held) > SHORTEST:
                 if len(self._clip) == LONGEST - SHORTEST:
                     yield self._close()
-                self._write(self._held.popleft())
+                self._write(self._frames_held.popleft())
 
     def finish(self) -> Recorded | None:
-        """What is left of the run; None where it is shorter than ``SHORTEST``."""
-        while self._held:
-            self._write(self._held.popleft())
+        """Returns what is left of the run; None where it is shorter than ``SHORTEST``."""
+        while self._frames_held:
+            self._write(self._frames_held.popleft())
         return self._close() if len(self._clip) >= SHORTEST else None
 
     def _resample(self, new: _Frame) -> Iterator[_Frame]:
@@ -106,10 +106,10 @@ class Recorder:
 
     def _crop(self, tracked: Tracked) -> _Frame:
         matrix = tracked.pose.crop_matrix()
-        place = placement_of(tracked.picture, matrix, frame=FACE)
-        assert place is not None, "a face in the picture has pixels in it"
+        position = placement_of(tracked.picture, matrix, frame=FACE)
+        assert position is not None, "a face in the picture has pixels in it"
         unit = self._size // FACE.pixels(1)
-        crop = to_crop(tracked.picture.region_rgb(place.box), place.to_pixels, unit, FACE)
+        crop = to_crop(tracked.picture.region_rgb(position.box), position.to_pixels, unit, FACE)
         corner = np.array([FACE.left, FACE.top], np.float32)
         scale = np.float32(unit / CROP_PIXELS)
         points = (apply_affine(matrix, tracked.face.points[:, :2]) - corner + np.float32(0.5)) * scale - np.float32(0.5)

@@ -1,4 +1,4 @@
-"""Which pictures and sounds may be learned from, and why the others may not."""
+"""Decides which pictures and sounds may be learned from, and why the others may not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mytalk.training.data.shots import Shot
 
 
 class Reason(StrEnum):
-    """Why a stretch of video is left out. The order is that of the printed table."""
+    """Lists why a stretch of video is left out. The order is that of the printed table."""
 
     UNREADABLE = "unreadable"
     NO_SOUND = "no sound"
@@ -34,7 +34,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a face must be like."""
+    """Holds what a face must be like."""
 
     face_pixels: int = 64  # width in the source
     yaw: float = 30.0  # degrees to either side
@@ -42,7 +42,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One picture, looked at. ``tracked`` is None where it may not be used, and ``reason`` says why."""
+    """Holds one screened picture. ``tracked`` is None where it may not be used, and ``reason`` says why."""
 
     at: int
     tracked: Tracked | None
@@ -59,7 +59,7 @@ _OUTLINE = list(LIPS + JAW)
 
 
 class Screen:
-    """Looks at the pictures of one video, in order."""
+    """Screens the pictures of one video, in order."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -71,9 +71,11 @@ class Screen:
         self._rivals = False
 
     def close(self) -> None:
+        """Frees the trackers."""
         self._tracker.close()
 
     def look(self, shots: Iterator[Shot]) -> Iterator[Seen]:
+        """Screens each picture."""
         for shot in shots:
             yield from self._look(shot)
 
@@ -117,6 +119,6 @@ def _has_rival(faces: list[Face]) -> bool:
 
 
 def _moved(before: Face, now: Face) -> float:
-    """How far the face's middle went, in face widths."""
+    """Returns how far the face's middle went, in face widths."""
     middles = [one.points[:, :2].mean(axis=0) for one in (before, now)]
     return float(np.linalg.norm(middles[1] - middles[0])) / max(before.width, now.width)

@@ -1,4 +1,4 @@
-"""Speech with its motion, as motion training sees it: real clips of a store, and synthetic speech of a folder."""
+"""Loads speech with its motion, as motion training sees it: real clips of a store, and synthetic speech of a folder."""
 
 from __future__ import annotations
 
@@ -29,26 +29,25 @@ _CONTROL_FRAMES = 600
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """One stretch of speech with its motion: T frames."""
+    """Holds one stretch of speech with its motion: T frames."""
 
     key: str
-    heard: Tensor  # (4 T, W) features of the front, or (640 T,) samples for one that runs in the training step
+    features: Tensor  # (4 T, W) features of the front, or (640 T,) samples for one that runs in the training step
     motion: Tensor  # (T, K)
     upper: Tensor  # (T, 38, 2), displacement from the person's mean; zeros where there is no face
     rest: Rest
-    noisy: Tensor | None = None  # like ``heard``, in a noisy place; None where the front runs in the training step
-    phones: Tensor | None = None  # (T, 4) uint8: ``voices.phones.CLASSES`` heard each 10 ms, where that is known
+    noisy: Tensor | None = None  # like ``features``, in a noisy place; None where the front runs in the training step
+    phones: Tensor | None = None  # (T, 4) uint8: ``voices.phones.CLASSES`` of each 10 ms, where known
 
     @property
     def nbytes(self) -> int:
-        kept = (self.heard, self.motion, self.upper, self.noisy)
+        kept = (self.features, self.motion, self.upper, self.noisy)
         return sum(tensor.nbytes for tensor in kept if tensor is not None)
 
 
 class ClipSequences:
-    """The clips of a store as sequences, made when asked for; the last used ones are kept, ``cache_bytes`` at most.
-
-    They are heard through ``front``; None leaves their samples as they are.
+    """Loads the clips of a store as sequences, when asked for; the last used ones are kept, ``cache_bytes`` at most.
+    ``front`` extracts their features; None leaves their samples as they are.
 
     A person's rest shape is found when their first clip is asked for, and kept: 2.5 kB a person. ``evenness`` brings
     people who open more or less than most to the usual range (``RestShape.openness``): 0 not at all, 1 all the way,
@@ -78,7 +77,7 @@ class ClipSequences:
         return len(self._store)
 
     def __getitem__(self, index: int) -> Sequence:
-        """Raises DataError where the clip is damaged."""
+        """Loads one sequence. Raises DataError where the clip is damaged."""
         if index in self._cache:
             self._cache.move_to_end(index)
             return self._cache[index]
@@ -90,11 +89,11 @@ class ClipSequences:
         return sequence
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy for another process starts with an empty cache."""
+        """Copies to another process with an empty cache."""
         return {**self.__dict__, "_cache": OrderedDict(), "_cached": 0}
 
     def person(self, name: str) -> tuple[Rest, float]:
-        """Rest shape, and what this person's motion is multiplied by."""
+        """Returns the rest shape, and what this person's motion is multiplied by."""
         if name not in self._people:
             frames = sample_frames(self._store, self._clips[name])
             openness = float(np.clip(frames.openness(self._space), *GAIN))
@@ -108,15 +107,16 @@ class ClipSequences:
         motion = gain * self._space.encode(torch.from_numpy(canonical[:, list(LOWER_FACE)] - rest.lower))
         upper = torch.from_numpy(np.ascontiguousarray((canonical[:, list(UPPER_FACE)] - rest.upper)[..., :2]))
         late = round(self._offsets.get(entry.person, 0.0) * SAMPLE_RATE / 1000)
-        heard, noisy = _heard(_earlier(self._store.sound(index), late), self._front, index)
-        return Sequence(entry.key, heard, motion, upper, rest, noisy)
+        features, noisy = _features(_earlier(self._store.sound(index), late), self._front, index)
+        return Sequence(entry.key, features, motion, upper, rest, noisy)
 
 
 def spoken_sequences(
     folder: Path, people: Rows[Frames], space: MotionSpace, seed: int, *, front: Front[Any] | None
 ) -> list[Sequence]:
-    """Synthetic speech of ``mytalk.training.voices.corpus``, all in memory (0.2 GB an hour), each sentence spoken by
-    one of ``people``: viseme controls through a linear map to coefficients that the people's own mouths teach.
+    """Loads synthetic speech of ``mytalk.training.voices.corpus``, all in memory (0.2 GB an hour), each sentence
+    spoken by one of ``people``: viseme controls through a linear map to coefficients that the people's own mouths
+    teach.
 
     Raises DataError where the folder holds none.
     """
@@ -134,18 +134,18 @@ def spoken_sequences(
         for stop, length in zip(np.cumsum(lengths), lengths, strict=True):
             part = slice(stop - length, stop)
             samples = sound[part.start * FRAME_SAMPLES : part.stop * FRAME_SAMPLES]
-            heard, noisy = _heard(samples, front, len(sequences))
+            features, noisy = _features(samples, front, len(sequences))
             motion = torch.from_numpy((controls[part] @ to_motion).astype(np.float32))
             rest = rests[int(rng.integers(len(rests)))]
             key = f"{path.stem}@{part.start}"
             upper = torch.zeros(int(length), UPPER_COUNT, 2)
-            told = None if phones is None else phones[part]
-            sequences.append(Sequence(key, heard, motion, upper, rest, noisy, told))
+            sentence = None if phones is None else phones[part]
+            sequences.append(Sequence(key, features, motion, upper, rest, noisy, sentence))
     return sequences
 
 
 def _control_map(people: Rows[Frames], rests: Rows[Rest], space: MotionSpace) -> NDArray[np.float32]:
-    """Least squares from viseme controls to motion coefficients ``(4, K)``."""
+    """Fits least squares from viseme controls to motion coefficients ``(4, K)``."""
     controls, motions = [], []
     for number, (frames, rest) in enumerate(zip(people, rests, strict=True)):
         picked = frames.lower[np.random.default_rng(number).choice(len(frames.lower), _CONTROL_FRAMES)]
@@ -156,7 +156,7 @@ def _control_map(people: Rows[Frames], rests: Rows[Rest], space: MotionSpace) ->
 
 
 def _earlier(sound: NDArray[np.float32], samples: int) -> NDArray[np.float32]:
-    """As long as before; ``samples`` below 0 make it later."""
+    """Moves sound earlier by ``samples``, at the same length; below 0 later."""
     moved = np.zeros_like(sound)
     kept = max(len(sound) - abs(samples), 0)
     moved[max(-samples, 0) :][:kept] = sound[max(samples, 0) :][:kept]
@@ -164,8 +164,8 @@ def _earlier(sound: NDArray[np.float32], samples: int) -> NDArray[np.float32]:
 
 
 @torch.inference_mode()
-def _heard(sound: NDArray[np.float32], front: Front[Any] | None, number: int) -> tuple[Tensor, Tensor | None]:
-    """What a front hears, and what it would hear in a noisy place, drawn by the sequence's number."""
+def _features(sound: NDArray[np.float32], front: Front[Any] | None, number: int) -> tuple[Tensor, Tensor | None]:
+    """Extracts a front's features, and those in a noisy place, drawn by the sequence's number."""
     samples = torch.from_numpy(np.array(sound, np.float32))
     if front is None:
         return samples, None

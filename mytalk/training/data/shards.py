@@ -1,4 +1,5 @@
-"""Shards: tar files in WebDataset's naming, and a manifest that says where in them every member of a clip begins.
+"""Reads and writes shards: tar files in WebDataset's naming, and a manifest of where in them every member of a clip
+begins.
 
 A clip is the members ``KEY.json``, ``KEY.mp4``, ``KEY.flac`` and ``KEY.npz``, one after the other in one tar, so that
 any WebDataset reader takes a shard as a stream, and ``ClipStore`` reads single members by their offset.
@@ -6,7 +7,6 @@ any WebDataset reader takes a shard as a stream, and ``ClipStore`` reads single 
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import tarfile
@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mytalk.errors import DataError, OutputError, OutputFullError
+from mytalk.errors import DataError
+from mytalk.training.run.atomic_write import output_errors, write_text
 
 MANIFEST = "manifest.jsonl"
 SHARDS = "shards"
@@ -23,12 +24,11 @@ MEMBERS = ("json", "mp4", "flac", "npz")
 
 _BLOCK = tarfile.BLOCKSIZE
 _END = bytes(2 * _BLOCK)  # what ends an archive
-_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One clip of a data folder, without its contents: a line of the manifest."""
+    """Holds one clip of a data folder, without its contents: a line of the manifest."""
 
     key: str  # unique; what WebDataset calls __key__
     person: str
@@ -44,7 +44,7 @@ class Entry:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Entry:
-        """Raises KeyError, TypeError or ValueError where something is missing or of another kind."""
+        """Builds an entry. Raises KeyError, TypeError or ValueError where something is missing or of another kind."""
         members = {str(name): (int(place[0]), int(place[1])) for name, place in values["members"].items()}
         return cls(
             str(values["key"]),
@@ -59,7 +59,7 @@ class Entry:
 
     @property
     def end(self) -> int:
-        """Where in the shard the next clip begins."""
+        """Returns where in the shard the next clip begins."""
         offset, size = self.members[MEMBERS[-1]]
         return offset + -(-size // _BLOCK) * _BLOCK
 
@@ -78,17 +78,17 @@ class ShardWriter:
         ends: dict[str, int] = {}
         for entry in resume:
             ends[entry.shard] = max(ends.get(entry.shard, 0), entry.end)
-        with writing(self._folder):
+        with output_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
             self._cut(ends)
         self._number = max((int(name.split(".")[0]) for name in ends), default=-1) + 1
 
     def add(self, key: str, members: Mapping[str, bytes]) -> tuple[str, dict[str, tuple[int, int]]]:
-        """Append one clip. Gives the shard's name and the places of its members.
+        """Appends one clip. Returns the shard's name and the places of its members.
 
         Raises OutputError, or OutputFullError where the disk is full.
         """
-        with writing(self._folder):
+        with output_errors(self._folder):
             file = self._open()
             places = {}
             for name in MEMBERS:
@@ -100,17 +100,18 @@ class ShardWriter:
         return Path(file.name).name, places
 
     def flush(self) -> None:
-        """All that was added is on the disk when this returns."""
+        """Writes all that was added to the disk before it returns."""
         if self._file is not None:
-            with writing(self._folder):
+            with output_errors(self._folder):
                 self._file.flush()
                 os.fsync(self._file.fileno())
                 if self._file.tell() >= self._shard_bytes:
                     self.close()
 
     def close(self) -> None:
+        """Ends the open shard."""
         if self._file is not None:
-            with writing(self._folder), self._file as file:
+            with output_errors(self._folder), self._file as file:
                 file.write(_END)
             self._file = None
 
@@ -131,35 +132,13 @@ class ShardWriter:
                     file.write(_END)
 
 
-class writing:
-    """``with writing(path):`` turns an OSError into OutputError, or OutputFullError where no space is left."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if not isinstance(error, OSError):
-            return
-        if error.errno in _FULL:
-            raise OutputFullError(
-                f"{self._path}: no space left for it (free some, then run again: it goes on where it stopped)"
-            ) from error
-        raise OutputError(f"{self._path}: cannot be written ({error.strerror or error})") from error
-
-
 def write_manifest(folder: Path, entries: Iterable[Entry]) -> None:
-    """Replace the manifest of a data folder, all at once."""
-    part = folder / f".{MANIFEST}.part"
-    with writing(folder / MANIFEST):
-        part.write_text("".join(f"{entry.line()}\n" for entry in entries), encoding="utf-8")
-        part.replace(folder / MANIFEST)
+    """Replaces the manifest of a data folder, all at once."""
+    write_text(folder / MANIFEST, "".join(f"{entry.line()}\n" for entry in entries))
 
 
 def read_manifest(folder: Path) -> list[Entry]:
-    """The clips of a data folder, in order of their keys.
+    """Reads the clips of a data folder, in order of their keys.
 
     Raises DataError where there is no manifest, or one that is damaged: it names the line.
     """
@@ -182,7 +161,7 @@ def read_manifest(folder: Path) -> list[Entry]:
 
 
 def read_member(folder: Path, entry: Entry, name: str) -> bytes:
-    """The bytes of one member. Opens the shard anew, so that it may be called in any process and thread.
+    """Reads the bytes of one member. Opens the shard anew, so that it may be called in any process and thread.
 
     Raises DataError where the shard is missing, or ends before the member does.
     """

@@ -1,4 +1,5 @@
-"""A video as parts that processes share, and a part as pictures in time that know where a shot begins."""
+"""Splits a video into parts that processes share, and yields a part as pictures in time that know where a shot
+begins."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from mytalk.media_time import SAMPLE_RATE, to_samples
 from mytalk.picture import Picture
 
 PART_SECONDS = 120
-"""What one process works on at a time, and the most that is done twice after an interruption."""
+"""Seconds that one process works on at a time, and the most that is done twice after an interruption."""
 
 _SCENE = 0.1  # the threshold that FFmpeg's scdet has by default: mean change of a pixel, 0 to 1
 _SCENE_WIDTH = 160  # a shot is told from the next in a small picture as well
@@ -29,7 +30,7 @@ _GAP = SAMPLE_RATE // 20  # sound stamped this far off its place is moved there;
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of one video. Times are media time; 0 is the video's first picture."""
+    """Describes a stretch of one video. Times are media time; 0 is the video's first picture."""
 
     number: int
     first: int
@@ -38,7 +39,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One picture of a part."""
+    """Holds one picture of a part."""
 
     picture: Picture
     at: int  # media time
@@ -47,7 +48,7 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What is known of a video without playing it."""
+    """Holds what is known of a video without playing it."""
 
     start: int  # media time of its first picture on the file's own clock
     seconds: float | None  # as the header says; None where it does not
@@ -60,7 +61,8 @@ class Probe:
 
 
 def probe(path: Path) -> Probe:
-    """Raises UnreadableError where nothing can be decoded, and NoSpeechError where there is no sound."""
+    """Probes a video. Raises UnreadableError where nothing can be decoded, and NoSpeechError where there is no
+    sound."""
     with Decoder(path, "audio"):
         pass
     with Decoder(path, "video") as decoder:
@@ -83,7 +85,7 @@ def first_rate(decoder: Decoder) -> Fraction:
 
 
 def shots(path: Path, probe: Probe, part: Part) -> Iterator[Shot]:
-    """The pictures of a part, upright and in order of time; two with one stamp come as one.
+    """Yields the pictures of a part, upright and in order of time; two with one stamp come as one.
 
     Raises UnreadableError where the file cannot be read at all. Damage inside it leaves pictures out.
     """
@@ -101,7 +103,8 @@ def shots(path: Path, probe: Probe, part: Part) -> Iterator[Shot]:
 
 
 def sound(path: Path, probe: Probe, first: int, end: int) -> NDArray[np.float32]:
-    """16 kHz mono of media time ``first`` to ``end``: 0 where the file has none.
+    """Reads 16 kHz mono of media time ``first`` to ``end``: 0 where the file has none. Raises UnreadableError, and
+    NoSpeechError where the file has no audio.
 
     Raises UnreadableError, and NoSpeechError where the file has no audio.
     """
@@ -121,14 +124,14 @@ def sound(path: Path, probe: Probe, first: int, end: int) -> NDArray[np.float32]
                 resampler = av.AudioResampler("flt", "mono", SAMPLE_RATE, options={"rematrix_maxval": "1.0"})
             frame.pts = None
             for block in resampler.resample(frame):
-                position += _place(out, np.asarray(block.to_ndarray()[0], np.float32), position - first)
+                position += _write_block(out, np.asarray(block.to_ndarray()[0], np.float32), position - first)
             if position >= end:
                 break
     return np.nan_to_num(out, nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def _place(out: NDArray[np.float32], block: NDArray[np.float32], at: int) -> int:
-    """Write a block at its place, as far as it lies inside. Gives its whole length."""
+def _write_block(out: NDArray[np.float32], block: NDArray[np.float32], at: int) -> int:
+    """Writes a block at its position, as far as it lies inside. Returns its whole length."""
     low, high = max(at, 0), min(at + len(block), len(out))
     if low < high:
         out[low:high] = block[low - at : high - at]
@@ -136,7 +139,7 @@ def _place(out: NDArray[np.float32], block: NDArray[np.float32], at: int) -> int
 
 
 def _frames(path: Path, probe: Probe, part: Part) -> Iterator[tuple[av.VideoFrame, int]]:
-    """Decoded frames and their times, from before the part's first on."""
+    """Yields decoded frames and their times, from before the part's first on."""
     with Decoder(path, "video") as decoder:
         decoder.stream.thread_type = "NONE"  # type: ignore[union-attr]
         if part.first == 0 or decoder.seek(_ticks(part.first + probe.start, _base(decoder.stream.time_base))):
@@ -169,7 +172,7 @@ def _ticks(at: int, base: Fraction) -> int:
 
 
 class _Scenes:
-    """FFmpeg's scene detection, frame by frame."""
+    """Runs FFmpeg's scene detection, frame by frame."""
 
     def __init__(self) -> None:
         self._kind: tuple[int, int, str] | None = None

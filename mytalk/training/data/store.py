@@ -1,4 +1,4 @@
-"""Prepared clips as training reads them: any clip, in any order, without unpacking the shards.
+"""Reads prepared clips for training: any clip, in any order, without unpacking the shards.
 
 store = ClipStore(Path("data"), hold_out=("grid_s1",))
 store.landmarks(0).canonical    # (T, 478, 3)
@@ -31,7 +31,7 @@ _DAMAGE = (ValueError, KeyError, IndexError, OSError, EOFError, zipfile.BadZipFi
 
 
 class ClipStore:
-    """The clips of one or more data folders, in order of their keys (one folder after the other).
+    """Reads the clips of one or more data folders, in order of their keys (one folder after the other).
 
     ``hold_out`` names people or clips (by key) that are kept for validation: left out here, or, with ``held_out``,
     the only ones that are in. Memory holds one manifest line a clip, and at most ``cache_bytes`` of clips used last.
@@ -74,19 +74,20 @@ class ClipStore:
         return len(self.entries)
 
     def landmarks(self, index: int) -> Landmarks:
-        """Landmarks and poses of every frame. Not to be written to."""
+        """Reads landmarks and poses of every frame. Not to be written to."""
         landmarks = self._read(index, "npz", read_landmarks)
         self._check_length(index, len(landmarks.canonical), self.entries[index].frames, "frames of landmarks")
         return landmarks
 
     def sound(self, index: int) -> NDArray[np.float32]:
-        """16 kHz mono ``(640 * T,)``: sample ``640 * n`` is heard with frame n. Not to be written to."""
+        """Reads 16 kHz mono ``(640 * T,)``: sample ``640 * n`` belongs to frame n. Not to be written to."""
         sound = self._read(index, "flac", read_sound)
         self._check_length(index, len(sound), self.entries[index].frames * FRAME_SAMPLES, "samples")
         return sound
 
     def faces(self, index: int, frames: slice | Sequence[int]) -> NDArray[np.uint8]:
-        """Aligned faces ``(n, S, S, 3)`` RGB, in the order asked for. Negative numbers count from the end.
+        """Decodes aligned faces ``(n, S, S, 3)`` RGB, in the order asked for. Negative numbers count from the end.
+        Raises IndexError for a frame that the clip does not have.
 
         Raises IndexError for a frame that the clip does not have.
         """
@@ -99,7 +100,8 @@ class ClipStore:
             raise self._damaged(index, "mp4", error) from error
 
     def about(self, index: int) -> dict[str, Any]:
-        """What is written of the clip: person, source, offset and its confidence, rate and face size of the source."""
+        """Reads what is recorded of the clip: person, source, offset and its confidence, rate and face size of the
+        source."""
         data = read_member(self._folder_of[index], self.entries[index], "json")
         try:
             return cast(dict[str, Any], json.loads(data))
@@ -107,24 +109,24 @@ class ClipStore:
             raise self._damaged(index, "json", error) from error
 
     def member(self, index: int, name: str) -> BytesIO:
-        """One member of a clip as it is stored: ``mp4``, ``flac``, ``npz`` or ``json``."""
+        """Reads one member of a clip as it is stored: ``mp4``, ``flac``, ``npz`` or ``json``."""
         return BytesIO(read_member(self._folder_of[index], self.entries[index], name))
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy for another process starts with an empty cache."""
+        """Copies to another process with an empty cache."""
         return {**self.__dict__, "_cache": OrderedDict(), "_cached": 0}
 
     def _read(self, index: int, name: str, decode: Callable[[bytes], T]) -> T:
-        place = index, name
-        if place in self._cache:
-            self._cache.move_to_end(place)
-            return cast(T, self._cache[place])
+        position = index, name
+        if position in self._cache:
+            self._cache.move_to_end(position)
+            return cast(T, self._cache[position])
         data = read_member(self._folder_of[index], self.entries[index], name)
         try:
             value = decode(data)
         except _DAMAGE as error:
             raise self._damaged(index, name, error) from error
-        self._cache[place] = value
+        self._cache[position] = value
         self._cached += _size(value)
         while self._cached > self._cache_bytes and len(self._cache) > 1:
             self._cached -= _size(self._cache.popitem(last=False)[1])

@@ -1,4 +1,4 @@
-"""Which files of a folder are videos, and who is seen in each."""
+"""Finds which files of a folder are videos, and names the person in each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VIDEO_ENDINGS = frozenset({
 
 
 def find_videos(folder: Path) -> tuple[list[str], int]:
-    """Videos under a folder, relative to it and in order, and how many files are not named like videos.
+    """Finds videos under a folder, relative to it and in order, and how many files are not named like videos.
 
     Raises DataError where there is no such folder. Hidden files and folders are left alone.
     """
@@ -35,7 +35,7 @@ def find_videos(folder: Path) -> tuple[list[str], int]:
 
 
 def name_people(videos: Sequence[str], how: str) -> dict[str, str]:
-    """The person of each video.
+    """Names the person of each video.
 
     ``by-folder``: the folder it lies in; a video that lies in none is one person. ``by-file``: each is one person.
     Otherwise the path of a table, a line a video: its path, a tab, the person.

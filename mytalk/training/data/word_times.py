@@ -1,4 +1,4 @@
-"""Word times of a recorded clip as classes of the mouth: the GRID corpus' ``.align`` files.
+"""Reads word times of a recorded clip as classes of the mouth: the GRID corpus' ``.align`` files.
 
 A line of such a file is ``FIRST LAST WORD``, 25 000 units a second; ``sil`` and ``sp`` are silence. Its words are the
 51 of GRID's commands, whose phones (of the set ``radio``) are listed here; a word's time is shared among its phones by
@@ -38,7 +38,8 @@ PRONUNCIATIONS = {
 
 
 def read_classes(path: Path) -> list[tuple[str, float]]:
-    """Classes of an ``.align`` file with their end times in seconds. Raises DataError with the line that is wrong."""
+    """Reads classes of an ``.align`` file with their end times in seconds. Raises DataError with the line that is
+    wrong."""
     found: list[tuple[str, float]] = []
     reached = 0
     for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
@@ -63,12 +64,12 @@ def read_classes(path: Path) -> list[tuple[str, float]]:
 
 
 def phones_of_clip(path: Path, frames: int) -> NDArray[np.uint8]:
-    """Class numbers ``(frames, 4)``, one for each 10 ms, as ``phones`` of synthetic speech. Raises DataError."""
+    """Reads class numbers ``(frames, 4)``, one for each 10 ms, as ``phones`` of synthetic speech. Raises DataError."""
     return class_numbers(read_classes(path), 4 * frames).reshape(frames, 4)
 
 
 def _length(name: str, of: int) -> float:
-    """Seconds that a class lasts, about, as one ``of`` the classes of its phone."""
+    """Returns the seconds that a class lasts, about, as one ``of`` the classes of its phone."""
     if CLASSES.index(name) >= _FIRST_VOWEL:
         return 0.05 if name == "schwa" else 0.11 if of == 1 else 0.08
     return {"sibilant": 0.11, "postalveolar": 0.11, "bilabial": 0.085, "labiodental": 0.085}.get(name, 0.075)

@@ -1,4 +1,5 @@
-"""Few-step sampling: a trained motion model teaches a copy of itself to land in 1 to 4 steps where it lands in many.
+"""Distils few-step sampling: a trained motion model teaches a copy of itself to land in 1 to 4 steps where it lands
+in many.
 
 Multistep consistency distillation (Heek, Hoogeboom and Salimans 2024, arXiv 2403.06807, algorithm 1 with the teacher's
 deterministic DDIM step); with one step it is consistency distillation (Song et al. 2023, arXiv 2303.01469, algorithm
@@ -39,7 +40,7 @@ from mytalk.training.run.loop import total_steps
 from mytalk.training.run.task import Batch, Phase, take_rows, to_device
 
 MOST_STEPS = 4
-"""A student of more is not worth its training: the teacher itself takes eight."""
+"""Most steps of a student: one of more is not worth its training, since the teacher itself takes eight."""
 
 _PICTURE_FRAMES = 8
 _PIXELS = "appearance"
@@ -47,7 +48,8 @@ _PIXELS = "appearance"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DistillOptions(MotionOptions):
-    """How a student is taught. Windows and losses are those of motion training; losses are taken to the teacher."""
+    """Holds how a student is taught. Windows and losses are those of motion training; losses are taken to the
+    teacher."""
 
     student_steps: int = 1
     teacher_steps: int = 50  # of the whole trajectory; rounded up to a multiple of student_steps
@@ -67,7 +69,7 @@ class DistillOptions(MotionOptions):
 
 
 class Trajectory:
-    """The teacher's DDIM table, cut into segments: points 0 (clean) to N (noise alone), a student step each so many."""
+    """Cuts the teacher's DDIM table into segments: points 0 (clean) to N (noise alone), a student step each so many."""
 
     def __init__(self, teacher_steps: int, student_steps: int) -> None:
         self.segment = -(-teacher_steps // student_steps)  # points in a segment
@@ -76,21 +78,22 @@ class Trajectory:
         self.alpha_bar = alpha_bars()[self.timesteps]  # (N + 1,)
 
     def at(self, t: Tensor) -> Tensor:
-        """The first point ``(B,)``, 1 to N, that is not before timesteps ``(B,)``."""
+        """Returns the first point ``(B,)``, 1 to N, that is not before timesteps ``(B,)``."""
         return torch.searchsorted(self.timesteps.to(t.device), t.contiguous()).clamp(1, self.points)
 
     def end(self, point: Tensor) -> Tensor:
-        """The point at which the student's step from ``point``, or from within its segment, ends."""
+        """Returns the point at which the student's step from ``point``, or from within its segment, ends."""
         return (point - 1) // self.segment * self.segment
 
     def step(self, x0: Tensor, x: Tensor, start: Tensor, stop: Tensor) -> Tensor:
-        """DDIM from points ``start`` to ``stop`` ``(B,)`` of samples ``(B, T, K)``; where they are one, ``x`` stays."""
+        """Steps by DDIM from points ``start`` to ``stop`` ``(B,)`` of samples ``(B, T, K)``; where they are one,
+        ``x`` stays."""
         a, a_next = self._alphas(x, start, stop)
         moved = ddim_step(x0, x, a.clamp(max=1 - 1e-6), a_next)
         return torch.where((start == stop)[:, None, None], x, moved)
 
     def x0_of(self, end: Tensor, x: Tensor, start: Tensor, stop: Tensor) -> Tensor:
-        """The x0 with which ``step`` goes from ``x`` to ``end``: its inverse. ``start`` lies after ``stop``."""
+        """Returns the x0 with which ``step`` goes from ``x`` to ``end``: its inverse. ``start`` lies after ``stop``."""
         a, a_next = self._alphas(x, start, stop)
         share = ((1 - a_next) / (1 - a)).sqrt()
         return (end - share * x) / (a_next.sqrt() - a.sqrt() * share)
@@ -101,7 +104,7 @@ class Trajectory:
 
 
 class Distillation(nn.Module):
-    """Student and target with their loss. The speech encoder is the teacher's and stays so."""
+    """Holds student and target with their loss. The speech encoder is the teacher's and stays so."""
 
     def __init__(self, student: MotionLosses, teacher: Denoiser, options: DistillOptions) -> None:
         super().__init__()
@@ -114,27 +117,27 @@ class Distillation(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         trajectory, student = self._trajectory, self.student
         with torch.no_grad():
-            given = student.conditions(batch)
+            conditions = student.conditions(batch)
         point = trajectory.at(batch["t"])
         a = trajectory.alpha_bar.to(point.device)[point][:, None, None]
         x = a.sqrt() * batch["motion"] + (1 - a).sqrt() * batch["noise"]
         with torch.no_grad():
-            wanted = self.wanted(x, point, given)
-        x0 = student.denoiser(x, trajectory.timesteps.to(point.device)[point], given).float()
+            wanted = self.wanted(x, point, conditions)
+        x0 = student.denoiser(x, trajectory.timesteps.to(point.device)[point], conditions).float()
         losses = student.losses(x0, {**batch, "motion": wanted})
         loss = self._weighed(losses)
         if self._options.data_weight:
             loss = loss + self._options.data_weight * self._weighed(student.losses(x0, batch))
         return {"loss": loss, **losses}
 
-    def wanted(self, x: Tensor, point: Tensor, given: Conditions) -> Tensor:
-        """The x0 ``(B, T, K)`` that takes noisy windows at ``point`` where teacher and target go."""
+    def wanted(self, x: Tensor, point: Tensor, conditions: Conditions) -> Tensor:
+        """Returns the x0 ``(B, T, K)`` that takes noisy windows at ``point`` where teacher and target go."""
         trajectory, before = self._trajectory, point - 1
         timesteps, end = trajectory.timesteps.to(point.device), trajectory.end(point)
-        x0 = self._teacher[0](x, timesteps[point], given).float()
+        x0 = self._teacher[0](x, timesteps[point], conditions).float()
         near = trajectory.step(x0, x, point, before)
-        guess = self.target(near, timesteps[before], given).float()
-        far = trajectory.step(guess, near, before, end)
+        estimate = self.target(near, timesteps[before], conditions).float()
+        far = trajectory.step(estimate, near, before, end)
         wanted = trajectory.x0_of(far, x, point, end)
         return torch.where((before == end)[:, None, None], x0, wanted)
 
@@ -149,9 +152,9 @@ class Distillation(nn.Module):
 
     @torch.no_grad()
     def follow(self) -> None:
-        """Move the target towards the student."""
-        mine = [parameter.detach() for parameter in self.student.denoiser.parameters()]
-        torch._foreach_lerp_(list(self.target.parameters()), mine, 1 - self._options.target_decay)
+        """Moves the target towards the student."""
+        student_samples = [parameter.detach() for parameter in self.student.denoiser.parameters()]
+        torch._foreach_lerp_(list(self.target.parameters()), student_samples, 1 - self._options.target_decay)
 
 
 class DistillTask(MotionTask):
@@ -177,10 +180,10 @@ class DistillTask(MotionTask):
         self.distillation.follow()
 
     def samples(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Motion ``(B, T, K)`` of student and teacher from the batch's noise."""
-        given = self.losses.conditions(batch)
-        student = sample(self.losses.denoiser, batch["noise"], given, self._few)
-        return student, sample(self._teacher, batch["noise"], given, self._many)
+        """Samples motion ``(B, T, K)`` of student and teacher from the batch's noise."""
+        conditions = self.losses.conditions(batch)
+        student = sample(self.losses.denoiser, batch["noise"], conditions, self._few)
+        return student, sample(self._teacher, batch["noise"], conditions, self._many)
 
     def validate(self, batch: Batch) -> Mapping[str, Tensor]:
         student, teacher = self.samples(batch)
@@ -194,7 +197,7 @@ class DistillTask(MotionTask):
         }
 
     def pictures(self) -> Mapping[str, NDArray[np.uint8]]:
-        """The teacher's lips above, the student's below, at moments of one window."""
+        """Draws the teacher's lips above, the student's below, at moments of one window."""
         examples, space = self.held_out or self.examples, self.losses.space
         batch = take_rows(to_device(examples.collate([examples.draw(0, 0)]), space.basis.device), 0, 1)
         student, teacher = self.samples({**batch, "known": torch.zeros_like(batch["known"])})
@@ -212,7 +215,8 @@ class DistillTask(MotionTask):
 def distill_task(
     teacher: Path, options: DistillOptions, data: Sequence[Path], speech_model: str | None = None
 ) -> DistillTask:
-    """The task of a run. ``teacher`` is a motion run, a distilled one, or a checkpoint folder; its sizes are kept.
+    """Makes the task of a run. ``teacher`` is a motion run, a distilled one, or a checkpoint folder; its sizes are
+    kept.
 
     Raises DataError where there is nothing usable, PresetError and WeightsError where the teacher cannot be loaded.
     """
@@ -236,16 +240,16 @@ def distill_task(
     return task
 
 
-def sample(denoiser: Denoiser, noise: Tensor, given: Conditions, sampler: DDIM) -> Tensor:
-    """Motion ``(B, T, K)`` from noise of the same shape; with padding, and in the noise's precision."""
+def sample(denoiser: Denoiser, noise: Tensor, conditions: Conditions, sampler: DDIM) -> Tensor:
+    """Samples motion ``(B, T, K)`` from noise of the same shape; with padding, and in the noise's precision."""
     x = noise
     for index, t in enumerate(sampler.timesteps):
-        x = sampler.step(denoiser(x, t.expand(len(x)).to(x.device), given).float(), index, x)
+        x = sampler.step(denoiser(x, t.expand(len(x)).to(x.device), conditions).float(), index, x)
     return x
 
 
 def _student_of(preset: Preset, teacher: MotionModel) -> MotionModel:
-    """A copy to be taught. It drops nothing out: what it learns is a function, with one answer."""
+    """Copies a model to be taught. It drops nothing out: what it learns is a function, with one answer."""
     speech, motion = replace(preset.speech, dropout=0.0), replace(preset.motion, dropout=0.0)
     student = MotionModel(replace(preset, speech=speech, motion=motion), teacher.front)
     student.load_state_dict(teacher.state_dict())
@@ -253,7 +257,7 @@ def _student_of(preset: Preset, teacher: MotionModel) -> MotionModel:
 
 
 def _spread(gaps: Tensor, frames: Tensor) -> Tensor:
-    """Standard deviation over the frames ``(B, T)`` that count; mean of rows."""
+    """Computes the standard deviation over the frames ``(B, T)`` that count; mean of rows."""
     count = frames.sum(-1).clamp(min=1)
     mean = (gaps * frames).sum(-1) / count
     return (((gaps - mean[:, None]).square() * frames).sum(-1) / count).sqrt().mean()

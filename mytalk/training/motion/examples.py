@@ -1,4 +1,4 @@
-"""Windows of speech and motion to learn from: which clip, which part, how much of it is known history."""
+"""Draws windows of speech and motion to learn from: which clip, which part, how much of it is known history."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _IN_NOISE = 0.5  # share of windows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MotionOptions(TrainingOptions):
-    """How stage 1 is trained. Ranges are drawn from evenly, both ends among them; frames are 40 ms."""
+    """Holds how stage 1 is trained. Ranges are drawn from evenly, both ends among them; frames are 40 ms."""
 
     frames: int = WINDOW_FRAMES  # longest window
     history: tuple[int, int] = (0, 240)
@@ -72,7 +72,8 @@ class MotionOptions(TrainingOptions):
 
 
 class MotionExamples:
-    """Windows by (step, row). ``steps`` is the run's length, of which synthetic speech alone has the first share.
+    """Draws windows by (step, row). ``steps`` is the run's length, of which synthetic speech alone has the first
+    share. ``offsets`` are milliseconds by which people's sound is late, taken away from it.
 
     ``offsets`` are milliseconds by which people's sound is late, taken away from it.
     """
@@ -98,8 +99,8 @@ class MotionExamples:
         self._people_share = np.cumsum(weights / weights.sum())
         self._clip_share = [np.cumsum(lengths[own] / lengths[own].sum()) for own in self._people]
 
-    def speak(self, folder: Path, people: Rows[Frames], space: MotionSpace) -> None:
-        """Take in a folder of synthetic speech. Raises DataError where it holds none."""
+    def add_speech(self, folder: Path, people: Rows[Frames], space: MotionSpace) -> None:
+        """Adds a folder of synthetic speech. Raises DataError where it holds none."""
         self._spoken = spoken_sequences(folder, people, space, self._options.seed, front=self._front)
 
     def __len__(self) -> int:
@@ -110,12 +111,12 @@ class MotionExamples:
         sequence = self._pick(step, rng)
         speed = draw_speed(rng) if self._options.augment else 1.0
         history, rows = self._plan(min(self._options.frames, max(SHORTEST, round(len(sequence.motion) / speed))), rng)
-        heard, motion, upper, phones = self._crop(sequence, rows, speed, rng)
+        features, motion, upper, phones = self._crop(sequence, rows, speed, rng)
         if self._options.augment and rng.random() < 0.5:
             motion, upper = self._mirror.motion(motion), self._mirror.upper(upper)
-        known, given = self._known(motion, history, rng)
+        known, conditions = self._known(motion, history, rng)
         t = TIMESTEPS if rng.random() < self._options.at_noise else int(rng.integers(1, TIMESTEPS + 1))
-        return _row(sequence, heard, motion, upper, known, given) | {
+        return _row(sequence, features, motion, upper, known, conditions) | {
             "phones": phones,  # (4 T,)
             "noise": torch.from_numpy(rng.standard_normal(tuple(motion.shape), np.float32)),
             "t": t,
@@ -127,7 +128,8 @@ class MotionExamples:
         return pad_rows(rows, repeat=self._front is not None)
 
     def _pick(self, step: int, rng: np.random.Generator) -> Sequence:
-        """Synthetic speech alone at first; then people, each by how much there is of them, and a clip of theirs."""
+        """Picks synthetic speech alone at first; then people, each by how much there is of them, and a clip of
+        theirs."""
         if self._spoken and (step < self._tts_steps or rng.random() < self._options.tts_later):
             return self._spoken[int(rng.integers(len(self._spoken)))]
         person = min(int(np.searchsorted(self._people_share, rng.random())), len(self._people) - 1)
@@ -135,7 +137,8 @@ class MotionExamples:
         return self._clips[int(own[min(int(np.searchsorted(self._clip_share[person], rng.random())), len(own) - 1)])]
 
     def _plan(self, longest: int, rng: np.random.Generator) -> tuple[int, int]:
-        """Rows of known history, and rows in all, of a window of at most ``longest``; as the live planner has them."""
+        """Draws the rows of known history, and the rows in all, of a window of at most ``longest``; as the live
+        planner has them."""
         options = self._options
         if rng.random() < options.no_history:
             return 0, longest
@@ -149,24 +152,26 @@ class MotionExamples:
     def _crop(
         self, sequence: Sequence, rows: int, speed: float, rng: np.random.Generator
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """A part of a sequence, played at another speed: ``rows`` frames of sound, motion, upper face and phones."""
+        """Crops a part of a sequence, played at another speed: ``rows`` frames of sound, motion, upper face and
+        phones."""
         wanted = min(len(sequence.motion), round(rows * speed))
         start = int(rng.integers(len(sequence.motion) - wanted + 1))
-        each = len(sequence.heard) // len(sequence.motion)
+        each = len(sequence.features) // len(sequence.motion)
         in_noise = self._options.augment and rng.random() < _IN_NOISE
-        source = sequence.noisy if in_noise and sequence.noisy is not None else sequence.heard
-        heard = source[start * each : (start + wanted) * each]
-        heard = stretch(heard[:, None] if self._front is None else heard, rows * each)
+        source = sequence.noisy if in_noise and sequence.noisy is not None else sequence.features
+        features = source[start * each : (start + wanted) * each]
+        features = stretch(features[:, None] if self._front is None else features, rows * each)
         if self._front is None:
-            heard = heard[:, 0]
+            features = features[:, 0]
         if self._options.augment:
-            heard = change_samples(heard, rng) if self._front is None else change_features(heard, rng)
+            features = change_samples(features, rng) if self._front is None else change_features(features, rng)
         motion = stretch(sequence.motion[start : start + wanted], rows)
         upper = stretch(sequence.upper[start : start + wanted].flatten(1), rows).unflatten(1, (-1, 2))
-        return heard, motion, upper, _phones(sequence.phones, slice(start, start + wanted), rows)
+        return features, motion, upper, _phones(sequence.phones, slice(start, start + wanted), rows)
 
     def _known(self, motion: Tensor, history: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Which rows are known, and what they are said to be: some noised, some off by a constant, some missing."""
+        """Draws which rows are known, and what they are said to be: some noised, some off by a constant, some
+        missing."""
         options, (rows, width) = self._options, motion.shape
         known = (np.arange(rows) < history) & (rng.random(rows) > options.history_dropped)
         noise = rng.uniform(0, options.history_noise) * (rng.random() < options.history_noised)
@@ -176,7 +181,7 @@ class MotionExamples:
 
 
 class HeldOutWindows:
-    """Windows of held-out clips as they are, from noise alone and without history: what validation measures."""
+    """Draws windows of held-out clips as they are, from noise alone and without history: what validation measures."""
 
     def __init__(
         self, options: MotionOptions, store: ClipStore, space: MotionSpace, *, front: Front[Any] | None
@@ -193,11 +198,11 @@ class HeldOutWindows:
         rows = min(self._options.frames, len(sequence.motion))
         start = int(rng.integers(len(sequence.motion) - rows + 1))
         part = slice(start, start + rows)
-        each = len(sequence.heard) // len(sequence.motion)
+        each = len(sequence.features) // len(sequence.motion)
         motion = sequence.motion[part]
-        heard = sequence.heard[start * each : (start + rows) * each]
+        features = sequence.features[start * each : (start + rows) * each]
         known = torch.zeros(rows, dtype=torch.bool)
-        return _row(sequence, heard, motion, sequence.upper[part], known, motion) | {
+        return _row(sequence, features, motion, sequence.upper[part], known, motion) | {
             "noise": torch.from_numpy(rng.standard_normal(tuple(motion.shape), np.float32)),
             "t": TIMESTEPS,
             "shown": np.ones(2, np.float32),
@@ -209,20 +214,20 @@ class HeldOutWindows:
 
 
 def _phones(phones: Tensor | None, part: slice, rows: int) -> Tensor:
-    """Phone numbers ``(4 rows,)`` of a part of a sequence, each 10 ms that of the moment it is played at."""
+    """Returns phone numbers ``(4 rows,)`` of a part of a sequence, each 10 ms that of the moment it is played at."""
     count = MEL_PER_MOTION * rows
     if phones is None:
         return torch.full((count,), UNHEARD)
-    heard = phones[part].flatten().long()
-    return heard[(torch.arange(count) * len(heard)) // count]
+    source = phones[part].flatten().long()
+    return source[(torch.arange(count) * len(source)) // count]
 
 
 def _row(
-    sequence: Sequence, heard: Tensor, motion: Tensor, upper: Tensor, known: Tensor, history: Tensor
+    sequence: Sequence, features: Tensor, motion: Tensor, upper: Tensor, known: Tensor, history: Tensor
 ) -> dict[str, Any]:
     return {
         "key": sequence.key,
-        "heard": heard,  # (4 T, W), or (640 T,)
+        "features": features,  # (4 T, W), or (640 T,)
         "motion": motion,  # (T, K)
         "upper": upper,  # (T, 38, 2)
         "known": known,  # (T,) bool
@@ -237,21 +242,21 @@ _TIMED = ("motion", "upper", "known", "history", "noise", "valid")
 
 
 def pad_rows(rows: list[dict[str, Any]], *, repeat: bool) -> Batch:
-    """Windows of several lengths as one batch: what is past a window's end is not ``valid``; its sound is silent, or
-    with ``repeat`` its last row again."""
+    """Joins windows of several lengths as one batch: what is past a window's end is not ``valid``; its sound is
+    silent, or with ``repeat`` its last row again."""
     longest = max(len(row["motion"]) for row in rows)
     for row in rows:
-        short, each = longest - len(row["motion"]), len(row["heard"]) // len(row["motion"])
+        short, each = longest - len(row["motion"]), len(row["features"]) // len(row["motion"])
         for name in _TIMED if short else ():
             row[name] = _lengthened(row[name], short)
         if short:
-            row["heard"] = _lengthened(row["heard"], short * each, repeat=repeat)
+            row["features"] = _lengthened(row["features"], short * each, repeat=repeat)
             if "phones" in row:
                 row["phones"] = F.pad(row["phones"], (0, short * MEL_PER_MOTION), value=UNHEARD)
     return stack_rows(rows)
 
 
 def _lengthened(rows: Tensor, by: int, *, repeat: bool = False) -> Tensor:
-    """``by`` rows more: of zeros, or like the last."""
+    """Appends ``by`` rows: of zeros, or like the last."""
     more = rows[-1:].expand(by, *rows.shape[1:]) if repeat else rows.new_zeros(by, *rows.shape[1:])
     return torch.cat([rows, more])

@@ -1,4 +1,4 @@
-"""The identity extractor as a task: ArcFace on landmarks of the people in the data; then it is frozen."""
+"""Trains the identity extractor: ArcFace on landmarks of the people in the data; then it is frozen."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _POINTS = list(LOWER_FACE + UPPER_FACE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityOptions(TrainingOptions):
-    """How the identity extractor is trained."""
+    """Holds how the identity extractor is trained."""
 
     scale: float = 16.0  # ArcFace's s
     margin: float = 0.3  # ArcFace's m, radians
@@ -43,7 +43,8 @@ class IdentityOptions(TrainingOptions):
 
 
 class FaceFrames:
-    """Single frames by (step, row): a person, a clip of theirs, a frame. People are drawn alike.
+    """Draws single frames by (step, row): a person, a clip of theirs, a frame. People are drawn evenly. ``held_out``
+    takes the frames at the end of each clip instead. Faces used last are kept: ``cache_bytes`` at most.
 
     ``held_out`` takes the frames at the end of each clip instead. Faces used last are kept: ``cache_bytes`` at most.
     """
@@ -57,7 +58,7 @@ class FaceFrames:
         self._cached, self._cache_bytes = 0, cache_bytes
 
     def __len__(self) -> int:
-        """A frame of each clip is an epoch."""
+        """Returns an epoch's frames: one of each clip."""
         return len(self._store)
 
     def draw(self, step: int, row: int) -> dict[str, Any]:
@@ -81,7 +82,7 @@ class FaceFrames:
         return {**self.__dict__, "_cache": OrderedDict(), "_cached": 0}
 
     def _faces(self, index: int) -> NDArray[np.float32]:
-        """Lower and upper faces of a clip ``(T, 207, 3)``."""
+        """Returns lower and upper faces of a clip ``(T, 207, 3)``."""
         if index in self._cache:
             self._cache.move_to_end(index)
             return self._cache[index]
@@ -94,7 +95,7 @@ class FaceFrames:
 
 
 class IdentityLosses(nn.Module):
-    """Extractor and class centres. Deng et al. 2019."""
+    """Holds extractor and class centres. Deng et al. 2019."""
 
     def __init__(self, preset: Preset, people: int, options: IdentityOptions) -> None:
         super().__init__()
@@ -111,13 +112,13 @@ class IdentityLosses(nn.Module):
         return embedding.float()
 
     def accuracy(self, embedding: Tensor, person: Tensor) -> Tensor:
-        """Share of rows whose nearest centre is their own person's."""
+        """Returns the share of rows whose nearest centre is their own person's."""
         centres = F.normalize(self.arcface.centres.detach(), dim=-1)
         return ((embedding.detach() @ centres.T).argmax(-1) == person).float().mean()
 
 
 class IdentityTask(Task):
-    """Raises DataError where the data holds fewer than two people."""
+    """Trains the identity extractor. Raises DataError where the data holds fewer than two people."""
 
     name = "identity"
     best = "error"
@@ -134,7 +135,7 @@ class IdentityTask(Task):
         self.phases = (Phase("identity", self.losses),)
 
     def validate(self, batch: Batch) -> Mapping[str, Tensor]:
-        """``accuracy`` on frames that were never trained on, and its complement, ``error``."""
+        """Computes ``accuracy`` on frames that were never trained on, and its complement, ``error``."""
         figures = self.losses(batch)
         return {**figures, "error": 1 - figures["accuracy"]}
 

@@ -1,4 +1,4 @@
-"""Stage 1 as a task: speech encoder and denoiser, x0 loss + identity loss. MyTalk, eq. 4."""
+"""Trains stage 1: speech encoder and denoiser, x0 loss + identity loss. MyTalk, eq. 4."""
 
 from __future__ import annotations
 
@@ -42,17 +42,19 @@ from mytalk.training.run.task import Batch, Examples, Phase, Task, full_precisio
 from mytalk.training.voices.phones import CLASSES
 
 APERTURE_SPREAD = 0.08
-"""What the aperture loss counts in, canonical units: about what an aperture varies by."""
+"""Unit of the aperture loss, canonical units: about what an aperture varies by."""
 
 PHONES = "phones."
-"""What the names of tensors begin with that training alone needs."""
+"""Prefix of the names of tensors that training alone needs."""
 
 _PHONE_DELAY = 2  # motion frames after which the features of a phone's surroundings are complete
 _PICTURE_FRAMES = 8
 
 
 class MotionLosses(nn.Module):
-    """The trained parts of a motion model, and their losses.
+    """Holds the trained parts of a motion model, and their losses. Its state dict is the ``motion`` part of a
+    checkpoint, but for what ``PHONES`` names: a layer that classifies the phones of synthetic speech from speech
+    features, so that the features tell phones apart; nothing uses it later.
 
     Its state dict is the ``motion`` part of a checkpoint, but for what ``PHONES`` names: a layer that tells the phones
     of synthetic speech from speech features, so that they learn to hear them, and that nobody asks later.
@@ -75,12 +77,12 @@ class MotionLosses(nn.Module):
         self.register_buffer("coefficient_weight", weight / weight.square().mean().sqrt(), persistent=False)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Means over the frames that are neither known nor padding."""
+        """Computes means over the frames that are neither known nor padding."""
         options = self._options
         a = self.alpha_bar[batch["t"]][:, None, None]
         noisy = a.sqrt() * batch["motion"] + (1 - a).sqrt() * batch["noise"]
-        given = self.conditions(batch)
-        x0 = self.denoiser(noisy, batch["t"], given)
+        conditions = self.conditions(batch)
+        x0 = self.denoiser(noisy, batch["t"], conditions)
         losses = self.losses(x0, batch)
         losses["loss"] = (
             options.x0_weight * losses["x0"]
@@ -89,34 +91,34 @@ class MotionLosses(nn.Module):
             + options.identity_weight * losses["identity"]
         )
         if options.phone_weight:
-            losses["phones"] = self._phone_error(given.speech, batch)
+            losses["phones"] = self._phone_error(conditions.speech, batch)
             losses["loss"] = losses["loss"] + options.phone_weight * losses["phones"]
         return losses
 
     def _phone_error(self, speech: Tensor, batch: Batch) -> Tensor:
-        """Cross entropy of the phones, told two frames later: a feature has heard nothing of what follows. A sum over
-        those that are known, per scored frame."""
-        told = self.phones(speech[:, _PHONE_DELAY:]).float().unflatten(-1, (MEL_PER_MOTION, -1)).flatten(1, 2)
-        wanted = batch["phones"][:, : told.shape[1]]
-        known = wanted != UNHEARD
-        error = F.cross_entropy(told.transpose(1, 2), wanted.clamp(min=0), reduction="none")
+        """Computes the cross entropy of the phones, predicted two frames later: a feature does not depend on what
+        follows. A sum over those that are known, per scored frame."""
+        predicted = self.phones(speech[:, _PHONE_DELAY:]).float().unflatten(-1, (MEL_PER_MOTION, -1)).flatten(1, 2)
+        target = batch["phones"][:, : predicted.shape[1]]
+        known = target != UNHEARD
+        error = F.cross_entropy(predicted.transpose(1, 2), target.clamp(min=0), reduction="none")
         total = MEL_PER_MOTION * scored_frames(batch).sum().clamp(min=1)
         mean: Tensor = (error * known).sum() / total
         return mean
 
     def conditions(self, batch: Batch) -> Conditions:
-        """What the denoiser is told; what is hidden is zero."""
+        """Builds the denoiser's conditions; what is hidden is zero."""
         model, shown = self._model[0], batch["shown"]
-        heard = batch["heard"]
-        if heard.ndim == 2:
+        features = batch["features"]
+        if features.ndim == 2:
             with torch.no_grad():
-                heard = model.front.offline(heard)
+                features = model.front.offline(features)
         upper = batch["upper"] * shown[:, 0, None, None, None]
         person = model.person(batch["lower_rest"], batch["upper_rest"]) * shown[:, 1, None]
-        return Conditions(self.speech(heard), upper, person, batch["history"], batch["known"], batch["valid"])
+        return Conditions(self.speech(features), upper, person, batch["history"], batch["known"], batch["valid"])
 
     def losses(self, x0: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Of clean motion ``(B, T, K)`` as the denoiser says it is; in full precision."""
+        """Computes the losses of clean motion ``(B, T, K)`` as the denoiser predicts it; in full precision."""
         with full_precision(x0):
             return self._losses(x0.float(), batch)
 
@@ -135,17 +137,18 @@ class MotionLosses(nn.Module):
         }
 
     def _identity_errors(self, x0: Tensor, batch: Batch) -> Tensor:
-        """|1 - z^ . z| of one frame of each row ``(B,)``."""
+        """Computes |1 - z^ . z| of one frame of each row ``(B,)``."""
         model, rows = self._model[0], torch.arange(len(x0), device=x0.device)
         shape = batch["lower_rest"] + self.space.decode(x0[rows, batch["pick"]])
         with torch.no_grad():
-            wanted = model.identity(batch["lower_rest"], batch["upper_rest"])
-        made = model.identity(shape, batch["upper_rest"])
-        errors: Tensor = (1 - (made * wanted).sum(-1)).abs()
+            target = model.identity(batch["lower_rest"], batch["upper_rest"])
+        generated = model.identity(shape, batch["upper_rest"])
+        errors: Tensor = (1 - (generated * target).sum(-1)).abs()
         return errors
 
     def landmark_error(self, x0: Tensor, batch: Batch) -> Tensor:
-        """Mean distance of lower-face points, over frames that count; in units of the distance between the eyes."""
+        """Computes the mean distance of lower-face points, over frames that count; in units of the distance between
+        the eyes."""
         scored = scored_frames(batch)
         with full_precision(x0):
             error = self.space.decode(x0.float() - batch["motion"])[..., :2].norm(dim=-1).mean(-1)
@@ -154,13 +157,13 @@ class MotionLosses(nn.Module):
 
 
 def scored_frames(batch: Batch) -> Tensor:
-    """Frames that the model has to find ``(B, T)``, as 0 and 1."""
+    """Returns the frames that the model has to find ``(B, T)``, as 0 and 1."""
     scored: Tensor = (batch["valid"] & ~batch["known"]).float()
     return scored
 
 
 class MotionTask(Task):
-    """Teaches a motion model whose identity extractor is trained and frozen, and whose space is fitted."""
+    """Trains a motion model whose identity extractor is trained and frozen, and whose space is fitted."""
 
     name = "motion"
     best = "landmarks"
@@ -181,7 +184,7 @@ class MotionTask(Task):
         return {**self.losses.losses(x0, batch), "landmarks": self.losses.landmark_error(x0, batch)}
 
     def pictures(self) -> Mapping[str, NDArray[np.uint8]]:
-        """True lips above, generated ones below, at moments of one window: trained on, and held out."""
+        """Draws true lips above, generated ones below, at moments of one window: trained on, and held out."""
         windows = {"trained on": self.examples, "held out": self.held_out}
         return {f"lips/{name}": self._strips(examples) for name, examples in windows.items() if examples}
 
@@ -189,10 +192,10 @@ class MotionTask(Task):
         batch = to_device(examples.collate([examples.draw(0, 0)]), self.losses.space.basis.device)
         batch["known"] = torch.zeros_like(batch["known"])
         t = torch.full_like(batch["t"], TIMESTEPS)
-        made = self.losses.denoiser(batch["noise"], t, self.losses.conditions(batch)).float().detach()
+        generated = self.losses.denoiser(batch["noise"], t, self.losses.conditions(batch)).float().detach()
         moments = np.linspace(0, batch["motion"].shape[1] - 1, _PICTURE_FRAMES).astype(int)
         strips = []
-        for motion in (batch["motion"], made):
+        for motion in (batch["motion"], generated):
             shapes = batch["lower_rest"][0] + self.losses.space.decode(motion[0])
             strips.append(np.concatenate([draw_lips(shapes[i].cpu().numpy()) for i in moments], axis=1))
         return np.concatenate(strips)
@@ -208,7 +211,7 @@ class MotionTask(Task):
 
 @dataclass(frozen=True, slots=True)
 class MotionSources:
-    """Where a motion run's material lies."""
+    """Says where a motion run's material lies."""
 
     data: Sequence[Path]
     identity: Path  # an identity run, or a checkpoint folder with identity weights
@@ -219,7 +222,7 @@ class MotionSources:
 
 
 def motion_task(preset: Preset, options: MotionOptions, sources: MotionSources, run: Path) -> MotionTask:
-    """The task of a run. A run that goes on keeps the motion space and the speech model that it began with.
+    """Makes the task of a run. A run that goes on keeps the motion space and the speech model that it began with.
 
     Raises DataError where there is nothing usable, WeightsError where the identity weights or those to start from are
     of another preset or the speech model is another one.
@@ -227,8 +230,8 @@ def motion_task(preset: Preset, options: MotionOptions, sources: MotionSources, 
     torch.manual_seed(options.seed)
     store = ClipStore(list(sources.data), hold_out=options.hold_out, cache_bytes=0)
     newest = Checkpoints(run / "checkpoints", options.keep_best).newest()
-    heard = read_speech_model(run / WEIGHTS) if (run / WEIGHTS / CONFIG).exists() else None
-    model = MotionModel(preset, load_front(preset.speech, sources.speech_model, heard))
+    trained_with = read_speech_model(run / WEIGHTS) if (run / WEIGHTS / CONFIG).exists() else None
+    model = MotionModel(preset, load_front(preset.speech, sources.speech_model, trained_with))
     load_into(model.identity, weights_of(sources.identity), "identity")
     people = sample_people(store, options.seed) if sources.tts or newest is None else []
     model.space = (
@@ -243,7 +246,7 @@ def motion_task(preset: Preset, options: MotionOptions, sources: MotionSources, 
     offsets = read_offsets(sources.offsets) if sources.offsets else {}
     examples = MotionExamples(options, store, model.space, front=front, steps=steps, offsets=offsets)
     if sources.tts is not None:
-        examples.speak(sources.tts, people, model.space)
+        examples.add_speech(sources.tts, people, model.space)
     task.examples = examples
     if options.hold_out:
         kept = ClipStore(list(sources.data), hold_out=options.hold_out, held_out=True, cache_bytes=0)
@@ -252,7 +255,7 @@ def motion_task(preset: Preset, options: MotionOptions, sources: MotionSources, 
 
 
 def weights_of(folder: Path) -> Path:
-    """The exported weights of a run, or the checkpoint folder itself. Raises OptionError where it is neither."""
+    """Finds the exported weights of a run, or the checkpoint folder itself. Raises OptionError where it is neither."""
     for one in (folder / WEIGHTS, folder):
         if (one / "config.json").exists():
             return one
@@ -260,7 +263,7 @@ def weights_of(folder: Path) -> Path:
 
 
 def draw_lips(lower: NDArray[np.float32], side: int = 96) -> NDArray[np.uint8]:
-    """A lower face ``(169, 3)`` as a picture ``(side, side, 3)``, lips thicker than the rest."""
+    """Draws a lower face ``(169, 3)`` as a picture ``(side, side, 3)``, lips thicker than the rest."""
     picture = np.full((side, side, 3), 255, np.uint8)
     spots = np.rint((lower[:, :2] - (-0.9, 0.4)) * side / 1.8).astype(int)
     for number, (x, y) in enumerate(spots.tolist()):

@@ -1,4 +1,4 @@
-"""A run's checkpoints: everything needed to go on exactly, the newest and the best few.
+"""Keeps a run's checkpoints: everything needed to go on exactly, the newest and the best few.
 
 ``RUN/checkpoints/step-00001000/`` holds one safetensors part a phase and one of the averaged weights (hash checked, as
 every checkpoint), ``optimisers.pt`` and ``run.json``. A folder appears whole, by one rename, or not at all.
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from mytalk.checkpoint import load_into, read_tensors, save_tensors
 from mytalk.errors import WeightsError
-from mytalk.training.data.shards import writing
+from mytalk.training.run.atomic_write import output_errors
 
 AVERAGE = "average"
 _STATE, _RUN = "optimisers.pt", "run.json"
@@ -26,7 +26,7 @@ _STATE, _RUN = "optimisers.pt", "run.json"
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """What a run is besides its networks and optimisers."""
+    """Holds what a run is besides its networks and optimisers."""
 
     step: int
     score: float | None = None  # of the last validation; lower is better
@@ -35,32 +35,33 @@ class RunState:
 
 
 class Checkpoints:
-    """The checkpoints of one run folder."""
+    """Keeps the checkpoints of one run folder."""
 
     def __init__(self, folder: Path, keep_best: int) -> None:
         self.folder = folder
         self._keep_best = keep_best
 
     def all(self) -> list[Path]:
-        """Whole checkpoints, oldest first."""
+        """Lists whole checkpoints, oldest first."""
         return [path for path in sorted(self.folder.glob("step-*")) if path.suffix != ".part" and _whole(path)]
 
     def newest(self) -> Path | None:
+        """Returns the newest checkpoint, or None."""
         return next(reversed(self.all()), None)
 
     def best(self) -> Path | None:
-        """The one with the best validation figure; None where none was validated."""
+        """Returns the one with the best validation figure; None where none was validated."""
         scored = [(score, path) for path in self.all() if (score := read_run(path).score) is not None]
         return min(scored)[1] if scored else None
 
     def save(
         self, state: RunState, networks: Mapping[str, nn.Module], average: Mapping[str, Tensor], rest: dict[str, Any]
     ) -> Path:
-        """Write one, then drop what is neither newest nor among the best. Raises OutputError where it
-        cannot, OutputFullError where no space is left."""
+        """Writes one, then drops what is neither newest nor among the best. Raises OutputError where it cannot,
+        OutputFullError where no space is left."""
         path = self.folder / f"step-{state.step:08d}"
         part = path.with_suffix(".part")
-        with writing(part):
+        with output_errors(part):
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir(parents=True)
             for name, network in networks.items():
@@ -87,17 +88,19 @@ class Checkpoints:
 
 
 def is_checkpoint(folder: Path) -> bool:
+    """Says whether a folder is a checkpoint."""
     return (folder / _RUN).is_file()
 
 
 def read_run(path: Path) -> RunState:
+    """Reads the state of a run from a checkpoint."""
     record = json.loads((path / _RUN).read_text())
     del record["files"]
     return RunState(**record)
 
 
 def load_networks(path: Path, networks: Mapping[str, nn.Module], average: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Fill networks and averaged weights from a checkpoint; what else was saved comes back.
+    """Loads networks and averaged weights from a checkpoint, and returns what else was saved.
 
     Raises WeightsError naming the first tensor that does not fit: the checkpoint is of another preset.
     """

@@ -1,4 +1,5 @@
-"""One TOML file says how everything of a preset is trained. Read into frozen dataclasses; a misspelt key is an error.
+"""Reads one TOML file that says how everything of a preset is trained, into frozen dataclasses; a misspelt key is an
+error.
 
 ::
 
@@ -36,7 +37,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingOptions:
-    """What every trainer is told. Each adds its own by inheritance; field names are the TOML's keys.
+    """Holds options that all trainers have. Each adds its own by inheritance; field names are the TOML's keys.
 
     Give either ``steps`` or ``epochs`` (passes over the training examples).
     """
@@ -67,7 +68,7 @@ class TrainingOptions:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A TOML file as read: its text, its preset, and the tables that trainers read their options from."""
+    """Holds a TOML file as read: its text, its preset, and the tables that trainers read their options from."""
 
     name: str
     text: str
@@ -75,7 +76,7 @@ class Config:
     tables: Mapping[str, Mapping[str, Any]]
 
     def options(self, trainer: str, kind: type[T], **given: Any) -> T:
-        """The options of one trainer; ``given`` ones that are not None (from the command line) win.
+        """Returns the options of one trainer; ``given`` ones that are not None (from the command line) win.
 
         Raises OptionError naming a key that ``kind`` does not have, or a value of another type.
         """
@@ -84,7 +85,7 @@ class Config:
 
 
 def read_config(name: str | Path) -> Config:
-    """A config that ships with the package (``edge``, ``paper``, ``tiny``), or a TOML file.
+    """Reads a config that ships with the package (``edge``, ``paper``, ``tiny``), or a TOML file.
 
     Raises OptionError where it is neither, is not TOML, or holds a key that is not known.
     """
@@ -99,6 +100,7 @@ def read_config(name: str | Path) -> Config:
 
 
 def parse_config(name: str, text: str) -> Config:
+    """Parses the text of a config. Raises OptionError as `read_config` does."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -114,7 +116,7 @@ def parse_config(name: str, text: str) -> Config:
 
 
 def override(base: T, table: Mapping[str, Any], where: str) -> T:
-    """A frozen dataclass with some fields replaced; tables reach into fields that are dataclasses themselves."""
+    """Replaces some fields of a frozen dataclass; tables reach into fields that are dataclasses themselves."""
     hints = typing.get_type_hints(type(base))
     changed: dict[str, Any] = {}
     for key, value in table.items():
@@ -128,7 +130,7 @@ def override(base: T, table: Mapping[str, Any], where: str) -> T:
 
 
 def build(kind: type[T], table: Mapping[str, Any], where: str) -> T:
-    """A dataclass from a table. Raises OptionError naming the key."""
+    """Builds a dataclass from a table. Raises OptionError naming the key."""
     hints = typing.get_type_hints(kind)
     for key in table:
         _check_known(kind, key, where)
@@ -142,7 +144,7 @@ def _check_known(kind: type[Any], key: str, where: str) -> None:
 
 
 def _fit(hint: Any, value: Any, where: str) -> Any:
-    """A TOML value as the type that a field wants: lists become tuples, whole numbers become floats."""
+    """Converts a TOML value to the type that a field wants: lists become tuples, whole numbers become floats."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal and value in inner:
         return value

@@ -1,4 +1,4 @@
-"""What a run leaves to look at: ``curve.jsonl``, TensorBoard curves and sample pictures."""
+"""Writes what a run leaves to look at: ``curve.jsonl``, TensorBoard curves and sample pictures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytalk.errors import MyTalkError
-from mytalk.training.data.shards import writing
+from mytalk.training.run.atomic_write import output_errors
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -25,29 +25,30 @@ class Logbook:
     def __init__(self, run: Path, step: int) -> None:
         self._curve = run / CURVE
         kept = [line for line in read_curve(run) if int(line["step"]) <= step]
-        with writing(run):
+        with output_errors(run):
             run.mkdir(parents=True, exist_ok=True)
             self._curve.write_text("".join(json.dumps(line) + "\n" for line in kept))
             self._board = _board(run / "tensorboard", step)
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
-        """One line of the curve, and one point of each TensorBoard curve."""
-        with writing(self._curve), self._curve.open("a") as file:
+        """Writes one line of the curve, and one point of each TensorBoard curve."""
+        with output_errors(self._curve), self._curve.open("a") as file:
             file.write(json.dumps({"step": step, **figures}) + "\n")
         for name, value in figures.items():
             self._board.add_scalar(name, value, step)
 
     def show(self, step: int, pictures: Mapping[str, NDArray[np.uint8]]) -> None:
-        """Sample pictures ``(H, W, 3)``."""
+        """Writes sample pictures ``(H, W, 3)``."""
         for name, picture in pictures.items():
             self._board.add_image(name, picture, step, dataformats="HWC")
 
     def close(self) -> None:
+        """Closes the TensorBoard file."""
         self._board.close()
 
 
 def read_curve(run: Path) -> list[dict[str, float]]:
-    """The lines of a run's curve; a last line that was cut short is left out."""
+    """Reads the lines of a run's curve; a last line that was cut short is left out."""
     path = run / CURVE
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
     return [json.loads(line) for line in lines if line.endswith("\n")]

@@ -1,4 +1,4 @@
-"""The training loop: runs any ``Task`` on one CPU thread, a GPU, or many through ``torchrun`` / ``accelerate launch``.
+"""Runs any ``Task``: on one CPU thread, a GPU, or many through ``torchrun`` / ``accelerate launch``.
 
     fit(task, options, Path("runs/motion"))
 
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from mytalk.errors import OptionError, TrainingError
-from mytalk.training.data.shards import writing
+from mytalk.training.run.atomic_write import output_errors
 from mytalk.training.run.batches import Share, batches, share_of
 from mytalk.training.run.checkpoints import Checkpoints, RunState, load_networks, read_run
 from mytalk.training.run.config import TrainingOptions
@@ -38,7 +38,7 @@ WEIGHTS = "weights"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended. ``finished`` is False where it was asked to stop before its last step."""
+    """Says how a run ended. ``finished`` is False where it was asked to stop before its last step."""
 
     steps: int
     finished: bool
@@ -46,7 +46,8 @@ class Outcome:
 
 
 def total_steps(options: TrainingOptions, rows: int) -> int:
-    """Steps of a run over ``rows`` examples an epoch. Raises OptionError unless steps or epochs are given, not both."""
+    """Computes the steps of a run over ``rows`` examples an epoch. Raises OptionError unless steps or epochs are
+    given, not both."""
     if (options.steps > 0) == (options.epochs > 0):
         raise OptionError(f"steps {options.steps}, epochs {options.epochs:g}: need exactly one of them above 0")
     return options.steps or max(1, round(options.epochs * rows / options.batch))
@@ -60,7 +61,7 @@ def fit(
     device: str = "auto",
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Outcome:
-    """Train until the last step, or until SIGTERM or Ctrl-C, after which the same call goes on.
+    """Trains until the last step, or until SIGTERM or Ctrl-C, after which the same call goes on.
 
     Raises TrainingError where the loss is not finite, memory runs out or a worker is killed; OptionError, DataError
     and WeightsError before anything is changed.
@@ -101,7 +102,7 @@ class _Loop:
             step = self._state.step
             parts = self._next(rows, step)
             _seed_dropout(options.seed, step, self._processes.index)
-            losses, asked = self._step(step, parts, stop)
+            losses, stop_requested = self._step(step, parts, stop)
             self._average.update(step + 1)
             self._task.after_step(step, losses)
             self._note(losses)
@@ -110,14 +111,14 @@ class _Loop:
                 self._validate()
             if _due(step + 1, options.save_every, self._steps):
                 self._save()
-            if asked:
+            if stop_requested:
                 break
         if self._saved != self._state.step or not self._weights_folder.exists():
             self._save()
         return Outcome(self._state.step, self._state.step >= self._steps, self._last)
 
     def _next(self, rows: Iterator[Batch], step: int) -> list[Batch]:
-        """The passes of a step. A worker that died costs no work: the state so far is saved first."""
+        """Makes the passes of a step. A worker that died costs no work: the state so far is saved first."""
         try:
             return [{**to_device(next(rows), self._processes.device), "step": step} for _ in range(self._share.passes)]
         except TrainingError as error:
@@ -126,8 +127,9 @@ class _Loop:
             raise TrainingError(f"step {step}: {error}; the same command goes on from step {step}") from error
 
     def _step(self, step: int, parts: list[Batch], stop: StopRequest) -> tuple[dict[str, float], bool]:
-        """All phases on one batch. Losses are means over the whole batch; True where any process was asked to stop."""
-        total = self._processes.sum([sum(self._task.weight(part) for part in parts), float(stop.asked)])
+        """Runs all phases on one batch. Losses are means over the whole batch; True where any process was asked to
+        stop."""
+        total = self._processes.sum([sum(self._task.weight(part) for part in parts), float(stop.requested)])
         losses: dict[str, float] = {}
         for trained in self._phases:
             if step < trained.phase.start:
@@ -163,7 +165,7 @@ class _Loop:
         return f"the last good checkpoint is {newest}" if newest else "no checkpoint had been saved yet"
 
     def _too_large(self, parts: list[Batch], error: RuntimeError) -> TrainingError:
-        """What would fit, found by trying half the rows again and again."""
+        """Returns an error that says what would fit, found by trying half the rows again and again."""
         rows = self._share.rows
         for trained in self._phases:
             trained.optimiser.zero_grad(set_to_none=True)
@@ -194,7 +196,7 @@ class _Loop:
         self._state = RunState(step, None, sums, counted)
 
     def _validate(self) -> None:
-        """Figures and pictures of the averaged weights; the score that ranks the next checkpoint."""
+        """Computes figures and pictures of the averaged weights; the score that ranks the next checkpoint."""
         step, task = self._state.step, self._task
         with self._average.in_place(), torch.no_grad(), self._processes.autocast():
             figures = self._held_out_figures()
@@ -243,7 +245,7 @@ class _Loop:
         return {trained.phase.name: trained.phase.module for trained in self._phases}
 
     def _save(self) -> None:
-        """A checkpoint, and the averaged weights as ``mytalk`` loads them. The first process writes for all."""
+        """Saves a checkpoint, and the averaged weights as ``mytalk`` loads them. The first process writes for all."""
         if self._processes.first:
             scaler = self._processes.scaler
             rest = {
@@ -251,14 +253,14 @@ class _Loop:
                 "scaler": scaler.state_dict() if scaler is not None else {},
             }
             self._checkpoints.save(self._state, self._networks(), self._average.weights, rest)
-            with self._average.in_place(), writing(self._weights_folder):
+            with self._average.in_place(), output_errors(self._weights_folder):
                 self._task.export(self._weights_folder)
         self._processes.wait()
         self._saved = self._state.step
 
 
 class _Trained:
-    """One phase with its optimiser, as the processes share it."""
+    """Holds one phase with its optimiser, as the processes share it."""
 
     def __init__(self, phase: Phase, options: TrainingOptions, processes: Processes) -> None:
         self.phase = phase
@@ -274,7 +276,7 @@ class _Trained:
         self._shared, self.optimiser = processes.prepare(phase.module, adam)
 
     def backward(self, parts: list[Batch], weights: list[float]) -> dict[str, float]:
-        """Gradients of the whole batch. Gives its losses, the same in every process."""
+        """Computes gradients of the whole batch. Returns its losses, the same in every process."""
         self.optimiser.zero_grad()
         sums: dict[str, Tensor] = {}
         for number, (part, weight) in enumerate(zip(parts, weights, strict=True)):
@@ -288,7 +290,7 @@ class _Trained:
         return dict(zip(sums, self._processes.sum(values), strict=True))
 
     def update(self, rate: float) -> bool:
-        """One step of the optimiser; False, and nothing changed, where the gradient is not finite."""
+        """Takes one step of the optimiser; False, and nothing changed, where the gradient is not finite."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.phase.learning_rate or rate
         if self._options.clip > 0 and self.phase.clip:
@@ -309,7 +311,7 @@ def _seed_dropout(seed: int, step: int, process: int) -> None:
 
 @torch.no_grad()
 def _culprits(module: nn.Module, parts: list[Batch]) -> list[str]:
-    """Keys of the rows whose own loss is not finite; all keys where it takes several."""
+    """Lists keys of the rows whose own loss is not finite; all keys where it takes several."""
     keys = [key for part in parts for key in part["keys"]]
     bad = []
     for part in parts:

@@ -1,4 +1,4 @@
-"""Out of memory: how many rows would have fitted."""
+"""Finds how many rows would have fitted where memory ran out."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from mytalk.training.run.task import Batch, take_rows
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """True for a GPU's error and for the CPU allocator's, which is a plain RuntimeError."""
+    """Says whether an error is a GPU's out-of-memory error, or the CPU allocator's, which is a plain RuntimeError."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def largest_fit(modules: Sequence[nn.Module], batch: Batch, autocast: Callable[[], AbstractContextManager[Any]]) -> int:
-    """The most rows, by halving, with which every module's forward and backward pass; 0 where not even one does.
+    """Finds the most rows, by halving, with which every module's forward and backward pass; 0 where not even one
+    does.
 
     Gradients are dropped afterwards.
     """

@@ -1,4 +1,4 @@
-"""The processes that share a run, through accelerate: one here, or as many as ``torchrun`` started."""
+"""Shares a run among processes, through accelerate: one here, or as many as ``torchrun`` started."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from mytalk.training.run.config import Precision
 
 
 class Processes:
-    """What the loop needs of torch.distributed and mixed precision. Within ``with``; every process calls alike."""
+    """Wraps what the loop needs of torch.distributed and mixed precision. Within ``with``; every process calls
+    alike."""
 
     def __init__(self, device: str, precision: Precision) -> None:
         try:
@@ -36,33 +37,35 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """True in the process that writes files."""
+        """Says whether this is the process that writes files."""
         return self.index == 0
 
     def prepare(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[Any, Any]:
-        """The module as all processes train it, and its optimiser."""
+        """Returns the module as all processes train it, and its optimiser."""
         shared: tuple[Any, Any] = self._accelerator.prepare(module, optimiser)
         return shared
 
     def alone(self, shared: nn.Module) -> AbstractContextManager[Any]:
-        """Within it, backward passes add up here and are not yet shared."""
+        """Opens a block in which backward passes add up here and are not yet shared."""
         context: AbstractContextManager[Any] = self._accelerator.no_sync(shared)
         return context
 
     def autocast(self) -> AbstractContextManager[Any]:
+        """Opens a block in which arithmetic is of the run's precision."""
         context: AbstractContextManager[Any] = self._accelerator.autocast()
         return context
 
     def backward(self, loss: Tensor) -> None:
+        """Computes gradients of a loss."""
         self._accelerator.backward(loss)
 
     def clip(self, parameters: Iterable[nn.Parameter], norm: float) -> Tensor:
-        """Scale gradients down to a norm; gives what it was."""
+        """Scales gradients down to a norm; returns what it was."""
         before = self._accelerator.clip_grad_norm_(parameters, norm)
         return torch.as_tensor(before)
 
     def sum(self, values: list[float]) -> list[float]:
-        """Sums over the processes."""
+        """Sums values over the processes."""
         if self.count == 1:
             return values
         summed = torch.tensor(values, dtype=torch.float64, device=self.device)
@@ -71,7 +74,7 @@ class Processes:
         return result
 
     def gather(self, names: list[str]) -> list[str]:
-        """The lists of all processes, one after the other."""
+        """Joins the lists of all processes, one after the other."""
         if self.count == 1:
             return names
         found: list[list[str]] = [[] for _ in range(self.count)]
@@ -79,7 +82,7 @@ class Processes:
         return [name for part in found for name in part]
 
     def wait(self) -> None:
-        """Until every process is here."""
+        """Waits until every process is here."""
         self._accelerator.wait_for_everyone()
 
     def __enter__(self) -> Self:
@@ -88,7 +91,7 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Another run in this program may want another precision: accelerate's global state must not outlive this."""
+        """Resets accelerate's global state: another run in this program may want another precision."""
         from accelerate.state import AcceleratorState  # type: ignore[import-untyped]
 
         self._accelerator.free_memory()

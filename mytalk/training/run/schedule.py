@@ -1,4 +1,4 @@
-"""Learning rates as a function of the step."""
+"""Computes learning rates as a function of the step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mytalk.training.run.config import TrainingOptions
 
 
 def learning_rate(options: TrainingOptions, step: int, steps: int) -> float:
-    """The rate of ``step`` (0, 1, ...) of a run of ``steps``.
+    """Returns the rate of ``step`` (0, 1, ...) of a run of ``steps``.
 
     A linear rise over ``warm_up`` steps, then constant, base * sqrt(warm_up / step) (Vaswani et al. 2017, eq. 3, with
     the base reached at the end of the warm-up), or a half cosine down to 2 %. ``cool_down`` lowers the last share of

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C between two steps: as a wish that a loop grants, or held for as long as one call takes."""
+"""Takes SIGTERM and Ctrl-C between two steps: as a wish that a loop grants, or held for as long as one call takes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 
 class StopRequest:
-    """``asked`` turns True on the first signal; a second Ctrl-C interrupts at once. Restores what was there before."""
+    """Sets ``requested`` on the first signal; a second Ctrl-C interrupts at once. Restores what was there before."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -26,9 +26,9 @@ class StopRequest:
         return self
 
     def _ask(self, number: int, _: FrameType | None) -> None:
-        if self.asked and number == signal.SIGINT:
+        if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.asked = True
+        self.requested = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -39,7 +39,8 @@ class StopRequest:
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """Within it no signal unwinds; the first that came is acted on at the end. For what must not be cut in two.
+    """Opens a block that no signal unwinds; the first that came is acted on at the end. For what must not be cut in
+    two.
 
     Signals are not blocked, since a process that is started within would inherit that.
     """

@@ -1,4 +1,4 @@
-"""What a trainer teaches, apart from how: a ``Task`` has examples, networks and losses, and ``fit`` runs it.
+"""Defines what a trainer teaches, apart from how: a ``Task`` has examples, networks and losses, and ``fit`` runs it.
 
 Every random draw of an example is a function of (seed, step, row of the global batch). Hence a run that was killed goes
 on to the bit, and N processes with B rows each see the same rows as one process with N * B.
@@ -22,21 +22,22 @@ Batch = dict[str, Any]
 
 
 class Examples(Protocol):
-    """Where rows come from. Picklable: worker processes hold a copy."""
+    """Draws rows. Picklable: worker processes hold a copy."""
 
     def __len__(self) -> int:
-        """Rows in one epoch."""
+        """Returns the rows in one epoch."""
 
     def draw(self, step: int, row: int) -> Any:
-        """One row, the same for the same numbers. Draw from ``row_rng`` alone."""
+        """Draws one row, the same for the same numbers, from ``row_rng`` alone."""
 
     def collate(self, rows: list[Any]) -> Batch:
-        """Rows as a batch on the CPU. It must not depend on which rows are beside which, apart from padding."""
+        """Joins rows to a batch on the CPU. It must not depend on which rows are beside which, apart from padding."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One optimiser's share of a step. Phases run one after the other on the same batch, each frozen to the others.
+    """Describes one optimiser's share of a step. Phases run one after the other on the same batch, each frozen to
+    the others.
 
     ``module`` holds the trained parameters and buffers of this phase and no other's (keep other networks outside its
     registered children, in a list, say). Its ``forward(batch)`` gives scalar losses, each a mean over the batch's
@@ -53,7 +54,7 @@ class Phase:
 
 
 class Task(ABC):
-    """One kind of training. Everything that must survive a restart is a parameter or a buffer of a phase."""
+    """Defines one kind of training. Everything that must survive a restart is a parameter or a buffer of a phase."""
 
     name: str
     examples: Examples
@@ -64,37 +65,38 @@ class Task(ABC):
     best: str = "loss"  # the figure of ``validate`` that ranks checkpoints; lower is better
 
     def weight(self, batch: Batch) -> float:
-        """How many units the batch's losses are means over (rows, or frames that count).
+        """Returns how many units the batch's losses are means over (rows, or frames that count).
 
         Parts of a step, over processes and passes, are weighed by it, so that the sum is the whole batch's mean.
         """
         return float(len(batch["keys"]))
 
     def validate(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Figures of a held-out batch, each a mean over its units; runs on the averaged weights, in eval mode."""
+        """Computes figures of a held-out batch, each a mean over its units; runs on the averaged weights, in eval
+        mode."""
         figures: Mapping[str, Tensor] = self.phases[0].module(batch)
         return figures
 
     def after_step(self, step: int, losses: Mapping[str, float]) -> None:
-        """Called in every process with the same losses, means over the whole batch."""
+        """Takes the losses, means over the whole batch, which are the same in every process."""
         return None
 
     def pictures(self) -> Mapping[str, NDArray[np.uint8]]:
-        """Sample pictures ``(H, W, 3)`` by name, on the averaged weights, in eval mode."""
+        """Draws sample pictures ``(H, W, 3)`` by name, on the averaged weights, in eval mode."""
         return {}
 
     @abstractmethod
     def export(self, folder: Path) -> None:
-        """Write the weights as part of a checkpoint folder (``mytalk.checkpoint``); averaged weights are in place."""
+        """Writes the weights as part of a checkpoint folder (``mytalk.checkpoint``); averaged weights are in place."""
 
 
 def row_rng(seed: int, step: int, row: int, stream: int = 0) -> np.random.Generator:
-    """The random numbers of one row of one step. ``stream`` keeps apart what must not be alike."""
+    """Makes the random numbers of one row of one step. ``stream`` separates draws that must not be alike."""
     return np.random.default_rng([seed, step, row, stream])
 
 
 def stack_rows(rows: Sequence[Mapping[str, Any]]) -> Batch:
-    """Rows as dicts of arrays or tensors of equal shapes, with a string ``key`` each, to a batch."""
+    """Joins rows, dicts of arrays or tensors of equal shapes with a string ``key`` each, to a batch."""
     names = [name for name in rows[0] if name != "key"]
     batch: Batch = {name: torch.stack([torch.as_tensor(row[name]) for row in rows]) for name in names}
     batch["keys"] = [str(row["key"]) for row in rows]
@@ -102,6 +104,7 @@ def stack_rows(rows: Sequence[Mapping[str, Any]]) -> Batch:
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
+    """Copies a batch to a device."""
     return {
         name: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
         for name, value in batch.items()
@@ -109,12 +112,12 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
 
 
 def full_precision(like: Tensor) -> torch.autocast:
-    """Within it, mixed precision is off: for losses, whose small differences half precision rounds away."""
+    """Opens a block without mixed precision: for losses, whose small differences half precision rounds away."""
     return torch.autocast(like.device.type, enabled=False)
 
 
 def take_rows(batch: Batch, start: int, stop: int) -> Batch:
-    """Rows ``start`` to ``stop`` of a batch, as a batch."""
+    """Returns rows ``start`` to ``stop`` of a batch, as a batch."""
     return {
         name: value[start:stop] if isinstance(value, list) or (isinstance(value, Tensor) and value.ndim) else value
         for name, value in batch.items()

@@ -1,4 +1,4 @@
-"""The moving average of a network's weights."""
+"""Averages a network's weights over training steps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class WeightAverage:
-    """Exponential moving average of all floating-point weights of a network, in float32.
+    """Keeps an exponential moving average of all floating-point weights of a network, in float32.
 
     Early on it follows faster, (1 + n) / (10 + n), so that it does not remember the random start.
     """
@@ -24,14 +24,14 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take in the weights after ``step`` steps."""
+        """Adds the weights after ``step`` steps."""
         keep = min(self._decay, (1 + step) / (10 + step))
         now = [tensor.float() for tensor in _floating(self._network).values()]
         torch._foreach_lerp_(list(self.weights.values()), now, 1 - keep)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """The network has its averaged weights, and is in eval mode, within the block."""
+        """Opens a block in which the network has its averaged weights, and is in eval mode."""
         tensors = _floating(self._network)
         trained = {name: tensor.detach().clone() for name, tensor in tensors.items()}
         training = self._network.training

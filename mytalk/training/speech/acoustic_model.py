@@ -24,6 +24,7 @@ _LOG_UNIT = 1024 * math.log(1.0001)  # of Sphinx's integer logarithms, as it sto
 
 
 def main() -> None:
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--model", type=Path, help="a folder of Sphinx's; otherwise the one in the package")
@@ -36,7 +37,8 @@ def main() -> None:
 
 
 def packaged_model() -> Path:
-    """The folder of the acoustic model in the `pocketsphinx` package. Raises DataError where it is not installed."""
+    """Finds the folder of the acoustic model in the `pocketsphinx` package. Raises DataError where it is not
+    installed."""
     try:
         import pocketsphinx
     except ImportError as error:
@@ -45,7 +47,7 @@ def packaged_model() -> Path:
 
 
 def read_model(folder: Path) -> dict[str, torch.Tensor]:
-    """Means and log precisions ``(42, 3, 128, 13)`` and log weights ``(42, 3, 128, 3)``, half precision.
+    """Reads means and log precisions ``(42, 3, 128, 13)`` and log weights ``(42, 3, 128, 3)``, half precision.
 
     Raises DataError where the folder holds another kind of model.
     """
@@ -59,7 +61,7 @@ def read_model(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def _gaussians(path: Path) -> NDArray[np.float32]:
-    """One number for each phone, stream, Gaussian and dimension."""
+    """Reads one number for each phone, stream, Gaussian and dimension."""
     data = path.read_bytes()
     start = data.index(b"endhdr\n") + len(b"endhdr\n")
     order, phones, streams, count = struct.unpack_from("<4i", data, start)
@@ -72,7 +74,7 @@ def _gaussians(path: Path) -> NDArray[np.float32]:
 
 
 def _weights(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Log weights ``(streams, Gaussians, states)``."""
+    """Reads log weights ``(streams, Gaussians, states)``."""
     data, start = path.read_bytes(), 0
     headers: list[str] = []
     while (length := struct.unpack_from("<i", data, start)[0]) > 0:

@@ -23,7 +23,7 @@ from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.model import MotionModel
 from mytalk.pipeline import load_motion
 from mytalk.presets import PROFILES
-from mytalk.speech.readout import BACK, LATER, Readout, stacked
+from mytalk.speech.readout import BACK, DELAYS, Readout, stack_context
 from mytalk.training.data.person_offsets import read_offsets
 from mytalk.training.data.sequences import ClipSequences
 from mytalk.training.data.store import ClipStore
@@ -32,7 +32,8 @@ from mytalk.training.speech.readout import BALANCE, RIDGE, Sums, solve_one, stan
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One way to fit: the ridge penalty a frame, and how much less a person's further minutes count (0 to 1)."""
+    """Describes one way to fit: the ridge penalty a frame, and how much less a person's further minutes count (0 to
+    1)."""
 
     ridge: float = RIDGE
     balance: float = BALANCE
@@ -40,19 +41,19 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One choice and what it scores: aperture correlation, the mean of a person's clips by length, by person."""
+    """Holds one choice and what it scores: aperture correlation, the mean of a person's clips by length, by person."""
 
     choice: Choice
     by_person: dict[str, float]
 
     @property
     def figures(self) -> OverPeople:
-        """The scores over people."""
+        """Returns the scores over people."""
         return over_people(list(self.by_person.values()))
 
 
 def choices_of(ridges: list[float], balances: list[float]) -> list[Choice]:
-    """Every pair of a ridge penalty and a balance."""
+    """Lists every pair of a ridge penalty and a balance."""
     return [Choice(ridge, balance) for ridge, balance in product(ridges, balances)]
 
 
@@ -83,15 +84,15 @@ def cross_validate(
     readout = Readout(model.denoiser.coefficients).eval()
     standardise(readout, sequences)
     sums = sums_of_people(readout, sequences, people, tick)
-    later = min(PROFILES[profile].lookahead, LATER - 1)
-    heard = {name: _clips_of(name, model, readout, store, sequences, people, later) for name in left_out}
+    delay = min(PROFILES[profile].lookahead, DELAYS - 1)
+    heard = {name: _clips_of(name, model, readout, store, sequences, people, delay) for name in left_out}
     for choice in choices:
-        yield Row(choice, {name: _score(clips, sums, name, later, choice) for name, clips in heard.items()})
+        yield Row(choice, {name: _score(clips, sums, name, delay, choice) for name, clips in heard.items()})
 
 
 @dataclass(frozen=True, slots=True)
 class _Clip:
-    """One clip as it is scored."""
+    """Holds one clip as it is scored."""
 
     features: Tensor  # (T, F) half
     opening: Tensor  # (K,): what each coefficient opens the lips by
@@ -105,28 +106,28 @@ def _clips_of(
     store: ClipStore,
     sequences: ClipSequences,
     people: list[str],
-    later: int,
+    delay: int,
 ) -> list[_Clip]:
-    """The clips of one person: features of each frame, ``later`` frames after it were heard."""
+    """Loads the clips of one person: features of each frame after ``delay`` later frames."""
     coefficients = model.denoiser.coefficients
     opening = torch.from_numpy(aperture(model.space.decode(torch.eye(coefficients)).numpy()))
     clips = []
     for index in (index for index, person in enumerate(people) if person == name):
         true = aperture(store.landmarks(index).canonical[:, list(LOWER_FACE)])
-        samples = sequences[index].heard[: len(true) * FRAME_SAMPLES]
+        samples = sequences[index].features[: len(true) * FRAME_SAMPLES]
         rows = []
-        for newest, features in readout.recogniser.each(samples, later + 1 + BACK):
-            seen = stacked(readout.standardise(features))[:, 0]  # the oldest of those asked for
-            rows.append(seen[newest >= later].half())
+        for newest, features in readout.recogniser.growing(samples, delay + 1 + BACK):
+            seen = stack_context(readout.standardise(features))[:, 0]  # the oldest of those asked for
+            rows.append(seen[newest >= delay].half())
         told = torch.cat(rows)
         clips.append(_Clip(told, opening, torch.from_numpy(true[: len(told)].copy())))
     return clips
 
 
-def _score(clips: list[_Clip], sums: dict[str, Sums], name: str, later: int, choice: Choice) -> float:
-    """Aperture correlation of one person by everybody else's readout, clips weighing as their lengths."""
+def _score(clips: list[_Clip], sums: dict[str, Sums], name: str, delay: int, choice: Choice) -> float:
+    """Computes aperture correlation of one person by everybody else's readout, clips weighing as their lengths."""
     others = [own for person, own in sums.items() if person != name]
-    weight, bias = solve_one(others, later, choice.ridge, choice.balance)
+    weight, bias = solve_one(others, delay, choice.ridge, choice.balance)
     lengths = [len(clip.true) for clip in clips]
     found = []
     for clip in clips:

@@ -1,4 +1,4 @@
-"""The linear readout of a preset, fitted in closed form to clips: see `mytalk.speech.readout`.
+"""Fits the linear readout of a preset to clips, in closed form: see `mytalk.speech.readout`.
 
 Ridge regression from features to motion, one for each number of frames heard later. Sums are kept and not rows, so any
 amount of film takes the same memory.
@@ -18,7 +18,7 @@ from mytalk.checkpoint import read_preset, save_preset, save_tensors
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.pipeline import load_motion
 from mytalk.presets import PROFILES
-from mytalk.speech.readout import AHEAD, BACK, LATER, Readout, stacked
+from mytalk.speech.readout import AHEAD, BACK, DELAYS, Readout, stack_context
 from mytalk.training.data.person_offsets import read_offsets
 from mytalk.training.data.sequences import ClipSequences
 from mytalk.training.data.store import ClipStore
@@ -27,20 +27,20 @@ RIDGE = 1.25
 """Ridge penalty of standardised features, a frame of film."""
 
 BALANCE = 0.5
-"""A person's film counts as its length to the power of 1 less this."""
+"""Exponent of balance: a person's film counts as its length to the power of 1 less this."""
 
 SHARE = 0.85
-"""Of the readout in what leaves: the rest is the denoiser's."""
+"""Share of the readout in motion: the rest is the denoiser's."""
 
 SPEEDS = (1.0, 0.9, 1.1)
-"""At which each clip is heard: voices and pace that it does not have."""
+"""Speeds at which each clip is played: voices and pace that it does not have."""
 
 _FAR = max(profile.hop + profile.lookahead for profile in PROFILES.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What a readout was fitted to."""
+    """Says what a readout was fitted to."""
 
     people: int
     clips: int
@@ -49,27 +49,27 @@ class Fitted:
 
 @dataclass(slots=True)
 class Sums:
-    """Of one person's film: what ridge regression needs, one set for each of ``LATER``."""
+    """Accumulates what ridge regression needs of one person's film, one set for each of ``DELAYS``."""
 
     frames: float
-    rows: Tensor  # (LATER,)
-    inputs: Tensor  # (LATER, F)
-    outputs: Tensor  # (LATER, K)
-    squares: Tensor  # (LATER, F, F)
-    products: Tensor  # (LATER, F, K)
+    rows: Tensor  # (DELAYS,)
+    inputs: Tensor  # (DELAYS, F)
+    outputs: Tensor  # (DELAYS, K)
+    squares: Tensor  # (DELAYS, F, F)
+    products: Tensor  # (DELAYS, F, K)
 
     @classmethod
     def empty(cls, features: int, coefficients: int) -> Sums:
-        shapes = ((LATER,), (LATER, features), (LATER, coefficients), (LATER, features, features))
-        return cls(0.0, *(torch.zeros(shape) for shape in (*shapes, (LATER, features, coefficients))))
+        shapes = ((DELAYS,), (DELAYS, features), (DELAYS, coefficients), (DELAYS, features, features))
+        return cls(0.0, *(torch.zeros(shape) for shape in (*shapes, (DELAYS, features, coefficients))))
 
-    def add(self, later: int, inputs: Tensor, outputs: Tensor) -> None:
-        """Rows ``(n, F)`` and ``(n, K)``."""
-        self.rows[later] += len(inputs)
-        self.inputs[later] += inputs.sum(0)
-        self.outputs[later] += outputs.sum(0)
-        self.squares[later].addmm_(inputs.T, inputs)
-        self.products[later].addmm_(inputs.T, outputs)
+    def add(self, delay: int, inputs: Tensor, outputs: Tensor) -> None:
+        """Adds rows ``(n, F)`` and ``(n, K)``."""
+        self.rows[delay] += len(inputs)
+        self.inputs[delay] += inputs.sum(0)
+        self.outputs[delay] += outputs.sum(0)
+        self.squares[delay].addmm_(inputs.T, inputs)
+        self.products[delay].addmm_(inputs.T, outputs)
 
 
 def fit_readout(
@@ -103,22 +103,22 @@ def sums_of_people(
     for index, person in enumerate(people):
         own = sums.setdefault(person, Sums.empty(len(readout.weight[0]), coefficients))
         for speed in SPEEDS:
-            listen(readout, *at_speed(sequences[index].heard, sequences[index].motion, speed), own)
+            add_clip(readout, *change_speed(sequences[index].features, sequences[index].motion, speed), own)
         if tick is not None:
             tick(index + 1, len(people))
     return sums
 
 
 def solve(people: list[Sums]) -> tuple[Tensor, Tensor]:
-    """Weights ``(LATER, F, K)`` and biases ``(LATER, K)`` from the people's sums."""
-    weights, biases = zip(*(solve_one(people, later) for later in range(LATER)), strict=True)
+    """Solves for weights ``(DELAYS, F, K)`` and biases ``(DELAYS, K)`` from the people's sums."""
+    weights, biases = zip(*(solve_one(people, delay) for delay in range(DELAYS)), strict=True)
     return torch.stack(weights), torch.stack(biases)
 
 
 def solve_one(
-    people: Sequence[Sums], later: int, ridge: float = RIDGE, balance: float = BALANCE
+    people: Sequence[Sums], delay: int, ridge: float = RIDGE, balance: float = BALANCE
 ) -> tuple[Tensor, Tensor]:
-    """Weights ``(F, K)`` and biases ``(K,)`` for mouths after which ``later`` frames were heard.
+    """Solves for weights ``(F, K)`` and biases ``(K,)`` of mouths after which ``delay`` frames came.
 
     Ridge regression of centred features; ``ridge`` is a penalty a frame of film, and a person's film counts as its
     length to the power of ``1 - balance``.
@@ -126,9 +126,9 @@ def solve_one(
     shares = [one.frames**-balance for one in people]
 
     def total(name: str) -> Tensor:
-        whole: Tensor = shares[0] * getattr(people[0], name)[later]
+        whole: Tensor = shares[0] * getattr(people[0], name)[delay]
         for share, one in zip(shares[1:], people[1:], strict=True):
-            whole = whole + share * getattr(one, name)[later]
+            whole = whole + share * getattr(one, name)[delay]
         return whole
 
     rows = total("rows")
@@ -141,19 +141,19 @@ def solve_one(
 
 
 def standardise(readout: Readout, sequences: ClipSequences) -> None:
-    """Sets the readout's mean and scale to those of the clips' features, with as much heard as live."""
-    kept = []
+    """Sets the readout's mean and scale to those of the clips' features, with as much speech after them as live."""
+    chunks = []
     for index in range(len(sequences)):
-        for _, features in readout.recogniser.each(sequences[index].heard, BACK + AHEAD + 1, step=5):
-            kept.append(features[:, BACK])
-    features = torch.cat(kept)
+        for _, features in readout.recogniser.growing(sequences[index].features, BACK + AHEAD + 1, step=5):
+            chunks.append(features[:, BACK])
+    features = torch.cat(chunks)
     features = features[(features != 0).any(-1)]
     readout.mean.copy_(features.mean(0))
     readout.scale.copy_(features.std(0).clamp(min=1e-3))
 
 
-def at_speed(samples: Tensor, motion: Tensor, speed: float) -> tuple[Tensor, Tensor]:
-    """Sound ``(640 T,)``, pitch and all, and motion ``(T, K)``, so much faster; the last bit of a frame is left out."""
+def change_speed(samples: Tensor, motion: Tensor, speed: float) -> tuple[Tensor, Tensor]:
+    """Plays sound ``(640 T,)``, pitch and all, and motion ``(T, K)`` faster; the last bit of a frame is left out."""
     if speed == 1.0:
         return samples, motion
     count = round(len(samples) / speed)
@@ -166,25 +166,25 @@ def at_speed(samples: Tensor, motion: Tensor, speed: float) -> tuple[Tensor, Ten
     return sound[: frames * FRAME_SAMPLES], torch.lerp(motion[below], motion[above], (at - below)[:, None])
 
 
-def listen(readout: Readout, samples: Tensor, motion: Tensor, sums: Sums) -> None:
-    """Adds one clip: what each frame's features say of what is to be told, ``(T, K)``, when 0, 1, ... frames after it
-    were heard. ``samples`` ``(640 T,)``."""
+def add_clip(readout: Readout, samples: Tensor, motion: Tensor, sums: Sums) -> None:
+    """Adds one clip: the features of each frame after 0, 1, ... later frames, and its motion ``(T, K)``. ``samples``
+    ``(640 T,)``."""
     frames = len(motion)
     sums.frames += frames
-    near = LATER - 1
-    for newest, features in readout.recogniser.each(samples[: frames * FRAME_SAMPLES], near + BACK):
-        seen = stacked(readout.standardise(features))  # (n, 7, F)
-        for later in range(near):
-            known = newest >= later
-            sums.add(later, seen[known, near - 1 - later], motion[newest[known] - later])
-    for newest, features in readout.recogniser.each(samples[: frames * FRAME_SAMPLES], _FAR + BACK, step=12):
-        seen = stacked(readout.standardise(features))[:, : _FAR - near]  # with 7 frames and more after them
+    near = DELAYS - 1
+    for newest, features in readout.recogniser.growing(samples[: frames * FRAME_SAMPLES], near + BACK):
+        seen = stack_context(readout.standardise(features))  # (n, 7, F)
+        for delay in range(near):
+            known = newest >= delay
+            sums.add(delay, seen[known, near - 1 - delay], motion[newest[known] - delay])
+    for newest, features in readout.recogniser.growing(samples[: frames * FRAME_SAMPLES], _FAR + BACK, step=12):
+        seen = stack_context(readout.standardise(features))[:, : _FAR - near]  # with 7 frames and more after them
         place = newest[:, None] - torch.arange(_FAR - 1, near - 1, -1)
         sums.add(near, seen[place >= 0], motion[place[place >= 0]])
 
 
 def save_readout(folder: Path, readout: Readout) -> None:
-    """Into a preset folder, its larger tensors in 16 bits."""
+    """Writes a readout into a preset folder, its larger tensors in 16 bits."""
     narrow = {"weight": readout.weight.half(), "voice_weight": readout.voice_weight.half()}
     save_tensors(folder, "readout", {**readout.state_dict(), **narrow})
 

@@ -26,6 +26,7 @@ _PACKAGE = "moonshine-voice"
 
 
 def main() -> None:
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--model", type=Path, help="an encoder_model.ort; otherwise the one in the package")
@@ -37,7 +38,7 @@ def main() -> None:
 
 
 def packaged_model() -> Path:
-    """The encoder in the ``moonshine-voice`` package. Raises DataError where it is not installed."""
+    """Finds the encoder in the ``moonshine-voice`` package. Raises DataError where it is not installed."""
     try:
         found = Path(str(metadata.distribution(_PACKAGE).locate_file(_MODEL)))
     except metadata.PackageNotFoundError as error:
@@ -48,7 +49,8 @@ def packaged_model() -> Path:
 
 
 def read_model(path: Path) -> dict[str, torch.Tensor]:
-    """The convolutions and the first layers, half precision; what was stored in 8 bits is what these 8 bits mean.
+    """Reads the convolutions and the first layers, half precision; what was stored in 8 bits is what these 8 bits
+    mean.
 
     Raises DataError where the file holds another kind of model.
     """
@@ -67,7 +69,7 @@ def read_model(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _layer(graph: Any, held: dict[str, NDArray[Any]], layer: int) -> dict[str, NDArray[Any]]:
-    """One Transformer layer; matrices as ``F.linear`` wants them."""
+    """Reads one Transformer layer; matrices as ``F.linear`` wants them."""
 
     def matrix(name: str) -> NDArray[Any]:
         node = next((one for one in graph.node if one.name == f"/layers.{layer}/{name}/MatMul_quant"), None)
@@ -91,7 +93,7 @@ def _layer(graph: Any, held: dict[str, NDArray[Any]], layer: int) -> dict[str, N
 
 
 def read_graph(path: Path) -> Any:
-    """An ONNX model from ONNX Runtime's own format, by way of ONNX Runtime, which writes what it reads."""
+    """Reads an ONNX model from ONNX Runtime's own format, by way of ONNX Runtime, which writes what it reads."""
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "encoder.onnx"
         options = onnxruntime.SessionOptions()

@@ -1,4 +1,4 @@
-"""Teaches the recogniser's layers to say of the newest frames, live, what they say having heard the whole recording.
+"""Adapts the recogniser's layers to live use: features of the newest frames as the whole recording would give them.
 
     python -m mytalk.training.speech.recogniser_live SOUNDS... -o RUN
         [--held-out SOUNDS...] [--preset edge] [--steps 2400]
@@ -7,7 +7,7 @@
 From sound alone: no face is needed, and synthetic speech teaches as well. The teacher is the published network, which
 hears a clean recording whole; the pupil hears its past and, half of the time, in a noisy place. What the features are
 for weighs more: an error counts by what a preset's readout makes of it. Only low-rank changes are learned
-(`mytalk.speech.moonshine.changed`), which keep what the network knows of the many who trained it.
+(`mytalk.speech.moonshine.apply_low_rank`), which keep what the network knows of the many who trained it.
 
 SOUNDS are folders: of ``mytalk.training.voices.corpus``, or of films and recordings, where a folder in it is one voice
 and a file in it is another.
@@ -33,7 +33,7 @@ from mytalk.errors import DataError, WeightsError
 from mytalk.media import SpeechReader
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.pipeline import load_motion
-from mytalk.speech.moonshine import LIVE_FILE, TOKENS, WIDTH, Moonshine, changed, transform, turn_of
+from mytalk.speech.moonshine import LIVE_FILE, TOKENS, WIDTH, Moonshine, apply_low_rank, rotary_of, transform
 from mytalk.speech.readout import Readout
 from mytalk.training.data.augment import noisy_place
 from mytalk.training.run.config import TrainingOptions
@@ -41,7 +41,7 @@ from mytalk.training.run.loop import WEIGHTS, fit
 from mytalk.training.run.task import Batch, Examples, Phase, Task, row_rng, stack_rows
 
 NEAR = 8
-"""Newest motion frames of which there is something to learn: those before them were followed by as many."""
+"""Newest motion frames whose features are trained: those before them were followed by as many."""
 
 _MATRICES, _VECTORS = ("qkv", "out", "fc1", "fc2"), ("norm1", "norm2", "fc1_bias", "fc2_bias")
 _FAR_WEIGHT = 0.2  # of frames before the near ones, which are to stay as they were
@@ -51,19 +51,19 @@ _CONTEXT = 20  # motion frames before those that are shown, which a live session
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveOptions(TrainingOptions):
-    """How the layers are taught."""
+    """Holds how the layers are taught."""
 
     rank: int = 64
     frames: int = 160  # of a stretch of recording, which the teacher hears whole
-    places: int = 8  # in a stretch, that the pupil hears up to
+    positions: int = 8  # in a stretch, that the pupil hears up to
     shown: int = 9  # frames that the pupil tells of at each place
     noisy: float = 0.5  # share of stretches that the pupil hears in a noisy place
     speeds: tuple[float, float] = (0.8, 1.25)
 
 
 class Stretches(Examples):
-    """Stretches of recordings by (step, row): each of the folders ``voices`` equally often, and of its voices each by
-    the root of its length. Voices too short for one stretch are left out: ``left_out`` says how many."""
+    """Draws stretches of recordings by (step, row): each of the folders ``voices`` equally often, and of its voices
+    each by the root of its length. Voices too short for one stretch are left out: ``left_out`` says how many."""
 
     def __init__(self, voices: Sequence[Sequence[NDArray[np.float32]]], options: LiveOptions) -> None:
         longest = max(options.speeds) * options.frames * FRAME_SAMPLES + FRAME_SAMPLES
@@ -89,16 +89,16 @@ class Stretches(Examples):
         size = count // 2 + 1
         spectrum = F.pad(spectrum, (0, max(0, size - len(spectrum))))[:size]
         clean = torch.fft.irfft(spectrum, count) * (count / length)
-        heard = noisy_place(clean, rng) if rng.random() < options.noisy else clean
-        newest = rng.integers(2, options.frames - NEAR, options.places)
-        return {"key": f"voice {number} at {start}", "clean": clean, "heard": heard, "newest": newest}
+        noisy_samples = noisy_place(clean, rng) if rng.random() < options.noisy else clean
+        newest = rng.integers(2, options.frames - NEAR, options.positions)
+        return {"key": f"voice {number} at {start}", "clean": clean, "heard": noisy_samples, "newest": newest}
 
     def collate(self, rows: list[dict[str, Any]]) -> Batch:
         return stack_rows(rows)
 
 
 class LiveLayers(nn.Module):
-    """The low-rank changes, and how far what they give is from what the teacher says."""
+    """Holds the low-rank changes, and their loss against the teacher's features."""
 
     def __init__(self, readout: Readout, options: LiveOptions) -> None:
         super().__init__()
@@ -119,29 +119,30 @@ class LiveLayers(nn.Module):
         self.metric: Tensor
 
     def named(self) -> dict[str, Tensor]:
-        """The changes as they are stored."""
+        """Returns the changes as they are stored."""
         return {f"layers.{name.replace('-', '.')}": tensor for name, tensor in self.changes.items()}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """``loss``; ``error``, of features as a share of their variance; ``mouth``, as what the readout makes of it."""
+        """Computes ``loss``; ``error``, of features as a share of their variance; ``mouth``, as what the readout
+        makes of it."""
         teacher, layers = self._teacher[0].to(self.spread.device), self._layers()
         clean = batch["clean"]
         with torch.no_grad():
-            told = _heard(_stem(teacher, clean), _all(clean), teacher.layers)  # (B, T, 288)
+            student = _features(_stem(teacher, clean), _all(clean), teacher.layers)  # (B, T, 288)
             stem = _stem(teacher, batch["heard"])
-        shown, places = self._options.shown, batch["newest"]  # (B, P)
-        kept = TOKENS * (_CONTEXT + shown)
-        token = (places[..., None] + 1) * TOKENS + torch.arange(-kept, 0, device=stem.device)  # (B, P, kept)
-        seen = _at(stem, token.clamp(min=0))
-        given = _heard(seen.flatten(0, 1), token.flatten(0, 1), layers)[:, _CONTEXT:]
-        frame = places[..., None] + torch.arange(1 - shown, 1, device=stem.device)  # (B, P, shown)
-        wanted = _at(told, frame.clamp(min=0)).flatten(0, 1)
+        shown, positions = self._options.shown, batch["newest"]  # (B, P)
+        span = TOKENS * (_CONTEXT + shown)
+        token = (positions[..., None] + 1) * TOKENS + torch.arange(-span, 0, device=stem.device)  # (B, P, span)
+        seen = _gather(stem, token.clamp(min=0))
+        given = _features(seen.flatten(0, 1), token.flatten(0, 1), layers)[:, _CONTEXT:]
+        frame = positions[..., None] + torch.arange(1 - shown, 1, device=stem.device)  # (B, P, shown)
+        wanted = _gather(student, frame.clamp(min=0)).flatten(0, 1)
         weight = torch.full((shown,), _FAR_WEIGHT, device=stem.device)
         weight[-NEAR:] = 1
         weight = weight * (frame >= 0).flatten(0, 1)  # (B P, shown)
-        apart = (given - wanted) / self.spread
-        general = (weight * apart.square().mean(-1)).sum() / weight.sum()
-        mouth = (weight * (apart @ self.metric).square().sum(-1)).sum() / weight.sum()
+        error = (given - wanted) / self.spread
+        general = (weight * error.square().mean(-1)).sum() / weight.sum()
+        mouth = (weight * (error @ self.metric).square().sum(-1)).sum() / weight.sum()
         return {"loss": mouth + _GENERAL * general, "mouth": mouth, "error": general}
 
     def _layers(self) -> list[dict[str, Tensor]]:
@@ -149,13 +150,13 @@ class LiveLayers(nn.Module):
         flat = {
             f"layers.{index}.{name}": tensor for index, layer in enumerate(taught) for name, tensor in layer.items()
         }
-        flat |= changed(flat, self.named())
+        flat |= apply_low_rank(flat, self.named())
         return [{name: flat[f"layers.{index}.{name}"] for name in layer} for index, layer in enumerate(taught)]
 
 
 def _metric(readout: Readout) -> Tensor:
-    """From standardised features ``(288,)`` to what each of the readout's six rows makes of them, ``(288, 6 K)``,
-    scaled so that features of unit variance, each with its own error, give 1."""
+    """Returns the map from standardised features ``(288,)`` to what each of the readout's six rows makes of them,
+    ``(288, 6 K)``, scaled so that features of unit variance, each with its own error, give 1."""
     far = readout.weight[-1].unflatten(0, (-1, WIDTH))  # (6, 288, K)
     rows = far.transpose(0, 1).flatten(1)
     scaled: Tensor = rows / rows.square().sum().sqrt()
@@ -163,13 +164,14 @@ def _metric(readout: Readout) -> Tensor:
 
 
 def _stem(recogniser: Moonshine, samples: Tensor) -> Tensor:
-    """Whole stretches ``(B, 640 T)`` to tokens ``(B, 2 T, 288)``."""
+    """Maps whole stretches ``(B, 640 T)`` to tokens ``(B, 2 T, 288)``."""
     return recogniser.stem(samples, recogniser.start(1, len(samples)))
 
 
-def _heard(tokens: Tensor, places: Tensor, layers: Sequence[Mapping[str, Tensor]]) -> Tensor:
-    """What the layers say of tokens ``(B, 2 T, 288)`` with these numbers ``(B, 2 T)``; of those below 0, nothing."""
-    return transform(tokens, places >= 0, turn_of(places), layers)[0]
+def _features(tokens: Tensor, positions: Tensor, layers: Sequence[Mapping[str, Tensor]]) -> Tensor:
+    """Applies the layers to tokens ``(B, 2 T, 288)`` with these numbers ``(B, 2 T)``; those below 0 are not attended
+    to."""
+    return transform(tokens, positions >= 0, rotary_of(positions), layers)[0]
 
 
 def _all(samples: Tensor) -> Tensor:
@@ -177,13 +179,13 @@ def _all(samples: Tensor) -> Tensor:
     return torch.arange(count, device=samples.device).expand(len(samples), count)
 
 
-def _at(rows: Tensor, places: Tensor) -> Tensor:
-    """``(B, N, C)`` at places ``(B, P, n)``: ``(B, P, n, C)``."""
-    return rows[torch.arange(len(rows), device=rows.device)[:, None, None], places]
+def _gather(rows: Tensor, positions: Tensor) -> Tensor:
+    """Gathers ``(B, N, C)`` at positions ``(B, P, n)``: ``(B, P, n, C)``."""
+    return rows[torch.arange(len(rows), device=rows.device)[:, None, None], positions]
 
 
 class LiveTask(Task):
-    """Raises DataError where no voice is long enough."""
+    """Trains the low-rank changes. Raises DataError where no voice is long enough."""
 
     name = "recogniser"
     best = "mouth"
@@ -210,7 +212,7 @@ class LiveTask(Task):
 
 
 def voices_of(folder: Path) -> list[NDArray[np.float32]]:
-    """The voices of a folder, 16 kHz. Raises DataError where there is none in it, and what reading raises."""
+    """Reads the voices of a folder, 16 kHz. Raises DataError where there is none in it, and what reading raises."""
     found = sorted(folder.iterdir())
     if not found:
         raise DataError(f"{folder}: nothing in it (need recordings, or synthetic speech)")
@@ -231,6 +233,7 @@ def _read(path: Path) -> NDArray[np.float32]:
 
 
 def main() -> None:
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sounds", nargs="*", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)

@@ -1,7 +1,7 @@
-"""Whether somebody speaks, read off a speech recogniser's features: see `mytalk.speech.readout`.
+"""Fits the voice readout: whether somebody speaks, from a speech recogniser's features. See `mytalk.speech.readout`.
 
 Fitted to synthetic speech, whose pauses are known to 10 ms: its sentences with silence between them, half of them as
-they are and half as a microphone in a noisy place hears them. What is told is 1 for speech and -1 for none.
+they are and half as a microphone in a noisy place hears them. The target is 1 for speech and -1 for none.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from mytalk.errors import DataError, WeightsError
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.silence_gate import NO_VOICE
 from mytalk.pipeline import load_motion
-from mytalk.speech.readout import AHEAD, BACK, Readout, stacked
+from mytalk.speech.readout import AHEAD, BACK, Readout, stack_context
 from mytalk.training.data.augment import noisy_place
-from mytalk.training.speech.readout import Sums, listen, save_readout, solve
+from mytalk.training.speech.readout import Sums, add_clip, save_readout, solve
 from mytalk.training.voices.phones import CLASSES
 
 SEED = 1
 _SILENCE = CLASSES.index("silence")
-_TOGETHER = 5  # sentences in one place
+_SENTENCES = 5  # sentences in one place
 _PAUSE = (10, 50)  # motion frames between two of them
-_EDGE = 2  # of a frame's four 10 ms that are speech, from which it is
+_MIN_SPEECH_STEPS = 2  # of a frame's four 10 ms that are speech, from which it is
 
 
 def fit_voice(readout: Readout, voices: list[Path], tick: Callable[[int, int], None] | None = None) -> None:
-    """Into a readout whose features are standardised: the rest of it stays. ``voices``: files of
+    """Fits the voice of a readout whose features are standardised: the rest of it stays. ``voices``: files of
     `mytalk.training.voices.corpus`. Raises DataError where there are none."""
     if not voices:
         raise DataError("no synthetic speech to learn pauses from (need files of mytalk.training.voices.corpus)")
     people = []
     for index, path in enumerate(voices):
         sums = Sums.empty(readout.voice_weight.shape[1], 1)
-        for samples, spoken in places(path, np.random.default_rng([SEED, *path.stem.encode()])):
-            listen(readout, samples, spoken[:, None], sums)
+        for samples, spoken in noisy_sentences(path, np.random.default_rng([SEED, *path.stem.encode()])):
+            add_clip(readout, samples, spoken[:, None], sums)
         people.append(sums)
         if tick is not None:
             tick(index + 1, len(voices))
@@ -47,37 +47,37 @@ def fit_voice(readout: Readout, voices: list[Path], tick: Callable[[int, int], N
     readout.voice_weight[:], readout.voice_bias[:] = weight[..., 0], bias[..., 0]
 
 
-def places(path: Path, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-    """A voice's sentences, some at a time: samples ``(640 T,)`` and 1 or -1 for each motion frame ``(T,)``."""
+def noisy_sentences(path: Path, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yields a voice's sentences, some at a time: samples ``(640 T,)`` and 1 or -1 for each motion frame ``(T,)``."""
     with np.load(path) as file:
         sound, phones, lengths = file["sound"], file["phones"], file["lengths"]
     ends = np.cumsum(lengths)
     parts: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
     for number, (end, length) in enumerate(zip(ends.tolist(), lengths.tolist(), strict=True), 1):
         frames = slice(end - length, end)
-        said = (phones[frames] != _SILENCE).sum(axis=1) >= _EDGE
+        said = (phones[frames] != _SILENCE).sum(axis=1) >= _MIN_SPEECH_STEPS
         pause = int(rng.integers(*_PAUSE))
         samples = sound[frames.start * FRAME_SAMPLES : frames.stop * FRAME_SAMPLES]
         parts.append((samples, np.where(said, 1, -1).astype(np.float32)))
         parts.append((np.zeros(pause * FRAME_SAMPLES, np.float32), np.full(pause, -1, np.float32)))
-        if number % _TOGETHER == 0 or number == len(lengths):
+        if number % _SENTENCES == 0 or number == len(lengths):
             joined, spoken = (torch.from_numpy(np.concatenate(one)) for one in zip(*parts, strict=True))
             parts.clear()
             yield (noisy_place(joined, rng) if rng.random() < 0.5 else joined), spoken
 
 
-def told_right(readout: Readout, voices: list[Path]) -> tuple[float, float]:
-    """Of voices that it was not fitted to, the share of speech that it does not take for silence, and of silence that
-    it does: where the gate of `mytalk.motion.silence_gate` is sure, 3 frames later."""
+def voice_accuracy(readout: Readout, voices: list[Path]) -> tuple[float, float]:
+    """Returns, of voices that it was not fitted to, the share of speech not taken for silence, and of silence taken
+    for it: where the gate of `mytalk.motion.silence_gate` is sure, 3 frames later."""
     right: dict[bool, list[Tensor]] = {True: [], False: []}
     for path in voices:
-        for samples, spoken in places(path, np.random.default_rng([SEED, *path.stem.encode()])):
-            for newest, features in readout.recogniser.each(samples, BACK + 1 + AHEAD):
-                seen = stacked(readout.standardise(features))[newest >= AHEAD, 0]
-                told = seen @ readout.voice_weight[AHEAD] + readout.voice_bias[AHEAD]
+        for samples, spoken in noisy_sentences(path, np.random.default_rng([SEED, *path.stem.encode()])):
+            for newest, features in readout.recogniser.growing(samples, BACK + 1 + AHEAD):
+                seen = stack_context(readout.standardise(features))[newest >= AHEAD, 0]
+                predicted = seen @ readout.voice_weight[AHEAD] + readout.voice_bias[AHEAD]
                 truly = spoken[newest[newest >= AHEAD] - AHEAD] > 0
-                right[True].append(told[truly] > NO_VOICE)
-                right[False].append(told[~truly] <= NO_VOICE)
+                right[True].append(predicted[truly] > NO_VOICE)
+                right[False].append(predicted[~truly] <= NO_VOICE)
     speech, silence = (float(torch.cat(right[kind]).float().mean()) for kind in (True, False))
     return speech, silence
 
@@ -88,10 +88,10 @@ def add_voice(
     held_out: Sequence[str] = (),
     tick: Callable[[int, int], None] | None = None,
 ) -> tuple[float, float] | None:
-    """Fit a preset folder's readout to know voices and write it there. Motion is read as before.
+    """Fits the voice of a preset folder's readout and writes it there. Motion is read as before.
 
     ``spoken``: folders of `mytalk.training.voices.corpus`. ``held_out``: names of voices in them that it is not fitted
-    to, for which what `told_right` gives is returned. Raises DataError where these hold nothing, WeightsError
+    to, for which what `voice_accuracy` gives is returned. Raises DataError where these hold nothing, WeightsError
     where the preset has no readout.
     """
     readout = load_motion(folder).readout
@@ -103,4 +103,4 @@ def add_voice(
         raise DataError(f"no voice {unknown[0]} to hold out")
     fit_voice(readout, [path for path in voices if path not in others], tick)
     save_readout(folder, readout)
-    return told_right(readout, others) if others else None
+    return voice_accuracy(readout, others) if others else None

@@ -1,1 +1,2 @@
-"""Synthetic speech with phone times: voices of flite, festival and espeak-ng, and sentences of our own for them."""
+"""Makes synthetic speech with phone times: voices of flite, festival and espeak-ng, and sentences of our own for
+them."""

@@ -1,4 +1,4 @@
-"""The voices that synthetic speech is made with, as data: synthesiser, language, phone set and Debian package."""
+"""Lists the voices that synthetic speech is made with, as data: synthesiser, language, phone set and Debian package."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mytalk.training.voices.sound import Request, Spoken
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """One voice. ``name`` names its file; ``own_name`` is what its synthesiser calls it."""
+    """Describes one voice. ``name`` names its file; ``own_name`` is what its synthesiser calls it."""
 
     name: str
     synthesiser: str  # flite, festival or espeak-ng
@@ -23,7 +23,7 @@ class Voice:
     encoding: str = "utf-8"
 
     def speak(self, requests: Sequence[Request]) -> Iterator[Spoken]:
-        """Raises MyTalkError where the synthesiser fails."""
+        """Speaks each request. Raises MyTalkError where the synthesiser fails."""
         if self.synthesiser == "flite":
             return flite.speak(self.own_name, self.phone_set, requests)
         if self.synthesiser == "festival":
@@ -67,7 +67,7 @@ VOICES: tuple[Voice, ...] = (
 
 
 def chosen(names: Sequence[str]) -> tuple[Voice, ...]:
-    """The voices of these names, in the catalogue's order; all of them for no names. Raises OptionError."""
+    """Picks the voices of these names, in the catalogue's order; all of them for no names. Raises OptionError."""
     known = {voice.name for voice in VOICES}
     if unknown := [name for name in names if name not in known]:
         raise OptionError(f"--voices: no voice {', '.join(unknown)} (known: {' '.join(v.name for v in VOICES)})")
@@ -75,7 +75,7 @@ def chosen(names: Sequence[str]) -> tuple[Voice, ...]:
 
 
 def installed(voices: Sequence[Voice]) -> tuple[Voice, ...]:
-    """Those of ``voices`` that this computer can speak with."""
+    """Picks those of ``voices`` that this computer can speak with."""
     asked = {voice.synthesiser for voice in voices}
     own = {
         "flite": flite.installed() if "flite" in asked else frozenset(),

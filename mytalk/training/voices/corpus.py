@@ -1,4 +1,5 @@
-"""Synthetic speech in many languages with exact phone times: sound, mouth controls and phones, one ``.npz`` a voice.
+"""Makes synthetic speech in many languages with exact phone times: sound, mouth controls and phones, one ``.npz`` a
+voice.
 
     python -m mytalk.training.voices.corpus -o DATA --sentences 350 --seed 1
 
@@ -42,12 +43,12 @@ _STRETCH = (0.85, 1.25)
 
 
 def settings(voice: Voice, sentences: int, seed: int) -> str:
-    """What a voice's file depends on, as one line of JSON."""
+    """Formats what a voice's file depends on, as one line of JSON."""
     return json.dumps({"format": _FORMAT, "voice": voice.name, "sentences": sentences, "seed": seed})
 
 
 def requests(voice: Voice, sentences: int, seed: int) -> list[Request]:
-    """What a voice is to say, and how: the same for the same seed, whatever other voices there are."""
+    """Draws what a voice is to say, and how: the same for the same seed, whatever other voices there are."""
     rng = np.random.default_rng([seed, *voice.name.encode()])
     return [
         Request(sentence(voice.language, rng), float(rng.uniform(*_STRETCH)), float(rng.uniform()))
@@ -89,7 +90,7 @@ def make(voice: Voice, path: Path, sentences: int, seed: int) -> float:
 
 
 def is_made(path: Path, wanted: str) -> bool:
-    """Whether the file is there, whole, and of these settings."""
+    """Says whether the file is there, whole, and of these settings."""
     try:
         with path.open("rb") as file, np.load(file) as stored:
             found: NDArray[np.str_] = stored["settings"]
@@ -99,7 +100,7 @@ def is_made(path: Path, wanted: str) -> bool:
 
 
 def usable(voices: tuple[Voice, ...]) -> tuple[Voice, ...]:
-    """The installed ones; warns once of the others. Raises MyTalkError where there is none."""
+    """Picks the installed voices; warns once of the others. Raises MyTalkError where there is none."""
     found = installed(voices)
     missing = [voice for voice in voices if voice not in found]
     packages = " ".join(dict.fromkeys(voice.package for voice in missing))
@@ -112,6 +113,7 @@ def usable(voices: tuple[Voice, ...]) -> tuple[Voice, ...]:
 
 
 def main() -> None:
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--sentences", type=int, default=350, help="sentences a voice (default 350)")

@@ -1,4 +1,4 @@
-"""Speech of espeak-ng through its shared library: phones are events at samples of the sound.
+"""Speaks with espeak-ng through its shared library: phones are events at samples of the sound.
 
 The library carries its oscillators' and noise's state from one sentence to the next for as long as a process lives, so
 each batch is spoken by a process of its own: the same batch sounds the same.
@@ -58,7 +58,7 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 @cache
 def _library() -> tuple[ctypes.CDLL, int] | None:
-    """The library and its sample rate; None where it is not installed."""
+    """Loads the library and its sample rate; None where it is not installed."""
     name = ctypes.util.find_library("espeak-ng")
     if name is None:
         return None
@@ -68,7 +68,7 @@ def _library() -> tuple[ctypes.CDLL, int] | None:
 
 
 def installed(voices: Sequence[str]) -> frozenset[str]:
-    """Those of ``voices`` that espeak-ng has; none where there is no espeak-ng."""
+    """Picks those of ``voices`` that espeak-ng has; none where there is no espeak-ng."""
     loaded = _library()
     if loaded is None:
         return frozenset()
@@ -76,7 +76,7 @@ def installed(voices: Sequence[str]) -> frozenset[str]:
 
 
 def speak(voice: str, requests: Sequence[Request]) -> Iterator[Spoken]:
-    """Each request in turn, by the speaker that its timbre picks. Raises MyTalkError where espeak-ng fails."""
+    """Speaks each request in turn, by the speaker that its timbre picks. Raises MyTalkError where espeak-ng fails."""
     for first in range(0, len(requests), _BATCH):
         batch = requests[first : first + _BATCH]
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
@@ -107,7 +107,7 @@ def _speak_batch(voice: str, requests: Sequence[Request]) -> list[Spoken]:
 
 
 def _synthesise(library: ctypes.CDLL, text: str) -> tuple[NDArray[np.int16], list[tuple[str, int]]]:
-    """Samples, and each phone with the sample of its event."""
+    """Returns samples, and each phone with the sample of its event."""
     blocks: list[NDArray[np.int16]] = []
     phones: list[tuple[str, int]] = []
 
@@ -130,7 +130,7 @@ def _synthesise(library: ctypes.CDLL, text: str) -> tuple[NDArray[np.int16], lis
 
 
 def _ends(pcm: NDArray[np.int16], phones: list[tuple[str, int]], rate: int) -> list[tuple[str, int]]:
-    """Phones with their last samples, each stop begun where the silence before its event begins."""
+    """Returns phones with their last samples, each stop begun where the silence before its event begins."""
     starts = [("", 0)]
     for phone, sample in phones:
         if phone[:1] in _STOPS:

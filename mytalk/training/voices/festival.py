@@ -1,4 +1,4 @@
-"""Speech of festival's voices: one ``festival`` process speaks a batch of sentences and saves their segments."""
+"""Speaks with festival's voices: one ``festival`` process speaks a batch of sentences and saves their segments."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _HEAD = """(require 'lexicons)
 
 
 def installed() -> frozenset[str]:
-    """Names of the voices that ``festival`` has; none where there is no festival."""
+    """Lists names of the voices that ``festival`` has; none where there is no festival."""
     try:
         printed = subprocess.run(["festival", "-b", "(print (voice.list))"], capture_output=True, text=True).stdout
     except FileNotFoundError:
@@ -38,7 +38,8 @@ def installed() -> frozenset[str]:
 
 
 def speak(voice: str, phone_set: str, requests: Sequence[Request], encoding: str) -> Iterator[Spoken]:
-    """Each request in turn; ``encoding`` is that of the voice's letters. Raises MyTalkError where festival fails."""
+    """Speaks each request in turn; ``encoding`` is that of the voice's letters. Raises MyTalkError where festival
+    fails."""
     for first in range(0, len(requests), _BATCH):
         with tempfile.TemporaryDirectory() as name:
             yield from _batch(voice, phone_set, requests[first : first + _BATCH], encoding, Path(name))

@@ -1,4 +1,4 @@
-"""Speech of flite's own voices: one call of the ``flite`` command a sentence, phone ends from ``-psdur``."""
+"""Speaks with flite's own voices: one call of the ``flite`` command a sentence, phone ends from ``-psdur``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mytalk.training.voices.sound import Request, Spoken, between_pauses, resamp
 
 
 def installed() -> frozenset[str]:
-    """Names of the voices that ``flite`` has; none where there is no flite."""
+    """Lists names of the voices that ``flite`` has; none where there is no flite."""
     try:
         printed = subprocess.run(["flite", "-lv"], capture_output=True, text=True).stdout
     except FileNotFoundError:
@@ -25,7 +25,7 @@ def installed() -> frozenset[str]:
 
 
 def speak(voice: str, phone_set: str, requests: Sequence[Request]) -> Iterator[Spoken]:
-    """Each request in turn. Raises MyTalkError where flite fails."""
+    """Speaks each request in turn. Raises MyTalkError where flite fails."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
         for request in requests:

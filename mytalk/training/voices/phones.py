@@ -1,4 +1,4 @@
-"""The phones of every voice as classes of the mouth: one inventory of our own for all languages.
+"""Maps the phones of every voice to classes of the mouth: one inventory of our own for all languages.
 
 A phone is one class, or several that share its time equally (diphthongs and affricates). Each phone set is a table of
 ``"class class ...": "phone phone ..."`` rows; IPA is read symbol by symbol. Vowels are named by height, place and
@@ -50,7 +50,7 @@ _NUMBER = {name: number for number, name in enumerate(CLASSES)}
 
 
 class PhoneSetError(MyTalkError):
-    """A voice spoke a phone that its phone set does not list."""
+    """Says that a voice spoke a phone that its phone set does not list."""
 
 
 def _table(rows: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -265,7 +265,8 @@ _IPA_MARKS = frozenset("ːˑˈˌʰʲʷˠ̩̯̪̥̬̝̞̟̠̤̺̻̃̆͡‿.:;~^_|
 
 
 def classes_of_ipa(phone: str) -> tuple[str, ...]:
-    """Classes of one IPA phone, its length, tone and other marks put aside; an ``h`` after a stop is its breath.
+    """Returns classes of one IPA phone, its length, tone and other marks put aside; an ``h`` after a stop is its
+    breath.
 
     Raises PhoneSetError for a symbol that the table lacks.
     """
@@ -278,7 +279,7 @@ def classes_of_ipa(phone: str) -> tuple[str, ...]:
 
 
 def classes_of(phone_set: str, phone: str) -> tuple[str, ...]:
-    """Classes of one phone of a named set (a key of ``PHONE_SETS``, or ``ipa``). Raises PhoneSetError."""
+    """Returns classes of one phone of a named set (a key of ``PHONE_SETS``, or ``ipa``). Raises PhoneSetError."""
     if phone_set == "ipa":
         return classes_of_ipa(phone)
     try:
@@ -288,7 +289,7 @@ def classes_of(phone_set: str, phone: str) -> tuple[str, ...]:
 
 
 def in_classes(phone_set: str, phones: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
-    """Phones with their end times in seconds as classes with theirs; equal neighbours stay apart."""
+    """Converts phones with their end times in seconds to classes with theirs; equal neighbours stay apart."""
     found, start = [], 0.0
     for phone, end in phones:
         names = classes_of(phone_set, phone)
@@ -298,7 +299,7 @@ def in_classes(phone_set: str, phones: Iterable[tuple[str, float]]) -> list[tupl
 
 
 def class_numbers(classes: list[tuple[str, float]], count: int) -> NDArray[np.uint8]:
-    """The class heard in each of ``count`` steps of 10 ms, at their middles; silence after the last end."""
+    """Returns the class in each of ``count`` steps of 10 ms, at their middles; silence after the last end."""
     ends = np.array([end for _, end in classes])
     numbers = np.array([*(_NUMBER[name] for name, _ in classes), 0], np.uint8)
     middles = (np.arange(count) + 0.5) / CLASS_RATE

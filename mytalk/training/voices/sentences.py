@@ -1,4 +1,5 @@
-"""Texts to speak: for each language a file ``texts/LANGUAGE.txt`` of slots, and a sentence takes a phrase of each.
+"""Draws texts to speak: for each language a file ``texts/LANGUAGE.txt`` of slots, and a sentence takes a phrase of
+each.
 
 The file is blocks of lines between blank lines, one block a slot, in the order spoken. Any phrase of a slot goes with
 any of the others (all subjects are third person singular, all of one gender where the verb shows it). ``-`` is an empty
@@ -17,17 +18,18 @@ _MARKS = "..?!"
 
 
 def languages() -> tuple[str, ...]:
+    """Lists the languages."""
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.txt")))
 
 
 @cache
 def slots(language: str) -> tuple[tuple[str, ...], ...]:
-    """The phrases of each slot, in spoken order."""
+    """Reads the phrases of each slot, in spoken order."""
     blocks = (_FOLDER / f"{language}.txt").read_text("utf-8").strip().split("\n\n")
     return tuple(tuple("" if line == "-" else line for line in block.splitlines()) for block in blocks)
 
 
 def sentence(language: str, rng: np.random.Generator) -> str:
-    """One sentence: every slot's phrase drawn evenly."""
+    """Draws one sentence: every slot's phrase evenly."""
     parts = [slot[int(rng.integers(len(slot)))] for slot in slots(language)]
     return " ".join(part for part in parts if part) + _MARKS[int(rng.integers(len(_MARKS)))]

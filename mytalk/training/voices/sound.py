@@ -1,4 +1,4 @@
-"""What every synthesiser hands back: sound at 16 kHz with its phones in time."""
+"""Defines what every synthesiser returns: sound at 16 kHz with its phones in time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ _PAUSE = 0.3  # seconds of silence at either end
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One sentence to speak. ``stretch`` slows the speech; ``timbre`` in [0, 1) picks among a voice's speakers."""
+    """Holds one sentence to speak. ``stretch`` slows the speech; ``timbre`` in [0, 1) picks among a voice's
+    speakers."""
 
     text: str
     stretch: float = 1.0
@@ -25,14 +26,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """Samples ``(N,)`` at 16 kHz in [-1, 1], and classes of the mouth with their end times in seconds."""
+    """Holds samples ``(N,)`` at 16 kHz in [-1, 1], and classes of the mouth with their end times in seconds."""
 
     sound: NDArray[np.float32]
     classes: list[tuple[str, float]]
 
 
 def resampled(pcm: NDArray[np.int16], rate: int) -> NDArray[np.float32]:
-    """16-bit samples ``(N,)`` at ``rate`` Hz as samples in [-1, 1] at 16 kHz, in time with them."""
+    """Resamples 16-bit samples ``(N,)`` at ``rate`` Hz to samples in [-1, 1] at 16 kHz, in time with them."""
     if rate == SAMPLE_RATE:
         return pcm.astype(np.float32) / 32768
     frame = AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
@@ -43,7 +44,7 @@ def resampled(pcm: NDArray[np.int16], rate: int) -> NDArray[np.float32]:
 
 
 def between_pauses(sound: NDArray[np.float32], classes: list[tuple[str, float]]) -> Spoken:
-    """The sentence with 0.3 s of silence before it and after it: cut, or filled up with zeros."""
+    """Puts 0.3 s of silence before a sentence and after it: cut, or filled up with zeros."""
     quiet = [name == "silence" for name, _ in classes]
     if all(quiet):
         return Spoken(sound, classes)

@@ -1,4 +1,4 @@
-"""Classes of phones to mouth: a viseme model with coarticulation.
+"""Maps classes of phones to mouth shapes: a viseme model with coarticulation.
 
 Four controls in units of the distance between the eyes, relative to rest: ``aperture`` (gap of the inner lips),
 ``spread`` (distance of the mouth corners), ``lips`` (height of the outer lips beyond the aperture: met and rounded
@@ -28,7 +28,7 @@ _PARTING = 0.05  # seconds in which they part
 
 @dataclass(frozen=True, slots=True)
 class Viseme:
-    """A mouth target and how strongly and widely it asserts itself."""
+    """Holds a mouth target and how strongly and widely it asserts itself."""
 
     aperture: float
     spread: float
@@ -83,7 +83,7 @@ VISEMES: dict[str, Viseme] = {
 
 
 def controls_of(lower: NDArray[np.float32], rest: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Controls ``(..., 4)`` of canonical lower faces ``(..., 169, 3)`` against a rest shape ``(169, 3)``."""
+    """Measures controls ``(..., 4)`` of canonical lower faces ``(..., 169, 3)`` against a rest shape ``(169, 3)``."""
 
     def raw(shape: NDArray[np.float32]) -> NDArray[np.float32]:
         gap = (shape[..., INNER_LOWER, 1] - shape[..., INNER_UPPER, 1]).mean(axis=-1)
@@ -95,7 +95,7 @@ def controls_of(lower: NDArray[np.float32], rest: NDArray[np.float32]) -> NDArra
 
 
 def speak(classes: list[tuple[str, float]], seconds: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Controls ``(T, 4)`` at 25 Hz for classes of the mouth with their end times, for one imagined speaker.
+    """Computes controls ``(T, 4)`` at 25 Hz for classes of the mouth with their end times, for one imagined speaker.
 
     How far this speaker opens, and how quickly the mouth follows, are drawn from ``rng``. The mouth leads the sound by
     20 ms. Lips meet in every bilabial, however short, for at least one frame.
@@ -123,7 +123,8 @@ def speak(classes: list[tuple[str, float]], seconds: float, rng: np.random.Gener
 
 
 def _parted(times: NDArray[np.float64], start: float, end: float) -> NDArray[np.float64]:
-    """How far a bilabial from ``start`` to ``end`` lets the lips part: 0 while they meet, 1 well before and after.
+    """Computes how far a bilabial from ``start`` to ``end`` lets the lips part: 0 while they meet, 1 well before and
+    after.
 
     They meet in its first 70 %, where a stop's closure is, and for a frame of 25 Hz at least.
     """

@@ -45,9 +45,9 @@ def test_the_same_person_scores_one_and_another_colour_less(
 ) -> None:
     network = ArcFace(tiny_network(tmp_path / "tiny.onnx"))
     other = Picture.from_rgb(255 - portrait.rgb())
-    for made, expected in ((portrait, pytest.approx(1, abs=1e-5)), (other, pytest.approx(-1, abs=0.1))):
+    for generated, expected in ((portrait, pytest.approx(1, abs=1e-5)), (other, pytest.approx(-1, abs=0.1))):
         similarity = IdentitySimilarity(network)
-        frames = (VideoFrame(picture, 0, 0, Fraction(1, 25)) for picture in (portrait, made))
+        frames = (VideoFrame(picture, 0, 0, Fraction(1, 25)) for picture in (portrait, generated))
         similarity.push(Moment(Pair(*frames, portrait_face), portrait_face))
         assert similarity.scores() == {"id_similarity": expected}
 

@@ -12,12 +12,12 @@ from mytalk import Picture, Pipeline
 from mytalk.evaluation.baselines import CopyRun, LoudnessRun, blurred, loud_aperture
 from mytalk.evaluation.crop import face_crop, mouth_box
 from mytalk.evaluation.fidelity import psnr, sharpness
-from mytalk.evaluation.filmed import Filmed, look_through
+from mytalk.evaluation.filmed import Filmed, track_film
 from mytalk.evaluation.films import Sound
-from mytalk.evaluation.first_stage import FirstStage, asked_of, in_noise, steady_noise
+from mytalk.evaluation.first_stage import FirstStage, in_noise, request_motion, steady_noise
 from mytalk.evaluation.moment import Pair
 from mytalk.evaluation.true_landmarks import score_pixels
-from mytalk.evaluation.viewed import Recording
+from mytalk.evaluation.viewed import EncodedFilm
 from mytalk.face import Face, fit_pose
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.stream_options import StreamOptions
@@ -36,7 +36,7 @@ def speech(babble: Sound) -> Sound:
 def filmed(tmp_path_factory: pytest.TempPathFactory, portrait: Picture, speech: Sound) -> Filmed:
     rgb = portrait.rgb()[:300, 60:360]
     path = tmp_path_factory.mktemp("clip") / "talk.mkv"
-    return look_through(write_talking(path, swaying(rgb, FRAMES), speech))
+    return track_film(write_talking(path, swaying(rgb, FRAMES), speech))
 
 
 def test_a_clip_is_looked_through_once_for_all(filmed: Filmed) -> None:
@@ -50,7 +50,7 @@ def test_copying_leaves_the_film_as_it_is(filmed: Filmed, speech: Sound) -> None
     run = CopyRun(filmed, speech, paired=True)
     pairs = list(run)
     assert len(pairs) == FRAMES
-    assert all(pair.made is pair.true for pair in pairs)
+    assert all(pair.generated is pair.true for pair in pairs)
     assert [pair.scored for pair in pairs].index(True) == 38  # the first picture at or after 1.5 s
     assert np.array_equal(run.asked.curve(FRAMES), filmed.shapes.aperture[:FRAMES])
 
@@ -62,7 +62,7 @@ def test_following_loudness_opens_with_the_sound(pipeline: Pipeline, filmed: Fil
     assert np.abs(curve[:24]).max() < 1e-5
     assert curve[26:].max() > 0.02
     loudest = int(curve.argmax())
-    assert not np.array_equal(pairs[loudest].made.picture.y, pairs[loudest].true.picture.y)
+    assert not np.array_equal(pairs[loudest].generated.picture.y, pairs[loudest].true.picture.y)
 
 
 def test_loud_aperture_has_the_range_it_is_given(speech: Sound) -> None:
@@ -83,13 +83,13 @@ def test_blurring_is_soft_in_the_mouth_and_nowhere_else(portrait: Picture, portr
 
 
 def test_a_viewer_gets_every_picture_slightly_changed(tmp_path: Path, filmed: Filmed) -> None:
-    with Recording(tmp_path / "out.mp4", filmed.film, filmed.film.path) as tape:
+    with EncodedFilm(tmp_path / "out.mp4", filmed.film, filmed.film.path) as film:
         for frame, face in zip(filmed.film.frames(), filmed.faces, strict=True):
-            tape.add(Pair(frame, frame, face, scored=frame.at > 0))
-        pairs = list(tape.watch())
-    assert [pair.made.at for pair in pairs] == filmed.at
+            film.add(Pair(frame, frame, face, scored=frame.at > 0))
+        pairs = list(film.watch())
+    assert [pair.generated.at for pair in pairs] == filmed.at
     assert [pair.scored for pair in pairs] == [False] + [True] * (FRAMES - 1)
-    likeness = [psnr(p.made.picture.y.astype(np.float32), p.true.picture.y.astype(np.float32)) for p in pairs]
+    likeness = [psnr(p.generated.picture.y.astype(np.float32), p.true.picture.y.astype(np.float32)) for p in pairs]
     assert min(likeness) > 35
     assert max(likeness) < np.inf
 
@@ -116,7 +116,7 @@ def test_without_speech_the_first_stage_still_moves_a_mouth(pipeline: Pipeline, 
 
     def curve(tracked: list[tuple[int, Face | None]], enrolment: int) -> NDArray[np.float32]:
         stage = FirstStage(pipeline.motion, pipeline.steps, StreamOptions())
-        return asked_of(stage, tracked, noise, enrolment).curve(FRAMES)
+        return request_motion(stage, tracked, noise, enrolment).curve(FRAMES)
 
     assert not np.isnan(curve(tracked, SAMPLE_RATE)).any()
     assert np.isnan(curve([(at, None) for at in filmed.at], 0)).all()
@@ -127,7 +127,7 @@ def test_a_portrait_is_looked_at_as_one_picture(tmp_path: Path, portrait: Pictur
 
     rgb: NDArray[np.uint8] = portrait.rgb()
     cv2.imwrite(str(tmp_path / "face.png"), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
-    still = look_through(tmp_path / "face.png")
+    still = track_film(tmp_path / "face.png")
     assert still.film.still
     assert len(still.faces) == 1
     assert still.sound is None
@@ -136,7 +136,7 @@ def test_a_portrait_is_looked_at_as_one_picture(tmp_path: Path, portrait: Pictur
 
 def test_noise_lies_as_far_below_the_speech_as_asked() -> None:
     speech = np.sin(np.arange(2 * SAMPLE_RATE) * 0.2).astype(np.float32)
-    heard = in_noise(speech, 10)
-    below = 20 * np.log10(np.std(speech) / np.std(heard - speech))
+    reference = in_noise(speech, 10)
+    below = 20 * np.log10(np.std(speech) / np.std(reference - speech))
     assert below == pytest.approx(10, abs=0.1)
     assert np.isfinite(in_noise(np.zeros(800, np.float32), 10)).all()

@@ -50,8 +50,8 @@ def remade(filmed: Path, path: Path, change: Change) -> Path:
     return path
 
 
-def score(made: Path, true: Path) -> dict[str, float]:
-    (clip,) = evaluate([Job(true, true, made)], Judges(), window=5).clips
+def score(generated: Path, true: Path) -> dict[str, float]:
+    (clip,) = evaluate([Job(true, true, generated)], Judges(), window=5).clips
     assert clip.failed is None
     return clip.scores
 

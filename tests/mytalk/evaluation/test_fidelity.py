@@ -23,9 +23,9 @@ def noise(seed: int = 0) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     return np.random.default_rng(seed).uniform(50, 200, (64, 64, 3)).astype(np.float32)
 
 
-def moment(face: Face, true: Picture, made: Picture, index: int = 0) -> Moment:
+def moment(face: Face, true: Picture, generated: Picture, index: int = 0) -> Moment:
     filmed, generated = (
-        VideoFrame(picture, index * FRAME_SAMPLES, index, Fraction(1, MOTION_RATE)) for picture in (true, made)
+        VideoFrame(picture, index * FRAME_SAMPLES, index, Fraction(1, MOTION_RATE)) for picture in (true, generated)
     )
     return Moment(Pair(filmed, generated, face), face)
 
@@ -99,9 +99,9 @@ def test_identical_films_are_perfect(portrait: Picture, portrait_face: Face) -> 
 def test_a_changed_mouth_is_not_outside(portrait: Picture, portrait_face: Face) -> None:
     outside, fidelity = Outside(), Fidelity(compare=True)
     for index in range(4):
-        made = with_luma(portrait, *mouth_of(portrait_face), 10 * (index % 2) + 20)
-        outside.push(moment(portrait_face, portrait, made, index))
-        fidelity.push(moment(portrait_face, portrait, made, index))
+        generated = with_luma(portrait, *mouth_of(portrait_face), 10 * (index % 2) + 20)
+        outside.push(moment(portrait_face, portrait, generated, index))
+        fidelity.push(moment(portrait_face, portrait, generated, index))
     assert outside.scores() == {"outside_flicker": 0, "outside_difference": 0, "untouched": 1}
     scores = fidelity.scores()
     assert scores["mouth_psnr"] < scores["psnr"] < 50
@@ -111,8 +111,8 @@ def test_a_steady_change_outside_is_a_difference_but_no_flicker(portrait: Pictur
     outside = Outside()
     x0, y0, x1, _ = (int(side) for side in portrait_face.box)
     for index in range(3):
-        made = with_luma(portrait, slice(y0, y0 + 10), slice(x0, x1), 20)
-        outside.push(moment(portrait_face, portrait, made, index))
+        generated = with_luma(portrait, slice(y0, y0 + 10), slice(x0, x1), 20)
+        outside.push(moment(portrait_face, portrait, generated, index))
     scores = outside.scores()
     assert scores["outside_flicker"] == 0
     assert scores["outside_difference"] > 0.1
@@ -159,5 +159,5 @@ def test_without_its_package_only_ssim_is_missing(
 def test_moments_that_showed_the_engine_the_speaker_are_not_compared(portrait: Picture, portrait_face: Face) -> None:
     shown = moment(portrait_face, portrait, with_luma(portrait, *mouth_of(portrait_face), 30))
     fidelity = Fidelity(compare=True)
-    fidelity.push(Moment(Pair(shown.pair.true, shown.pair.made, portrait_face, scored=False), portrait_face))
+    fidelity.push(Moment(Pair(shown.pair.true, shown.pair.generated, portrait_face, scored=False), portrait_face))
     assert fidelity.scores() == {}

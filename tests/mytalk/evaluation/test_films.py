@@ -59,12 +59,12 @@ def test_a_film_without_sound_has_none(tmp_path: Path) -> None:
 
 
 def test_pictures_are_matched_by_time_and_not_by_number(tmp_path: Path) -> None:
-    made = Film(write_film(tmp_path / "made.mp4", (numbered(2 * n) for n in range(15)), rate=Fraction(25, 2)))
+    generated = Film(write_film(tmp_path / "made.mp4", (numbered(2 * n) for n in range(15)), rate=Fraction(25, 2)))
     true = Film(write_film(tmp_path / "true.mp4", map(numbered, range(20))))
-    pairs = list(side_by_side(made, true))
+    pairs = list(side_by_side(generated, true))
     assert len(pairs) == 10
     for pair in pairs:
-        assert number_of(pair.made.picture.y) == number_of(pair.true.picture.y)
+        assert number_of(pair.generated.picture.y) == number_of(pair.true.picture.y)
 
 
 def moment(face: Face, picture: Picture, index: int) -> Moment:

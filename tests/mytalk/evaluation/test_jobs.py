@@ -42,17 +42,17 @@ def test_a_table_that_makes_no_sense_is_refused(tmp_path: Path, text: str, words
 
 
 def test_folders_are_matched_by_name_and_no_film_is_left_out_in_silence(tmp_path: Path) -> None:
-    made, true = tmp_path / "made", tmp_path / "true"
+    generated, true = tmp_path / "made", tmp_path / "true"
     with pytest.raises(UnreadableError, match="no such folder"):
-        jobs_of_folders(made, true)
-    for folder in (made, true):
+        jobs_of_folders(generated, true)
+    for folder in (generated, true):
         folder.mkdir()
     with pytest.raises(InputError, match="no films"):
-        jobs_of_folders(made, true)
-    (made / "x.mp4").touch()
+        jobs_of_folders(generated, true)
+    (generated / "x.mp4").touch()
     (true / "x.mov").touch()
     (true / "y.mov").touch()
-    assert jobs_of_folders(made, true) == [Job(true / "x.mov", true / "x.mov", made / "x.mp4")]
-    (made / "z.mp4").touch()
+    assert jobs_of_folders(generated, true) == [Job(true / "x.mov", true / "x.mov", generated / "x.mp4")]
+    (generated / "z.mp4").touch()
     with pytest.raises(InputError, match=r"z\.mp4 has no film of its name"):
-        jobs_of_folders(made, true)
+        jobs_of_folders(generated, true)

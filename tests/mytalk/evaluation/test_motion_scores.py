@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mytalk.evaluation.closure import Bilabial
 from mytalk.evaluation.moment import Moment, Pair
-from mytalk.evaluation.motion import LipTrack, MotionScores, SpokenTruth
+from mytalk.evaluation.motion import LipTrack, MotionScores, SpeechReference
 from mytalk.face import Face
 from mytalk.face.landmarks import LIPS, LOWER_FACE, TEMPLATE, aperture
 from mytalk.media_time import FRAME_SAMPLES
@@ -43,13 +43,13 @@ def gaps(frames: int = FRAMES) -> Curve:
     return np.clip(0.1 + 0.25 * noise, 0, 0.2).astype(np.float32)
 
 
-def scored(true: Curve, made: Curve, *, paired: bool = True) -> tuple[MotionScores, SpokenTruth]:
+def scored(true: Curve, generated: Curve, *, paired: bool = True) -> tuple[MotionScores, SpeechReference]:
     motion = MotionScores(paired)
-    for index, (filmed, generated) in enumerate(zip(true, made, strict=True)):
+    for index, (filmed, made) in enumerate(zip(true, generated, strict=True)):
         frame = VideoFrame(PICTURE, index * FRAME_SAMPLES, index, Fraction(1, 25))
-        seen = None if np.isnan(generated) else face(float(generated))
+        seen = None if np.isnan(made) else face(float(made))
         motion.push(Moment(Pair(frame, frame, face(float(filmed))), seen))
-    return motion, SpokenTruth(LOUD, motion.true.curve(len(true)))
+    return motion, SpeechReference(LOUD, motion.true.curve(len(true)))
 
 
 def test_a_track_gives_back_the_opening() -> None:
@@ -73,8 +73,8 @@ def test_an_empty_track_knows_nothing() -> None:
 
 
 def test_the_same_motion_is_perfect() -> None:
-    motion, heard = scored(gaps(), gaps())
-    scores = motion.scores(heard, range(3, FRAMES, 3))
+    motion, reference = scored(gaps(), gaps())
+    scores = motion.scores(reference, range(3, FRAMES, 3))
     assert scores["mouth_lmd"] == scores["face_lmd"] == scores["lag"] == 0
     assert scores["correlation"] == pytest.approx(1)
     assert scores["range_ratio"] == pytest.approx(1)
@@ -85,35 +85,35 @@ def test_the_same_motion_is_perfect() -> None:
 
 @pytest.mark.parametrize("late", [-4, 2, 6])
 def test_a_late_mouth_has_its_lag(late: int) -> None:
-    motion, heard = scored(gaps(), np.roll(gaps(), late))
-    scores = motion.scores(heard, None)
+    motion, reference = scored(gaps(), np.roll(gaps(), late))
+    scores = motion.scores(reference, None)
     assert scores["lag"] == late
     assert scores["correlation"] < 0.8 < scores["best_correlation"]
     assert "seam" not in scores
 
 
 def test_half_the_opening_is_half_the_range() -> None:
-    motion, heard = scored(gaps(), gaps() / 2)
-    assert motion.scores(heard, None)["range_ratio"] == pytest.approx(0.5, abs=0.01)
+    motion, reference = scored(gaps(), gaps() / 2)
+    assert motion.scores(reference, None)["range_ratio"] == pytest.approx(0.5, abs=0.01)
 
 
 def test_landmark_distance_counts_in_eye_distances() -> None:
     """18 of 40 lip points are 0.1 too low."""
-    motion, heard = scored(np.full(FRAMES, 0.1, np.float32), np.full(FRAMES, 0.2, np.float32))
-    scores = motion.scores(heard, None)
+    motion, reference = scored(np.full(FRAMES, 0.1, np.float32), np.full(FRAMES, 0.2, np.float32))
+    scores = motion.scores(reference, None)
     assert scores["mouth_lmd"] == pytest.approx(0.1 * 18 / 40, rel=0.01)
     assert scores["face_lmd"] == pytest.approx(0.1 * 18 / 478, rel=0.01)
 
 
 def test_a_mouth_that_agrees_with_nothing_has_no_lag() -> None:
-    motion, heard = scored(gaps(), np.full(FRAMES, 0.1, np.float32))
-    assert np.isnan(motion.scores(heard, None)["lag"])
+    motion, reference = scored(gaps(), np.full(FRAMES, 0.1, np.float32))
+    assert np.isnan(motion.scores(reference, None)["lag"])
 
 
 def test_an_unpaired_mouth_is_held_against_the_speaker_and_its_range_against_its_own() -> None:
     speaker = gaps()[::-1].copy()
     motion, _ = scored(gaps() / 2, speaker, paired=False)
-    scores = motion.scores(SpokenTruth(LOUD, speaker), None)
+    scores = motion.scores(SpeechReference(LOUD, speaker), None)
     assert scores["correlation"] == pytest.approx(1, abs=1e-3)
     assert scores["range_ratio"] == pytest.approx(2, abs=0.05)
     assert "mouth_lmd" not in scores
@@ -122,16 +122,16 @@ def test_an_unpaired_mouth_is_held_against_the_speaker_and_its_range_against_its
 def test_speech_without_a_film_leaves_closure_alone() -> None:
     motion, _ = scored(gaps(), gaps(), paired=False)
     bilabials = [Bilabial(0, FRAMES)]
-    scores = motion.scores(SpokenTruth(LOUD, np.full(FRAMES, np.nan, np.float32), bilabials), None)
+    scores = motion.scores(SpeechReference(LOUD, np.full(FRAMES, np.nan, np.float32), bilabials), None)
     assert scores["closed_at_bilabials"] == 1
     assert not {"correlation", "lag", "loudness_correlation", "true_closed_at_bilabials"} & set(scores)
 
 
 def test_frames_without_a_face_do_not_count() -> None:
-    made = gaps()
-    made[40:80] = np.nan
-    motion, heard = scored(gaps(), made)
-    scores = motion.scores(heard, None)
+    generated = gaps()
+    generated[40:80] = np.nan
+    motion, reference = scored(gaps(), generated)
+    scores = motion.scores(reference, None)
     assert scores["correlation"] == pytest.approx(1)
     assert scores["mouth_lmd"] == 0
 
@@ -139,7 +139,7 @@ def test_frames_without_a_face_do_not_count() -> None:
 def test_a_silent_mouth_that_hangs_open_is_seen() -> None:
     sound = LOUD.copy()
     sound[FRAMES // 2 * FRAME_SAMPLES :] = 0
-    made = gaps()
-    made[FRAMES // 2 :] = 0.1
-    motion, heard = scored(gaps(), made)
-    assert motion.scores(SpokenTruth(sound, heard.aperture), None)["closed_in_silence"] == 0
+    generated = gaps()
+    generated[FRAMES // 2 :] = 0.1
+    motion, reference = scored(gaps(), generated)
+    assert motion.scores(SpeechReference(sound, reference.aperture), None)["closed_in_silence"] == 0

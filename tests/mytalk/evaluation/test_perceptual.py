@@ -33,8 +33,8 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def moment(face: Face, true: Picture, made: Picture) -> Moment:
-    frames = (VideoFrame(picture, 0, 0, Fraction(1, 25)) for picture in (true, made))
+def moment(face: Face, true: Picture, generated: Picture) -> Moment:
+    frames = (VideoFrame(picture, 0, 0, Fraction(1, 25)) for picture in (true, generated))
     return Moment(Pair(*frames, face), face)
 
 
@@ -48,9 +48,9 @@ def test_lpips_is_zero_for_the_same_and_grows_with_noise(
 ) -> None:
     network = load_lpips(backbone)
     figures = []
-    for made in (portrait, noisy(portrait, 3), noisy(portrait, 20)):
+    for generated in (portrait, noisy(portrait, 3), noisy(portrait, 20)):
         measure = Lpips(network)
-        measure.push(moment(portrait_face, portrait, made))
+        measure.push(moment(portrait_face, portrait, generated))
         figures.append(measure.scores()["lpips"])
     assert figures[0] == 0
     assert 0 < figures[1] < figures[2]

@@ -22,13 +22,13 @@ NAN = float("nan")
 
 def report(**scores: tuple[float, float]) -> Report:
     """Two clips, ``good`` and ``bad``, with a figure each."""
-    made = Report({"system": "A <system>", "mode": "paired"}, missing={"lse_d": "give --syncnet"})
+    generated = Report({"system": "A <system>", "mode": "paired"}, missing={"lse_d": "give --syncnet"})
     for index, name in enumerate(("good", "bad")):
         clip = ClipResult(name, name, 50, {key: pair[index] for key, pair in scores.items()})
         clip.curves = {"filmed": np.linspace(0, 0.1, 50, dtype=np.float32), "generated": np.full(50, NAN, np.float32)}
         clip.even = [Cell(640, 0.0, b"jpeg")]
-        made.clips.append(clip)
-    return made
+        generated.clips.append(clip)
+    return generated
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,9 @@ def test_lips_no_better_than_a_still_mouth_come_first() -> None:
 
 
 def test_json_is_strict_and_holds_every_metric(tmp_path: Path) -> None:
-    made = report(psnr=(float("inf"), 20.0))
-    made.clips.append(ClipResult("broken", "broken", failed="broken: no face"))
-    write_report(made, tmp_path / "new" / "report")
+    generated = report(psnr=(float("inf"), 20.0))
+    generated.clips.append(ClipResult("broken", "broken", failed="broken: no face"))
+    write_report(generated, tmp_path / "new" / "report")
     read = json.loads((tmp_path / "new" / "report" / "report.json").read_text())
     assert [clip["scores"]["psnr"] for clip in read["clips"]] == ["inf", 20.0, None]
     assert read["clips"][2]["failed"] == "broken: no face"
@@ -77,9 +77,9 @@ def test_json_is_strict_and_holds_every_metric(tmp_path: Path) -> None:
 
 
 def test_the_page_needs_nothing_else_and_escapes_what_it_is_given(tmp_path: Path) -> None:
-    made = report(psnr=(35.0, 20.0))
-    made.clips.append(ClipResult("broken", "broken", failed="no face <b>"))
-    text = write_report(made, tmp_path).read_text()
+    generated = report(psnr=(35.0, 20.0))
+    generated.clips.append(ClipResult("broken", "broken", failed="no face <b>"))
+    text = write_report(generated, tmp_path).read_text()
     links = re.findall(r'(?:src|href)="([^"]{0,30})', text)
     assert len(links) == 2
     assert all(link.startswith("data:image/jpeg;base64,") for link in links)
@@ -98,9 +98,9 @@ def test_a_title_that_goes_on_from_another_takes_it_along() -> None:
 
 
 def test_metrics_missing_for_one_reason_stand_together(tmp_path: Path) -> None:
-    made = report(psnr=(35.0, 20.0))
-    made.missing["lse_c"] = "give --syncnet"
-    assert "LSE-D; LSE-C: give --syncnet" in write_report(made, tmp_path).read_text()
+    generated = report(psnr=(35.0, 20.0))
+    generated.missing["lse_c"] = "give --syncnet"
+    assert "LSE-D; LSE-C: give --syncnet" in write_report(generated, tmp_path).read_text()
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:

@@ -73,13 +73,13 @@ def test_lashes_come_down_with_the_lid_and_are_not_stretched(
     cv2.polylines(flat, [(lid - [0, 5]).round().astype(np.int32)], isClosed=False, color=(20, 20, 20), thickness=3)
     idle = IdlePortrait(Picture.from_rgb(flat), face, seed=0)
     column, (top, bottom) = int(face.points[159, 0]), face.points[[159, 145], 1]
-    thickness, place = [], []
+    thickness, along_lid = [], []
     for closed in (0.0, 1.0):
         monkeypatch.setattr("mytalk.face.idle_motion.eyelids", lambda seed, at, closed=closed: closed)
         dark = np.flatnonzero(idle(idle.portrait, 0).y[:, column] < 110)
         thickness.append(len(dark))
-        place.append(dark.mean())
-    assert place[1] - place[0] > 0.8 * (bottom - top)
+        along_lid.append(dark.mean())
+    assert along_lid[1] - along_lid[0] > 0.8 * (bottom - top)
     assert abs(thickness[1] - thickness[0]) <= 1
 
 

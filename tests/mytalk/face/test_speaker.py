@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from mytalk import Picture
 from mytalk.face import Face, SpeakerTracker, fit_pose
-from mytalk.face.appearance_match import likeness_of, unlikeness
-from mytalk.face.speaker import PATIENCE
+from mytalk.face.appearance_match import describe_face, descriptor_distance
+from mytalk.face.speaker import MAX_HIDDEN
 
 COUNT = 72  # pictures from one side to the other
 Layer = tuple[NDArray[np.float32], NDArray[np.float32]]  # pixels, and how far they cover
@@ -96,8 +96,8 @@ def test_the_only_face_left_speaks_after_two_seconds_and_gives_way(
     for _ in range(20):
         tracker(picture(heads, (60, 420)))
     alone = picture(heads, (None, 420))
-    waited = [tracker(alone) for _ in range(PATIENCE + 5)]
-    assert not any(waited[3 : PATIENCE - 5])
+    waited = [tracker(alone) for _ in range(MAX_HIDDEN + 5)]
+    assert not any(waited[3 : MAX_HIDDEN - 5])
     assert is_at(waited[-1], 420, heads[1])
 
 
@@ -109,10 +109,12 @@ def test_in_another_shot_whoever_is_there_speaks_at_once(heads: tuple[Layer, Lay
 
 def test_a_likeness_tells_people_apart_and_not_moments(portrait: Picture, portrait_face: Face) -> None:
     pose = fit_pose(portrait_face)
-    one = likeness_of(portrait, pose)
+    one = describe_face(portrait, pose)
     rgb = portrait.rgb()
-    lighter = likeness_of(Picture.from_rgb(np.clip(rgb * 1.05 + 2, 0, 255).astype(np.uint8)), pose)
-    shifted = likeness_of(Picture.from_rgb(np.roll(rgb, 1, axis=1)), pose)
-    dark = likeness_of(Picture.from_rgb((rgb * np.array([0.6, 0.5, 0.42])).astype(np.uint8)), pose)
-    assert max(unlikeness(one, lighter), unlikeness(one, shifted)) < 0.3
-    assert unlikeness(one, dark) > 3 * max(unlikeness(one, lighter), unlikeness(one, shifted))
+    lighter = describe_face(Picture.from_rgb(np.clip(rgb * 1.05 + 2, 0, 255).astype(np.uint8)), pose)
+    shifted = describe_face(Picture.from_rgb(np.roll(rgb, 1, axis=1)), pose)
+    dark = describe_face(Picture.from_rgb((rgb * np.array([0.6, 0.5, 0.42])).astype(np.uint8)), pose)
+    assert max(descriptor_distance(one, lighter), descriptor_distance(one, shifted)) < 0.3
+    assert descriptor_distance(one, dark) > 3 * max(
+        descriptor_distance(one, lighter), descriptor_distance(one, shifted)
+    )

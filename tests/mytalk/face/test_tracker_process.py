@@ -51,12 +51,12 @@ def trackers() -> Iterator[TrackerPool]:
 
 
 def test_faces_are_the_same_as_in_this_process(trackers: TrackerPool, portrait: Picture) -> None:
-    here, apart = SpeakerTracker(), trackers.new("largest")
+    here, distances = SpeakerTracker(), trackers.new("largest")
     for by in (0, 2, 4, 6):
         picture = shifted(portrait, by)
-        np.testing.assert_array_equal(points(apart(picture)), points(here(picture)))
+        np.testing.assert_array_equal(points(distances(picture)), points(here(picture)))
     here.close()
-    apart.close()
+    distances.close()
 
 
 def test_sessions_of_one_process_keep_apart_and_pictures_may_grow(trackers: TrackerPool, portrait: Picture) -> None:

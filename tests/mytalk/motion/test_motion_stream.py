@@ -13,7 +13,7 @@ from mytalk.face.landmarks import aperture
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion import MotionModel, MotionStream
 from mytalk.motion.batch import sample_together
-from mytalk.motion.stream import REWIND, MotionFrame, open_by
+from mytalk.motion.stream import MAX_REWIND, MotionFrame, scale_aperture
 from mytalk.presets import PROFILES
 
 Samples = NDArray[np.float32]
@@ -166,9 +166,9 @@ def test_memory_is_bounded_by_the_window(model: MotionModel, canonical: NDArray[
         asked = stream.request()
         assert asked is None or asked.window.rows <= model.preset.window
         assert len(list(stream.advance())) <= 30
-    assert len(stream._features) <= model.preset.window + REWIND + 12
-    assert len(stream._history) <= model.preset.window + REWIND
-    assert not stream._faces or len(stream._faces) <= 12
+    assert len(stream._features) <= model.preset.window + MAX_REWIND + 12
+    assert len(stream._history) <= model.preset.window + MAX_REWIND
+    assert len(stream._faces.waiting) <= 12
 
 
 def test_speech_that_nobody_takes_is_refused(model: MotionModel, babble: Samples) -> None:
@@ -220,8 +220,8 @@ def test_clear_takes_back_half_a_second_at_most(
         stream.push_face(shown * FRAME_SAMPLES, canonical)
     stream.push_speech(babble[:32_000])
     spoken = [frame.index for frame in stream.advance()][-1] + 1
-    assert stream.clear(0) == (spoken - REWIND) * FRAME_SAMPLES
-    assert stream.clear(10_000) == (spoken - REWIND) * FRAME_SAMPLES
+    assert stream.clear(0) == (spoken - MAX_REWIND) * FRAME_SAMPLES
+    assert stream.clear(10_000) == (spoken - MAX_REWIND) * FRAME_SAMPLES
 
 
 def test_speech_that_no_face_comes_for_is_not_kept(model: MotionModel, babble: Samples) -> None:
@@ -230,12 +230,12 @@ def test_speech_that_no_face_comes_for_is_not_kept(model: MotionModel, babble: S
         stream.push_speech(babble[:16_000])
         stream.push_face(second * 16_000, None)
         assert not list(stream.advance())
-    assert len(stream._features) <= model.preset.window + REWIND + 12
+    assert len(stream._features) <= model.preset.window + MAX_REWIND + 12
 
 
 def test_mouth_opening_scales_the_aperture(model: MotionModel, canonical: NDArray[np.float32], babble: Samples) -> None:
     shape = max(speak(model, canonical, babble[:32_000], 640), key=lambda frame: float(aperture(frame.lower))).lower
     gap = float(aperture(shape))
-    assert float(aperture(open_by(shape, 0.0, model))) < 0.35 * gap
-    assert float(aperture(open_by(shape, 2.0, model))) > 1.6 * gap
-    np.testing.assert_allclose(open_by(shape, 1.0, model), shape)
+    assert float(aperture(scale_aperture(shape, 0.0, model))) < 0.35 * gap
+    assert float(aperture(scale_aperture(shape, 2.0, model))) > 1.6 * gap
+    np.testing.assert_allclose(scale_aperture(shape, 1.0, model), shape)

@@ -10,7 +10,7 @@ from mytalk.motion.silence_gate import SilenceGate
 
 def shares(levels: list[float], lookahead: int = 3) -> list[float]:
     gate = SilenceGate()
-    gate.hear(np.array(levels, np.float32))
+    gate.push_levels(np.array(levels, np.float32))
     return [gate.next(lookahead) for _ in levels]
 
 
@@ -31,15 +31,15 @@ def test_a_room_before_the_first_word_is_not_speech() -> None:
     gate = SilenceGate()
     room = np.random.default_rng(1).uniform(-75, -56, 50).astype(np.float32)
     room[0] = -80  # the file begins with nothing
-    gate.hear(room)
+    gate.push_levels(room)
     assert [gate.next(2) for _ in range(48)] == [0] * 48
-    gate.hear(np.full(4, -45, np.float32))  # a quiet voice is
+    gate.push_levels(np.full(4, -45, np.float32))  # a quiet voice is
     assert [gate.next(2) for _ in range(4)] == [1, 1, 1, 1]
 
 
 def test_the_gate_tells_getting_ready_from_speaking() -> None:
     gate = SilenceGate()
-    gate.hear(np.array([-80.0] * 20 + [-20.0] * 5 + [-80.0] * 10, np.float32))
+    gate.push_levels(np.array([-80.0] * 20 + [-20.0] * 5 + [-80.0] * 10, np.float32))
     states = [(gate.next(3) > 0, gate.ready) for _ in range(35)]
     assert states[16] == (False, False)
     assert states[18] == (True, True)
@@ -49,7 +49,7 @@ def test_the_gate_tells_getting_ready_from_speaking() -> None:
 
 def test_lips_that_a_short_pause_closed_stay_so_until_speech_is_heard() -> None:
     gate = SilenceGate()
-    gate.hear(np.array([-20.0] * 10 + [-80.0] * 11 + [-20.0] * 10, np.float32))
+    gate.push_levels(np.array([-20.0] * 10 + [-80.0] * 11 + [-20.0] * 10, np.float32))
     states = [(gate.next(2), gate.ready) for _ in range(25)]
     assert [share for share, _ in states[16:19]] == [1, 0.5, 0]
     assert states[19:21] == [(1, True), (1, True)]  # moves, lips together
@@ -58,7 +58,7 @@ def test_lips_that_a_short_pause_closed_stay_so_until_speech_is_heard() -> None:
 
 def test_a_recording_that_begins_within_a_sentence_does_not_begin_with_lips_together() -> None:
     gate = SilenceGate()
-    gate.hear(np.array([-80.0] * 5 + [-20.0] * 10, np.float32))
+    gate.push_levels(np.array([-80.0] * 5 + [-20.0] * 10, np.float32))
     states = [(gate.next(2) > 0, gate.ready) for _ in range(8)]
     assert states[3] == (True, False)
     assert not any(ready for _, ready in states)
@@ -101,8 +101,8 @@ def test_a_pause_within_a_sentence_does_not_shut() -> None:
 
 def told(levels: list[float], voice: list[float], lookahead: int = 2) -> list[float]:
     gate = SilenceGate()
-    gate.hear(np.array(levels, np.float32))
-    gate.tell(len(levels), np.array(voice, np.float32))
+    gate.push_levels(np.array(levels, np.float32))
+    gate.set_voice(len(levels), np.array(voice, np.float32))
     return [gate.next(lookahead) for _ in levels]
 
 
@@ -122,8 +122,8 @@ def test_a_voice_is_heard_that_level_alone_takes_for_a_pause() -> None:
 
 def test_the_later_verdict_on_a_frame_counts() -> None:
     gate = SilenceGate()
-    gate.hear(np.full(10, -20, np.float32))
-    gate.tell(6, np.full(6, 1, np.float32))
+    gate.push_levels(np.full(10, -20, np.float32))
+    gate.set_voice(6, np.full(6, 1, np.float32))
     assert gate.next(2) == 1
-    gate.tell(10, np.full(10, -1, np.float32))  # of the first one too, which has left
+    gate.set_voice(10, np.full(10, -1, np.float32))  # of the first one too, which has left
     assert gate.next(2) < 1

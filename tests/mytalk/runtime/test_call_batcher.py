@@ -30,9 +30,9 @@ class Slow:
         return (2 * x,)
 
 
-def call_while_one_runs(slow: Slow, most: int, rows: list[Tensor]) -> list[Future[tuple[Tensor, ...]]]:
+def call_while_one_runs(slow: Slow, max_batch: int, rows: list[Tensor]) -> list[Future[tuple[Tensor, ...]]]:
     """The first is under way when the others come, one after another."""
-    together = CallBatcher(slow, most)
+    together = CallBatcher(slow, max_batch)
     with ThreadPoolExecutor(len(rows)) as threads:
         calls = [threads.submit(together, rows[0])]
         assert slow.began.wait(LIMIT_S)

@@ -11,12 +11,12 @@ from tests.support.limits import LIMIT_S
 
 def test_items_come_in_order_and_a_full_channel_makes_the_giver_wait() -> None:
     channel: Channel[int] = Channel(3)
-    given: list[int] = []
+    conditions: list[int] = []
 
     def give() -> None:
         for item in range(100):
             channel.put(item)
-            given.append(item)
+            conditions.append(item)
         channel.end()
 
     giver = threading.Thread(target=give)
@@ -25,7 +25,7 @@ def test_items_come_in_order_and_a_full_channel_makes_the_giver_wait() -> None:
     for item in channel:
         taken.append(item)
         time.sleep(0.0005)
-        assert len(given) <= len(taken) + channel.depth + 1
+        assert len(conditions) <= len(taken) + channel.depth + 1
     giver.join()
     assert taken == list(range(100))
 

@@ -14,27 +14,27 @@ from torch.testing import assert_close
 
 from mytalk.appearance.model import BATCH, AppearanceModel
 from mytalk.motion.conditions import Conditions
-from mytalk.motion.cuda_graph_sampling import ROWS
+from mytalk.motion.cuda_graph_sampling import MAX_BATCH
 from mytalk.motion.model import MotionModel
 from mytalk.motion.sampler import DDIM
 from mytalk.pipeline import load_motion, random_pipeline
 from mytalk.presets import PRESETS, PROFILES
-from mytalk.runtime.cuda_graphs import MOST, CudaGraphs, Function, PaddedGraphs, Recording, record_batches
-from mytalk.speech.frontend import Hearing, HearingState
+from mytalk.runtime.cuda_graphs import MAX_RECORDINGS, CudaGraphs, Function, PaddedGraphs, Recording, record_batches
+from mytalk.speech.frontend import FeatureExtractor, FeatureExtractorState
 from mytalk.speech.stream import SpeechStream
 
 GPU = torch.cuda.is_available()
 
 
 def call_again(function: Function, arguments: tuple[Tensor, ...]) -> Recording:
-    given = tuple(one.clone() for one in arguments)
-    made = function(*given)
+    inputs = tuple(one.clone() for one in arguments)
+    outputs = function(*inputs)
 
     def replay() -> None:
-        for place, new in zip(made, function(*given), strict=True):
-            place.copy_(new)
+        for held, new in zip(outputs, function(*inputs), strict=True):
+            held.copy_(new)
 
-    return Recording(given, made, replay)
+    return Recording(inputs, outputs, replay)
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -45,10 +45,10 @@ class Recorded:
     """``call_again``, and the batches it was asked for."""
 
     def __init__(self) -> None:
-        self.rows: list[int] = []
+        self.batch: list[int] = []
 
     def __call__(self, function: Function, arguments: tuple[Tensor, ...]) -> Recording:
-        self.rows.append(len(arguments[0]))
+        self.batch.append(len(arguments[0]))
         return call_again(function, arguments)
 
 
@@ -63,9 +63,9 @@ def test_results_are_the_callers_own() -> None:
 def test_each_set_of_shapes_is_recorded_once_and_only_so_many() -> None:
     recorded = Recorded()
     double = CudaGraphs(lambda x: (2 * x,), recorded)
-    for rows in [1, 2, 1, 2, *range(1, MOST + 5)]:
-        assert torch.equal(double(torch.arange(rows))[0], 2 * torch.arange(rows))
-    assert recorded.rows == list(range(1, MOST + 1))
+    for batch in [1, 2, 1, 2, *range(1, MAX_RECORDINGS + 5)]:
+        assert torch.equal(double(torch.arange(batch))[0], 2 * torch.arange(batch))
+    assert recorded.batch == list(range(1, MAX_RECORDINGS + 1))
 
 
 def test_a_function_that_cannot_be_recorded_is_called_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
@@ -86,35 +86,35 @@ def test_a_function_that_cannot_be_recorded_is_called_as_it_is(caplog: pytest.Lo
 def test_threads_do_not_write_into_each_others_arguments() -> None:
     square = CudaGraphs(lambda x: (x * x,), call_again)
     with ThreadPoolExecutor(8) as threads:
-        made = list(threads.map(lambda n: square(torch.full((50,), float(n)))[0], range(400)))
-    assert all(one.eq(n * n).all() for n, one in enumerate(made))
+        outputs = list(threads.map(lambda n: square(torch.full((50,), float(n)))[0], range(400)))
+    assert all(one.eq(n * n).all() for n, one in enumerate(outputs))
 
 
 def test_batches_are_filled_up_to_a_power_of_two() -> None:
     recorded = Recorded()
     cube = PaddedGraphs(lambda x, y: (x**3, x + y), recorded)
-    for rows in (1, 2, 3, 5, 8):
-        x = random(rows, 4, seed=rows)
+    for batch in (1, 2, 3, 5, 8):
+        x = random(batch, 4, seed=batch)
         cubes, sums = cube(x, -x)
         assert_close(cubes, x**3)
-        assert torch.equal(sums, torch.zeros(rows, 4))
-    assert recorded.rows == [1, 2, 4, 8]
+        assert torch.equal(sums, torch.zeros(batch, 4))
+    assert recorded.batch == [1, 2, 4, 8]
 
 
 def test_batches_that_the_device_has_no_room_for_are_not_tried_on(caplog: pytest.LogCaptureFixture) -> None:
-    tried = []
+    attempted = []
 
-    def run(rows: int) -> None:
-        tried.append(rows)
-        if rows > 4:
+    def run(batch: int) -> None:
+        attempted.append(batch)
+        if batch > 4:
             raise torch.cuda.OutOfMemoryError("no room")
 
     record_batches(run, 64)
-    assert tried == [1, 2, 4, 8]
+    assert attempted == [1, 2, 4, 8]
     assert "batches of 8" in caplog.text
-    tried.clear()
-    record_batches(tried.append, 6)
-    assert tried == [1, 2, 4]
+    attempted.clear()
+    record_batches(attempted.append, 6)
+    assert attempted == [1, 2, 4]
 
 
 @pytest.fixture(scope="module", params=["edge", "people as landmarks, upper faces seen, no readout"])
@@ -131,25 +131,25 @@ def model(request: pytest.FixtureRequest) -> MotionModel:
 
 def windows(model: MotionModel, lengths: list[int], frames: int) -> tuple[Tensor, Conditions]:
     """Noise and conditions of windows of these lengths, in a batch of ``frames``; noise where they have ended."""
-    rows, motion = len(lengths), model.preset
-    given = Conditions(
-        random(rows, frames, model.denoiser.hears),
-        random(rows, frames, 38, 2, seed=1) * 0.02,
-        random(rows, model.denoiser.knows, seed=2),
-        random(rows, frames, motion.coefficients, seed=3),
-        (torch.arange(frames) < 4).expand(rows, -1),
+    batch, motion = len(lengths), model.preset
+    inputs = Conditions(
+        random(batch, frames, model.denoiser.speech_width),
+        random(batch, frames, 38, 2, seed=1) * 0.02,
+        random(batch, model.denoiser.identity_width, seed=2),
+        random(batch, frames, motion.coefficients, seed=3),
+        (torch.arange(frames) < 4).expand(batch, -1),
         None if min(lengths) == frames else torch.arange(frames) < torch.tensor(lengths)[:, None],
-        random(rows, frames, motion.coefficients, seed=5) if model.readout is not None else None,
+        random(batch, frames, motion.coefficients, seed=5) if model.readout is not None else None,
     )
-    return random(rows, frames, motion.coefficients, seed=4), given
+    return random(batch, frames, motion.coefficients, seed=4), inputs
 
 
 @pytest.mark.parametrize("lengths", [[100], [7], [40, 40, 40], [9, 60, 33], [100] * 5], ids=str)
 def test_windows_are_sampled_as_without_graphs(model: MotionModel, lengths: list[int]) -> None:
-    noise, given = windows(model, lengths, max(lengths))
-    replayed = model.sample(noise, given, DDIM(2))
+    noise, inputs = windows(model, lengths, max(lengths))
+    replayed = model.sample(noise, inputs, DDIM(2))
     with torch.inference_mode():
-        alone = model._sample(noise, given, 2)
+        alone = model._sample(noise, inputs, 2)
     assert replayed.shape == alone.shape
     for one, other, length in zip(replayed, alone, lengths, strict=True):
         assert one.isfinite().all()
@@ -160,20 +160,22 @@ def test_sampling_is_recorded_beforehand_and_what_fits_no_graph_is_sampled_all_t
     torch.manual_seed(1)
     model, recorded = MotionModel(PRESETS["edge"]).eval(), Recorded()
     model.to_cuda_graphs(1, recorded)
-    assert recorded.rows[:7] == [1, 2, 4, 8, 16, 32, 64]
-    assert recorded.rows[7:] == [1] * 4  # hearing: 1, 2, 6 and 12 motion frames at a time
-    for rows, frames in ((ROWS + 1, 8), (1, 105)):
-        noise, given = windows(model, [frames] * rows, frames)
-        assert_close(model.sample(noise, given, DDIM(1)), model._sample(noise, given, 1), rtol=1e-4, atol=1e-4)
-    noise, given = windows(model, [8], 8)
+    assert recorded.batch[:7] == [1, 2, 4, 8, 16, 32, 64]
+    assert recorded.batch[7:] == [1] * 4  # hearing: 1, 2, 6 and 12 motion frames at a time
+    for batch, frames in ((MAX_BATCH + 1, 8), (1, 105)):
+        noise, inputs = windows(model, [frames] * batch, frames)
+        assert_close(model.sample(noise, inputs, DDIM(1)), model._sample(noise, inputs, 1), rtol=1e-4, atol=1e-4)
+    noise, inputs = windows(model, [8], 8)
     for steps in range(1, 8):
-        assert_close(model.sample(noise, given, DDIM(steps)), model._sample(noise, given, steps), rtol=1e-4, atol=1e-4)
-    assert recorded.rows[11:] == [1, 1, 1]  # of the numbers of steps after the first, three have graphs
+        assert_close(
+            model.sample(noise, inputs, DDIM(steps)), model._sample(noise, inputs, steps), rtol=1e-4, atol=1e-4
+        )
+    assert recorded.batch[11:] == [1, 1, 1]  # of the numbers of steps after the first, three have graphs
 
 
-def pictures(model: AppearanceModel, rows: int) -> tuple[Tensor, Tensor, Tensor]:
+def pictures(model: AppearanceModel, batch: int) -> tuple[Tensor, Tensor, Tensor]:
     side = model.preset.window
-    return (random(rows, model.preset.references, side, side, 3), *random(2, rows, side, side, 3, seed=1))
+    return (random(batch, model.preset.references, side, side, 3), *random(2, batch, side, side, 3, seed=1))
 
 
 def test_mouths_that_threads_ask_for_come_out_as_alone() -> None:
@@ -184,12 +186,12 @@ def test_mouths_that_threads_ask_for_come_out_as_alone() -> None:
     with torch.inference_mode():
         alone = model.refine(*wanted)
     model.to_cuda_graphs(recorded)
-    assert recorded.rows == [1, 2, 4, 8]
+    assert recorded.batch == [1, 2, 4, 8]
     assert alone.std() > 0.01
     with ThreadPoolExecutor(6) as threads:
-        made = threads.map(lambda row: model.refine(*(one[row : row + 1] for one in wanted)), range(24))
-    assert_close(torch.cat(list(made)), alone, rtol=1e-4, atol=1e-4)
-    assert recorded.rows == [1, 2, 4, 8]
+        outputs = threads.map(lambda row: model.refine(*(one[row : row + 1] for one in wanted)), range(24))
+    assert_close(torch.cat(list(outputs)), alone, rtol=1e-4, atol=1e-4)
+    assert recorded.batch == [1, 2, 4, 8]
 
 
 def test_a_painting_model_paints_as_alone() -> None:
@@ -208,13 +210,15 @@ def test_a_painting_model_paints_as_alone() -> None:
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_on_a_gpu_sampling_and_mending_are_what_they_are_without_graphs(dtype: str) -> None:
     pipeline = random_pipeline("edge", "cuda", dtype)
-    noise, given = windows(pipeline.motion, [100, 60, 33], 100)
-    there = Conditions(*(one.cuda() for one in (given.speech, given.upper, given.identity, given.history, given.known)))
+    noise, inputs = windows(pipeline.motion, [100, 60, 33], 100)
+    moved = Conditions(
+        *(one.cuda() for one in (inputs.speech, inputs.upper, inputs.identity, inputs.history, inputs.known))
+    )
     with torch.inference_mode():
         asked: list[tuple[Callable[..., Tensor], Callable[..., Tensor]]] = [
             (
-                lambda: pipeline.motion.sample(noise.cuda(), there, DDIM(1)),
-                lambda: pipeline.motion._sample(noise.cuda(), there, 1),
+                lambda: pipeline.motion.sample(noise.cuda(), moved, DDIM(1)),
+                lambda: pipeline.motion._sample(noise.cuda(), moved, 1),
             ),
             (
                 lambda: pipeline.appearance.refine(*(one.to("cuda", pipeline.dtype) for one in wanted)),
@@ -233,37 +237,39 @@ def test_speech_is_heard_as_without_graphs_whatever_the_packets(profile: str) ->
     hop, lookahead = PROFILES[profile].hop, PROFILES[profile].lookahead
     heard = []
     for graphs, packet in ((False, 5000), (True, 5000), (True, 1111)):
-        hearing = Hearing(model.speech, model.front, model.readout)
+        extractor = FeatureExtractor(model.speech, model.front, model.readout)
         if graphs:
-            hearing.to_cuda_graphs(call_again)
-        stream = SpeechStream(hearing, hop, lookahead % hop, guessed=hop + lookahead)
+            extractor.to_cuda_graphs(call_again)
+        stream = SpeechStream(extractor, hop, lookahead % hop, readout_frames=hop + lookahead)
         parts = [stream.push(speech[first : first + packet]) for first in range(0, len(speech), packet)]
         parts.append(stream.finish())
-        guesses = [guess for part in parts for guess in part.guesses]
-        heard.append((torch.cat([part.features for part in parts]), torch.cat([guess.motion for guess in guesses])))
-        assert [guess.end for guess in guesses][-1] == len(heard[-1][0]) == 90
+        estimates = [estimate for part in parts for estimate in part.estimates]
+        heard.append(
+            (torch.cat([part.features for part in parts]), torch.cat([estimate.motion for estimate in estimates]))
+        )
+        assert [estimate.end for estimate in estimates][-1] == len(heard[-1][0]) == 90
     alone, replayed, again = heard
-    for one, other, same in zip(alone, replayed, again, strict=True):
+    for one, other, parts in zip(alone, replayed, again, strict=True):
         assert one.std() > 0.1
         assert_close(other, one, rtol=1e-3, atol=1e-3)
-        assert torch.equal(other, same)
+        assert torch.equal(other, parts)
 
 
 def test_sessions_that_are_heard_by_the_same_graphs_do_not_hear_one_another() -> None:
     model = load_motion("edge").eval()
-    model._hearing = model.hearing
+    model._extractor = model.extractor
     sounds = [0.1 * random(1, 1280 * 6, seed=seed) for seed in range(2)]
 
-    def features(sound: Tensor, state: HearingState, hop: int) -> Tensor:
+    def features(sound: Tensor, state: FeatureExtractorState, hop: int) -> Tensor:
         with torch.inference_mode():
-            return model.hearing(sound[:, 1280 * hop : 1280 * (hop + 1)], state)[0]
+            return model.extractor(sound[:, 1280 * hop : 1280 * (hop + 1)], state)[0]
 
     alone = []
     for sound in sounds:
-        state = model.hearing.start(5)
+        state = model.extractor.start(5)
         alone.append([features(sound, state, hop) for hop in range(6)])
-    model.hearing.to_cuda_graphs(call_again)
-    states = [model.hearing.start(5) for _ in sounds]
+    model.extractor.to_cuda_graphs(call_again)
+    states = [model.extractor.start(5) for _ in sounds]
     for hop in range(6):
         for sound, state, one in zip(sounds, states, alone, strict=True):
             assert_close(features(sound, state, hop), one[hop], rtol=1e-3, atol=1e-3)

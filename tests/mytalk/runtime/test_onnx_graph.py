@@ -15,7 +15,7 @@ from mytalk.motion.conditions import Conditions
 from mytalk.motion.model import Denoiser
 from mytalk.pipeline import load_motion, random_pipeline
 from mytalk.presets import PRESETS
-from mytalk.runtime.onnx_graph import LARGEST, Graph, Graphed, use_graphs
+from mytalk.runtime.onnx_graph import MAX_PARAMETERS, Graph, GraphModule, use_graphs
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -76,7 +76,7 @@ def test_windows_of_any_length_and_number_are_denoised_alike(conditioning: Any, 
     preset = replace(edge, motion=replace(edge.motion, conditioning=conditioning, upper_face=upper_face))
     denoiser = Denoiser(preset).eval()
     for rows, frames in ((1, 40), (3, 9)):
-        given = Conditions(
+        inputs = Conditions(
             random(rows, frames, preset.speech.width),
             random(rows, frames, 38, 2, seed=1),
             random(rows, preset.identity.embedding, seed=2),
@@ -85,22 +85,22 @@ def test_windows_of_any_length_and_number_are_denoised_alike(conditioning: Any, 
         )
         noisy, t = random(rows, frames, preset.motion.coefficients, seed=4), torch.arange(rows) + 500
         denoiser._graph = None
-        one, other = both_ways(denoiser, lambda noisy=noisy, t=t, given=given: denoiser(noisy, t, given))
+        one, other = both_ways(denoiser, lambda noisy=noisy, t=t, inputs=inputs: denoiser(noisy, t, inputs))
         assert torch.allclose(one, other, atol=1e-4)
-        assert torch.equal(other[:, :4], given.history[:, :4])
+        assert torch.equal(other[:, :4], inputs.history[:, :4])
 
 
 def test_padded_windows_are_left_to_torch(motion: Any) -> None:
     denoiser = motion.denoiser
-    given = Conditions(
-        random(2, 9, denoiser.hears),
+    inputs = Conditions(
+        random(2, 9, denoiser.speech_width),
         random(2, 9, 38, 2),
-        random(2, denoiser.knows),
+        random(2, denoiser.identity_width),
         random(2, 9, denoiser.coefficients),
         torch.zeros(2, 9, dtype=torch.bool),
         torch.arange(9) < torch.tensor([[9], [5]]),
     )
-    one, other = both_ways(denoiser, lambda: denoiser(random(2, 9, denoiser.coefficients), torch.ones(2), given))
+    one, other = both_ways(denoiser, lambda: denoiser(random(2, 9, denoiser.coefficients), torch.ones(2), inputs))
     assert torch.equal(one, other)
 
 
@@ -124,7 +124,7 @@ def test_a_pipeline_on_the_cpu_runs_graphs_and_one_of_narrow_numbers_does_not() 
     assert narrow.appearance._graph is narrow.motion.denoiser._graph is None
 
 
-class Twice(Graphed):
+class Twice(GraphModule):
     def __init__(self, numbers: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.full((numbers,), 2.0))
@@ -148,6 +148,6 @@ def test_a_graph_keeps_the_weights_it_was_made_with_and_takes_what_it_does_not_l
 
 
 def test_large_modules_stay_as_they_are() -> None:
-    module = Twice(LARGEST + 1)
+    module = Twice(MAX_PARAMETERS + 1)
     use_graphs(module)
     assert module.graph is None

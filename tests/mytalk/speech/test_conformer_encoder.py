@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from mytalk.presets import PRESETS, SpeechPreset
-from mytalk.speech import ConformerEncoder, SpeechStream, Wav2Vec2, load_wav2vec, row_of, stack_states
-from mytalk.speech.frontend import Hearing
+from mytalk.speech import ConformerEncoder, SpeechStream, Wav2Vec2, load_wav2vec, select_state, stack_states
+from mytalk.speech.frontend import FeatureExtractor
 
 SMALL = SpeechPreset(
     width=32, kernel=5, front="wav2vec2", features=64, hidden=48, layers=2, heads=4, ffn=96, lookback=12
@@ -58,7 +58,7 @@ def test_streamed_speech_equals_offline(
     encoder: ConformerEncoder, front: Wav2Vec2, babble: NDArray[np.float32], chunk: int
 ) -> None:
     samples = babble[: 3 * 16_000 + 17 if chunk > 1 else 3217]
-    stream = SpeechStream(Hearing(encoder, front), 3)
+    stream = SpeechStream(FeatureExtractor(encoder, front), 3)
     parts = [stream.push(samples[i : i + chunk]) for i in range(0, len(samples), chunk)]
     parts.append(stream.finish())
     with torch.no_grad():
@@ -73,7 +73,7 @@ def test_packet_sizes_do_not_change_a_bit(
 ) -> None:
     results = []
     for chunk in (160, 1001, 16_000):
-        stream = SpeechStream(Hearing(encoder, front), 3)
+        stream = SpeechStream(FeatureExtractor(encoder, front), 3)
         parts = [stream.push(babble[i : min(i + chunk, 16_000)])[0] for i in range(0, 16_000, chunk)]
         results.append(torch.cat([*parts, stream.finish()[0]]))
     assert torch.equal(results[0], results[1])
@@ -82,10 +82,10 @@ def test_packet_sizes_do_not_change_a_bit(
 
 def test_frames_see_their_own_tokens_and_a_bounded_past(encoder: ConformerEncoder) -> None:
     features = torch.randn(1, 160, 64, generator=torch.Generator().manual_seed(4))
-    changed = features.clone()
-    changed[:, 60:62] = 0
+    apply_low_rank = features.clone()
+    apply_low_rank[:, 60:62] = 0
     with torch.no_grad():
-        moved = (encoder(features) - encoder(changed))[0].abs().amax(-1)
+        moved = (encoder(features) - encoder(apply_low_rank))[0].abs().amax(-1)
     assert float(moved[:30].max()) < 1e-6
     assert float(moved[30]) > 1e-2
     reach = 30 + 2 * 12 + 5  # two layers of twelve motion frames, two kernels of five tokens, one frame of downsampling
@@ -102,7 +102,7 @@ def test_sessions_of_different_age_share_a_batch(encoder: ConformerEncoder) -> N
         together = encoder(features[:, 20:24], both)
         assert_close(together[:1], encoder(features[:1, 20:24], old), rtol=0, atol=1e-5)
         assert_close(together[1:], encoder(features[1:, 20:24], new), rtol=0, atol=1e-5)
-        again = encoder(features[1:, 24:], row_of(both, 1))
+        again = encoder(features[1:, 24:], select_state(both, 1))
         assert_close(again, encoder(features[1:, 24:], new), rtol=0, atol=1e-5)
 
 

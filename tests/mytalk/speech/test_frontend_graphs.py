@@ -15,7 +15,7 @@ from mytalk import Pipeline
 from mytalk.media.speech import SpeechReader
 from mytalk.pipeline import load_motion
 from mytalk.presets import PROFILES
-from mytalk.speech import SpeechStream, row_of, stack_states
+from mytalk.speech import SpeechStream, select_state, stack_states
 from mytalk.speech.mel import MELS
 from mytalk.speech.mel_phones import MelPhones
 from mytalk.speech.moonshine import MoonshineState
@@ -133,7 +133,7 @@ def test_a_readout_goes_from_graph_to_module_and_back(readouts: tuple[Readout, R
     chunks = [1, 5, 4, 5, 33, 5, 2, 20]
     states = [readout.start(5, len(sounds)) for readout in readouts]
     for state in states:
-        state.heard = torch.tensor([0, 1, 3, 200, 100_001, A_DAY])
+        state.position = torch.tensor([0, 1, 3, 200, 100_001, A_DAY])
     one, other = (told(readout, sounds, 5, chunks, state) for readout, state in zip(readouts, states, strict=True))
     assert_close(other, one, rtol=0, atol=1e-4)
     for kept, by_graph in zip(tensors_of(states[0]), tensors_of(states[1]), strict=True):
@@ -149,7 +149,7 @@ def test_sessions_of_a_graph_share_a_batch_and_part_again(readouts: tuple[Readou
         told(graph, sound[:, : 640 * 30], 5, [3] * 10, state)
     both = stack_states([early, late])
     together = told(graph, sounds[:2, 640 * 30 : 640 * 60], 5, [3] * 10, both)
-    apart = told(graph, sounds[1:2, 640 * 60 :], 5, [3] * 5, row_of(both, 1))
+    apart = told(graph, sounds[1:2, 640 * 60 :], 5, [3] * 5, select_state(both, 1))
     assert_close(together, alone[10:20], rtol=0, atol=1e-4)
     assert_close(apart, alone[20:, 1:2], rtol=0, atol=1e-4)
 
@@ -159,11 +159,11 @@ def test_packet_sizes_do_not_change_a_bit_of_what_graphs_hear(pipeline: Pipeline
     assert motion.readout is not None
     made = []
     for packet in (160, 1001, 16_000):
-        stream = SpeechStream(motion.hearing, 3, 1, guessed=6)
+        stream = SpeechStream(motion.extractor, 3, 1, readout_frames=6)
         heard = [stream.push(samples[start : start + packet]) for start in range(0, len(samples), packet)]
-        guesses = torch.cat([guess.motion for one in heard for guess in one.guesses])
-        made.append((torch.cat([one.features for one in heard]), guesses))
-    for features, guesses in made[1:]:
+        estimates = torch.cat([guess.motion for one in heard for guess in one.estimates])
+        made.append((torch.cat([one.features for one in heard]), estimates))
+    for features, estimates in made[1:]:
         assert torch.equal(features, made[0][0])
-        assert torch.equal(guesses, made[0][1])
+        assert torch.equal(estimates, made[0][1])
     assert len(made[0][0]) == 64

@@ -16,7 +16,7 @@ from torch.testing import assert_close
 import mytalk
 from mytalk.errors import DataError
 from mytalk.media.speech import SpeechReader
-from mytalk.speech.moonshine import CONTEXT, FILE, LAYERS, LIVE_FILE, WIDTH, Moonshine, changed, turn_of
+from mytalk.speech.moonshine import CONTEXT, FILE, LAYERS, LIVE_FILE, WIDTH, Moonshine, apply_low_rank, rotary_of
 from mytalk.training.speech import recogniser
 
 FRAMES = 5
@@ -81,11 +81,11 @@ def test_live_it_says_of_the_newest_frames_what_hearing_on_would_say(
     whole = published(speech[None], published.start(frames))[0]
     spread = whole.std(0)
 
-    def error(hearing: Moonshine, later: int) -> float:
-        newest, told = zip(*hearing.each(speech, FRAMES), strict=True)
+    def error(extractor: Moonshine, later: int) -> float:
+        newest, readout = zip(*extractor.growing(speech, FRAMES), strict=True)
         known = torch.cat(newest) >= FRAMES
         of = whole[torch.cat(newest)[known] - later]
-        return float(((torch.cat(told)[known, FRAMES - 1 - later] - of) / spread).square().mean())
+        return float(((torch.cat(readout)[known, FRAMES - 1 - later] - of) / spread).square().mean())
 
     for later in (1, 3):
         assert error(moonshine, later) < 0.8 * error(published, later)
@@ -96,17 +96,17 @@ def test_the_change_is_a_low_rank_of_every_layer() -> None:
     assert {name.split(".")[1] for name in changes} == {str(index) for index in range(LAYERS)}
     weights = {"a.qkv": torch.zeros(6, 4), "a.norm1": torch.ones(4), "b": torch.ones(2)}
     by = {"a.qkv.up": torch.ones(6, 1), "a.qkv.down": torch.arange(4.0)[None], "a.norm1": torch.ones(4)}
-    assert_close(changed(weights, by), {"a.qkv": torch.arange(4.0).expand(6, 4), "a.norm1": 2 * torch.ones(4)})
+    assert_close(apply_low_rank(weights, by), {"a.qkv": torch.arange(4.0).expand(6, 4), "a.norm1": 2 * torch.ones(4)})
 
 
 @pytest.mark.parametrize("hop", [1, 3, 5])
 def test_a_recording_is_heard_in_hops_as_a_stream_is(moonshine: Moonshine, speech: torch.Tensor, hop: int) -> None:
-    newest, told = (torch.cat(part) for part in zip(*moonshine.each(speech, FRAMES, hop), strict=True))
+    newest, readout = (torch.cat(part) for part in zip(*moonshine.growing(speech, FRAMES, hop), strict=True))
     state = moonshine.start(FRAMES)
     first, rest = speech[:640], speech[640:]
     chunks = [first, *rest.split(640 * hop)][: len(newest)]
     assert newest.tolist() == list(range(0, len(speech) // 640, hop))
-    assert_close(torch.stack([moonshine(chunk[None], state)[0] for chunk in chunks]), told, rtol=0, atol=2e-3)
+    assert_close(torch.stack([moonshine(chunk[None], state)[0] for chunk in chunks]), readout, rtol=0, atol=2e-3)
 
 
 @pytest.mark.parametrize("hop", [2, 5, 40])
@@ -134,21 +134,21 @@ def test_remembered_sound_is_what_would_be_heard_anew(moonshine: Moonshine, spee
 @pytest.mark.parametrize("hours", [0, 24])
 def test_positions_are_exact_however_long_the_session_is(hours: int) -> None:
     first = hours * 3600 * 50  # tokens
-    turn = turn_of(torch.arange(first, first + 50)[None])[0]
+    rotary = rotary_of(torch.arange(first, first + 50)[None])[0]
     for place in (0, 1, 49):
         for feature in (0, 1, 2, 30, 31):
             angle = Fraction(first + place) * Fraction(320, 384) * Fraction(10_000.0 ** (-(feature // 2 * 2) / 32))
             rest = float(angle - round(angle / FULL_TURN) * FULL_TURN)
-            assert turn[place, 0, feature] == pytest.approx(math.cos(rest), abs=1e-6)
-            assert turn[place, 1, feature] == pytest.approx(math.sin(rest), abs=1e-6)
-    assert (turn[:, 0, 32:] == 1).all()
-    assert (turn[:, 1, 32:] == 0).all()
+            assert rotary[place, 0, feature] == pytest.approx(math.cos(rest), abs=1e-6)
+            assert rotary[place, 1, feature] == pytest.approx(math.sin(rest), abs=1e-6)
+    assert (rotary[:, 0, 32:] == 1).all()
+    assert (rotary[:, 1, 32:] == 0).all()
 
 
 def test_features_are_the_same_however_long_the_session_is(moonshine: Moonshine, speech: torch.Tensor) -> None:
     """As soon as nothing is remembered of how it began."""
     fresh, old = moonshine.start(FRAMES), moonshine.start(FRAMES)
-    old.heard = old.heard + 24 * 3600 * 50
+    old.position = old.position + 24 * 3600 * 50
     for chunk in speech.repeat(3).split(640 * 2):
         at_first, after_a_day = moonshine(chunk[None], fresh), moonshine(chunk[None], old)
     assert_close(after_a_day, at_first, rtol=0, atol=2e-3)
@@ -163,7 +163,7 @@ def test_nothing_is_told_of_what_was_not_heard(moonshine: Moonshine, speech: tor
 
 def test_two_sessions_do_not_hear_each_other(moonshine: Moonshine, speech: torch.Tensor) -> None:
     both = torch.stack([speech, 0.1 * speech.flip(-1)])
-    together = moonshine(both, moonshine.start(FRAMES, rows=2))
+    together = moonshine(both, moonshine.start(FRAMES, batch=2))
     assert_close(together[:1], moonshine(both[:1], moonshine.start(FRAMES)), rtol=0, atol=2e-3)
 
 

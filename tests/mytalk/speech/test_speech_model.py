@@ -61,19 +61,19 @@ def checkpoint(network: Path, pipeline: Pipeline, tmp_path_factory: pytest.TempP
 
 
 @pytest.fixture(scope="module")
-def hearing(checkpoint: Path, network: Path) -> Pipeline:
+def extractor(checkpoint: Path, network: Path) -> Pipeline:
     return mytalk.load(checkpoint, "cpu", speech_model=network)
 
 
 @pytest.mark.parametrize("profile", sorted(PROFILES))
 def test_motion_is_the_same_whatever_the_packets(
-    hearing: Pipeline, portrait_face: Face, babble: Samples, profile: str
+    extractor: Pipeline, portrait_face: Face, babble: Samples, profile: str
 ) -> None:
     face = fit_pose(portrait_face).to_canonical(portrait_face.points)
     samples = babble[: 40 * FRAME_SAMPLES + 100]
     results = []
     for packet in (320, 1001, len(samples)):
-        stream = MotionStream(hearing.motion, PROFILES[profile], steps=1, seed=1)
+        stream = MotionStream(extractor.motion, PROFILES[profile], steps=1, seed=1)
         stream.enrol([face])
         stream.push_face(100 * FRAME_SAMPLES, None)
         frames = []
@@ -89,9 +89,9 @@ def test_motion_is_the_same_whatever_the_packets(
 
 
 @pytest.mark.parametrize("profile", sorted(PROFILES))
-def test_hearing_a_hop_at_a_time_delays_no_frame(hearing: Pipeline, babble: Samples, profile: str) -> None:
+def test_hearing_a_hop_at_a_time_delays_no_frame(extractor: Pipeline, babble: Samples, profile: str) -> None:
     plan = PROFILES[profile]
-    stream = MotionStream(hearing.motion, plan, steps=1, seed=1)
+    stream = MotionStream(extractor.motion, plan, steps=1, seed=1)
     stream.push_face(100 * FRAME_SAMPLES, None)
     for count in range(1, 31):
         stream.push_speech(babble[(count - 1) * FRAME_SAMPLES : count * FRAME_SAMPLES])
@@ -117,21 +117,21 @@ def test_pictures_speak_from_a_checkpoint_folder(
     assert not np.array_equal(out[10].picture.y, portrait.y)
 
 
-def test_a_cleared_session_hears_afresh(hearing: Pipeline, babble: Samples) -> None:
-    stream = MotionStream(hearing.motion, PROFILES["balanced"], steps=1, seed=1)
+def test_a_cleared_session_hears_afresh(extractor: Pipeline, babble: Samples) -> None:
+    stream = MotionStream(extractor.motion, PROFILES["balanced"], steps=1, seed=1)
     stream.push_speech(babble[: 4 * FRAME_SAMPLES])
-    assert stream.heard == 3
+    assert stream.speech_frames == 3
     stream.clear()
-    assert stream.heard == 0
+    assert stream.speech_frames == 0
     stream.push_speech(babble[: 3 * FRAME_SAMPLES])
-    assert stream.heard == 3
+    assert stream.speech_frames == 3
 
 
-def test_the_checkpoint_names_its_network_and_holds_none_of_it(checkpoint: Path, hearing: Pipeline) -> None:
-    front = hearing.motion.front
+def test_the_checkpoint_names_its_network_and_holds_none_of_it(checkpoint: Path, extractor: Pipeline) -> None:
+    front = extractor.motion.front
     assert isinstance(front, Wav2Vec2)
     assert read_speech_model(checkpoint) == {"source": "tiny-wav2vec2", "sha256": front.sha256}
-    assert not any(name.startswith("front") for name in hearing.motion.state_dict())
+    assert not any(name.startswith("front") for name in extractor.motion.state_dict())
     assert (checkpoint / "motion.safetensors").stat().st_size < 8e6
 
 

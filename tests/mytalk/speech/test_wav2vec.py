@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.speech import row_of, stack_states
+from mytalk.speech import select_state, stack_states
 from mytalk.speech.attention import block_mask
 from mytalk.speech.wav2vec import Wav2Vec2
 from mytalk.speech.wav2vec_loader import load_wav2vec
@@ -50,19 +50,19 @@ def test_streamed_features_equal_offline(front: Wav2Vec2, sound: Tensor, frames:
 
 
 def test_features_never_look_ahead(front: Wav2Vec2, sound: Tensor) -> None:
-    changed = sound.clone()
-    changed[:, 50 * FRAME_SAMPLES :] = 0.3
-    before, after = front.offline(sound), front.offline(changed)
+    apply_low_rank = sound.clone()
+    apply_low_rank[:, 50 * FRAME_SAMPLES :] = 0.3
+    before, after = front.offline(sound), front.offline(apply_low_rank)
     assert_close(before[:, :100], after[:, :100], rtol=0, atol=1e-5)
     assert float((before[:, 100:102] - after[:, 100:102]).abs().max()) > 1e-2
 
 
 def test_sound_behind_the_bounded_past_is_forgotten(make_network: NetworkMaker, sound: Tensor) -> None:
     front = load_wav2vec(make_network(normalise=False), lookback=5)
-    changed = sound.clone()
-    changed[:, : 10 * FRAME_SAMPLES] = 0.3
+    apply_low_rank = sound.clone()
+    apply_low_rank[:, : 10 * FRAME_SAMPLES] = 0.3
     reach = 10 + 3 * 5 + 9  # three layers of five motion frames, and the two kinds of convolution
-    before, after = front.offline(sound), front.offline(changed)
+    before, after = front.offline(sound), front.offline(apply_low_rank)
     assert torch.equal(before[:, 2 * reach :], after[:, 2 * reach :])
     assert not torch.allclose(before[:, 20:30], after[:, 20:30], atol=1e-3)
 
@@ -105,7 +105,7 @@ def test_sessions_of_different_age_share_a_batch(front: Wav2Vec2, sound: Tensor)
     assert_close(together[:1], front.stream(parts[:1], old), rtol=0, atol=1e-5)
     assert_close(together[1:], front.stream(parts[1:], new), rtol=0, atol=1e-5)
     following = sound[:1, 33 * FRAME_SAMPLES : 34 * FRAME_SAMPLES]
-    assert_close(front.stream(following, row_of(both, 0)), front.stream(following, old), rtol=0, atol=1e-5)
+    assert_close(front.stream(following, select_state(both, 0)), front.stream(following, old), rtol=0, atol=1e-5)
 
 
 def test_half_precision_stays_close(front: Wav2Vec2, make_network: NetworkMaker, sound: Tensor) -> None:

@@ -81,5 +81,5 @@ class LineTask(Task):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    given = {"batch": 8, "learning_rate": 0.05, "log_every": 1, "save_every": 5, **json.loads(sys.argv[2])}
-    fit(LineTask(), build(TrainingOptions, given, "test"), Path(sys.argv[1]), device="cpu")
+    conditions = {"batch": 8, "learning_rate": 0.05, "log_every": 1, "save_every": 5, **json.loads(sys.argv[2])}
+    fit(LineTask(), build(TrainingOptions, conditions, "test"), Path(sys.argv[1]), device="cpu")

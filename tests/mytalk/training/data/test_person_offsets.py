@@ -74,12 +74,13 @@ def test_a_table_that_is_wrong_says_where(tmp_path: Path, text: str, said: str) 
 def test_late_sound_is_heard_with_the_picture_that_it_belongs_to(tmp_path: Path, ms: float) -> None:
     store = ClipStore(make_store(tmp_path))
     space = fit_space(sample_people(store, 1), 8)
-    asis, moved = (ClipSequences(store, space, front=None, offsets=given)[0].heard for given in (None, {"person0": ms}))
+    offsets = (None, {"person0": ms})
+    asis, moved = (ClipSequences(store, space, front=None, offsets=given)[0].features for given in offsets)
     late = round(ms * 16)
     assert len(moved) == len(asis)
     if late > 0:
         assert torch.equal(moved[:-late], asis[late:])
     else:
         assert torch.equal(moved[-late:], asis[:late])
-    other = ClipSequences(store, space, front=None, offsets={"person0": ms})[1].heard
-    assert torch.equal(other, ClipSequences(store, space, front=None)[1].heard)
+    other = ClipSequences(store, space, front=None, offsets={"person0": ms})[1].features
+    assert torch.equal(other, ClipSequences(store, space, front=None)[1].features)

@@ -77,7 +77,7 @@ def two_mouths(rows: int, seed: int) -> Batch:
     motion = torch.randint(0, 2, shape, generator=draw).float() * 2 - 1
     at_noise = torch.rand(rows, generator=draw) < 0.4
     return {
-        "heard": torch.zeros(rows, 4 * FRAMES, MelPhones.width),
+        "features": torch.zeros(rows, 4 * FRAMES, MelPhones.width),
         "motion": motion,
         "upper": torch.zeros(rows, FRAMES, UPPER_COUNT, 2),
         "known": torch.zeros(rows, FRAMES, dtype=torch.bool),

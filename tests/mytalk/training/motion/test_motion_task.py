@@ -79,7 +79,7 @@ def test_windows_are_those_of_live_sessions(data: Path) -> None:
         history, length = int(row["known"].sum()), len(row["motion"])
         assert row["known"][:history].all()
         assert history <= 40
-        assert row["heard"].shape == (4 * length, 80)
+        assert row["features"].shape == (4 * length, 80)
         assert not row["known"].any() or 3 <= length - history <= 8
     histories = {int(row["known"].sum()) for row in rows}
     assert len(histories) > 25
@@ -150,8 +150,8 @@ def test_a_front_in_the_training_step_hears_samples(data: Path) -> None:
     space = fit_space(sample_people(ClipStore(data), seed=1), 8)
     examples = MotionExamples(options, ClipStore(data), space, front=None, steps=1)
     batch = examples.collate([examples.draw(0, row) for row in range(4)])
-    assert batch["heard"].shape == (4, 640 * batch["motion"].shape[1])
-    assert 0 < float(batch["heard"].abs().max()) <= 1
+    assert batch["features"].shape == (4, 640 * batch["motion"].shape[1])
+    assert 0 < float(batch["features"].abs().max()) <= 1
 
 
 def test_a_preset_that_hears_through_wav2vec_trains_and_says_through_which(
@@ -257,7 +257,7 @@ def test_phones_are_heard_at_the_moment_their_sound_is_played(
     examples = motion_task(CONFIG.preset, options, MotionSources([data], identity, tts), tmp_path).examples
     for row in (examples.draw(0, number) for number in range(40)):
         phones = row["phones"].numpy()
-        assert len(phones) == len(row["heard"]) == 4 * len(row["motion"])
+        assert len(phones) == len(row["features"]) == 4 * len(row["motion"])
         assert phones.min() >= 0
         steps = np.diff(phones) % len(CLASSES)  # a frame each, in their order, however fast they are played
         assert steps.max() <= 1

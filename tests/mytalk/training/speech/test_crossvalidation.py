@@ -23,9 +23,9 @@ def scored(folder: Path, data: Path) -> tuple[list[Row], list[int]]:
     seen: list[int] = []
     solve = crossvalidation.solve_one
 
-    def counted(people: Sequence[Sums], later: int, ridge: float, balance: float) -> tuple[Tensor, Tensor]:
+    def counted(people: Sequence[Sums], delay: int, ridge: float, balance: float) -> tuple[Tensor, Tensor]:
         seen.append(len(people))
-        return solve(people, later, ridge, balance)
+        return solve(people, delay, ridge, balance)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(crossvalidation, "solve_one", counted)

@@ -12,10 +12,10 @@ from torch.testing import assert_close
 from mytalk.checkpoint import read_preset
 from mytalk.errors import WeightsError
 from mytalk.pipeline import load_motion
-from mytalk.speech.readout import LATER, Readout
+from mytalk.speech.readout import DELAYS, Readout
 from mytalk.speech.stream import SpeechStream
 from mytalk.training.data.store import ClipStore
-from mytalk.training.speech.readout import Sums, add_readout, at_speed, save_readout, solve
+from mytalk.training.speech.readout import Sums, add_readout, change_speed, save_readout, solve
 
 
 @pytest.fixture(scope="module")
@@ -75,19 +75,19 @@ def test_closed_form_weights_are_those_that_made_the_rows() -> None:
     for _ in range(2):
         sums = Sums.empty(len(truth), 2)
         sums.frames = 3000.0
-        for later in range(LATER):
+        for delay in range(DELAYS):
             rows = 10 * torch.randn(3000, len(truth), generator=rng)
-            sums.add(later, rows, rows @ truth + 5.0)
+            sums.add(delay, rows, rows @ truth + 5.0)
         people.append(sums)
     weight, bias = solve(people)
     assert_close(weight[0][:8], truth[:8], rtol=0.05, atol=0.02)
-    assert_close(bias, torch.full((LATER, 2), 5.0), rtol=0.1, atol=0.1)
+    assert_close(bias, torch.full((DELAYS, 2), 5.0), rtol=0.1, atol=0.1)
 
 
 def test_faster_speech_is_higher_and_its_motion_keeps_up() -> None:
     time = torch.arange(50 * 640) / 16_000
     sound, motion = torch.sin(2 * torch.pi * 400 * time), torch.arange(50.0)[:, None]
-    faster, moved = at_speed(sound, motion, 1.25)
+    faster, moved = change_speed(sound, motion, 1.25)
     assert (len(faster), len(moved)) == (40 * 640, 40)
     assert int(torch.fft.rfft(faster).abs().argmax()) * 16_000 / len(faster) == pytest.approx(500, abs=2)
     assert_close(moved[:, 0], torch.arange(40) * 1.25)
@@ -100,8 +100,8 @@ def test_packets_do_not_change_a_guess(
     model = load_motion(with_readout)
     told = []
     for chunk in (160, 1001, 16_000):
-        stream = SpeechStream(model.hearing, 2, 1, guessed=5)
-        told.append([one for i in range(0, 16_000, chunk) for one in stream.push(babble[i : i + chunk]).guesses])
+        stream = SpeechStream(model.extractor, 2, 1, readout_frames=5)
+        told.append([one for i in range(0, 16_000, chunk) for one in stream.push(babble[i : i + chunk]).estimates])
     assert [one.end for one in told[0]] == list(range(1, 26, 2))
     for other in told[1:]:
         assert all(torch.equal(one.motion, two.motion) for one, two in zip(told[0], other, strict=True))

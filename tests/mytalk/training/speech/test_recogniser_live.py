@@ -14,13 +14,13 @@ from safetensors.torch import load_file
 from mytalk.errors import DataError
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.pipeline import load_motion
-from mytalk.speech.moonshine import LIVE_FILE, Moonshine, changed
+from mytalk.speech.moonshine import LIVE_FILE, Moonshine, apply_low_rank
 from mytalk.speech.readout import Readout
 from mytalk.training.run.loop import WEIGHTS, fit
 from mytalk.training.speech.recogniser_live import LiveOptions, LiveTask, Stretches, voices_of
 
 OPTIONS = LiveOptions(
-    steps=14, batch=2, rank=8, frames=60, places=4, learning_rate=3e-3, ema=0.0, noisy=0.0, validation_rows=2
+    steps=14, batch=2, rank=8, frames=60, positions=4, learning_rate=3e-3, ema=0.0, noisy=0.0, validation_rows=2
 )
 
 
@@ -64,7 +64,7 @@ def test_an_untaught_pupil_is_the_published_network_and_a_taught_one_is_nearer(
     stored = load_file(tmp_path / "run" / WEIGHTS / LIVE_FILE)
     published = Moonshine(live=False)
     base = {f"layers.{i}.{n}": w for i, layer in enumerate(published.layers) for n, w in layer.items()}
-    heard = changed(base, {name: tensor.float() for name, tensor in stored.items()})
+    heard = apply_low_rank(base, {name: tensor.float() for name, tensor in stored.items()})
     assert heard.keys() == base.keys()  # every weight of every layer
 
 

@@ -10,7 +10,7 @@ import torch
 
 from mytalk.errors import DataError, WeightsError
 from mytalk.pipeline import EMBEDDED, load_motion
-from mytalk.training.speech.voice_readout import add_voice, fit_voice, places
+from mytalk.training.speech.voice_readout import add_voice, fit_voice, noisy_sentences
 from mytalk.training.voices.phones import CLASSES
 
 SPEAK, PAUSE = 20, 10  # motion frames
@@ -47,7 +47,7 @@ def preset(tmp_path: Path) -> Path:
 
 
 def test_places_are_sentences_with_pauses_between_them_and_say_where_somebody_speaks(corpus: Path) -> None:
-    found = list(places(corpus / "voice0.npz", np.random.default_rng(0)))
+    found = list(noisy_sentences(corpus / "voice0.npz", np.random.default_rng(0)))
     assert [int((spoken > 0).sum()) for _, spoken in found] == [5 * SPEAK, SPEAK]
     for samples, spoken in found:
         assert len(samples) == 640 * len(spoken)
@@ -65,7 +65,7 @@ def test_a_preset_learns_to_tell_them_from_noise_and_moves_as_before(corpus: Pat
     assert before is not None
     assert after is not None
     assert torch.equal(before.weight, after.weight)
-    samples, spoken = next(places(corpus / "voice1.npz", np.random.default_rng(5)))
+    samples, spoken = next(noisy_sentences(corpus / "voice1.npz", np.random.default_rng(5)))
     noise = 0.02 * torch.randn(samples.shape, generator=torch.Generator().manual_seed(3))
     for heard in (samples, samples + noise):
         told = after(heard[None], after.start(len(spoken))).voice[0]
