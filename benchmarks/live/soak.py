@@ -4,7 +4,7 @@
 
 Real aiortc peers on loopback to ``mytalk serve`` (a process of its own). They say goodbye, have their session deleted,
 or vanish without a word, in turn. The server's threads, open files and memory are counted after every cycle, once it
-holds no seat any more; the first tenth of them is left out: what is loaded once is loaded there.
+holds no slot any more; the first tenth of them is left out: what is loaded once is loaded there.
 """
 
 from __future__ import annotations

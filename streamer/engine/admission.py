@@ -1,4 +1,4 @@
-"""How busy the engine is, and whether one more session would fit beside those it has."""
+"""Averages how busy the engine is, and says whether one more session would fit."""
 
 from __future__ import annotations
 

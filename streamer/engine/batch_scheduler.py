@@ -1,4 +1,4 @@
-"""Whose motion windows are sampled together: a decision before, and what came of it after. Sans-IO."""
+"""Decides which motion windows are sampled in one batch, and learns from what came of it. Sans-IO."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Batch:
 class BatchScheduler:
     """Decides on batches, and learns how large they may be.
 
-    >>> Batching().schedule(steps=[1, None, 1, 4])
+    >>> BatchScheduler().schedule(steps=[1, None, 1, 4])
     Batch(places=(0, 2))
     """
 

@@ -1,8 +1,8 @@
 """The engine: threads that run the models, track faces and hear speech, shared by every session of the process.
 
-asyncio hands work over through a seat and gets results back by ``call_soon_threadsafe``; nothing here waits for a
-session, and the loop never waits for a model. Each kind of threads goes round the seats and does one job at each, so a
-session that is slow or dead keeps nobody waiting for longer than one job. No two threads of a kind are at one seat, so
+asyncio hands work over through a slot and gets results back by ``call_soon_threadsafe``; nothing here waits for a
+session, and the loop never waits for a model. Each kind of threads goes round the slots and does one job at each, so a
+session that is slow or dead keeps nobody waiting for longer than one job. No two threads of a kind are at one slot, so
 its jobs stay in order. Motion windows that are ready together are sampled in one batch, by one thread.
 """
 
@@ -43,8 +43,8 @@ ENDING = 5 * SECOND_NS
 class Engine:
     """Owns the models. ``state``: loading -> ready -> closed, or failed with ``failure``; then loading once more.
 
-    ``ready`` is set while the state is that. Every session that was seated when the engine failed is told. One thread
-    loads the models; the others begin when they are there, and all end when one of them fails.
+    ``ready`` is set while the state is that. Each session with a slot learns when the engine fails. One thread loads
+    the models; the others begin when they are there, and all end when one of them fails.
     """
 
     def __init__(self, load: Callable[[], Models], clock: Clock, threads: Threads = ONE_EACH) -> None:
@@ -64,11 +64,11 @@ class Engine:
         self._load = load
         self._clock = clock
         self._batching = BatchScheduler()
-        self._lock = threading.Lock()  # held to look at or change the state, the crews' turns, and batching
-        self._engines = WorkerPool(self._lock, lambda seat: seat.has_job, lambda: self.state == "ready")
-        self._trackers = WorkerPool(self._lock, lambda seat: seat.has_untracked, lambda: self.state == "ready")
-        self._listeners = WorkerPool(self._lock, lambda seat: seat.has_unheard, lambda: self.state == "ready")
-        self._crews = (self._engines, self._trackers, self._listeners)
+        self._lock = threading.Lock()  # held to look at or change the state, the pools' turns, and batching
+        self._engines = WorkerPool(self._lock, lambda slot: slot.has_job, lambda: self.state == "ready")
+        self._trackers = WorkerPool(self._lock, lambda slot: slot.has_untracked, lambda: self.state == "ready")
+        self._listeners = WorkerPool(self._lock, lambda slot: slot.has_unheard, lambda: self.state == "ready")
+        self._pools = (self._engines, self._trackers, self._listeners)
         self._threads: list[threading.Thread] = []
         self._ended: dict[str, asyncio.Event] = {}  # by name, whether a thread has nothing left to do
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -83,11 +83,11 @@ class Engine:
         await asyncio.shield(self._loaded)
 
     async def close(self) -> None:
-        """Ends every seat and all threads; returns within the jobs under way, 5 s at most."""
+        """Ends every slot and all threads; returns within the jobs under way, 5 s at most."""
         with self._lock:
             self.state = "closed"
-            for seat in self._engines.turns:
-                seat.closing = True
+            for slot in self._engines.slots:
+                slot.closing = True
             self._look_all()
         self.ready.clear()
         if self._restarting is not None:
@@ -96,7 +96,7 @@ class Engine:
         for name in await self._join():
             log.error("the thread %s did not end within 5 s", name)
 
-    def seat(
+    def open_slot(
         self,
         *,
         open_stream: OpenStream,
@@ -107,7 +107,7 @@ class Engine:
         generation: int = 0,
         name: str = "",
     ) -> EngineSlot:
-        """A place for the session ``name`` (its id) from media time ``base`` and ``generation`` on.
+        """Opens a slot for the session ``name`` (its id) from media time ``base`` and ``generation`` on.
 
         ``deliver`` and ``fail`` are called on the loop, ``open_stream`` and ``controls`` on an engine thread. Raises
         ``EngineError`` where the engine is not ready.
@@ -115,7 +115,7 @@ class Engine:
         with self._lock:
             if self.state != "ready":
                 raise EngineError(f"the engine is {self.state} (need it ready; see /readyz)")
-            seat = EngineSlot(
+            slot = EngineSlot(
                 open_stream=open_stream,
                 controls=controls,
                 deliver=deliver,
@@ -126,15 +126,15 @@ class Engine:
                 generation=generation,
                 name=name,
             )
-            for crew in self._crews:
-                crew.turns.add(seat)
+            for pool in self._pools:
+                pool.slots.add(slot)
             self._engines.look()
-        return seat
+        return slot
 
     @property
-    def seats(self) -> int:
-        """Seats taken, those being freed included."""
-        return len(self._engines.turns)
+    def slots(self) -> int:
+        """Slots taken, those being freed included."""
+        return len(self._engines.slots)
 
     @property
     def condition(self) -> str:
@@ -186,14 +186,14 @@ class Engine:
         self._start_thread(self._run_first, self._engine_names[0])
 
     def _notify(self) -> None:
-        """A seat may have work: one thread of each kind looks, where one rests."""
+        """A slot may have work: one thread of each kind looks, where one rests."""
         with self._lock:
-            for crew in self._crews:
-                crew.look()
+            for pool in self._pools:
+                pool.look()
 
     def _look_all(self) -> None:
-        for crew in self._crews:
-            crew.look_all()
+        for pool in self._pools:
+            pool.look_all()
 
     def _post(self, callback: Callable[[], None]) -> None:
         """Runs ``callback`` on the event loop, from any thread; does nothing once the loop is gone."""
@@ -234,28 +234,28 @@ class Engine:
 
     def _run_engine(self, models: Models) -> None:
         try:
-            while (seat := self._engines.take()) is not None:
-                self._engine_job(models, seat)
-                self._engines.give_back(seat)
+            while (slot := self._engines.take()) is not None:
+                self._engine_job(models, slot)
+                self._engines.give_back(slot)
         except BaseException as failure:
             log.exception("an engine thread failed")
             self._fail(failure)
         finally:
-            self._free_seats()
+            self._free_slots()
 
-    def _engine_job(self, models: Models, seat: EngineSlot) -> None:
-        if seat.closing:
-            self._free(seat)
+    def _engine_job(self, models: Models, slot: EngineSlot) -> None:
+        if slot.closing:
+            self._free(slot)
             return
         with self.work.job():
-            seat.open(models)
-            if (request := seat.take_in()) is not None:
-                self._move(models, seat, request)
-            seat.finish_one()
+            slot.open(models)
+            if (request := slot.take_in()) is not None:
+                self._move(models, slot, request)
+            slot.finish_one()
 
-    def _move(self, models: Models, seat: EngineSlot, request: MotionRequest) -> None:
-        """Samples a seat's window, and those that other seats have ready in the same batch."""
-        wishes = self._gather(seat, request)
+    def _move(self, models: Models, slot: EngineSlot, request: MotionRequest) -> None:
+        """Samples a slot's window, and those that other slots have ready in the same batch."""
+        wishes = self._gather(slot, request)
         with self._lock:
             batch = self._batching.schedule([asked.steps for _, asked in wishes])
         chosen = [wishes[place] for place in batch.places]
@@ -266,7 +266,7 @@ class Engine:
             motion = models.sample([asked for _, asked in chosen])
         except Exception:  # the device's memory, or one session's window
             log.exception("a batch of %d windows could not be sampled: each is sampled alone", len(chosen))
-            motion = None  # each seat's own next job does it, and fails that seat alone
+            motion = None  # each slot's own next job does it, and fails that slot alone
         with self._lock:
             self._batching.update(batch, fitted=motion is not None)
         if motion is not None:
@@ -278,11 +278,11 @@ class Engine:
         for other, _ in chosen[1:]:
             self._engines.give_back(other)
 
-    def _gather(self, seat: EngineSlot, request: MotionRequest) -> list[tuple[EngineSlot, MotionRequest]]:
-        """A seat's window, and those that are ready at seats which no other thread works on: this thread's share of the
-        seats at most, so that the others have work meanwhile."""
-        wishes, tried = [(seat, request)], {seat}
-        share = -(-self.seats // self.threads.engine)
+    def _gather(self, slot: EngineSlot, request: MotionRequest) -> list[tuple[EngineSlot, MotionRequest]]:
+        """A slot's window, and those that are ready at slots which no other thread works on: this thread's share of the
+        slots at most, so that the others have work meanwhile."""
+        wishes, tried = [(slot, request)], {slot}
+        share = -(-self.slots // self.threads.engine)
 
         def untried(one: EngineSlot) -> bool:
             return one not in tried and one.is_open and one.has_job
@@ -295,26 +295,26 @@ class Engine:
                 self._engines.give_back(other)
         return wishes
 
-    def _free(self, seat: EngineSlot) -> None:
-        seat.free()
+    def _free(self, slot: EngineSlot) -> None:
+        slot.free()
         with self._lock:
-            for crew in self._crews:
-                crew.turns.remove(seat)
+            for pool in self._pools:
+                pool.slots.remove(slot)
 
-    def _free_seats(self) -> None:
-        """For a thread that ends: frees its own seats and those in nobody's hands. Each of the others does so too."""
+    def _free_slots(self) -> None:
+        """For a thread that ends: frees its own slots and those in nobody's hands. Each of the others does so too."""
         self._engines.leave()
-        while (seat := self._engines.take_beside(lambda one: True)) is not None:
-            self._free(seat)
+        while (slot := self._engines.take_beside(lambda one: True)) is not None:
+            self._free(slot)
 
     # --- tracker and listener threads
 
-    def _run_beside(self, crew: WorkerPool, do: Callable[[EngineSlot], None]) -> None:
+    def _run_beside(self, pool: WorkerPool, do: Callable[[EngineSlot], None]) -> None:
         try:
-            while (seat := crew.take()) is not None:
+            while (slot := pool.take()) is not None:
                 with self.work.job():
-                    do(seat)
-                crew.give_back(seat)
+                    do(slot)
+                pool.give_back(slot)
         except BaseException as failure:
             log.exception("the thread %s failed", threading.current_thread().name)
             self._fail(failure)
@@ -342,11 +342,11 @@ class Engine:
             self.state = "failed"
             self.failure = failure.with_traceback(None) if ran else failure  # its frames hold the models
             self.failures += 1
-            seats = list(self._engines.turns)
+            slots = list(self._engines.slots)
             self._look_all()
         self._post(lambda: self._failed(ran))  # first: whoever hears of it waits for ``ready``
-        for seat in seats:
-            seat.report(EngineError(f"the engine failed: {type(failure).__name__}: {failure}"), lost=True)
+        for slot in slots:
+            slot.report(EngineError(f"the engine failed: {type(failure).__name__}: {failure}"), lost=True)
 
     def _failed(self, ran: bool) -> None:
         """On the loop."""

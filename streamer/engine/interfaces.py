@@ -1,4 +1,4 @@
-"""What the engine needs of the models, so that it can be tried with others."""
+"""States what the engine needs of the models, so that it can run with others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Speech = NDArray[np.float32]
 
 
 class LipSync(Protocol):
-    """What a seat needs of :class:`mytalk.lipsync_stream.LipSyncStream`."""
+    """States what a slot needs of :class:`mytalk.lipsync_stream.LipSyncStream`."""
 
     latency: int
     controls: StreamControls
@@ -44,7 +44,7 @@ class LipSync(Protocol):
 
 
 class Models(Protocol):
-    """What a seat needs of :class:`mytalk.pipeline.Pipeline`."""
+    """States what a slot needs of :class:`mytalk.pipeline.Pipeline`."""
 
     steps: int
 

@@ -1,4 +1,4 @@
-"""What the engine's threads have done, and what they are at."""
+"""Measures what the engine's threads have done, and what they are doing."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from streamer.telemetry.metrics import job_histogram, step_histogram
 class LoadMeter:
     """Figures of one engine. Any of its threads may tell of its jobs; others may read meanwhile.
 
-    ``crews``: the names of all threads, by their kind. Those of the first kind run the models.
+    ``pools``: the names of all threads, by their kind. Those of the first kind run the models.
     """
 
-    def __init__(self, clock: Clock, crews: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, clock: Clock, pools: Mapping[str, Sequence[str]]) -> None:
         self.job_seconds = job_histogram()  # of those that run the models
         self.step_seconds = step_histogram()  # of batches of motion windows
         self.busy_ns = 0  # time spent in jobs, the sum over all threads
         self.jobs = 0
         self.windows = self.batches = 0  # of motion: sampled, and in how many batches
         self._clock = clock
-        self._crews = crews
-        self._loads = {name: Load(clock.now()) for names in crews.values() for name in names}
-        self._run_models = frozenset(next(iter(crews.values())))
+        self._pools = pools
+        self._loads = {name: Load(clock.now()) for names in pools.values() for name in names}
+        self._run_models = frozenset(next(iter(pools.values())))
         self._began: dict[str, int] = {}  # thread -> when the job that it is at began
         self._lock = threading.Lock()
 
@@ -35,7 +35,7 @@ class LoadMeter:
         """By kind, the share of what its threads could have done in the last seconds that they have, 0..1."""
         now = self._clock.now()
         return {
-            kind: sum(self._loads[name].at(now) for name in names) / len(names) for kind, names in self._crews.items()
+            kind: sum(self._loads[name].at(now) for name in names) / len(names) for kind, names in self._pools.items()
         }
 
     @property

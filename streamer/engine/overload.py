@@ -1,4 +1,4 @@
-"""Overload: what a session gives up, and when it gets it back. Sans-IO."""
+"""Decides what a session gives up under overload, and when it takes it back. Sans-IO."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def reduced(controls: StreamControls, rung: Rung) -> StreamControls:
 
 
 class OverloadLadder:
-    """One session's way down and back up.
+    """Moves one session down the overload ladder and back up.
 
-    >>> ladder = Ladder([Rung.FULL, Rung.UNTOUCHED], now=0)
+    >>> ladder = OverloadLadder([Rung.FULL, Rung.UNTOUCHED], now=0)
     >>> [ladder.observe(lag=4800, now=ms * 1_000_000) for ms in (500, 1000, 1500, 2000)]
     [False, False, False, True]
     >>> ladder.rung

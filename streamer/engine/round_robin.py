@@ -1,21 +1,21 @@
-"""Whose turn it is: threads go round the seats, and no two of them are at one. Sans-IO."""
+"""Gives the slots to threads in turn, each to one thread at a time. Sans-IO."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
 
-Seat = TypeVar("Seat", bound=Hashable)
+Slot = TypeVar("Slot", bound=Hashable)
 
 
-class RoundRobin(Generic[Seat]):
-    """The seats that threads of one kind work on, each in the hands of one thread at most, its holder.
+class RoundRobin(Generic[Slot]):
+    """The slots that threads of one kind work on, each in the hands of one thread at most, its holder.
 
     Not thread-safe: whoever calls holds a lock that is the same for all threads.
 
-    >>> turns = Turns[str](has_work=lambda seat: seat != "idle")
-    >>> for seat in ("a", "idle", "b"):
-    ...     turns.add(seat)
+    >>> turns = RoundRobin[str](has_work=lambda slot: slot != "idle")
+    >>> for slot in ("a", "idle", "b"):
+    ...     turns.add(slot)
     >>> [turns.take(thread) for thread in ("one", "other", "third")]
     ['a', 'b', None]
     >>> turns.give_back("a")
@@ -24,46 +24,46 @@ class RoundRobin(Generic[Seat]):
     'a'
     """
 
-    def __init__(self, has_work: Callable[[Seat], bool]) -> None:
+    def __init__(self, has_work: Callable[[Slot], bool]) -> None:
         self._has_work = has_work
-        self._order: list[Seat] = []  # whose turn was longest ago comes first
-        self._holders: dict[Seat, str] = {}
+        self._order: list[Slot] = []  # whose turn was longest ago comes first
+        self._holders: dict[Slot, str] = {}
 
-    def __iter__(self) -> Iterator[Seat]:
+    def __iter__(self) -> Iterator[Slot]:
         return iter(list(self._order))
 
     def __len__(self) -> int:
         return len(self._order)
 
-    def add(self, seat: Seat) -> None:
+    def add(self, slot: Slot) -> None:
         """One more, in nobody's hands."""
-        self._order.append(seat)
+        self._order.append(slot)
 
-    def remove(self, seat: Seat) -> None:
+    def remove(self, slot: Slot) -> None:
         """One less, whoever holds it."""
-        self._order.remove(seat)
-        self._holders.pop(seat, None)
+        self._order.remove(slot)
+        self._holders.pop(slot, None)
 
-    def take(self, holder: str) -> Seat | None:
-        """The seat whose turn it is, of those that have work and are in nobody's hands."""
-        seat = self.take_beside(holder, self._has_work)
-        if seat is not None:
-            self._order.remove(seat)
-            self._order.append(seat)
-        return seat
+    def take(self, holder: str) -> Slot | None:
+        """The slot whose turn it is, of those that have work and are in nobody's hands."""
+        slot = self.take_beside(holder, self._has_work)
+        if slot is not None:
+            self._order.remove(slot)
+            self._order.append(slot)
+        return slot
 
-    def take_beside(self, holder: str, wanted: Callable[[Seat], bool]) -> Seat | None:
-        """A wanted seat that is in nobody's hands, out of its turn, which it keeps."""
-        seat = next((seat for seat in self._order if seat not in self._holders and wanted(seat)), None)
-        if seat is not None:
-            self._holders[seat] = holder
-        return seat
+    def take_beside(self, holder: str, wanted: Callable[[Slot], bool]) -> Slot | None:
+        """A wanted slot that is in nobody's hands, out of its turn, which it keeps."""
+        slot = next((slot for slot in self._order if slot not in self._holders and wanted(slot)), None)
+        if slot is not None:
+            self._holders[slot] = holder
+        return slot
 
-    def give_back(self, seat: Seat) -> bool:
+    def give_back(self, slot: Slot) -> bool:
         """Into nobody's hands; whether there is work for the next one."""
-        self._holders.pop(seat, None)
-        return self._has_work(seat)
+        self._holders.pop(slot, None)
+        return self._has_work(slot)
 
     def leave(self, holder: str) -> None:
         """Gives back all that a thread holds, which ends."""
-        self._holders = {seat: other for seat, other in self._holders.items() if other != holder}
+        self._holders = {slot: other for slot, other in self._holders.items() if other != holder}

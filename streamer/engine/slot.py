@@ -1,4 +1,4 @@
-"""One session's place at the engine: what it hands over, its stream, and what it gets back."""
+"""One session's slot at the engine: what it hands over, its stream, and what it gets back."""
 
 from __future__ import annotations
 
@@ -46,10 +46,13 @@ ReadControls = Callable[[], StreamControls]
 
 
 class EngineSlot:
-    """Made by :meth:`streamer.engine.engine.Engine.seat`. ``picture``, ``speech`` and ``close`` are for the event loop.
+    """Carries one session's pictures and speech to its stream, and finished pictures back.
 
-    Media times are the session's; the stream's own begin at ``base``, where the session took the seat. ``name`` is the
-    session's id: what is logged of the seat on the engine's threads belongs to it. One engine thread at a time works on
+    :meth:`streamer.engine.engine.Engine.open_slot` makes it. ``picture``, ``speech``, ``clear`` and ``close`` are for
+    the event loop.
+
+    Media times are the session's; the stream's own begin at ``base``, where the session took the slot. ``name`` is the
+    session's id: what is logged of the slot on the engine's threads belongs to it. One engine thread at a time works on
     it, and beside it one tracker thread and one listener thread: whoever calls sees to that.
     """
 
@@ -78,7 +81,7 @@ class EngineSlot:
         self._notify, self._post, self._deliver, self._fail = notify, post, deliver, fail
         self._stream: LipSync | None = None
         self._untracked: deque[VideoFrame] = deque()
-        self._ears = SpeechQueue(generation)
+        self._speech = SpeechQueue(generation)
         self._tracked: deque[tuple[VideoFrame, Face | None]] = deque()
         self._pullable = False
         self._held_until = 0
@@ -107,21 +110,21 @@ class EngineSlot:
     @property
     def waiting(self) -> dict[str, int]:
         """Items that wait for the tracker, for the engine, and speech that waits for it (pieces)."""
-        return {"untracked": len(self._untracked), "tracked": len(self._tracked), "speech": self._ears.waiting}
+        return {"untracked": len(self._untracked), "tracked": len(self._tracked), "speech": self._speech.waiting}
 
     @property
     def lag(self) -> int:
         """Media time by which the engine could have finished its oldest picture earlier; 0 where it waits for more."""
         at_work = self._pullable or len(self._inside) >= _LEAST_INSIDE
         try:
-            return max(0, self._ears.said - self._latency - self._inside[0]) if at_work else 0
+            return max(0, self._speech.said - self._latency - self._inside[0]) if at_work else 0
         except IndexError:  # an engine thread has just finished them all
             return 0
 
     # --- the event loop
 
     def picture(self, frame: VideoFrame) -> None:
-        """Hands over the next picture, in order of ``at``; one from before the seat was taken is left out."""
+        """Hands over the next picture, in order of ``at``; one from before the slot was taken is left out."""
         if frame.at < self._base:
             return
         frame = replace(frame, at=frame.at - self._base)
@@ -139,7 +142,7 @@ class EngineSlot:
 
     def speech(self, samples: Speech) -> None:
         """Hands over the next speech, without holes."""
-        if self._ears.say(samples):
+        if self._speech.say(samples):
             self._notify()
         elif not self.failed:
             self.failed = True
@@ -148,7 +151,7 @@ class EngineSlot:
     def clear(self, cleared: Cleared) -> None:
         """Takes a barge-in: speech so far is void. Pictures that have not left are made again, with the mouth coming to
         rest; those that are under way now are not delivered."""
-        self._ears.clear(cleared.generation, max(0, cleared.pictures_from - self._base))
+        self._speech.clear(cleared.generation, max(0, cleared.pictures_from - self._base))
         self._notify()
 
     def no_picture_before(self, at: int) -> None:
@@ -157,7 +160,7 @@ class EngineSlot:
         self._notify()
 
     def close(self) -> None:
-        """Gives the place back; an engine thread frees the stream at its next turn."""
+        """Closes the slot; an engine thread frees the stream at its next turn."""
         self.closing = True
         self._notify()
 
@@ -187,7 +190,7 @@ class EngineSlot:
 
     @property
     def has_unheard(self) -> bool:
-        return self._ears.has_unheard and self.is_open
+        return self._speech.has_unheard and self.is_open
 
     def hear_some(self) -> None:
         """Hears speech that waits."""
@@ -196,7 +199,7 @@ class EngineSlot:
             if stream is None:
                 return
             try:
-                more = self._ears.hear_some(stream)
+                more = self._speech.hear_some(stream)
             except Exception as failure:
                 log.exception("speech could not be heard")
                 self.report(failure)
@@ -210,7 +213,7 @@ class EngineSlot:
     def has_job(self) -> bool:
         if self.closing:
             return True
-        waits = self._stream is None or self._pullable or self._ears.has_heard or self._tracked
+        waits = self._stream is None or self._pullable or self._speech.has_heard or self._tracked
         return not self.failed and bool(waits)
 
     @property
@@ -250,7 +253,7 @@ class EngineSlot:
                 frame = next(iter(self._stream.pull()), None)
         self._pullable = frame is not None
         if frame is not None:
-            finished, generation = frame, self._ears.heard_generation
+            finished, generation = frame, self._speech.heard_generation
             while self._inside and self._inside[0] <= frame.at:
                 self._inside.popleft()
             self._post(lambda: self._arrive(finished, generation))
@@ -267,7 +270,7 @@ class EngineSlot:
 
     def _arrive(self, frame: VideoFrame, generation: int) -> None:
         """On the loop."""
-        if not self.closing and generation == self._ears.generation:
+        if not self.closing and generation == self._speech.generation:
             self._deliver(replace(frame, at=frame.at + self._base))
 
     def _take_in(self, stream: LipSync) -> None:
@@ -277,8 +280,8 @@ class EngineSlot:
             self._held_until = 0
         while self._tracked:
             stream.push_frame(*self._tracked.popleft())
-        interrupted = self._ears.interrupted
-        self._ears.take_in(stream)
+        interrupted = self._speech.interrupted
+        self._speech.take_in(stream)
         if interrupted:
             self._notify()  # there is silence to be heard
 
@@ -286,7 +289,7 @@ class EngineSlot:
         """Closes the stream; waits for those who track and listen to leave it."""
         with self._tracking:
             stream, self._stream = self._stream, None
-            self._ears.close()
+            self._speech.close()
             self._untracked.clear()
             self._tracked.clear()
             if stream is not None and not self.freed:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SPEECH_BOUND = 4 * SAMPLE_RATE
 """Speech (4 s) waiting to be heard, or heard and waiting for the engine. Full: ``say`` takes no more."""
 
-_AT_ONCE = SAMPLE_RATE // 5  # of speech that is heard in one job: another seat waits, and so does a barge-in
+_AT_ONCE = SAMPLE_RATE // 5  # of speech that is heard in one job: another slot waits, and so does a barge-in
 
 
 @dataclass(frozen=True, slots=True)

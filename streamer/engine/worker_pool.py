@@ -1,4 +1,4 @@
-"""Threads of one kind that share the seats: they rest while there is no work, and one looks when there may be."""
+"""Shares the slots between threads of one kind, which wait while there is no work."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from streamer.engine.slot import EngineSlot
 
 
 class WorkerPool:
-    """``lock`` guards the turns, and whatever ``on_duty`` looks at, which says whether the threads go on.
+    """Hands slots to the threads of one kind. ``lock`` guards ``slots``, and
+    whatever ``on_duty`` looks at, which says whether the threads go on.
 
     Methods say where their caller holds the lock already.
     """
@@ -18,7 +19,7 @@ class WorkerPool:
     def __init__(
         self, lock: threading.Lock, has_work: Callable[[EngineSlot], bool], on_duty: Callable[[], bool]
     ) -> None:
-        self.turns = RoundRobin[EngineSlot](has_work)
+        self.slots = RoundRobin[EngineSlot](has_work)
         self._lock = lock
         self._rest = threading.Condition(lock)
         self._on_duty = on_duty
@@ -26,34 +27,34 @@ class WorkerPool:
     # --- its threads
 
     def take(self) -> EngineSlot | None:
-        """The seat that the calling thread works on next, once there is one; None when it is to end."""
+        """The slot that the calling thread works on next, once there is one; None when it is to end."""
         with self._lock:
             while self._on_duty():
-                if (seat := self.turns.take(_me())) is not None:
-                    return seat
+                if (slot := self.slots.take(_me())) is not None:
+                    return slot
                 self._rest.wait()
         return None
 
     def take_beside(self, wanted: Callable[[EngineSlot], bool]) -> EngineSlot | None:
         """A wanted one at once, where there is one that no other thread works on."""
         with self._lock:
-            return self.turns.take_beside(_me(), wanted)
+            return self.slots.take_beside(_me(), wanted)
 
-    def give_back(self, seat: EngineSlot) -> None:
+    def give_back(self, slot: EngineSlot) -> None:
         """Done with it: others may have passed it over meanwhile."""
         with self._lock:
-            if self.turns.give_back(seat):
+            if self.slots.give_back(slot):
                 self._rest.notify()
 
     def leave(self) -> None:
         """The calling thread ends: what it had in hand is in nobody's."""
         with self._lock:
-            self.turns.leave(_me())
+            self.slots.leave(_me())
 
     # --- any thread, with the lock held
 
     def look(self) -> None:
-        """A seat may have work: one of those that rest looks."""
+        """A slot may have work: one of those that rest looks."""
         self._rest.notify()
 
     def look_all(self) -> None:

@@ -85,7 +85,7 @@ class MetricsCollector(Collector):
         yield _counter("mytalk_engine_batches", "Batches they were sampled in", work.batches)
         yield _counter("mytalk_engine_failures", "Times that the engine failed", engine.failures)
         yield _gauges("mytalk_engine_load", "Share of their threads' time that is work", "kind", engine.loads)
-        yield _gauge("mytalk_engine_seats", "Streams held by the engine", engine.seats)
+        yield _gauge("mytalk_engine_seats", "Streams held by the engine", engine.slots)
 
     def _of_http(self) -> Iterator[Metric]:
         answers = CounterMetricFamily("mytalk_http_requests", "Requests answered", labels=("method", "route", "status"))

@@ -1,5 +1,5 @@
-"""A session's place at the engine: taken, given up under overload, where nobody is there, or lost with the engine, and
-taken again."""
+"""Links a session to the engine: takes a slot, gives it up under overload, at rest or with a lost engine, and takes
+one again."""
 
 from __future__ import annotations
 
@@ -29,10 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class EngineLink:
-    """Between a session's media and its seat. While it has no seat, the pacer shows the pictures as they came.
-
-    ``name``: the session's id, for the log.
-    """
+    """Passes a session's media to its slot and back. Without a slot, the pacer shows the pictures as they came."""
 
     def __init__(self, setup: MediaSetup, pacer: Pacer) -> None:
         self.failure: MyTalkError | None = None  # why pictures leave untouched
@@ -45,11 +42,11 @@ class EngineLink:
         self._name = setup.name
         self._pacer = pacer
         self._generation = setup.generation.number  # that the session is in
-        self._seat: EngineSlot | None = None
+        self._slot: EngineSlot | None = None
         self._odd = False  # the picture that came last, among those of two
         self._left_out = 0  # pictures, at half rate
-        self._past = Counter[str]()  # pictures, at the seats it had before
-        self._lost = asyncio.Event()  # the seat, with the engine
+        self._past = Counter[str]()  # pictures, at the slots it had before
+        self._lost = asyncio.Event()  # the slot, with the engine
         self._said = 0  # media time up to which chunks have been said
         self._downsample = Downsampler()
         self._ladder = self._new_ladder()
@@ -68,55 +65,55 @@ class EngineLink:
     @property
     def lag(self) -> int:
         """Media time by which the engine lags behind what it could have done."""
-        return self._seat.lag if self._seat is not None else 0
+        return self._slot.lag if self._slot is not None else 0
 
     @property
     def stats(self) -> dict[str, float]:
         """What the stream says of itself."""
-        return self._seat.stats if self._seat is not None else {}
+        return self._slot.stats if self._slot is not None else {}
 
     @property
     def face_status(self) -> FaceStatus:
         """How the face stands in the newest picture."""
-        return self._seat.sight if self._seat is not None else "unknown"
+        return self._slot.sight if self._slot is not None else "unknown"
 
     @property
     def waiting(self) -> dict[str, int]:
-        """Items that wait at the seat, by where."""
-        return self._seat.waiting if self._seat is not None else {}
+        """Items that wait at the slot, by where."""
+        return self._slot.waiting if self._slot is not None else {}
 
     @property
     def counts(self) -> Counter[str]:
         """Pictures that were not dubbed, by why."""
         counts = self._past + Counter(left_out=self._left_out)
-        counts.update(self._seat.counts if self._seat is not None else {})
+        counts.update(self._slot.counts if self._slot is not None else {})
         return counts
 
     def say(self, chunk: SpeechChunk) -> None:
         """The next 20 ms of speech."""
         self._said = chunk.at + CHUNK_TIME
-        if self._seat is not None:
-            self._seat.speech(self._downsample(chunk.samples))
+        if self._slot is not None:
+            self._slot.speech(self._downsample(chunk.samples))
 
     def show(self, frame: VideoFrame) -> None:
         """The next picture, which the pacer has already."""
         self._odd = not self._odd
-        if self._seat is not None and self._odd and self.rung >= Rung.HALF_RATE:
+        if self._slot is not None and self._odd and self.rung >= Rung.HALF_RATE:
             self._left_out += 1
-        elif self._seat is not None:
-            self._seat.picture(frame)
+        elif self._slot is not None:
+            self._slot.picture(frame)
 
     def no_picture_before(self, at: int) -> None:
         """Speech up to media time ``at`` has no picture to wait for."""
-        if self._seat is not None:
-            self._seat.no_picture_before(at)
+        if self._slot is not None:
+            self._slot.no_picture_before(at)
 
     def clear(self, cleared: Cleared) -> None:
         """Takes a barge-in."""
         self._generation = cleared.generation
-        if self._seat is not None:
+        if self._slot is not None:
             self._downsample.clear()
-            self._seat.clear(cleared)
+            self._slot.clear(cleared)
 
     def watch(self, now: int) -> None:
         """Gives up what an overloaded engine cannot do, and takes it back; tells of a face that goes and comes back."""
@@ -129,11 +126,11 @@ class EngineLink:
         self._events.add("session.updated", rung=rung.name.lower())
         if rung is Rung.UNTOUCHED:
             self._leave()
-        elif self._seat is None:
+        elif self._slot is None:
             self._take()
 
     async def run(self) -> None:
-        """Takes a seat again where the engine had failed and has begun anew. A stream's own failure is for good."""
+        """Takes a slot again where the engine had failed and has begun anew. A stream's own failure is for good."""
         while True:
             await self._lost.wait()
             await self._engine.ready.wait()
@@ -144,7 +141,7 @@ class EngineLink:
                 self._events.add("session.updated", pictures="dubbed")
 
     def rest(self) -> None:
-        """Gives the seat back for as long as nobody sees the pictures."""
+        """Gives the slot back for as long as nobody sees the pictures."""
         if not self.resting:
             self.resting = True
             self._leave()
@@ -152,7 +149,7 @@ class EngineLink:
             self._events.add("session.updated", pictures="untouched")
 
     def wake(self) -> None:
-        """Takes a seat again. A stream that failed has none to take."""
+        """Takes a slot again. A stream that failed has none to take."""
         if not self.resting:
             return
         self.resting = False
@@ -166,14 +163,14 @@ class EngineLink:
             self._lost.set()
 
     def close(self) -> None:
-        """Gives the seat back."""
-        if self._seat is not None:
-            self._seat.close()
+        """Gives the slot back."""
+        if self._slot is not None:
+            self._slot.close()
 
     def _take(self) -> None:
         """The engine hears the session from here on; pictures leave untouched until its first one comes."""
         self._downsample = Downsampler()
-        self._seat = self._engine.seat(
+        self._slot = self._engine.open_slot(
             open_stream=partial(self._open_stream, self._generation),
             controls=self._in_force,
             deliver=self._finished,
@@ -186,10 +183,10 @@ class EngineLink:
     def _leave(self) -> None:
         """Pictures leave untouched from here on, those that are finished apart."""
         self._pacer.untouched_before = FOREVER
-        if self._seat is not None:
-            self._seat.close()
-            self._past.update(self._seat.counts)
-            self._seat = None
+        if self._slot is not None:
+            self._slot.close()
+            self._past.update(self._slot.counts)
+            self._slot = None
 
     def _new_ladder(self) -> OverloadLadder:
         rungs = [rung for rung in Rung if self._controls.now.steps > 1 or rung is not Rung.FEWER_STEPS]
@@ -208,11 +205,11 @@ class EngineLink:
         self._pacer.picture(frame, self._clock.now())
 
     def _failed(self, failure: MyTalkError) -> None:
-        if self._seat is None:
+        if self._slot is None:
             return
         self.failure = failure
         self._events.add("error", code="engine", message=str(failure), fatal=False)
         log.error("a session goes on with untouched pictures: %s", failure)
-        if self._seat.lost:
+        if self._slot.lost:
             self._lost.set()
         self._leave()

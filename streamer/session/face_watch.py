@@ -18,7 +18,8 @@ FOUND_WAIT = SECOND_NS // 2
 
 
 class FaceWatch:
-    """One session's. To be told often how the face stands in the newest picture; ``unknown`` changes nothing.
+    """Reports one session's face as lost and found. ``look`` takes, many times a second, how the face
+    stands in the newest picture; ``unknown`` changes nothing.
 
     >>> from streamer.clock import FakeClock
     >>> watch = FaceWatch(Events(FakeClock()))

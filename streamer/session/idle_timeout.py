@@ -1,4 +1,4 @@
-"""Whether anybody is there for a session, and what becomes of it where nobody is. Sans-IO."""
+"""Says when a session without users rests, and when it ends. Sans-IO."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ IDLE_WAIT = 120 * SECOND_NS
 pastes a URL into a streaming program meanwhile, or that program comes back after a failure of its network."""
 
 REST_WAIT = 3 * SECOND_NS
-"""Such a session rests after so long: nothing is rendered for nobody, and its seat at the engine is another's. A page
+"""Such a session rests after so long: nothing is rendered for nobody, and its slot at the engine is another's. A page
 that is loaded again, or a program that is started again, is back before that."""
 
 
 class IdleTimeout:
-    """One session's.
+    """Counts the time since one session was used last.
 
-    >>> attendance = Attendance(now=0)
-    >>> attendance.look(10 * SECOND_NS, used=False)
-    >>> attendance.resting, attendance.over
+    >>> timeout = IdleTimeout(now=0)
+    >>> timeout.look(10 * SECOND_NS, used=False)
+    >>> timeout.resting, timeout.over
     (True, False)
     """
 
@@ -27,22 +27,22 @@ class IdleTimeout:
         self._used_at = self._now = now
 
     def look(self, now: int, *, used: bool) -> None:
-        """To be told about twice a second whether anybody is there."""
+        """Takes, about twice a second, whether anybody uses the session."""
         self._now = now
         if used:
             self._used_at = now
 
     @property
     def alone_for(self) -> int:
-        """Nanoseconds since anybody was there."""
+        """Nanoseconds since anybody used it."""
         return self._now - self._used_at
 
     @property
     def resting(self) -> bool:
-        """Whether it has been alone for too long to be worth a seat."""
+        """Whether it has been unused for too long to be worth a slot."""
         return self.alone_for > REST_WAIT
 
     @property
     def over(self) -> bool:
-        """Whether it has been alone for too long to be kept."""
+        """Whether it has been unused for too long to be kept."""
         return self.alone_for > self.idle_wait

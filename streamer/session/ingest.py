@@ -1,4 +1,4 @@
-"""What comes into a session, put on media time: the peer's tracks, stored media, and speech that a client streams."""
+"""Puts what comes into a session on media time: a publisher's tracks, stored media, speech that a client streams."""
 
 from __future__ import annotations
 

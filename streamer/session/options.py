@@ -1,4 +1,4 @@
-"""What a client asks of a session, checked once at the door."""
+"""Reads what a client asks of a session, checked once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ Face = Annotated[
 
 
 class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """``source``: the peer's camera, or the server's portrait. ``speech``: the peer's microphone, the demo, or what a
+    """Holds what a client asks of a session.
+
+    ``source``: the peer's camera, or the server's portrait. ``speech``: the peer's microphone, the demo, or what a
     client streams (``stream``).
 
     ``face`` says which one speaks: the largest, or the one nearest to a point (shares of the picture's sides).

@@ -1,4 +1,4 @@
-"""A face that a client brings: a picture, checked before it is decoded, and the consent of the person on it."""
+"""Reads a portrait that a client sends, checked before it is decoded, and the consent of the person on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sessions of one server: who may come in, who is in, and that everybody gets out."""
+"""Admits, lists and ends the sessions of one server."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ RETRY_FULL = 10
 
 
 class SessionRegistry:
-    """Every session that is not closed, by id. Each runs as a task of its own; none can take another down."""
+    """Holds every session that is not closed, by id. Each runs as a task of its own; none can take another down."""
 
     def __init__(self, config: ServerConfig, engine: Engine, clock: Clock, executors: Executors) -> None:
         self.ended: Counter[str] = Counter()  # reason -> sessions
@@ -89,8 +89,19 @@ class SessionRegistry:
         speech = await self._read_speech() if options.speech == "demo" else None
         await self._make_room()
         idle, films = self._config.idle_seconds * SECOND_NS, self._config.recordings
-        rest = (face, speech, films, key_id, idle, self._check_engine)
-        session = Session(options, self._engine, self.clock, self._executors, self.skew, *rest)
+        session = Session(
+            options=options,
+            engine=self._engine,
+            clock=self.clock,
+            executors=self._executors,
+            skew=self.skew,
+            face=face,
+            speech=speech,
+            recordings=films,
+            key_id=key_id,
+            idle_wait=idle,
+            admit=self._check_engine,
+        )
         session.consent = consent
         with logs.of_session(session.id):
             data = {"source": options.source, "speech": options.speech, "key": key_id}
@@ -179,7 +190,7 @@ class SessionRegistry:
             raise BusyError(f"the engine is {self._engine.condition} (restart the server)", RETRY_FULL)
         if any(session.rung > Rung.FULL for session in self.all()):
             raise BusyError("the engine is overloaded by the sessions it has (wait for one to end)", RETRY_FULL)
-        reason = refusal(self._engine.loads, self._engine.seats)
+        reason = refusal(self._engine.loads, self._engine.slots)
         if reason is not None:
             raise BusyError(f"{reason} (wait for one to end)", RETRY_FULL)
 

@@ -1,4 +1,4 @@
-"""One session, from its making to its end. States: new -> live -> draining -> closed."""
+"""Runs one session from its making to its end. States: new -> live -> draining -> closed."""
 
 from __future__ import annotations
 
@@ -55,13 +55,14 @@ _WATCH = SECOND_NS // 2
 
 
 class Session:
-    """Made by :class:`streamer.session.registry.SessionRegistry`, which also runs it.
+    """Joins a session's connections, stream, outputs and media; its registry makes and runs it.
 
     ``admit`` raises ``BusyError`` where the engine has no time for one more: so does what wakes a session that rests.
     """
 
     def __init__(
         self,
+        *,
         options: SessionOptions,
         engine: Engine,
         clock: Clock,

@@ -28,8 +28,8 @@ async def test_models_run_on_their_own_threads_only_and_results_come_to_the_loop
         customer = Customer(engine)
         await customer.feed_finished(0, 30)
         await eventually(lambda: len(customer.frames) == 25)
-        customer.seat.close()
-        await eventually(lambda: engine.seats == 0)
+        customer.slot.close()
+        await eventually(lambda: engine.slots == 0)
     threads = models.streams[0].threads
     own = {what: {"engine-1"} for what in ("push", "pull", "close")}
     assert threads == {"track": {"tracker-1"}, "hear": {"listener-1"}, **own}
@@ -61,7 +61,7 @@ async def test_windows_that_are_ready_together_share_a_batch_as_far_as_the_devic
                     await customer.heard_by(stream)
             done = n // 3  # windows of each: they look six pictures ahead
             await eventually(lambda done=done: all(stream.moved >= done for stream in models.streams))
-        await eventually(lambda: all(len(one.frames) + one.seat.dropped >= 50 for one in customers))
+        await eventually(lambda: all(len(one.frames) + one.slot.dropped >= 50 for one in customers))
         assert not any(customer.failures for customer in customers)
         assert engine.work.windows > 1.5 * engine.work.batches
     sizes = [len(batch) for batch in models.batches]
@@ -91,9 +91,9 @@ async def test_a_barge_in_voids_the_speech_that_waits_and_the_picture_under_way_
         stream.pull = slow_pull  # type: ignore[method-assign]
         customer.feed(20, 1)
         assert await asyncio.to_thread(under_way.wait, LIMIT_S)
-        customer.seat.speech(SPEECH + 1)  # said, and not yet heard: 16 pictures could be made by now
-        customer.seat.clear(Cleared(1, pictures_from=12 * 640))
-        customer.seat.clear(Cleared(2, pictures_from=13 * 640))
+        customer.slot.speech(SPEECH + 1)  # said, and not yet heard: 16 pictures could be made by now
+        customer.slot.clear(Cleared(1, pictures_from=12 * 640))
+        customer.slot.clear(Cleared(2, pictures_from=13 * 640))
         go_on.set()
         customer.feed(21, 6)
         await eventually(lambda: customer.frames[-1].pts == 22)
@@ -139,25 +139,25 @@ async def test_a_dead_thread_is_reported_to_every_session_and_the_engine_begins_
             for customer in customers:  # either may have the stream that was opened last
                 customer.feed(0, 1)
             await eventually(lambda customers=customers: all(one.failures for one in customers))
-            assert all(customer.seat.lost for customer in customers)
+            assert all(customer.slot.lost for customer in customers)
             assert "driver is gone" in str(customers[0].failures[0])
             assert engine.failures == time
             if time == 1:
                 await asyncio.wait_for(engine.ready.wait(), LIMIT_S)
-        assert (engine.state, engine.seats) == ("failed", 0)
+        assert (engine.state, engine.slots) == ("failed", 0)
         with pytest.raises(EngineError, match="failed"):
             Customer(engine)
     assert all(stream.closed for stream in models.streams)
 
 
-async def test_a_seat_taken_later_has_the_sessions_media_times() -> None:
+async def test_a_slot_taken_later_has_the_sessions_media_times() -> None:
     models = FakeModels()
     async with engine_of(models) as engine:
         customer = Customer(engine, base=100 * 640)
         for n in range(95, 120):
-            customer.seat.picture(VideoFrame(PICTURE, n * 640, n, Fraction(1, 25)))
-            await eventually(lambda: customer.seat.waiting["untracked"] == 0)
-            customer.seat.speech(SPEECH)
+            customer.slot.picture(VideoFrame(PICTURE, n * 640, n, Fraction(1, 25)))
+            await eventually(lambda: customer.slot.waiting["untracked"] == 0)
+            customer.slot.speech(SPEECH)
         await eventually(lambda: len(customer.frames) >= 19)
     assert [(frame.at, frame.pts) for frame in customer.frames[:19]] == [(n * 640, n) for n in range(100, 119)]
 

@@ -1,4 +1,4 @@
-"""An engine of several threads: they work side by side, never two at one seat, and begin and end together."""
+"""An engine of several threads: they work side by side, never two at one slot, and begin and end together."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def watched_models() -> WindowedModels:
     return WindowedModels(kind=WatchedStream)
 
 
-async def seated(engine: Engine, models: WindowedModels, count: int) -> list[tuple[Customer, WatchedStream]]:
+async def with_slots(engine: Engine, models: WindowedModels, count: int) -> list[tuple[Customer, WatchedStream]]:
     """Customers, each with its stream."""
     made = []
     for number in range(count):
@@ -44,10 +44,10 @@ async def seated(engine: Engine, models: WindowedModels, count: int) -> list[tup
     return made
 
 
-async def stopped_both(seats: list[tuple[Customer, WatchedStream]]) -> list[threading.Event]:
-    """Two threads stand still at two seats, each until its event is set."""
+async def stopped_both(slots: list[tuple[Customer, WatchedStream]]) -> list[threading.Event]:
+    """Two threads stand still at two slots, each until its event is set."""
     gates = []
-    for customer, stream in seats:
+    for customer, stream in slots:
         stands, go_on = stream.stop_in("pull")
         customer.feed(0, 1)
         await reached(stands)
@@ -62,11 +62,11 @@ async def reached(event: threading.Event) -> None:
 @pytest.mark.parametrize(
     ("what", "threads"), [("pull", Threads(2, 1)), ("track", Threads(1, 2)), ("hear", Threads(1, 1, 2))]
 )
-async def test_two_seats_are_worked_on_at_once(what: str, threads: Threads) -> None:
+async def test_two_slots_are_worked_on_at_once(what: str, threads: Threads) -> None:
     models = watched_models()
     together = threading.Barrier(2, timeout=LIMIT_S)  # passed by two that are inside at once, or broken
     async with engine_of(models, threads) as engine:
-        both = await seated(engine, models, 2)
+        both = await with_slots(engine, models, 2)
         met = [threading.Event(), threading.Event()]
 
         def meet(mine: threading.Event) -> None:
@@ -86,10 +86,10 @@ async def test_two_seats_are_worked_on_at_once(what: str, threads: Threads) -> N
 @pytest.mark.parametrize(
     ("what", "threads"), [("pull", Threads(2, 1)), ("track", Threads(1, 2)), ("hear", Threads(1, 1, 2))]
 )
-async def test_a_seat_in_a_threads_hands_is_nobody_elses_and_keeps_nobody_waiting(what: str, threads: Threads) -> None:
+async def test_a_slot_in_a_threads_hands_is_nobody_elses_and_keeps_nobody_waiting(what: str, threads: Threads) -> None:
     models = watched_models()
     async with engine_of(models, threads) as engine:
-        (slow, stream), (quick, _) = await seated(engine, models, 2)
+        (slow, stream), (quick, _) = await with_slots(engine, models, 2)
         await slow.feed_tracked(0, 4)
         stands, go_on = stream.stop_in(what)
         slow.feed(4, 4)
@@ -108,15 +108,15 @@ async def test_a_seat_in_a_threads_hands_is_nobody_elses_and_keeps_nobody_waitin
 async def test_a_barge_in_waits_for_what_is_being_heard_and_nothing_from_before_it_is_said() -> None:
     models = watched_models()
     async with engine_of(models) as engine:
-        [(customer, stream)] = await seated(engine, models, 1)
+        [(customer, stream)] = await with_slots(engine, models, 1)
         await customer.feed_tracked(0, 10)
         await eventually(lambda: len(customer.frames) == 5)
         stands, go_on = stream.stop_in("hear")
         customer.feed(10, 1)
         await reached(stands)
         customer.feed(11, 4)
-        customer.seat.clear(Cleared(1, pictures_from=4 * 640))
-        customer.seat.clear(Cleared(2, pictures_from=5 * 640))
+        customer.slot.clear(Cleared(1, pictures_from=4 * 640))
+        customer.slot.clear(Cleared(2, pictures_from=5 * 640))
         said = len(stream.speech)
         await asyncio.sleep(0.1)
         assert stream.cleared == []  # a thread is still listening to what is void
@@ -126,23 +126,23 @@ async def test_a_barge_in_waits_for_what_is_being_heard_and_nothing_from_before_
         await eventually(lambda: sum(map(len, stream.speech[said:])) == 11 * 640)
         assert stream.overlaps == []
         assert not customer.failures
-        assert customer.seat.waiting["speech"] == 0
+        assert customer.slot.waiting["speech"] == 0
 
 
 @pytest.mark.parametrize("what", ["hear", "pull"])
-async def test_speech_that_nobody_takes_fails_its_seat_once_there_are_four_seconds_of_it(what: str) -> None:
+async def test_speech_that_nobody_takes_fails_its_slot_once_there_are_four_seconds_of_it(what: str) -> None:
     models = watched_models()
     async with engine_of(models) as engine:
-        [(customer, stream)] = await seated(engine, models, 1)
+        [(customer, stream)] = await with_slots(engine, models, 1)
         stands, go_on = stream.stop_in(what)
         if what == "pull":
-            customer.seat.picture(VideoFrame(PICTURE, 0, 0, Fraction(1, 25)))
+            customer.slot.picture(VideoFrame(PICTURE, 0, 0, Fraction(1, 25)))
             await reached(stands)
         for _ in range(100):
-            customer.seat.speech(SPEECH)
+            customer.slot.speech(SPEECH)
         await reached(stands)
         assert not customer.failures
-        customer.seat.speech(SPEECH)
+        customer.slot.speech(SPEECH)
         assert len(customer.failures) == 1
         go_on.set()
 
@@ -151,7 +151,7 @@ async def test_a_slow_session_delays_its_neighbour_by_one_job_at_most() -> None:
     models = watched_models()
     order: list[str] = []
     async with engine_of(models) as engine:
-        [(slow, its), (quick, other)] = await seated(engine, models, 2)
+        [(slow, its), (quick, other)] = await with_slots(engine, models, 2)
         stands, go_on = its.stop_in("pull")
         slow.feed(0, 1)
         await reached(stands)
@@ -169,13 +169,13 @@ async def test_a_slow_session_delays_its_neighbour_by_one_job_at_most() -> None:
 async def test_an_engine_that_is_too_slow_shows_fewer_pictures_not_later_ones() -> None:
     models = watched_models()
     async with engine_of(models) as engine:
-        [(customer, stream)] = await seated(engine, models, 1)
+        [(customer, stream)] = await with_slots(engine, models, 1)
         stands, go_on = stream.stop_in("pull")
         customer.feed(0, 1)
         await reached(stands)
         await customer.feed_tracked(1, 59)
         kept = (stream.latency + BACKLOG) // 640 + 1
-        assert customer.seat.dropped == 60 - kept
+        assert customer.slot.dropped == 60 - kept
         go_on.set()
         await eventually(lambda: len(customer.frames) == kept)
         await customer.feed_tracked(60, 10)
@@ -186,21 +186,21 @@ async def test_an_engine_that_is_too_slow_shows_fewer_pictures_not_later_ones() 
 async def test_pictures_of_a_session_come_in_order_whichever_threads_made_them() -> None:
     models = watched_models()
     async with engine_of(models, Threads(4, 3)) as engine:
-        some = await seated(engine, models, 3)
+        some = await with_slots(engine, models, 3)
         await asyncio.gather(*(customer.feed_tracked(0, 60) for customer, _ in some))
         await eventually(lambda: all(one.frames[-1:] and one.frames[-1].pts >= 53 for one, _ in some))
         for customer, stream in some:
             numbers = [frame.pts for frame in customer.frames]
             assert numbers == sorted(set(numbers))
-            assert len(numbers) + customer.seat.dropped >= 54
+            assert len(numbers) + customer.slot.dropped >= 54
             assert stream.overlaps == []
             assert not customer.failures
 
 
-async def test_the_window_of_a_seat_that_a_thread_works_on_is_in_no_other_threads_batch() -> None:
+async def test_the_window_of_a_slot_that_a_thread_works_on_is_in_no_other_threads_batch() -> None:
     models = watched_models()
     async with engine_of(models, Threads(2, 1)) as engine:
-        (busy, held), (other, _), _idle = await seated(engine, models, 3)
+        (busy, held), (other, _), _idle = await with_slots(engine, models, 3)
         stands, go_on = held.stop_in("pull")
         busy.feed(0, 1)
         await reached(stands)
@@ -214,10 +214,10 @@ async def test_the_window_of_a_seat_that_a_thread_works_on_is_in_no_other_thread
         await eventually(lambda: any(held in batch for batch in models.batches))
 
 
-async def test_a_seat_whose_window_another_thread_has_sampled_is_worked_on_by_whoever_rests() -> None:
+async def test_a_slot_whose_window_another_thread_has_sampled_is_worked_on_by_whoever_rests() -> None:
     models = watched_models()
     async with engine_of(models, Threads(2, 1)) as engine:
-        *stopped, (first, its), (second, other) = await seated(engine, models, 4)
+        *stopped, (first, its), (second, other) = await with_slots(engine, models, 4)
         gates = await stopped_both(stopped)
         for customer, stream in ((first, its), (second, other)):
             customer.feed(0, 7)
@@ -232,7 +232,7 @@ async def test_a_seat_whose_window_another_thread_has_sampled_is_worked_on_by_wh
 
         models.sample = stand_and_sample  # type: ignore[method-assign]
         gates[0].set()
-        await reached(sampling)  # one thread has both seats in hand
+        await reached(sampling)  # one thread has both slots in hand
         gates[1].set()  # the other finds no work
         stands, end = its.stop_in("pull")
         go_on.set()
@@ -242,10 +242,10 @@ async def test_a_seat_whose_window_another_thread_has_sampled_is_worked_on_by_wh
         end.set()
 
 
-async def test_windows_that_are_ready_together_share_a_batch_of_a_threads_share_of_the_seats() -> None:
+async def test_windows_that_are_ready_together_share_a_batch_of_a_threads_share_of_the_slots() -> None:
     models = watched_models()
     async with engine_of(models, Threads(2, 1)) as engine:
-        *stopped, (third, its), (fourth, too), (fifth, five), (sixth, six) = await seated(engine, models, 6)
+        *stopped, (third, its), (fourth, too), (fifth, five), (sixth, six) = await with_slots(engine, models, 6)
         gates = await stopped_both(stopped)
         for customer, stream in ((third, its), (fourth, too), (fifth, five), (sixth, six)):
             customer.feed(0, 7)
@@ -254,7 +254,7 @@ async def test_windows_that_are_ready_together_share_a_batch_of_a_threads_share_
         await eventually(lambda: sum(len(batch) for batch in models.batches) >= 4)
         gates[1].set()
     assert set(models.batches[0]) < {its, too, five, six}
-    assert len(models.batches[0]) == 3  # half of six seats
+    assert len(models.batches[0]) == 3  # half of six slots
 
 
 async def test_the_models_are_loaded_anew_by_one_thread_once_all_have_ended_and_left_the_old_ones(
@@ -280,15 +280,15 @@ async def test_the_models_are_loaded_anew_by_one_thread_once_all_have_ended_and_
     async def fail_beside_one_that_works() -> threading.Event:
         models = loaded[0]()
         assert models is not None
-        (working, stream), (dying, its) = await seated(engine, models, 2)
+        (working, stream), (dying, its) = await with_slots(engine, models, 2)
         stands, go_on = stream.stop_in("pull")
         working.feed(0, 1)
         await reached(stands)
         its.on_pull = die
         dying.feed(0, 1)
         await eventually(lambda: bool(working.failures and dying.failures))
-        assert working.seat.lost
-        assert dying.seat.lost
+        assert working.slot.lost
+        assert dying.slot.lost
         await eventually(lambda: its.closed)
         assert not stream.closed  # a thread is still in it
         return go_on
@@ -298,11 +298,11 @@ async def test_the_models_are_loaded_anew_by_one_thread_once_all_have_ended_and_
     assert (engine.state, len(loaded)) == ("failed", 1)
     go_on.set()
     await asyncio.wait_for(engine.ready.wait(), LIMIT_S)
-    assert (engine.seats, len(loaded)) == (0, 2)
+    assert (engine.slots, len(loaded)) == (0, 2)
     assert still_there == [False]
     models = loaded[1]()
     assert models is not None
-    [(customer, _)] = await seated(engine, models, 1)
+    [(customer, _)] = await with_slots(engine, models, 1)
     await customer.feed_tracked(0, 8)
     await eventually(lambda: len(customer.frames) == 3)
     await engine.close()

@@ -10,7 +10,7 @@ from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
 from streamer.engine.overload import MOST_PATIENCE, PATIENCE, OverloadLadder, Rung
 
 PICTURE = 40 * MILLISECOND_NS
-MOST_BEHIND = 7  # pictures: beyond, a seat drops new ones
+MOST_BEHIND = 7  # pictures: beyond, a slot drops new ones
 COST = {Rung.FULL: 1.0, Rung.FEWER_STEPS: 0.8, Rung.UNMENDED: 0.6, Rung.HALF_RATE: 0.3, Rung.UNTOUCHED: 0.0}
 """What a rung costs of the device, against full."""
 

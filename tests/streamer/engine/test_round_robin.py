@@ -1,58 +1,58 @@
-"""Whose turn it is: every seat with work in its turn, and none in two threads' hands."""
+"""Whose turn it is: every slot with work in its turn, and none in two threads' hands."""
 
 from __future__ import annotations
 
 from streamer.engine.round_robin import RoundRobin
 
 
-def turns_of(*seats: str, work: set[str] | None = None) -> RoundRobin[str]:
-    turns = RoundRobin[str](lambda seat: work is None or seat in work)
-    for seat in seats:
-        turns.add(seat)
+def slots_of(*slots: str, work: set[str] | None = None) -> RoundRobin[str]:
+    turns = RoundRobin[str](lambda slot: work is None or slot in work)
+    for slot in slots:
+        turns.add(slot)
     return turns
 
 
-def test_a_thread_goes_round_all_seats_that_have_work() -> None:
+def test_a_thread_goes_round_all_slots_that_have_work() -> None:
     work = {"a", "b", "d"}
-    turns = turns_of("a", "b", "c", "d", work=work)
+    turns = slots_of("a", "b", "c", "d", work=work)
     seen = []
     for _ in range(6):
-        seat = turns.take("thread")
-        assert seat is not None
-        seen.append(seat)
-        turns.give_back(seat)
+        slot = turns.take("thread")
+        assert slot is not None
+        seen.append(slot)
+        turns.give_back(slot)
     assert seen == ["a", "b", "d"] * 2
 
 
 def test_who_had_no_work_for_long_comes_first_when_there_is_some() -> None:
     work = {"a", "b"}
-    turns = turns_of("a", "b", "quiet", work=work)
+    turns = slots_of("a", "b", "quiet", work=work)
     for _ in range(3):
         turns.give_back(str(turns.take("thread")))
     work.add("quiet")
     assert turns.take("thread") == "quiet"
 
 
-def test_several_threads_share_the_seats_and_none_has_anothers() -> None:
-    turns = turns_of("a", "b", "c")
+def test_several_threads_share_the_slots_and_none_has_anothers() -> None:
+    turns = slots_of("a", "b", "c")
     held = [turns.take(thread) for thread in ("one", "two", "three", "four")]
     assert held == ["a", "b", "c", None]
-    assert turns.take_beside("four", lambda seat: True) is None
+    assert turns.take_beside("four", lambda slot: True) is None
     assert turns.give_back("b")
     assert turns.take("four") == "b"
 
 
-def test_a_seat_taken_beside_keeps_its_turn() -> None:
-    turns = turns_of("a", "b", "c")
+def test_a_slot_taken_beside_keeps_its_turn() -> None:
+    turns = slots_of("a", "b", "c")
     assert turns.take("one") == "a"
-    assert turns.take_beside("one", lambda seat: seat == "b") == "b"
+    assert turns.take_beside("one", lambda slot: slot == "b") == "b"
     turns.give_back("b")
     assert turns.take("two") == "b"
 
 
-def test_who_gives_a_seat_back_is_told_whether_there_is_more_work() -> None:
+def test_who_gives_a_slot_back_is_told_whether_there_is_more_work() -> None:
     work = {"a"}
-    turns = turns_of("a", work=work)
+    turns = slots_of("a", work=work)
     assert turns.take("one") == "a"
     assert turns.give_back("a")
     assert turns.take("one") == "a"
@@ -61,16 +61,16 @@ def test_who_gives_a_seat_back_is_told_whether_there_is_more_work() -> None:
 
 
 def test_what_a_thread_that_ends_has_in_hand_is_free_and_what_others_have_is_not() -> None:
-    turns = turns_of("a", "b", "c")
+    turns = slots_of("a", "b", "c")
     assert [turns.take("ends"), turns.take("stays"), turns.take("ends")] == ["a", "b", "c"]
     turns.leave("ends")
     assert [turns.take("new"), turns.take("new"), turns.take("new")] == ["a", "c", None]
 
 
-def test_a_seat_that_is_removed_from_a_threads_hands_is_gone() -> None:
-    turns = turns_of("a", "b", work={"b"})
+def test_a_slot_that_is_removed_from_a_threads_hands_is_gone() -> None:
+    turns = slots_of("a", "b", work={"b"})
     assert turns.take("one") == "b"
     turns.remove("b")
-    assert turns.take_beside("two", lambda seat: True) == "a"
-    assert turns.take_beside("two", lambda seat: True) is None
+    assert turns.take_beside("two", lambda slot: True) == "a"
+    assert turns.take_beside("two", lambda slot: True) is None
     assert list(turns) == ["a"]

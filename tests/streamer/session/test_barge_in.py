@@ -107,8 +107,8 @@ async def test_every_stage_is_in_the_generation_of_the_session() -> None:
         await talk.hear(SECOND_NS // 5)
         await eventually(lambda: len(models.streams) == streams and models.streams[-1].generation == number)
         link, ingest = talk.live._link, talk.live._ingest
-        assert link._seat is not None
-        queue = link._seat._ears
+        assert link._slot is not None
+        queue = link._slot._speech
         stages = (voice.generation, ingest._generation, link._generation, queue.generation, queue.heard_generation)
         assert (talk.generation.number, *stages) == (number,) * 6
         assert talk.peer.generation in (number, 0)  # a sink is told of those since media began

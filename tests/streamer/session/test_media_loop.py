@@ -268,7 +268,7 @@ async def test_nothing_of_a_session_is_left_once_it_has_ended(
                 assert response.status == 200
         await asyncio.wait_for(end_of(server, session), LIMIT_S)
         assert models.streams[0].closed or await closed_soon(models)
-    assert server.engine.seats == 0 or await freed_soon(server)
+    assert server.engine.slots == 0 or await freed_soon(server)
     await viewer.close()
     gc.collect()
     await eventually(lambda: tasks() <= tasks_before)
@@ -310,7 +310,7 @@ async def closed_soon(models: FakeModels) -> bool:
 
 
 async def freed_soon(server: Running) -> bool:
-    await eventually(lambda: server.engine.seats == 0)
+    await eventually(lambda: server.engine.slots == 0)
     return True
 
 

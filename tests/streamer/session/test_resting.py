@@ -1,4 +1,4 @@
-"""A session that nobody is there for: nothing is rendered for nobody, and its seat at the engine is another's."""
+"""A session that nobody is there for: nothing is rendered for nobody, and its slot at the engine is another's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def only(server: Running) -> Session:
     return session
 
 
-async def test_a_killed_browser_s_seat_is_another_session_s_soon(
+async def test_a_killed_browser_s_slot_is_another_session_s_soon(
     client: Client, server: Running, models: FakeModels
 ) -> None:
     session = await client.create(source="portrait", speech="demo")
@@ -27,7 +27,7 @@ async def test_a_killed_browser_s_seat_is_another_session_s_soon(
     await viewer.until(pictures=5)
     viewer.vanish()
     await eventually(lambda: only(server).resting)
-    await eventually(lambda: models.streams[0].closed and not server.engine.seats)
+    await eventually(lambda: models.streams[0].closed and not server.engine.slots)
     state = await client.state(session)
     assert state["state"] == "live"
     assert state["stats"]["resting"] is True
@@ -66,7 +66,7 @@ async def test_a_publisher_that_left_may_come_back_if_there_is_time_for_it(
         await eventually(lambda: only(server).resting)
         assert len(only(server).connections.viewers) == 1  # who sees a picture that stands still
         again = Obs()
-        monkeypatch.setattr("streamer.session.registry.refusal", lambda load, seats: "there is no time")
+        monkeypatch.setattr("streamer.session.registry.refusal", lambda load, slots: "there is no time")
         answer = await post(client, session["urls"]["whip"], session["token"], await again.offer())
         assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
         monkeypatch.undo()
@@ -80,10 +80,10 @@ async def test_a_stream_is_told_as_well_that_there_is_no_time(
     client: Client, server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with published(client, speech="stream") as (session, obs):
-        await eventually(lambda: bool(server.engine.seats))
+        await eventually(lambda: bool(server.engine.slots))
         await obs.stop(client, session["token"])
         await eventually(lambda: only(server).resting)
-        monkeypatch.setattr("streamer.session.registry.refusal", lambda load, seats: "there is no time")
+        monkeypatch.setattr("streamer.session.registry.refusal", lambda load, slots: "there is no time")
         streamer = Streamer(client, session)
         await streamer.connect()
         error = await streamer.one("error")

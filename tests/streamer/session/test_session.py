@@ -38,7 +38,13 @@ class Life:
 
     def __init__(self, engine: Engine) -> None:
         self.clock = FakeClock()
-        self.session = Session(SessionOptions(), engine, self.clock, Executors(), skew_histogram())
+        self.session = Session(
+            options=SessionOptions(),
+            engine=engine,
+            clock=self.clock,
+            executors=Executors(),
+            skew=skew_histogram(),
+        )
         self.peer = SilentPeer()
         self.task = asyncio.create_task(self.session.run())
 

@@ -48,7 +48,7 @@ class Customer:
         self.threads: set[str] = set()
         self.said = 0  # samples
         fail = self.failures.append
-        self.seat: EngineSlot = engine.seat(
+        self.slot: EngineSlot = engine.open_slot(
             open_stream=lambda models: models.stream(OPTIONS),
             controls=lambda: controls,
             deliver=self._deliver,
@@ -62,15 +62,15 @@ class Customer:
 
     def feed(self, first: int, count: int) -> None:
         for n in range(first, first + count):
-            self.seat.picture(VideoFrame(PICTURE, n * 640, n, Fraction(1, 25)))
-            self.seat.speech(SPEECH)
+            self.slot.picture(VideoFrame(PICTURE, n * 640, n, Fraction(1, 25)))
+            self.slot.speech(SPEECH)
             self.said += len(SPEECH)
 
     async def feed_tracked(self, first: int, count: int) -> None:
         """Each picture once the one before is tracked: none is dropped, however slow the machine."""
         for n in range(first, first + count):
             self.feed(n, 1)
-            await eventually(lambda: self.seat.waiting["untracked"] == 0)
+            await eventually(lambda: self.slot.waiting["untracked"] == 0)
 
     async def feed_finished(self, first: int, count: int) -> None:
         """Each picture once those that the ones before made possible are finished: the engine never lags."""
@@ -80,7 +80,7 @@ class Customer:
 
     async def heard_by(self, stream: FakeStream) -> None:
         """Returns once all that was fed has been tracked and heard, so that an engine thread can go on with it."""
-        await eventually(lambda: self.seat.waiting["untracked"] == 0 and stream.heard == self.said)
+        await eventually(lambda: self.slot.waiting["untracked"] == 0 and stream.heard == self.said)
 
 
 class WindowedStream(FakeStream):

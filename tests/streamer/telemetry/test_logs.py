@@ -130,7 +130,7 @@ async def test_what_an_engine_loses_is_logged_with_its_session(written: io.Strin
 
     engine = Engine(FakeModels, FakeClock())
     await engine.start()
-    engine.seat(
+    engine.open_slot(
         open_stream=lambda models: models.stream(None),
         controls=lambda: StreamControls(steps=1),
         deliver=lambda _: None,
