@@ -1,4 +1,4 @@
-"""The command ``mytalk``: one line for every error, no traceback for what a user can cause, a clean standard error."""
+"""Runs the command ``mytalk``. Every error is one line on standard error; ``--debug`` adds the traceback."""
 
 from __future__ import annotations
 
@@ -22,55 +22,57 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
 
 BUG = 70
-"""Exit code of an error that is nobody's but ours (EX_SOFTWARE)."""
+"""Exit code of an error in MyTalk itself (EX_SOFTWARE)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and gives its exit code; arguments that make no sense end the program with 2."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given[:1]
+    """Runs one command and gives its exit code. Unknown or malformed arguments end the program with 2."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words[:1]
     end_on_signals()
     sleep_when_idle()
     with nullcontext() if debug else silenced():
         try:
-            args = _parser(given).parse_args(given)
+            args = _parser(words).parse_args(words)
             return int(args.run(args))
         except MyTalkError as error:
-            _tell(str(error))
-            _trace(debug)
+            _print_error(str(error))
+            _print_traceback(debug)
             return error.exit_code
         except KeyboardInterrupt:
-            _tell("interrupted; no unfinished file was kept")
+            _print_error("interrupted; no unfinished file was kept")
             return INTERRUPTED
         except Exception as error:
-            _tell(f"unexpected: {type(error).__name__}: {error} (mytalk --debug ... shows where)".replace("\n", " "))
-            _trace(debug)
+            _print_error(
+                f"unexpected: {type(error).__name__}: {error} (mytalk --debug ... shows where)".replace("\n", " ")
+            )
+            _print_traceback(debug)
             return BUG
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """Reports a wrong argument in one line."""
 
     def error(self, message: str) -> NoReturn:
-        _tell(f"{message} (see {self.prog} --help)")
+        _print_error(f"{message} (see {self.prog} --help)")
         raise SystemExit(2)
 
 
-def _parser(given: list[str]) -> argparse.ArgumentParser:
+def _parser(words: list[str]) -> argparse.ArgumentParser:
     parser = _Parser(prog="mytalk", description="Make a face speak: live or stored video in, speech in, video out.")
     parser.add_argument("--debug", action="store_true", help="show tracebacks and what native libraries log")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    named = [word for word in given if word in COMMANDS][:1]
-    for name in named or COMMANDS:
+    chosen = [word for word in words if word in COMMANDS][:1]
+    for name in chosen or COMMANDS:
         import_module(f"streamer.commands.{name}").add_parser(subparsers)
     return parser
 
 
-def _tell(text: str) -> None:
+def _print_error(text: str) -> None:
     print(f"mytalk: error: {text}", file=sys.stderr, flush=True)
 
 
-def _trace(debug: bool) -> None:
+def _print_traceback(debug: bool) -> None:
     if debug:
         traceback.print_exc()
 

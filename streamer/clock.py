@@ -1,4 +1,4 @@
-"""The only place that reads time. Moments are integers in nanoseconds, monotonic but for :func:`ntp_now` and
+"""Reads time, for the whole package. Moments are integers in nanoseconds, monotonic but for :func:`ntp_now` and
 :func:`unix_now`."""
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ _NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
 
 
 def ntp_now() -> int:
-    """The wall clock as sender reports give it: seconds since 1900, times 2^32 (RFC 3550, 4)."""
+    """Gives the wall clock as sender reports have it: seconds since 1900, times 2^32 (RFC 3550, 4)."""
     seconds, nanoseconds = divmod(time.time_ns(), SECOND_NS)
     return (seconds + _NTP_EPOCH << 32) | (nanoseconds << 32) // SECOND_NS
 
 
 def unix_now() -> int:
-    """The wall clock: nanoseconds since 1970."""
+    """Gives the wall clock: nanoseconds since 1970."""
     return time.time_ns()
 
 
 class Clock(Protocol):
-    """Monotonic time and the way to wait for it."""
+    """Reads monotonic time and waits for a moment of it."""
 
     def now(self) -> int:
-        """This moment, in nanoseconds since an arbitrary origin. Callable from any thread."""
+        """Gives this moment, in nanoseconds since an arbitrary origin. Callable from any thread."""
 
     async def sleep_until(self, moment: int) -> None:
         """Returns at ``moment`` or just after; at once where it has passed, but never without yielding."""
 
 
 class SystemClock:
-    """The machine's monotonic clock."""
+    """Reads the machine's monotonic clock."""
 
     def now(self) -> int:
         return time.monotonic_ns()
@@ -53,7 +53,7 @@ class SystemClock:
 
 
 class FakeClock:
-    """A clock that stands still until a test moves it."""
+    """Stands still until a test moves it."""
 
     def __init__(self, now: int = 0) -> None:
         self._now = now
@@ -72,7 +72,7 @@ class FakeClock:
         await woken
 
     async def advance(self, nanoseconds: int) -> None:
-        """Moves time on, stopping at every moment somebody waits for, and lets them run."""
+        """Moves time on, and at every moment on the way lets the tasks run that wait for it."""
         end = self._now + nanoseconds
         while self._sleepers and self._sleepers[0][0] <= end:
             self._now = max(self._now, self._sleepers[0][0])

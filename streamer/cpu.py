@@ -1,4 +1,4 @@
-"""How the machine's cores are shared between the engine's threads and those that decode, send and encode."""
+"""Shares the machine's cores between the engine's threads and those that decode, send and encode."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import NamedTuple
 _MOST = 4  # models this small gain nothing from more
 _MOST_ENGINE, _MOST_BESIDE = 8, 4  # Python runs one thread at a time where it is not inside a library
 _LEAST_CODECS, _MOST_CODECS = 4, 16
-_TURN = 0.0002  # seconds that one thread may keep another from Python; usually 5 ms
+_SWITCH_INTERVAL = 0.0002  # seconds that one thread may keep another from Python; usually 5 ms
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")  # cgroup v2: microseconds of CPU, or "max", and in how many they may be used
 
 
 class Threads(NamedTuple):
-    """Of the engine: how many run the models, track faces, and hear speech."""
+    """Counts the engine's threads: those that run the models, track faces, and recognise speech."""
 
     engine: int
     tracker: int
@@ -26,7 +26,7 @@ ONE_EACH = Threads(1, 1)
 
 
 def sleep_when_idle() -> None:
-    """Have OpenMP's threads sleep between parallel parts instead of spinning: a spinning thread keeps others waiting.
+    """Makes OpenMP's threads sleep between parallel parts: a thread that spins keeps others waiting.
 
     NumPy's BLAS stays on its caller's thread: its matrices here are tiny. Only before NumPy and torch are imported.
     """
@@ -35,7 +35,7 @@ def sleep_when_idle() -> None:
 
 
 def available_cores(quota: Path = _QUOTA) -> int:
-    """Those that this process may use: a container's share counts in whole cores, at least one."""
+    """Counts the cores that this process may use: a container's share in whole cores, at least one."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         used, period = quota.read_text().split()
@@ -45,11 +45,11 @@ def available_cores(quota: Path = _QUOTA) -> int:
 
 
 def engine_threads(cores: int, engine: int = 0, tracker: int = 0) -> Threads:
-    """Half of the cores run models, 8 at most, a quarter track faces, and as many hear, 4 at most; one of each.
+    """Gives half of the cores to models (1 to 8), a quarter to tracking (1 to 4) and as many to speech.
 
-    Bending, blending and painting a picture takes three times as long as tracking its face, or as hearing its speech:
-    those who do that rest a third of the time, which is left to the event loop, to decoders and to encoders. A number
-    that is given, and is not 0, holds instead.
+    Rendering a picture takes three times as long as tracking its face, or as recognising its speech: threads that do
+    that rest a third of the time, which is left to the event loop, to decoders and to encoders. ``engine`` and
+    ``tracker`` replace these numbers where they are not 0.
 
     >>> [tuple(engine_threads(cores)) for cores in (2, 4, 8, 16, 64)]
     [(1, 1, 1), (2, 1, 1), (4, 2, 2), (8, 4, 4), (8, 4, 4)]
@@ -59,7 +59,7 @@ def engine_threads(cores: int, engine: int = 0, tracker: int = 0) -> Threads:
 
 
 def codec_threads(cores: int) -> int:
-    """One for each core, 4 to 16: on a small machine a packet of sound must not wait for pictures.
+    """Gives one thread for each core, 4 to 16: on a small machine a packet of sound must not wait for pictures.
 
     >>> [codec_threads(cores) for cores in (2, 4, 8, 64)]
     [4, 4, 8, 16]
@@ -68,13 +68,14 @@ def codec_threads(cores: int) -> int:
 
 
 def tracker_processes(threads: int = 1) -> int:
-    """One for each thread that has faces tracked; none on a single core, where they would only take memory."""
+    """Gives one process for each tracking thread; none on a single core, where they would only take memory."""
     return threads if available_cores() > 1 else 0
 
 
 def leave_some_to_others(callers: int = 1) -> None:
-    """Half of the cores for torch, at least one, where one thread calls it; where several do, each stays on its own
-    core. OpenCV stays on its caller's thread. And threads take short turns in Python.
+    """Limits torch to half of the cores, at least one, where one thread calls it; to one core each where several do.
+
+    OpenCV stays on its caller's thread, and threads take short turns in Python.
 
     A parallel part waits for its slowest thread: on a busy machine that is a time slice of the scheduler (measured: a
     frame took nine times as long on two cores shared with two other programs). A thread that leaves a library waits
@@ -86,6 +87,6 @@ def leave_some_to_others(callers: int = 1) -> None:
     import cv2
     import torch
 
-    sys.setswitchinterval(_TURN)
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     cv2.setNumThreads(1)
     torch.set_num_threads(1 if callers > 1 else max(1, min(_MOST, available_cores() // 2)))

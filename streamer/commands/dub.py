@@ -44,7 +44,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """The options of every command that makes a film."""
+    """Adds the options of every command that makes a film."""
     parser.add_argument("--seed", type=int, default=0, help="same seed, same mouth (default: %(default)s)")
     parser.add_argument("--steps", type=int, help="diffusion steps, 1 to 50 (default: the preset's)")
     add_weights_options(parser)
@@ -55,13 +55,13 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Makes the film and says how it went; raises ``MyTalkError``."""
+    """Makes the film and prints its figures; raises ``MyTalkError``."""
     make_film(args, args.source, args.speech, args.output, length=args.length, force=args.force, face=args.face)
     return 0
 
 
 def face_choice(text: str) -> Choice:
-    """``largest``, or a point as ``X,Y``. Raises ``argparse.ArgumentTypeError``."""
+    """Reads ``largest``, or a point as ``X,Y``. Raises ``argparse.ArgumentTypeError``."""
     if text == "largest":
         return "largest"
     try:
@@ -84,7 +84,7 @@ def make_film(
     force: bool,
     face: Choice = "largest",
 ) -> None:
-    """Everything that files can be wrong about is found before the models are loaded."""
+    """Makes the film. Files are checked before the models are loaded; raises ``MyTalkError``."""
     source, sound = open_face(picture), SpeechReader(speech)
     length = check_length(source, length)
     if args.still and not source.still:

@@ -1,4 +1,4 @@
-"""``mytalk evaluate``: how well it speaks, in figures and in pictures, for our engine or for films of any system."""
+"""``mytalk evaluate``: measures lip sync and picture quality, of our engine or of films that any system made."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the report and says where it is; raises ``MyTalkError``."""
+    """Writes the report and prints its path; raises ``MyTalkError``."""
     jobs = _jobs(args)
     if (args.output / "report.json").exists() and not args.force:
         raise OutputExistsError(f"{args.output}: there is a report already (--force replaces it)")
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     with Progress("scoring", "frame") as progress:
         report = evaluate(jobs, judges, pipeline=pipeline, options=options, window=args.window, progress=progress)
     path = write_report(report, args.output)
-    _tell(report, path)
+    _print_summary(report, path)
     if not report.scored:
         raise InputError(f"none of {len(jobs)} clips could be scored: {report.clips[0].failed}")
     return 0
@@ -96,7 +96,7 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
     return jobs_of_folders(args.generated, args.true)
 
 
-def _tell(report: Report, path: Path) -> None:
+def _print_summary(report: Report, path: Path) -> None:
     from mytalk.evaluation.metrics import BY_KEY
     from mytalk.evaluation.summary import show, summarise
 

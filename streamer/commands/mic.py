@@ -1,4 +1,4 @@
-"""``mytalk mic``: speak to a running server with this machine's microphone."""
+"""``mytalk mic``: sends this machine's microphone to a session of a running server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Talks until Ctrl-C; raises ``InputError`` where the client, PortAudio or a device is missing."""
+    """Sends until Ctrl-C; raises ``InputError`` where the client, PortAudio or a device is missing."""
     try:
         from mytalk_client import ClientError
         from mytalk_client.microphone import run as talk

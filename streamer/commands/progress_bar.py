@@ -1,4 +1,4 @@
-"""How far long work has come: a bar on a terminal, a line now and then elsewhere."""
+"""Shows the progress of long work: a bar on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from tqdm import tqdm
 
 from streamer.commands import signals
 
-_LINES = 5  # in a log file, for a work whose length is known
-_FRAMES_A_LINE = 500  # for one whose length is not
+_LINES = 5  # in a log file, where the length is known
+_FRAMES_A_LINE = 500  # where it is not
 
 
 class Progress:
-    """``with Progress("dubbing", "frame") as progress: progress(done, total)``. Writes to standard error. A call raises
-    what a signal asked for while something swallowed it."""
+    """Writes progress to standard error: ``with Progress("dubbing", "frame") as progress: progress(done, total)``.
 
-    def __init__(self, what: str, unit: str) -> None:
-        self._what, self._unit = what, unit
+    A call raises again the exception of a signal that a library swallowed."""
+
+    def __init__(self, title: str, unit: str) -> None:
+        self._title, self._unit = title, unit
         self._bar: tqdm[None] | None = None
-        self._told = 0
+        self._printed = 0
 
     def __call__(self, done: int, total: int | None) -> None:
         signals.check()
@@ -29,7 +30,7 @@ class Progress:
             self._line(done, total)
             return
         if self._bar is None:
-            self._bar = tqdm(desc=self._what, unit=self._unit, dynamic_ncols=True, file=sys.stderr)
+            self._bar = tqdm(desc=self._title, unit=self._unit, dynamic_ncols=True, file=sys.stderr)
         self._bar.total = None if total is None else max(total, done)
         self._bar.update(done - self._bar.n)
 
@@ -44,7 +45,7 @@ class Progress:
 
     def _line(self, done: int, total: int | None) -> None:
         step = _FRAMES_A_LINE if total is None else max(1, total // _LINES)
-        if done // step > self._told:
-            self._told = done // step
+        if done // step > self._printed:
+            self._printed = done // step
             of = "" if total is None else f" of {max(total, done)}"
-            print(f"{self._what}: {done}{of} {self._unit}s", file=sys.stderr, flush=True)
+            print(f"{self._title}: {done}{of} {self._unit}s", file=sys.stderr, flush=True)

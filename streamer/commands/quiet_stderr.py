@@ -1,7 +1,7 @@
 """Keeps what C++ libraries print out of the user's standard error.
 
 MediaPipe, TensorFlow Lite and absl write to file descriptor 2 whatever their log levels say. While ``silenced``, that
-descriptor leads nowhere, and Python's own ``sys.stderr`` writes to the real one.
+descriptor leads null, and Python's own ``sys.stderr`` writes to the real one.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ _STDERR = 2
 
 @contextmanager
 def silenced() -> Iterator[None]:
-    """For the whole process, so enter it once, before other threads are there. Crashes still show where Python was."""
+    """Silences native libraries for the whole process. Enter once, before other threads. Crashes still show a trace."""
     os.environ.setdefault("GLOG_minloglevel", "3")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if not _is_real(sys.stderr):
-        yield  # somebody has taken it over already
+        yield  # another program, such as pytest, has replaced it
         return
     sys.stderr.flush()
-    python_stderr, kept = sys.stderr, os.dup(_STDERR)
+    python_stderr, real = sys.stderr, os.dup(_STDERR)
     sys.stderr = io.TextIOWrapper(
-        os.fdopen(kept, "wb", 0), python_stderr.encoding, "backslashreplace", line_buffering=True, write_through=True
+        os.fdopen(real, "wb", 0), python_stderr.encoding, "backslashreplace", line_buffering=True, write_through=True
     )
     faulthandler.enable(sys.stderr)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, _STDERR)
-    os.close(nowhere)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, _STDERR)
+    os.close(null)
     try:
         yield
     finally:
         faulthandler.disable()
-        os.dup2(kept, _STDERR)
+        os.dup2(real, _STDERR)
         sys.stderr.close()
         sys.stderr = python_stderr
 

@@ -1,4 +1,4 @@
-"""Options that say which weights a command runs, and on what."""
+"""Defines the options that choose a command's weights, device and number format."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 
 
 def add_weights_options(parser: argparse.ArgumentParser) -> None:
-    """``--preset``, ``--device``, ``--dtype`` and ``--speech-model``, as ``mytalk.load`` takes them."""
+    """Adds ``--preset``, ``--device``, ``--dtype`` and ``--speech-model``, as ``mytalk.load`` takes them."""
     parser.add_argument("--preset", default="edge", help="preset or checkpoint folder (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument(

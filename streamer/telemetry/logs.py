@@ -1,7 +1,8 @@
-"""The server's log: one line a fact on standard error, as text or as JSON, with the session it belongs to.
+"""Writes the server's log to standard error: one line for each event, as text or JSON, with its session.
 
-It holds no content (speech, pictures, SDP), no address of a person, and no secret: as a last guard, whatever looks like
-one of our keys or tokens is masked. A session is named by the first eight characters of its id, which do not open it.
+The log holds no content (speech, pictures, SDP), no address of a person, and no secret: as a last guard, text that
+looks like one of our keys or tokens is masked. A session is named by the first eight characters of its id, which do
+not open it.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 from streamer.auth.tokens import KEY_PATTERN, TOKEN_PATTERN
 
 OURS = ("mytalk", "streamer")
-"""Loggers that say more than warnings. Those of libraries tell what their peers sent."""
+"""Loggers that write more than warnings. Libraries' loggers write what their peers sent."""
 
-LOUD = ("aiortc", "aioice")
+ERRORS_ONLY = ("aiortc", "aioice")
 """Loggers that warn of every packet that a peer got wrong: a peer could fill the log."""
 
 MASK = "***"
@@ -32,36 +33,35 @@ MASK = "***"
 SHOWN_ID = 8
 """Characters of a session's id."""
 
-_PEERS_OWN = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
+_PEER_ERRORS = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
 
 _session: ContextVar[str | None] = ContextVar("session", default=None)
 _SECRET = re.compile(f'{KEY_PATTERN}|{TOKEN_PATTERN}|(?<=credential=")[^"]*')
 
 
 def begin(*, as_json: bool, verbose: bool, stream: Any = None) -> None:
-    """Sets up logging for the whole process. JSON tells of every request and session; text, of what went wrong."""
+    """Sets up logging for the whole process. JSON has every request and session; text, warnings and errors."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if as_json else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    for name in LOUD:
+    for name in ERRORS_ONLY:
         logging.getLogger(name).setLevel(logging.ERROR)
-    logging.getLogger("aiohttp.server").addFilter(_of_a_peer)
+    logging.getLogger("aiohttp.server").addFilter(_hide_peer)
     for name in OURS:
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO if as_json else logging.WARNING)
 
 
-def _of_a_peer(record: logging.LogRecord) -> bool:
-    """aiohttp reports what a peer got wrong as errors, with its bytes; the peer is told, and that is enough. Of other
-    errors it names the peer's address."""
+def _hide_peer(record: logging.LogRecord) -> bool:
+    """Drops aiohttp's reports of a peer's own errors, which hold its bytes, and hides its address in others."""
     record.args = tuple("a peer" for _ in record.args or ())
-    return record.exc_info is None or not isinstance(record.exc_info[1], _PEERS_OWN)
+    return record.exc_info is None or not isinstance(record.exc_info[1], _PEER_ERRORS)
 
 
 @contextmanager
 def of_session(session_id: str) -> Iterator[None]:
-    """What is logged in here, and by tasks and callbacks that begin in here, belongs to that session; "": to none."""
+    """Marks log lines of this block, and of tasks and callbacks begun in it, with a session; "" marks none."""
     before = _session.set(session_id[:SHOWN_ID] or None)
     try:
         yield
@@ -75,7 +75,7 @@ def without_secrets(text: str) -> str:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: ``time`` (UTC), ``level``, ``logger``, ``message``, ``session`` and what was given as
+    """Formats one JSON object a line: ``time`` (UTC), ``level``, ``logger``, ``message``, ``session`` and the fields of
     ``extra={"data": {...}}``."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -96,7 +96,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """``LEVEL [session] message name=value ...``, and the traceback where there is one."""
+    """Formats ``LEVEL [session] message name=value ...``, and the traceback where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         session = _session.get()

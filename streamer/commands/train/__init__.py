@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mytalk.training.run.loop import Outcome
 
 STOPPED = 130
-"""Exit code of a run that was asked to stop: as after Ctrl-C."""
+"""Exit code of a run that a signal stopped, as after Ctrl-C."""
 
 _EPILOG = """
   mytalk train prepare VIDEOS -o data
@@ -95,7 +95,11 @@ def _add_trainer(
     parser = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
     parser.add_argument("--config", required=True, help="edge, paper, tiny, or a TOML file")
     parser.add_argument(
-        "--data", type=Path, action="append", required=True, help="folder of mytalk train prepare; may be given again"
+        "--data",
+        type=Path,
+        action="append",
+        required=True,
+        help="folder of mytalk train prepare; may be given again",
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="RUN", help="folder of the run")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
@@ -126,9 +130,9 @@ def _identity(args: argparse.Namespace) -> int:
 
     with _progress("identity") as progress:
         outcome = train_identity(
-            read_config(args.config), args.data, args.output, device=args.device, progress=progress, **_given(args)
+            read_config(args.config), args.data, args.output, device=args.device, progress=progress, **_overrides(args)
         )
-    return _tell(args.output, outcome)
+    return _print_outcome(args.output, outcome)
 
 
 def _motion(args: argparse.Namespace) -> int:
@@ -137,14 +141,14 @@ def _motion(args: argparse.Namespace) -> int:
     from mytalk.training.trainers import train_motion
 
     sources = MotionSources(args.data, args.identity, args.tts, args.speech_model, args.offsets, args.start)
-    given = {**_given(args), "tts_first": 1.0 if args.tts_alone else None}
+    overrides = {**_overrides(args), "tts_first": 1.0 if args.tts_alone else None}
     if args.tts_alone and args.tts is None:
         raise OptionError("--tts-alone needs --tts: a folder of mytalk.training.voices.corpus")
     with _progress("motion") as progress:
         outcome = train_motion(
-            read_config(args.config), sources, args.output, device=args.device, progress=progress, **given
+            read_config(args.config), sources, args.output, device=args.device, progress=progress, **overrides
         )
-    return _tell(args.output, outcome)
+    return _print_outcome(args.output, outcome)
 
 
 def _distill(args: argparse.Namespace) -> int:
@@ -161,9 +165,9 @@ def _distill(args: argparse.Namespace) -> int:
             device=args.device,
             progress=progress,
             student_steps=args.student_steps,
-            **_given(args),
+            **_overrides(args),
         )
-    return _tell(args.output, outcome)
+    return _print_outcome(args.output, outcome)
 
 
 def _appearance(args: argparse.Namespace) -> int:
@@ -178,9 +182,9 @@ def _appearance(args: argparse.Namespace) -> int:
             start=args.start,
             device=args.device,
             progress=progress,
-            **_given(args),
+            **_overrides(args),
         )
-    return _tell(args.output, outcome)
+    return _print_outcome(args.output, outcome)
 
 
 def _export(args: argparse.Namespace) -> int:
@@ -191,24 +195,24 @@ def _export(args: argparse.Namespace) -> int:
     return 0
 
 
-def _given(args: argparse.Namespace) -> dict[str, int | float | None]:
-    """Options of the command line, which win over the config's; steps take the place of epochs."""
+def _overrides(args: argparse.Namespace) -> dict[str, int | float | None]:
+    """Gives the options of the command line, which override the config's; steps replace epochs."""
     names = ("steps", "batch", "accumulate", "workers", "seed")
     return {**{name: getattr(args, name) for name in names}, "epochs": None if args.steps is None else 0.0}
 
 
 def _progress(what: str) -> AbstractContextManager[Progress | None]:
-    return Progress(what, "step") if _first() else nullcontext()
+    return Progress(what, "step") if _is_first() else nullcontext()
 
 
-def _first() -> bool:
-    """Whether this process speaks for all that torchrun started."""
+def _is_first() -> bool:
+    """Tells whether this is the one process, of those that torchrun started, that prints."""
     return os.environ.get("RANK", "0") == "0"
 
 
-def _tell(run: Path, outcome: Outcome) -> int:
-    """How it ended, said by the first process alone."""
-    if _first():
+def _print_outcome(run: Path, outcome: Outcome) -> int:
+    """Prints how a run ended, in the first process alone; gives the exit code."""
+    if _is_first():
         figures = ", ".join(f"{name} {value:.4g}" for name, value in outcome.figures.items())
         print(
             f"{run}: {outcome.steps} steps; {figures or 'nothing left to do'}; weights in {run / 'weights'}", flush=True

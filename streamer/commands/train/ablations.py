@@ -1,4 +1,4 @@
-"""``mytalk train ablations``: the paper's ablations on your data, its Tables 5, 6 and 7 printed beside it."""
+"""``mytalk train ablations``: runs the paper's ablations on your data and prints its Tables 5, 6 and 7 beside them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``mytalk train crossvalidate``: the table that choices of the readout are made by, people as folds."""
+"""``mytalk train crossvalidate``: scores ways to fit the readout, with people as folds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``mytalk train offsets``: by how much each person's sound is late."""
+"""``mytalk train offsets``: measures by how much each person's sound is late."""
 
 from __future__ import annotations
 

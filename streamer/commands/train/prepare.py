@@ -1,4 +1,4 @@
-"""``mytalk train prepare``: a folder of videos becomes a data folder that the trainers read."""
+"""``mytalk train prepare``: turns a folder of videos into a data folder that the trainers read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         type=Path,
         required=True,
         metavar="DATA",
-        help="data folder; one that is there is gone on with",
+        help="data folder; one that is there is continued",
     )
     parser.add_argument(
         "--people",
@@ -51,7 +51,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prepares what is not prepared yet and says what became of it; raises ``MyTalkError``."""
+    """Prepares the videos that are not prepared yet and prints a summary; raises ``MyTalkError``."""
     from mytalk.training.data.prepare import PrepareOptions, prepare
     from mytalk.training.data.screening import Limits
 

@@ -1,4 +1,4 @@
-"""``mytalk train readout``: the linear part of stage 1, added to a preset folder."""
+"""``mytalk train readout``: adds the linear part of stage 1 to a preset folder."""
 
 from __future__ import annotations
 

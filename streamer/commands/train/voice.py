@@ -1,4 +1,4 @@
-"""``mytalk train voice``: a preset's readout learns to tell a voice from noise."""
+"""``mytalk train voice``: fits a preset's readout to tell a voice from noise."""
 
 from __future__ import annotations
 
