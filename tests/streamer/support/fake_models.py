@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ class FakeStream:
         self.options = options
         self.latency = lookahead * FRAME_SAMPLES
         self.cost = cost  # seconds a frame
+        self.spend: Callable[[float], None] = time.sleep  # seconds, in an engine thread
         self.controls = StreamControls(steps=4)
         self.unmended = 0  # pictures
         self.face_status: Any = "seen"
@@ -103,7 +104,7 @@ class FakeStream:
             if self.fail_at is not None and frame.at >= self.fail_at:
                 raise FloatingPointError("a NaN came out of the model")
             self.unmended += not self.controls.refinement
-            time.sleep(self.cost)
+            self.spend(self.cost)
             x0, y0, x1, y1 = MARK
             white = np.full((y1 - y0, x1 - x0, 3), 255, np.uint8)
             painted = frame.picture.with_region(MARK, white, np.ones((y1 - y0, x1 - x0), np.float32))
