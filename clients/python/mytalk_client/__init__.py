@@ -1,4 +1,4 @@
-"""Speech in, a talking face out: a MyTalk streamer's client. ``connect`` for asyncio, ``connect_sync`` for scripts."""
+"""Talks to a MyTalk streamer: speech in, a talking face out. ``connect`` for asyncio, ``connect_sync`` for scripts."""
 
 from mytalk_client.errors import ClientError, DeviceError, EndedError, LostError, RefusedError
 from mytalk_client.http import SessionInfo, create_session, end_session, session_state

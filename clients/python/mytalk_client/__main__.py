@@ -1,4 +1,4 @@
-"""``python -m mytalk_client say|dub|mic``: the package from a shell."""
+"""Runs the package from a shell: ``python -m mytalk_client say|dub|mic``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mytalk_client.errors import ClientError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; 1 and one line on standard error where it fails."""
+    """Runs one command. Returns 1, after one line on standard error, where it fails."""
     parser = argparse.ArgumentParser(prog="mytalk-client", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     say = commands.add_parser("say", help="a WAV file and a portrait to a film", description=speaking.__doc__)

@@ -1,4 +1,4 @@
-"""Options that the commands share: which server, and whose face."""
+"""Adds the options that the commands share: which server, and whose face."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from mytalk_client.http import Consent
 
 
 class Face(TypedDict):
-    """As :func:`mytalk_client.connect` takes it."""
+    """Holds a face as :func:`mytalk_client.connect` takes it."""
 
     portrait: bytes | None
     consent: Consent | None
 
 
 def add_server(parser: argparse.ArgumentParser) -> None:
-    """``--url`` and ``--api-key``."""
+    """Adds ``--url`` and ``--api-key``."""
     parser.add_argument("--url", default="http://localhost:8080", help="of the server (default: %(default)s)")
     key = os.environ.get("MYTALK_API_KEY")
     parser.add_argument("--api-key", default=key, help="where the server wants one (default: MYTALK_API_KEY's)")
 
 
 def add_face(parser: argparse.ArgumentParser) -> None:
-    """``--portrait`` and ``--consent``."""
+    """Adds ``--portrait`` and ``--consent``."""
     parser.add_argument("--portrait", type=Path, metavar="PICTURE", help="a face of your own (default: the server's)")
     parser.add_argument("--consent", nargs=3, metavar=("WHO", "WHEN", "PURPOSE"), help="of the person on it")
 
 
 def face(args: argparse.Namespace) -> Face:
-    """What was given of it. Raises ``ClientError`` for a picture that cannot be read."""
+    """Returns the face that the options name. Raises ``ClientError`` for a picture that cannot be read."""
     consent = dict(zip(("who", "when", "purpose"), args.consent, strict=True)) if args.consent else None
     try:
         return {"portrait": args.portrait.read_bytes() if args.portrait is not None else None, "consent": consent}

@@ -1,4 +1,4 @@
-"""``mytalk-client dub``: a session for a camera (OBS, FFmpeg 8, a browser), and a WAV file as its voice.
+"""Runs ``mytalk-client dub``: a session for a camera (OBS, FFmpeg 8, a browser), and a WAV file as its voice.
 
 Says where the camera publishes and where viewers watch, and speaks as soon as the camera is there.
 """
@@ -22,7 +22,7 @@ _LOOK_SECONDS = 0.5
 
 
 async def dub(url: str, info: SessionInfo, speech: SpeechFormat, pcm: bytes) -> None:
-    """Until the session ends or the task is cancelled, which ends it. Raises ``ClientError``."""
+    """Speaks ``pcm`` until the session ends or the task is cancelled, which ends it. Raises ``ClientError``."""
     try:
         async with connect(url, info=info, speech=speech) as session:
             try:
@@ -51,14 +51,14 @@ async def _speak(session: Session, pcm: bytes) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
+    """Adds the options of the command."""
     parser.add_argument("speech", type=Path, metavar="SPEECH.wav")
     parser.add_argument("--record", action="store_true", help="into the server's folder of recordings")
     add_server(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Until the camera leaves, or Ctrl-C. Raises ``ClientError``."""
+    """Dubs until the camera leaves, or Ctrl-C. Raises ``ClientError``."""
     speech, pcm = read_wav(args.speech)
     info = create_session(args.url, args.api_key, source="live", speech="stream", record=args.record)
     print(

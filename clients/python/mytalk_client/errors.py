@@ -1,4 +1,4 @@
-"""What can go wrong between a program and its server.
+"""Declares what can go wrong between a program and its server.
 
 ::
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 
 class ClientError(Exception):
-    """Catch this to catch everything that the package raises on purpose."""
+    """The root: catch this to catch everything that the package raises on purpose."""
 
 
 class RefusedError(ClientError):

@@ -1,4 +1,4 @@
-"""Making and ending sessions over HTTP, with the standard library alone: calls block, and belong on a thread."""
+"""Makes and ends sessions over HTTP, with the standard library alone: calls block, and belong on a thread."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Consent = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """Where a session is and who may use it. ``urls`` are whole: ``webrtc``, ``whip``, ``whep``, ``stream``..."""
+    """Holds the URLs and tokens of a session. ``urls`` are whole: ``webrtc``, ``whip``, ``whep``, ``stream``..."""
 
     id: str
     token: str
@@ -32,7 +32,7 @@ class SessionInfo:
 
     @property
     def watch_url(self) -> str:
-        """The server's own page for viewers. Who has it sees and hears the session, and can do nothing else."""
+        """Returns the URL of the server's page for viewers, which gives the right to watch the session and no other."""
         base = self.urls["session"].removesuffix(f"/v1/sessions/{self.id}")
         return f"{base}/watch.html#{self.id}/{self.view_token}"
 
@@ -45,7 +45,7 @@ def create_session(
     consent: Consent | None = None,
     **options: object,
 ) -> SessionInfo:
-    """``POST /v1/sessions`` with ``options`` and, for a face of your own, the bytes of a picture and its consent.
+    """Makes a session with ``options`` and, for a face of your own, the bytes of a picture and its consent.
 
     Raises ``RefusedError`` or ``LostError``.
     """
@@ -63,24 +63,24 @@ def create_session(
 
 
 def session_state(info: SessionInfo) -> str:
-    """``new``, ``live``, ``draining`` or ``closed``. Raises ``RefusedError`` (404: it has ended) or ``LostError``."""
+    """Returns ``new``, ``live``, ``draining`` or ``closed``. Raises ``RefusedError`` (404: ended) or ``LostError``."""
     return str(_request("GET", info.urls["session"], info.token)["state"])
 
 
 def renewed(info: SessionInfo) -> SessionInfo:
-    """With another token of the same right. Raises ``RefusedError``, if its own has expired too, or ``LostError``."""
+    """Returns ``info`` with a new token of the same right. Raises ``RefusedError`` (expired) or ``LostError``."""
     body = json.dumps({"right": "own"}).encode()
     answer = _request("POST", info.urls["tokens"], info.token, body, "application/json")
     return replace(info, token=str(answer["token"]), expires_in=int(answer["expires_in"]))
 
 
 def end_session(info: SessionInfo) -> None:
-    """``DELETE`` it. Raises ``RefusedError`` or ``LostError``."""
+    """Ends a session. Raises ``RefusedError`` or ``LostError``."""
     _request("DELETE", info.urls["session"], info.token)
 
 
 def _multipart(options: Mapping[str, Any], portrait: bytes) -> tuple[bytes, str]:
-    """RFC 7578."""
+    """Returns the body and its content type (RFC 7578)."""
     border = secrets.token_hex(16)
     parts = [("session", "application/json", json.dumps(options).encode())]
     parts.append(("portrait", "application/octet-stream", portrait))

@@ -1,4 +1,4 @@
-"""The connection of one stream, kept up: what breaks is resumed, and nothing is lost or comes twice."""
+"""Keeps the connection of one stream up: what breaks is resumed, and nothing is lost or comes twice."""
 
 from __future__ import annotations
 
@@ -18,62 +18,62 @@ RESUME_SECONDS = 10.0
 
 _ACK_SECONDS = 1.0
 _PING_SECONDS = 5.0
-_SILENCE_SECONDS = 7.0  # after a ping, without a word of the server: the line is taken for broken
+_SILENCE_SECONDS = 7.0  # after a ping, without an answer: the connection is taken for broken
 _PAUSES = (0.0, 0.1, 0.2, 0.4, 0.8)  # seconds between two tries; the last one again and again
 _TAKEN_OVER = 4000
 
 
-class Log:
-    """What was sent and is not acknowledged, and how much speech waits to be heard. Sans-IO."""
+class SentLog:
+    """Keeps what was sent and is not acknowledged, and counts the speech that waits to be played. Sans-IO."""
 
     def __init__(self) -> None:
         self._entries: deque[tuple[str | bytes, int]] = deque()  # message, milliseconds of speech in it
         self._first = 0  # number of the first entry
         self._sent = 0  # of the entries, over this connection
         self._buffered = 0  # milliseconds, as the server last said
-        self._unheard = 0  # milliseconds in the entries
+        self._unplayed = 0  # milliseconds in the entries
 
     def add(self, data: str | bytes, milliseconds: int = 0) -> None:
-        """The next counted message."""
+        """Appends the next counted message."""
         self._entries.append((data, milliseconds))
-        self._unheard += milliseconds
+        self._unplayed += milliseconds
 
     @property
     def ahead_ms(self) -> int:
-        """Speech that was given and not yet said, as far as is known."""
-        return self._buffered + self._unheard
+        """Returns the milliseconds of speech that were given and not yet played, as far as is known."""
+        return self._buffered + self._unplayed
 
     def next(self) -> str | bytes | None:
-        """What is to be sent now."""
+        """Returns what is to be sent now, or None."""
         if self._sent >= len(self._entries):
             return None
         self._sent += 1
         return self._entries[self._sent - 1][0]
 
     def acknowledge(self, received: int, buffered_ms: int | None = None) -> None:
-        """The server has the first ``received`` messages, and so much speech waits there."""
+        """Forgets the first ``received`` messages, which the server has; ``buffered_ms`` of speech wait there."""
         while self._first < received and self._entries:
-            self._unheard -= self._entries.popleft()[1]
+            self._unplayed -= self._entries.popleft()[1]
             self._first += 1
             self._sent = max(0, self._sent - 1)
         if buffered_ms is not None:
             self._buffered = buffered_ms
 
     def rewind(self, received: int) -> None:
-        """Another connection: what the server does not have is sent again."""
+        """Begins another connection: what the server does not have is sent again."""
         self.acknowledge(received)
         self._sent = 0
 
 
 class Link:
-    """Runs as a task. ``deliver`` gets each message once, in order; ``room`` returns when it may get another.
+    """Carries one stream, as a task. ``deliver`` gets each message once, in order, while ``room`` is set.
 
     ``opened`` is set by the first connection. ``run`` returns when the server has said its last word, and raises
     ``RefusedError`` or ``LostError`` otherwise.
     """
 
     def __init__(self, url: str, token: str, deliver: Callable[[Message], None], room: asyncio.Event) -> None:
-        self.log = Log()
+        self.log = SentLog()
         self.opened = asyncio.Event()
         self.changed = asyncio.Event()  # an acknowledgement has come
         self._url = "ws" + url.removeprefix("http")
@@ -83,17 +83,17 @@ class Link:
         self._wake = asyncio.Event()
         self._urgent: deque[str] = deque()  # uncounted; a handful at most
         self._received = 0  # counted messages of the server
-        self._heard = 0  # messages of this process's connections, counted or not
+        self._arrived = 0  # messages, counted or not
         self._greeted = False
         self._socket: ClientConnection | None = None
 
     def send(self, data: str | bytes, milliseconds: int = 0) -> None:
-        """Sends it in its turn, over this connection or the next."""
+        """Queues a counted message, for this connection or the next."""
         self.log.add(data, milliseconds)
         self._wake.set()
 
     async def close(self) -> None:
-        """Says goodbye, so that the server waits for nobody; ``run`` returns."""
+        """Closes the stream, so that the server does not wait for another connection; ``run`` returns."""
         if self._socket is not None:
             await self._socket.close()
 
@@ -110,7 +110,7 @@ class Link:
                     await self._carry(socket)
             except ConnectionClosed as closed:
                 if closed.rcvd is not None:  # the server closed it
-                    _judge(closed.rcvd.code)
+                    _raise_for_code(closed.rcvd.code)
                     return
                 reason: Exception = closed
             except (OSError, TimeoutError, InvalidHandshake, InvalidURI) as error:
@@ -148,7 +148,7 @@ class Link:
         self.opened.set()
 
     async def _carry(self, socket: ClientConnection) -> None:
-        """Both ways until the connection closes: raises ``ConnectionClosed``."""
+        """Carries messages both ways until the connection closes. Raises ``ConnectionClosed``."""
         works = (self._read(socket), self._write(socket), self._acknowledge(), self._watch(socket))
         tasks = [asyncio.create_task(work) for work in works]
         try:
@@ -165,7 +165,7 @@ class Link:
             await self._room.wait()
             message, counted = _parsed(await socket.recv())
             self._received += counted
-            self._heard += 1
+            self._arrived += 1
             if isinstance(message, Ack):
                 self.log.acknowledge(message.received, message.buffered_ms)
                 self.changed.set()
@@ -184,24 +184,24 @@ class Link:
                 await socket.send(data)
 
     async def _acknowledge(self) -> None:
-        told = 0
+        acknowledged = 0
         while True:
             await asyncio.sleep(_ACK_SECONDS)
-            if told != self._received:
-                told = self._received
-                self._urgent.append(text("ack", received=told))
+            if acknowledged != self._received:
+                acknowledged = self._received
+                self._urgent.append(text("ack", received=acknowledged))
                 self._wake.set()
 
     async def _watch(self, socket: ClientConnection) -> None:
-        """Raises ``TimeoutError`` on a line that carries nothing any more and does not say so."""
+        """Pings. Raises ``TimeoutError`` on a connection that carries nothing any more."""
         while True:
             await asyncio.sleep(_PING_SECONDS)
-            heard = self._heard
+            arrived = self._arrived
             try:
                 async with asyncio.timeout(_SILENCE_SECONDS):
                     await (await socket.ping())
             except TimeoutError:
-                if self._room.is_set() and self._heard == heard:
+                if self._room.is_set() and self._arrived == arrived:
                     raise TimeoutError(f"nothing came for {_SILENCE_SECONDS:.0f} s") from None
 
 
@@ -212,7 +212,7 @@ def _parsed(data: str | bytes) -> tuple[Message | None, bool]:
         raise ClientError(f"the server sent what is no message of {SUBPROTOCOL} ({error})") from error
 
 
-def _judge(code: int) -> None:
+def _raise_for_code(code: int) -> None:
     if code == _TAKEN_OVER:
         raise LostError("the stream was resumed by another program")
     if code not in (1000, 1001):

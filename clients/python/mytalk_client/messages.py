@@ -1,4 +1,4 @@
-"""``mytalk.v1`` as this package reads and writes it: types of what a server tells, JSON and 16-byte headers.
+"""Reads and writes ``mytalk.v1``: types of the server's messages, JSON and 16-byte headers.
 
 Messages of types that are not known here, and fields that are not, are passed over: a newer server may send them.
 """
@@ -30,20 +30,20 @@ Scalar = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class SpeechFormat:
-    """How speech is given: 16-bit little-endian samples, interleaved, or Opus packets (then ``rate`` is 48000)."""
+    """Describes speech: 16-bit little-endian samples, interleaved, or Opus packets (then ``rate`` is 48000)."""
 
     rate: int
     channels: int = 1
     encoding: Encoding = "pcm16"
 
     def milliseconds(self, payload: bytes) -> int:
-        """Length of PCM; of one Opus packet 20 ms, as nearly all are."""
+        """Returns the length of PCM; of one Opus packet 20 ms, as nearly all are."""
         return 20 if self.encoding == "opus" else len(payload) * 500 // (self.channels * self.rate)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionCreated:
-    """The first message of a new stream."""
+    """Begins a new stream: the first message."""
 
     session_id: str
     generation: int
@@ -55,7 +55,7 @@ class SessionCreated:
 
 @dataclass(frozen=True, slots=True)
 class SessionResumed:
-    """The connection had broken and is back; nothing was lost."""
+    """Reports that the connection had broken and is back; nothing was lost."""
 
     session_id: str
     received: int
@@ -64,8 +64,10 @@ class SessionResumed:
 
 @dataclass(frozen=True, slots=True)
 class SessionUpdated:
-    """What holds now. ``rung``: what the server gave up because it is overloaded. ``at_ms``, here and below: the age of
-    the session when it happened."""
+    """States the values that hold now. ``rung``: given up by a server under overload.
+
+    ``at_ms``, here and below: the age of the session when it happened.
+    """
 
     speech: Mapping[str, str | int] | None = None
     output: Mapping[str, str] | None = None
@@ -78,14 +80,14 @@ class SessionUpdated:
 
 @dataclass(frozen=True, slots=True)
 class SessionEnded:
-    """The last event: why the session is over."""
+    """Ends the session: the last event, with the reason."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechCommitted:
-    """``utterance`` counts from 1, ``length`` is in samples at 16 kHz."""
+    """Confirms a commit. ``utterance`` counts from 1, ``length`` is in samples at 16 kHz."""
 
     utterance: int
     length: int
@@ -94,7 +96,7 @@ class SpeechCommitted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechDropped:
-    """Speech that came after a clear by somebody else, ``samples`` of it, was not taken."""
+    """Reports ``samples`` of speech that came after another client's clear and were not taken."""
 
     samples: int
     generation: int
@@ -103,7 +105,7 @@ class SpeechDropped:
 
 @dataclass(frozen=True, slots=True)
 class SpeechLate:
-    """Speech for the picture of media time ``pts`` came when that had left: so much of its beginning was cut."""
+    """Reports speech for a picture (media time ``pts``) that had left: ``dropped_ms`` of its beginning were cut."""
 
     dropped_ms: int
     pts: int | None = None
@@ -112,8 +114,10 @@ class SpeechLate:
 
 @dataclass(frozen=True, slots=True)
 class FaceLost:
-    """For two seconds no picture has shown a face to work on, so they come untouched. ``none``: not found, or covered;
-    ``small``: fewer pixels than the mouth needs; ``turned``: too far aside."""
+    """Reports that for two seconds no picture has shown a usable face: they come untouched.
+
+    ``none``: not found, or covered; ``small``: fewer pixels than the mouth needs; ``turned``: too far aside.
+    """
 
     reason: Literal["none", "small", "turned"]
     at_ms: int | None = None
@@ -121,7 +125,7 @@ class FaceLost:
 
 @dataclass(frozen=True, slots=True)
 class FaceFound:
-    """The face is back, after ``lost_ms`` without it."""
+    """Reports that the face is back, after ``lost_ms``."""
 
     lost_ms: int
     at_ms: int | None = None
@@ -129,7 +133,7 @@ class FaceFound:
 
 @dataclass(frozen=True, slots=True)
 class PlaybackStarted:
-    """The first sample of an utterance leaves; ``pts`` is its media time."""
+    """Reports that the first sample of an utterance leaves; ``pts`` is its media time."""
 
     utterance: int
     pts: int
@@ -139,7 +143,7 @@ class PlaybackStarted:
 
 @dataclass(frozen=True, slots=True)
 class PlaybackFinished:
-    """``position`` samples (16 kHz) of an utterance were heard, all of them unless it was ``interrupted``."""
+    """Reports that ``position`` samples (16 kHz) of an utterance were played: all, unless it was ``interrupted``."""
 
     position: int
     interrupted: bool
@@ -151,14 +155,14 @@ class PlaybackFinished:
 
 @dataclass(frozen=True, slots=True)
 class OutputDropped:
-    """So many pictures were left out because this program or its line is too slow."""
+    """Reports pictures that were left out because this program or its connection is too slow."""
 
     pictures: int
 
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """One message was not taken; ``fatal``: and the connection closes."""
+    """Reports a message that was not taken; ``fatal``: and the connection closes."""
 
     code: str
     message: str
@@ -170,7 +174,7 @@ class Error:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """The server has taken in ``received`` counted messages, and ``buffered_ms`` of speech wait."""
+    """Acknowledges ``received`` counted messages; ``buffered_ms`` of speech wait."""
 
     received: int
     buffered_ms: int
@@ -178,14 +182,14 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """The answer to ``ping``, with its ``data``."""
+    """Answers a ``ping`` with its ``data``."""
 
     data: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """20 ms of sound, 16-bit little-endian, 48 kHz stereo; ``pts`` in samples at 16 kHz, as pictures have it."""
+    """Holds 20 ms of sound, 16-bit little-endian, 48 kHz stereo; ``pts`` in samples at 16 kHz, as pictures have it."""
 
     generation: int
     pts: int
@@ -194,7 +198,7 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A picture, or for ``fmp4`` a segment of MP4 (``init``: the one before all others)."""
+    """Holds a picture, or for ``fmp4`` a segment of MP4 (``init``: the one before all others)."""
 
     encoding: Literal["h264", "jpeg", "fmp4"]
     generation: int
@@ -220,7 +224,7 @@ Event = (
     | Audio
     | Video
 )
-"""What a session yields."""
+"""Types that a session yields."""
 
 Message = Event | SessionCreated | Ack | Pong
 
@@ -246,7 +250,7 @@ _AUDIO = 16
 
 
 def parse(data: str | bytes) -> tuple[Message | None, bool]:
-    """What a server sent (None: a type not known here), and whether it counts. ``ValueError``: it is no message."""
+    """Reads a server's message (None: of an unknown type), and whether it counts. Raises ``ValueError``."""
     if isinstance(data, bytes):
         if len(data) <= HEADER.size:
             raise ValueError(f"{len(data)} bytes (need a header of {HEADER.size} and a payload)")
@@ -282,12 +286,12 @@ def _media(kind: int | str, generation: int, pts: int, payload: bytes, key: int,
 
 
 def text(type_: str, **given: Any) -> str:
-    """A message of the client; fields that are None are left out."""
+    """Writes a message of the client; fields that are None are left out."""
     body = {"type": type_} | {name: value for name, value in given.items() if value is not None}
     return json.dumps(body, separators=(",", ":"), allow_nan=False)
 
 
 def speech(encoding: Encoding, generation: int, pts: int, payload: bytes, *, timed: bool = False) -> bytes:
-    """A binary message of speech. ``timed``: ``pts`` is the media time of the picture that it belongs to."""
+    """Writes a binary message of speech. ``timed``: ``pts`` is the media time of the picture that it belongs to."""
     kind = SPEECH_PCM16 if encoding == "pcm16" else SPEECH_OPUS
     return HEADER.pack(kind, _TIMED if timed else 0, 0, generation, pts) + payload

@@ -1,4 +1,4 @@
-"""``mytalk mic``: a microphone into a session, and its sound to the headphones (a loudspeaker is heard again)."""
+"""Runs ``mytalk mic``: a microphone into a session, and its sound to headphones (a loudspeaker would echo)."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _MOST_OUT = _OUT_RATE * 4  # bytes: 1 s. Full: the oldest is left out, so that t
 
 
 class Speaker:
-    """Sound on its way to the loudspeaker, asked for by the device's thread; silence where there is none."""
+    """Queues sound for the output device, whose thread takes it; silence where there is none."""
 
     def __init__(self) -> None:
         self._waiting = bytearray()
         self._playing = False
 
     def push(self, data: bytes) -> None:
-        """The next sound."""
+        """Appends sound."""
         self._waiting += data
         if len(self._waiting) > _MOST_OUT:
             del self._waiting[: len(self._waiting) - _MOST_OUT]
 
     def fill(self, out: Any, *_: object) -> None:
-        """As sounddevice calls it: as much as ``out`` holds."""
+        """Fills ``out``, as sounddevice calls it."""
         size = len(out)
         self._playing = len(self._waiting) >= (size if self._playing else _LEAST_OUT)
         taken = bytes(self._waiting[:size]) if self._playing else b""
@@ -46,7 +46,7 @@ class Speaker:
 
 
 def devices() -> Any:
-    """The module ``sounddevice``. Raises ``DeviceError`` that says what to install."""
+    """Returns the module ``sounddevice``. Raises ``DeviceError`` that says what to install."""
     try:
         import sounddevice
     except ModuleNotFoundError as error:
@@ -58,7 +58,7 @@ def devices() -> Any:
 
 
 async def talk(session: Session, sounddevice: Any) -> None:
-    """Until the session ends or the task is cancelled. Raises ``DeviceError`` where a device cannot be used."""
+    """Talks until the session ends or the task is cancelled. Raises ``DeviceError`` where a device cannot be used."""
     speaker = Speaker()
     try:
         out = sounddevice.RawOutputStream(samplerate=_OUT_RATE, channels=2, dtype="int16", callback=speaker.fill)
@@ -102,7 +102,7 @@ async def _blocks(sounddevice: Any) -> AsyncIterator[bytes]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
+    """Adds the options of the command."""
     add_face(parser)
     add_server(parser)
 

@@ -1,4 +1,4 @@
-"""A session as a program has it: say speech, hear what became of it, see the face.
+"""Gives a program its session: say speech, follow its playback, see the face.
 
 ::
 
@@ -47,7 +47,10 @@ _EVENT_BYTES = 256  # what an event is counted as
 
 
 class Session:
-    """Made by :func:`connect`. Cancelling any call leaves the session usable; what was not sent is not said."""
+    """Is one session, made by :func:`connect`.
+
+    Cancelling any call leaves the session usable; what was not sent is not said.
+    """
 
     def __init__(self, info: SessionInfo, speech_format: SpeechFormat) -> None:
         self.info = info
@@ -69,7 +72,7 @@ class Session:
     # --- speaking
 
     async def say(self, pcm: bytes | AsyncIterable[bytes], *, event_id: str | None = None) -> None:
-        """One utterance, whole or in pieces as they come. Waits while more than 10 s of speech are ahead.
+        """Says one utterance, whole or in pieces as they come. Waits while more than 10 s of speech are ahead.
 
         Cancelled, it has said what it had sent, and the utterance is open: ``commit`` or ``interrupt`` next.
         """
@@ -81,7 +84,7 @@ class Session:
         await self.commit(event_id)
 
     async def append(self, payload: bytes) -> None:
-        """More speech of the utterance: PCM of any length, or one Opus packet."""
+        """Appends speech to the utterance: PCM of any length, or one Opus packet."""
         if self.format.encoding == "opus":
             await self._wait_for_room()
             self._send_speech(payload, samples=48_000 * self.format.milliseconds(payload) // 1000)
@@ -97,8 +100,10 @@ class Session:
             self._send_speech(piece, samples=len(piece) // frame)
 
     async def dub(self, payload: bytes, pts: int) -> None:
-        """Speech that belongs to the picture of media time ``pts`` (16 kHz), of a session with a camera and a
-        ``video_delay``: whole samples of any length, or one Opus packet. ``SpeechLate`` says what came too late."""
+        """Says speech with the picture of media time ``pts`` (16 kHz), in a session with a ``video_delay``.
+
+        ``payload``: whole samples of any length, or one Opus packet. ``SpeechLate`` reports what came too late.
+        """
         self._check_open()
         frame = 2 * self.format.channels
         step = len(payload) if self.format.encoding == "opus" else max(1, self.format.rate * _PIECE_MS // 1000) * frame
@@ -109,13 +114,13 @@ class Session:
             )
 
     async def commit(self, event_id: str | None = None) -> None:
-        """The utterance is whole. ``SpeechCommitted`` and, once it was heard, ``PlaybackFinished`` follow."""
+        """Ends the utterance. ``SpeechCommitted`` and, once it was played, ``PlaybackFinished`` follow."""
         self._check_open()
         self._rest = b""
         self._link.send(text("speech.commit", event_id=event_id))
 
     async def interrupt(self, event_id: str | None = None) -> None:
-        """Nothing said so far is heard any more; ``PlaybackFinished`` says how far it got."""
+        """Drops all speech that was not played yet; ``PlaybackFinished`` says how far it got."""
         self._check_open()
         self._begin_generation(self.generation + 1)
         self._link.send(text("speech.clear", event_id=event_id))
@@ -127,7 +132,7 @@ class Session:
 
     @property
     def ahead_ms(self) -> int:
-        """Speech that was given and not yet said."""
+        """Returns the milliseconds of speech that were given and not yet played."""
         return self._link.log.ahead_ms
 
     # --- listening
@@ -136,7 +141,7 @@ class Session:
         return self
 
     async def __anext__(self) -> Event:
-        """The next event, sound or picture. Ends with the session; raises what took the connection away for good."""
+        """Returns the next event, sound or picture. Ends with the session; raises what broke it for good."""
         while not self._inbox:
             self._filled.clear()
             if self._running is None or self._running.done():
@@ -169,7 +174,7 @@ class Session:
             self._renewing = asyncio.create_task(self._renew(token_is_new), name="mytalk token")
 
     async def close(self) -> None:
-        """Says goodbye. A session that has nothing else ends with it."""
+        """Closes the stream. A session without another connection ends with it."""
         if self._renewing is not None:
             self._renewing.cancel()
             await asyncio.gather(self._renewing, return_exceptions=True)
@@ -181,7 +186,7 @@ class Session:
                 await asyncio.gather(self._running, return_exceptions=True)
 
     async def _renew(self, token_is_new: bool) -> None:
-        """Has a token that is good whenever the connection must be made again."""
+        """Renews the token, so that it is good whenever the connection must be made again."""
         wait = self.info.expires_in / 2 if token_is_new else 0.0
         while True:
             await asyncio.sleep(wait)
@@ -256,7 +261,7 @@ async def connect(
     info: SessionInfo | None = None,
     **options: object,
 ) -> AsyncIterator[Session]:
-    """A session for as long as the block runs; a new one, or with ``info`` one that was made before.
+    """Opens a session for as long as the block runs: a new one, or with ``info`` one that was made before.
 
     ``speech``: what you give (default: 24 kHz, mono). ``audio`` and ``video``: what you want back. ``portrait``: the
     bytes of a picture of a face, with ``consent`` of the person. ``options``: ``profile``, ``seed``... as the server
@@ -277,7 +282,7 @@ async def connect(
 
 
 async def _created(url: str, api_key: str | None, asked: dict[str, object]) -> SessionInfo:
-    """Cancelled, it ends what is made in vain."""
+    """Makes a session; cancelled, it ends the session that nobody will use."""
     making = asyncio.ensure_future(asyncio.to_thread(create_session, url, api_key, **asked))  # type: ignore[arg-type]
     try:
         return await asyncio.shield(making)

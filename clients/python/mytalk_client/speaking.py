@@ -1,4 +1,4 @@
-"""``mytalk-client say``: a WAV file and a portrait to a film, by a live server and over one WebSocket."""
+"""Runs ``mytalk-client say``: a WAV file and a portrait to a film, by a live server and over one WebSocket."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TAIL_PTS = 8_000
 
 
 def read_wav(path: Path) -> tuple[SpeechFormat, bytes]:
-    """16-bit PCM of one or two channels. Raises ``ClientError``."""
+    """Reads 16-bit PCM of one or two channels. Raises ``ClientError``."""
     try:
         with wave.open(str(path)) as file:
             width, channels = file.getsampwidth(), file.getnchannels()
@@ -30,7 +30,7 @@ def read_wav(path: Path) -> tuple[SpeechFormat, bytes]:
 
 
 async def film(session: Session, pcm: bytes, out: Path) -> int:
-    """Says ``pcm`` and writes the film as it comes; the number of bytes. Raises ``ClientError``."""
+    """Says ``pcm`` and writes the film as it comes. Returns the number of bytes. Raises ``ClientError``."""
     saying = asyncio.create_task(session.say(pcm, event_id="film"))
     written, until = 0, None
     try:
@@ -60,7 +60,7 @@ def _show(pts: int | None) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
+    """Adds the options of the command."""
     parser.add_argument("speech", type=Path, metavar="SPEECH.wav")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.mp4")
     add_face(parser)
@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Raises ``ClientError``."""
+    """Makes the film. Raises ``ClientError``."""
     speech, pcm = read_wav(args.speech)
     given = face(args)
 

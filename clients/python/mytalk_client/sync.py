@@ -1,4 +1,4 @@
-"""The same session for scripts without asyncio: its event loop runs in a thread of its own."""
+"""Gives scripts without asyncio a session, whose event loop runs in a thread of its own."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ T = TypeVar("T")
 
 
 class SyncSession:
-    """Made by :func:`connect_sync`. Every call may come from any thread; each is one of :class:`Session`'s."""
+    """Is one session, made by :func:`connect_sync`. Its methods are those of :class:`Session`, for any thread."""
 
     def __init__(self, session: Session, loop: asyncio.AbstractEventLoop) -> None:
         self.session = session
         self._loop = loop
 
     def say(self, pcm: bytes | Iterable[bytes], *, event_id: str | None = None, wait: bool = True) -> None:
-        """One utterance; see :meth:`Session.say`. Without ``wait`` it returns at once: for those who iterate next.
+        """Says one utterance; see :meth:`Session.say`. Without ``wait`` it returns at once: for those who iterate next.
 
-        Who asked for sound or video and says more than 10 s must not wait: what is not iterated stops the session.
+        A program that asked for sound or video and says more than 10 s must not wait: what is not iterated stops the
+        session.
         """
         if isinstance(pcm, bytes) and not wait:
             asyncio.run_coroutine_threadsafe(self.session.say(pcm, event_id=event_id), self._loop)
@@ -34,15 +35,15 @@ class SyncSession:
         self.commit(event_id)
 
     def append(self, payload: bytes) -> None:
-        """More speech of the utterance."""
+        """Appends speech to the utterance."""
         self._run(self.session.append(payload))
 
     def commit(self, event_id: str | None = None) -> None:
-        """The utterance is whole."""
+        """Ends the utterance."""
         self._run(self.session.commit(event_id))
 
     def interrupt(self, event_id: str | None = None) -> None:
-        """Nothing said so far is heard any more."""
+        """Drops all speech that was not played yet."""
         self._run(self.session.interrupt(event_id))
 
     def update(self, event_id: str | None = None, **controls: Scalar) -> None:
@@ -50,7 +51,7 @@ class SyncSession:
         self._run(self.session.update(event_id, **controls))
 
     def next(self, timeout: float | None = None) -> Event | None:
-        """The next event; None at the end of the session. Raises ``TimeoutError`` after ``timeout`` seconds."""
+        """Returns the next event; None at the end of the session. Raises ``TimeoutError`` after ``timeout`` seconds."""
         return self._run(_next(self.session, timeout))
 
     def __iter__(self) -> Iterator[Event]:
@@ -68,7 +69,7 @@ class SyncSession:
 
 @contextmanager
 def connect_sync(url: str, api_key: str | None = None, **given: Any) -> Iterator[SyncSession]:
-    """As :func:`connect`, with the same arguments."""
+    """Opens a session as :func:`connect` does, with the same arguments."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="mytalk client", daemon=True)
     thread.start()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lines import fixture
-from mytalk_client.link import Log
+from mytalk_client.link import SentLog
 from mytalk_client.messages import TYPES, Audio, Video, parse, speech, text
 
 TIMED = fixture("timed")
@@ -71,7 +71,7 @@ def test_what_is_no_message_is_a_value_error(data: str | bytes) -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("asrc"), st.integers(0, 4)), max_size=60))
 def test_through_any_cuts_the_server_gets_every_message_once_and_in_order(steps: list[tuple[str, int]]) -> None:
-    log, given_, got = Log(), 0, []
+    log, given_, got = SentLog(), 0, []
     flying: list[str | bytes] = []
     for what, count in steps:
         if what == "a":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -74,7 +75,10 @@ async def test_what_is_said_is_heard_and_seen_and_told(url: str) -> None:
     told = [event for event in events if not isinstance(event, Audio | Video)]
     assert [type(event) for event in told[:4]] == [SessionUpdated, SpeechCommitted, PlaybackStarted, PlaybackFinished]
     assert told[1] == SpeechCommitted(1, 16_000, "hello")
-    assert told[3] == PlaybackFinished(16_000, False, 0, 1)
+    finished = told[3]
+    assert isinstance(finished, PlaybackFinished)
+    assert finished.at_ms is not None
+    assert replace(finished, at_ms=None) == PlaybackFinished(16_000, False, 0, 1)
     assert next(event for event in events if isinstance(event, Video)).keyframe
 
 
