@@ -32,6 +32,11 @@ def unix_now() -> int:
     return time.time_ns()
 
 
+def thread_cpu_ns() -> int:
+    """Nanoseconds that the calling thread has computed since it began."""
+    return time.thread_time_ns()
+
+
 class Clock(Protocol):
     """Reads monotonic time and waits for a moment of it."""
 

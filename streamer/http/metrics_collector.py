@@ -14,6 +14,7 @@ from streamer.engine.engine import Engine
 from streamer.engine.overload import Rung
 from streamer.http.listener import ConnectionLimit
 from streamer.session.registry import SessionRegistry
+from streamer.telemetry.loop_watchdog import LoopWatchdog
 
 STATES = ("new", "live", "draining")
 
@@ -24,11 +25,19 @@ Served = Counter[tuple[str, str, int]]
 class MetricsCollector(Collector):
     """Collects from the engine, the sessions and the HTTP side of one server. Called on the event loop."""
 
-    def __init__(self, engine: Engine, sessions: SessionRegistry, served: Served, listener: ConnectionLimit) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        sessions: SessionRegistry,
+        served: Served,
+        listener: ConnectionLimit,
+        watchdog: LoopWatchdog,
+    ) -> None:
         self._engine = engine
         self._sessions = sessions
         self._served = served
         self._listener = listener
+        self._watchdog = watchdog
 
     def collect(self) -> Iterator[Metric]:
         """Yields every metric, in the order in which they are written."""
@@ -36,6 +45,7 @@ class MetricsCollector(Collector):
         yield from self._of_media()
         yield from self._of_engine()
         yield from self._of_http()
+        yield from self._of_loop()
 
     def _of_sessions(self) -> Iterator[Metric]:
         sessions = self._sessions
@@ -95,6 +105,11 @@ class MetricsCollector(Collector):
         yield _gauge("mytalk_http_connections", "TCP connections", self._listener.inside)
         refused = self._listener.refused
         yield _counter("mytalk_http_refused", "TCP connections over the server's limit", refused)
+
+    def _of_loop(self) -> Iterator[Metric]:
+        meaning = "Times that the event loop was held for more than 0.02 s, by the function that held it"
+        yield _counters("mytalk_loop_stalls", meaning, "place", self._watchdog.stalls)
+        yield from self._watchdog.seconds.collect()
 
 
 def _gauge(name: str, meaning: str, value: float) -> Metric:

@@ -28,6 +28,7 @@ from streamer.session.options import SessionOptions
 from streamer.session.registry import SessionRegistry
 from streamer.session.session import Session
 from streamer.telemetry import metrics
+from streamer.telemetry.loop_watchdog import LoopWatchdog
 from streamer.webrtc.peer import Peer
 from streamer.webrtc.sdp_offer import Offer, read_offer
 
@@ -47,12 +48,14 @@ class Routes:
         config: ServerConfig,
         access: Authorization,
         connections: ConnectionLimit,
+        watchdog: LoopWatchdog,
     ) -> None:
         self._sessions = sessions
         self._config = config
         self._access = access
         self._middleware = Middleware(access, config, sessions.clock)
-        self._registry = metrics.registry_of(MetricsCollector(engine, sessions, self._middleware.served, connections))
+        collector = MetricsCollector(engine, sessions, self._middleware.served, connections, watchdog)
+        self._registry = metrics.registry_of(collector)
 
     def app(self) -> web.Application:
         """Returns the aiohttp application."""

@@ -32,6 +32,7 @@ from streamer.http.routes import Routes
 from streamer.outputs.push_targets import look_ahead
 from streamer.outputs.recorder import make_folder
 from streamer.session.registry import SessionRegistry
+from streamer.telemetry.loop_watchdog import LoopWatchdog
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +79,9 @@ async def running(
     sessions = SessionRegistry(config, engine, clock, executors)
     access = Authorization(sessions, config, keys, clock, executors.blocking)
     connections = ConnectionLimit(config.max_connections)
+    watchdog = LoopWatchdog()
     runner = web.AppRunner(
-        Routes(sessions, engine, config, access, connections).app(),
+        Routes(sessions, engine, config, access, connections, watchdog).app(),
         access_log=log,
         access_log_class=byte_counter(connections.traffic),
         shutdown_timeout=1,
@@ -90,6 +92,7 @@ async def running(
     assert runner.server is not None
     connections.opens_to = runner.server
     socket_server = await asyncio.get_running_loop().create_server(connections, sock=listener, ssl=tls)
+    watchdog.start()
     loading = asyncio.create_task(engine.start(), name="load the models")
     watching = asyncio.create_task(_end_overdue(sessions, access, clock), name="end overdue sessions")
     saving = asyncio.create_task(_save(access, clock), name="keep what keys have used")
@@ -109,6 +112,7 @@ async def running(
         except TimeoutError:
             log.error("the server did not stop within %s s", STOP_TIMEOUT)
         await asyncio.gather(loading, watching, saving, return_exceptions=True)
+        watchdog.close()
         executors.close()
 
 

@@ -18,6 +18,9 @@ SKEW_BUCKETS = (-0.125, -0.045, -0.02, 0.0, 0.02, 0.045, 0.08, 0.125, 0.25, 0.5,
 WORK_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28)
 """Seconds. A frame has 0.04."""
 
+STALL_BUCKETS = (0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0)
+"""Seconds. Stalls begin at 0.02."""
+
 
 def skew_histogram() -> Histogram:
     """Seconds that a picture left later than its sound. Its buckets begin below 0, so it has no ``_sum``."""
@@ -35,6 +38,12 @@ def step_histogram() -> Histogram:
     """Seconds that one batch of motion windows takes."""
     meaning = "One batch of motion windows, all steps"
     return Histogram("mytalk_engine_step_seconds", meaning, buckets=WORK_BUCKETS, registry=None)
+
+
+def stall_histogram() -> Histogram:
+    """Seconds that the event loop was held."""
+    meaning = "Stalls of the event loop of more than 0.02 s"
+    return Histogram("mytalk_loop_stall_seconds", meaning, buckets=STALL_BUCKETS, registry=None)
 
 
 def registry_of(collector: Collector) -> CollectorRegistry:

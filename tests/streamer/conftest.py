@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,12 +12,38 @@ import pytest
 
 from streamer.config.server_config import ServerConfig
 from streamer.executors import Pool
+from streamer.http import server as server_module
 from streamer.http.server import Running, running
+from streamer.telemetry.loop_watchdog import LoopWatchdog, Stall
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.http_client import Client
+from tests.streamer.support.loop_stalls import to_blame, told
 from tests.streamer.support.pictures import numbered
 from tests.streamer.support.sounds import babble
 from tests.support.films import write_wav
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _short_collections() -> None:
+    """Collections of garbage leave alone what the imports made, as they do in a server whose models are loaded."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _server_never_holds_the_loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fails a test whose server computed on the event loop for long."""
+    stalls: list[Stall] = []
+
+    class Watchdog(LoopWatchdog):
+        def on_stall(self, stall: Stall) -> None:
+            super().on_stall(stall)
+            stalls.append(stall)
+
+    monkeypatch.setattr(server_module, "LoopWatchdog", Watchdog)
+    yield
+    if held := to_blame(stalls):
+        pytest.fail("\n".join(told(stall) for stall in held), pytrace=False)
 
 
 @pytest.fixture
