@@ -52,13 +52,13 @@ def test_copying_leaves_the_film_as_it_is(filmed: Filmed, speech: Sound) -> None
     assert len(pairs) == FRAMES
     assert all(pair.generated is pair.true for pair in pairs)
     assert [pair.scored for pair in pairs].index(True) == 38  # the first picture at or after 1.5 s
-    assert np.array_equal(run.asked.curve(FRAMES), filmed.shapes.aperture[:FRAMES])
+    assert np.array_equal(run.requested.curve(FRAMES), filmed.shapes.aperture[:FRAMES])
 
 
 def test_following_loudness_opens_with_the_sound(pipeline: Pipeline, filmed: Filmed, speech: Sound) -> None:
     run = LoudnessRun(pipeline, filmed, speech, paired=False)
     pairs = list(run)
-    curve = run.asked.curve(FRAMES)
+    curve = run.requested.curve(FRAMES)
     assert np.abs(curve[:24]).max() < 1e-5
     assert curve[26:].max() > 0.02
     loudest = int(curve.argmax())
