@@ -2,7 +2,7 @@
 
 asyncio hands work over through a slot and gets results back by ``call_soon_threadsafe``; nothing here waits for a
 session, and the loop never waits for a model. Each kind of threads goes round the slots and does one job at each, so a
-session that is slow or dead keeps nobody waiting for longer than one job. No two threads of a kind are at one slot, so
+session that is slow or dead keeps none waiting for longer than one job. No two threads of a kind are at one slot, so
 its jobs stay in order. Motion windows that are ready together are sampled in one batch, by one thread.
 """
 
@@ -14,19 +14,15 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
 
 from mytalk.errors import EngineError
 from streamer.clock import SECOND_NS, Clock
 from streamer.cpu import ONE_EACH, Threads
-from streamer.engine.batch_scheduler import BatchScheduler
 from streamer.engine.interfaces import Models
 from streamer.engine.load import LoadMeter
+from streamer.engine.motion_batches import MotionBatches
 from streamer.engine.slot import Deliver, EngineSlot, Fail, OpenStream, ReadControls
 from streamer.engine.worker_pool import WorkerPool
-
-if TYPE_CHECKING:
-    from mytalk.motion.batch import MotionRequest
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +33,7 @@ RESTARTS = 1
 """How often an engine that ran begins again after a failure: the models are loaded anew."""
 
 ENDING = 5 * SECOND_NS
-"""Time in which all threads together have to end once they are told to."""
+"""Time in which all threads have to end after ``close`` or a failure."""
 
 
 class Engine:
@@ -57,18 +53,18 @@ class Engine:
         self._engine_names = [f"engine-{number}" for number in range(1, threads.engine + 1)]
         self._tracker_names = [f"tracker-{number}" for number in range(1, threads.tracker + 1)]
         self._listener_names = [f"listener-{number}" for number in range(1, threads.listener + 1)]
-        self.work = LoadMeter(
+        self.load = LoadMeter(
             clock,
             {"engine": self._engine_names, "tracker": self._tracker_names, "listener": self._listener_names},
         )
-        self._load = load
+        self._load_models = load
         self._clock = clock
-        self._batching = BatchScheduler()
-        self._lock = threading.Lock()  # held to look at or change the state, the pools' turns, and batching
+        self._lock = threading.Lock()  # held to look at or change the state, the pools' turns, and the batches
         self._engines = WorkerPool(self._lock, lambda slot: slot.has_job, lambda: self.state == "ready")
         self._trackers = WorkerPool(self._lock, lambda slot: slot.has_untracked, lambda: self.state == "ready")
         self._listeners = WorkerPool(self._lock, lambda slot: slot.has_unheard, lambda: self.state == "ready")
         self._pools = (self._engines, self._trackers, self._listeners)
+        self._motion = MotionBatches(self._engines, self.load, clock, self._lock, threads.engine)
         self._threads: list[threading.Thread] = []
         self._ended: dict[str, asyncio.Event] = {}  # by name, whether a thread has nothing left to do
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -133,21 +129,21 @@ class Engine:
 
     @property
     def slots(self) -> int:
-        """Slots taken, those being freed included."""
+        """Counts the slots taken, those being freed included."""
         return len(self._engines.slots)
 
     @property
     def condition(self) -> str:
-        """``state``, or ``stuck``: ready, but a thread is gone or has been at one job for a minute."""
+        """Returns ``state``, or ``stuck``: ready, but a thread is gone or has been at one job for a minute."""
         if self.state != "ready":
             return self.state
         alive = all(thread.is_alive() for thread in list(self._threads))
-        return "ready" if alive and self.work.longest_ns <= STUCK else "stuck"
+        return "ready" if alive and self.load.longest_ns <= STUCK else "stuck"
 
     @property
     def loads(self) -> dict[str, float]:
-        """The share of the last seconds that threads have worked, by their kind, 0..1: of what they can do together."""
-        return self.work.loads
+        """Returns the share of the last seconds that the threads of each kind have worked, 0..1."""
+        return self.load.loads
 
     def _start_thread(self, target: Callable[[], None], name: str) -> None:
         ended = self._ended[name] = asyncio.Event()
@@ -173,7 +169,7 @@ class Engine:
         return [thread.name for thread in self._threads if thread.is_alive()]
 
     async def _restart(self) -> None:
-        """Once all threads have ended. One that hangs in a driver is left, and the engine stays failed."""
+        """Begins again once all threads have ended. One that hangs in a driver is left, and the engine stays failed."""
         if left := await self._join():
             log.error("%s did not end: the engine cannot begin again (restart the server)", ", ".join(left))
             return
@@ -186,7 +182,7 @@ class Engine:
         self._start_thread(self._run_first, self._engine_names[0])
 
     def _notify(self) -> None:
-        """A slot may have work: one thread of each kind looks, where one rests."""
+        """Wakes one thread of each kind, where one rests: a slot may have work."""
         with self._lock:
             for pool in self._pools:
                 pool.look()
@@ -208,7 +204,7 @@ class Engine:
     def _run_first(self) -> None:
         """Loads the models; then the other threads begin, and this one is one of them."""
         try:
-            models = self._load()
+            models = self._load_models()
             if not self._begin(models):
                 return
         except BaseException as failure:  # reported to whoever started the engine
@@ -218,7 +214,7 @@ class Engine:
         self._run_engine(models)
 
     def _begin(self, models: Models) -> bool:
-        """Whether the engine has not been closed meanwhile."""
+        """Starts the other threads; says whether the engine has not been closed meanwhile."""
         with self._lock:
             if self.state != "loading":
                 return False
@@ -247,53 +243,11 @@ class Engine:
         if slot.closing:
             self._free(slot)
             return
-        with self.work.job():
+        with self.load.job():
             slot.open(models)
             if (request := slot.take_in()) is not None:
-                self._move(models, slot, request)
+                self._motion.sample(models, slot, request)
             slot.finish_one()
-
-    def _move(self, models: Models, slot: EngineSlot, request: MotionRequest) -> None:
-        """Samples a slot's window, and those that other slots have ready in the same batch."""
-        wishes = self._gather(slot, request)
-        with self._lock:
-            batch = self._batching.schedule([asked.steps for _, asked in wishes])
-        chosen = [wishes[place] for place in batch.places]
-        for other, _ in (wish for place, wish in enumerate(wishes) if place not in batch.places):
-            self._engines.give_back(other)
-        began = self._clock.now()
-        try:
-            motion = models.sample([asked for _, asked in chosen])
-        except Exception:  # the device's memory, or one session's window
-            log.exception("a batch of %d windows could not be sampled: each is sampled alone", len(chosen))
-            motion = None  # each slot's own next job does it, and fails that slot alone
-        with self._lock:
-            self._batching.update(batch, fitted=motion is not None)
-        if motion is not None:
-            self.work.sampled(len(chosen), began)
-            share = (self._clock.now() - began) / len(chosen)
-            for (one, asked), rows in zip(chosen, motion, strict=True):
-                one.sampling_ns += share
-                one.accept(asked, rows)
-        for other, _ in chosen[1:]:
-            self._engines.give_back(other)
-
-    def _gather(self, slot: EngineSlot, request: MotionRequest) -> list[tuple[EngineSlot, MotionRequest]]:
-        """A slot's window, and those that are ready at slots which no other thread works on: this thread's share of the
-        slots at most, so that the others have work meanwhile."""
-        wishes, tried = [(slot, request)], {slot}
-        share = -(-self.slots // self.threads.engine)
-
-        def untried(one: EngineSlot) -> bool:
-            return one not in tried and one.is_open and one.has_job
-
-        while len(wishes) < share and (other := self._engines.take_beside(untried)) is not None:
-            tried.add(other)
-            if (asked := other.take_in()) is not None:
-                wishes.append((other, asked))
-            else:
-                self._engines.give_back(other)
-        return wishes
 
     def _free(self, slot: EngineSlot) -> None:
         slot.free()
@@ -302,7 +256,7 @@ class Engine:
                 pool.slots.remove(slot)
 
     def _free_slots(self) -> None:
-        """For a thread that ends: frees its own slots and those in nobody's hands. Each of the others does so too."""
+        """Frees the slots of a thread that ends, and those that no thread holds. Each of the others does so too."""
         self._engines.leave()
         while (slot := self._engines.take_beside(lambda one: True)) is not None:
             self._free(slot)
@@ -312,14 +266,14 @@ class Engine:
     def _run_beside(self, pool: WorkerPool, do: Callable[[EngineSlot], None]) -> None:
         try:
             while (slot := pool.take()) is not None:
-                with self.work.job():
+                with self.load.job():
                     do(slot)
                 pool.give_back(slot)
         except BaseException as failure:
             log.exception("the thread %s failed", threading.current_thread().name)
             self._fail(failure)
 
-    # --- what becomes of it
+    # --- loaded, or failed
 
     def _report_loaded(self) -> None:
         """On the loop."""
@@ -334,7 +288,7 @@ class Engine:
             self._loaded.set_result(None)
 
     def _fail(self, failure: BaseException) -> None:
-        """Every session learns that the engine is gone; `/readyz` turns 503 until it has begun again."""
+        """Reports the failure to every session; `/readyz` turns 503 until the engine has begun again."""
         with self._lock:
             if self.state in ("closed", "failed"):
                 return

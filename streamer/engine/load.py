@@ -12,7 +12,7 @@ from streamer.telemetry.metrics import job_histogram, step_histogram
 
 
 class LoadMeter:
-    """Figures of one engine. Any of its threads may tell of its jobs; others may read meanwhile.
+    """Figures of one engine. Any of its threads may count its jobs; others may read meanwhile.
 
     ``pools``: the names of all threads, by their kind. Those of the first kind run the models.
     """
@@ -32,7 +32,7 @@ class LoadMeter:
 
     @property
     def loads(self) -> dict[str, float]:
-        """By kind, the share of what its threads could have done in the last seconds that they have, 0..1."""
+        """Returns, by kind, the share of the last seconds that its threads have worked, 0..1."""
         now = self._clock.now()
         return {
             kind: sum(self._loads[name].at(now) for name in names) / len(names) for kind, names in self._pools.items()
@@ -40,13 +40,13 @@ class LoadMeter:
 
     @property
     def longest_ns(self) -> int:
-        """How long the job lasts that was begun first of those that threads are at; 0 where they rest."""
+        """Returns the nanoseconds that the oldest job under way has lasted; 0 where all threads rest."""
         now = self._clock.now()
         return max((now - began for began in list(self._began.values())), default=0)
 
     @contextmanager
     def job(self) -> Iterator[None]:
-        """One job of the thread that calls. One that fails is not counted."""
+        """Times one job of the calling thread. One that fails is not counted."""
         name = threading.current_thread().name
         began = self._began[name] = self._clock.now()
         try:
@@ -63,7 +63,7 @@ class LoadMeter:
                 self.job_seconds.observe((ended - began) / SECOND_NS)
 
     def sampled(self, windows: int, began: int) -> None:
-        """A batch of so many windows is done, which began then."""
+        """Counts a batch of ``windows`` that began at ``began`` (ns) and is done."""
         with self._lock:
             self.windows += windows
             self.batches += 1

@@ -9,7 +9,7 @@ Slot = TypeVar("Slot", bound=Hashable)
 
 
 class RoundRobin(Generic[Slot]):
-    """The slots that threads of one kind work on, each in the hands of one thread at most, its holder.
+    """Holds the slots that threads of one kind work on, each held by one thread at most.
 
     Not thread-safe: whoever calls holds a lock that is the same for all threads.
 
@@ -36,16 +36,16 @@ class RoundRobin(Generic[Slot]):
         return len(self._order)
 
     def add(self, slot: Slot) -> None:
-        """One more, in nobody's hands."""
+        """Adds a slot that no thread holds."""
         self._order.append(slot)
 
     def remove(self, slot: Slot) -> None:
-        """One less, whoever holds it."""
+        """Removes a slot, whichever thread holds it."""
         self._order.remove(slot)
         self._holders.pop(slot, None)
 
     def take(self, holder: str) -> Slot | None:
-        """The slot whose turn it is, of those that have work and are in nobody's hands."""
+        """Gives the slot whose turn it is, of those that have work and no holder."""
         slot = self.take_beside(holder, self._has_work)
         if slot is not None:
             self._order.remove(slot)
@@ -53,17 +53,17 @@ class RoundRobin(Generic[Slot]):
         return slot
 
     def take_beside(self, holder: str, wanted: Callable[[Slot], bool]) -> Slot | None:
-        """A wanted slot that is in nobody's hands, out of its turn, which it keeps."""
+        """Gives a wanted slot without a holder, out of its turn, which it keeps."""
         slot = next((slot for slot in self._order if slot not in self._holders and wanted(slot)), None)
         if slot is not None:
             self._holders[slot] = holder
         return slot
 
     def give_back(self, slot: Slot) -> bool:
-        """Into nobody's hands; whether there is work for the next one."""
+        """Takes a slot back from its holder; says whether it has work for the next one."""
         self._holders.pop(slot, None)
         return self._has_work(slot)
 
     def leave(self, holder: str) -> None:
-        """Gives back all that a thread holds, which ends."""
+        """Takes back all slots of a thread that ends."""
         self._holders = {slot: other for slot, other in self._holders.items() if other != holder}

@@ -92,29 +92,29 @@ class EngineSlot:
 
     @property
     def stats(self) -> dict[str, float]:
-        """What the stream says of itself, and its share of the batches that its windows were sampled in."""
+        """Returns what the stream counts, and its share of the batches that its windows were sampled in."""
         stream = self._stream
         return {**stream.stats, "sample_ms": self.sampling_ns / MILLISECOND_NS} if stream is not None else {}
 
     @property
     def sight(self) -> FaceStatus:
-        """How the face stands in the newest picture."""
+        """Returns the status of the face in the newest picture."""
         return self._stream.face_status if self._stream is not None else "unknown"
 
     @property
     def counts(self) -> dict[str, int]:
-        """Pictures that were not dubbed, by why."""
-        told = {name: int(self.stats.get(name, 0)) for name in ("not_finite", "no_face")}
-        return {"dropped": self.dropped, **told}
+        """Counts the pictures that were not dubbed, by why."""
+        counted = {name: int(self.stats.get(name, 0)) for name in ("not_finite", "no_face")}
+        return {"dropped": self.dropped, **counted}
 
     @property
     def waiting(self) -> dict[str, int]:
-        """Items that wait for the tracker, for the engine, and speech that waits for it (pieces)."""
+        """Counts what waits: items for the tracker, for the engine, and speech that waits for it (pieces)."""
         return {"untracked": len(self._untracked), "tracked": len(self._tracked), "speech": self._speech.waiting}
 
     @property
     def lag(self) -> int:
-        """Media time by which the engine could have finished its oldest picture earlier; 0 where it waits for more."""
+        """Returns the media time since which the engine could have finished its oldest picture; 0 where it waits."""
         at_work = self._pullable or len(self._inside) >= _LEAST_INSIDE
         try:
             return max(0, self._speech.said - self._latency - self._inside[0]) if at_work else 0
@@ -218,7 +218,7 @@ class EngineSlot:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a stream that has not failed."""
+        """Says whether there is a stream that has not failed."""
         return self._stream is not None and not (self.closing or self.failed)
 
     def open(self, models: Models) -> None:
@@ -235,12 +235,12 @@ class EngineSlot:
             if self._stream is not None:
                 self._take_in(self._stream)
                 request = self._stream.request()
-                self._pullable = self._pullable or request is not None  # where nobody samples it, ``pull`` does
+                self._pullable = self._pullable or request is not None  # where no thread samples it, ``pull`` does
                 return request
         return None
 
     def accept(self, request: MotionRequest, motion: Tensor) -> None:
-        """The motion of the window that ``take_in`` gave."""
+        """Takes the motion of the window that ``take_in`` gave."""
         with self._reporting():
             if self._stream is not None:
                 self._stream.accept(request, motion)
@@ -260,7 +260,7 @@ class EngineSlot:
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
-        """A failure of this session's stream is this session's alone."""
+        """Reports a failure of this session's stream to this session alone."""
         with logs.of_session(self.name):
             try:
                 yield
@@ -299,7 +299,7 @@ class EngineSlot:
     # --- any thread
 
     def report(self, failure: Exception, *, lost: bool = False) -> None:
-        """The session learns that its stream is gone; ``lost``: because the whole engine is."""
+        """Tells the session that its stream is gone; ``lost``: because the whole engine is."""
         with self._failing:
             if self.failed and not (lost and not self.lost):
                 return

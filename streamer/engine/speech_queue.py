@@ -39,19 +39,19 @@ class SpeechQueue:
         self.said = 0  # samples handed over
         self.generation = self.heard_generation = generation  # the first changes once its ``_Clear`` is in the queue
         self._taken = 0  # samples, of those handed over
-        self._silence = 0  # samples after a barge-in, which nobody handed over, and which are not taken in yet
+        self._silence = 0  # samples after a barge-in, which were not handed over, and are not taken in yet
         self._unheard: deque[Speech | _Clear] = deque()
         self._heard: deque[EncodedSpeech] = deque()
         self._listening = threading.Lock()  # held while a stream hears, and while speech is made void
 
     @property
     def waiting(self) -> int:
-        """Pieces of speech."""
+        """Counts pieces of speech."""
         return len(self._unheard) + len(self._heard)
 
     @property
     def interrupted(self) -> bool:
-        """Whether a barge-in waits, which makes all speech before it void."""
+        """Says whether a barge-in waits, which makes all speech before it void."""
         return self.generation != self.heard_generation
 
     # --- the event loop
@@ -85,7 +85,7 @@ class SpeechQueue:
         return len(heard.levels) > 0
 
     def _next_pieces(self) -> list[Speech]:
-        """Takes speech from the queue, which nobody else does meanwhile."""
+        """Takes speech from the queue; the caller holds ``_listening``."""
         pieces: list[Speech] = []
         while self._unheard and sum(len(piece) for piece in pieces) < _AT_ONCE:
             piece = self._unheard[0]
@@ -126,7 +126,7 @@ class SpeechQueue:
             self._unheard.appendleft(np.zeros(self._silence, np.float32))
 
     def _count(self, samples: int) -> None:
-        """So many are done with; silence comes first."""
+        """Counts samples that are done with; silence comes first."""
         silence = min(samples, self._silence)
         self._silence -= silence
         self._taken += samples - silence

@@ -27,7 +27,7 @@ class WorkerPool:
     # --- its threads
 
     def take(self) -> EngineSlot | None:
-        """The slot that the calling thread works on next, once there is one; None when it is to end."""
+        """Gives the slot that the calling thread works on next, once there is one; None when it is to end."""
         with self._lock:
             while self._on_duty():
                 if (slot := self.slots.take(_me())) is not None:
@@ -36,29 +36,29 @@ class WorkerPool:
         return None
 
     def take_beside(self, wanted: Callable[[EngineSlot], bool]) -> EngineSlot | None:
-        """A wanted one at once, where there is one that no other thread works on."""
+        """Gives a wanted slot at once, where there is one that no other thread works on."""
         with self._lock:
             return self.slots.take_beside(_me(), wanted)
 
     def give_back(self, slot: EngineSlot) -> None:
-        """Done with it: others may have passed it over meanwhile."""
+        """Takes a slot back: others may have passed it over meanwhile."""
         with self._lock:
             if self.slots.give_back(slot):
                 self._rest.notify()
 
     def leave(self) -> None:
-        """The calling thread ends: what it had in hand is in nobody's."""
+        """Takes back the slots of the calling thread, which ends."""
         with self._lock:
             self.slots.leave(_me())
 
     # --- any thread, with the lock held
 
     def look(self) -> None:
-        """A slot may have work: one of those that rest looks."""
+        """Wakes one resting thread: a slot may have work."""
         self._rest.notify()
 
     def look_all(self) -> None:
-        """They may have to end."""
+        """Wakes all resting threads: they may have to end."""
         self._rest.notify_all()
 
 

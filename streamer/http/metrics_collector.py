@@ -51,7 +51,7 @@ class MetricsCollector(Collector):
         sessions = self._sessions
         now = sessions.all()
         states = Counter[str](session.state for session in now)
-        rungs = Counter(session.rung for session in now)
+        rungs = Counter(session.figures.rung for session in now)
         yield _gauge("mytalk_ready", "1 while new sessions may come", sessions.condition == "ready")
         yield _gauge("mytalk_draining", "1 while the server is stopping", sessions.draining)
         yield _gauges("mytalk_sessions", "Sessions by state", "state", {state: states[state] for state in STATES})
@@ -83,7 +83,7 @@ class MetricsCollector(Collector):
         yield _gauge("mytalk_speech_waiting_seconds", "Streamed speech that waits to be said", speech)
 
     def _of_engine(self) -> Iterator[Metric]:
-        engine, work = self._engine, self._engine.work
+        engine, work = self._engine, self._engine.load
         yield _counter("mytalk_engine_jobs", "Jobs done by the engine's threads", work.jobs)
         busy = work.busy_ns / SECOND_NS
         yield _counter("mytalk_engine_busy_seconds", "Time in them, the sum over all threads", busy)

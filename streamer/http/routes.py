@@ -131,7 +131,7 @@ class Routes:
                 "source": session.options.source,
                 "speech": session.options.speech,
                 "viewers": len(session.connections.viewers),
-                "rung": session.rung.name.lower(),
+                "rung": session.figures.rung.name.lower(),
             }
             for session in self._access.listed_sessions(request)
         ]
@@ -139,13 +139,13 @@ class Routes:
 
     async def _state(self, request: web.Request) -> web.Response:
         session = self._access.session(request, "own")
-        failure = str(session.failure) if session.failure else None
+        failure = str(session.figures.failure) if session.figures.failure else None
         body = {
             "id": session.id,
             "state": session.state,
             "untouched_because": failure,
             "consent": session.consent.to_json() if session.consent is not None else None,
-            "stats": session.stats(),
+            "stats": session.figures.stats(),
             "events": session.events.to_json(),
         }
         return web.json_response(body, headers={"Cache-Control": "no-store"})

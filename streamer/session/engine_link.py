@@ -33,7 +33,7 @@ class EngineLink:
 
     def __init__(self, setup: MediaSetup, pacer: Pacer) -> None:
         self.failure: MyTalkError | None = None  # why pictures leave untouched
-        self.resting = False  # nobody sees the pictures: it has no slot
+        self.resting = False  # no one sees the pictures: it has no slot
         self._options = setup.options
         self._controls = setup.controls
         self._engine = setup.engine
@@ -59,44 +59,44 @@ class EngineLink:
 
     @property
     def rung(self) -> Rung:
-        """What is given up under overload."""
+        """Says what is given up under overload."""
         return self._ladder.rung
 
     @property
     def lag(self) -> int:
-        """Media time by which the engine lags behind what it could have done."""
+        """Returns the media time by which the engine lags behind what it could have done."""
         return self._slot.lag if self._slot is not None else 0
 
     @property
     def stats(self) -> dict[str, float]:
-        """What the stream says of itself."""
+        """Returns what the stream counts and measures."""
         return self._slot.stats if self._slot is not None else {}
 
     @property
     def face_status(self) -> FaceStatus:
-        """How the face stands in the newest picture."""
+        """Returns the status of the face in the newest picture."""
         return self._slot.sight if self._slot is not None else "unknown"
 
     @property
     def waiting(self) -> dict[str, int]:
-        """Items that wait at the slot, by where."""
+        """Counts the items that wait at the slot, by where."""
         return self._slot.waiting if self._slot is not None else {}
 
     @property
     def counts(self) -> Counter[str]:
-        """Pictures that were not dubbed, by why."""
+        """Counts the pictures that were not dubbed, by why."""
         counts = self._past + Counter(left_out=self._left_out)
         counts.update(self._slot.counts if self._slot is not None else {})
         return counts
 
     def say(self, chunk: SpeechChunk) -> None:
-        """The next 20 ms of speech."""
+        """Takes the next 20 ms of speech."""
         self._said = chunk.at + CHUNK_TIME
         if self._slot is not None:
             self._slot.speech(self._downsample(chunk.samples))
 
     def show(self, frame: VideoFrame) -> None:
-        """The next picture, which the pacer has already."""
+        """Takes the next picture, which the pacer has already."""
         self._odd = not self._odd
         if self._slot is not None and self._odd and self.rung >= Rung.HALF_RATE:
             self._left_out += 1
@@ -104,7 +104,7 @@ class EngineLink:
             self._slot.picture(frame)
 
     def no_picture_before(self, at: int) -> None:
-        """Speech up to media time ``at`` has no picture to wait for."""
+        """Says that speech up to media time ``at`` has no picture to wait for."""
         if self._slot is not None:
             self._slot.no_picture_before(at)
 
@@ -116,7 +116,7 @@ class EngineLink:
             self._slot.clear(cleared)
 
     def watch(self, now: int) -> None:
-        """Gives up what an overloaded engine cannot do, and takes it back; tells of a face that goes and comes back."""
+        """Gives up what an overloaded engine cannot do, and takes it back; reports a face that goes and comes back."""
         self._faces.look(self.face_status, now)
         if self.resting or self.failure is not None or self._lost.is_set():
             return
@@ -141,7 +141,7 @@ class EngineLink:
                 self._events.add("session.updated", pictures="dubbed")
 
     def rest(self) -> None:
-        """Gives the slot back for as long as nobody sees the pictures."""
+        """Gives the slot back for as long as no one sees the pictures."""
         if not self.resting:
             self.resting = True
             self._leave()
@@ -196,7 +196,7 @@ class EngineLink:
         return models.stream(self._options.for_stream(self._in_force(), generation))
 
     def _in_force(self) -> StreamControls:
-        """What the session asks for, without what it gives up. For an engine thread."""
+        """Returns what the session asks for, without what it gives up. For an engine thread."""
         return reduced(self._controls.now, self._ladder.rung)
 
     def _finished(self, frame: VideoFrame) -> None:

@@ -30,14 +30,14 @@ class FaceWatch:
     """
 
     def __init__(self, events: Events) -> None:
-        self.lost = False  # and told
+        self.lost = False  # and reported
         self._events = events
         self._seen = True
         self._since: int | None = None  # it stands as it does
         self._lost_since = 0
 
     def look(self, sight: FaceStatus, now: int) -> None:
-        """Takes how it stands, and tells what is to be told."""
+        """Takes the face's status, and reports a change that has lasted."""
         if sight == "unknown":
             return
         seen = sight == "seen"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from streamer.clock import SECOND_NS
 
 IDLE_WAIT = 120 * SECOND_NS
-"""A session that nobody publishes to, or that stores all its media and nobody watches, ends after so long. A person
-pastes a URL into a streaming program meanwhile, or that program comes back after a failure of its network."""
+"""A session without a publisher, or without a viewer where its media is stored, ends after this long. A person pastes a
+URL into a streaming program meanwhile, or that program comes back after a failure of its network."""
 
 REST_WAIT = 3 * SECOND_NS
-"""Such a session rests after so long: nothing is rendered for nobody, and its slot at the engine is another's. A page
+"""Such a session rests after this long: nothing is rendered, and its slot at the engine is free for another. A page
 that is loaded again, or a program that is started again, is back before that."""
 
 
@@ -27,22 +27,22 @@ class IdleTimeout:
         self._used_at = self._now = now
 
     def look(self, now: int, *, used: bool) -> None:
-        """Takes, about twice a second, whether anybody uses the session."""
+        """Takes, about twice a second, whether the session is used."""
         self._now = now
         if used:
             self._used_at = now
 
     @property
     def alone_for(self) -> int:
-        """Nanoseconds since anybody used it."""
+        """Returns the nanoseconds since it was last used."""
         return self._now - self._used_at
 
     @property
     def resting(self) -> bool:
-        """Whether it has been unused for too long to be worth a slot."""
+        """Says whether it has been unused for too long to be worth a slot."""
         return self.alone_for > REST_WAIT
 
     @property
     def over(self) -> bool:
-        """Whether it has been unused for too long to be kept."""
+        """Says whether it has been unused for too long to be kept."""
         return self.alone_for > self.idle_wait

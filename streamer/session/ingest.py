@@ -92,8 +92,8 @@ class Ingest:
             self._dubbed.clear()
 
     def advance(self, now: int) -> None:
-        """To be called every tick: media time goes on where a track stalls, pictures whose time has come are given
-        on, and the sender's reports move the pictures to their speech."""
+        """Goes on to ``now``; to be called every tick. Media time goes on where a track stalls, pictures whose time
+        has come are given on, and the sender's reports move the pictures to their speech."""
         if self._dubbed is None:
             self._say(self.speech.advance(now))
         media = (now - self._origin) // SAMPLE_NS
@@ -108,11 +108,11 @@ class Ingest:
 
     @property
     def left_out(self) -> dict[str, int]:
-        """Pictures that were not held, where pictures are."""
+        """Counts the pictures that were not held, where pictures are."""
         return {"held_left_out": self._held.left_out} if self._held is not None else {}
 
     def stats(self) -> dict[str, int]:
-        """Counts and milliseconds for people, once it has begun."""
+        """Returns counts and milliseconds of the timelines."""
         return {
             "late_speech_ms": self.speech.late * 1000 // OUTPUT_RATE,
             "late_dub_ms": self._dubbed.late * 1000 // OUTPUT_RATE if self._dubbed is not None else 0,
@@ -124,7 +124,7 @@ class Ingest:
     # --- speech
 
     async def _speak(self, speech: LoopedSpeech) -> None:
-        """A stored speech, as it would come from a microphone. A barge-in ends it; it begins again after its pause."""
+        """Says a stored speech as a microphone would. A barge-in ends it; it begins again after its pause."""
         chunks, generation, position = speech.chunks(), self._generation, 0
         while True:
             await self._clock.sleep_until(self._origin + (position + 1) * TICK)
@@ -134,7 +134,7 @@ class Ingest:
             position += 1
 
     async def _dub(self, dubbed: DubbedSpeech) -> None:
-        """What a client says, as it falls due: where the loop stood still it is late, and none of it is lost."""
+        """Says what a client streams as it falls due, later where the loop was late; none of it is lost."""
         while True:
             at = self.speech.at
             await self._clock.sleep_until(self._origin + at * SAMPLE_NS + TICK)
@@ -151,7 +151,7 @@ class Ingest:
     # --- pictures
 
     async def _show(self, source: FaceSource) -> None:
-        """A stored portrait or clip, paced by the session's clock."""
+        """Shows a stored portrait or clip, paced by the session's clock."""
         frames = source.frames(endless=True)
         while True:
             frame = next(frames) if source.still else await self._codecs.run(_next_frame, frames)

@@ -76,7 +76,7 @@ class MediaLoop:
         self._ingest.picture(picture, pts=pts, time_base=time_base, now=now)
 
     def clear(self) -> Event:
-        """Barge-in: nothing said so far is heard or seen any more; the mouth comes to rest. New speech goes on at once.
+        """Drops all speech so far (barge-in): none of it is heard or seen any more, and the mouth comes to rest.
 
         The event says how much of the speech since the last barge-in was heard, in samples at 16 kHz.
         """
@@ -92,7 +92,7 @@ class MediaLoop:
         return self._finished(cleared, position, interrupted=interrupted)
 
     def _finished(self, cleared: Cleared, position: int, *, interrupted: bool) -> Event:
-        """Tells how far speech was heard: of the utterance, where there was one."""
+        """Reports how far speech was heard: of the utterance, where there was one."""
         if self._voice is not None and (finished := self._voice.clear(cleared)).utterance is not None:
             return self._events.add_message(finished)
         return self._events.add(
@@ -100,7 +100,7 @@ class MediaLoop:
         )
 
     def rest(self) -> None:
-        """Renders nothing, because nobody sees it, and frees the slot at the engine. Media time goes on."""
+        """Renders nothing, because no one sees it, and frees the slot at the engine. Media time goes on."""
         self._link.rest()
 
     def wake(self) -> None:
@@ -109,17 +109,17 @@ class MediaLoop:
 
     @property
     def resting(self) -> bool:
-        """Whether it rests."""
+        """Says whether it rests."""
         return self._link.resting
 
     @property
     def rung(self) -> Rung:
-        """What it has given up under overload."""
+        """Says what it has given up under overload."""
         return self._link.rung
 
     @property
     def failure(self) -> MyTalkError | None:
-        """Why its pictures leave untouched."""
+        """Says why its pictures leave untouched."""
         return self._link.failure
 
     def close(self) -> None:
@@ -127,16 +127,16 @@ class MediaLoop:
         self._link.close()
 
     def pictures(self) -> dict[str, int]:
-        """Pictures so far, by what became of them."""
+        """Counts pictures so far, by what became of them."""
         return {**asdict(self._pacer.counts), **self._link.counts, **self._ingest.left_out}
 
     def queues(self) -> dict[str, int]:
-        """Items that wait, by where."""
+        """Counts items that wait, by where."""
         sounds, pictures = self._pacer.waiting
         return {"paced_sounds": sounds, "paced_pictures": pictures, **self._link.waiting}
 
     def stats(self) -> dict[str, object]:
-        """Counts and milliseconds for people and for `/metrics`."""
+        """Returns counts and milliseconds for people and for `/metrics`."""
         sounds, pictures = self._pacer.waiting
         return {
             "rung": self.rung.name.lower(),

@@ -67,8 +67,8 @@ class MediaStart:
         cleared, voice = self._setup.generation.clear(), self._setup.voice
         if self._dubbed is not None:
             self._dubbed.clear()
-        told = PlaybackFinished(0, False, cleared.generation) if voice is None else voice.clear(cleared)
-        return self._setup.events.add_message(told)
+        finished = PlaybackFinished(0, False, cleared.generation) if voice is None else voice.clear(cleared)
+        return self._setup.events.add_message(finished)
 
     def say(self, samples: Stereo, at: int | None = None) -> None:
         """Takes dubbed speech at 48 kHz, for the picture of media time ``at`` or to be played on arrival.

@@ -26,7 +26,7 @@ from streamer.telemetry.metrics import skew_histogram
 
 log = logging.getLogger(__name__)
 
-GAVE_WAY = "nobody was there, and another session wanted its place"
+GAVE_WAY = "it had no users, and another session needed its place"
 
 QUEUES = ("encoder", "paced_sounds", "paced_pictures", "untracked", "tracked", "speech")
 """Where items of a session may wait."""
@@ -65,7 +65,7 @@ class SessionRegistry:
         return "draining" if self.draining else self._engine.condition
 
     async def read_face(self, picture: bytes, options: SessionOptions, consent: Consent | None) -> StillSource:
-        """A client's own portrait. Raises ``InputError`` where it may not or cannot be one; ``BusyError`` as below."""
+        """Reads a client's own portrait. Raises ``InputError`` where it may not be one, ``BusyError`` as below."""
         if options.source != "portrait":
             raise RequestError(f"a portrait, but the source is {options.source} (need portrait, or none)")
         check_consent(consent, required=self._config.require_consent)
@@ -80,7 +80,7 @@ class SessionRegistry:
         consent: Consent | None = None,
         key_id: str | None = None,
     ) -> Session:
-        """A new session; ``face``: a client's own, ``key_id``: of the API key that it is made with. ``BusyError``: no
+        """Makes a session; ``face``: a client's own, ``key_id``: of the API key that it is made with. ``BusyError``: no
         room for it. ``InputError``: a stored file cannot be read."""
         await self._check_films(options)
         self._admit()
@@ -112,13 +112,13 @@ class SessionRegistry:
         return session
 
     def find(self, session_id: str) -> Session:
-        """Raises ``UnknownSessionError``."""
+        """Returns the session of this id. Raises ``UnknownSessionError``."""
         if session_id not in self._sessions:
             raise UnknownSessionError("no such session (it may have ended; make another with POST /v1/sessions)")
         return self._sessions[session_id][0]
 
     def all(self) -> list[Session]:
-        """Those that are not closed."""
+        """Lists the sessions that are not closed."""
         return [session for session, _ in self._sessions.values()]
 
     async def close(self) -> None:
@@ -129,42 +129,42 @@ class SessionRegistry:
         await asyncio.gather(*tasks)
 
     def pictures(self) -> Counter[str]:
-        """Pictures of all sessions so far, by what became of them."""
+        """Counts the pictures of all sessions so far, by what became of them."""
         total = self._past.copy()
         for session in self.all():
-            total.update(session.pictures())
+            total.update(session.figures.pictures())
         return total
 
     def viewer_packets(self) -> int:
-        """RTP packets sent to all viewers so far."""
+        """Counts the RTP packets sent to all viewers so far."""
         return self._past_packets + sum(session.connections.viewer_packets for session in self.all())
 
     def traffic(self) -> Counter[tuple[str, str]]:
-        """Bytes of all sessions so far, by way and direction."""
+        """Counts the bytes of all sessions so far, by way and direction."""
         return sum((session.traffic for session in self.all()), self._past_traffic.copy())
 
     def streams(self) -> Counter[str]:
-        """Streams of clients now, by whether they have their WebSocket."""
+        """Counts the streams of clients now, by whether they have their WebSocket."""
         states = [session.streaming.state for session in self.all()]
         return Counter({state: states.count(state) for state in ("open", "cut")})
 
     def speech_waiting_ms(self) -> int:
-        """Streamed speech of all sessions that waits to be said."""
-        return sum(session.speech_waiting_ms for session in self.all())
+        """Returns the milliseconds of streamed speech of all sessions that wait to be said."""
+        return sum(session.figures.speech_waiting_ms for session in self.all())
 
     def queues(self) -> Counter[str]:
-        """Items that wait now, by where."""
+        """Counts the items that wait now, by where."""
         total = Counter(dict.fromkeys(QUEUES, 0))
         for session in self.all():
-            total.update(session.queues())
+            total.update(session.figures.queues())
         return total
 
     def events(self) -> Counter[str]:
-        """Events of all sessions so far, by type."""
+        """Counts the events of all sessions so far, by type."""
         return sum((session.events.counts for session in self.all()), self._past_events.copy())
 
     def _admit(self) -> None:
-        """Raises ``BusyError`` where another session has no place. One that rests gives way."""
+        """Raises ``BusyError`` where there is no room for another session. One that rests gives way."""
         if self.draining:
             raise BusyError("the server is stopping (ask another)", RETRY_FULL)
         self._check_engine()
@@ -173,7 +173,7 @@ class SessionRegistry:
             raise BusyError(f"{taken} (wait for one to end, or start with a larger --max-sessions)", RETRY_FULL)
 
     async def _make_room(self) -> None:
-        """The same, and ends sessions that rest, longest first, where there would be too many."""
+        """Admits a session, and ends those that rest, longest first, where there would be too many."""
         self._admit()
         while len(self._sessions) >= self._config.max_sessions:
             resting = [one for one in self._sessions.values() if one[0].resting]
@@ -188,7 +188,7 @@ class SessionRegistry:
             raise BusyError("the models are being loaded (ask again in a moment)", RETRY_LOADING)
         if self._engine.condition != "ready":
             raise BusyError(f"the engine is {self._engine.condition} (restart the server)", RETRY_FULL)
-        if any(session.rung > Rung.FULL for session in self.all()):
+        if any(session.figures.rung > Rung.FULL for session in self.all()):
             raise BusyError("the engine is overloaded by the sessions it has (wait for one to end)", RETRY_FULL)
         reason = refusal(self._engine.loads, self._engine.slots)
         if reason is not None:
@@ -203,12 +203,13 @@ class SessionRegistry:
 
     def _forget(self, session: Session) -> None:
         self._sessions.pop(session.id, None)
+        pictures = session.figures.pictures()
         self.ended[session.reason] += 1
         self.on_end(session)
         with logs.of_session(session.id):
-            data = {"reason": session.reason, "seconds": session.age // SECOND_NS, "pictures": session.pictures()}
+            data = {"reason": session.reason, "seconds": session.age // SECOND_NS, "pictures": pictures}
             log.info("session ended", extra={"data": data})
-        self._past.update(session.pictures())
+        self._past.update(pictures)
         self._past_events.update(session.events.counts)
         self._past_traffic.update(session.traffic)
         self._past_packets += session.connections.viewer_packets

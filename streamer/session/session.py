@@ -7,19 +7,18 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from prometheus_client import Histogram
 
-from mytalk.errors import MyTalkError
 from mytalk.media.face_source import FaceSource
 from streamer.client_stream.resumption import ResumableStream
 from streamer.client_stream.stream import Stream
 from streamer.client_stream.utterances import UtteranceQueue
-from streamer.clock import MILLISECOND_NS, SECOND_NS, Clock
+from streamer.clock import SECOND_NS, Clock
 from streamer.engine.engine import Engine
-from streamer.engine.overload import Rung
 from streamer.errors import ConflictError, NotLiveError, UnknownSessionError
 from streamer.executors import Executors
 from streamer.media.audio import Stereo
@@ -30,6 +29,7 @@ from streamer.protocol.generation import Generation
 from streamer.protocol.messages import Scalar
 from streamer.session.controls import LiveControls
 from streamer.session.encoder_faults import EncoderFaultWatch
+from streamer.session.figures import SessionFigures
 from streamer.session.idle_timeout import IDLE_WAIT, IdleTimeout
 from streamer.session.media_loop import MediaLoop
 from streamer.session.media_setup import MediaSetup
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 State = Literal["new", "live", "draining", "closed"]
 
 RETRY_LIVE = 2
-"""Seconds after which a viewer who came before the first publisher may ask again."""
+"""Seconds after which a viewer who comes before the first publisher may ask again."""
 
 FAILED = "a part of the session failed"
 
@@ -87,16 +87,25 @@ class Session:
         self.streaming = ResumableStream(self, clock, executors.codecs)
         self.traffic = Counter[tuple[str, str]]()  # bytes, by way and direction
         self.connections = Connections(self.traffic)
-        self._generation = Generation()
-        self._controls = LiveControls(options, engine.steps)
-        self._engine = engine
+        self._setup = MediaSetup(
+            options=options,
+            controls=LiveControls(options, engine.steps),
+            generation=Generation(),
+            engine=engine,
+            clock=clock,
+            codecs=executors.codecs,
+            skew=skew,
+            events=self.events,
+            sinks=[self.broadcast, self.streaming],
+            face=face,
+            speech=speech,
+            voice=self.voice,
+            name=self.id,
+        )
+        self.figures = SessionFigures(self._setup, self.broadcast)
         self._clock = clock
-        self._codecs = executors.codecs
-        self._skew = skew
         self._recordings = recordings
         self._films: list[Recorder] = []
-        self._face = face  # None: the peer's camera
-        self._stored_speech = speech  # None: the peer's microphone
         self._is_call = False
         self._faults = EncoderFaultWatch(self.events, self.broadcast.faults)
         self.attendance = IdleTimeout(clock.now(), idle_wait)
@@ -105,7 +114,6 @@ class Session:
         self._attached = asyncio.Event()
         self._ended = asyncio.Event()
         self._closed = asyncio.Event()
-        self._born = clock.now()
 
     # --- for the server
 
@@ -115,7 +123,8 @@ class Session:
         self.connections.claim()
 
     async def take_over(self) -> None:
-        """The same, and from a publisher that is heard no more: it may be the same one, whose network was away."""
+        """Reserves the session, also from a publisher that sends nothing any more: it may be the same one after its
+        network was away. Raises ``ConflictError`` as ``claim`` does."""
         self._wake()
         await self.connections.take_over(self._clock, replaceable=not self._is_call)
         self._check_open()
@@ -143,12 +152,12 @@ class Session:
         self._media.replace(publisher)
 
     def admit_viewer(self) -> None:
-        """Raises ``NotLiveError`` while there is nothing to watch, ``BusyError`` where there is no place."""
-        self._begin_alone()
+        """Raises ``NotLiveError`` while there is nothing to watch, and ``BusyError`` where there is no room."""
+        self._begin_unpublished()
         if self.state != "live":
-            raise NotLiveError(f"the session is {self.state}: nobody publishes to it (ask again)", RETRY_LIVE)
+            raise NotLiveError(f"the session is {self.state}: it has no publisher (ask again)", RETRY_LIVE)
         self.connections.check_room()
-        if self._needs_nobody:
+        if self._is_self_contained:
             self._wake()
 
     def watch(self, viewer: Viewer) -> None:
@@ -162,46 +171,46 @@ class Session:
         await connection.close()
 
     def clear(self) -> Event:
-        """Barge-in, see :meth:`~streamer.session.media_start.MediaStart.clear`.
+        """Interrupts the speech (barge-in), see :meth:`~streamer.session.media_start.MediaStart.clear`.
 
         Raises ``ConflictError`` where nothing can have been said."""
         if self._media is None and self.voice is not None:
-            return self.events.add_message(self.voice.clear(self._generation.clear()))
+            return self.events.add_message(self.voice.clear(self._setup.generation.clear()))
         if self._media is None or self.state != "live":
             raise ConflictError(f"the session is {self.state} (need it live to interrupt it)")
         return self._media.clear()
 
     def open_stream(self, resume: str | None) -> Stream:
-        """A stream for a client, or the one to be resumed. Raises ``ConflictError`` or ``ProtocolError``."""
+        """Opens a stream for a client, or resumes one. Raises ``ConflictError`` or ``ProtocolError``."""
         self._wake()
         if resume is not None:
             return self.streaming.resume(resume)
         stream = self.streaming.open()
-        self._begin_alone()
+        self._begin_unpublished()
         return stream
 
     def without_stream(self) -> None:
-        """The stream has gone for good: so has the session, if it had nothing else."""
-        if self._needs_nobody and not self.connections.claimed and not self.connections.viewers:
+        """Takes note that the stream has gone for good; ends the session where it had nothing else."""
+        if self._is_self_contained and not self.connections.claimed and not self.connections.viewers:
             self.stop("its client left")
 
     @property
     def generation(self) -> int:
-        """Barge-ins so far: the number that speech and media carry now."""
-        return self._generation.number
+        """Counts the barge-ins so far: the number that speech and media carry now."""
+        return self._setup.generation.number
 
     @property
     def controls(self) -> dict[str, Scalar]:
-        """Those that can be changed live, with their values."""
-        return self._controls.values()
+        """Returns the controls that can be changed live, with their values."""
+        return self._setup.controls.values()
 
     def control(self, changes: Mapping[str, Scalar]) -> None:
-        """Raises ``ProtocolError`` and changes none where one of them cannot be."""
-        self._controls.change(changes)
+        """Changes controls. Raises ``ProtocolError`` and changes none where one of them cannot be."""
+        self._setup.controls.change(changes)
         self.events.add("session.updated", controls=self.controls)
 
     def say(self, samples: Stereo, at: int | None = None) -> None:
-        """Dubbed speech, see :meth:`~streamer.session.media_start.MediaStart.say`.
+        """Takes dubbed speech, see :meth:`~streamer.session.media_start.MediaStart.say`.
 
         Raises ``ConflictError`` where the session is not live."""
         if self._media is None or self.state != "live":
@@ -215,46 +224,18 @@ class Session:
 
     @property
     def _live(self) -> MediaLoop | None:
-        """Its media, once the first packet has come."""
+        """Returns its media, once the first packet has come."""
         return self._media.loop if self._media is not None else None
 
     @property
-    def failure(self) -> MyTalkError | None:
-        """Why its pictures leave untouched."""
-        return self._live.failure if self._live is not None else None
-
-    @property
     def resting(self) -> bool:
-        """Whether nobody is there, and so nothing is rendered."""
+        """Says whether it has no users, and so nothing is rendered."""
         return self._live is not None and self._live.resting
 
     @property
-    def rung(self) -> Rung:
-        """What it has given up under overload."""
-        return self._live.rung if self._live is not None else Rung.FULL
-
-    @property
     def age(self) -> int:
-        """Nanoseconds since it was made."""
-        return self._clock.now() - self._born
-
-    def pictures(self) -> dict[str, int]:
-        """Pictures so far, by what became of them."""
-        return self._live.pictures() if self._live is not None else {}
-
-    def queues(self) -> dict[str, int]:
-        """Items that wait, by where."""
-        return {"encoder": self.broadcast.waiting} | (self._live.queues() if self._live is not None else {})
-
-    @property
-    def speech_waiting_ms(self) -> int:
-        """Streamed speech that waits to be said."""
-        untimed = self.voice.buffered_ms if self.voice is not None else 0
-        return untimed + (self._media.speech_waiting_ms if self._media is not None else 0)
-
-    def stats(self) -> dict[str, object]:
-        """Counts and milliseconds for people and for `/metrics`."""
-        return {"age_ms": self.age // MILLISECOND_NS} | (self._live.stats() if self._live is not None else {})
+        """Returns the nanoseconds since it was made."""
+        return self.figures.age
 
     async def run(self) -> None:
         """Lives the whole session; returns when it is closed. Raises nothing but ``CancelledError``."""
@@ -297,7 +278,7 @@ class Session:
             raise UnknownSessionError("the session has ended (make another)")
 
     def _wake(self) -> None:
-        """Somebody comes."""
+        """Takes note of a user who comes, and renders again."""
         self._check_open()
         self.attendance.look(self._clock.now(), used=True)
         if self._live is not None and self._live.resting:
@@ -305,12 +286,12 @@ class Session:
             self._live.wake()
 
     @property
-    def _needs_nobody(self) -> bool:
-        """Whether it has a face and a speech without anyone who publishes."""
-        return self._face is not None and self.options.speech != "live"
+    def _is_self_contained(self) -> bool:
+        """Whether the server stores both its face and its speech, so that it needs no publisher."""
+        return self._setup.face is not None and self.options.speech != "live"
 
-    def _begin_alone(self) -> None:
-        if self._media is None and self._needs_nobody:
+    def _begin_unpublished(self) -> None:
+        if self._media is None and self._is_self_contained:
             self._go_live(None)
 
     def _go_live(self, publisher: Connection | None) -> None:
@@ -318,22 +299,8 @@ class Session:
         self.connections.publisher = publisher
         targets = self.options.recording_targets(self._recordings, self.id)
         self._films = [Recorder(target, self.broadcast, self._film_failed) for target in targets]
-        setup = MediaSetup(
-            options=self.options,
-            controls=self._controls,
-            generation=self._generation,
-            engine=self._engine,
-            clock=self._clock,
-            codecs=self._codecs,
-            skew=self._skew,
-            events=self.events,
-            sinks=[self.broadcast, self.streaming, *self._films],
-            face=self._face,
-            speech=self._stored_speech,
-            voice=self.voice,
-            name=self.id,
-        )
-        self._media = MediaStart(setup, publisher)
+        setup = replace(self._setup, sinks=[*self._setup.sinks, *self._films])
+        self._media = self.figures.media = MediaStart(setup, publisher)
         self.state = "live"
         self._attached.set()
 
@@ -362,19 +329,17 @@ class Session:
                 self.stop("its frames cannot be encoded")
             for connection in self.connections.all():
                 reason = await self.connections.lost(connection, now)
-                if reason is None:
-                    continue
-                if self._is_call and connection is self.connections.publisher:
+                if reason is not None and self._is_call and connection is self.connections.publisher:
                     self.stop(reason)
-                else:
+                elif reason is not None:
                     await self.drop(connection)
-            self._look_for_people(now)
+            self._look_for_users(now)
 
-    def _look_for_people(self, now: int) -> None:
-        """Nothing is rendered for nobody, and who stays away is not waited for."""
+    def _look_for_users(self, now: int) -> None:
+        """Rests a session without users, and ends it where they stay away."""
         used = self.connections.claimed or self.streaming.stream is not None
-        self.attendance.look(now, used=used or (self._needs_nobody and bool(self.connections.viewers)))
+        self.attendance.look(now, used=used or (self._is_self_contained and bool(self.connections.viewers)))
         if self.attendance.over:
-            self.stop("no offer came" if self._media is None else "nobody published or watched any longer")
+            self.stop("no offer came" if self._media is None else "it had no publisher or viewer any longer")
         elif self.attendance.resting and self._live is not None:
             self._live.rest()

@@ -17,10 +17,10 @@ from streamer.cpu import Threads
 from streamer.engine.engine import Engine
 from streamer.engine.slot import BACKLOG
 from streamer.protocol.generation import Cleared
-from tests.streamer.support.customers import (
+from tests.streamer.support.slot_owners import (
     PICTURE,
     SPEECH,
-    Customer,
+    SlotOwner,
     WatchedStream,
     WindowedModels,
     engine_of,
@@ -34,22 +34,22 @@ def watched_models() -> WindowedModels:
     return WindowedModels(kind=WatchedStream)
 
 
-async def with_slots(engine: Engine, models: WindowedModels, count: int) -> list[tuple[Customer, WatchedStream]]:
-    """Customers, each with its stream."""
+async def with_slots(engine: Engine, models: WindowedModels, count: int) -> list[tuple[SlotOwner, WatchedStream]]:
+    """Owners, each with its stream."""
     made = []
     for number in range(count):
-        customer = Customer(engine)
+        owner = SlotOwner(engine)
         await eventually(lambda number=number: len(models.streams) == number + 1)
-        made.append((customer, models.streams[-1]))
+        made.append((owner, models.streams[-1]))
     return made
 
 
-async def stopped_both(slots: list[tuple[Customer, WatchedStream]]) -> list[threading.Event]:
+async def stopped_both(slots: list[tuple[SlotOwner, WatchedStream]]) -> list[threading.Event]:
     """Two threads stand still at two slots, each until its event is set."""
     gates = []
-    for customer, stream in slots:
+    for owner, stream in slots:
         stands, go_on = stream.stop_in("pull")
-        customer.feed(0, 1)
+        owner.feed(0, 1)
         await reached(stands)
         gates.append(go_on)
     return gates
@@ -76,17 +76,17 @@ async def test_two_slots_are_worked_on_at_once(what: str, threads: Threads) -> N
 
         for (_, stream), mine in zip(both, met, strict=True):
             setattr(stream, f"on_{what}", lambda mine=mine: meet(mine))
-        for customer, _ in both:
-            customer.feed(0, 1)
+        for owner, _ in both:
+            owner.feed(0, 1)
         for mine in met:
             await reached(mine)
-        assert not any(customer.failures for customer, _ in both)
+        assert not any(owner.failures for owner, _ in both)
 
 
 @pytest.mark.parametrize(
     ("what", "threads"), [("pull", Threads(2, 1)), ("track", Threads(1, 2)), ("hear", Threads(1, 1, 2))]
 )
-async def test_a_slot_in_a_threads_hands_is_nobody_elses_and_keeps_nobody_waiting(what: str, threads: Threads) -> None:
+async def test_a_held_slot_goes_to_no_other_thread_and_delays_no_other_slot(what: str, threads: Threads) -> None:
     models = watched_models()
     async with engine_of(models, threads) as engine:
         (slow, stream), (quick, _) = await with_slots(engine, models, 2)
@@ -108,15 +108,15 @@ async def test_a_slot_in_a_threads_hands_is_nobody_elses_and_keeps_nobody_waitin
 async def test_a_barge_in_waits_for_what_is_being_heard_and_nothing_from_before_it_is_said() -> None:
     models = watched_models()
     async with engine_of(models) as engine:
-        [(customer, stream)] = await with_slots(engine, models, 1)
-        await customer.feed_tracked(0, 10)
-        await eventually(lambda: len(customer.frames) == 5)
+        [(owner, stream)] = await with_slots(engine, models, 1)
+        await owner.feed_tracked(0, 10)
+        await eventually(lambda: len(owner.frames) == 5)
         stands, go_on = stream.stop_in("hear")
-        customer.feed(10, 1)
+        owner.feed(10, 1)
         await reached(stands)
-        customer.feed(11, 4)
-        customer.slot.clear(Cleared(1, pictures_from=4 * 640))
-        customer.slot.clear(Cleared(2, pictures_from=5 * 640))
+        owner.feed(11, 4)
+        owner.slot.clear(Cleared(1, pictures_from=4 * 640))
+        owner.slot.clear(Cleared(2, pictures_from=5 * 640))
         said = len(stream.speech)
         await asyncio.sleep(0.1)
         assert stream.cleared == []  # a thread is still listening to what is void
@@ -125,25 +125,25 @@ async def test_a_barge_in_waits_for_what_is_being_heard_and_nothing_from_before_
         stream.on_hear = bool
         await eventually(lambda: sum(map(len, stream.speech[said:])) == 11 * 640)
         assert stream.overlaps == []
-        assert not customer.failures
-        assert customer.slot.waiting["speech"] == 0
+        assert not owner.failures
+        assert owner.slot.waiting["speech"] == 0
 
 
 @pytest.mark.parametrize("what", ["hear", "pull"])
 async def test_speech_that_nobody_takes_fails_its_slot_once_there_are_four_seconds_of_it(what: str) -> None:
     models = watched_models()
     async with engine_of(models) as engine:
-        [(customer, stream)] = await with_slots(engine, models, 1)
+        [(owner, stream)] = await with_slots(engine, models, 1)
         stands, go_on = stream.stop_in(what)
         if what == "pull":
-            customer.slot.picture(VideoFrame(PICTURE, 0, 0, Fraction(1, 25)))
+            owner.slot.picture(VideoFrame(PICTURE, 0, 0, Fraction(1, 25)))
             await reached(stands)
         for _ in range(100):
-            customer.slot.speech(SPEECH)
+            owner.slot.speech(SPEECH)
         await reached(stands)
-        assert not customer.failures
-        customer.slot.speech(SPEECH)
-        assert len(customer.failures) == 1
+        assert not owner.failures
+        owner.slot.speech(SPEECH)
+        assert len(owner.failures) == 1
         go_on.set()
 
 
@@ -169,32 +169,32 @@ async def test_a_slow_session_delays_its_neighbour_by_one_job_at_most() -> None:
 async def test_an_engine_that_is_too_slow_shows_fewer_pictures_not_later_ones() -> None:
     models = watched_models()
     async with engine_of(models) as engine:
-        [(customer, stream)] = await with_slots(engine, models, 1)
+        [(owner, stream)] = await with_slots(engine, models, 1)
         stands, go_on = stream.stop_in("pull")
-        customer.feed(0, 1)
+        owner.feed(0, 1)
         await reached(stands)
-        await customer.feed_tracked(1, 59)
+        await owner.feed_tracked(1, 59)
         kept = (stream.latency + BACKLOG) // 640 + 1
-        assert customer.slot.dropped == 60 - kept
+        assert owner.slot.dropped == 60 - kept
         go_on.set()
-        await eventually(lambda: len(customer.frames) == kept)
-        await customer.feed_tracked(60, 10)
-        await eventually(lambda: len(customer.frames) > kept)
-        assert customer.frames[kept].pts == 60  # none of those that it could not do comes late
+        await eventually(lambda: len(owner.frames) == kept)
+        await owner.feed_tracked(60, 10)
+        await eventually(lambda: len(owner.frames) > kept)
+        assert owner.frames[kept].pts == 60  # none of those that it could not do comes late
 
 
 async def test_pictures_of_a_session_come_in_order_whichever_threads_made_them() -> None:
     models = watched_models()
     async with engine_of(models, Threads(4, 3)) as engine:
         some = await with_slots(engine, models, 3)
-        await asyncio.gather(*(customer.feed_tracked(0, 60) for customer, _ in some))
+        await asyncio.gather(*(owner.feed_tracked(0, 60) for owner, _ in some))
         await eventually(lambda: all(one.frames[-1:] and one.frames[-1].pts >= 53 for one, _ in some))
-        for customer, stream in some:
-            numbers = [frame.pts for frame in customer.frames]
+        for owner, stream in some:
+            numbers = [frame.pts for frame in owner.frames]
             assert numbers == sorted(set(numbers))
-            assert len(numbers) + customer.slot.dropped >= 54
+            assert len(numbers) + owner.slot.dropped >= 54
             assert stream.overlaps == []
-            assert not customer.failures
+            assert not owner.failures
 
 
 async def test_the_window_of_a_slot_that_a_thread_works_on_is_in_no_other_threads_batch() -> None:
@@ -219,9 +219,9 @@ async def test_a_slot_whose_window_another_thread_has_sampled_is_worked_on_by_wh
     async with engine_of(models, Threads(2, 1)) as engine:
         *stopped, (first, its), (second, other) = await with_slots(engine, models, 4)
         gates = await stopped_both(stopped)
-        for customer, stream in ((first, its), (second, other)):
-            customer.feed(0, 7)
-            await customer.heard_by(stream)
+        for owner, stream in ((first, its), (second, other)):
+            owner.feed(0, 7)
+            await owner.heard_by(stream)
         sampling, go_on = threading.Event(), threading.Event()
         sample = models.sample
 
@@ -247,9 +247,9 @@ async def test_windows_that_are_ready_together_share_a_batch_of_a_threads_share_
     async with engine_of(models, Threads(2, 1)) as engine:
         *stopped, (third, its), (fourth, too), (fifth, five), (sixth, six) = await with_slots(engine, models, 6)
         gates = await stopped_both(stopped)
-        for customer, stream in ((third, its), (fourth, too), (fifth, five), (sixth, six)):
-            customer.feed(0, 7)
-            await customer.heard_by(stream)
+        for owner, stream in ((third, its), (fourth, too), (fifth, five), (sixth, six)):
+            owner.feed(0, 7)
+            await owner.heard_by(stream)
         gates[0].set()
         await eventually(lambda: sum(len(batch) for batch in models.batches) >= 4)
         gates[1].set()
@@ -302,7 +302,7 @@ async def test_the_models_are_loaded_anew_by_one_thread_once_all_have_ended_and_
     assert still_there == [False]
     models = loaded[1]()
     assert models is not None
-    [(customer, _)] = await with_slots(engine, models, 1)
-    await customer.feed_tracked(0, 8)
-    await eventually(lambda: len(customer.frames) == 3)
+    [(owner, _)] = await with_slots(engine, models, 1)
+    await owner.feed_tracked(0, 8)
+    await eventually(lambda: len(owner.frames) == 3)
     await engine.close()

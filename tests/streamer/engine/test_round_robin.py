@@ -50,7 +50,7 @@ def test_a_slot_taken_beside_keeps_its_turn() -> None:
     assert turns.take("two") == "b"
 
 
-def test_who_gives_a_slot_back_is_told_whether_there_is_more_work() -> None:
+def test_giving_a_slot_back_says_whether_it_has_more_work() -> None:
     work = {"a"}
     turns = slots_of("a", work=work)
     assert turns.take("one") == "a"

@@ -17,12 +17,12 @@ from tests.streamer.support.waiting import LIMIT_S, eventually
 
 
 async def test_a_server_whose_engine_hangs_is_not_ready(client: Client, server: Running) -> None:
-    server.engine.work._began["engine-1"] = server.engine._clock.now() - STUCK - SECOND_NS
+    server.engine.load._began["engine-1"] = server.engine._clock.now() - STUCK - SECOND_NS
     answer = await ask(client, "GET", "/readyz", None)
     assert (answer.status, json.loads(answer.text)) == (503, {"status": "stuck"})
     assert (await ask(client, "POST", "/v1/sessions", None, json={})).status == 503
     assert (await ask(client, "GET", "/healthz", None)).status == 200
-    server.engine.work._began.clear()
+    server.engine.load._began.clear()
     assert (await ask(client, "GET", "/readyz", None)).status == 200
 
 

@@ -113,7 +113,7 @@ async def test_a_session_that_nobody_publishes_to_any_longer_ends(client: Client
         server.sessions.all()[0].attendance.idle_wait = 10**9
         await obs.stop(client, session["token"])
         await eventually(lambda: not server.sessions.all())
-        assert server.sessions.ended == {"nobody published or watched any longer": 1}
+        assert server.sessions.ended == {"it had no publisher or viewer any longer": 1}
         await viewer.close()
 
 

@@ -109,7 +109,7 @@ async def test_dubbed_speech_leaves_with_the_picture_that_it_names(engine: Engin
     await talk.hear(2 * SECOND_NS)
     talk.media.say(word(7, 10))
     await talk.hear(SECOND_NS)
-    await talk.hang_up()
+    await talk.close()
     said = {chunk.at: int(chunk.samples[-1, 0]) for chunk in talk.peer.chunks}
     five, six, seven = ([at for at, one in said.items() if one == value] for value in (5, 6, 7))
     assert five == [4 * 16_000 + n * CHUNK_TIME for n in range(10)]
@@ -128,7 +128,7 @@ async def test_only_a_session_whose_speech_is_streamed_is_spoken_to(engine: Engi
     talk = Call(engine)
     with pytest.raises(ConflictError, match="stream"):
         talk.media.say(word(1, 1))
-    await talk.hang_up()
+    await talk.close()
 
 
 async def test_over_webrtc_a_delayed_camera_speaks_what_it_is_given(client: Client) -> None:

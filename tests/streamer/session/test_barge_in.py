@@ -36,7 +36,7 @@ async def engine() -> AsyncIterator[Engine]:
 async def talk(engine: Engine) -> AsyncIterator[Call]:
     talk = Call(engine)
     yield talk
-    await talk.hang_up()
+    await talk.close()
 
 
 async def test_no_old_word_leaves_after_it_and_the_next_ones_are_whole(talk: Call) -> None:
@@ -77,7 +77,7 @@ async def test_a_stored_speech_ends_and_begins_again_after_its_pause(engine: Eng
     words = await call.hear(SECOND_NS)
     call.interrupt()
     words += await call.hear(4 * SECOND_NS)
-    await call.hang_up()
+    await call.close()
     first_end = words.index(0)
     again = words.index(7, first_end)
     assert 1.5 <= (again - first_end) / 50 <= 2.0
@@ -125,7 +125,7 @@ async def test_every_stage_is_in_the_generation_of_the_session() -> None:
     talk.media.clear()
     await agree(5, streams=2)
     assert talk.peer.generation == 5
-    await talk.hang_up()
+    await talk.close()
     await engine.close()
 
 

@@ -74,7 +74,7 @@ async def test_a_publisher_comes_back_when_its_connection_was_freed(client: Clie
             await peer.close()
 
 
-async def test_a_publisher_that_is_heard_keeps_its_place_and_the_other_is_told_soon(
+async def test_a_publisher_that_still_sends_keeps_its_place_and_the_other_is_refused_soon(
     client: Client, server: Running
 ) -> None:
     async with published(client) as (session, _):

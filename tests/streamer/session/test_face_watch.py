@@ -1,4 +1,4 @@
-"""No face to work on is told once, and that it is back: to the client, in the session's state and in the metrics."""
+"""A lost face is reported once, and that it is back: to the client, in the session's state and in the metrics."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.streamer.support.waiting import eventually
 TICK = 20 * MILLISECOND_NS
 
 
-def told(*stretches: tuple[str, int]) -> list[dict[str, object]]:
-    """What is told when a face stands like this for so long, one after the other."""
+def reported(*stretches: tuple[str, int]) -> list[dict[str, object]]:
+    """Returns what is reported for a face of these statuses, each for that long, one after the other."""
     events, now = Events(FakeClock()), 0
     watch = FaceWatch(events)
     for sight, nanoseconds in stretches:
@@ -27,24 +27,24 @@ def told(*stretches: tuple[str, int]) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("reason", ["none", "small", "turned"])
-def test_a_face_that_is_gone_is_told_once_and_that_it_is_back(reason: str) -> None:
+def test_a_lost_face_is_reported_once_and_that_it_is_back(reason: str) -> None:
     minute = 60 * SECOND_NS
-    assert told(("seen", SECOND_NS), (reason, minute), ("seen", minute)) == [
+    assert reported(("seen", SECOND_NS), (reason, minute), ("seen", minute)) == [
         {"type": "face.lost", "reason": reason},
         {"type": "face.found", "lost_ms": 60_000},
     ]
 
 
-def test_a_hand_that_passes_and_a_glimpse_are_not_told() -> None:
+def test_a_hand_that_passes_and_a_glimpse_are_not_reported() -> None:
     hand = ("none", LOST_WAIT - SECOND_NS // 2)
-    assert told(*[("seen", SECOND_NS), hand] * 20) == []
+    assert reported(*[("seen", SECOND_NS), hand] * 20) == []
     glimpse = ("seen", FOUND_WAIT - 4 * TICK)
-    assert told(*[("none", 3 * SECOND_NS), glimpse] * 20) == [{"type": "face.lost", "reason": "none"}]
+    assert reported(*[("none", 3 * SECOND_NS), glimpse] * 20) == [{"type": "face.lost", "reason": "none"}]
 
 
-def test_the_newest_reason_is_told_and_who_does_not_look_says_nothing() -> None:
-    assert told(("none", SECOND_NS), ("turned", 2 * SECOND_NS)) == [{"type": "face.lost", "reason": "turned"}]
-    assert told(("none", SECOND_NS), ("unknown", 60 * SECOND_NS)) == []
+def test_the_newest_reason_is_reported_and_an_unknown_status_is_not() -> None:
+    assert reported(("none", SECOND_NS), ("turned", 2 * SECOND_NS)) == [{"type": "face.lost", "reason": "turned"}]
+    assert reported(("none", SECOND_NS), ("unknown", 60 * SECOND_NS)) == []
 
 
 async def test_client_state_and_metrics_say_it(client: Client, models: FakeModels) -> None:

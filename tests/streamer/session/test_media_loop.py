@@ -224,8 +224,12 @@ def threads() -> set[str]:
 
 
 def others() -> list[str]:
-    """Running threads but those of the loop's executor, which come as they are needed and stay."""
-    return [thread.name for thread in threading.enumerate() if not thread.name.startswith(("encode", "asyncio"))]
+    """Running threads but those of the executors, which start as they are needed and stay."""
+    return [
+        thread.name
+        for thread in threading.enumerate()
+        if not thread.name.startswith(("codec", "blocking", "library", "asyncio"))
+    ]
 
 
 def files() -> int:

@@ -1,4 +1,4 @@
-"""What a session may be asked for: checked at the door, told in the protocol's page, and heeded by the engine."""
+"""Options of a session: checked on entry, documented in the protocol's page, and followed by the engine."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ async def test_the_largest_seed_is_taken_and_one_more_is_not(client: Client) -> 
 
 def test_the_protocols_page_names_every_field_and_its_default() -> None:
     section = PAGE.read_text().partition("## What a session may be asked for")[2].partition("\n## ")[0]
-    told = dict(re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", section, re.MULTILINE))
-    assert told == {field.name: as_json(field.default) for field in msgspec.structs.fields(SessionOptions)}
+    documented = dict(re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", section, re.MULTILINE))
+    assert documented == {field.name: as_json(field.default) for field in msgspec.structs.fields(SessionOptions)}
 
 
 def as_json(value: object) -> str:

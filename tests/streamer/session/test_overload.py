@@ -97,12 +97,12 @@ async def test_a_slow_device_costs_pictures_and_no_sound_and_they_come_back(
     await hear(1)
     device.cost = 0.0
     await hear(32, until="full")
-    told = [event["rung"] for event in call.events.to_json()]
+    reported = [event["rung"] for event in call.events.to_json()]
     device.close()
-    await call.hang_up()
+    await call.close()
     await engine.close()
-    assert told[: len(rungs)] == rungs
-    assert told[-1] == "full"
+    assert reported[: len(rungs)] == rungs
+    assert reported[-1] == "full"
     first = words.index(1)
     assert words[first:] == [1] * (len(words) - first)  # each chunk in its turn, none of silence among them
     assert call.live.pictures()["left_out"] > 10

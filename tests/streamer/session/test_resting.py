@@ -1,4 +1,4 @@
-"""A session that nobody is there for: nothing is rendered for nobody, and its slot at the engine is another's."""
+"""A session without users rests: nothing is rendered, and its slot at the engine is free for another."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def test_a_publisher_that_left_may_come_back_if_there_is_time_for_it(
         await viewer.close()
 
 
-async def test_a_stream_is_told_as_well_that_there_is_no_time(
+async def test_a_stream_too_is_refused_where_the_engine_has_no_time(
     client: Client, server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with published(client, speech="stream") as (session, obs):

@@ -56,7 +56,7 @@ class Life:
         await self.clock.advance(SECOND_NS)
 
     async def pass_time(self, nanoseconds: int, packets: int = 0) -> None:
-        """Time goes on by half seconds, each with so many packets."""
+        """Moves time on by half seconds, each with ``packets`` packets."""
         for _ in range(nanoseconds // (SECOND_NS // 2)):
             self.peer.count += packets
             await self.clock.advance(SECOND_NS // 2)
@@ -112,7 +112,7 @@ def fail(faults: EncoderFaults, encoder: str, times: int) -> None:
         faults.add(encoder)
 
 
-async def test_frames_that_cannot_be_encoded_are_told_and_end_it_where_none_can(engine: Engine) -> None:
+async def test_frames_that_cannot_be_encoded_are_reported_and_end_it_where_none_can(engine: Engine) -> None:
     life = Life(engine)
     await life.attach(connected=True)
     fail(life.session.broadcast.faults, "vp8", 3)

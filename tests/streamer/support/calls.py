@@ -186,7 +186,7 @@ class Call:
         self.speaker.word += 1
         return self.media.clear()
 
-    async def hang_up(self) -> None:
+    async def close(self) -> None:
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
         if self.media.loop is not None:

@@ -112,7 +112,7 @@ async def test_what_goes_wrong_on_the_engines_threads_is_logged_with_its_session
     async with call(client, Microphone(babble(60)), Camera()) as (session, _):
         await eventually(lambda: bool(models.streams))
         setattr(models.streams[0], thread, broken)
-        await eventually(lambda: any(one.failure is not None for one in server.sessions.all()))
+        await eventually(lambda: any(one.figures.failure is not None for one in server.sessions.all()))
     lines = [json.loads(line) for line in written.getvalue().splitlines()]
     failed = [line for line in lines if line["level"] == "error"]
     assert len(failed) == 2  # by the thread, and by the session that is told

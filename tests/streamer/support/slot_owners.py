@@ -39,7 +39,7 @@ async def engine_of(models: FakeModels, threads: Threads = ONE_EACH) -> AsyncIte
         await engine.close()
 
 
-class Customer:
+class SlotOwner:
     """A session as the engine sees it."""
 
     def __init__(self, engine: Engine, base: int = 0, controls: StreamControls = CONTROLS) -> None:
