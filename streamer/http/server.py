@@ -30,7 +30,7 @@ from streamer.http.authorization import Authorization
 from streamer.http.listener import ConnectionLimit, byte_counter, tls_context
 from streamer.http.routes import Routes
 from streamer.outputs.push_targets import look_ahead
-from streamer.outputs.recorder import make_folder
+from streamer.outputs.recording_file import make_folder
 from streamer.session.registry import SessionRegistry
 from streamer.telemetry.loop_watchdog import LoopWatchdog
 

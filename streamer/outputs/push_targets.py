@@ -1,7 +1,7 @@
 """Checks the URL that a session is to be pushed to, before the session is made.
 
-RTMP goes through PyAV. So does SRT where PyAV's FFmpeg speaks it; the one in its own wheel does not, and a program does
-it (:mod:`streamer.outputs.srt`).
+RTMP goes through PyAV, in a process of its own (:mod:`streamer.outputs.push_process`). So does SRT where PyAV's FFmpeg
+speaks it; the one in its own wheel does not, and a program does it (:mod:`streamer.outputs.srt`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,12 @@ MAX_URL = 1024
 def scheme_of(url: str) -> str:
     """Gives the part of a URL before its first colon."""
     return url.partition(":")[0]
+
+
+def place_of(url: str) -> str:
+    """Gives protocol, host and port: what may be told of a URL, whose rest may hold a stream key or a password."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def check_url(url: object) -> None:

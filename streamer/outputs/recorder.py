@@ -7,25 +7,22 @@ of H264 get. Files and networks may stand still, so each recording has a thread 
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
-import queue
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from fractions import Fraction
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import Any
 
 import av
 
-from mytalk.errors import ServerError
-from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import VideoFrame
-from streamer.media.audio import OUTPUT_RATE, SpeechChunk
-from streamer.outputs import srt
-from streamer.outputs.push_targets import FORMATS, scheme_of
+from streamer.media.audio import SpeechChunk
+from streamer.outputs import muxing, srt
+from streamer.outputs.push_process import PushCommand
+from streamer.outputs.push_targets import FORMATS, place_of, scheme_of
+from streamer.outputs.recording_file import RecordingFile
+from streamer.outputs.sender import Sender
+from streamer.outputs.write_queue import Item, WriteQueue
 from streamer.protocol.generation import Cleared
 from streamer.webrtc.bitrate import START_BITRATE
 from streamer.webrtc.broadcast import Broadcast
@@ -40,28 +37,20 @@ CLOSE_TIMEOUT = 3.0
 """Seconds that the rest of a recording may take to be written. Then a program that it is written to is killed; after as
 long again the thread is left to itself."""
 
-_BOUND = 500  # items: about 7 s. Full (the disk or the network stands still): it ends, and an event says so.
-_SPEECH_BITRATE = 128_000
-_CONNECT_TIMEOUT = 5.0  # seconds
-_FLUSHED = {"flush_packets": "1"}
-_MP4 = {"movflags": "hybrid_fragmented+frag_keyframe", **_FLUSHED}  # can be played as far as it was written
-_COMMENT = "Synthetic: the mouth was made to speak this sound by MyTalk streamer (live)"
-
-_Item = SpeechChunk | Encoded | None
-
 
 class Recorder:
-    """Records from the first keyframe on. ``failed`` is called once, on the loop, with the reason of an early end."""
+    """Records from the first keyframe on. ``failed`` is called once, on the loop: which output ended early, and why."""
 
     def __init__(self, target: Path | str, broadcast: Broadcast, failed: Callable[[str], None]) -> None:
-        self.target = target
+        self.name = "the recording" if isinstance(target, Path) else f"the push to {place_of(target)}"
+        self._target = target
         self._broadcast = broadcast
         self._failed = failed
         self._loop = asyncio.get_running_loop()
         self._last_key = 0
         self._over = False
-        self._sender = _sender(target)
-        self._items: queue.Queue[_Item] = queue.Queue()
+        self._sender = None if isinstance(target, Path) else _sender(target)
+        self._items = WriteQueue()
         self._written = asyncio.Event()  # the thread is done
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
         self._thread.start()
@@ -86,14 +75,14 @@ class Recorder:
         self._broadcast.leave(self.pictures)
         if not self._over:
             self._over = True
-            self._items.put(None)
+            self._items.close()
         if await self._is_written():
             return
         if self._sender is not None:
             self._sender.kill()
             if await self._is_written():
                 return
-        log.error("a recording was not finished within %s s", CLOSE_TIMEOUT)
+        log.error("%s was not finished within %s s", self.name, CLOSE_TIMEOUT)
 
     async def _is_written(self) -> bool:
         """Waits for the thread to end without another thread; False after ``CLOSE_TIMEOUT``."""
@@ -111,21 +100,18 @@ class Recorder:
             self._broadcast.refresh(self.pictures)
         self._put(encoded)
 
-    def _put(self, item: SpeechChunk | Encoded) -> None:
-        if self._over:
-            return
-        self._items.put(item)
-        if self._items.qsize() > _BOUND:
+    def _put(self, item: Item) -> None:
+        if not self._over and not self._items.put(item):
             self._end("what it is written to stands still")
 
     def _end(self, reason: str) -> None:
         if not self._over:
             self._over = True
-            self._items.put(None)
+            self._items.close()
             if self._sender is not None:
                 self._sender.kill()
             self._broadcast.leave(self.pictures)
-            self._failed(reason)
+            self._failed(f"{self.name} ended: {reason}")
 
     def _finished(self, reason: str | None) -> None:
         self._thread.join()  # it has nothing left to do
@@ -140,60 +126,45 @@ class Recorder:
         try:
             reason = self._write()
             if reason is not None:
-                log.warning("a recording or push ended: %s", reason)
+                log.warning("%s ended: %s", self.name, reason)
         finally:
             with suppress(RuntimeError):  # the loop has gone: nobody waits
                 self._loop.call_soon_threadsafe(self._finished, reason)
 
     def _write(self) -> str | None:
         """Writes all items; gives the reason of an early end, else None."""
+        while (item := self._items.get()) is not None:
+            if isinstance(item, Encoded) and item.key:
+                break
+        else:
+            return None
+        if self._sender is None:
+            return self._write_file(item)
+        return self._write_push(item, self._sender)
+
+    def _write_file(self, first: Encoded) -> str | None:
+        assert isinstance(self._target, Path)
+        try:
+            file = RecordingFile(self._target)
+        except OSError as error:
+            return _text(error)
+        try:
+            muxing.write(first, self._items.get, file, "mp4")
+            file.keep()
+        except (OSError, av.FFmpegError) as error:
+            kept = "it is kept up to there" if file.keep_what_plays() else "nothing of it could be kept"
+            return f"{_text(file.failure or error)} ({kept})"
+        return None
+
+    def _write_push(self, first: Encoded, sender: Sender) -> str | None:
         reason = None
         try:
-            while (item := self._items.get()) is not None:
-                if isinstance(item, Encoded) and item.key:
-                    self._write_from(item)
-                    break
-        except Exception as error:
-            reason = str(error).split("; last error log")[0].split(":")[0]  # the target may hold a stream key
-        if self._sender is not None:
-            reason = self._sender.close() or reason
-        return reason
-
-    def _write_from(self, first: Encoded) -> None:
-        path, kind = _destination(self.target)
-        options = _MP4 if kind == "mp4" else _FLUSHED
-        with av.open(io.BytesIO(first.data), format="h264") as source:
-            destination: Any = self._sender or path
-            container = av.open(destination, "w", format=kind, options=options, timeout=_CONNECT_TIMEOUT)
-            video: Any = container.add_stream_from_template(source.streams.video[0])
-        with container:
-            container.metadata["comment"] = container.metadata["service_name"] = _COMMENT
-            video.time_base = Fraction(1, VIDEO_RATE)
-            audio: Any = container.add_stream("aac", rate=OUTPUT_RATE, layout="stereo")
-            audio.bit_rate = _SPEECH_BITRATE
-            began = first.at
-            item: _Item = first
-            while item is not None:
-                if isinstance(item, Encoded):
-                    container.mux(_packet(item, video, first.timestamp))
-                elif item.at >= began:
-                    container.mux(audio.encode(_frame(item, began)))
-                item = self._items.get()
-            container.mux(audio.encode(None))
-        if isinstance(self.target, Path):
-            Path(path).rename(self.target)
-
-
-def make_folder(recordings: Path | None) -> None:
-    """Makes the folder of recordings. Raises ``ServerError`` where nothing can be written into it."""
-    if recordings is None:
-        return
-    try:
-        recordings.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=recordings):
-            pass
-    except OSError as error:
-        raise ServerError(f"--recordings {recordings}: {error.strerror} (need a folder to write into)") from error
+            muxing.write(first, self._items.get, sender, FORMATS[scheme_of(str(self._target))])
+        except (OSError, av.FFmpegError) as error:
+            reason = _text(error)
+        finally:
+            early = sender.close()
+        return early or reason
 
 
 class _Pictures:
@@ -212,30 +183,13 @@ class _Pictures:
         self._recorder.add(encoded)
 
 
-def _destination(target: Path | str) -> tuple[str, str]:
-    """Gives the path or URL to write to, and the format. A file takes its name when it is complete."""
-    if isinstance(target, Path):
-        return str(target.with_name(f".{target.name}.part")), "mp4"
-    return target, FORMATS[scheme_of(target)]
+def _sender(url: str) -> Sender:
+    """Makes the process that sends to ``url``: ours, or a program where PyAV's FFmpeg does not speak its protocol."""
+    if scheme_of(url) == "srt" and not srt.library_speaks() and (program := srt.program()) is not None:
+        return Sender(srt.SrtCommand(url, program))
+    return Sender(PushCommand(url))
 
 
-def _sender(target: Path | str) -> srt.Sender | None:
-    """Makes the program that sends to ``target``, where PyAV cannot."""
-    if isinstance(target, Path) or scheme_of(target) != "srt" or srt.library_speaks():
-        return None
-    program = srt.program()
-    return srt.Sender(target, program) if program is not None else None
-
-
-def _packet(picture: Encoded, stream: Any, began: int) -> Any:
-    packet: Any = av.Packet(picture.data)
-    packet.pts = packet.dts = picture.timestamp - began
-    packet.time_base, packet.stream, packet.is_keyframe = Fraction(1, VIDEO_RATE), stream, picture.key
-    return packet
-
-
-def _frame(chunk: SpeechChunk, began: int) -> av.AudioFrame:
-    frame = av.AudioFrame.from_ndarray(chunk.samples.reshape(1, -1), format="s16", layout="stereo")
-    frame.sample_rate, frame.time_base = OUTPUT_RATE, Fraction(1, OUTPUT_RATE)
-    frame.pts = (chunk.at - began) * (OUTPUT_RATE // SAMPLE_RATE)
-    return frame
+def _text(error: OSError | av.FFmpegError) -> str:
+    """Gives an error's own words, without the file or URL, which may hold a stream key."""
+    return error.strerror or type(error).__name__

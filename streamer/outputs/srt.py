@@ -1,7 +1,6 @@
 """Sends a push by SRT, which the FFmpeg in PyAV's wheel does not speak, through an ``ffmpeg`` on the PATH.
 
-The program takes the MPEG-TS from a pipe and changes none of its bytes: seven packets of 188 make a datagram. The
-program is killed and reaped with its push; should the server die, its pipe is closed and the program ends by itself.
+The program takes the MPEG-TS from a pipe and changes none of its bytes: seven packets of 188 make a datagram.
 """
 
 from __future__ import annotations
@@ -11,21 +10,18 @@ import os
 import re
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cache
 from urllib.parse import parse_qsl, urlencode
 
 import av
 
 from streamer.errors import RequestError
+from streamer.outputs.sender import environment
 
 log = logging.getLogger(__name__)
-
-EXIT_WAIT = 1.0
-"""Seconds that the program may take to end by itself once all has been written."""
 
 _URL = re.compile(r"(srt://(?:\[[0-9a-fA-F:.]+\]|[0-9A-Za-z._-]+):([0-9]{1,5}))/?(?:\?(.*))?")
 _SECRET = ("passphrase", "streamid")
@@ -97,87 +93,35 @@ def program() -> Program | None:
     return _examine(path) if path is not None else None
 
 
-class Sender:
-    """Wraps the program as a file to write to, from a thread that may wait. ``kill`` is for any thread."""
+@dataclass(frozen=True, slots=True)
+class SrtCommand:
+    """Starts the program for a push to ``url``."""
 
-    def __init__(self, url: str, program: Program) -> None:
-        self._receiver = read_url(url)
-        self._program = program
-        self._process: subprocess.Popen[bytes] | None = None
-        self._stderr_read = -1  # the descriptor to read it from
-        self._lock = threading.Lock()
-        self._over = False
-        self._broken = False
+    url: str = field(repr=False)  # holds secrets
+    program: Program
 
-    def write(self, data: bytes) -> int:
-        """Writes all of ``data``, as fast as the program takes it. Raises ``OSError`` where it has ended."""
-        pipe = self._running().stdin
-        assert pipe is not None
-        left = memoryview(data)
-        try:
-            while left:
-                left = left[pipe.write(left) :]
-        except OSError:  # its end of the pipe closes a moment before it can be reaped
-            self._broken = True
-            raise
-        return len(data)
+    def start(self, stderr: int) -> subprocess.Popen[bytes]:
+        """Starts it, with the receiver's secrets where nobody sees them if the program can take them there."""
+        receiver = read_url(self.url)
+        with _secret_arguments(receiver, hidden=self.program.hides_secrets) as (options, descriptors):
+            return subprocess.Popen(
+                [self.program.path, *_QUIET, *_COPY, *options, receiver.address],
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                pass_fds=descriptors,
+                env=environment(),
+                start_new_session=True,  # Ctrl-C is for the server, which ends its pushes
+            )
 
-    def kill(self) -> None:
-        """Ends the program at once, which also ends a ``write`` that waits."""
-        with self._lock:
-            self._over = True
-            if self._process is not None:
-                self._process.kill()
-
-    def close(self) -> str | None:
-        """Returns when the program has ended and is reaped. Gives the reason of an early end, else None."""
-        with self._lock:
-            self._over = True
-        process = self._process
-        if process is None:
-            return None
-        failed = self._broken or process.poll() is not None
-        assert process.stdin is not None
-        with suppress(OSError):
-            process.stdin.close()
-        try:
-            process.wait(EXIT_WAIT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        stderr = _read(self._stderr_read)
-        os.close(self._stderr_read)
-        return _reason(stderr) if failed else None
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        with self._lock:
-            if self._process is None:
-                if self._over:
-                    raise BrokenPipeError("the push is over")
-                self._process = self._start()
-            return self._process
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        self._stderr_read, stderr_write = os.pipe()
-        os.set_blocking(stderr_write, False)  # full: what is said beyond is lost, and the program goes on
-        os.set_blocking(self._stderr_read, False)
-        try:
-            with _secret_arguments(self._receiver, hidden=self._program.hides_secrets) as (options, descriptors):
-                return subprocess.Popen(
-                    [self._program.path, *_QUIET, *_COPY, *options, self._receiver.address],
-                    bufsize=0,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.DEVNULL,
-                    stderr=stderr_write,
-                    pass_fds=descriptors,
-                    env=_environment(),
-                    start_new_session=True,  # Ctrl-C is for the server, which ends its pushes
-                )
-        except BaseException:
-            os.close(self._stderr_read)
-            raise
-        finally:
-            os.close(stderr_write)
+    def reason(self, stderr: str, status: int) -> str:
+        """Says why it ended, in words of ours: the program's own name addresses."""
+        if "resolve hostname" in stderr:
+            return "the SRT receiver's name is not known"
+        if "Connection to" in stderr:
+            return "the SRT receiver did not answer, or refused (its address, stream id or passphrase)"
+        return "the SRT connection broke"
 
 
 @cache
@@ -200,7 +144,7 @@ def _output_of(path: str, *arguments: str, descriptors: tuple[int, ...] = ()) ->
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             pass_fds=descriptors,
-            env=_environment(),
+            env=environment(),
             timeout=_EXAMINE,
             check=False,
         )
@@ -225,23 +169,3 @@ def _secret_arguments(receiver: Receiver, *, hidden: bool) -> Iterator[tuple[lis
         yield ["-fpre", f"/dev/fd/{reading}"], (reading,)
     finally:
         os.close(reading)
-
-
-def _environment() -> dict[str, str]:
-    """Gives the environment without the server's settings, which hold secrets."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("MYTALK_")}
-
-
-def _read(descriptor: int) -> str:
-    with suppress(BlockingIOError):
-        return os.read(descriptor, 1 << 16).decode(errors="replace")
-    return ""
-
-
-def _reason(stderr: str) -> str:
-    """Gives the reason in words of ours: the program's own name addresses."""
-    if "resolve hostname" in stderr:
-        return "the SRT receiver's name is not known"
-    if "Connection to" in stderr:
-        return "the SRT receiver did not answer, or refused (its address, stream id or passphrase)"
-    return "the SRT connection broke"

@@ -304,8 +304,8 @@ class Session:
         self.state = "live"
         self._attached.set()
 
-    def _film_failed(self, reason: str) -> None:
-        self.events.add("error", code="film", message=f"a recording or push ended: {reason}", fatal=False)
+    def _film_failed(self, message: str) -> None:
+        self.events.add("error", code="film", message=message, fatal=False)
 
     async def _run_live(self) -> None:
         await self._attached.wait()

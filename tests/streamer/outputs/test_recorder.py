@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import errno
+import io
 import json
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 
 from streamer.config.server_config import ServerConfig
 from streamer.executors import Pool
 from streamer.http.server import Running
+from streamer.media.audio import CHUNK, CHUNK_TIME, SpeechChunk
+from streamer.outputs import recording_file
 from streamer.outputs.recorder import Recorder
 from streamer.webrtc.broadcast import Broadcast
 from tests.streamer.support.broadcasts import encoded_of
@@ -85,6 +91,62 @@ async def test_what_was_recorded_can_be_played_if_the_server_dies(client: Client
         await viewer.close()
     numbers, *_ = await asyncio.to_thread(look_at, rescued)
     assert len(numbers) > 20
+
+
+class Disk:
+    """Says whether the disk that recordings are written to is full."""
+
+    full = False
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    disk = Disk()
+
+    class FullFile(io.FileIO):
+        def write(self, data: Any) -> int:
+            if disk.full:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(data)
+
+    monkeypatch.setattr(recording_file, "FileIO", FullFile)
+    return disk
+
+
+async def test_a_recording_is_kept_as_far_as_a_full_disk_took_it(tmp_path: Path, codecs: Pool, disk: Disk) -> None:
+    broadcast, told, target = Broadcast(codecs), list[str](), tmp_path / "session.mp4"
+    recorder = Recorder(target, broadcast, told.append)
+    [first, *_] = await encoded_of(broadcast, [n * 3600 for n in range(120)])  # a keyframe begins a fragment every 2 s
+    sounds = [SpeechChunk(first + index * CHUNK_TIME, np.zeros((CHUNK, 2), np.int16)) for index in range(240)]
+    part = tmp_path / ".session.mp4.part"
+    for chunk in sounds[:120]:
+        recorder.sound(chunk)
+    await eventually(lambda: not len(recorder._items) and part.exists() and part.stat().st_size > 5000)
+    disk.full = True
+    for chunk in sounds[120:]:
+        recorder.sound(chunk)
+    await eventually(lambda: bool(told))
+    await recorder.close()
+    assert told == ["the recording ended: No space left on device (it is kept up to there)"]
+    assert names(tmp_path) == ["session.mp4"]
+    with av.open(target) as opened:
+        assert len([*opened.decode(opened.streams.video[0])]) >= 50
+
+
+async def test_a_recording_that_has_no_picture_leaves_no_file(tmp_path: Path, codecs: Pool, disk: Disk) -> None:
+    disk.full = True
+    broadcast, told = Broadcast(codecs), list[str]()
+    recorder = Recorder(tmp_path / "session.mp4", broadcast, told.append)
+    await encoded_of(broadcast, [0])
+    recorder.sound(SpeechChunk(12_345, np.zeros((CHUNK, 2), np.int16)))
+    await eventually(lambda: bool(told))
+    await recorder.close()
+    assert told == ["the recording ended: No space left on device (nothing of it could be kept)"]
+    assert not names(tmp_path)
+
+
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
 
 
 async def test_a_pushed_session_arrives_at_a_streaming_server(client: Client, port: int) -> None:

@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +23,13 @@ from streamer.media.audio import CHUNK, CHUNK_TIME, SpeechChunk
 from streamer.outputs import recorder, srt
 from streamer.outputs.push_targets import check_leave, check_url, look_ahead
 from streamer.outputs.recorder import Recorder
+from streamer.outputs.write_queue import WriteQueue
 from streamer.webrtc.broadcast import Broadcast
 from streamer.webrtc.encoded import Encoded
 from tests.streamer.support.broadcasts import encoded_of
 from tests.streamer.support.http_client import Client, ask
 from tests.streamer.support.ports import free_port, listening
+from tests.streamer.support.processes import push_senders
 from tests.streamer.support.recordings import look_at
 from tests.streamer.support.waiting import LIMIT_S, eventually
 from tests.streamer.support.whip_clients import loud, published, watch
@@ -66,24 +69,6 @@ async def udp_bound(port: int) -> None:
     await listening(port, "udp")
 
 
-def children(besides: int) -> set[str]:
-    """The command lines of this process's children, those that ended and were not reaped included."""
-    found = set()
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-            if int(fields[1]) == os.getpid() and stat.parent.name != str(besides):
-                found.add(stat.with_name("cmdline").read_bytes().replace(b"\0", b" ").decode() or f"zombie {stat}")
-        except OSError:  # it went meanwhile
-            continue
-    return found
-
-
-def senders(besides: int = 0) -> set[str]:
-    """``besides``: a child that is none of the server's, and may end at any time."""
-    return {line for line in children(besides) if "raw_packet_size" in line or "zombie" in line or "sleep" in line}
-
-
 @needs_srt
 async def test_a_session_arrives_at_a_receiver_and_its_secrets_are_nowhere_to_be_seen(
     client: Client, port: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -96,11 +81,11 @@ async def test_a_session_arrives_at_a_receiver_and_its_secrets_are_nowhere_to_be
             viewer = await watch(client, session)
             await loud(viewer)
             await viewer.until(pictures=125)
-            [sender] = senders()
+            [sender] = push_senders().values()
             state = await client.state(session)
             await viewer.close()
             await ask(client, "DELETE", session["urls"]["session"], session["token"])
-        assert not senders(besides=listening.pid)
+        assert not push_senders(besides=listening.pid)
         await asyncio.wait_for(listening.wait(), LIMIT_S)
     numbers, bright, loudest, _ = await asyncio.to_thread(look_at, target)
     assert len(numbers) > 50
@@ -129,7 +114,7 @@ async def test_a_receiver_that_is_not_there_is_told_and_the_session_goes_on(
         [event] = [one for one in state["events"] if one["type"] == "error"]
         assert (event["code"], words in event["message"]) == ("film", True), event
         assert "k3y" not in json.dumps(state)
-        assert not senders()
+        assert not push_senders()
         await viewer.until(pictures=len(viewer.pictures) + 10)
         await viewer.close()
 
@@ -143,12 +128,12 @@ async def test_a_receiver_that_leaves_is_told_and_the_session_goes_on(
         async with published(client, push=f"srt://127.0.0.1:{port}") as (session, _):
             viewer = await watch(client, session)
             await viewer.until(pictures=50)
-            assert senders()
+            assert push_senders()
             listening.kill()
             await eventually(lambda: server.sessions.all()[0].events.counts["error"] > 0)
             [event] = [one for one in (await client.state(session))["events"] if one["type"] == "error"]
             assert "broke" in event["message"]
-            assert not senders()
+            assert not push_senders()
             await viewer.until(pictures=len(viewer.pictures) + 10)
             await viewer.close()
 
@@ -170,7 +155,7 @@ def stuck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(srt, "library_speaks", lambda: False)
     monkeypatch.setattr(srt, "program", lambda: program)
     yield
-    assert not senders()
+    assert not push_senders()
 
 
 def picture(index: int, size: int = 100) -> Encoded:
@@ -184,23 +169,23 @@ async def stand_still(sent: Recorder, broadcast: Broadcast) -> None:
     sent.add(picture(1, size=1 << 20))
     for index in range(20):  # the sound beside it, without which a picture waits
         sent.sound(SpeechChunk(12_345 + index * CHUNK_TIME, np.zeros((CHUNK, 2), np.int16)))
-    await eventually(lambda: bool(senders()))
+    await eventually(lambda: bool(push_senders()))
     await asyncio.sleep(0.5)
-    assert not sent._items.empty()
+    assert len(sent._items)
 
 
 async def test_a_program_that_stands_still_ends_the_push_and_is_killed(
     stuck: None, monkeypatch: pytest.MonkeyPatch, codecs: Pool
 ) -> None:
-    monkeypatch.setattr(recorder, "_BOUND", 60)
+    monkeypatch.setattr(recorder, "WriteQueue", partial(WriteQueue, most_items=60))
     broadcast, told = Broadcast(codecs), list[str]()
     sent = Recorder("srt://127.0.0.1:9", broadcast, told.append)
     await stand_still(sent, broadcast)
     for index in range(2, 70):  # whoever waited for the program would wait for 600 s
         sent.add(picture(index))
-    assert told == ["what it is written to stands still"]
+    assert told == ["the push to srt://127.0.0.1:9 ended: what it is written to stands still"]
     await eventually(lambda: not sent._thread.is_alive())
-    assert not senders()
+    assert not push_senders()
     await sent.close()
     assert len(told) == 1
 
