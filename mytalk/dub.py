@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 from pathlib import Path
 from threading import Thread
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+import mytalk
 from mytalk.errors import NoFaceError, OptionError
 from mytalk.face.tracker import MIN_FACE_PIXELS, Face
 from mytalk.media import FaceSource, FilmWriter, SpeechReader
@@ -312,9 +312,5 @@ def _expected_frames(face: FaceSource, speech: SpeechReader, length: Length) -> 
 
 def _provenance(pipeline: Pipeline, options: StreamOptions, steps: int) -> str:
     """Describes the file for its comment tag."""
-    try:
-        release = version("mytalk-streamer")
-    except PackageNotFoundError:  # run from a source tree
-        release = "unreleased"
     ran = f"preset {pipeline.preset.name}, seed {options.seed}, steps {steps}"
-    return f"Synthetic: the mouth was made to speak this sound by MyTalk streamer {release} ({ran})"
+    return f"Synthetic: the mouth was made to speak this sound by MyTalk streamer {mytalk.__version__} ({ran})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from mytalk.checkpoint import load_into, read_preset, read_speech_model
 from mytalk.errors import OptionError, PresetError
 from mytalk.face.tracker_process import TrackerPool
 from mytalk.lipsync_stream import LipSyncStream
+from mytalk.media.arrays import ArrayFilm, Order, check_frame, check_speech, speech_of
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionRequest, sample_together
 from mytalk.motion.model import MotionModel
@@ -76,14 +78,43 @@ class Pipeline:
     def dub(
         self, frames: Iterable[VideoFrame], speech: NDArray[np.float32], options: StreamOptions | None = None
     ) -> Iterator[VideoFrame]:
-        """Yields the frames speaking ``speech`` (16 kHz mono), and silence after its end.
+        """Yields the frames speaking ``speech`` (16 kHz mono, -1..1), and silence after its end.
 
         Frames without a face come back as they are. Without ``options`` in profile ``offline``, which holds 37
-        motion frames of pictures at a time.
+        motion frames of pictures at a time. Raises OptionError for speech of another kind at once, and for a frame
+        that is no ``VideoFrame`` or no later than the one before when it comes. Arrays go to `dub_arrays`.
         """
-        stream = self.stream(options or StreamOptions(profile="offline"))
+        return self._dub(frames, check_speech(speech), options or StreamOptions(profile="offline"))
+
+    def dub_arrays(
+        self,
+        frames: Iterable[NDArray[np.uint8]],
+        fps: float | Fraction,
+        audio: NDArray[Any],
+        rate: int,
+        order: Order = "rgb",
+        options: StreamOptions | None = None,
+    ) -> Iterator[NDArray[np.uint8]]:
+        """Yields the frames speaking ``audio``, as arrays of the kind that was given.
+
+        ``frames``: arrays ``(H, W, 3)`` of uint8, one size, ``fps`` a second, channels in ``order`` (``rgb``, or
+        ``bgr`` as OpenCV has it). ``audio``: ``(n,)`` or ``(n, channels)`` at ``rate`` Hz, floats of -1 to 1 or int16;
+        it is mixed and resampled, and silence follows its end. A pixel that is left untouched keeps its value.
+        Raises OptionError for anything else: at once for what is wrong with ``fps``, ``audio``, ``rate`` or
+        ``order``, and for a frame when it comes.
+        """
+        film = ArrayFilm(frames, fps, order)
+        dubbed = self.dub(film.frames(), speech_of(audio, rate), options)
+        return (film.array(frame) for frame in dubbed)
+
+    def _dub(
+        self, frames: Iterable[VideoFrame], speech: NDArray[np.float32], options: StreamOptions
+    ) -> Iterator[VideoFrame]:
+        stream = self.stream(options)
+        last: VideoFrame | None = None
         try:
-            for frame in frames:
+            for number, one in enumerate(frames):
+                frame = last = check_frame(one, number, last)
                 stream.push_frame(frame, stream.track(frame.picture))
                 encoded = stream.speech_samples
                 until = frame.at + stream.latency + FRAME_SAMPLES

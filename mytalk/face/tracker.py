@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytalk.face.landmarks import POINTS
+from mytalk.face.native_log import without_native_log
 from mytalk.picture import Picture
 
 MIN_FACE_PIXELS = 48
@@ -20,6 +21,7 @@ _CROP_SIDE = 384  # longest side of the crop that is tracked; the mesh itself lo
 _MARGIN = 2.2  # crop side / face size
 _SLACK = 0.22  # crop sides that the face may leave the crop's middle by before the crop follows
 _MIN_SIZE_RATIO, _MAX_SIZE_RATIO = 0.7, 1.4  # wanted side / side of the crop between which it stays
+_BLANK = np.zeros((64, 64, 3), np.uint8)
 _MAX_FACES = 4  # faces that are searched for in one picture
 
 
@@ -50,8 +52,8 @@ class FaceTracker:
     """
 
     def __init__(self) -> None:
-        self._search = _mesh(static_image_mode=True, max_num_faces=_MAX_FACES)
-        self._follow = _mesh(static_image_mode=False, max_num_faces=1)
+        self._search = _Mesh(static_image_mode=True, max_num_faces=_MAX_FACES)
+        self._follow = _Mesh(static_image_mode=False, max_num_faces=1)
         self._crop: tuple[int, int, int] | None = None  # x0, y0, side
         self.too_small = False  # the face that was found last
 
@@ -134,16 +136,42 @@ def load_mesh() -> Any:
     return FaceMesh
 
 
-def _mesh(**options: Any) -> Any:
-    return load_mesh()(refine_landmarks=True, **options)
+class _Mesh:
+    """Runs one face mesh, whose libraries say nothing on standard error when its graph begins."""
+
+    def __init__(self, **options: Any) -> None:
+        with without_native_log():
+            self._mesh = load_mesh()(refine_landmarks=True, **options)
+            self._mesh.process(_BLANK)  # returns when every part of the graph has begun
+        self._begun = False  # the graph has run to its end, with a face, since it began
+        self._to_reset = False
+
+    def find(self, rgb: NDArray[np.uint8]) -> list[Any]:
+        """Returns the landmarks of each face in RGB ``(h, w, 3)``."""
+        if self._begun:
+            return self._mesh.process(rgb).multi_face_landmarks or []
+        with without_native_log():
+            if self._to_reset:
+                self._mesh.reset()
+                self._to_reset = False
+            found = self._mesh.process(rgb).multi_face_landmarks or []
+        self._begun = bool(found)
+        return found
+
+    def reset(self) -> None:
+        """Forgets the face of the last picture, before the next one is looked at."""
+        self._to_reset, self._begun = True, False
+
+    def close(self) -> None:
+        """Frees the mesh."""
+        self._mesh.close()
 
 
-def _detect(mesh: Any, rgb: NDArray[np.uint8], offset: tuple[float, float], scale: float) -> list[Face]:
+def _detect(mesh: _Mesh, rgb: NDArray[np.uint8], offset: tuple[float, float], scale: float) -> list[Face]:
     height, width = rgb.shape[:2]
-    found = mesh.process(np.ascontiguousarray(rgb)).multi_face_landmarks or []
     unit = np.array([width * scale, height * scale, width * scale], np.float32)
     shift = np.array([*offset, 0.0], np.float32)
     return [
         Face(np.array([(p.x, p.y, p.z) for p in one.landmark], np.float32).reshape(POINTS, 3) * unit + shift)
-        for one in found
+        for one in mesh.find(np.ascontiguousarray(rgb))
     ]

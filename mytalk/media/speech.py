@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from mytalk.errors import NoSpeechError, UnreadableError
 from mytalk.media.decoder import Decoder
+from mytalk.media.mono import MonoMixer
+from mytalk.media.samples import LAYOUTS, to_frame
 from mytalk.media_time import SAMPLE_RATE
 
-# Default layouts of sound that does not say which channel is which (av_channel_layout_default).
-_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+MIN_RATE, MAX_RATE = 1_000, 768_000
+"""Sample rates that are read, Hz."""
 
 _GAP_SHORTEST = Fraction(1, 20)  # seconds; below it, stamps are only rounded
 _GAP_LONGEST = 60  # seconds; above it, stamps are wrong
@@ -42,22 +44,25 @@ class SpeechReader:
             self.rate = first.sample_rate  # samples a second
             self.layout = _named_layout(first)
             self.stated_seconds = _stated_seconds(decoder)  # as the header says; None where it does not
-        if not 1_000 <= self.rate <= 768_000:
-            raise UnreadableError(f"{path}: a sample rate of {self.rate} Hz (need 1000 to 768000)")
-        if _LAYOUTS.get(first.layout.nb_channels) is None and self.layout == "mono":
+        if not MIN_RATE <= self.rate <= MAX_RATE:
+            raise UnreadableError(f"{path}: a sample rate of {self.rate} Hz (need {MIN_RATE} to {MAX_RATE})")
+        if LAYOUTS.get(first.layout.nb_channels) is None and self.layout == "mono":
             self._warn(f"{first.layout.nb_channels} channels that say not where they belong are mixed to one")
 
     def samples(self) -> Iterator[NDArray[np.float32]]:
-        """Yields 16 kHz mono ``(n,)`` for the model, -1..1. Channels are mixed so that none can overflow."""
-        resampler = AudioResampler("flt", "mono", SAMPLE_RATE, options={"rematrix_maxval": "1.0"})
+        """Yields 16 kHz mono ``(n,)`` for the model, -1..1, mixed by a `MonoMixer`."""
+        mixer = MonoMixer(self.rate, self.layout)
+        resampler = AudioResampler("flt", "mono", SAMPLE_RATE)
         position = 0
         for block in self.blocks():
-            frame = to_frame(block, self.rate, self.layout, position)
+            frame = to_frame(mixer.mix(block)[None], self.rate, "mono", position)
             position += block.shape[1]
             for resampled in resampler.resample(frame):
                 yield np.asarray(resampled.to_ndarray()[0], np.float32)
         for resampled in resampler.resample(None):
             yield np.asarray(resampled.to_ndarray()[0], np.float32)
+        if mixer.cancelled:
+            self._warn("its channels cancel each other in a mix; the mouth follows the loudest one there")
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Yields the samples as they are: ``(channels, n)`` at ``rate``, ``layout`` in order, -1..1."""
@@ -143,13 +148,6 @@ class _SameKind:
         return [_unpack(block) for block in converted]
 
 
-def to_frame(block: NDArray[np.float32], rate: int, layout: str, pts: int) -> AudioFrame:
-    """Packs a block ``(channels, n)`` as a float frame whose time base is ``1 / rate``."""
-    frame = AudioFrame.from_ndarray(np.ascontiguousarray(block.T).reshape(1, -1), "flt", layout)
-    frame.sample_rate, frame.pts, frame.time_base = rate, pts, Fraction(1, rate)
-    return frame
-
-
 def _packing_resampler(layout: str, rate: int) -> AudioResampler:
     # Packed, because PyAV 18.1 reads past the planes of a planar frame of 8 channels.
     return AudioResampler("flt", layout, rate, options={"rematrix_maxval": "1.0"})
@@ -163,7 +161,7 @@ def _unpack(frame: AudioFrame) -> NDArray[np.float32]:
 def _named_layout(frame: AudioFrame) -> str:
     """Returns the name of the frame's channel layout; "mono" where its channels can only be mixed."""
     name = frame.layout.name
-    return _LAYOUTS.get(frame.layout.nb_channels, "mono") if name.endswith("channels") else name
+    return LAYOUTS.get(frame.layout.nb_channels, "mono") if name.endswith("channels") else name
 
 
 def _with_layout(frame: AudioFrame) -> AudioFrame:

@@ -19,7 +19,8 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from mytalk.errors import OptionError, OutputError, OutputExistsError, OutputFullError
-from mytalk.media.speech import SpeechReader, to_frame
+from mytalk.media.samples import to_frame
+from mytalk.media.speech import SpeechReader
 from mytalk.media.video import VideoInfo
 from mytalk.picture import VideoFrame
 

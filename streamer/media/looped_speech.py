@@ -8,7 +8,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from mytalk.media.speech import SpeechReader, to_frame
+from mytalk.media.samples import to_frame
+from mytalk.media.speech import SpeechReader
 from streamer.media.audio import CHUNK, OUTPUT_RATE, Stereo, stereo_of
 
 PAUSE = 3 * OUTPUT_RATE // 2

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import mytalk
 from mytalk import Picture, Pipeline, VideoFrame
-from mytalk.errors import PresetError
+from mytalk.errors import OptionError, PresetError
 from mytalk.media_time import to_samples
 from mytalk.pipeline import random_pipeline
 from mytalk.presets import PRESETS, Preset
@@ -81,3 +81,25 @@ def test_a_small_network_of_the_papers_kind_dubs(portrait: Picture, babble: NDAr
     film = spoken(random_pipeline(small, device="cpu", dtype="bfloat16"), portrait, babble)
     assert np.isfinite(film).all()
     assert np.abs(film[-1] - portrait.rgb()).max() > 10  # noise was painted
+
+
+def test_arrays_are_dubbed_as_frames_are(portrait: Picture, babble: NDArray[np.float32]) -> None:
+    pipeline, bgr = mytalk.load("edge", device="cpu"), portrait.rgb()[..., ::-1].copy()
+    frames = spoken(pipeline, portrait, babble)
+    arrays = list(pipeline.dub_arrays([bgr] * 12, 25, (babble[:8_000] * 32767).astype(np.int16), 16_000, "bgr"))
+    assert [array.shape for array in arrays] == [bgr.shape] * 12
+    made = np.stack(arrays)[..., ::-1].astype(np.float32)
+    moved = np.abs(made - portrait.rgb()).max(axis=(0, 3)) > 0
+    assert 0 < moved.mean() < 0.5  # the mouth, and nothing else
+    assert np.abs(made - frames).mean() < 1.0
+    np.testing.assert_array_equal(arrays[-1][0], bgr[0])
+
+
+def test_what_is_wrong_is_said_before_the_first_frame_is_asked_for(portrait: Picture) -> None:
+    pipeline = mytalk.load("edge", device="cpu")
+    with pytest.raises(OptionError, match="order"):
+        pipeline.dub_arrays([], 25, np.zeros(1, np.float32), 16_000, "rbg")  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="dub_arrays"):
+        pipeline.dub([], np.zeros(1, np.int16))  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="frame 0 is of type ndarray"):
+        list(pipeline.dub([portrait.rgb()], np.zeros(1, np.float32)))  # type: ignore[list-item]

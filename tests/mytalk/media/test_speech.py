@@ -139,3 +139,21 @@ def test_no_speech_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "notes.wav").write_bytes(b"dear diary\n" * 50)
     with pytest.raises(UnreadableError, match="not a picture, video or sound"):
         SpeechReader(tmp_path / "notes.wav")
+
+
+@pytest.mark.parametrize("rate", [16000, 44100])
+def test_channels_that_cancel_are_heard(tmp_path: Path, rate: int) -> None:
+    voice = speech_like(1.0, rate)
+    path = write_sound(tmp_path / "anti.wav", np.concatenate([voice, -voice]), rate, layout="stereo")
+    reader = SpeechReader(path)
+    heard = _whole(list(reader.samples()))
+    expected = speech_like(1.0, 16000)[0]
+    assert abs(np.corrcoef(heard[:15900], expected[:15900])[0, 1]) > 0.99
+    assert [warning for warning in reader.warnings if "cancel each other" in warning]
+
+
+def test_a_quiet_side_does_not_count_as_cancelled(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 16000)).astype(np.float32)
+    reader = SpeechReader(write_sound(tmp_path / "two.wav", noise, 16000, layout="stereo"))
+    np.testing.assert_allclose(_whole(list(reader.samples())), noise.mean(axis=0), atol=1e-3)
+    assert reader.warnings == []
