@@ -29,6 +29,7 @@ from streamer.session.session import Session
 from streamer.webrtc.connection import Connection
 from streamer.webrtc.sdp_fragment import MEDIA_TYPE, read_fragment
 from streamer.webrtc.sdp_offer import Offer, read_offer
+from streamer.webrtc.turns import Turns
 
 SDP = "application/sdp"
 
@@ -50,6 +51,7 @@ class WebRtcSignalling(ABC):
         self._sessions = sessions
         self._access = access
         self._config = config
+        self._turns = Turns()
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Adds the routes. Other methods are answered by 405, as RFC 9725, 4.2 wants."""
@@ -78,7 +80,9 @@ class WebRtcSignalling(ABC):
         session = self._access.session(request, self.right)
         if self._sessions.draining:
             raise BusyError("the server is stopping (ask another)", RETRY_FULL)
-        offer = read_offer(await text_of(request, SDP))
+        text = await text_of(request, SDP)
+        await self._turns.take()
+        offer = read_offer(text)
         self.check(offer, session)
         connection, answer = await self.open(offer, session)
         response = web.Response(body=answer.encode(), status=201, content_type=SDP)  # no charset: clients compare it

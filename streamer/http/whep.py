@@ -24,11 +24,11 @@ class Whep(WebRtcSignalling):
     async def open(self, offer: Offer, session: Session) -> tuple[Connection, str]:
         session.admit_viewer()
         viewer = Viewer(session.broadcast, self._config.ice_servers)
+        session.watch(viewer)  # has a place from here on: others ask while it is answered
         try:
             answer = await viewer.answer(offer)
-            session.watch(viewer)
         except BaseException:
-            await viewer.close()
+            await session.drop(viewer)
             raise
         return viewer, answer
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from fractions import Fraction
 
 import av
-from aiortc.mediastreams import MediaStreamError
 
-from mytalk.picture import Picture
 from streamer.clock import SECOND_NS
 from streamer.errors import ConflictError
 from streamer.media.audio import OUTPUT_RATE, Stereo, stereo_of
@@ -17,9 +14,9 @@ from streamer.protocol.events import Event
 from streamer.protocol.messages import PlaybackFinished
 from streamer.session.media_loop import MediaLoop
 from streamer.session.media_setup import MediaSetup
+from streamer.webrtc.aiortc_internals.decoders import CameraPicture
 from streamer.webrtc.aiortc_internals.receiver import InboundTrack
 from streamer.webrtc.connection import Connection
-from streamer.webrtc.encoded import VIDEO_RATE
 
 SPEECH_AWAITED = SECOND_NS // 2
 """How long pictures wait at first for the speech that their publisher has announced; until then they are left out."""
@@ -119,7 +116,7 @@ class MediaStart:
         self._begin(self._clock.now())
 
     async def _read_sound(self, inbound: InboundTrack) -> None:
-        while (frame := await _receive(inbound)) is not None:
+        while (frame := await inbound.receive()) is not None:
             if not isinstance(frame, av.AudioFrame) or frame.pts is None:
                 continue
             now = self._clock.now()
@@ -130,22 +127,17 @@ class MediaStart:
     async def _read_pictures(self, inbound: InboundTrack, *, waits: bool) -> None:
         """Where a microphone is to come (``waits``), media time begins with its first packet: speech keeps to a grid of
         20 ms, and on another's it would wait for its next line."""
+        inbound.refused = self._leave_out
         until = None
-        while (frame := await _receive(inbound)) is not None:
-            if not isinstance(frame, av.VideoFrame) or frame.pts is None:
+        while (frame := await inbound.receive()) is not None:
+            if not isinstance(frame, CameraPicture):
                 continue
             now = self._clock.now()
             until = until or now + (SPEECH_AWAITED if waits else 0)
             if self.loop is None and now < until:
                 continue
-            loop = self._begin(now)
-            time_base = Fraction(frame.time_base or Fraction(1, VIDEO_RATE))
-            loop.picture(Picture.from_av(frame), pts=frame.pts, time_base=time_base, now=now)
+            self._begin(now).picture(frame.picture, pts=frame.pts, time_base=frame.time_base, now=now)
 
-
-async def _receive(inbound: InboundTrack) -> object | None:
-    """The next frame of a track, or None when it has ended."""
-    try:
-        return await inbound.track.recv()
-    except MediaStreamError:
-        return None
+    def _leave_out(self, reason: str) -> None:
+        """Tells the client why its camera is not seen."""
+        self._setup.events.add("error", code="camera", message=reason, fatal=False)

@@ -161,7 +161,8 @@ class Session:
             self._wake()
 
     def watch(self, viewer: Viewer) -> None:
-        """Takes an answered viewer. ``UnknownSessionError``: the session ended meanwhile."""
+        """Takes a viewer that was admitted, before it is answered: it has a place. ``UnknownSessionError``: the session
+        has ended."""
         self._check_open()
         self.connections.viewers[viewer.id] = viewer
 

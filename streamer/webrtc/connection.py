@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,10 +16,15 @@ from aiortc import RTCSessionDescription as Description
 from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
 
 from streamer.config.ice_servers import IceServer
-from streamer.errors import NoUsableTrackError, RequestError, UnprocessableError
+from streamer.errors import NoUsableTrackError, QuotaError, RequestError, UnknownSessionError, UnprocessableError
 from streamer.webrtc.aiortc_internals import ice_restart
+from streamer.webrtc.aiortc_internals.datagrams import DatagramGuard
 from streamer.webrtc.aiortc_internals.ice import limit_gathering, remote_username
 from streamer.webrtc.aiortc_internals.receiver import InboundTrack
+from streamer.webrtc.aiortc_internals.shutdown import abort
+from streamer.webrtc.aiortc_internals.sources import SourceGuard
+from streamer.webrtc.rate_limit import RateLimit
+from streamer.webrtc.refusals import Refusals
 from streamer.webrtc.sdp_fragment import MAX_CANDIDATES, Fragment, write_fragment
 from streamer.webrtc.sdp_offer import Offer
 
@@ -28,8 +34,11 @@ GATHER_TIMEOUT = 2
 """Seconds in which STUN and TURN servers have to answer. aioice waits 5, and everybody who joins waits with it."""
 
 CLOSE_TIMEOUT = 3.0
-"""Seconds that a connection may take to close before it is left to itself."""
+"""Seconds that a connection may take to say goodbye and close before its sockets are closed without. Its decoders then
+have as long to end the picture that they are at."""
 
+RESTART_PAUSE, RESTARTS_AT_ONCE = 2, 3
+"""Seconds between two ICE restarts of a connection, after the first three: each sends checks to new addresses."""
 
 _REFUSALS = (
     InvalidAccessError,
@@ -58,7 +67,9 @@ class Connection:
         self.pictures_in: InboundTrack | None = None
         self.carried = (0, 0)  # bytes received and sent, when datagrams were counted last
         self._candidates = 0  # that the peer named so far
-        self._restarts: set[asyncio.Task[bool]] = set()
+        self.refusals = Refusals()
+        self._restart: asyncio.Task[bool] | None = None
+        self._restart_limit = RateLimit(1 / RESTART_PAUSE, RESTARTS_AT_ONCE)
         # With no ICE server named, aiortc would ask a public one and wait 5 s where it does not answer.
         servers = [server.to_rtc() for server in ice_servers]
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
@@ -67,7 +78,8 @@ class Connection:
     async def answer(self, offer: Offer) -> str:
         """Takes the peer's offer and returns the SDP answer, candidates included.
 
-        Raises ``NoUsableTrackError`` where no codec is common, ``RequestError`` where aiortc refuses the offer.
+        Raises ``NoUsableTrackError`` where no codec is common, ``RequestError`` where aiortc refuses the offer, and
+        ``UnknownSessionError`` where the session closed the connection meanwhile.
         """
         connection = self._connection
         self._add_media(offer)
@@ -75,16 +87,19 @@ class Connection:
             if transceiver.kind == "audio":
                 known = RTCRtpSender.getCapabilities("audio").codecs
                 transceiver.setCodecPreferences([codec for codec in known if codec.mimeType == "audio/opus"])
-        with _blaming_the_offer():
+        with self._blaming_the_offer():
             await connection.setRemoteDescription(Description(sdp=offer.sdp, type="offer"))
         self._bind_tracks()
         for transport in self._transports:
             limit_gathering(transport, GATHER_TIMEOUT)
-        with _blaming_the_offer():
+            DatagramGuard(transport, self.refusals)
+        for dtls in {transceiver.receiver.transport for transceiver in connection.getTransceivers()}:
+            SourceGuard(dtls, self.refusals)
+        with self._blaming_the_offer():
             await connection.setLocalDescription(await connection.createAnswer())
         self._candidates = offer.candidates
         self._negotiated()
-        return connection.localDescription.sdp
+        return offer.complete(connection.localDescription.sdp)
 
     async def trickle(self, fragment: Fragment) -> None:
         """Takes candidates that came after the offer. Raises ``RequestError`` for too many, ``UnprocessableError`` for
@@ -105,20 +120,22 @@ class Connection:
     async def restart_ice(self, fragment: Fragment) -> str:
         """Takes new credentials and returns the answer's fragment. ``etag`` is another one from here on.
 
-        Raises ``UnprocessableError`` for an offer that was not bundled.
+        Raises ``UnprocessableError`` for an offer that was not bundled, and ``QuotaError`` for too many restarts.
         """
         assert fragment.username is not None
         assert fragment.password is not None
         if len(self._transports) != 1:
             raise UnprocessableError("the media are not bundled: ICE cannot be restarted (make another connection)")
+        if not self._restart_limit.take(1, time.monotonic()):
+            raise QuotaError(f"ICE was restarted within {RESTART_PAUSE} s (wait as long)", RESTART_PAUSE)
+        if self._restart is not None:
+            self._restart.cancel()
         [transport] = self._transports
         ice_restart.renew(transport, fragment.username, fragment.password)
         self.etag = _new_etag()
         self._candidates = 0
         await self.trickle(fragment)
-        task = asyncio.create_task(ice_restart.agree(transport), name="ICE restart")
-        self._restarts.add(task)
-        task.add_done_callback(self._restarts.discard)
+        self._restart = asyncio.create_task(ice_restart.agree(transport), name="ICE restart")
         local = transport.iceGatherer.getLocalParameters()
         mid = self._connection.getTransceivers()[0].mid or "0"
         candidates = transport.iceGatherer.getLocalCandidates()
@@ -143,17 +160,23 @@ class Connection:
         return sum(one.packetsReceived for one in transports)
 
     async def close(self) -> None:
-        """Frees sockets, threads and tasks."""
+        """Frees sockets, threads and tasks, whatever happens, within twice ``CLOSE_TIMEOUT``."""
         self.gone.set()
-        for task in self._restarts:
-            task.cancel()
+        if self._restart is not None:
+            self._restart.cancel()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._connection.close()
         except TimeoutError:
-            log.error("a connection did not close within %s s", CLOSE_TIMEOUT)
+            log.error("a connection did not close within %s s: its sockets are closed without a goodbye", CLOSE_TIMEOUT)
         except Exception:
-            log.exception("a connection did not close")
+            log.exception("a connection did not close: its sockets are closed without a goodbye")
+        finally:
+            if self._connection.connectionState != "closed":
+                abort(self._connection)
+        tracks = [track for track in (self.sound_in, self.pictures_in) if track is not None]
+        if not all(await asyncio.gather(*(track.ended(CLOSE_TIMEOUT) for track in tracks))):
+            log.error("a decoder did not end within %s s", CLOSE_TIMEOUT)
 
     def _add_media(self, offer: Offer) -> None:
         """Adds what this end sends and receives, before the offer is taken."""
@@ -177,6 +200,23 @@ class Connection:
         elif state in ("failed", "closed"):
             self.gone.set()
 
+    @contextmanager
+    def _blaming_the_offer(self) -> Iterator[None]:
+        """Turns what aiortc raises over an offer into the client's error. Nothing of ours may run inside."""
+        try:
+            yield
+        except (OperationError, *_REFUSALS) as error:
+            self._check_open(error)
+            if isinstance(error, OperationError):
+                raise NoUsableTrackError("the offer has no codec in common (need Opus, and VP8 or H264)") from error
+            raise RequestError(f"the offer cannot be answered: {str(error) or type(error).__name__}") from error
+        self._check_open()
+
+    def _check_open(self, cause: Exception | None = None) -> None:
+        if self.gone.is_set():
+            abort(self._connection)  # sockets that were opened after it was closed
+            raise UnknownSessionError("the session ended while the offer was answered (make another)") from cause
+
     def _bind_tracks(self) -> None:
         """Bounds the tracks that the offer sends, before their first packet."""
         for transceiver in self._connection.getTransceivers():
@@ -186,17 +226,6 @@ class Connection:
                 self.sound_in = InboundTrack(transceiver.receiver)
             else:
                 self.pictures_in = InboundTrack(transceiver.receiver)
-
-
-@contextmanager
-def _blaming_the_offer() -> Iterator[None]:
-    """Turns what aiortc raises over an offer into the client's error. Nothing of ours may run inside."""
-    try:
-        yield
-    except OperationError as error:
-        raise NoUsableTrackError("the offer has no codec in common (need Opus, and VP8 or H264)") from error
-    except _REFUSALS as error:
-        raise RequestError(f"the offer cannot be answered: {str(error) or type(error).__name__}") from error
 
 
 def _new_etag() -> str:

@@ -9,6 +9,7 @@ from aiortc import RTCIceCandidate
 from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
 
 from streamer.errors import RequestError
+from streamer.webrtc.candidates import is_usable
 
 MEDIA_TYPE = "application/trickle-ice-sdpfrag"
 
@@ -30,11 +31,14 @@ class Fragment:
 
 
 def read_fragment(text: str) -> Fragment:
-    """Parses a fragment. Raises ``RequestError``. Candidates that the server cannot use (TCP, ``.local`` names, or
-    malformed ones) are left out, as RFC 9725, 4.3.2 wants."""
+    """Parses a fragment. Raises ``RequestError``.
+
+    Candidates that the server does not use (TCP, names, malformed ones, addresses that are no peer's) are left out, as
+    RFC 9725, 4.3.2 wants.
+    """
     candidates: list[RTCIceCandidate] = []
     username = password = mid = None
-    complete, index = False, -1
+    complete, index, named = False, -1, 0
     for line in filter(None, (line.strip() for line in text.splitlines())):
         name, colon, value = line[2:].partition(":") if line.startswith("a=") else (line[:2], "", line[2:])
         if line.startswith("m="):
@@ -49,14 +53,16 @@ def read_fragment(text: str) -> Fragment:
             password = _word(name, value, 22)
         elif name == "end-of-candidates":
             complete = True
-        elif name == "candidate" and colon and (candidate := _candidate(value)) is not None:
-            candidate.sdpMid, candidate.sdpMLineIndex = mid, max(0, index)
-            candidates.append(candidate)
+        elif name == "candidate" and colon:
+            named += 1
+            if named <= MAX_CANDIDATES and (candidate := _candidate(value)) is not None:
+                candidate.sdpMid, candidate.sdpMLineIndex = mid, max(0, index)
+                candidates.append(candidate)
     if (username is None) != (password is None):
         raise RequestError("the fragment has only one of ice-ufrag and ice-pwd (need both, or neither)")
-    if len(candidates) > MAX_CANDIDATES:
+    if named > MAX_CANDIDATES:
         raise RequestError(f"the fragment holds more than {MAX_CANDIDATES} candidates (send fewer)")
-    if not candidates and username is None and not complete:
+    if not named and username is None and not complete:
         raise RequestError(
             "the fragment says nothing (need a=candidate, a=end-of-candidates, or a=ice-ufrag and a=ice-pwd)"
         )
@@ -81,5 +87,5 @@ def _candidate(value: str) -> RTCIceCandidate | None:
         candidate = candidate_from_sdp(value)
     except (AssertionError, ValueError, IndexError):
         return None
-    usable = candidate.protocol.lower() == "udp" and candidate.component == 1 and not candidate.ip.endswith(".local")
-    return candidate if usable else None
+    media = candidate.protocol.lower() == "udp" and candidate.component == 1
+    return candidate if media and is_usable(candidate.ip, candidate.port) else None

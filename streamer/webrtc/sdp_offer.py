@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from aiortc.sdp import MediaDescription, SessionDescription
 
 from streamer.errors import RequestError
+from streamer.webrtc.candidates import is_usable
 from streamer.webrtc.sdp_fragment import MAX_CANDIDATES
 
 MAX_SECTIONS = 3
-"""Media sections an offer may hold: one of audio, one of video, one of data."""
+"""Media sections an offer may hold: one of audio, one of video, one of data, which is refused."""
 
 KINDS = {"audio", "video", "application"}
 
@@ -20,13 +21,25 @@ _PARSER_ERRORS = (AssertionError, AttributeError, IndexError, KeyError, StopIter
 
 
 @dataclass(frozen=True, slots=True)
+class DataSection:
+    """Names an offer's data section: ``index`` among all, its ``m=`` line's protocol and format, and its ``mid``."""
+
+    index: int
+    protocol: str
+    format: str
+    mid: str
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     """Holds an offer that can be answered, and what the peer wishes to send and to take.
 
-    ``video_codecs``: names as in ``rtpmap``, small letters, best first. ``candidates``: how many it names.
+    ``sdp``: without its data section, which ``complete`` answers. ``video_codecs``: names as in ``rtpmap``, small
+    letters, best first. ``candidates``: how many it names.
     """
 
     sdp: str
+    data: DataSection | None
     has_audio: bool
     has_video: bool
     sends_audio: bool
@@ -35,6 +48,18 @@ class Offer:
     takes_video: bool
     video_codecs: tuple[str, ...]
     candidates: int
+
+    def complete(self, answer: str) -> str:
+        """Refuses the data section in an answer to ``sdp``: port 0 (RFC 3264, 6), outside the bundle (RFC 9143, 7.3.3).
+
+        The peer's audio and video connect without it.
+        """
+        if self.data is None:
+            return answer
+        head, *sections = re.split(r"(?m)^(?=m=)", answer)
+        first = f"m=application 0 {self.data.protocol} {self.data.format}"
+        sections.insert(self.data.index, "\r\n".join([first, "c=IN IP4 0.0.0.0", f"a=mid:{self.data.mid}", ""]))
+        return "".join([head, *sections])
 
 
 def read_offer(sdp: str) -> Offer:
@@ -45,12 +70,12 @@ def read_offer(sdp: str) -> Offer:
     except _PARSER_ERRORS as error:
         raise RequestError(f"the offer is not SDP ({type(error).__name__}: need RFC 8866 with WebRTC media)") from error
     sections = description.media
-    if not sections:
-        raise RequestError("the offer holds no media section (need at least one of audio or video)")
     kinds = [section.kind for section in sections]
+    if not set(kinds) - {"application"}:
+        raise RequestError("the offer holds no media section (need at least one of audio or video)")
     if len(kinds) > MAX_SECTIONS or len(set(kinds)) < len(kinds) or not set(kinds) <= KINDS:
         raise RequestError(f"the offer holds {', '.join(kinds)} (need at most one each of audio, video and data)")
-    candidates = sum(len(section.ice_candidates) for section in sections)
+    candidates = sum(line.startswith("a=candidate:") for line in sdp.splitlines())
     if candidates > MAX_CANDIDATES:
         raise RequestError(f"the offer holds more than {MAX_CANDIDATES} candidates (send fewer)")
     _check_security(sections)
@@ -60,9 +85,11 @@ def read_offer(sdp: str) -> Offer:
         raise RequestError(
             "the offer's BUNDLE group names other sections than it holds (need each a=mid once, RFC 9143)"
         )
+    data = _data_section(sections)
     audio, video = _section(sections, "audio"), _section(sections, "video")
     return Offer(
-        cleaned,
+        cleaned if data is None else _without_data(cleaned, data),
+        data,
         has_audio=audio is not None,
         has_video=video is not None,
         sends_audio=audio is not None and audio.direction in _SENDS,
@@ -81,6 +108,24 @@ def _section(sections: list[MediaDescription], kind: str) -> MediaDescription | 
     return next((section for section in sections if section.kind == kind and section.port != 0), None)
 
 
+def _data_section(sections: list[MediaDescription]) -> DataSection | None:
+    for index, section in enumerate(sections):
+        if section.kind == "application":
+            return DataSection(index, section.profile, " ".join(map(str, section.fmt)), section.rtp.muxId)
+    return None
+
+
+def _without_data(sdp: str, data: DataSection) -> str:
+    """Leaves the data section out, and its name out of the bundle."""
+    head, *sections = re.split(r"(?m)^(?=m=)", sdp)
+    del sections[data.index]
+    lines = [
+        " ".join(word for word in line.split(" ") if word != data.mid) if line.startswith("a=group:BUNDLE") else line
+        for line in head.splitlines()
+    ]
+    return "".join(["\r\n".join([*lines, ""]), *sections])
+
+
 def _check_security(sections: list[MediaDescription]) -> None:
     for section in sections:
         if section.ice is None or not section.ice.usernameFragment or not section.ice.password:
@@ -92,12 +137,17 @@ def _check_security(sections: list[MediaDescription]) -> None:
 def _cleaned(sdp: str) -> str:
     """Returns the offer in a form that aiortc reads rightly.
 
-    Browsers hide their address behind ``.local`` names, which are left out: the browser's own checks arrive before such
-    a name is resolved, and show the address (peer-reflexive, RFC 8445, 7.3.1.3). And port 0 does not refuse a section
-    that is ``bundle-only`` (RFC 9143, 6).
+    Candidates that are not to be used are left out. And port 0 does not refuse a section that is ``bundle-only``
+    (RFC 9143, 6).
     """
     sections = re.split(r"(?m)^(?=m=)", "\n".join(sdp.splitlines()))
     bundled = [re.sub(r"^(m=\S+) 0 ", r"\1 9 ", one) if "\na=bundle-only" in one else one for one in sections]
     lines = "".join(bundled).splitlines()
-    kept = [line for line in lines if not (line.startswith("a=candidate:") and ".local " in line)]
+    kept = [line for line in lines if not line.startswith("a=candidate:") or _is_used(line)]
     return "\r\n".join(kept) + "\r\n"
+
+
+def _is_used(line: str) -> bool:
+    """Reads a candidate's address and port as aiortc does: fields end at any white space (RFC 8839, 5.1)."""
+    fields = line.split()
+    return len(fields) > 5 and fields[5].isdecimal() and is_usable(fields[4], int(fields[5]))

@@ -12,10 +12,10 @@ from aioice.ice import CandidatePair
 from aioice.utils import random_string
 from aiortc import RTCIceTransport
 
-PATIENCE = 500
-"""Rounds of 20 ms that a restart may take before the old pair is kept."""
+PATIENCE = 200
+"""Rounds of 50 ms that a restart may take before the old pair is kept."""
 
-_ROUND = 0.02  # seconds between checks (Ta, RFC 8445, 14.2)
+_ROUND = 0.05  # seconds between new checks (Ta, RFC 8445, 14.2)
 _WAITING = (CandidatePair.State.WAITING, CandidatePair.State.FROZEN)
 
 
@@ -35,7 +35,7 @@ def renew(transport: RTCIceTransport, username: str, password: str) -> None:
 
 
 async def agree(transport: RTCIceTransport) -> bool:
-    """Checks pairs until the peer has nominated a new one; False where it has not in time."""
+    """Checks pairs until the peer has nominated a new one; False where it has not in time, or the connection closes."""
     connection = transport._connection
     before = dict(connection._nominated)
     for _ in range(PATIENCE):
@@ -43,8 +43,8 @@ async def agree(transport: RTCIceTransport) -> bool:
         if waiting is not None:
             connection.check_start_task(waiting)
         await asyncio.sleep(_ROUND)
-        if any(connection._nominated[component] is not pair for component, pair in before.items()):
-            return True
         if connection._closing:
             break
+        if any(connection._nominated.get(component) is not pair for component, pair in before.items()):
+            return True
     return False

@@ -8,6 +8,8 @@
 - aiortc does not hand on the packets that it decodes: here speech can go out again as the very packets that came in.
 - aiortc's tracks start at pts 0, each at its own first packet: here the sender's reports are read too (RFC 3550,
   6.4.1).
+- aiortc ends a track for good at an RTCP BYE, and joins its thread on the event loop: here a BYE ends nothing (a sender
+  may go on, RFC 3550, 6.3.7; one that has gone is noticed by its silence), and the thread ends by itself.
 """
 
 from __future__ import annotations
@@ -22,12 +24,16 @@ from typing import Any
 from aiortc import MediaStreamTrack, RTCRtpReceiver
 from aiortc.codecs import is_rtx
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
-from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket, RtpPacket
+from aiortc.mediastreams import MediaStreamError
+from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
+from aiortc.rtp import AnyRtcpPacket, RtcpByePacket, RtcpSrPacket, RtpPacket
 from aiortc.utils import uint16_add
-from av.frame import Frame
 
 from streamer.media.timeline import SenderReport
 from streamer.webrtc.aiortc_internals import decoders
+from streamer.webrtc.aiortc_internals.decoders import Decoded
+from streamer.webrtc.aiortc_internals.nacks import BoundedNacks
+from streamer.webrtc.aiortc_internals.timestamps import Timestamps
 
 SPEECH_DEPTH = 2
 """Packets (20 ms each) after a missing one that wait for it."""
@@ -37,6 +43,8 @@ _CAPACITY = {"audio": 64, "video": 512}  # packets that a jitter buffer can hold
 _DECODER_BOUND = {"audio": 50, "video": 30}  # encoded frames: 1 s each
 _PACKETS_BOUND = 200  # packets of speech kept for ``packet``. Full: the oldest is forgotten
 _TRACK_BOUND = {"audio": 50, "video": 8}  # decoded frames
+_RATE = {"audio": 48_000, "video": 90_000}  # timestamps a second
+_REORDER = {"audio": 0, "video": 90_000}  # timestamps that a packet may go back: 1 s of B-frames
 
 
 class SpeechBuffer(JitterBuffer):
@@ -152,49 +160,78 @@ class TrackQueue:
     def __init__(self, kind: str) -> None:
         self.dropped = 0
         self._bound = _TRACK_BOUND[kind]
-        self._frames: asyncio.Queue[Frame | None] = asyncio.Queue()
+        self._frames: asyncio.Queue[Decoded | None] = asyncio.Queue()
 
-    def add(self, frame: Frame | None) -> None:
+    def add(self, frame: Decoded | None) -> None:
         """Takes the next frame."""
         while self._frames.qsize() >= self._bound:
             self._frames.get_nowait()
             self.dropped += 1
         self._frames.put_nowait(frame)
 
-    async def put(self, frame: Frame | None) -> None:
+    async def put(self, frame: Decoded | None) -> None:
         """Does the same under the name that aiortc's decoder thread ends a track by."""
         self.add(frame)
 
-    async def get(self) -> Frame | None:
+    async def get(self) -> Decoded | None:
         """Waits for the next frame."""
         return await self._frames.get()
 
 
 class InboundTrack:
-    """Bounds one receiver and keeps its sender's newest report. Make it before the first packet comes."""
+    """Bounds one receiver and keeps its sender's newest report. Make it before the first packet comes.
+
+    ``refused`` is called with the reason, on the event loop, when its pictures begin to be left out.
+    """
 
     def __init__(self, receiver: RTCRtpReceiver) -> None:
         self.report: SenderReport | None = None
         self.track: MediaStreamTrack = receiver.track
+        self.refused: Callable[[str], None] = _nothing
+        self._refusal = ""  # the reason that was given last
         self._receiver = receiver
-        kind: str = receiver.track.kind
-        self._rate = 48_000 if kind == "audio" else 90_000
+        self._kind: str = receiver.track.kind
         decode_error: threading.Event = self._private("decoder_error")
-        self.decoder_queue = DecoderQueue(kind, decode_error.set)
-        self.track_queue = TrackQueue(kind)
-        self._buffer = SpeechBuffer() if kind == "audio" else PictureBuffer()
+        self.decoder_queue = DecoderQueue(self._kind, decode_error.set)
+        self.track_queue = TrackQueue(self._kind)
+        self._buffer = SpeechBuffer() if self._kind == "audio" else PictureBuffer()
+        self._timestamps = Timestamps(_REORDER[self._kind])
+        self._thread: threading.Thread | None = None
         loop = asyncio.get_running_loop()
 
-        def deliver(frame: Frame) -> None:
-            loop.call_soon_threadsafe(self.track_queue.add, frame)
+        def deliver(decoded: Decoded) -> None:
+            loop.call_soon_threadsafe(self.track_queue.add, decoded)
 
+        def refused(reason: str) -> None:
+            loop.call_soon_threadsafe(self._refuse, reason)
+
+        decoding = decoders.DecoderLoop(self.decoder_queue, deliver, decode_error.set, refused)
         self._replace(self._receiver, _PREFIX + "jitter_buffer", self._buffer)
-        decoding = decoders.DecoderLoop(self.decoder_queue, deliver, decode_error.set)
+        self._replace(self._receiver, _PREFIX + "timestamp_mapper", self._timestamps)
+        if self._kind == "video":
+            self._replace(self._receiver, _PREFIX + "nack_generator", BoundedNacks(decode_error.set))
         self._replace(self._receiver, _PREFIX + "decoder_queue", decoding)
         self._replace(self.track, "_queue", self.track_queue)
         self._handle_rtp, self._handle_rtcp = receiver._handle_rtp_packet, receiver._handle_rtcp_packet
+        self._start = receiver.receive
         self._replace(self._receiver, "_handle_rtp_packet", self._on_rtp)
         self._replace(self._receiver, "_handle_rtcp_packet", self._on_rtcp)
+        self._replace(self._receiver, "receive", self._receive)
+
+    async def receive(self) -> Decoded | None:
+        """Waits for the next picture or 20 ms of speech; None where the track has ended."""
+        try:
+            decoded: Any = await self.track.recv()
+        except MediaStreamError:
+            return None
+        return decoded  # type: ignore[no-any-return]
+
+    async def ended(self, seconds: float) -> bool:
+        """Waits so long for the decoder's thread to end. Call it when the receiver was stopped."""
+        if self._thread is None:
+            return True
+        await asyncio.to_thread(self._thread.join, seconds)
+        return not self._thread.is_alive()
 
     @property
     def dropped(self) -> int:
@@ -213,17 +250,30 @@ class InboundTrack:
         if is_rtx(codec):
             codec = self._private("codecs")[codec.parameters["apt"]]
         while (frame := self._buffer.next_frame()) is not None:  # aiortc takes one; a filled hole may release more
-            frame.timestamp = self._private("timestamp_mapper").map(frame.timestamp)
+            frame.timestamp = self._timestamps.map(frame.timestamp)
             self.decoder_queue.put((codec, frame))
 
     async def _on_rtcp(self, packet: AnyRtcpPacket) -> None:
+        if isinstance(packet, RtcpByePacket):
+            return
         if isinstance(packet, RtcpSrPacket) and packet.sender_info.ntp_timestamp:
-            mapper = self._private("timestamp_mapper")
-            if mapper._origin is not None:
-                near = mapper._last - mapper._origin
-                ahead = (packet.sender_info.rtp_timestamp - mapper._last + (1 << 31)) % (1 << 32) - (1 << 31)
-                self.report = SenderReport(packet.sender_info.ntp_timestamp, near + ahead, self._rate)
+            pts = self._timestamps.near(packet.sender_info.rtp_timestamp)
+            if pts is not None:
+                self.report = SenderReport(packet.sender_info.ntp_timestamp, pts, _RATE[self._kind])
         await self._handle_rtcp(packet)
+
+    async def _receive(self, parameters: RTCRtpReceiveParameters) -> None:
+        """Starts the decoder's thread, and leaves aiortc nothing to join."""
+        await self._start(parameters)
+        thread = self._private("decoder_thread")
+        if isinstance(thread, threading.Thread):
+            self._thread = thread
+            self._replace(self._receiver, _PREFIX + "decoder_thread", _Unjoined())
+
+    def _refuse(self, reason: str) -> None:
+        if reason != self._refusal:
+            self._refusal = reason
+            self.refused(reason)
 
     def _private(self, name: str) -> Any:
         return getattr(self._receiver, _PREFIX + name)
@@ -232,3 +282,14 @@ class InboundTrack:
         if not hasattr(of, name):
             raise AttributeError(f"aiortc's {type(of).__name__} has no {name} any more (need aiortc 1.16.0)")
         setattr(of, name, value)
+
+
+class _Unjoined:
+    """Stands where aiortc has a decoder's thread, which it joins on the event loop."""
+
+    def join(self) -> None:
+        """Returns at once: the thread ends when the picture that it decodes is done."""
+
+
+def _nothing(*_: object) -> None:
+    """Does nothing: the callback was not set."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import struct
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,10 +20,10 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpHeaderExtension
 from aiortc.rtp import RTCP_RTPFB_NACK, AnyRtcpPacket, RtcpRrPacket, RtcpRtpfbPacket, RtcpSrPacket
 
 from streamer.webrtc.encoded import Encoded
+from streamer.webrtc.retransmissions import Retransmissions
 
 _PREFIX = "_RTCRtpSender__"
 _WAITING_BOUND = 64  # frames. Full (the loop stands still): all are dropped, and a picture stream waits for a keyframe.
-_KEPT = 512  # packets that can be sent again; a power of two
 _BURST = 8  # packets after which others get their turn: a keyframe to 50 viewers is some thousand packets
 _ABS_SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 _MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
@@ -53,7 +54,7 @@ class EncodedSender:
         self._waiting: deque[Encoded] = deque()
         self._filled = asyncio.Event()
         self._needs_key = True
-        self._kept: list[tuple[int, bytes, bytes] | None] = [None] * _KEPT
+        self._kept = Retransmissions()
         ids = {extension.uri: extension.id for extension in extensions if extension.id <= 14}
         self._mid = _element(ids[_MID], mid.encode()) if _MID in ids and 0 < len(mid) <= 16 else b""
         self._send_time_id = ids.get(_ABS_SEND_TIME, 0)
@@ -107,7 +108,7 @@ class EncodedSender:
         for index, payload in enumerate(encoded.payloads):
             marked = payload_type | (0x80 if index == last else 0)
             header = struct.pack("!BBHLL", first_byte, marked, number, timestamp, ssrc) + extension
-            self._kept[number % _KEPT] = (number, header, payload)
+            self._kept.keep(number, header, payload)
             await self._sender.transport._send_rtp(header + payload)
             number = (number + 1) & 0xFFFF
             if index % _BURST == _BURST - 1:
@@ -132,8 +133,7 @@ class EncodedSender:
 
     async def _on_rtcp(self, packet: AnyRtcpPacket) -> None:
         if isinstance(packet, RtcpRtpfbPacket) and packet.fmt == RTCP_RTPFB_NACK:
-            for number in packet.lost:
-                await self._send_again(number)
+            await self._send_again(packet.lost)
             return
         if isinstance(packet, (RtcpRrPacket, RtcpSrPacket)):
             for report in packet.reports:
@@ -141,21 +141,20 @@ class EncodedSender:
                     self.report(report.fraction_lost / 256)
         await self._handle_rtcp(packet)
 
-    async def _send_again(self, number: int) -> None:
-        """Sends a packet again: by RFC 4588 where the viewer knows it, and as it was where it does not."""
-        kept = self._kept[number % _KEPT]
-        if kept is None or kept[0] != number:
-            return
-        _, header, payload = kept
-        rtx = self._private("rtx_payload_type")
-        if rtx is not None:
-            again = self._private("rtx_sequence_number")
-            self._set("rtx_sequence_number", (again + 1) & 0xFFFF)
-            marked = rtx | header[1] & 0x80
-            fixed = struct.pack("!BBH4sL", header[0], marked, again, header[4:8], self._sender._rtx_ssrc)
-            header, payload = fixed + header[12:], struct.pack("!H", number) + payload
-        self.retransmitted += 1
-        await self._sender.transport._send_rtp(header + payload)
+    async def _send_again(self, lost: list[int]) -> None:
+        """Sends packets again: by RFC 4588 where the viewer knows it, and as they were where it does not."""
+        rtx, round_trip = self._private("rtx_payload_type"), self._private("rtt")
+        for index, (number, header, payload) in enumerate(self._kept.due(lost, time.monotonic(), round_trip)):
+            if rtx is not None:
+                again = self._private("rtx_sequence_number")
+                self._set("rtx_sequence_number", (again + 1) & 0xFFFF)
+                marked = rtx | header[1] & 0x80
+                fixed = struct.pack("!BBH4sL", header[0], marked, again, header[4:8], self._sender._rtx_ssrc)
+                header, payload = fixed + header[12:], struct.pack("!H", number) + payload
+            self.retransmitted += 1
+            await self._sender.transport._send_rtp(header + payload)
+            if index % _BURST == _BURST - 1:
+                await asyncio.sleep(0)
 
     def _private(self, name: str) -> Any:
         return getattr(self._sender, _PREFIX + name)

@@ -12,7 +12,7 @@ import av
 import numpy as np
 
 from mytalk.media.face_source import FaceSource
-from mytalk.picture import VideoFrame
+from mytalk.picture import Picture, VideoFrame
 from streamer.client_stream.utterances import UtteranceQueue
 from streamer.clock import MILLISECOND_NS, Clock, FakeClock
 from streamer.engine.engine import Engine
@@ -27,6 +27,7 @@ from streamer.session.media_setup import MediaSetup
 from streamer.session.media_start import MediaStart
 from streamer.session.options import SessionOptions
 from streamer.telemetry.metrics import skew_histogram
+from streamer.webrtc.aiortc_internals.decoders import CameraPicture
 from streamer.webrtc.connection import Connection
 from tests.streamer.support.pictures import number_of, numbered
 from tests.streamer.support.waiting import eventually
@@ -42,13 +43,12 @@ class ClockedMicrophone:
     report = None
 
     def __init__(self, clock: Clock) -> None:
-        self.track = self
         self.word = 1
         self._clock = clock
         self._began = clock.now()
         self._count = itertools.count()
 
-    async def recv(self) -> av.AudioFrame:
+    async def receive(self) -> av.AudioFrame:
         index = next(self._count)
         await self._clock.sleep_until(self._began + (index + 1) * STEP)
         frame = av.AudioFrame.from_ndarray(np.full((1, CHUNK), self.word, np.int16), format="s16", layout="mono")
@@ -65,17 +65,14 @@ class ClockedCamera:
     report = None
 
     def __init__(self, clock: Clock) -> None:
-        self.track = self
         self._clock = clock
         self._began = clock.now()
         self._count = itertools.count()
 
-    async def recv(self) -> av.VideoFrame:
+    async def receive(self) -> CameraPicture:
         index = next(self._count)
         await self._clock.sleep_until(self._began + index * 2 * STEP)
-        frame = av.VideoFrame.from_ndarray(numbered(index, 192), format="rgb24")
-        frame.pts, frame.time_base = index * 3600, Fraction(1, 90_000)
-        return frame
+        return CameraPicture(Picture.from_rgb(numbered(index, 192)), index * 3600, Fraction(1, 90_000))
 
 
 class ReceivingPeer:

@@ -61,7 +61,7 @@ def decoded(pictures: list[bytes]) -> tuple[list[Any], int]:
     frames: list[Any] = []
     failures: list[int] = []
     waiting = DecoderQueue("video", lambda: None)
-    loop = DecoderLoop(waiting, frames.append, lambda: failures.append(1))
+    loop = DecoderLoop(waiting, frames.append, lambda: failures.append(1), lambda _: None)
     for index, data in enumerate(pictures):
         loop.put((H264, JitterFrame(data=data, timestamp=3600 * index)))
     waiting.queue.append(None)  # the end, behind them

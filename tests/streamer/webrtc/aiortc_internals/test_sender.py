@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import struct
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ from aiortc.rtp import (
 
 from streamer.webrtc.aiortc_internals.sender import EncodedSender
 from streamer.webrtc.encoded import Encoded
+from streamer.webrtc.retransmissions import MOST_CREDIT
 from tests.streamer.support.waiting import LIMIT_S, eventually
 
 
@@ -138,6 +141,27 @@ async def test_a_lost_packet_is_sent_again_by_the_repair_stream(stream: Stream) 
     nack.lost = [(lost.sequence_number + 600) % 65536]  # never sent
     await stream.rtp_sender._handle_rtcp_packet(nack)
     assert len(stream.wire.sent) == before
+
+
+async def test_a_flood_of_nacks_draws_no_more_than_a_keyframe_and_lets_others_run(stream: Stream) -> None:
+    pictures = [picture(number, payloads=50, key=number == 0) for number in range(12)]
+    packets = await stream.send(*(replace(one, payloads=[bytes(1200)] * 50) for one in pictures))
+    ssrc, lost = stream.rtp_sender._ssrc, [packet.sequence_number for packet in packets] * 9
+    turns, before = itertools.count(), len(stream.wire.sent)
+
+    async def others() -> None:
+        while True:
+            next(turns)
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    for _ in range(5):
+        await stream.rtp_sender._handle_rtcp_packet(RtcpRtpfbPacket(RTCP_RTPFB_NACK, 1, ssrc, lost))
+    task.cancel()
+    again = stream.wire.sent[before:]
+    assert sum(map(len, again)) <= 1.01 * MOST_CREDIT
+    assert len(again) == stream.sender.retransmitted > 100
+    assert next(turns) >= len(again) // 8
 
 
 async def test_reports_of_the_viewer_reach_the_callbacks(stream: Stream) -> None:
