@@ -65,13 +65,14 @@ class Authorization:
     def key_for_new_session(self, request: web.Request) -> Key | None:
         """Returns the key that a new session will belong to, None where the server has no keys.
 
+        The caller reserves the session's place before it awaits anything: a reserved place counts as a session.
+
         Raises ``NotAuthorizedError``, ``ForbiddenError``, or ``QuotaError`` where the key has used what it may.
         """
         key = self._needed(request, "publish")
         if key is None:
             return None
-        running = [session for session in self._sessions.all() if session.key_id == key.id]
-        if key.sessions and len(running) >= key.sessions:
+        if key.sessions and self._sessions.count_of(key.id) >= key.sessions:
             raise QuotaError(f"the key has its {key.sessions} sessions (end one first)", _SESSION_WAIT)
         if key.seconds and self._seconds(key) >= key.seconds:
             raise QuotaError(f"the key has used its {key.seconds} s of sessions within a day", _DAY_WAIT)
@@ -98,13 +99,17 @@ class Authorization:
             raise ForbiddenError(f"the token does not give the right to {right} (need one that does)")
         return session
 
-    def session_for_token(self, request: web.Request, right: Right) -> Session:
-        """Returns the session of which the caller may have a token of ``right``.
+    def session_for_token(self, request: web.Request) -> tuple[Session, frozenset[Right]]:
+        """Returns the session that the request's path names, and the rights of which the caller may have a token.
 
         A token gives another like itself, for as long as the session lives, and never more than that. A key gives
         tokens of its own sessions. Raises as ``session`` does.
         """
-        return self.session(request, "own" if looks_like_key(_bearer(request)) else right)
+        bearer = _bearer(request)
+        if not bearer or looks_like_key(bearer):
+            return self.session(request, "own"), INCLUDED["own"]
+        session = self._sessions.find(request.match_info["id"])
+        return session, INCLUDED[self._mint.right(bearer, session.id)]
 
     def listed_sessions(self, request: web.Request) -> list[Session]:
         """Returns the sessions of a key, of an ``admin``'s all. Raises ``NotAuthorizedError`` or ``ForbiddenError``."""

@@ -5,7 +5,6 @@ The log names the route and the session, never the query, headers or bodies.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 from collections import Counter
@@ -18,17 +17,12 @@ from aiohttp.http_exceptions import HttpProcessingError
 from mytalk.errors import MyTalkError
 from streamer.clock import MILLISECOND_NS, Clock
 from streamer.config.server_config import ServerConfig
-from streamer.errors import ForbiddenError, TooLargeError, TooSlowError
+from streamer.errors import ForbiddenError
 from streamer.http.authorization import Authorization
+from streamer.http.body import check_encoding
 from streamer.telemetry import logs
 
 log = logging.getLogger(__name__)
-
-MAX_BODY = 64 * 1024
-"""Bytes of a request's body; a browser's offer takes about 8 000."""
-
-BODY_WAIT = 10.0
-"""Seconds that a body may take to arrive."""
 
 PROBES = ("/healthz", "/readyz", "/metrics")
 """Routes that machines ask every few seconds: their log lines are for ``--verbose``."""
@@ -74,12 +68,7 @@ class Middleware:
         if self._local_only and _LOCAL_HOST.fullmatch(request.host) is None:  # a name that leads here (DNS rebinding)
             raise ForbiddenError("this server is for its own machine (ask for localhost, or start it with --keys)")
         self._access.admit(request)
-        if request.body_exists and request.content_type != "multipart/form-data":  # which has bounds of its own
-            try:
-                async with asyncio.timeout(BODY_WAIT):
-                    await request.read()
-            except TimeoutError:
-                raise TooSlowError(f"the body did not come within {BODY_WAIT:.0f} s (send it at once)") from None
+        check_encoding(request)
         return await handler(request)
 
 
@@ -88,9 +77,6 @@ async def _failures(request: web.Request, handler: Handler) -> web.StreamRespons
     """Turns every failure into JSON with a reason. An unforeseen one is logged, and its answer shows nothing of it."""
     try:
         return await handler(request)
-    except web.HTTPRequestEntityTooLarge:
-        error = TooLargeError(f"the body is over {MAX_BODY} bytes (send less)")
-        return _error(error.http_status, error.code, str(error))
     except web.HTTPException as error:
         return _error(error.status, error.reason.lower().replace(" ", "_"), error.reason, _allowed(error))
     except MyTalkError as error:
@@ -111,6 +97,8 @@ async def _headers(request: web.Request, handler: Handler) -> web.StreamResponse
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Content-Security-Policy"] = _POLICY
         response.headers["Referrer-Policy"] = "no-referrer"
+        if not request.content.is_eof():  # the rest of the body may still come
+            response.force_close()
     return response
 
 
@@ -121,10 +109,7 @@ def _answer(error: MyTalkError) -> web.Response:
         headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if code == "expired" else "Bearer"
     if (retry_after := getattr(error, "retry_after", None)) is not None:
         headers["Retry-After"] = str(retry_after)
-    response = _error(error.http_status, code, str(error), headers)
-    if isinstance(error, TooSlowError):
-        response.force_close()  # the rest of the body may still come
-    return response
+    return _error(error.http_status, code, str(error), headers)
 
 
 def _closing_error(message: str) -> web.Response:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
@@ -14,13 +12,14 @@ from streamer.client_stream.stream import DISCLOSURE
 from streamer.clock import MILLISECOND_NS
 from streamer.config.server_config import ServerConfig
 from streamer.engine.engine import Engine
-from streamer.errors import BusyError, MediaTypeError, NoUsableTrackError, RequestError
+from streamer.errors import BusyError, ForbiddenError, MediaTypeError, NoUsableTrackError, RequestError
 from streamer.http.authorization import Authorization
+from streamer.http.body import read_json, read_text
 from streamer.http.listener import ConnectionLimit
 from streamer.http.metrics_collector import MetricsCollector
-from streamer.http.middleware import MAX_BODY, Handler, Middleware
-from streamer.http.upload import read_upload
-from streamer.http.webrtc_signalling import SDP, cors, preflight, redirected, text_of
+from streamer.http.middleware import Handler, Middleware
+from streamer.http.upload import UploadLimit, read_upload
+from streamer.http.webrtc_signalling import SDP, cors, preflight, redirected
 from streamer.http.websocket import StreamRoute
 from streamer.http.whep import Whep
 from streamer.http.whip import Whip
@@ -53,13 +52,14 @@ class Routes:
         self._sessions = sessions
         self._config = config
         self._access = access
+        self._uploads = UploadLimit()
         self._middleware = Middleware(access, config, sessions.clock)
         collector = MetricsCollector(engine, sessions, self._middleware.served, connections, watchdog)
         self._registry = metrics.registry_of(collector)
 
     def app(self) -> web.Application:
         """Returns the aiohttp application."""
-        app = web.Application(client_max_size=MAX_BODY, middlewares=[cors, *self._middleware.all()])
+        app = web.Application(middlewares=[cors, *self._middleware.all()])
         app.router.add_post("/v1/sessions", self._create)
         app.router.add_get("/v1/sessions", self._list)
         app.router.add_get("/v1/sessions/{id}", self._state)
@@ -84,15 +84,10 @@ class Routes:
 
     async def _create(self, request: web.Request) -> web.Response:
         key = self._access.key_for_new_session(request)
-        face, consent = None, None
-        if request.content_type == "multipart/form-data":
-            upload = await read_upload(request)
-            options, consent = SessionOptions.from_json(upload.options), upload.consent
-            face = await self._sessions.read_face(upload.portrait, options, consent)
-        else:
-            options = SessionOptions.from_json(await _json(request))
+        key_id = key.id if key is not None else None
         try:
-            session = await self._sessions.create(options, face, consent, key.id if key is not None else None)
+            with self._sessions.reserved(key_id):
+                session = await self._made(request, key_id)
         except BusyError:
             if self._config.redirect is None:
                 raise
@@ -110,13 +105,26 @@ class Routes:
         }
         return web.json_response(body, status=201, headers={"Location": base, "Cache-Control": "no-store"})
 
+    async def _made(self, request: web.Request, key_id: str | None) -> Session:
+        """Makes the session that the body asks for."""
+        if request.content_type != "multipart/form-data":
+            options = SessionOptions.from_json(await read_json(request))
+            return await self._sessions.create(options, key_id=key_id)
+        with self._uploads.place():
+            upload = await read_upload(request)
+            options = SessionOptions.from_json(upload.options)
+            face = await self._sessions.read_face(upload.portrait, options, upload.consent)
+        return await self._sessions.create(options, face, upload.consent, key_id)
+
     async def _tokens(self, request: web.Request) -> web.Response:
         """Answers with a fresh token: any for the session's owner, for others one like their own."""
-        body = await _json(request)
+        session, rights = self._access.session_for_token(request)
+        body = await read_json(request)
         right = body.get("right", "own") if isinstance(body, dict) else None
         if not isinstance(right, str) or right not in INCLUDED or set(body) - {"right"}:
             raise RequestError('the body asks for no right (need {"right": "own", "publish" or "view"})')
-        session = self._access.session_for_token(request, right)
+        if right not in rights:
+            raise ForbiddenError(f"the token does not give the right to {right} (need one that does)")
         answer = {"token": self._access.token(session, right), "right": right, "expires_in": self._config.token_seconds}
         return web.json_response(answer, status=201, headers={"Cache-Control": "no-store"})
 
@@ -210,21 +218,13 @@ def _check_tracks(offer: Offer, options: SessionOptions) -> None:
         raise NoUsableTrackError("the offer takes no video (need a video section that is sendrecv or recvonly)")
 
 
-async def _json(request: web.Request) -> Any:
-    text = await text_of(request, "application/json")
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise RequestError(f"the body is not JSON ({error})") from error
-
-
 async def _offer_text(request: web.Request) -> tuple[bool, str]:
     """Returns whether the answer is to be JSON, and the offer's SDP."""
     if request.content_type == SDP:
-        return False, await text_of(request, SDP)
+        return False, await read_text(request, SDP)
     if request.content_type != "application/json":
         raise MediaTypeError(f"content type {request.content_type} (need {SDP} or application/json)")
-    body = await _json(request)
+    body = await read_json(request)
     if not isinstance(body, dict) or body.get("type") != "offer" or not isinstance(body.get("sdp"), str):
         raise RequestError('the body is not an offer (need {"type": "offer", "sdp": "v=0..."})')
     return True, body["sdp"]

@@ -42,6 +42,10 @@ STOP_TIMEOUT = 8.0
 HEAD_WAIT = 15.0
 """Seconds in which a connection has to send a whole request head, and that it may rest between two requests."""
 
+LINGER = 2.0
+"""Seconds in which the rest of a refused body is dropped before the connection is closed: closed at once, a client that
+still sends would be shown a broken connection in place of the answer."""
+
 SAVE_PAUSE = 5 * SECOND_NS
 """Between two writes of what keys have used: so much is forgotten if the server is killed."""
 
@@ -87,6 +91,8 @@ async def running(
         shutdown_timeout=1,
         handle_signals=False,
         keepalive_timeout=HEAD_WAIT,
+        lingering_time=LINGER,
+        auto_decompress=False,
     )
     await runner.setup()
     assert runner.server is not None

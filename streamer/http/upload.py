@@ -1,24 +1,39 @@
 """Reads ``POST /v1/sessions`` with a portrait: multipart/form-data (RFC 7578) with bounds on everything.
 
 Two parts: ``session``, the JSON that the route takes without a portrait, with a ``consent`` in it; and ``portrait``.
+The body is read whole and then split: aiohttp's reader takes what comes before the first part line by line, on the
+event loop, for as long as it comes.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from email.message import Message
+from email.parser import BytesHeaderParser
 from typing import Any
 
-from aiohttp import BodyPartReader, web
+from aiohttp import web
 
-from streamer.errors import RequestError, TooLargeError
-from streamer.session.portraits import MAX_BYTES, Consent
+from streamer.errors import BusyError, RequestError, TooLargeError
+from streamer.http.body import read_body
+from streamer.session.picture_header import MAX_BYTES
+from streamer.session.portraits import Consent
 
 TIMEOUT = 30.0
 """Seconds that an upload may take."""
 
+UPLOADS = 4
+"""Uploads, of at most ``_BODY`` bytes, that are read or decoded at a time. Full: another gets ``BusyError``."""
+
+RETRY_UPLOAD = 2
+"""Seconds after which a client whose upload was refused may try again."""
+
 _MOST = {"session": 64 * 1024, "portrait": MAX_BYTES}  # bytes
+_BODY = sum(_MOST.values()) + 64 * 1024  # bytes, with what stands around the parts
+_HEADERS = 4096  # bytes of one part's
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +45,31 @@ class Upload:
     portrait: bytes
 
 
+class UploadLimit:
+    """Lets a few uploads of one server be read and decoded at a time."""
+
+    def __init__(self) -> None:
+        self._running = 0
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Holds one place. Raises ``BusyError`` where all are taken."""
+        if self._running >= UPLOADS:
+            raise BusyError(f"{UPLOADS} other portraits are being uploaded (try again in a moment)", RETRY_UPLOAD)
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+
+
 async def read_upload(request: web.Request) -> Upload:
-    """Returns the upload of a request. Raises ``RequestError`` or ``TooLargeError``."""
-    try:
-        async with asyncio.timeout(TIMEOUT):
-            parts = await _parts(request)
-    except TimeoutError as error:
-        raise RequestError(f"the upload took more than {TIMEOUT:.0f} s (send it faster)") from error
-    except (ValueError, RuntimeError) as error:  # of aiohttp's reader: no border, no length, a charset that is none
-        raise RequestError("the body is no multipart/form-data (need RFC 7578)") from error
+    """Returns the upload of a request. Raises ``RequestError``, or what ``read_body`` raises."""
+    body = await read_body(request, _BODY, TIMEOUT)
+    return _upload(_named(body, request.headers.get("Content-Type", "")))
+
+
+def _upload(parts: dict[str, bytes]) -> Upload:
     if "portrait" not in parts:
         raise RequestError("the upload has no part named portrait (need one: PNG, JPEG or WebP)")
     try:
@@ -51,15 +82,41 @@ async def read_upload(request: web.Request) -> Upload:
     return Upload({"source": "portrait"} | options, Consent.from_json(given) if given else None, parts["portrait"])
 
 
-async def _parts(request: web.Request) -> dict[str, bytes]:
+def _named(body: bytes, content_type: str) -> dict[str, bytes]:
+    """Returns the parts by name."""
+    outer = Message()
+    outer["Content-Type"] = content_type
+    boundary = outer.get_param("boundary")
+    if not isinstance(boundary, str) or not 1 <= len(boundary) <= 70:
+        raise _no_form()
     parts: dict[str, bytes] = {}
-    async for part in await request.multipart():
-        if not isinstance(part, BodyPartReader) or part.name not in _MOST or part.name in parts:
+    for headers, content in _parts(body, boundary.encode(errors="surrogateescape")):
+        name = headers.get_param("name", header="content-disposition")
+        if not isinstance(name, str) or name not in _MOST or name in parts:
             raise RequestError(f"the upload has a part that is not wanted (need one each of {', '.join(_MOST)})")
-        content = bytearray()
-        while chunk := await part.read_chunk():
-            content += chunk
-            if len(content) > _MOST[part.name]:
-                raise TooLargeError(f"the part {part.name} is over {_MOST[part.name]} bytes (send less)")
-        parts[part.name] = bytes(content)
+        if len(content) > _MOST[name]:
+            raise TooLargeError(f"the part {name} is over {_MOST[name]} bytes (send less)")
+        parts[name] = content
     return parts
+
+
+def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[Message, bytes]]:
+    """Yields headers and content of each part (RFC 2046, 5.1.1). A caller that wants no more stops asking."""
+    delimiter = b"\r\n--" + boundary
+    at = 0 if body.startswith(delimiter[2:]) else body.find(delimiter) + 2  # of the dashes
+    while at != 1:
+        at += len(delimiter) - 2
+        if body.startswith(b"--", at):
+            return
+        start = body.find(b"\r\n", at, at + 80) + 2
+        end = body.find(b"\r\n\r\n", start - 2, start + _HEADERS)
+        after = body.find(delimiter, end + 2)
+        if start == 1 or end < 0 or after < 0:
+            break
+        yield BytesHeaderParser().parsebytes(body[start:end]), body[end + 4 : after]
+        at = after + 2
+    raise _no_form()
+
+
+def _no_form() -> RequestError:
+    return RequestError("the body is no multipart/form-data (need RFC 7578)")

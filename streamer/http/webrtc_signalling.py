@@ -19,11 +19,11 @@ from streamer.errors import (
     BusyError,
     MediaTypeError,
     NoConditionError,
-    RequestError,
     StaleError,
     UnknownSessionError,
 )
 from streamer.http.authorization import Authorization
+from streamer.http.body import read_text
 from streamer.session.registry import RETRY_FULL, SessionRegistry
 from streamer.session.session import Session
 from streamer.webrtc.connection import Connection
@@ -80,7 +80,7 @@ class WebRtcSignalling(ABC):
         session = self._access.session(request, self.right)
         if self._sessions.draining:
             raise BusyError("the server is stopping (ask another)", RETRY_FULL)
-        text = await text_of(request, SDP)
+        text = await read_text(request, SDP)
         await self._turns.take()
         offer = read_offer(text)
         self.check(offer, session)
@@ -116,7 +116,7 @@ class WebRtcSignalling(ABC):
         tags = [tag.strip() for tag in condition.split(",")]
         if tags != ["*"] and connection.etag not in tags:
             raise StaleError("If-Match names another ICE session (need the newest ETag)")
-        fragment = read_fragment(await text_of(request, MEDIA_TYPE))
+        fragment = read_fragment(await read_text(request, MEDIA_TYPE))
         if tags == ["*"] and fragment.username is not None and fragment.username != connection.remote_username:
             answer = await connection.restart_ice(fragment)
             session.connections.restarted(connection)
@@ -170,13 +170,3 @@ async def cors(
 async def preflight(request: web.Request) -> web.Response:
     """Answers what a page of another origin may post: a viewer's page renews its token."""
     return web.Response(status=200, headers={"Access-Control-Allow-Methods": "POST, OPTIONS", **_PREFLIGHT})
-
-
-async def text_of(request: web.Request, media_type: str) -> str:
-    """Returns the body, UTF-8 whatever charset it claims. Raises ``MediaTypeError`` or ``RequestError``."""
-    if request.content_type != media_type:
-        raise MediaTypeError(f"content type {request.content_type} (need {media_type})")
-    try:
-        return (await request.read()).decode()
-    except UnicodeDecodeError as error:
-        raise RequestError("the body is not text (need UTF-8)") from error

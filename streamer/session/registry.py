@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from mytalk.media.face_source import FaceSource, StillSource, open_face
 from streamer.client_stream.resumption import STOPPING
@@ -19,7 +20,8 @@ from streamer.executors import Executors
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.outputs.push_targets import check_leave, check_way
 from streamer.session.options import SessionOptions
-from streamer.session.portraits import Consent, check_consent, read_portrait
+from streamer.session.portrait_decoder import PortraitDecoder
+from streamer.session.portraits import Consent, check_consent, face_of
 from streamer.session.session import Session
 from streamer.telemetry import logs
 from streamer.telemetry.metrics import skew_histogram
@@ -57,21 +59,40 @@ class SessionRegistry:
         self._sessions: dict[str, tuple[Session, asyncio.Task[None]]] = {}
         self._portrait: FaceSource | None = None
         self._speech: LoopedSpeech | None = None
-        self._reading = asyncio.Lock()
+        self._reading = asyncio.Lock()  # of the server's own files
+        self._reserved: Counter[str | None] = Counter()  # places of sessions that are being made, by key id
+        self._decoder = PortraitDecoder()
+        self._decoding = asyncio.Lock()  # one at a time: it takes a core
 
     @property
     def condition(self) -> str:
         """``ready`` while new sessions may come, otherwise why not."""
         return "draining" if self.draining else self._engine.condition
 
+    @contextmanager
+    def reserved(self, key_id: str | None) -> Iterator[None]:
+        """Holds a place among the sessions while what one needs is read. Raises ``BusyError`` where there is none.
+
+        ``key_id``: of the API key that the session will be made with."""
+        self._admit()
+        self._reserved[key_id] += 1
+        try:
+            yield
+        finally:
+            self._reserved[key_id] -= 1
+
+    def count_of(self, key_id: str) -> int:
+        """Returns the sessions of a key, with those that are being made."""
+        return self._reserved[key_id] + sum(session.key_id == key_id for session in self.all())
+
     async def read_face(self, picture: bytes, options: SessionOptions, consent: Consent | None) -> StillSource:
         """Reads a client's own portrait. Raises ``InputError`` where it may not be one, ``BusyError`` as below."""
         if options.source != "portrait":
             raise RequestError(f"a portrait, but the source is {options.source} (need portrait, or none)")
         check_consent(consent, required=self._config.require_consent)
-        self._admit()
-        async with self._reading:  # one at a time: it takes a core
-            return await self._executors.blocking.run_or_refuse(read_portrait, picture)
+        async with self._decoding:
+            rgb = await self._executors.blocking.run_or_refuse(self._decoder.decode, picture)
+            return await self._executors.blocking.run_or_refuse(face_of, rgb)
 
     async def create(
         self,
@@ -80,10 +101,9 @@ class SessionRegistry:
         consent: Consent | None = None,
         key_id: str | None = None,
     ) -> Session:
-        """Makes a session; ``face``: a client's own, ``key_id``: of the API key that it is made with. ``BusyError``: no
-        room for it. ``InputError``: a stored file cannot be read."""
+        """Makes a session in the place that ``reserved`` holds for it. ``face``: a client's own; ``key_id``: of the API
+        key that it is made with. ``BusyError``: no room for it. ``InputError``: a stored file cannot be read."""
         await self._check_films(options)
-        self._admit()
         if face is None and options.source == "portrait":
             face = await self._read_portrait()
         speech = await self._read_speech() if options.speech == "demo" else None
@@ -124,6 +144,7 @@ class SessionRegistry:
     async def close(self) -> None:
         """Refuses new sessions and ends the others."""
         self.draining = True
+        self._decoder.close()
         tasks = [task for _, task in self._sessions.values()]
         await asyncio.gather(*(session.end(STOPPING) for session in self.all()))
         await asyncio.gather(*tasks)
@@ -163,24 +184,27 @@ class SessionRegistry:
         """Counts the events of all sessions so far, by type."""
         return sum((session.events.counts for session in self.all()), self._past_events.copy())
 
-    def _admit(self) -> None:
-        """Raises ``BusyError`` where there is no room for another session. One that rests gives way."""
+    def _admit(self, own: int = 0) -> None:
+        """Raises ``BusyError`` where there is no room for another session. One that rests gives way.
+
+        ``own``: places that are reserved for this very session."""
         if self.draining:
             raise BusyError("the server is stopping (ask another)", RETRY_FULL)
         self._check_engine()
-        if sum(not session.resting for session in self.all()) >= self._config.max_sessions:
-            taken = f"all {self._config.max_sessions} sessions are taken"
-            raise BusyError(f"{taken} (wait for one to end, or start with a larger --max-sessions)", RETRY_FULL)
+        taken = sum(not session.resting for session in self.all()) + self._reserved.total() - own
+        if taken >= self._config.max_sessions:
+            full = f"all {self._config.max_sessions} sessions are taken"
+            raise BusyError(f"{full} (wait for one to end, or start with a larger --max-sessions)", RETRY_FULL)
 
     async def _make_room(self) -> None:
         """Admits a session, and ends those that rest, longest first, where there would be too many."""
-        self._admit()
+        self._admit(own=1)
         while len(self._sessions) >= self._config.max_sessions:
             resting = [one for one in self._sessions.values() if one[0].resting]
             session, task = max(resting, key=lambda one: one[0].attendance.alone_for)
             await session.end(GAVE_WAY)
             await asyncio.wait([task])
-            self._admit()
+            self._admit(own=1)
 
     def _check_engine(self) -> None:
         """Raises ``BusyError`` where the engine has no time for one more."""

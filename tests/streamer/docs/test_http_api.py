@@ -11,12 +11,13 @@ import streamer.errors
 from mytalk.errors import MyTalkError
 from streamer.clock import FakeClock
 from streamer.config.server_config import ServerConfig
-from streamer.http.middleware import BODY_WAIT, MAX_BODY
+from streamer.http.body import BODY_WAIT, MAX_BODY
 from streamer.http.routes import ROUTES, Routes
-from streamer.http.server import HEAD_WAIT
-from streamer.http.upload import TIMEOUT
+from streamer.http.server import HEAD_WAIT, LINGER
+from streamer.http.upload import TIMEOUT, UPLOADS
 from streamer.protocol.codec import TOKEN_PREFIX
-from streamer.session.portraits import MAX_BYTES, MAX_SIDE
+from streamer.session.picture_header import MAX_BYTES, MAX_PIXELS, MAX_SCANS, MAX_SIDE
+from streamer.session.portrait_decoder import SECONDS
 
 PAGE = (Path(__file__).parents[3] / "streamer" / "docs" / "HTTP_API.md").read_text()
 
@@ -62,5 +63,9 @@ def test_limits_are_those_of_the_server() -> None:
     assert f"{MAX_BODY >> 10} KiB within {BODY_WAIT:.0f} s" in section("Limits")
     assert f"{MAX_BYTES >> 20} MiB within {TIMEOUT:.0f} s" in section("Limits")
     assert f"| {HEAD_WAIT:.0f} s |" in section("Limits")
-    assert f"{MAX_BYTES >> 20} MiB and {MAX_SIDE} pixels a side" in " ".join(PAGE.split())
+    assert f"| uploads at a time | {UPLOADS} |" in section("Limits")
+    assert f"dropped for {LINGER:.0f} s" in section("Limits")
+    size = f"{MAX_BYTES >> 20} MiB, {MAX_SIDE} pixels a side and {MAX_PIXELS // 10**6} million in all"
+    assert f"{size}; a JPEG of at most {MAX_SCANS} scans" in " ".join(PAGE.split())
+    assert f"a process of its own, for at most {SECONDS:.0f} s" in PAGE
     assert f"`{TOKEN_PREFIX}BEARER`" in PAGE

@@ -22,7 +22,8 @@ from cryptography.x509.oid import NameOID
 
 from mytalk.errors import OptionError
 from streamer.config.server_config import ServerConfig
-from streamer.http import middleware, server
+from streamer.http import body as body_module
+from streamer.http import server
 from streamer.http.listener import tls_context
 from streamer.http.server import Running, running
 from tests.streamer.support.fake_models import FakeModels
@@ -119,9 +120,9 @@ async def test_who_sends_a_head_or_a_body_byte_by_byte_is_put_out_and_others_are
     config: ServerConfig, models: FakeModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "HEAD_WAIT", 1.0)
-    monkeypatch.setattr(middleware, "BODY_WAIT", 1.0)
+    monkeypatch.setattr(body_module, "BODY_WAIT", 1.0)
     body = POST + b"Content-Type: application/json\r\nContent-Length: 999\r\n\r\n{"
-    async with running(config, lambda: models) as up, aiohttp.ClientSession() as http:
+    async with running(replace(config, max_sessions=99), lambda: models) as up, aiohttp.ClientSession() as http:
         await up.loading
         slow = []
         for start in (b"", b"GET / HTTP/1.1\r\nHost: localhost\r\nX-", body):

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import struct
+import subprocess
+import sys
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -20,8 +24,13 @@ from hypothesis import strategies as st
 from mytalk import Picture
 from mytalk.errors import InputError, NoFaceError, UnreadableError
 from streamer.config.server_config import ServerConfig
+from streamer.errors import BusyError
 from streamer.http.server import running
-from streamer.session.portraits import LIVE_SIDE, MAX_BYTES, read_portrait, size_of
+from streamer.session import portrait_decoder
+from streamer.session.picture_header import MAX_BYTES, MAX_SCANS, count_scans, size_of
+from streamer.session.portrait_decoder import PortraitDecoder
+from streamer.session.portrait_worker import LIVE_SIDE, decoded
+from streamer.session.portraits import face_of
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.http_client import Client, bearer
 
@@ -52,33 +61,93 @@ def face(portrait: Picture) -> np.ndarray:
 def test_a_face_is_read_from_every_usual_kind(face: np.ndarray, kind: str) -> None:
     data = encoded(face, kind)
     assert size_of(data) == (512, 512)
-    source = read_portrait(data)
+    source = face_of(PortraitDecoder().decode(data))
     assert (source.picture.width, source.still) == (512, True)
 
 
 def test_a_large_picture_is_made_smaller(face: np.ndarray) -> None:
     large = cv2.resize(face, (3000, 2000))
     assert size_of(encoded(large, ".jpg")) == (3000, 2000)
-    picture = read_portrait(encoded(large, ".jpg")).picture
-    assert picture.width == LIVE_SIDE
+    assert decoded(encoded(large, ".jpg")).shape == (683, LIVE_SIDE, 3)
 
 
 def test_a_picture_without_a_face_is_refused() -> None:
     with pytest.raises(NoFaceError, match="from the front"):
-        read_portrait(encoded(np.full((256, 256, 3), 90, np.uint8)))
+        face_of(np.full((256, 256, 3), 90, np.uint8))
 
 
-@pytest.mark.parametrize("size", [(20_000, 20_000), (1 << 31, 1), (0, 5)])
+@pytest.mark.parametrize("size", [(20_000, 20_000), (1 << 31, 1), (0, 5), (8000, 8000)])
 def test_an_enormous_picture_is_not_decoded(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
     with pytest.raises(UnreadableError, match="pixels"):
-        read_portrait(bomb(*size))
+        decoded(bomb(*size))
 
 
 @given(st.binary(max_size=200), st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF0000WEBPVP8X"]))
 def test_noise_is_no_picture_and_nothing_worse(noise: bytes, head: bytes) -> None:
     with suppress(InputError):
         size_of(head + noise)
+    assert count_scans(head + noise) <= len(noise)
+
+
+def progressive(face: np.ndarray, scans: int) -> bytes:
+    """A progressive JPEG whose last scan comes again and again."""
+    data = bytes(cv2.imencode(".jpg", face[:, :, ::-1], [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1])
+    last = data[data.rindex(b"\xff\xda") : -2]
+    return data[:-2] + last * (scans - data.count(b"\xff\xda")) + data[-2:]
+
+
+def test_scans_of_a_jpeg_are_counted_before_it_is_decoded(face: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = progressive(face, 10)
+    assert count_scans(usual) == 10
+    assert count_scans(encoded(face, ".jpg")) == 1
+    assert count_scans(usual + usual) == 10  # what comes after the end is no part of it
+    assert decoded(usual).shape == (512, 512, 3)
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(UnreadableError, match=f"{MAX_SCANS + 1} scans"):
+        decoded(progressive(face, MAX_SCANS + 1))
+
+
+def test_a_decoder_refuses_in_the_words_of_its_process(face: np.ndarray) -> None:
+    decoder = PortraitDecoder()
+    with pytest.raises(UnreadableError, match="20000 x 20000 pixels"):
+        decoder.decode(bomb(20_000, 20_000))
+    with pytest.raises(UnreadableError, match="damaged"):
+        decoder.decode(bomb(200, 200)[:-40])
+
+
+def test_a_picture_that_takes_too_long_is_given_up_and_its_process_ended(
+    face: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(portrait_decoder, "SECONDS", 0.01)  # less than a process needs to begin
+    decoder = PortraitDecoder()
+    started: list[subprocess.Popen[bytes]] = []
+    monkeypatch.setattr(decoder, "_start", lambda start=decoder._start: started.append(start()) or started[-1])
+    with pytest.raises(UnreadableError, match="not decoded within"):
+        decoder.decode(encoded(face))
+    assert started[0].returncode == -signal.SIGKILL
+
+
+def test_closing_ends_what_is_being_decoded(face: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder = PortraitDecoder()
+    process = decoder._start()
+    monkeypatch.setattr(decoder, "_start", lambda: process)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(decoder.decode, encoded(face))
+        decoder.close()
+        with pytest.raises(UnreadableError, match="cannot be decoded"):
+            waiting.result()
+    assert process.returncode == -signal.SIGKILL
+    monkeypatch.undo()
+    with pytest.raises(BusyError):
+        decoder.decode(encoded(face))
+
+
+def test_the_process_that_decodes_loads_neither_models_nor_media() -> None:
+    heavy = "{'torch', 'mediapipe', 'av', 'aiohttp'} & set(sys.modules)"
+    code = f"import sys, streamer.session.portrait_worker; print(*({heavy}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
 
 
 def form(portrait: bytes | None, **session: object) -> aiohttp.FormData:

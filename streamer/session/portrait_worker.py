@@ -1,0 +1,70 @@
+"""Decodes one picture for another process: :mod:`streamer.session.portrait_decoder` starts it and ends it.
+
+    python -m streamer.session.portrait_worker < picture > pixels
+
+The picture comes on standard input. Exit code 0: width and height, then RGB bytes, on standard output. Exit code
+``REFUSED``: the reason, in one line.
+"""
+
+from __future__ import annotations
+
+import resource
+import struct
+import sys
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mytalk.errors import UnreadableError
+from streamer.session.picture_header import MAX_BYTES, check_size
+
+LIVE_SIDE = 1024
+"""Pixels of the longer side of what is animated; a larger picture is made smaller."""
+
+HEAD = struct.Struct("<II")
+"""Width and height."""
+
+REFUSED = 3
+
+CPU_SECONDS = 8
+"""Seconds of processor time, and ``MEMORY`` bytes, after which the system ends the process."""
+
+MEMORY = 2 << 30
+
+
+def main() -> int:
+    """Decodes standard input to standard output."""
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    cv2.setNumThreads(1)
+    try:
+        rgb = decoded(sys.stdin.buffer.read(MAX_BYTES + 1))
+    except (UnreadableError, cv2.error, MemoryError) as error:
+        reason = str(error) if isinstance(error, UnreadableError) else "portrait: the picture cannot be decoded"
+        sys.stdout.write(reason)
+        return REFUSED
+    sys.stdout.buffer.write(HEAD.pack(rgb.shape[1], rgb.shape[0]) + rgb.tobytes())
+    return 0
+
+
+def decoded(data: bytes) -> NDArray[np.uint8]:
+    """Returns a picture's RGB, at most ``LIVE_SIDE`` pixels a side. Raises ``UnreadableError``."""
+    check_size(data)
+    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise UnreadableError("portrait: the picture is damaged (need a whole PNG, JPEG or WebP)")
+    return np.ascontiguousarray(_shrunk(np.asarray(bgr, np.uint8))[:, :, ::-1])
+
+
+def _shrunk(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    height, width = pixels.shape[:2]
+    share = LIVE_SIDE / max(height, width)
+    if share >= 1:
+        return pixels
+    size = (max(2, round(width * share)), max(2, round(height * share)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
