@@ -158,7 +158,7 @@ async def test_while_nobody_publishes_viewers_are_told_to_come_again(client: Cli
         client, session["urls"]["whep"], session["view_token"], await offer_of("audio", "video", direction="recvonly")
     )
     assert (answer.status, answer.headers["Retry-After"]) == (409, "2")
-    assert "nobody publishes" in json.loads(answer.text)["error"]["message"]
+    assert "no publisher" in json.loads(answer.text)["error"]["message"]
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
 
 
