@@ -76,6 +76,10 @@ class FakeClock:
         heapq.heappush(self._sleepers, (moment, next(self._order), woken))
         await woken
 
+    def jump(self, nanoseconds: int) -> None:
+        """Moves time on while nothing runs, as a process sees it that was stopped."""
+        self._now += nanoseconds
+
     async def advance(self, nanoseconds: int) -> None:
         """Moves time on, and at every moment on the way lets the tasks run that wait for it."""
         end = self._now + nanoseconds

@@ -97,7 +97,7 @@ class OverloadLadder:
         if self._place > 0 and now - self._spare_since >= self._patience:
             self._place -= 1
             self._up_at = now
-            self._settle(now)
+            self.settle(now)
             return True
         return False
 
@@ -107,8 +107,10 @@ class OverloadLadder:
             self._patience = min(2 * self._patience, MOST_PATIENCE) if relapsed else PATIENCE
             self._up_at = None
         self._place += 1
-        self._settle(now)
+        self.settle(now)
 
-    def _settle(self, now: int) -> None:
+    def settle(self, now: int) -> None:
+        """Begins a look anew at ``now``: what was seen before, such as a stall, is no sign of overload."""
+        self._early = self._late = _UNSEEN
         self._before = None
         self._look_from, self._spare_since = now + SETTLE, now + SETTLE

@@ -40,7 +40,7 @@ class PacerCounts:
     late: int = 0  # left, but after their time
     overtaken: int = 0  # never left: a newer one had, or was due as well
     untouched: int = 0  # left as they came, because the engine was silent
-    overflow: int = 0
+    overflow: int = 0  # never left: too many waited, or a stall outlasted their time
     cleared: int = 0  # never left: a barge-in came before their time
 
 
@@ -121,6 +121,19 @@ class Pacer:
         self._sounds = deque(chunk.silenced() for chunk in self._sounds)
         self.counts.cleared += len(self._pictures)
         self._pictures.clear()
+
+    def skip_to(self, now: int) -> None:
+        """Goes on at ``now`` after a stall: drops what should have left before. The delay stays as it was."""
+        sounds, pictures = self._count_due(self._sounds, now), self._count_due(self._pictures, now)
+        for queue, due in (self._sounds, sounds), (self._pictures, pictures):
+            for _ in range(due):
+                queue.popleft()
+        self.counts.overflow += pictures
+        for _ in range(self._count_due(self._expected, now)):
+            self._expected.popleft()
+        self._lateness.clear()
+        self._wanted = self._delay
+        self._engine_delivered = now
 
     def next_due(self) -> int | None:
         """Gives the moment (ns) at which something leaves next, or None while nothing waits."""

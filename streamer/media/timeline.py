@@ -150,6 +150,16 @@ class SpeechTimeline:
         self._offset = None
         self._drift = DriftMonitor()
 
+    def skip_to(self, now: int) -> int:
+        """Goes on at ``now`` after a stall: what is missing before is neither waited for nor filled. Returns the media
+        time that is left out."""
+        before = self._next - self._held
+        self._parts.clear()
+        self._held = 0
+        self._before = self._joining = None
+        self._next = max(_whole(self._next, up=True), _whole(self._position(now), up=True))
+        return (self._next - before) // (OUTPUT_RATE // SAMPLE_RATE)
+
     def append(self, samples: Stereo) -> SpeechChunk:
         """Puts 20 ms of speech that has no timestamp, as from a file, at the end of the timeline."""
         self._next += CHUNK
@@ -272,6 +282,11 @@ class PictureTimeline:
         """Forgets the track's offset: the next picture is another track's and is placed by its arrival."""
         self._offset = self._wanted = None
         self._drift = DriftMonitor()
+
+    def skip_to(self, at: int) -> None:
+        """Goes on at media time ``at`` after a stall: pictures from before it come too late."""
+        if self._last >= 0:
+            self._last = max(self._last, at - _LEAST)
 
     def hold(self, now: int, step: int) -> int | None:
         """Gives the media time at which to show the last picture again, or None while the camera keeps up."""

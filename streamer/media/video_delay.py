@@ -112,6 +112,11 @@ class DubbedSpeech:
         self._waiting = deque(part for part in self._waiting if part[0] + len(part[1]) > self._next)
         return chunk
 
+    def skip(self, samples: int) -> None:
+        """Leaves out the next samples (48 kHz, whole chunks) after a stall: those that waited come too late."""
+        self.late += min(samples, self.waiting)
+        self._next += samples
+
     def clear(self) -> None:
         """Barge-in: nothing that waits is heard."""
         self._waiting.clear()

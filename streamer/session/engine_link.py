@@ -43,6 +43,7 @@ class EngineLink:
         self._pacer = pacer
         self._generation = setup.generation.number  # that the session is in
         self._slot: EngineSlot | None = None
+        self._stale: EngineSlot | None = None  # left after a stall; another is taken once the engine has freed it
         self._odd = False  # the picture that came last, among those of two
         self._left_out = 0  # pictures, at half rate
         self._past = Counter[str]()  # pictures, at the slots it had before
@@ -92,8 +93,9 @@ class EngineLink:
     def say(self, chunk: SpeechChunk) -> None:
         """Takes the next 20 ms of speech."""
         self._said = chunk.at + CHUNK_TIME
-        if self._slot is not None:
-            self._slot.speech(self._downsample(chunk.samples))
+        if self._slot is not None and not self._slot.speech(self._downsample(chunk.samples)):
+            log.warning("the engine is 4 s behind: its slot is taken anew")
+            self._renew()
 
     def show(self, frame: VideoFrame) -> None:
         """Takes the next picture, which the pacer has already."""
@@ -102,6 +104,13 @@ class EngineLink:
             self._left_out += 1
         elif self._slot is not None:
             self._slot.picture(frame)
+
+    def skip_to(self, at: int, now: int) -> None:
+        """Goes on at media time ``at`` after a stall, at a slot that knows nothing of what was before."""
+        self._said = at
+        self._ladder.settle(now)
+        if self._slot is not None:
+            self._renew()
 
     def no_picture_before(self, at: int) -> None:
         """Says that speech up to media time ``at`` has no picture to wait for."""
@@ -119,6 +128,9 @@ class EngineLink:
         """Gives up what an overloaded engine cannot do, and takes it back; reports a face that goes and comes back."""
         self._faces.look(self.face_status, now)
         if self.resting or self.failure is not None or self._lost.is_set():
+            return
+        if self._stale is not None:
+            self._return(self._stale, now)
             return
         if not self._ladder.observe(self.lag, now):
             return
@@ -144,6 +156,7 @@ class EngineLink:
         """Gives the slot back for as long as no one sees the pictures."""
         if not self.resting:
             self.resting = True
+            self._stale = None
             self._leave()
             self._ladder = self._new_ladder()
             self._events.add("session.updated", pictures="untouched")
@@ -179,6 +192,23 @@ class EngineLink:
             generation=self._generation,
             name=self._name,
         )
+
+    def _renew(self) -> None:
+        """Leaves the slot, to take another one as soon as an engine thread has freed it. The rung stays."""
+        self._stale = self._slot
+        self._leave()
+        self._events.add("session.updated", pictures="untouched")
+
+    def _return(self, stale: EngineSlot, now: int) -> None:
+        if not stale.freed:
+            return
+        self._stale = None
+        self._ladder.settle(now)
+        if self._engine.state == "ready":
+            self._take()
+            self._events.add("session.updated", pictures="dubbed")
+        else:
+            self._lost.set()
 
     def _leave(self) -> None:
         """Pictures leave untouched from here on, those that are finished apart."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 from mytalk.media.face_source import FaceSource
@@ -56,6 +57,8 @@ class Ingest:
         self._last: Picture | None = None
         self._held = HeldPictures(setup.video_delay) if setup.video_delay else None
         self._given = 0  # pictures to link and pacer
+        self._position = 0  # chunks of a stored speech that were said or left out
+        self._resumed = 0  # media time at which the last stall ended
 
     # --- for the session
 
@@ -106,6 +109,19 @@ class Ingest:
             self._give(frame)
         self._align()
 
+    def skip_to(self, now: int) -> int:
+        """Goes on at ``now`` after a stall, in one step: what was to come or to be said meanwhile is left out. A stored
+        speech, a stored clip and utterances go on where they were. Returns the media time at which speech goes on."""
+        left_out = self.speech.skip_to(now)
+        self._position += left_out // CHUNK_TIME
+        self._resumed = self.speech.at
+        self._pictures.skip_to(self._resumed)
+        if self._dubbed is not None:
+            self._dubbed.skip(left_out // CHUNK_TIME * CHUNK)
+        if self._held is not None:
+            self._held.due(self._resumed)
+        return self._resumed
+
     @property
     def left_out(self) -> dict[str, int]:
         """Counts the pictures that were not held, where pictures are."""
@@ -125,22 +141,21 @@ class Ingest:
 
     async def _speak(self, speech: LoopedSpeech) -> None:
         """Says a stored speech as a microphone would. A barge-in ends it; it begins again after its pause."""
-        chunks, generation, position = speech.chunks(), self._generation, 0
+        chunks, generation = speech.chunks(), self._generation
         while True:
-            await self._clock.sleep_until(self._origin + (position + 1) * TICK)
+            await self._clock.sleep_until(self._origin + (self._position + 1) * TICK)
             if generation != self._generation:
                 chunks, generation = speech.chunks(from_pause=True), self._generation
-            self._say(self.speech.accept(position * CHUNK, next(chunks), self._clock.now()))
-            position += 1
+            self._say(self.speech.accept(self._position * CHUNK, next(chunks), self._clock.now()))
+            self._position += 1
 
     async def _dub(self, dubbed: DubbedSpeech) -> None:
         """Says what a client streams as it falls due, later where the loop was late; none of it is lost."""
         while True:
-            at = self.speech.at
-            await self._clock.sleep_until(self._origin + at * SAMPLE_NS + TICK)
+            await self._clock.sleep_until(self._origin + self.speech.at * SAMPLE_NS + TICK)
             samples = dubbed.take()
             if self._voice is not None:
-                samples = mixed(samples, self._voice.take(at))
+                samples = mixed(samples, self._voice.take(self.speech.at))
             self._say([self.speech.append(samples)])
 
     def _say(self, chunks: list[SpeechChunk]) -> None:
@@ -152,11 +167,12 @@ class Ingest:
 
     async def _show(self, source: FaceSource) -> None:
         """Shows a stored portrait or clip, paced by the session's clock."""
-        frames = source.frames(endless=True)
+        frames, moved = source.frames(endless=True), 0
         while True:
             frame = next(frames) if source.still else await self._codecs.run(_next_frame, frames)
-            await self._clock.sleep_until(self._origin + frame.at * SAMPLE_NS)
-            self._take(frame)
+            moved = max(moved, self._resumed - frame.at)
+            await self._clock.sleep_until(self._origin + (frame.at + moved) * SAMPLE_NS)
+            self._take(replace(frame, at=frame.at + moved) if moved else frame)
 
     def _take(self, frame: VideoFrame) -> None:
         self._last = frame.picture

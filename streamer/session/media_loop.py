@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import asdict
 from fractions import Fraction
 
@@ -20,7 +21,10 @@ from streamer.protocol.generation import Cleared
 from streamer.session.engine_link import EngineLink
 from streamer.session.ingest import TICK, Ingest
 from streamer.session.media_setup import MediaSetup
+from streamer.session.stall import StallDetector
 from streamer.webrtc.connection import Connection
+
+log = logging.getLogger(__name__)
 
 MARGINS = {name: ms * MILLISECOND_NS // SAMPLE_NS for name, ms in (("low", 100), ("balanced", 140), ("quality", 140))}
 """Media time between a frame's motion being possible and the frame leaving: motion, pixels, and the wait for a turn."""
@@ -44,6 +48,7 @@ class MediaLoop:
         self._generation = setup.generation
         self._sinks = setup.sinks
         self._voice = setup.voice
+        self._stalls = StallDetector(setup.clock.now())
         self._said_from = 0  # media time at which the speech of this generation begins
         profile = PROFILES[setup.options.profile]
         delay = (profile.hop + profile.lookahead) * FRAME_SAMPLES + MARGINS[setup.options.profile]
@@ -69,10 +74,12 @@ class MediaLoop:
 
     def sound(self, samples: Stereo, *, pts: int, now: int, packet: bytes | None) -> None:
         """Takes a packet of the publisher's microphone: its samples at 48 kHz, and the packet itself."""
+        self._end_stall(now)
         self._ingest.sound(samples, pts=pts, now=now, packet=packet)
 
     def picture(self, picture: Picture, *, pts: int, time_base: Fraction, now: int) -> None:
         """Takes a picture of the publisher's camera."""
+        self._end_stall(now)
         self._ingest.picture(picture, pts=pts, time_base=time_base, now=now)
 
     def clear(self) -> Event:
@@ -156,13 +163,24 @@ class MediaLoop:
     async def _tick(self) -> None:
         while True:
             now = self._clock.now()
+            self._end_stall(now)
             self._ingest.advance(now)
             self._link.watch(now)
             await self._clock.sleep_until(now + TICK)
 
+    def _end_stall(self, now: int) -> None:
+        """Where the process stood still before ``now``, drops what is stale and goes on, in one step."""
+        if stalled := self._stalls.stalled(now):
+            log.warning(
+                "the process stood still for %d ms: what was due meanwhile is dropped", stalled // MILLISECOND_NS
+            )
+            self._pacer.skip_to(now)
+            self._link.skip_to(self._ingest.skip_to(now), now)
+
     async def _release(self) -> None:
         while True:
             now = self._clock.now()
+            self._end_stall(now)
             released = self._pacer.release(now)
             for sink in self._sinks:
                 for chunk in released.sounds:

@@ -36,6 +36,7 @@ from streamer.session.media_setup import MediaSetup
 from streamer.session.media_start import MediaStart
 from streamer.session.options import SessionOptions
 from streamer.session.portraits import Consent
+from streamer.session.stall import StallDetector
 from streamer.webrtc.broadcast import Broadcast
 from streamer.webrtc.connection import Connection
 from streamer.webrtc.connections import Connections
@@ -123,8 +124,7 @@ class Session:
         self.connections.claim()
 
     async def take_over(self) -> None:
-        """Reserves the session, also from a publisher that sends nothing any more: it may be the same one after its
-        network was away. Raises ``ConflictError`` as ``claim`` does."""
+        """Reserves the session, also from a publisher that sends nothing any more. Raises ``ConflictError``."""
         self._wake()
         await self.connections.take_over(self._clock, replaceable=not self._is_call)
         self._check_open()
@@ -172,9 +172,8 @@ class Session:
         await connection.close()
 
     def clear(self) -> Event:
-        """Interrupts the speech (barge-in), see :meth:`~streamer.session.media_start.MediaStart.clear`.
-
-        Raises ``ConflictError`` where nothing can have been said."""
+        """Interrupts the speech, see :meth:`~streamer.session.media_start.MediaStart.clear`. Raises ``ConflictError``
+        where nothing can have been said."""
         if self._media is None and self.voice is not None:
             return self.events.add_message(self.voice.clear(self._setup.generation.clear()))
         if self._media is None or self.state != "live":
@@ -323,9 +322,15 @@ class Session:
 
     async def _watch(self) -> None:
         """Lets go of connections that are gone, whether or not they said goodbye, and ends a session without any."""
+        stalls = StallDetector(self._clock.now())
         while True:
             await self._clock.sleep_until(self._clock.now() + _WATCH)
             now = self._clock.now()
+            if stalls.stalled(now):  # what was received meanwhile waits to be read
+                for connection in self.connections.all():
+                    self.connections.restarted(connection)
+                self.attendance.look(now, used=True)
+                continue
             if self._faults.look():
                 self.stop("its frames cannot be encoded")
             for connection in self.connections.all():

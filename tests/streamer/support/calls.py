@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections import deque
 from fractions import Fraction
 from typing import cast
@@ -34,7 +33,29 @@ from tests.streamer.support.waiting import eventually
 
 STEP = 20 * MILLISECOND_NS
 LET_WAIT = 50
-"""Pieces of 20 ms that wait for the engine's threads at most while a fake clock goes on; at 200 the engine gives up."""
+"""Pieces of 20 ms that wait for the engine's threads at most while a fake clock goes on; at 200 the slot is full."""
+
+LOST = 500 * MILLISECOND_NS
+"""A packet that is not read for longer is lost: the socket's buffer was full."""
+
+
+class Packets:
+    """Numbers the packets of a track that come every ``step`` ns by the call's clock, without those that are lost."""
+
+    def __init__(self, clock: Clock, step: int, first: int = 0) -> None:
+        self._clock = clock
+        self._step = step
+        self._began = clock.now() + first
+        self._next = 0
+
+    async def until_next(self) -> int:
+        """Returns the number of the next packet as soon as it has been sent."""
+        number = self._next
+        if self._clock.now() - self._began > number * self._step + LOST:
+            number = (self._clock.now() - self._began) // self._step
+        self._next = number + 1
+        await self._clock.sleep_until(self._began + number * self._step)
+        return number
 
 
 class ClockedMicrophone:
@@ -44,13 +65,10 @@ class ClockedMicrophone:
 
     def __init__(self, clock: Clock) -> None:
         self.word = 1
-        self._clock = clock
-        self._began = clock.now()
-        self._count = itertools.count()
+        self._packets = Packets(clock, STEP, first=STEP)
 
     async def receive(self) -> av.AudioFrame:
-        index = next(self._count)
-        await self._clock.sleep_until(self._began + (index + 1) * STEP)
+        index = await self._packets.until_next()
         frame = av.AudioFrame.from_ndarray(np.full((1, CHUNK), self.word, np.int16), format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = 48_000, index * CHUNK, Fraction(1, 48_000)
         return frame
@@ -65,13 +83,10 @@ class ClockedCamera:
     report = None
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._began = clock.now()
-        self._count = itertools.count()
+        self._packets = Packets(clock, 2 * STEP)
 
     async def receive(self) -> CameraPicture:
-        index = next(self._count)
-        await self._clock.sleep_until(self._began + index * 2 * STEP)
+        index = await self._packets.until_next()
         return CameraPicture(Picture.from_rgb(numbered(index, 192)), index * 3600, Fraction(1, 90_000))
 
 
