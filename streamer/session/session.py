@@ -210,9 +210,8 @@ class Session:
         self.events.add("session.updated", controls=self.controls)
 
     def say(self, samples: Stereo, at: int | None = None) -> None:
-        """Takes dubbed speech, see :meth:`~streamer.session.media_start.MediaStart.say`.
-
-        Raises ``ConflictError`` where the session is not live."""
+        """Takes dubbed speech, see :meth:`~streamer.session.media_start.MediaStart.say`. Raises ``ConflictError`` where
+        the session is not live."""
         if self._media is None or self.state != "live":
             raise ConflictError(f"the session is {self.state} (need it live to speak)")
         self._media.say(samples, at)
