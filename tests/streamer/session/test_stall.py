@@ -53,25 +53,44 @@ def lateness(call: Call) -> tuple[float, float]:
     return sound, picture
 
 
+async def hear(call: Call, nanoseconds: int) -> list[int]:
+    """Moves time on, never before the engine's threads have done what they can; returns the words that leave."""
+
+    def at_work() -> bool:
+        waiting = call.live.queues() if call.media.loop is not None else {}
+        lag = call.live.stats()["lag_ms"] if waiting else 0
+        assert isinstance(lag, int)
+        return waiting.get("untracked", 0) > 0 or waiting.get("speech", 0) >= 3 or lag > 40
+
+    words = []
+    for _ in range(nanoseconds // STEP):
+        await call.fake_clock.advance(STEP)
+        async with asyncio.timeout(LIMIT_S):
+            while at_work():  # noqa: ASYNC110 (threads have no event of the loop's)
+                await asyncio.sleep(0.0005)
+        words += call.peer.take()
+    return words
+
+
 @pytest.mark.parametrize("make", [live, stored])
 @pytest.mark.parametrize("seconds", [2, 5, 60])
 async def test_after_a_stall_pictures_are_dubbed_and_in_sync_within_two_seconds(
     make: type[Call], seconds: int, engine: Engine, config: ServerConfig
 ) -> None:
     call = make(engine, config)
-    await call.hear(2 * SECOND_NS)
+    await hear(call, 2 * SECOND_NS)
     before = call.live.pictures()
     call.fake_clock.jump(seconds * SECOND_NS)
-    burst = await call.hear(2 * STEP)
+    burst = await hear(call, 2 * STEP)
     assert len(burst) <= 4  # what was due meanwhile is not said at once
-    await call.hear(BACK)
+    await hear(call, BACK)
     after = call.live.pictures()
     assert after["on_time"] - before["on_time"] >= 25  # of 50, most of the second half
     assert after["dropped"] == before["dropped"]
     sound, picture = lateness(call)
-    assert -20 < sound < 40
-    assert -20 < picture < 80
-    await call.hear(SECOND_NS)
+    assert 0 <= sound <= 40  # pieces are 20 ms long, pictures 40
+    assert 0 <= picture <= 80
+    await hear(call, SECOND_NS)
     assert call.live.pictures()["on_time"] - after["on_time"] >= 24
     assert call.live.failure is None
     assert [event["rung"] for event in call.events.to_json() if "rung" in event] == []
