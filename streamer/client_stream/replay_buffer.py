@@ -14,6 +14,9 @@ KEPT = 10 * SECOND_NS
 KEPT_BYTES = 32 << 20
 """Bytes of messages that were sent and are kept. Beyond: the oldest are forgotten, and can be resumed no more."""
 
+MOST_UNSENT = 5000
+"""Messages that may wait to be sent while the client is read: it asks for no more answers than it takes."""
+
 LATE = 2 * SECOND_NS
 """A message that waits longer to be sent says that the connection is too slow for pictures."""
 
@@ -45,6 +48,11 @@ class ReplayBuffer:
     def waiting(self) -> int:
         """Returns the number of messages not sent yet."""
         return len(self._messages) - self._sent
+
+    @property
+    def full(self) -> bool:
+        """Returns whether so much waits to be sent that the client is not to be read, which may ask for more."""
+        return self.waiting >= MOST_UNSENT or self._unsent_bytes > KEPT_BYTES
 
     def put(self, data: str | bytes, now: int) -> None:
         """Takes the next message."""

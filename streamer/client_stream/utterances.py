@@ -21,6 +21,9 @@ from streamer.media.resample import Upsampler
 from streamer.protocol.generation import Cleared
 from streamer.protocol.messages import Limits, PlaybackFinished, PlaybackStarted, SpeechFormat
 
+MOST_TIMED_S = 10
+"""Seconds of speech for pictures in one message, which is resampled at once (19 ms). Beyond: it is refused."""
+
 _AHEAD_MS = 60  # that an utterance needs to begin, or to go on where it ran dry
 _PATIENCE = 5  # chunks (100 ms) after which it begins with less
 _MOST_UTTERANCES = 500  # that wait. Full: what would begin another is refused
@@ -188,10 +191,13 @@ class UtteranceQueue:
         """Returns speech that belongs to the picture of media time ``at``, at 48 kHz, and where it begins.
 
         This speech does not wait here. Of speech that goes on where the one before ended, the last few samples come
-        with the next.
+        with the next. Raises ``ProtocolError`` where a message holds more than ``MOST_TIMED_S``.
         """
         speech = self._announced(encoding)
         samples = self._decode(payload) if speech.encoding == "opus" else _pcm(payload, speech.channels)
+        if len(samples) > MOST_TIMED_S * speech.rate:
+            seconds = len(samples) / speech.rate
+            raise ProtocolError("bad_speech", f"{seconds:.1f} s in a message (need {MOST_TIMED_S} s at most: cut it)")
         run = self._run
         if run is None or abs(at - run.end) > _JOINED:
             run = self._run = _TimedRun(at, speech.rate, Upsampler(speech.rate))

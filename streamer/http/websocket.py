@@ -37,6 +37,7 @@ TAKEN_OVER = 4000
 _ACK_PAUSE = SECOND_NS // 2
 _FAREWELL = 2 * SECOND_NS  # for the last messages to leave
 _BURST = 16  # messages after which others get theirs
+_BURST_BYTES = 64 << 10  # likewise: a second of speech at 32 kHz, which may be resampled at once
 
 
 class StreamRoute:
@@ -109,7 +110,7 @@ class Connection:
 
     async def _read(self) -> None:
         """Takes in what comes, and rests while too much speech waits. Returns when the client has gone."""
-        count = 0
+        count = size = 0
         while True:
             await self._stream.room()
             message = await self._socket.receive()
@@ -117,8 +118,9 @@ class Connection:
                 self._left = message.type is WSMsgType.CLOSE and message.data in GOODBYES
                 return
             self._stream.take(message.data)
-            count += 1
-            if count % _BURST == 0:
+            count, size = count + 1, size + len(message.data)
+            if count >= _BURST or size >= _BURST_BYTES:
+                count = size = 0
                 await asyncio.sleep(0)
 
     async def _write(self) -> None:

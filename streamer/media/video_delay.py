@@ -26,7 +26,8 @@ HELD_BYTES = 256 * 1024 * 1024
 """Pictures that a session holds. Full: a new picture is left out and counted, so there are fewer, none of them late."""
 
 MOST_WAITING = 60 * OUTPUT_RATE
-"""Speech (60 s) that may wait for its time. Beyond: it is refused with an error, all of it."""
+"""Speech (60 s) that may wait for its time: 3 000 chunks of 20 ms, 11.5 MB, however often they are replaced. Beyond: it
+is refused with an error, all of it."""
 
 LEAD = 3 * CHUNK
 """Samples (60 ms) from now at which speech begins that arrives while none waits: what comes in real time jitters."""
@@ -71,9 +72,9 @@ class DubbedSpeech:
     def __init__(self, delay: int = 0) -> None:
         self.late = 0  # samples (48 kHz) that came too late
         self._delay = delay
-        self._next = 0  # position of the next chunk, in 48 kHz samples
+        self._next = 0  # position of the next chunk, in 48 kHz samples: a multiple of CHUNK
         self._end = 0  # of the speech that has come
-        self._waiting: deque[tuple[int, Stereo]] = deque()  # positions and samples, as they came
+        self._chunks: dict[int, Stereo] = {}  # speech that waits, by its position in chunks
 
     @property
     def waiting(self) -> int:
@@ -97,20 +98,15 @@ class DubbedSpeech:
             self.late += missed
             samples = _faded_in(samples[missed:])
         if len(samples):
-            self._waiting.append((begins + missed, samples))
+            self._write(begins + missed, samples)
             self._end = max(self._end, begins + missed + len(samples))
         return missed
 
     def take(self) -> Stereo:
         """Gives the next 20 ms, silence where there is nothing."""
-        chunk = np.zeros((CHUNK, 2), np.int16)
-        start, self._next = self._next, self._next + CHUNK
-        for begins, samples in self._waiting:
-            low, high = max(begins, start), min(begins + len(samples), self._next)
-            if low < high:
-                chunk[low - start : high - start] = samples[low - begins : high - begins]
-        self._waiting = deque(part for part in self._waiting if part[0] + len(part[1]) > self._next)
-        return chunk
+        chunk = self._chunks.pop(self._next // CHUNK, None)
+        self._next += CHUNK
+        return chunk if chunk is not None else np.zeros((CHUNK, 2), np.int16)
 
     def skip(self, samples: int) -> None:
         """Leaves out the next samples (48 kHz, whole chunks) after a stall: those that waited come too late."""
@@ -119,8 +115,17 @@ class DubbedSpeech:
 
     def clear(self) -> None:
         """Barge-in: nothing that waits is heard."""
-        self._waiting.clear()
+        self._chunks.clear()
         self._end = self._next
+
+    def _write(self, begins: int, samples: Stereo) -> None:
+        written = 0
+        while written < len(samples):
+            number, start = divmod(begins + written, CHUNK)
+            part = samples[written : written + CHUNK - start]
+            chunk = self._chunks.setdefault(number, np.zeros((CHUNK, 2), np.int16))
+            chunk[start : start + len(part)] = part
+            written += len(part)
 
     def _position_on_arrival(self) -> int:
         return self._end if self._end > self._next else self._next + LEAD

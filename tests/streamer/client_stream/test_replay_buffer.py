@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.client_stream.replay_buffer import KEPT, KEPT_BYTES, LATE, ReplayBuffer
+from streamer.client_stream.replay_buffer import KEPT, KEPT_BYTES, LATE, MOST_UNSENT, ReplayBuffer
 from streamer.clock import SECOND_NS
 from streamer.errors import ProtocolError
 
@@ -92,3 +92,17 @@ def test_bytes_are_bounded_whatever_their_age() -> None:
     send(tape)
     assert sum(len(message.data) for message in tape._messages) <= KEPT_BYTES
     assert not tape.late(0)
+
+
+def test_it_is_full_by_count_and_by_bytes_until_some_are_sent() -> None:
+    many, large = ReplayBuffer(), ReplayBuffer()
+    for number in range(MOST_UNSENT):
+        assert not many.full
+        many.put(str(number), 0)
+    large.put(bytes(KEPT_BYTES + 1), 0)
+    assert many.full
+    assert large.full
+    many.next(0)
+    large.next(0)
+    assert not many.full
+    assert not large.full

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from streamer.client_stream.utterances import UtteranceQueue
+from streamer.client_stream.utterances import MOST_TIMED_S, UtteranceQueue
 from streamer.errors import ProtocolError
 from streamer.media.audio import CHUNK, CHUNK_TIME
 from streamer.media.resample import Upsampler
@@ -232,3 +232,12 @@ def test_a_flood_of_tiny_messages_costs_little() -> None:
         voice.commit()
     with pytest.raises(ProtocolError, match="500 utterances wait"):
         voice.append(b"\1\0", None, None)
+
+
+def test_a_message_for_a_picture_holds_what_is_resampled_at_once() -> None:
+    voice = UtteranceQueue()
+    voice.expect(SpeechFormat("pcm16", 16_000, 1))
+    most = bytes(2 * 16_000 * MOST_TIMED_S)
+    assert len(voice.for_picture(most, "pcm16", 0)[0]) > 47_000 * MOST_TIMED_S
+    with pytest.raises(ProtocolError, match="10 s at most"):
+        voice.for_picture(most + bytes(2), "pcm16", 0)

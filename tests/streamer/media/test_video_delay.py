@@ -66,6 +66,27 @@ def test_speech_with_a_time_lands_there_in_whatever_order_it_comes() -> None:
     assert not out[110 * CHUNK :].any()
 
 
+@given(st.lists(st.tuples(st.integers(0, 3000), st.integers(1, 2500)), min_size=1, max_size=30))
+def test_what_comes_last_is_heard_where_pieces_overlap(pieces: list[tuple[int, int]]) -> None:
+    dubbed, expected = DubbedSpeech(), np.zeros(15 * CHUNK, np.int16)
+    for value, (at, count) in enumerate(pieces, 1):
+        dubbed.add(np.full((count, 2), value, np.int16), at)
+        expected[3 * at : 3 * at + count] = value
+    assert np.array_equal(heard(dubbed, 15), expected)
+    assert dubbed.waiting == 0
+
+
+@pytest.mark.parametrize(("count", "samples"), [(300, 10 * CHUNK), (20_000, 3)])
+def test_speech_that_comes_again_replaces_what_waits(count: int, samples: int) -> None:
+    dubbed = DubbedSpeech()
+    for value in range(1, count + 1):
+        dubbed.add(np.full((samples, 2), value, np.int16), at=16_000)
+    assert sum(chunk.nbytes for chunk in dubbed._chunks.values()) <= 11 * CHUNK * 4
+    out = heard(dubbed, 70)
+    assert (out[48_000 : 48_000 + samples] == count).all()
+    assert not out[48_000 + samples :].any()
+
+
 def test_late_speech_is_cut_without_a_click_and_its_rest_is_in_its_place() -> None:
     dubbed = DubbedSpeech()
     heard(dubbed, 50)
