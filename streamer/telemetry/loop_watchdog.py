@@ -44,6 +44,10 @@ MOST_PLACES = 50
 """Different places that are counted by name. Full: further ones count as ``OTHER``."""
 
 LOGGED_NS = 100 * MILLISECOND_NS
+"""Of the loop thread's own computing: a stall with as much is logged."""
+BLOCKED_NS = SECOND_NS
+"""A callback that holds the loop for as long is logged, however little it computes: it waits for something. A shorter
+one may have waited for a core alone."""
 LOG_PAUSE_NS = 10 * SECOND_NS
 """Between two lines of the log, each of which tells how many stalls of ``LOGGED_NS`` and more it stands for."""
 
@@ -123,7 +127,7 @@ class LoopWatchdog:
         known = stall.place in self.stalls or len(self.stalls) < MOST_PLACES
         self.stalls[stall.place if known else OTHER] += 1
         self.seconds.observe(stall.seconds)
-        if stall.seconds * SECOND_NS < LOGGED_NS:
+        if not _is_logged(stall):
             return
         self._unlogged += 1
         if (now := self._clock.now()) < self._log_after:
@@ -181,6 +185,13 @@ class LoopWatchdog:
                 return ()
             inside.append(StackFrame(one.f_globals.get("__name__", "?"), one.f_code.co_qualname, one.f_lineno))
         return ()
+
+
+def _is_logged(stall: Stall) -> bool:
+    """Whether a stall is long enough by the loop's own doing; a busy machine delays every loop."""
+    if stall.cpu_seconds * SECOND_NS >= LOGGED_NS:
+        return True
+    return bool(stall.stack) and stall.seconds * SECOND_NS >= BLOCKED_NS
 
 
 def _outwards(frame: FrameType | None) -> Iterator[FrameType]:

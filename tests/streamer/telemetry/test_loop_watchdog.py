@@ -143,6 +143,24 @@ def test_the_log_tells_of_long_stalls_one_line_in_ten_seconds(caplog: pytest.Log
     assert (last["place"], last["stalls"], last["stood"]) == ("last", 5, "streamer.made_up.last:1")
 
 
+@pytest.mark.parametrize(
+    ("stall", "logged"),
+    [
+        (Stall(0.3, 0.001, "waiting", ()), False),  # a busy machine gave the loop no core
+        (Stall(5.0, 0.001, "waiting", ()), False),
+        (Stall(0.3, 0.02, "a callback", (StackFrame("streamer.made_up", "act", 1),)), False),
+        (Stall(0.3, 0.2, "a callback", (StackFrame("streamer.made_up", "act", 1),)), True),
+        (Stall(1.5, 0.001, "a file", (StackFrame("streamer.made_up", "read", 1),)), True),
+    ],
+)
+def test_a_busy_machine_is_counted_and_not_logged(stall: Stall, logged: bool, caplog: pytest.LogCaptureFixture) -> None:
+    watchdog = LoopWatchdog()
+    with caplog.at_level(logging.WARNING):
+        watchdog.on_stall(stall)
+    assert watchdog.stalls[stall.place] == 1
+    assert bool(caplog.records) is logged
+
+
 async def test_a_server_counts_what_holds_its_loop(client: Client, server: Running) -> None:
     await asyncio.sleep(0.15)  # a beat
     time.sleep(0.5)  # noqa: ASYNC251 (what must not be done)
