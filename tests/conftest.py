@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from numpy.typing import NDArray
 from skimage.data import astronaut
 
@@ -17,6 +18,9 @@ import mytalk
 from mytalk import Picture, Pipeline
 from mytalk.face import Face, FaceTracker
 from mytalk.media_time import SAMPLE_RATE
+
+settings.register_profile("long", max_examples=10_000, print_blob=True)
+"""For ``pytest tests/streamer/fuzz --hypothesis-profile=long --timeout=0``: a hundred times the usual examples."""
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
-import random
 import resource
 import struct
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -23,103 +17,13 @@ from mytalk.media.face_source import open_face
 from streamer.config.server_config import ServerConfig
 from streamer.http.server import Running, running
 from tests.streamer.support.fake_models import FakeModels
+from tests.streamer.support.fuzzing import nothing_went_wrong
 from tests.streamer.support.http_client import Client, ask
-from tests.streamer.support.offers import GOOD, damaged
+from tests.streamer.support.offers import GOOD
 from tests.streamer.support.waiting import eventually
 from tests.streamer.support.whip_clients import SDP, post
-from tests.support.limits import LIMIT_S
 
 FIXTURES = Path(__file__).parents[3] / "clients" / "fixtures"
-
-
-@contextmanager
-def nothing_went_wrong(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """No error was logged meanwhile: what callers do wrong is no error of ours."""
-    with caplog.at_level(logging.ERROR):
-        yield
-    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
-
-
-async def test_a_thousand_malformed_offers_are_refused_and_leave_nothing(
-    client: Client, server: Running, caplog: pytest.LogCaptureFixture
-) -> None:
-    rng = random.Random(11)
-    session = await client.create()
-    tasks = len(asyncio.all_tasks())
-    seen: dict[int, int] = {}
-    with nothing_went_wrong(caplog):
-        for number in range(1000):
-            sdp = GOOD
-            for _ in range(6):
-                sdp = damaged(sdp.splitlines() or [""], rng)
-            name = ("whip", "whep", "webrtc")[number % 3]
-            answer = await post(client, session["urls"][name], session["token"], sdp)
-            seen[answer.status] = seen.get(answer.status, 0) + 1
-            if answer.status == 201:
-                await ask(client, "DELETE", session["urls"]["session"], session["token"])
-                session = await client.create()
-    assert set(seen) <= {201, 400, 406, 409}, seen
-    assert seen[400] > 500
-    await eventually(lambda: len(asyncio.all_tasks()) <= tasks + 5)
-    assert (await client.state(session))["state"] == "new"
-
-
-async def test_ten_thousand_malformed_messages_are_answered_and_the_stream_still_works(
-    client: Client, server: Running, caplog: pytest.LogCaptureFixture
-) -> None:
-    rng = random.Random(12)
-    known = [json.dumps(one) for one in messages()]
-    session = await client.create(source="portrait", speech="stream")
-    url = client.url + session["urls"]["stream"]
-    protocols = ("mytalk.v1", f"mytalk.token.{session['token']}")
-    types: dict[str, int] = {}
-    sent = 0
-    with nothing_went_wrong(caplog):
-        async with client.http.ws_connect(url, protocols=protocols) as socket:
-            while sent < 10_000:
-                for _ in range(50):
-                    data = nonsense(rng, known)
-                    await (socket.send_str(data) if isinstance(data, str) else socket.send_bytes(data))
-                sent += 50
-                await socket.send_json({"type": "session.update", "output": {}})  # ends the row of errors
-                await socket.send_json({"type": "ping", "data": str(sent)})
-                while True:
-                    message = await socket.receive(timeout=LIMIT_S)
-                    assert message.type is aiohttp.WSMsgType.TEXT, message
-                    body = json.loads(message.data)
-                    types[body["type"]] = types.get(body["type"], 0) + 1
-                    if body == {"type": "pong", "data": str(sent)}:
-                        break
-    assert types["error"] > 8_000, types
-    assert types.get("session.ended", 0) == 0
-    await eventually(lambda: not server.sessions.all())
-
-
-def messages() -> list[Any]:
-    return [one["message"] for one in json.loads((FIXTURES / "client_messages.json").read_text()) if "message" in one]
-
-
-def nonsense(rng: random.Random, known: list[str]) -> str | bytes:
-    """Bytes of no packet, packets of no speech, text of no JSON, JSON of no message, and good messages spoilt."""
-    choice = rng.randrange(6)
-    if choice == 0:
-        return rng.randbytes(rng.randrange(64))
-    if choice == 1:
-        return struct.pack("<BBHIQ", rng.randrange(256), rng.randrange(256), 1, rng.randrange(1 << 32), 1 << 63) + b"x"
-    if choice == 2:
-        return "".join(chr(rng.randrange(32, 0xD800)) for _ in range(rng.randrange(40)))
-    if choice == 3:
-        return json.dumps(rng.choice([None, 1, [], "x", {}, {"type": 1}, {"type": "x" * 500}, {"type": {"a": [[]]}}]))
-    text = rng.choice(known)
-    cut = rng.randrange(1, len(text))
-    spoilt = [
-        text[:cut],
-        text[cut:],
-        text.replace(":", ": 1e999,", 1),
-        "[" * rng.randrange(1, 3000),
-        text.replace('"', "'"),
-    ]
-    return spoilt[rng.randrange(len(spoilt))]
 
 
 async def test_ids_and_headers_carry_nothing_into_paths_headers_or_logs(

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from contextlib import suppress
 from typing import Any
-
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from mytalk.errors import InputError
 from streamer.config.server_config import ServerConfig
-from streamer.errors import RequestError
-from streamer.executors import Pool
 from streamer.http.server import Running, running
-from streamer.webrtc.broadcast import Broadcast
-from streamer.webrtc.peer import Peer
-from streamer.webrtc.sdp_offer import read_offer
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.http_client import Client, bearer, call, reason, request
-from tests.streamer.support.offers import GOOD, damaged, offer_of
+from tests.streamer.support.offers import offer_of
 from tests.streamer.support.peers import Viewer
 from tests.streamer.support.sounds import babble
 from tests.streamer.support.tracks import Camera, Microphone
-from tests.streamer.support.waiting import LIMIT_S, eventually
+from tests.streamer.support.waiting import LIMIT_S
 
 
 async def test_a_session_says_where_it_is_who_may_use_it_and_that_it_is_synthetic(client: Client) -> None:
@@ -213,26 +203,3 @@ async def test_the_page_comes_with_the_server(client: Client) -> None:
             assert response.status == 200
             assert kind in response.headers["Content-Type"]
             assert response.headers["X-Content-Type-Options"] == "nosniff"
-
-
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.text(max_size=300), st.integers(0, 40))
-def test_no_text_trips_the_offer_reader(noise: str, line: int) -> None:
-    lines = GOOD.splitlines()
-    lines[line % len(lines)] = noise
-    with suppress(RequestError):
-        read_offer("\r\n".join(lines))
-
-
-async def test_no_damaged_offer_trips_the_answer_or_leaves_anything(codecs: Pool) -> None:
-    rng = random.Random(7)
-    before = len(asyncio.all_tasks())
-    answered = 0
-    for _ in range(60):
-        peer = Peer(Broadcast(codecs))
-        with suppress(RequestError):
-            await peer.answer(read_offer(damaged(GOOD.splitlines(), rng)))
-            answered += 1
-        await peer.close()
-    assert answered > 10
-    await eventually(lambda: len(asyncio.all_tasks()) <= before)

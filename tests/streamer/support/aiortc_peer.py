@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partialmethod
 from typing import Any
 
+import pylibsrtp
 import pytest
 from aioice import Connection
 from aioice.ice import StunProtocol
@@ -37,6 +38,13 @@ async def ask_for_keyframe(connection: RTCPeerConnection) -> None:
     receiver = next(one.receiver for one in connection.getTransceivers() if one.kind == "video")
     [source] = receiver.getSynchronizationSources()
     await receiver._send_rtcp_pli(source.source)
+
+
+async def send_encrypted(connection: RTCPeerConnection, packet: bytes) -> None:
+    """Sends RTP or RTCP of the caller's making by SRTP; nothing where SRTP takes it for no packet."""
+    transport = connection.getTransceivers()[0].receiver.transport
+    with suppress(pylibsrtp.Error):
+        await transport._send_rtp(packet)
 
 
 @contextmanager

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import random
-from contextlib import suppress
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from streamer.errors import RequestError
-from streamer.webrtc.connection import Connection
 from streamer.webrtc.sdp_fragment import MAX_CANDIDATES, read_fragment, write_fragment
-from streamer.webrtc.sdp_offer import read_offer
-from tests.streamer.support.peers import Viewer
 
 # RFC 9725, 4.3.2, the example.
 EXAMPLE = """a=ice-ufrag:EsAw
@@ -74,38 +64,3 @@ def test_what_is_written_is_read_again() -> None:
     assert [(one.ip, one.port, one.sdpMid) for one in again.candidates] == [
         (one.ip, one.port, "7") for one in candidates
     ]
-
-
-@given(st.lists(st.sampled_from([*EXAMPLE.splitlines(), "a=candidate:1 1 udp 1 ::1 9 typ host", "a=x", "m=", ""])))
-def test_any_order_of_lines_is_read_or_refused(lines: list[str]) -> None:
-    with suppress(RequestError):
-        read_fragment("\n".join(lines))
-
-
-async def test_no_damaged_fragment_trips_a_connection(caplog: pytest.LogCaptureFixture) -> None:
-    rng, peer, connection = random.Random(11), Viewer(receive=("audio", "video")), Connection()
-    await connection.answer(read_offer(await peer.offer()))
-    taken = 0
-    for _ in range(300):
-        lines = [line for line in EXAMPLE.splitlines() if not line.startswith(("a=ice-", "a=end"))]
-        at = rng.randrange(len(lines))
-        digits = "".join(rng.choice("0123456789.:-x") if c.isdigit() and rng.random() < 0.2 else c for c in lines[at])
-        words = digits.split(" ")
-        lines[at] = " ".join(rng.sample(words, len(words)) if rng.random() < 0.2 else words)
-        connection._candidates = 0
-        with suppress(RequestError):
-            await connection.trickle(read_fragment("\n".join(lines)))
-            taken += 1
-    assert taken > 100
-    await asyncio.sleep(0.5)  # checks of what was taken
-    await connection.close()
-    await peer.close()
-    gc.collect()
-    assert caplog.text == ""
-
-
-@given(st.text(max_size=200))
-def test_no_text_trips_the_reader(text: str) -> None:
-    for around in (text, f"a=candidate:{text}", f"a={text}", f"a=ice-ufrag:{text}"):
-        with suppress(RequestError):
-            read_fragment(around)
