@@ -88,7 +88,7 @@ class TrackerProcess:
             [sys.executable, "-m", "mytalk.face.tracker_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": path},
+            env=os.environ | {"PYTHONPATH": path, "MALLOC_ARENA_MAX": "1"},  # else closed trackers' memory stays
         )
         self._ending = weakref.finalize(self, _end, self._process)
 
