@@ -18,7 +18,7 @@ from mytalk.face.landmarks import STABLE, TEMPLATE
 from mytalk.media_time import SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from mytalk.face.tracker import Face
+    from mytalk.face.face import Face
 
 # The mouth crop in canonical units: nose base to below an open jaw, and its depth plane (about the lips').
 CROP_LEFT, CROP_TOP, CROP_SIDE = -0.8, 0.55, 1.6
@@ -85,6 +85,13 @@ def fit_similarity(source: NDArray[np.float32], target: NDArray[np.float32]) -> 
 def fit_pose(face: Face) -> HeadPose:
     """Fits the head's pose to the stable points of one face."""
     return fit_similarity(TEMPLATE[list(STABLE)], face.points[list(STABLE)])
+
+
+def template_distance(face: Face) -> float:
+    """Computes how far the face's stable points lie from the template's in canonical space: root mean square."""
+    stable = list(STABLE)
+    off = fit_pose(face).to_canonical(face.points[stable]) - TEMPLATE[stable]
+    return float(np.sqrt(np.square(off).sum(axis=1).mean()))
 
 
 @dataclass(slots=True)

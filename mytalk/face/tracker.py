@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mytalk.face.face import Face as Face
 from mytalk.face.landmarks import POINTS
 from mytalk.face.native_log import without_native_log
-from mytalk.picture import Picture
+from mytalk.face.pose import fit_pose, template_distance
+from mytalk.picture import Box, Picture
 
 MIN_FACE_PIXELS = 48
 """Width in picture pixels that a face must have; a narrower one has too few mouth pixels to work on."""
@@ -21,27 +22,10 @@ _CROP_SIDE = 384  # longest side of the crop that is tracked; the mesh itself lo
 _MARGIN = 2.2  # crop side / face size
 _SLACK = 0.22  # crop sides that the face may leave the crop's middle by before the crop follows
 _MIN_SIZE_RATIO, _MAX_SIZE_RATIO = 0.7, 1.4  # wanted side / side of the crop between which it stays
+_UPSIDE_DOWN_RATIO = 1.15  # distance from the template, of the opposite face / as found, below which more turns decide
+_QUARTER = np.array([[0, 1], [-1, 0]], np.float32)  # a row vector of the picture turned counter-clockwise, turned back
 _BLANK = np.zeros((64, 64, 3), np.uint8)
 _MAX_FACES = 4  # faces that are searched for in one picture
-
-
-@dataclass(frozen=True, slots=True)
-class Face:
-    """Holds one face: 478 landmarks in picture pixels, z on x's scale (MediaPipe's depth)."""
-
-    points: NDArray[np.float32]  # (478, 3)
-    person: int = 0  # the same for the same person, as far as who tracks tells people apart
-
-    @property
-    def width(self) -> float:
-        """Returns the width of all landmarks, pixels."""
-        return float(np.ptp(self.points[:, 0]))
-
-    @property
-    def box(self) -> tuple[float, float, float, float]:
-        """Returns left, top, right and bottom of all landmarks, pixels."""
-        low, high = self.points[:, :2].min(axis=0), self.points[:, :2].max(axis=0)
-        return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
 class FaceTracker:
@@ -63,8 +47,10 @@ class FaceTracker:
         ``search``: where the tracked face is gone, the largest one is taken instead.
         """
         face = self._track(picture)
-        if face is None:
-            face = self._find(picture) if search else None
+        if face is None and search:
+            face = self._find(picture)
+            if face is not None and self._is_upside_down(face, picture):
+                face = None
         self.too_small = face is not None and face.width < MIN_FACE_PIXELS
         if face is None or self.too_small:
             self._crop = None
@@ -73,10 +59,10 @@ class FaceTracker:
         return face
 
     def follow(self, face: Face, picture: Picture) -> Face | None:
-        """Tracks this face, found in this picture, from here on; returns None where it is too small."""
+        """Tracks this face, found in this picture, from here on; returns None where it is too small or upside down."""
         self.reset()
         self.too_small = face.width < MIN_FACE_PIXELS
-        if self.too_small:
+        if self.too_small or self._is_upside_down(face, picture):
             return None
         self._centre(face, picture)
         return face
@@ -101,6 +87,26 @@ class FaceTracker:
         self._crop = None
         return next(iter(self.faces(picture)), None)
 
+    def _is_upside_down(self, face: Face, picture: Picture) -> bool:
+        """Says whether the mesh took a face for upright that stands on its head.
+
+        The mesh puts an upright face on such a one, its mouth over an eye. In the picture turned by half a turn, and
+        by a quarter to either side, it then finds faces of the opposite direction, nearer to a face's true shape.
+        """
+        x0, y0, x1, y1 = face.box
+        middle_x, middle_y, half = (x0 + x1) / 2, (y0 + y1) / 2, max(x1 - x0, y1 - y0) * _MARGIN / 2
+        corners = (int(middle_x - half), int(middle_y - half), int(middle_x + half), int(middle_y + half))
+        rgb = _shrunk_region(picture, picture.even_box(corners))
+        down = fit_pose(face).rotation[:2, 1]
+        agreeing, opposite = [template_distance(face)], [np.inf]
+        for quarters in (2, 1, 3):
+            for other in _detect(self._search, np.rot90(rgb, quarters), (0.0, 0.0), 1.0):
+                x, y = fit_pose(other).rotation[:2, 1] @ np.linalg.matrix_power(_QUARTER, quarters)
+                (agreeing if down[0] * x + down[1] * y > 0 else opposite).append(template_distance(other))
+            if min(opposite) > _UPSIDE_DOWN_RATIO * agreeing[0]:
+                return False  # the half turn, which is looked at first, clears nearly every upright face
+        return min(opposite) < min(agreeing)
+
     def _track(self, picture: Picture) -> Face | None:
         if self._crop is None:
             return None
@@ -108,10 +114,8 @@ class FaceTracker:
         box = picture.even_box((x0, y0, x0 + side, y0 + side))
         if box[2] - box[0] < MIN_FACE_PIXELS or box[3] - box[1] < MIN_FACE_PIXELS:
             return None
-        width, height = box[2] - box[0], box[3] - box[1]
-        shrink = max(1.0, max(width, height) / _CROP_SIDE)
-        rgb = picture.region_rgb(box, (round(width / shrink), round(height / shrink)))
-        faces = _detect(self._follow, rgb, (float(box[0]), float(box[1])), width / rgb.shape[1])
+        rgb = _shrunk_region(picture, box)
+        faces = _detect(self._follow, rgb, (float(box[0]), float(box[1])), (box[2] - box[0]) / rgb.shape[1])
         return faces[0] if faces else None
 
     def _centre(self, face: Face, picture: Picture) -> None:
@@ -165,6 +169,12 @@ class _Mesh:
     def close(self) -> None:
         """Frees the mesh."""
         self._mesh.close()
+
+
+def _shrunk_region(picture: Picture, box: Box) -> NDArray[np.uint8]:
+    width, height = box[2] - box[0], box[3] - box[1]
+    shrink = max(1.0, max(width, height) / _CROP_SIDE)
+    return picture.region_rgb(box, (round(width / shrink), round(height / shrink)))
 
 
 def _detect(mesh: _Mesh, rgb: NDArray[np.uint8], offset: tuple[float, float], scale: float) -> list[Face]:

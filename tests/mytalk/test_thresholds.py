@@ -48,6 +48,7 @@ NOT_CHOSEN = {
     "appearance/warp.py:_INNER_TRIANGLES",
     "evaluation/arcface.py:_MESH",
     "face/appearance_match.py:_CORNERS",
+    "face/tracker.py:_QUARTER",
     "face/landmarks.py:INNER_UPPER",
     "face/landmarks.py:INNER_LOWER",
     "face/landmarks.py:CORNERS",
