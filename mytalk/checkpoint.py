@@ -25,6 +25,9 @@ from mytalk.presets import PRESETS, Preset
 
 CONFIG = "config.json"
 
+LABEL_DIGITS = 8
+"""Hexadecimal digits of a hash in the label of a checkpoint folder."""
+
 
 def save_tensors(folder: Path, part: str, tensors: Mapping[str, Tensor]) -> None:
     """Writes one part (``motion``, ``identity``, ``appearance``) and records its hash. Each file is replaced at
@@ -60,6 +63,13 @@ def read_preset(folder: Path) -> Preset:
             " and it holds no sizes"
         )
     return preset
+
+
+def folder_label(folder: Path) -> str:
+    """Names a checkpoint folder and what is in it: its name, and a hash of the hashes of its weights."""
+    parts = _read_config(folder).get("parts", {})
+    listed = "".join(f"{part} {parts[part]['sha256']}\n" for part in sorted(parts))
+    return f"{folder.resolve().name} ({hashlib.sha256(listed.encode()).hexdigest()[:LABEL_DIGITS]})"
 
 
 def save_speech_model(folder: Path, source: str, sha256: str) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
@@ -22,16 +22,16 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 import mytalk
 from mytalk.errors import NoFaceError, OptionError
 from mytalk.face.tracker import MIN_FACE_PIXELS, Face
 from mytalk.media import FaceSource, FilmWriter, SpeechReader
 from mytalk.media.face_source import CACHE_BYTES, picture_bytes
+from mytalk.media.span import Span
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from mytalk.runtime.channel import Channel, ChannelClosed
+from mytalk.speech.feed import SpeechFeed
 
 if TYPE_CHECKING:  # torch is slow to import, and files are checked before it is needed
     from mytalk.lipsync_stream import LipSyncStream
@@ -45,6 +45,9 @@ Progress = Callable[[int, int | None], None]
 
 ENROL_SAMPLES = 3 * SAMPLE_RATE
 """Media time of a video that is read ahead to learn its mouth before the first frame is rendered."""
+
+CUT_UNTOLD = Fraction(1, 10)
+"""Seconds of speech that a film may leave out at its end without a warning: codecs pad their last frame."""
 
 _SOUND: dict[Length, Literal["fill", "whole", "cut"]] = {"video": "fill", "speech": "whole", "shortest": "cut"}
 _STOP_TIMEOUT = 30  # a thread that does not end within this is left behind
@@ -99,27 +102,33 @@ def dub(
     length: Length | None = None,
     force: bool = False,
     progress: Progress | None = None,
+    only: Sequence[Span] = (),
 ) -> DubReport:
     """Writes ``face`` speaking ``speech`` to ``output``.
 
     ``length``: ``video`` makes the film as long as the video, with silence and a mouth at rest where the speech is
     shorter; ``speech`` as long as the speech, the video going on ping-pong where it is shorter; ``shortest`` as long
-    as the shorter of the two. Frames without a usable face come out as they went in.
+    as the shorter of the two. Frames without a usable face come out as they went in, and so do those outside of
+    ``only``, where it names spans of the film.
+
+    A film's sound keeps its place beside that film's own pictures.
 
     Raises a ``MyTalkError``; nothing is left of an unfinished film.
     """
     length = check_length(face, length)
+    speech = speech if face.still else speech.beside_picture()
     stream = pipeline.stream(replace(options, still=face.still))
     steps = options.steps or pipeline.steps
     with FilmWriter(output, face.info, speech, force=force, comment=_provenance(pipeline, options, steps)) as writer:
-        job = _Job(stream, face, speech, writer, length, progress)
+        job = _Job(stream, face, speech, writer, length, progress, only)
         start = time.perf_counter()
         job.run()
         took = time.perf_counter() - start
     stats = stream.stats
     stages = {name.removesuffix("_ms"): total for name, total in stats.items() if name.endswith("_ms")}
     totals = {"decode": job.decode_ms, **stages, "encode": job.encode_ms}
-    warnings = [*face.warnings, *speech.warnings, *([writer.sound.warning] if writer.sound.warning else [])]
+    notes = [writer.sound.warning, job.cut_warning()]
+    warnings = [*face.warnings, *speech.warnings, *filter(None, notes)]
     return DubReport(
         path=output,
         frames=job.written,
@@ -145,9 +154,11 @@ class _Job:
         writer: FilmWriter,
         length: Length,
         progress: Progress | None,
+        only: Sequence[Span],
     ) -> None:
+        self._only = only
         self._stream, self._face, self._writer, self._length = stream, face, writer, length
-        self._speech = _SpeechFeed(stream, speech)
+        self._speech = SpeechFeed(stream.encode_speech, speech)
         self._progress = progress or (lambda done, total: None)
         self._expected = _expected_frames(face, speech, length)
         self._max_ahead = max(2, CACHE_BYTES // picture_bytes(face.info))  # pictures read ahead
@@ -159,6 +170,18 @@ class _Job:
         self.written = 0
         self.film_seconds = Fraction(0)
         self.decode_ms = self.encode_ms = 0.0
+
+    def cut_warning(self) -> str | None:
+        """Returns what to tell of a speech that goes on where the film ends; None where it does not."""
+        if self._length != "video":
+            return None
+        spoken, film = self._speech.seconds(), self.film_seconds
+        if spoken - film <= CUT_UNTOLD:
+            return None
+        return (
+            f"{self._speech.path}: its last {float(spoken - film):.2f} s of {float(spoken):.2f} s are left out: "
+            f"the film ends after {float(film):.2f} s (--length speech makes it as long as the speech)"
+        )
 
     def run(self) -> None:
         """Runs all threads to the end, and raises the first failure."""
@@ -203,12 +226,17 @@ class _Job:
             self.decode_ms += (time.perf_counter() - start) * 1e3
             if frame is None:
                 break
-            face = self._stream.track(frame.picture)
+            face = self._stream.track(frame.picture) if self._is_chosen(frame) else None
             if self._length != "video" and self._speech.has_ended(frame.at):
                 break
             speech = self._speech.encode_until(frame.at + self._stream.latency + FRAME_SAMPLES)
             self._tracked.put(Tracked(frame, face, speech))
         self._tracked.end()
+
+    def _is_chosen(self, frame: VideoFrame) -> bool:
+        """Says whether the film is dubbed at this frame."""
+        seconds = frame.pts * frame.time_base
+        return not self._only or any(seconds in span for span in self._only)
 
     def _render(self) -> None:
         """Renders pictures: this thread, the engine."""
@@ -262,41 +290,8 @@ class _Job:
 
     def _no_face(self) -> NoFaceError:
         where = "in it" if self._face.still else "in any frame"
-        need = f"need one at least {MIN_FACE_PIXELS} px wide, seen from the front"
+        need = f"need one at least {MIN_FACE_PIXELS} px wide, seen from the front, not upside down"
         return NoFaceError(f"{self._face.name}: no face found {where} ({need})")
-
-
-class _SpeechFeed:
-    """Encodes the speech of a file as far as it is needed, and silence after its end. For one thread at a time."""
-
-    def __init__(self, stream: LipSyncStream, speech: SpeechReader) -> None:
-        self._stream = stream
-        self._chunks = speech.samples()
-        self._encoded = 0  # samples
-        self._total: int | None = None  # samples; known when its end was met
-        self._untaken: list[EncodedSpeech] = []  # and not yet taken
-
-    def encode_until(self, until: int) -> list[EncodedSpeech]:
-        """Returns speech encoded up to media time ``until``, or a little further, that was not returned before."""
-        while self._encoded < until:
-            chunk = next(self._chunks, None) if self._total is None else None
-            if chunk is None:
-                self._total = self._encoded if self._total is None else self._total
-                chunk = np.zeros(until - self._encoded, np.float32)
-            self._untaken.append(self._stream.encode_speech(chunk))
-            self._encoded += len(chunk)
-        return self.rest()
-
-    def has_ended(self, at: int) -> bool:
-        """Says whether the speech has ended at or before media time ``at``."""
-        if self._total is None:
-            self._untaken = self.encode_until(at + 1)
-        return self._total is not None and at >= self._total
-
-    def rest(self) -> list[EncodedSpeech]:
-        """Returns what was encoded to find the speech's end, and not returned yet."""
-        speech, self._untaken = self._untaken, []
-        return speech
 
 
 def _expected_frames(face: FaceSource, speech: SpeechReader, length: Length) -> int | None:

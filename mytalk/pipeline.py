@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mytalk.appearance.model import AppearanceModel
-from mytalk.checkpoint import load_into, read_preset, read_speech_model
+from mytalk.checkpoint import folder_label, load_into, read_preset, read_speech_model
 from mytalk.errors import OptionError, PresetError
 from mytalk.face.tracker_process import TrackerPool
 from mytalk.lipsync_stream import LipSyncStream
@@ -143,6 +143,8 @@ def load(
     the checkpoint names. ``trackers``: processes that track faces, for a caller that tracks in one thread while another
     does the rest; with 0 faces are tracked in the thread that asks.
 
+    A folder's pipeline has the folder's name and a hash of its weights as its preset's name.
+
     Raises PresetError for an unknown preset or a speech model that is not there, WeightsError for damaged weights or
     another speech model, OptionError for a missing device or another number type.
     """
@@ -152,6 +154,8 @@ def load(
     pool = TrackerPool(trackers)  # they begin while the models are loaded
     motion, appearance = load_motion(folder, speech_model), _appearance(preset_sizes, number_type)
     load_into(appearance, folder, "appearance")
+    if folder.parent != EMBEDDED:
+        preset_sizes = replace(preset_sizes, name=folder_label(folder))
     return Pipeline(preset_sizes, motion, appearance, target, number_type, pool)
 
 

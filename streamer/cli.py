@@ -18,6 +18,8 @@ from streamer.cpu import sleep_when_idle
 COMMANDS = ("demo", "dub", "evaluate", "keys", "mic", "serve", "train")
 """Modules of ``streamer.commands``. Only the one that is called is imported."""
 
+_NESTED = ("trainer", "action")  # names under which commands keep a subcommand of their own
+
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
 
@@ -33,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sleep_when_idle()
     with nullcontext() if debug else silenced():
         try:
-            args = _parser(words).parse_args(words)
+            args = _parse(words)
             return int(args.run(args))
         except MyTalkError as error:
             _print_error(str(error))
@@ -56,6 +58,17 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         _print_error(f"{message} (see {self.prog} --help)")
         raise SystemExit(2)
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
+    """Parses a command's words. A word that none takes ends the program with a hint at that command's own help."""
+    parser = _parser(words)
+    args, unknown = parser.parse_known_args(words)
+    if unknown:
+        path = [parser.prog, args.command, *filter(None, (getattr(args, name, None) for name in _NESTED))]
+        _print_error(f"unrecognized arguments: {' '.join(unknown)} (see {' '.join(path)} --help)")
+        raise SystemExit(2)
+    return args
 
 
 def _parser(words: list[str]) -> argparse.ArgumentParser:

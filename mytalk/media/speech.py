@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal, Self
 
 import av
 import numpy as np
@@ -37,6 +40,7 @@ class SpeechReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.warnings: list[str] = []
+        self._lead = 0  # samples of silence before the first one; below 0: samples left out
         with Decoder(path, "audio") as decoder:
             first = next((frame for frame in decoder.audio_frames() if frame.samples), None)
             if first is None:
@@ -48,6 +52,23 @@ class SpeechReader:
             raise UnreadableError(f"{path}: a sample rate of {self.rate} Hz (need {MIN_RATE} to {MAX_RATE})")
         if LAYOUTS.get(first.layout.nb_channels) is None and self.layout == "mono":
             self._warn(f"{first.layout.nb_channels} channels that say not where they belong are mixed to one")
+
+    def beside_picture(self) -> Self:
+        """Returns a reader whose sound begins with the file's own picture, where it has one.
+
+        Sound that the container starts later comes after silence; what it starts earlier is left out, with a warning.
+        """
+        late = _seconds_after_picture(self.path)
+        if abs(late) > _GAP_LONGEST:
+            self._warn(f"its sound begins {float(late):.2f} s after its picture; that is left out")
+            late = Fraction(0)
+        elif late < -_GAP_SHORTEST:
+            self._warn(f"its first {-float(late):.2f} s of sound come before its first picture, and are left out")
+        placed = copy.copy(self)
+        placed._lead = round(late * self.rate)
+        if placed.stated_seconds is not None:
+            placed.stated_seconds += late
+        return placed
 
     def samples(self) -> Iterator[NDArray[np.float32]]:
         """Yields 16 kHz mono ``(n,)`` for the model, -1..1, mixed by a `MonoMixer`."""
@@ -66,6 +87,14 @@ class SpeechReader:
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Yields the samples as they are: ``(channels, n)`` at ``rate``, ``layout`` in order, -1..1."""
+        yield from self._silence(self._lead)
+        left_out = max(0, -self._lead)
+        for block in self._read():
+            if left_out < block.shape[1]:
+                yield block[:, left_out:]
+            left_out = max(0, left_out - block.shape[1])
+
+    def _read(self) -> Iterator[NDArray[np.float32]]:
         position = 0  # samples given so far
         origin: Fraction | None = None  # seconds at which the file's own clock started
         with Decoder(self.path, "audio") as decoder:
@@ -113,6 +142,7 @@ class SpeechReader:
         if decoder.damaged:
             self._warn(f"damaged in {decoder.damaged} places; what could be read of it is used")
         stated = self.stated_seconds
+        read += Fraction(self._lead, self.rate)
         guessed = decoder.container.format.name in ("mp3", "aac")  # from the size of the file
         if stated is not None and not guessed and read < stated - Fraction(1, 4):
             self._warn(f"it ends after {float(read):.2f} s of the {float(stated):.2f} s it states; these are used")
@@ -186,3 +216,16 @@ def _stated_seconds(decoder: Decoder) -> Fraction | None:
     if stream.duration and stream.time_base:
         return stream.duration * stream.time_base
     return Fraction(decoder.container.duration, 1_000_000) if decoder.container.duration else None
+
+
+def _seconds_after_picture(path: Path) -> Fraction:
+    """Returns by how many seconds the first sound comes after the first picture of one file; 0 where it has one
+    alone."""
+    starts: list[Fraction] = []
+    kinds: tuple[Literal["video", "audio"], ...] = ("video", "audio")
+    for kind in kinds:
+        with suppress(UnreadableError), Decoder(path, kind) as decoder:
+            frame = next(decoder.video_frames() if kind == "video" else decoder.audio_frames(), None)
+            if frame is not None and frame.pts is not None and frame.time_base is not None:
+                starts.append(frame.pts * frame.time_base)
+    return starts[1] - starts[0] if len(starts) == 2 else Fraction(0)

@@ -11,6 +11,7 @@ import torch
 
 from mytalk.checkpoint import (
     CONFIG,
+    folder_label,
     read_preset,
     read_speech_model,
     read_tensors,
@@ -36,7 +37,8 @@ def compose(
     average: Sequence[Path] = (),
     force: bool = False,
 ) -> Preset:
-    """Writes a checkpoint folder from an identity, a motion (or distilled) and an appearance run.
+    """Writes a checkpoint folder from an identity, a motion (or distilled) and an appearance run, and returns its
+    preset, named by the folder and a hash of its weights.
 
     A run gives its newest averaged weights; one of its checkpoints (``RUN/checkpoints/step-00001000``) gives its own.
     ``average`` are further motion runs that began from the same weights as ``motion``: the mean of all of them is
@@ -67,10 +69,11 @@ def compose(
     speech_model = read_speech_model(sources["motion"])
     if speech_model is not None:
         save_speech_model(folder, **speech_model)
+    label = folder_label(folder)
     (folder / CARD).write_text(
-        _card(preset, runs, {part: sum(t.numel() for t in own.values()) for part, own in tensors.items()})
+        _card(label, preset, runs, {part: sum(t.numel() for t in own.values()) for part, own in tensors.items()})
     )
-    return preset
+    return dataclasses.replace(preset, name=label)
 
 
 def _run_of(folder: Path) -> Path:
@@ -116,10 +119,12 @@ def _check_identity(
         )
 
 
-def _card(preset: Preset, runs: dict[str, Path], sizes: dict[str, int]) -> str:
+def _card(label: str, preset: Preset, runs: dict[str, Path], sizes: dict[str, int]) -> str:
     """Writes what is known of the weights by themselves; their trainer knows the rest."""
     lines = [
-        f"# Model card: `{preset.name}`",
+        f"# Model card: {label}",
+        "",
+        f"Sizes of preset `{preset.name}`.",
         "",
         "| part | numbers stored | steps | last figures |",
         "|---|---|---|---|",

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 from mytalk.dub import DubReport, Length, check_length, dub
 from mytalk.errors import OptionError
 from mytalk.face import Choice
-from mytalk.media import SpeechReader, open_face
+from mytalk.media import FaceSource, SpeechReader, open_face
+from mytalk.media.span import Span
 from mytalk.media.writer import check_output
+from mytalk.stream_options import StreamOptions
 from streamer.commands.progress_bar import Progress
 from streamer.commands.weights_options import add_weights_options
 from streamer.cpu import leave_some_to_others, tracker_processes
@@ -38,6 +43,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="which face speaks, where there are several: largest, or the one nearest to a point that is given as "
         "shares of the width and height, from the upper left: 0.3,0.4 (default: %(default)s)",
     )
+    parser.add_argument(
+        "--only",
+        type=span,
+        action="append",
+        default=[],
+        metavar="START-END",
+        help="dub this part of the film alone, in seconds or as [H:]M:S; the other pictures stay as they are, the "
+        "sound is SPEECH throughout; may be given several times, and END may be left out",
+    )
     parser.add_argument("--force", action="store_true", help="replace the output if it is there")
     add_model_options(parser)
     parser.set_defaults(run=run)
@@ -51,12 +65,27 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mouth-opening", type=float, default=1.0, help="0 keeps it closed, 1 is as generated (default: %(default)s)"
     )
+    parser.add_argument(
+        "--on-silence",
+        choices=("close", "passthrough"),
+        default="close",
+        help="where the speech pauses: the mouth rests, or the film's own picture is shown (default: %(default)s)",
+    )
     parser.add_argument("--still", action="store_true", help="an image moves its mouth alone: no blinks, no sway")
 
 
 def run(args: argparse.Namespace) -> int:
     """Makes the film and prints its figures; raises ``MyTalkError``."""
-    make_film(args, args.source, args.speech, args.output, length=args.length, force=args.force, face=args.face)
+    make_film(
+        args,
+        args.source,
+        args.speech,
+        args.output,
+        length=args.length,
+        force=args.force,
+        face=args.face,
+        only=args.only,
+    )
     return 0
 
 
@@ -74,6 +103,29 @@ def face_choice(text: str) -> Choice:
     raise argparse.ArgumentTypeError(f"{text!r} ({need})")
 
 
+def span(text: str) -> Span:
+    """Reads ``START-END`` or ``START-``: seconds, or ``[H:]M:S``. Raises ``argparse.ArgumentTypeError``."""
+    start, dash, end = text.partition("-")
+    try:
+        if not dash:
+            raise ValueError("no end")
+        return Span(_seconds(start), _seconds(end) if end else None)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} (need START-END in seconds, as 12.5-20, or as 1:02-1:10)"
+        ) from error
+    except OptionError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _seconds(text: str) -> Fraction:
+    """Reads seconds, or ``[H:]M:S``. Raises ValueError."""
+    seconds = Fraction(0)
+    for part in text.split(":"):
+        seconds = seconds * 60 + Fraction(Decimal(part))
+    return seconds
+
+
 def make_film(
     args: argparse.Namespace,
     picture: Path,
@@ -83,25 +135,28 @@ def make_film(
     length: Length | None,
     force: bool,
     face: Choice = "largest",
+    only: Sequence[Span] = (),
 ) -> None:
-    """Makes the film. Files are checked before the models are loaded; raises ``MyTalkError``."""
-    source, sound = open_face(picture), SpeechReader(speech)
-    length = check_length(source, length)
-    if args.still and not source.still:
-        raise OptionError(f"{source.name}: a video moves by itself (--still is for an image)")
-    check_output(output, force=force)
-    print(f"loading {args.preset}", file=sys.stderr, flush=True)
-    import mytalk
-
-    leave_some_to_others()
-    options = mytalk.StreamOptions(
+    """Makes the film. Options and files are checked before the models are loaded; raises ``MyTalkError``."""
+    options = StreamOptions(
         seed=args.seed,
         steps=args.steps,
         mouth_opening=args.mouth_opening,
         profile="offline",
         face=face,
         alive=not args.still,
+        on_silence=args.on_silence,
     )
+    source, sound = open_face(picture), SpeechReader(speech)
+    length = check_length(source, length)
+    if args.still and not source.still:
+        raise OptionError(f"{source.name}: a video moves by itself (--still is for an image)")
+    _check_spans(source, only)
+    check_output(output, force=force)
+    print(f"loading {args.preset}", file=sys.stderr, flush=True)
+    import mytalk
+
+    leave_some_to_others()
     pipeline = mytalk.load(
         args.preset,
         device=args.device,
@@ -110,10 +165,22 @@ def make_film(
         trackers=tracker_processes(),
     )
     with Progress("dubbing", "frame") as progress:
-        report = dub(pipeline, source, sound, output, options, length=length, force=force, progress=progress)
+        report = dub(pipeline, source, sound, output, options, length=length, force=force, progress=progress, only=only)
     for warning in report.warnings:
         print(f"mytalk: warning: {warning}", file=sys.stderr)
     print(_summary(report), flush=True)
+
+
+def _check_spans(source: FaceSource, only: Sequence[Span]) -> None:
+    """Raises OptionError for a part that begins after the film has ended, as far as its header tells."""
+    if source.info.frames is None:
+        return
+    end = source.info.frames / source.info.rate
+    for part in only:
+        if part.start >= end:
+            raise OptionError(
+                f"{source.name}: --only begins at {float(part.start):g} s, and the film ends at {float(end):.2f} s"
+            )
 
 
 def _summary(report: DubReport) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +15,7 @@ import torch
 
 import mytalk
 from mytalk.appearance.model import AppearanceModel
-from mytalk.checkpoint import load_into, read_preset, read_tensors, save_preset, save_tensors
+from mytalk.checkpoint import folder_label, load_into, read_preset, read_tensors, save_preset, save_tensors
 from mytalk.errors import OptionError, PresetError, WeightsError
 from mytalk.motion.model import MotionModel
 from mytalk.pipeline import EMBEDDED
@@ -97,7 +98,7 @@ def test_a_preset_of_other_sizes_is_built_from_its_config(tmp_path: Path) -> Non
     save_tensors(tmp_path, "motion", without_identity(motion))
     save_tensors(tmp_path, "appearance", appearance.state_dict())
     loaded = mytalk.load(tmp_path, device="cpu")
-    assert loaded.preset == smaller
+    assert loaded.preset == replace(smaller, name=folder_label(tmp_path))
     assert all(torch.equal(a, b) for a, b in zip(loaded.motion.parameters(), motion.parameters(), strict=True))
 
 
@@ -163,3 +164,12 @@ def test_a_device_that_is_not_there_is_refused(device: str) -> None:
 def test_a_number_type_that_is_not_offered_is_refused() -> None:
     with pytest.raises(OptionError, match="dtype 'int8': need float32, bfloat16 or float16"):
         mytalk.load("edge", device="cpu", dtype="int8")
+
+
+def test_a_folder_is_named_by_itself_and_its_weights(tmp_path: Path) -> None:
+    labels = []
+    for number in (0, 1, 0):
+        save_tensors(tmp_path / "mine", "motion", {"one": torch.full((3,), float(number))})
+        labels.append(folder_label(tmp_path / "mine"))
+    assert all(re.fullmatch(r"mine \([0-9a-f]{8}\)", label) for label in labels)
+    assert labels[0] == labels[2] != labels[1]

@@ -14,6 +14,7 @@ from mytalk import StreamOptions
 from mytalk.dub import DubReport, check_length, dub
 from mytalk.errors import EngineError, NoFaceError, OptionError, OutputFullError
 from mytalk.media import FaceSource, SpeechReader, StillSource, open_face
+from mytalk.media.span import Span
 from mytalk.media.writer import FilmWriter
 from mytalk.picture import Picture, VideoFrame
 from tests.mytalk.support.fake_engine import FakeEngine
@@ -225,3 +226,85 @@ def test_the_film_says_that_it_is_synthetic_and_what_made_it(tmp_path: Path, cli
     assert (report.preset, report.device, report.steps) == ("fake", "cpu", 2)
     assert {"decode", "detect", "motion", "render", "encode"} <= set(report.stage_ms)
     assert report.real_time_factor == report.took / report.seconds
+
+
+def _offset_film(path: Path, *, picture_at: float, sound_at: float) -> Path:
+    """One second of picture with a click 400 ms into its sound."""
+    sound = np.zeros((1, 16000), np.float32)
+    sound[0, 6400:6410] = 0.9
+    with av.open(str(path), "w") as container:
+        pictures = container.add_stream("libx264", rate=25)
+        pictures.width, pictures.height = 160, 120
+        voice = container.add_stream("pcm_s16le", rate=16000, layout="mono")
+        for index in range(25):
+            frame = av.VideoFrame.from_ndarray(numbered(index), format="yuv420p")
+            frame.pts, frame.time_base = index + round(picture_at * 25), Fraction(1, 25)
+            container.mux(pictures.encode(frame))
+        container.mux(pictures.encode(None))
+        block = av.AudioFrame.from_ndarray(sound, "flt", "mono")
+        block.sample_rate, block.pts, block.time_base = 16000, round(sound_at * 16000), Fraction(1, 16000)
+        for packet in voice.encode(block):
+            packet.pts = packet.dts = round(sound_at * 1000)
+            packet.time_base = Fraction(1, 1000)
+            container.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize(("picture_at", "sound_at", "click_at"), [(0, 0.52, 0.92), (0.24, 0, 0.16), (0.2, 0.2, 0.4)])
+def test_a_films_sound_keeps_its_place(tmp_path: Path, picture_at: float, sound_at: float, click_at: float) -> None:
+    film = _offset_film(tmp_path / "film.mkv", picture_at=picture_at, sound_at=sound_at)
+    engine = FakeEngine()
+    report = _dub(film, SpeechReader(film), tmp_path / "out.mkv", engine)
+    made = read_film(tmp_path / "out.mkv")
+    heard = np.concatenate(engine.streams[0].speech)
+    assert made.times[0] == 0
+    assert (made.sound_start or 0) < 0.001
+    assert abs(int(np.argmax(np.abs(made.sound[0]))) / 16000 - click_at) < 0.005
+    assert abs(int(np.argmax(np.abs(heard))) / 16000 - click_at) < 0.005
+    assert any("come before its first picture" in warning for warning in report.warnings) == (picture_at > sound_at)
+
+
+def test_a_portrait_says_all_of_a_films_sound(tmp_path: Path, image: Path) -> None:
+    film = _offset_film(tmp_path / "film.mkv", picture_at=0.24, sound_at=0)
+    _dub(image, SpeechReader(film), tmp_path / "out.mkv")
+    assert abs(int(np.argmax(np.abs(read_film(tmp_path / "out.mkv").sound[0]))) / 16000 - 0.4) < 0.005
+
+
+@pytest.mark.parametrize(
+    ("seconds", "length", "told"),
+    [(1.67, None, True), (1.05, None, False), (1.67, "speech", False), (1.67, "shortest", False)],
+)
+def test_speech_that_the_film_cuts_off_is_told(
+    tmp_path: Path, clip: Path, seconds: float, length: Any, told: bool
+) -> None:
+    report = _dub(clip, _speech(tmp_path, seconds), tmp_path / "out.mp4", length=length)
+    words = "its last 0.67 s of 1.67 s are left out: the film ends after 1.00 s (--length speech"
+    assert any(words in warning for warning in report.warnings) == told
+    assert told or report.warnings == []
+
+
+def test_speech_without_a_stated_length_is_counted_where_it_is_cut_off(tmp_path: Path, clip: Path) -> None:
+    speech = _speech(tmp_path, 1.67)
+    speech.stated_seconds = None
+    (warning,) = _dub(clip, speech, tmp_path / "out.mp4").warnings
+    assert "its last 0.67 s of 1.67 s" in warning
+
+
+def test_only_the_parts_asked_for_are_dubbed(tmp_path: Path, clip: Path) -> None:
+    engine = FakeEngine()
+    report = _dub(
+        clip,
+        _speech(tmp_path, 1.0),
+        tmp_path / "out.mp4",
+        engine,
+        only=[Span(Fraction(1, 5), Fraction(2, 5)), Span(Fraction(4, 5))],
+    )
+    assert engine.streams[0].tracked == 5 + 5
+    assert [number_of(picture.y) for picture, _ in engine.streams[0].enrolled] == [*range(5, 10), *range(20, 25)]
+    assert report.frames == 25
+
+
+@pytest.mark.parametrize(("start", "end"), [(-1, 2), (2, 2), (3, 1), (-1, None)])
+def test_a_part_ends_after_it_starts(start: int, end: int | None) -> None:
+    with pytest.raises(OptionError, match="an end after it"):
+        Span(Fraction(start), None if end is None else Fraction(end))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +45,9 @@ def test_the_folder_is_a_preset_that_loads(runs: Path, tmp_path: Path) -> None:
     assert pipeline.preset.motion.width == CONFIG.preset.motion.width
     assert torch.equal(pipeline.motion.space.basis, mytalk.load(tmp_path / "mine", device="cpu").motion.space.basis)
     card = (tmp_path / "mine" / "MODEL_CARD.md").read_text()
+    assert re.fullmatch(r"mine \([0-9a-f]{8}\)", pipeline.preset.name)
+    assert f"# Model card: {pipeline.preset.name}\n" in card
+    assert f"Sizes of preset `{CONFIG.preset.name}`" in card
     assert "| motion |" in card
     assert '"aperture_weight": 1.0' in card
 
