@@ -172,18 +172,23 @@ class EngineSlot:
     def track_one(self) -> None:
         """Finds the face of the oldest waiting picture."""
         with self._tracking, logs.of_session(self.name):
-            stream = self._stream
-            if stream is None or not self._untracked:
-                return
-            frame = self._untracked.popleft()
-            try:
-                face = stream.track(frame.picture)
-            except Exception as failure:
-                log.exception("a face could not be tracked")
-                self.report(failure)
-                return
-            self._tracked.append((frame, face))
+            self._track_oldest()
+        if self.freed:
+            self._close_stream()
         self._notify()
+
+    def _track_oldest(self) -> None:
+        stream = self._stream
+        if stream is None or not self._untracked:
+            return
+        frame = self._untracked.popleft()
+        try:
+            face = stream.track(frame.picture)
+        except Exception as failure:
+            log.exception("a face could not be tracked")
+            self.report(failure)
+        else:
+            self._tracked.append((frame, face))
 
     # --- a listener thread
 
@@ -285,15 +290,22 @@ class EngineSlot:
             self._notify()  # there is silence to be heard
 
     def free(self) -> None:
-        """Closes the stream; waits for those who track and listen to leave it."""
-        with self._tracking:
-            stream, self._stream = self._stream, None
-            self._speech.close()
-            self._untracked.clear()
-            self._tracked.clear()
-            if stream is not None and not self.freed:
-                stream.close()
-            self.freed = True
+        """Closes the stream, or leaves that to the tracker thread that is in it; waits for who listens."""
+        self._speech.close()
+        self._untracked.clear()
+        self._tracked.clear()
+        self.freed = True
+        self._close_stream()
+
+    def _close_stream(self) -> None:
+        """Closes the stream, unless a tracker thread is in it: that one calls this as it leaves."""
+        if self._tracking.acquire(blocking=False):
+            try:
+                stream, self._stream = self._stream, None
+                if stream is not None:
+                    stream.close()
+            finally:
+                self._tracking.release()
 
     # --- any thread
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 
 import mytalk
 from mytalk.errors import EngineError
-from mytalk.face import Face, SpeakerTracker
+from mytalk.face import Face, SpeakerTracker, tracker_process
 from mytalk.face.tracker_process import PooledTracker, TrackerPool
 from mytalk.picture import Picture
 from tests.support.limits import LIMIT_S
@@ -110,6 +112,66 @@ def test_the_sessions_of_a_process_that_died_go_on_in_another(
     trackers.close()
     with pytest.raises(EngineError, match="the models were closed"):
         other(portrait)
+
+
+def test_a_process_that_hangs_is_ended_and_its_sessions_go_on_in_another(
+    portrait: Picture, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    trackers = TrackerPool(1)
+    one, other = trackers.new("largest"), trackers.new("largest")
+    assert isinstance(one, PooledTracker)
+    before = points(one(portrait))
+    hung = one.process.pid
+    monkeypatch.setattr(tracker_process, "ANSWER_TIMEOUT", 0.3)
+    os.kill(hung, signal.SIGSTOP)
+    np.testing.assert_array_equal(points(one(portrait)), before)
+    assert "the process that tracks faces does not answer: it is ended" in caplog.text
+    assert not running(hung)
+    monkeypatch.undo()
+    assert other(portrait) is not None
+    trackers.close()
+
+
+def test_freeing_a_tracker_never_waits_for_a_process_that_hangs(portrait: Picture) -> None:
+    trackers = TrackerPool(1)
+    one, other = trackers.new("largest"), trackers.new("largest")
+    assert isinstance(one, PooledTracker)
+    assert one(portrait) is not None
+    os.kill(one.process.pid, signal.SIGSTOP)
+    asking = threading.Thread(target=one, args=(portrait,))
+    asking.start()
+    while not one.process._lock.locked():
+        time.sleep(0.01)
+    other.close()
+    assert asking.is_alive()  # still waits for its answer
+    os.kill(one.process.pid, signal.SIGCONT)
+    asking.join(LIMIT_S)
+    assert not asking.is_alive()
+    trackers.close()
+
+
+def test_processes_that_end_at_once_find_no_face_and_are_started_less_and_less_often(
+    portrait: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trackers = TrackerPool(1)
+    tracker = trackers.new("largest")
+    assert isinstance(tracker, PooledTracker)
+    assert tracker(portrait) is not None
+    works, pids = tracker_process._COMMAND, {tracker.process.pid}
+    monkeypatch.setattr(tracker_process, "_COMMAND", (sys.executable, "-c", ""))
+    os.kill(tracker.process.pid, signal.SIGKILL)
+    until = time.monotonic() + 1
+    while time.monotonic() < until:
+        assert tracker(portrait) is None
+        pids.add(tracker.process.pid)
+        time.sleep(0.01)
+    assert 2 <= len(pids) <= 5
+    monkeypatch.setattr(tracker_process, "_COMMAND", works)
+    until = time.monotonic() + LIMIT_S
+    while tracker(portrait) is None and time.monotonic() < until:
+        time.sleep(0.05)
+    assert tracker(portrait) is not None
+    trackers.close()
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system does not say")

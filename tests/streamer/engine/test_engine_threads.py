@@ -146,6 +146,21 @@ async def test_speech_that_no_thread_takes_is_refused_once_there_are_four_second
         assert not owner.failures
 
 
+async def test_freeing_a_slot_does_not_wait_for_the_tracker_that_is_in_it() -> None:
+    models = watched_models()
+    async with engine_of(models) as engine:
+        [(owner, stream)] = await with_slots(engine, models, 1)
+        stands, go_on = stream.stop_in("track")
+        owner.feed(0, 1)
+        await reached(stands)
+        owner.slot.close()
+        await eventually(lambda: engine.slots == 0)
+        assert not stream.closed
+        go_on.set()
+        await eventually(lambda: stream.closed)
+        assert stream.overlaps == []
+
+
 async def test_a_slow_session_delays_its_neighbour_by_one_job_at_most() -> None:
     models = watched_models()
     order: list[str] = []
