@@ -27,7 +27,6 @@ from typing import Any
 import aiohttp
 import numpy as np
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
-from aiortc.mediastreams import MediaStreamError
 
 from benchmarks.live.aiortc_peer import count_packets
 from benchmarks.live.live_peers import (
@@ -94,13 +93,9 @@ class Watcher:
             self._reader = asyncio.create_task(self._read(inbound))
 
     async def _read(self, inbound: InboundTrack) -> None:
-        try:
-            while True:
-                await inbound.track.recv()
-                if not self.first_picture.done():
-                    self.first_picture.set_result(time.monotonic())
-        except MediaStreamError:
-            return
+        while await inbound.receive() is not None:
+            if not self.first_picture.done():
+                self.first_picture.set_result(time.monotonic())
 
     async def close(self) -> None:
         await self.connection.close()

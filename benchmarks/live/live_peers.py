@@ -33,6 +33,7 @@ from mytalk.media_time import FRAME_SAMPLES
 from mytalk.picture import Picture, VideoFrame
 from streamer.media.audio import CHUNK, OUTPUT_RATE, SpeechChunk, stereo_of
 from streamer.media.looped_speech import LoopedSpeech
+from streamer.webrtc.aiortc_internals.decoders import CameraPicture
 from streamer.webrtc.aiortc_internals.receiver import InboundTrack
 from streamer.webrtc.video_encoder import Vp8
 
@@ -162,14 +163,10 @@ class Peer:
         self._readers.append(asyncio.create_task(self._read(InboundTrack(receiver))))
 
     async def _read(self, inbound: InboundTrack) -> None:
-        while True:
-            try:
-                frame: Any = await inbound.track.recv()
-            except MediaStreamError:
-                return
+        while (frame := await inbound.receive()) is not None:
             now = time.monotonic()
-            if inbound.track.kind == "video":
-                luma = frame.to_ndarray(format="gray")
+            if isinstance(frame, CameraPicture):
+                luma = frame.picture.to_av().to_ndarray(format="gray")
                 self.pictures.append((now, number_of(luma)))
                 if self.mouth is not None:
                     self.mouths.append(luma[self.mouth].copy())

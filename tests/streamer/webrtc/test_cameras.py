@@ -15,6 +15,7 @@ from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import Picture, VideoFrame
 from streamer.clock import MILLISECOND_NS, SAMPLE_NS, SECOND_NS
 from streamer.media.timeline import PictureTimeline, timestamp
+from streamer.webrtc.aiortc_internals import decoders
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.http_client import Client, call
 from tests.streamer.support.peers import Viewer
@@ -132,6 +133,24 @@ def test_timestamps_grow_wherever_two_tracks_count_from(gap: int) -> None:
             if place is not None:
                 out.append(timestamp(VideoFrame(GREY, place, pts, TICKS), 90_000))
         assert out[0] < out[-1] or (gap == 1 and len(out) == 1)
+
+
+async def errors_of(client: Client, session: dict[str, Any]) -> list[dict[str, Any]]:
+    return [event for event in (await client.state(session))["events"] if event["type"] == "error"]
+
+
+async def test_a_camera_of_too_many_pixels_is_left_out_and_the_client_told_why(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoders, "MAX_LIVE_PIXELS", 128 * 128)
+    async with call(client, Microphone(babble(8)), Camera()) as (session, viewer):
+        await viewer.until(sounds=20)
+        async with asyncio.timeout(LIMIT_S):
+            while not (told := await errors_of(client, session)):  # noqa: ASYNC110 (asked over HTTP)
+                await asyncio.sleep(0.1)
+    assert [(one["code"], one["fatal"]) for one in told] == [("camera", False)]
+    assert "256x256 (need 8-bit 4:2:0, and 1920x1080 pixels at most)" in told[0]["message"]
+    assert not viewer.pictures
 
 
 async def test_a_camera_that_starts_two_seconds_after_the_microphone_joins_it(

@@ -102,9 +102,10 @@ async def test_a_stack_in_node_watches_one_session_and_publishes_into_another(
 
 # A player as a page of another origin writes it: RTCPeerConnection and fetch.
 PLAYER = """
-window.play = async (url, token) => {
+window.play = async (url, token, withData) => {
   const pc = window.pc = new RTCPeerConnection();
   const media = new MediaStream();
+  if (withData) window.channel = pc.createDataChannel('chat');
   for (const kind of ['audio', 'video']) pc.addTransceiver(kind, { direction: 'recvonly' });
   pc.ontrack = ({ track }) => media.addTrack(track);
   await pc.setLocalDescription();
@@ -187,8 +188,9 @@ async def page_of_another_origin(folder: Path) -> AsyncIterator[Page]:
         yield page
 
 
-async def play(page: Page, client: Client, session: dict[str, Any]) -> None:
-    await page.run(f"play('{client.url}{session['urls']['whep']}', '{session['view_token']}')")
+async def play(page: Page, client: Client, session: dict[str, Any], *, with_data: bool = False) -> None:
+    arguments = f"'{client.url}{session['urls']['whep']}', '{session['view_token']}', {str(with_data).lower()}"
+    await page.run(f"play({arguments})")
     await page.until("stats().then((seen) => seen.frames > 20 && seen.energy > 0)", seconds=40)
 
 
@@ -206,6 +208,19 @@ async def test_chromium_plays_our_whep_from_another_origin(client: Client, serve
         left = "fetch(resource, { method: 'DELETE', headers: { Authorization: 'Bearer %s' } }).then((r) => r.status)"
         assert await page.run(left % session["view_token"]) == 200
         assert not ours.connections.viewers
+        assert page.complaints == []
+
+
+@BROWSER
+@pytest.mark.browser
+async def test_chromium_plays_though_its_data_channel_is_refused(
+    client: Client, server: Running, tmp_path: Path
+) -> None:
+    async with published(client) as (session, _), page_of_another_origin(tmp_path) as page:
+        await play(page, client, session, with_data=True)
+        assert "m=application 0 UDP/DTLS/SCTP webrtc-datachannel" in await page.run("answer")
+        assert await page.run("channel.readyState") in ("connecting", "closed")
+        assert await page.run("pc.sctp") is None
         assert page.complaints == []
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
+
+from aioice import Candidate
+from aioice.ice import CandidatePair
+from aiortc import RTCIceGatherer, RTCIceTransport
 
 from streamer.http.server import Running
 from streamer.webrtc.aiortc_internals import ice_restart
+from streamer.webrtc.connection import RESTART_PAUSE, RESTARTS_AT_ONCE
 from streamer.webrtc.sdp_fragment import read_fragment, write_fragment
 from tests.streamer.support.aiortc_peer import ice_transport
 from tests.streamer.support.http_client import Client, ask
@@ -86,3 +92,29 @@ async def test_a_restart_that_nobody_follows_keeps_the_old_path(
         await viewer.until(pictures=len(viewer.pictures) + 30)
         assert server.sessions.all()[0].state == "live"
         await viewer.close()
+
+
+async def test_restarts_are_few_and_each_ends_the_one_before(client: Client) -> None:
+    async with published(client) as (session, obs):
+
+        async def again(number: int) -> Any:
+            fragment = f"a=ice-ufrag:gone{number}\na=ice-pwd:" + "g" * 22
+            headers = {"Content-Type": FRAGMENT, "If-Match": "*"}
+            return await ask(client, "PATCH", obs.resource, session["token"], data=fragment, headers=headers)
+
+        answers = [await again(number) for number in range(RESTARTS_AT_ONCE + 1)]
+        assert [answer.status for answer in answers] == [200] * RESTARTS_AT_ONCE + [429]
+        assert answers[-1].headers["Retry-After"] == str(RESTART_PAUSE)
+        await eventually(lambda: len([task for task in asyncio.all_tasks() if task.get_name() == "ICE restart"]) == 1)
+
+
+async def test_a_restart_ends_with_its_connection() -> None:
+    transport = RTCIceTransport(RTCIceGatherer(iceServers=[]))
+    await transport.iceGatherer.gather()
+    connection: Any = transport._connection
+    peer = Candidate("1", 1, "udp", 1, "198.51.100.7", 5000, "host")
+    connection._nominated[1] = CandidatePair(connection._protocols[0], peer)
+    agreement = asyncio.create_task(ice_restart.agree(transport))
+    await asyncio.sleep(0)
+    await transport.stop()
+    assert await agreement is False

@@ -52,8 +52,8 @@ def library_trees() -> list[ast.AST]:
     return [ast.parse(file.read_text()) for folder in folders for file in folder.rglob("*.py")]
 
 
-OURS = {"_buckets"}
-"""Private names of the libraries that our own classes happen to have, and other modules of ours use."""
+OURS = {"_buckets", "_start", "_writer"}
+"""Private names of the libraries that our own classes or another library's happen to have, and other modules use."""
 
 TREES = library_trees()
 PRIVATE = set().union(*map(defined_in, TREES)) - OURS

@@ -1,0 +1,130 @@
+"""Connections end, whatever their peers send and whatever has failed in them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiortc.rtp import RtcpByePacket
+
+from streamer.webrtc import connection as connections
+from streamer.webrtc.connection import Connection
+from streamer.webrtc.sdp_offer import read_offer
+from tests.streamer.support.peers import Viewer
+from tests.streamer.support.sounds import babble
+from tests.streamer.support.tracks import Camera, Microphone
+from tests.streamer.support.waiting import LIMIT_S, eventually
+
+
+class Publisher:
+    """A peer that sends camera and microphone, and our end of its connection; what comes is counted."""
+
+    def __init__(self) -> None:
+        self.peer = Viewer(Microphone(babble(5)), Camera())
+        self.ours = Connection()
+        self.came = {"sound": 0, "pictures": 0}
+        self._readers: list[asyncio.Task[None]] = []
+
+    async def connect(self) -> None:
+        await self.peer.take(await self.ours.answer(read_offer(await self.peer.offer())))
+        for name, inbound in (("sound", self.ours.sound_in), ("pictures", self.ours.pictures_in)):
+            self._readers.append(asyncio.create_task(self._read(name, inbound)))
+        await self.more()
+
+    async def _read(self, name: str, inbound: Any) -> None:
+        while await inbound.receive() is not None:
+            self.came[name] += 1
+
+    async def more(self) -> None:
+        """Returns when five more of each have come."""
+        before = dict(self.came)
+        await eventually(lambda: all(self.came[name] >= count + 5 for name, count in before.items()))
+
+    @property
+    def receivers(self) -> list[Any]:
+        return [transceiver.receiver for transceiver in self.ours._connection.getTransceivers()]
+
+    @property
+    def sockets(self) -> list[Any]:
+        [ice] = {receiver.transport.transport._connection for receiver in self.receivers}
+        return [protocol.transport for protocol in ice._protocols]
+
+    async def close(self) -> None:
+        await self.ours.close()
+        await self.peer.close()
+        await asyncio.gather(*self._readers)
+
+
+@asynccontextmanager
+async def publisher() -> AsyncIterator[Publisher]:
+    one = Publisher()
+    try:
+        await one.connect()
+        yield one
+    finally:
+        await one.close()
+
+
+def decoders() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.endswith("-decoder")]
+
+
+async def test_a_bye_ends_nothing_while_media_goes_on() -> None:
+    async with publisher() as one:
+        for receiver in one.receivers:
+            await receiver._handle_rtcp_packet(RtcpByePacket(sources=[1]))
+        await one.more()
+
+
+async def test_a_connection_ends_though_its_report_task_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "CLOSE_TIMEOUT", 0.2)
+    before = decoders()
+    async with publisher() as one:
+        for receiver in one.receivers:  # as where it cannot write its report: ``close`` waits for a word from it
+            receiver._RTCRtpReceiver__rtcp_task.cancel()
+            receiver._RTCRtpReceiver__rtcp_exited = asyncio.Event()
+        sockets = one.sockets
+        assert sockets
+        async with asyncio.timeout(LIMIT_S):
+            await one.ours.close()
+        assert all(socket.is_closing() for socket in sockets)
+        assert decoders() == before
+        assert one.ours._connection._RTCPeerConnection__isClosed.done()  # type: ignore[attr-defined]
+
+
+async def test_a_connection_whose_close_raises_ends_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = decoders()
+    async with publisher() as one:
+
+        async def broken() -> None:
+            raise RuntimeError("it cannot")
+
+        one.receivers[0].stop = broken
+        sockets = one.sockets
+        await one.ours.close()
+        assert all(socket.is_closing() for socket in sockets)
+        assert decoders() == before
+
+
+async def test_a_decoder_at_work_does_not_hold_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """aiortc joins its decoder's thread on the event loop; here that thread is at a picture that does not end."""
+    at_work, go_on = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> None:
+        at_work.set()
+        go_on.wait(LIMIT_S)
+
+    async with publisher() as one:
+        assert one.ours.pictures_in is not None
+        monkeypatch.setattr("streamer.webrtc.aiortc_internals.decoders.refusal", slow)
+        await eventually(at_work.is_set)
+        closing = asyncio.create_task(one.ours.close())
+        await eventually(lambda: one.ours._connection.connectionState == "closed")
+        assert not closing.done()
+        monkeypatch.undo()
+        go_on.set()
+        await closing
