@@ -42,6 +42,7 @@ class ReplayBuffer:
         self._sent = 0  # of those kept
         self._bytes = 0  # of those sent and kept
         self._unsent_bytes = 0
+        self._cut = False  # there is no connection
         self._slack = 0  # ns: what a rewind added to the wait, less what was caught up since
 
     @property
@@ -81,6 +82,10 @@ class ReplayBuffer:
         while self._first < received:
             self._forget()
 
+    def cut(self) -> None:
+        """Says that there is no connection until ``rewind``: pictures of a cut are kept as far as the bytes allow."""
+        self._cut = True
+
     def rewind(self, received: int, now: int) -> None:
         """Goes back to the end of the first ``received`` messages. Raises ``ProtocolError`` where that is forgotten."""
         if not self._first <= received <= self._first + self._sent:
@@ -89,6 +94,7 @@ class ReplayBuffer:
         self.acknowledge(received)
         self._unsent_bytes += self._bytes
         self._sent = self._bytes = 0
+        self._cut = False
         self._slack = self._wait(now)
 
     def late(self, now: int, allowed: int = LATE) -> bool:
@@ -98,7 +104,8 @@ class ReplayBuffer:
         """
         wait = self._wait(now)
         self._slack = min(self._slack, wait)
-        return wait > allowed + self._slack or self._unsent_bytes > KEPT_BYTES
+        slow = wait > allowed + self._slack and not self._cut
+        return slow or self._unsent_bytes > KEPT_BYTES
 
     def _wait(self, now: int) -> int:
         return now - self._messages[self._sent].at if self.waiting else 0

@@ -87,6 +87,7 @@ class ResumableStream:
         if left or self.stream is None or self.stream.over is not None:
             self._gone()
         else:
+            self.stream.cut()
             self._waiting = asyncio.create_task(self._wait(), name="a stream waits for its client")
 
     # --- for the session

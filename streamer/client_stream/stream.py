@@ -153,6 +153,10 @@ class Stream:
         """Ends the stream: its connection is too slow even for sound."""
         self.end(m.Error("too_slow", "the connection is too slow even for sound (begin anew)", fatal=True), 1013)
 
+    def cut(self) -> None:
+        """Keeps all that comes, pictures too as far as there is room: the connection broke, another may come."""
+        self._replay.cut()
+
     def resume(self, received: int) -> None:
         """Goes on after ``received`` messages, over another connection. Raises ``ProtocolError``."""
         if self.over is not None:

@@ -106,3 +106,21 @@ def test_it_is_full_by_count_and_by_bytes_until_some_are_sent() -> None:
     large.next(0)
     assert not many.full
     assert not large.full
+
+
+def test_a_cut_leaves_out_no_picture_that_there_is_room_for() -> None:
+    tape = ReplayBuffer()
+    tape.put("sent before", 0)
+    tape.next(0)
+    tape.cut()
+    for now in range(0, 9 * SECOND_NS, SECOND_NS // 25):
+        assert not tape.late(now)
+        tape.put(bytes(1000), now)
+    tape.put(bytes(KEPT_BYTES), 9 * SECOND_NS)
+    assert tape.late(9 * SECOND_NS)
+    tape.rewind(1, 9 * SECOND_NS)
+    send(tape, 9 * SECOND_NS)
+    assert not tape.late(9 * SECOND_NS)
+    tape.put("after", 9 * SECOND_NS)
+    assert not tape.late(9 * SECOND_NS + LATE)
+    assert tape.late(9 * SECOND_NS + LATE + 1)

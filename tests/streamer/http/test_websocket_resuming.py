@@ -46,6 +46,20 @@ async def test_a_cut_loses_nothing_either_way(client: Client) -> None:
     assert len(decoded) >= len(pictures) - 2
 
 
+async def test_pictures_of_a_cut_are_kept(client: Client, server: Running) -> None:
+    async with streaming(client) as streamer:
+        await streamer.begin(audio="pcm16", video="h264")
+        await streamer.until(lambda: len(streamer.of(Kind.VIDEO_H264)) > 5)
+        await streamer.cut()
+        [session] = server.sessions.all()
+        await eventually(lambda: session.streaming.state == "cut")
+        before = session.broadcast.encoded
+        await eventually(lambda: session.broadcast.encoded >= before + 3 * 25)  # longer than a slow line has
+        await streamer.connect(resume=streamer.received)
+        await streamer.until(lambda: len(streamer.of(Kind.VIDEO_H264)) > 3 * 25 + 10)
+    assert not streamer.all("output.dropped")
+
+
 async def test_a_stream_that_nobody_resumes_ends_its_session(
     client: Client, server: Running, models: FakeModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
