@@ -135,7 +135,7 @@ class ConflictError(RequestError):
 
 
 class NotLiveError(ConflictError):
-    """Nothing to watch yet (WHEP, 4.2: 409 with Retry-After)."""
+    """A session has nothing to watch yet (WHEP, 4.2: 409 with Retry-After)."""
 
     code = "not_live"
 

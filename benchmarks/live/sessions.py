@@ -5,7 +5,7 @@ its own.
 
 Real aiortc peers on loopback, 25 fps, to ``mytalk serve``, a process of its own. A number of sessions is held when
 every peer gets 98 % of its pictures, none of them untouched, with an interval p99 of 60 ms. A session that the server
-refuses is told with the server's reason. The peers run on the same cores.
+refuses is reported with the server's reason. The peers run on the same cores.
 """
 
 from __future__ import annotations

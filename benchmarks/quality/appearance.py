@@ -42,7 +42,7 @@ from mytalk.media_time import SAMPLE_RATE
 class Variant:
     """Describes a way to render."""
 
-    refinement: bool = True  # False: the nearest mouth alone, bent
+    refinement: bool = True  # False: the nearest mouth alone, warped
     network: bool = True  # False: the mean, and no network
     reuse_residual: bool = False
     mouths: int = CAPACITY

@@ -168,16 +168,16 @@ class Bench:
         """Runs a system once; the blurred one is made of our pictures on the way."""
         run = self._engine(job, system)
         names = [system, *(["blur"] if system == OURS and "blur" in self._systems else [])]
-        tapes = [EncodedFilm(folder / f"{name}.mp4", job.clip.film, job.speech.path) for name in names]
+        recorders = [EncodedFilm(folder / f"{name}.mp4", job.clip.film, job.speech.path) for name in names]
         try:
             for pair in run:
-                for name, tape in zip(names, tapes, strict=True):
-                    tape.add(_softened(pair) if name == "blur" else pair)
-            for name, tape in zip(names, tapes, strict=True):
-                yield name, self._figures(job, name, run.requested, tape.watch())
+                for name, recorder in zip(names, recorders, strict=True):
+                    recorder.add(_softened(pair) if name == "blur" else pair)
+            for name, recorder in zip(names, recorders, strict=True):
+                yield name, self._figures(job, name, run.requested, recorder.watch())
         finally:
-            for tape in tapes:
-                tape.__exit__()
+            for recorder in recorders:
+                recorder.__exit__()
 
     def _engine(self, job: Job, system: str) -> EngineRun | CopyRun | LoudnessRun:
         clip, sound, paired = job.clip, job.speech.sound, job.paired

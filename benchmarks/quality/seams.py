@@ -7,7 +7,7 @@ Stage 1 runs on speech as a live session runs it; each clip speaks its own sound
 portrait speaks the embedded speech. Each talk is spoken ``--times`` times with other noise, every time one motion frame
 later, so that windows meet elsewhere. Three things are switched off in turn, all together and each alone:
 
-    history    frames before the hop are given clean; off: the model is told that nothing is known, and draws them anew
+    history    frames before the hop are given clean; off: the model is given no history, and draws them anew
     ring       noise is a function of the frame's number; off: every window has noise of its own
     crossfade  a window fades in from the look-ahead of the window before it; off: it begins at once
 

@@ -26,7 +26,7 @@ Sound = NDArray[np.float32]  # (S,) 16 kHz mono
 
 
 class Pictures(Protocol):
-    """Yields pictures over media time, and tells what a writer must know to write the like."""
+    """Yields pictures over media time, and gives what a writer needs to write the like."""
 
     path: Path
     name: str

@@ -16,7 +16,7 @@ WORST_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class OverPeople:
-    """One figure over people, each person counting once."""
+    """Holds one figure over people, each of whom counts once."""
 
     people: int
     mean: float

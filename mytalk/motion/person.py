@@ -52,7 +52,7 @@ class Person:
     upper: NDArray[np.float32] = field(default_factory=lambda: np.zeros((UPPER_COUNT, 3), np.float32))  # mean so far
     seen: int = 0
     gain: float = 1.0  # of motion, towards this person's own range
-    identity: Tensor | None = None  # (1, E) as the denoiser is told
+    identity: Tensor | None = None  # (1, E) as the denoiser takes it
     filmed: RunningMean = field(default_factory=RunningMean)
     generated: RunningMean = field(default_factory=RunningMean)  # before their manner
 

@@ -40,7 +40,7 @@ class _Moment:
 
     loud: bool
     audible: bool  # loud enough for what is surely a voice
-    voice: float = 0.0  # what was told of it last
+    voice: float = 0.0  # the last value given
 
     @property
     def spoken(self) -> bool:

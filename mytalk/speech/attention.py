@@ -34,7 +34,7 @@ def block_mask(tokens: int, block: int, lookback: int, device: torch.device, pos
     """Computes which keys each of ``tokens`` queries may see: ``(B or 1, 1, tokens, past + tokens)`` bool.
 
     A query sees its own block of ``block`` tokens, which arrive together, and the ``lookback`` tokens before it. Where
-    a cache of ``past = lookback`` keys stands in front, ``position`` ``(B,)`` tells how many of them each row has;
+    a cache of ``past = lookback`` keys stands in front, ``position`` ``(B,)`` says how many of them each row has;
     without it there is no past.
     """
     past = 0 if position is None else lookback

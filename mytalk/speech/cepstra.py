@@ -79,7 +79,7 @@ class Cepstra(nn.Module):
         parts = [self._less_mean(cepstra[:, first : first + AT_ONCE], state) for first in range(0, count, AT_ONCE)]
         rows = torch.cat([state.rows, *parts], dim=1)  # (B, 6 + N, 13)
         state.rows = rows[:, -_DELTA_FRAMES:]
-        # (B, N, 13) each: three before the row that is told, itself, and three after
+        # (B, N, 13) each: three before the row of the moment, itself, and three after
         behind = [rows[:, first : first - _DELTA_FRAMES or None] for first in range(_DELTA_FRAMES + 1)]
         delta = behind[5] - behind[1]
         delta_delta = (behind[6] - behind[2]) - (behind[4] - behind[0])

@@ -40,7 +40,7 @@ class Load:
 
 
 def refusal(loads: Mapping[str, float], sessions: int) -> str | None:
-    """Why another session like the ``sessions`` that make these loads has no place; None: it has.
+    """Returns why another session like the ``sessions`` that make these loads would not fit; None: it would.
 
     ``loads``: the share of their time that all threads of a kind work. The busiest kind decides.
 

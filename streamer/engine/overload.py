@@ -35,7 +35,7 @@ _UNSEEN = 1 << 62
 
 
 class Rung(IntEnum):
-    """What is given up; each includes those above it. Sound is never among it."""
+    """Names what a session gives up. Each rung includes those above it; sound is never given up."""
 
     FULL = 0
     FEWER_STEPS = 1  # a quarter of the sampling steps
@@ -72,7 +72,7 @@ class OverloadLadder:
 
     @property
     def rung(self) -> Rung:
-        """Where it stands."""
+        """Returns the rung that the session is on."""
         return self._rungs[self._place]
 
     def observe(self, lag: int, now: int) -> bool:

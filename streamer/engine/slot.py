@@ -1,4 +1,4 @@
-"""One session's slot at the engine: what it hands over, its stream, and what it gets back."""
+"""Connects one session to the engine: its input on the way in, its stream, and its results on the way back."""
 
 from __future__ import annotations
 
@@ -310,7 +310,7 @@ class EngineSlot:
     # --- any thread
 
     def report(self, failure: Exception, *, lost: bool = False) -> None:
-        """Tells the session that its stream is gone; ``lost``: because the whole engine is."""
+        """Informs the session that its stream is gone; ``lost``: because the whole engine is."""
         with self._failing:
             if self.failed and not (lost and not self.lost):
                 return

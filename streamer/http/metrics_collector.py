@@ -117,7 +117,7 @@ def _gauge(name: str, meaning: str, value: float) -> Metric:
 
 
 def _counter(name: str, meaning: str, value: float) -> Metric:
-    """Its samples are named ``name`` and ``_total``."""
+    """Makes a counter, whose samples are named ``name`` and ``_total``."""
     return CounterMetricFamily(name, meaning, value=value)
 
 
@@ -129,7 +129,7 @@ def _gauges(name: str, meaning: str, label: str, values: Mapping[str, float]) ->
 
 
 def _counters(name: str, meaning: str, label: str, values: Mapping[str, float]) -> Metric:
-    """Its samples are named ``name`` and ``_total``."""
+    """Makes a counter, whose samples are named ``name`` and ``_total``."""
     family = CounterMetricFamily(name, meaning, labels=(label,))
     for key, value in sorted(values.items()):
         family.add_metric((key,), value)

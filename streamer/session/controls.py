@@ -1,4 +1,4 @@
-"""What a client may change while a session is live, and what holds now."""
+"""Keeps the controls that a client may change while a session is live."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LiveControls:
         self.now = controls
 
     def values(self) -> dict[str, Scalar]:
-        """Returns what holds now, by name, as a client is told."""
+        """Returns the controls that hold now, by the names that the protocol gives them."""
         now = self.now
         face = now.face if isinstance(now.face, str) else ",".join(map(str, now.face))
         same = {"mouth_opening": now.mouth_opening, "on_silence": now.on_silence}

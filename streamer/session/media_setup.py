@@ -1,4 +1,4 @@
-"""What a session's media is made of, before the first packet comes."""
+"""Describes what a session's media is made of, before the first packet comes."""
 
 from __future__ import annotations
 

@@ -125,8 +125,8 @@ class MediaStart:
             loop.sound(samples, pts=frame.pts, now=now, packet=inbound.packet(frame.pts))
 
     async def _read_pictures(self, inbound: InboundTrack, *, waits: bool) -> None:
-        """Where a microphone is to come (``waits``), media time begins with its first packet: speech keeps to a grid of
-        20 ms, and on another's it would wait for its next line."""
+        """Reads a camera. Where a microphone is to come (``waits``), media time begins with its first packet:
+        speech keeps to a grid of 20 ms, and on another track's grid it would wait for its next line."""
         inbound.refused = self._leave_out
         until = None
         while (frame := await inbound.receive()) is not None:

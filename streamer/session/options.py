@@ -63,7 +63,7 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
         return options
 
     def recording_targets(self, recordings: Path | None, session_id: str) -> list[Path | str]:
-        """Where the session is recorded: a file named after it in ``recordings``, the URL of ``push``, both or none."""
+        """Returns where to record: a file named after it in ``recordings``, the URL of ``push``, both or neither."""
         file = [recordings / f"{session_id}.mp4"] if self.record and recordings is not None else []
         return [*file, *([self.push] if self.push is not None else [])]
 

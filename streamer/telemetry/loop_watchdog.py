@@ -49,7 +49,7 @@ BLOCKED_NS = SECOND_NS
 """A callback that holds the loop for as long is logged, however little it computes: it waits for something. A shorter
 one may have waited for a core alone."""
 LOG_PAUSE_NS = 10 * SECOND_NS
-"""Between two lines of the log, each of which tells how many stalls of ``LOGGED_NS`` and more it stands for."""
+"""Pause between two lines of the log, each of which counts the stalls of ``LOGGED_NS`` and more since the last."""
 
 OURS = ("streamer.", "mytalk.")
 
@@ -62,7 +62,7 @@ UNSEEN = "unseen"
 
 @dataclass(frozen=True, slots=True)
 class StackFrame:
-    """One function on the stack of the loop's thread, as ``module.function`` and a line."""
+    """Names one function on the stack of the loop's thread, as ``module.function`` and a line."""
 
     module: str
     function: str
@@ -175,7 +175,7 @@ class LoopWatchdog:
         return wait if wait > 0 else SAMPLE_NS
 
     def _stack(self) -> tuple[StackFrame, ...]:
-        """What the loop runs now, from outside to inside; nothing where it waits, or is about to tell of a stall."""
+        """Returns what the loop runs now, from outside to inside; empty where it waits or reports a stall."""
         frame = sys._current_frames().get(self._loop_thread)
         inside: list[StackFrame] = []
         for one in _outwards(frame):

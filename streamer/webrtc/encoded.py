@@ -11,7 +11,7 @@ VIDEO_RATE = 90_000
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One picture, or 20 ms of speech. ``data``: as a file holds it (H264: Annex B); ``payloads``: as RTP does."""
+    """Holds a picture or 20 ms of speech. ``data``: as a file holds it (H264: Annex B); ``payloads``: as RTP does."""
 
     data: bytes
     payloads: Sequence[bytes]

@@ -32,5 +32,5 @@ class Refusals:
         """Counts one."""
         self.counts[reason] += 1
         if _lines.take(1, time.monotonic()):
-            told = ", ".join(f"{name}: {count}" for name, count in self.counts.items())
-            log.warning("datagrams of a connection are refused (%s); this is said once a minute at most", told)
+            counts = ", ".join(f"{name}: {count}" for name, count in self.counts.items())
+            log.warning("datagrams of a connection are refused (%s); this is said once a minute at most", counts)

@@ -29,7 +29,7 @@ def test_one_by_one_convolutions_are_exact(name: str) -> None:
 
 
 def test_components_are_all_that_the_models_have() -> None:
-    """But the motion space's buffers, nothing with weights is left out of the count."""
+    """Apart from the motion space's buffers, nothing with weights is left out of the count."""
     with torch.device("meta"):
         models = parameters.MotionModel(PRESETS["paper"]), parameters.AppearanceModel(PRESETS["paper"].appearance)
     whole = sum(parameters.parameters(model) for model in models)

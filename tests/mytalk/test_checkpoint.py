@@ -50,7 +50,7 @@ def test_missing_and_unknown_tensors_are_named(tmp_path: Path) -> None:
         load_into(torch.nn.Linear(3, 2, bias=False), tmp_path, "motion")
 
 
-def test_a_cut_file_is_told_from_a_changed_one(folder: Path) -> None:
+def test_a_cut_file_is_distinguished_from_a_changed_one(folder: Path) -> None:
     weights = folder / "motion.safetensors"
     data = weights.read_bytes()
     weights.write_bytes(data[: len(data) // 2])

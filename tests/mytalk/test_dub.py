@@ -123,7 +123,7 @@ def test_each_frame_is_tracked_once_and_the_first_seconds_are_enrolled(tmp_path:
     assert stream.closed
 
 
-def test_no_face_anywhere_is_told_with_the_size_it_needs(tmp_path: Path, clip: Path, image: Path) -> None:
+def test_no_face_anywhere_is_reported_with_the_size_it_needs(tmp_path: Path, clip: Path, image: Path) -> None:
     before = set(tmp_path.iterdir()) | {tmp_path / "speech.wav"}
     for face in (clip, image):
         with pytest.raises(NoFaceError, match=r"no face found .* px wide") as caught:
@@ -206,15 +206,15 @@ def test_reading_waits_for_a_slow_engine(tmp_path: Path) -> None:
 
 
 def test_progress_counts_to_the_expected_end(tmp_path: Path, clip: Path) -> None:
-    told: list[tuple[int, int | None]] = []
+    reported: list[tuple[int, int | None]] = []
     _dub(
         clip,
         _speech(tmp_path, 0.5),
         tmp_path / "out.mp4",
         length="shortest",
-        progress=lambda done, total: told.append((done, total)),
+        progress=lambda done, total: reported.append((done, total)),
     )
-    assert told == [(n + 1, 13) for n in range(13)]
+    assert reported == [(n + 1, 13) for n in range(13)]
 
 
 def test_the_film_says_that_it_is_synthetic_and_what_made_it(tmp_path: Path, clip: Path) -> None:

@@ -70,7 +70,7 @@ def _faces(pictures: list[Picture]) -> list[Face | None]:
 
 
 def _apertures(path: Path) -> NDArray[np.float64]:
-    """How far the lips are apart in each frame of a film, in widths between the outer eye corners."""
+    """Measures how far the lips are apart in each frame of a film, in widths between the outer eye corners."""
     faces = _faces([frame.picture for frame in open_face(path).frames(endless=False)])
     assert all(faces)
     points = np.stack([face.points[:, :2] for face in faces if face is not None])

@@ -52,7 +52,7 @@ def gap(tracker: FaceTracker, frame: VideoFrame) -> float:
     return float(aperture(fit_pose(face).to_canonical(face.points)[list(LOWER_FACE)]))
 
 
-def test_speech_heard_apart_gives_the_same_pixels(
+def test_speech_encoded_elsewhere_gives_the_same_pixels(
     pipeline: Pipeline, portrait: Picture, portrait_face: Face, babble: Samples
 ) -> None:
     frames = [(frame, portrait_face) for frame in film(portrait, 25)]
@@ -66,7 +66,7 @@ def test_speech_heard_apart_gives_the_same_pixels(
         np.testing.assert_array_equal(one.picture.y, other.picture.y)
 
 
-def test_a_stream_that_mends_nothing_asks_no_network(
+def test_a_stream_without_refinement_asks_no_network(
     pipeline: Pipeline, portrait: Picture, portrait_face: Face, babble: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def asked(*given: object) -> None:
@@ -212,7 +212,7 @@ def test_in_silence_the_picture_is_untouched_where_that_is_asked_for(
     np.testing.assert_array_equal(out[40].picture.y, whole[40].picture.y)
 
 
-def test_the_mouth_closes_when_told_to(
+def test_the_mouth_closes_on_request(
     pipeline: Pipeline, portrait: Picture, portrait_face: Face, babble: Samples
 ) -> None:
     frames = [(frame, portrait_face) for frame in film(portrait, 30)]

@@ -66,7 +66,7 @@ def test_a_film_in_bf16_looks_like_one_in_float32(portrait: Picture, babble: NDA
 
 
 def test_a_small_network_of_the_papers_kind_dubs(portrait: Picture, babble: NDArray[np.float32]) -> None:
-    """Its own projections, a residual identity, the whole face painted; bf16, random weights."""
+    """Builds a preset with its own projections, a residual identity, the whole face painted; bf16, random weights."""
     edge, paper = PRESETS["edge"], PRESETS["paper"]
     # On a processor without bf16 arithmetic a convolution takes up to a hundred times as long.
     narrow = {"hidden": 8, "decoder_hidden": 8, "fusion_hidden": 8, "multipliers": (1, 1, 1, 2), "blocks": 1}

@@ -73,7 +73,7 @@ ESPEAK_CODES = re.compile(r"training/voices/espeak\.py:_(?!WORDS_A_MINUTE|CLOSUR
 
 
 class Row(NamedTuple):
-    """One line of the table."""
+    """Holds one line of the table."""
 
     file: str
     name: str
@@ -155,9 +155,9 @@ def test_values_are_those_of_the_code(file: str) -> None:
         else:
             value = value_of(row)
             actual = np.asarray(float(value) if isinstance(value, Fraction) else value, np.float64)
-            told = np.asarray(ast.literal_eval(row.value), np.float64)
-            assert told.shape == actual.shape, row
-            assert np.allclose(told, actual, rtol=1e-5, atol=0), row
+            documented = np.asarray(ast.literal_eval(row.value), np.float64)
+            assert documented.shape == actual.shape, row
+            assert np.allclose(documented, actual, rtol=1e-5, atol=0), row
 
 
 def test_every_chosen_number_is_in_the_table() -> None:

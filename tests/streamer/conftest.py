@@ -17,7 +17,7 @@ from streamer.http.server import Running, running
 from streamer.telemetry.loop_watchdog import LoopWatchdog, Stall
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.http_client import Client
-from tests.streamer.support.loop_stalls import to_blame, told
+from tests.streamer.support.loop_stalls import report, to_blame
 from tests.streamer.support.pictures import numbered
 from tests.streamer.support.sounds import babble
 from tests.support.films import write_wav
@@ -43,7 +43,7 @@ def _server_never_holds_the_loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     monkeypatch.setattr(server_module, "LoopWatchdog", Watchdog)
     yield
     if held := to_blame(stalls):
-        pytest.fail("\n".join(told(stall) for stall in held), pytrace=False)
+        pytest.fail("\n".join(report(stall) for stall in held), pytrace=False)
 
 
 @pytest.fixture

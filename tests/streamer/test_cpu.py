@@ -1,4 +1,4 @@
-"""How many threads there are, and that they do not fight for cores."""
+"""The thread counts fit the cores, so that threads do not fight for them."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def test_a_container_without_a_limit_has_all_cores(quota: str, tmp_path: Path) -
 
 
 def test_several_callers_stay_on_one_core_each_and_one_alone_has_half_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[int] = []
-    monkeypatch.setattr(torch, "set_num_threads", told.append)
+    counts: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", counts.append)
     monkeypatch.setattr(cv2, "setNumThreads", lambda count: None)
     monkeypatch.setattr("streamer.cpu.available_cores", lambda: 16)
     for callers in (1, 2, 8):
         leave_some_to_others(callers)
-    assert told == [4, 1, 1]
+    assert counts == [4, 1, 1]
 
 
 def test_threads_that_begin_to_use_torch_later_have_the_number_that_was_set() -> None:

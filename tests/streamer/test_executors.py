@@ -32,7 +32,7 @@ class Viewer:
         broadcast.join(self)
 
     def sound(self, encoded: Encoded) -> None:
-        """Nothing: pictures are looked at."""
+        """Ignores sound: the tests look at pictures."""
 
     def picture(self, encoded: Encoded) -> None:
         self.pictures.append(encoded)
@@ -47,7 +47,7 @@ async def executors() -> AsyncIterator[Executors]:
 
 @pytest.fixture
 def released() -> Iterator[threading.Event]:
-    """What stuck jobs wait for."""
+    """Gives the event that stuck jobs wait for."""
     event = threading.Event()
     yield event
     event.set()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 
 def numbered(index: int, width: int = 160, height: int = 120) -> NDArray[np.uint8]:
-    """A yuv420p picture ``(1.5 H, W)`` whose middle tells its number and whose left upper corner is white."""
+    """A yuv420p picture ``(1.5 H, W)`` whose middle shows its number and whose left upper corner is white."""
     picture = np.full((height * 3 // 2, width), 128, np.uint8)
     picture[:height] = 60
     picture[height // 4 : height * 3 // 4, width // 4 : width * 3 // 4] = 20 + 3 * (index % 70)

@@ -112,8 +112,8 @@ def _request(method: str, url: str, token: str | None, body: bytes | None = None
 def _refused(error: urllib.error.HTTPError) -> RefusedError:
     retry = error.headers.get("Retry-After", "")
     try:
-        told = json.load(error)["error"]
-        message, code = str(told["message"]), str(told["code"])
+        fault = json.load(error)["error"]
+        message, code = str(fault["message"]), str(fault["code"])
     except (ValueError, KeyError, TypeError):
         message, code = str(error.reason), "http"
     return RefusedError(message, code, error.code, int(retry) if retry.isdecimal() else None)

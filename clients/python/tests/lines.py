@@ -1,4 +1,4 @@
-"""What the client's tests share: a line that can be cut, and the fixtures of the protocol."""
+"""Gives the client's tests a line that can be cut, and the fixtures of the protocol."""
 
 from __future__ import annotations
 

@@ -69,10 +69,10 @@ def test_what_cannot_be_done_is_one_line(
     arguments: list[str], words: str, wav: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(wav) if word == "SPEECH" else word for word in arguments]) == 1
-    told = capsys.readouterr().err
-    assert told.startswith("mytalk-client: error: ")
-    assert words in told
-    assert told.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith("mytalk-client: error: ")
+    assert words in errors
+    assert errors.count("\n") == 1
 
 
 def test_a_wav_of_another_kind_is_refused(tmp_path: Path) -> None:

@@ -34,19 +34,19 @@ def wav(tmp_path: Path) -> Path:
 async def test_it_says_where_to_publish_and_watch_and_speaks_when_the_camera_is_there(
     url: str, server: Running, models: FakeModels, wav: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = ""
+    printed = ""
 
     def says(words: str) -> bool:
-        nonlocal told
-        told += capsys.readouterr().out
-        return words in told
+        nonlocal printed
+        printed += capsys.readouterr().out
+        return words in printed
 
     dubbing = asyncio.create_task(asyncio.to_thread(main, ["dub", str(wav), "--url", url]))
     await eventually(lambda: says("Viewers:"))
     [session] = server.sessions.all()
-    whip = re.search(r"Server +(\S+)", told)
-    token = re.search(r"Bearer Token +(\S+)", told)
-    link = re.search(r"Viewers: (\S+)/watch\.html#(\S+)/(\S+)", told)
+    whip = re.search(r"Server +(\S+)", printed)
+    token = re.search(r"Bearer Token +(\S+)", printed)
+    link = re.search(r"Viewers: (\S+)/watch\.html#(\S+)/(\S+)", printed)
     assert whip is not None
     assert token is not None
     assert link is not None
@@ -68,6 +68,6 @@ async def test_a_session_that_cannot_be_recorded_is_refused_in_one_line(
     url: str, wav: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert await asyncio.to_thread(main, ["dub", str(wav), "--url", url, "--record"]) == 1
-    told = capsys.readouterr().err
-    assert "--recordings" in told
-    assert told.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert "--recordings" in errors
+    assert errors.count("\n") == 1

@@ -27,7 +27,7 @@ def asked(method: str, url: str, request: object) -> tuple[int, Any]:
 
 
 def like(given: object, sample: object, session: str) -> object:
-    """What was given, with the sample's words where these differ every time."""
+    """Returns ``given`` with the sample's words where these differ every time."""
     if isinstance(given, dict) and isinstance(sample, dict):
         return {name: like(value, sample.get(name), session) for name, value in given.items()}
     if isinstance(sample, str) and isinstance(given, str):

@@ -22,7 +22,7 @@ MEDIA = "media"  # two types to a program: sound, and pictures
 SENT = Draft202012Validator({"$ref": "#/$defs/ClientMessage", "$defs": DEFINITIONS})
 
 
-def told(name: str) -> dict[str, Any]:
+def schema_of(name: str) -> dict[str, Any]:
     """The schema of a message of the server."""
     found: dict[str, Any] = DEFINITIONS[DEFINITIONS["ServerMessage"]["discriminator"]["mapping"][name].split("/")[-1]]
     return found
@@ -51,7 +51,7 @@ def test_the_client_knows_every_message_of_the_server_and_no_other() -> None:
 
 @pytest.mark.parametrize("name", TYPES)
 def test_a_message_has_the_fields_of_the_schema_as_optional_and_of_the_kind_that_they_are(name: str) -> None:
-    kind, schema = TYPES[name], told(name)
+    kind, schema = TYPES[name], schema_of(name)
     properties = {field: body for field, body in schema["properties"].items() if field != "type"}
     assert [field.name for field in fields(kind)] == list(properties)
     needed = {field.name for field in fields(kind) if field.default is MISSING}
@@ -63,7 +63,7 @@ def test_a_message_has_the_fields_of_the_schema_as_optional_and_of_the_kind_that
 
 
 def test_sound_and_pictures_have_the_fields_of_media() -> None:
-    schema = told(MEDIA)
+    schema = schema_of(MEDIA)
     names = {field.name for field in fields(Video)}
     assert names - {"encoding"} == set(schema["properties"]) - {"type", "kind"}
     assert {field.name for field in fields(Audio)} <= names

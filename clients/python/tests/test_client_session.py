@@ -64,7 +64,7 @@ def heard(events: list[Event]) -> np.ndarray:
     return np.frombuffer(b"".join(sound.data for sound in sounds), "<i2")[::2]
 
 
-async def test_what_is_said_is_heard_and_seen_and_told(url: str) -> None:
+async def test_what_is_said_comes_back_as_sound_pictures_and_events(url: str) -> None:
     speech = babble(1, seed=2)
     async with connect(url, speech=PCM48, audio=True, video="h264") as session:
         assert "synthetic" in session.disclosure
@@ -72,10 +72,15 @@ async def test_what_is_said_is_heard_and_seen_and_told(url: str) -> None:
         events = await until_heard(session)
         events += [await anext(session) for _ in range(20)]
     assert found_in(speech, heard(events)) >= 0
-    told = [event for event in events if not isinstance(event, Audio | Video)]
-    assert [type(event) for event in told[:4]] == [SessionUpdated, SpeechCommitted, PlaybackStarted, PlaybackFinished]
-    assert told[1] == SpeechCommitted(1, 16_000, "hello")
-    finished = told[3]
+    messages = [event for event in events if not isinstance(event, Audio | Video)]
+    assert [type(event) for event in messages[:4]] == [
+        SessionUpdated,
+        SpeechCommitted,
+        PlaybackStarted,
+        PlaybackFinished,
+    ]
+    assert messages[1] == SpeechCommitted(1, 16_000, "hello")
+    finished = messages[3]
     assert isinstance(finished, PlaybackFinished)
     assert finished.at_ms is not None
     assert replace(finished, at_ms=None) == PlaybackFinished(16_000, False, 0, 1)
@@ -297,15 +302,15 @@ async def test_controls_change_and_wrong_ones_are_events(url: str, models: FakeM
         assert session.controls["mouth_opening"] == 1.0
         await session.update(mouth_opening=0.4, event_id="a")
         await session.update(gaze=2, event_id="b")
-        told: list[Event] = []
+        messages: list[Event] = []
         async for event in session:
-            told.append(event)
+            messages.append(event)
             if isinstance(event, Error):
                 break
         await eventually(lambda: bool(models.streams) and models.streams[0].controls.mouth_opening == 0.4)
-    assert [event.event_id for event in told if isinstance(event, SessionUpdated)] == [None, "a"]
-    assert isinstance(told[-1], Error)
-    assert (told[-1].code, told[-1].event_id) == ("unknown_control", "b")
+    assert [event.event_id for event in messages if isinstance(event, SessionUpdated)] == [None, "a"]
+    assert isinstance(messages[-1], Error)
+    assert (messages[-1].code, messages[-1].event_id) == ("unknown_control", "b")
 
 
 async def test_a_dub_is_heard_at_its_pictures_time(url: str) -> None:

@@ -37,7 +37,7 @@ same cosine, of our identity extractor on landmarks."""
 APPEARANCE_COLUMNS = (Column("psnr", "PSNR", 2), Column("fid", "FID", 2), Column("mouth_psnr", "PSNR, lips", 2))
 
 TITLES = {
-    5: ("Table 5: how the motion model is told who speaks", MOTION_COLUMNS),
+    5: ("Table 5: how the motion model learns who speaks", MOTION_COLUMNS),
     6: ("Table 6: weight of the identity loss", MOTION_COLUMNS),
     7: ("Table 7: references of the appearance model (true landmarks)", APPEARANCE_COLUMNS),
 }

@@ -1,8 +1,8 @@
 """Records what a preparation has done so far: one line a finished part of a video, so that a run goes on where
 another stopped.
 
-A line is written after the clips it tells of are safely in their shard. A line that was being written when the program
-was killed does not count, and neither do the clips it would have told of.
+A line is written after the clips it names are safely in their shard. A line that was being written when the program
+was killed does not count, and neither do the clips it would have named.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class Offset:
         return self.ms if self.confident and abs(self.ms) > self.error_ms else 0.0
 
     def problem(self, *, strict: bool) -> str | None:
-        """Returns why nothing may be learned from it, or None. ``strict``: what cannot be told to be in sync is not."""
+        """Returns why nothing may be learned from it, or None. ``strict``: nor from one whose sync is unknown."""
         if self.confident and abs(self.ms) > (MAX_LAG - 0.5) * 1000 / MOTION_RATE:
             return f"the sound is off by {self.ms:+.0f} ms or more"
         agreement = self.correlation * self.seconds**0.5

@@ -23,7 +23,7 @@ PART_SECONDS = 120
 """Seconds that one process works on at a time, and the most that is done twice after an interruption."""
 
 _SCENE = 0.1  # the threshold that FFmpeg's scdet has by default: mean change of a pixel, 0 to 1
-_SCENE_WIDTH = 160  # a shot is told from the next in a small picture as well
+_SCENE_WIDTH = 160  # a small picture shows a cut as well
 _SEEK_SLACK = SAMPLE_RATE // 2  # a seek that lands this much too late has missed
 _GAP = SAMPLE_RATE // 20  # sound stamped this far off its place is moved there; below, stamps are only rounded
 

@@ -119,8 +119,8 @@ def _clips_of(
         for newest, features in readout.recogniser.growing(samples, delay + 1 + BACK):
             seen = stack_context(readout.standardise(features))[:, 0]  # the oldest of those asked for
             rows.append(seen[newest >= delay].half())
-        told = torch.cat(rows)
-        clips.append(_Clip(told, opening, torch.from_numpy(true[: len(told)].copy())))
+        motion = torch.cat(rows)
+        clips.append(_Clip(motion, opening, torch.from_numpy(true[: len(motion)].copy())))
     return clips
 
 

@@ -56,7 +56,7 @@ class LiveOptions(TrainingOptions):
     rank: int = 64
     frames: int = 160  # of a stretch of recording, which the teacher hears whole
     positions: int = 8  # in a stretch, that the pupil hears up to
-    shown: int = 9  # frames that the pupil tells of at each place
+    shown: int = 9  # frames that the pupil predicts at each place
     noisy: float = 0.5  # share of stretches that the pupil hears in a noisy place
     speeds: tuple[float, float] = (0.8, 1.25)
 

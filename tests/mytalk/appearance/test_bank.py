@@ -72,7 +72,7 @@ def test_a_full_bank_gives_up_what_was_seen_from_afar_first() -> None:
     assert sorted(one.points[LOWER_LIPS_INNER[5], 1] - 64 for one in bank.mouths) == [0, 23, 40, 60]
 
 
-def test_a_mouth_seen_from_afar_is_bent_only_where_none_from_near_is_about_as_like() -> None:
+def test_a_mouth_seen_from_afar_is_warped_only_where_none_from_near_is_about_as_like() -> None:
     bank = ReferenceBank()
     show(bank, 10, detail=1.0)
     show(bank, 10.7, detail=2.0)

@@ -68,7 +68,7 @@ def test_a_residual_network_refuses_to_paint_without_its_references() -> None:
         model.paint(model.lip_features(torch.rand(1, 3, 3, 96, 96)), picture, picture)
 
 
-def test_a_residual_network_with_one_reference_mends_it() -> None:
+def test_a_residual_network_with_one_reference_refines_it() -> None:
     model = AppearanceModel(replace(EDGE, references=1)).eval()
     reference, picture = torch.rand(1, 1, 3, 96, 96), torch.rand(1, 3, 96, 96)
     assert torch.equal(model(reference, picture, picture).mouth(reference), reference[:, 0])

@@ -52,7 +52,7 @@ def brightening(by: float) -> AppearanceModel:
 
 
 def alone(model: AppearanceModel) -> AppearanceModel:
-    """The same, of a preset that never asks it."""
+    """Builds the same model for a preset that never calls it."""
     quiet = copy(model)
     quiet.preset = replace(model.preset, enough=1)
     return quiet
@@ -78,23 +78,23 @@ def picture_of(one: Painting) -> NDArray[np.float32]:
 
 
 def test_a_network_that_lightens_leaves_the_dark_of_a_mouth_dark(lips: Points) -> None:
-    plain, mended = (picture_of(painting(model, lips, 3)) for model in (None, brightening(0.5)))
+    plain, refined = (picture_of(painting(model, lips, 3)) for model in (None, brightening(0.5)))
     inside = Target(wider(lips, 2)).interior() > 0.95
     dark, teeth = inside & (plain.mean(axis=2) < 40), inside & (plain.mean(axis=2) > 150)
-    change = (mended - plain).mean(axis=2)
+    change = (refined - plain).mean(axis=2)
     assert change[teeth].mean() > 10
     assert 0 <= change[dark].mean() < 0.3 * change[teeth].mean()
 
 
-def test_inside_of_a_mouth_that_one_reference_shows_is_not_mended(lips: Points) -> None:
-    plain, mended = (painting(model, lips, 1) for model in (None, brightening(0.5)))
+def test_inside_of_a_mouth_that_one_reference_shows_is_not_refined(lips: Points) -> None:
+    plain, refined = (painting(model, lips, 1) for model in (None, brightening(0.5)))
     inside = Target(wider(lips, 2)).interior() > 0.95
-    change = np.abs(mended.colours - plain.colours).mean(axis=2)
+    change = np.abs(refined.colours - plain.colours).mean(axis=2)
     around = mouth_mask(wider(lips, 2)) > 0.99
     assert change[inside].mean() < 0.1 * change[around & ~inside].mean()
 
 
-def test_without_mending_the_network_is_not_asked_and_the_mouth_is_the_bent_one(lips: Points) -> None:
+def test_without_refinement_the_network_is_not_asked_and_the_mouth_is_the_warped_one(lips: Points) -> None:
     model, asked = brightening(0.5), []
     model.register_forward_hook(lambda *_: asked.append(1))
     bank = ReferenceBank()
@@ -103,16 +103,16 @@ def test_without_mending_the_network_is_not_asked_and_the_mouth_is_the_bent_one(
     region = mouth_mask(target.points)
     scene = TargetFrame(drawn(target.points).astype(np.float32), region, region, None)
     refining, warping = WarpedReference(model), WarpedReference(None)
-    mended = picture_of(refining.paint(bank, target, scene))
+    refined = picture_of(refining.paint(bank, target, scene))
     assert len(asked) == 1
     refining.refinement = False
-    unmended = picture_of(refining.paint(bank, target, scene))
+    unrefined = picture_of(refining.paint(bank, target, scene))
     assert len(asked) == 1
-    np.testing.assert_array_equal(unmended, picture_of(warping.paint(bank, target, scene)))
-    assert np.abs(unmended - mended).max() > 1
+    np.testing.assert_array_equal(unrefined, picture_of(warping.paint(bank, target, scene)))
+    assert np.abs(unrefined - refined).max() > 1
 
 
-def test_without_mending_other_mouths_are_not_looked_at(lips: Points) -> None:
+def test_without_refinement_other_mouths_are_not_looked_at(lips: Points) -> None:
     bank = ReferenceBank()
     for number, (by, light) in enumerate(((0.0, 0), (0.4, 16), (0.8, 16), (1.2, 16))):
         crop = drawn(wider(lips, by))
@@ -121,10 +121,10 @@ def test_without_mending_other_mouths_are_not_looked_at(lips: Points) -> None:
     target = Target(wider(lips, -2.0))
     region = mouth_mask(target.points)
     scene = TargetFrame(drawn(target.points).astype(np.float32), region, region, None)
-    averaging, unmended = WarpedReference(alone(brightening(0.5))), WarpedReference(brightening(0.5))
-    unmended.refinement = False
+    averaging, unrefined = WarpedReference(alone(brightening(0.5))), WarpedReference(brightening(0.5))
+    unrefined.refinement = False
     plain, averaged, warped = (
-        picture_of(one.paint(bank, target, scene)) for one in (WarpedReference(None), averaging, unmended)
+        picture_of(one.paint(bank, target, scene)) for one in (WarpedReference(None), averaging, unrefined)
     )
     np.testing.assert_array_equal(warped, plain)
     skin = (region > 0.9) & (Target(target.points).interior() == 0)
@@ -142,8 +142,8 @@ def test_network_is_followed_less_the_more_mouths_there_are_and_not_asked_from_a
     for number in range(EDGE.enough + 1):
         points = wider(lips, -1.0 * number)
         bank.put(number, Mouth(points, drawn(points), drawn(points), np.eye(2, 3, dtype=np.float32), SKIN))
-        mended, averaged = WarpedReference(model), WarpedReference(alone(model))
-        made, bare = (picture_of(one.paint(bank, target, scene)) for one in (mended, averaged))
+        refined, averaged = WarpedReference(model), WarpedReference(alone(model))
+        made, bare = (picture_of(one.paint(bank, target, scene)) for one in (refined, averaged))
         changes.append(float((made - bare)[skin].mean()))
     assert len(asked) == EDGE.enough - 1
     assert changes[0] > 5

@@ -33,7 +33,7 @@ SMALL = replace(
 
 
 class Oracle(AppearanceModel):
-    """Paints the face that it is told, and counts how often lips were encoded."""
+    """Paints the face that it is given, and counts how often lips were encoded."""
 
     def __init__(self, face: NDArray[np.uint8]) -> None:
         super().__init__(SMALL)

@@ -175,7 +175,7 @@ def test_processes_that_end_at_once_find_no_face_and_are_started_less_and_less_o
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system does not say")
-def test_full_shared_memory_is_told(monkeypatch: pytest.MonkeyPatch, portrait: Picture) -> None:
+def test_full_shared_memory_is_reported(monkeypatch: pytest.MonkeyPatch, portrait: Picture) -> None:
     def full(descriptor: int, offset: int, size: int) -> None:
         raise OSError(28, "No space left on device")
 

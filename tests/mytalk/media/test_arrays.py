@@ -1,4 +1,4 @@
-"""What a program hands over as numpy arrays is checked, converted, and comes back as it was."""
+"""Numpy arrays from a program are checked, converted, and come back as they were."""
 
 from __future__ import annotations
 

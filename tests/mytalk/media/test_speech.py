@@ -124,7 +124,7 @@ def test_samples_that_are_no_number_become_silence(tmp_path: Path) -> None:
     assert "no number" in reader.warnings[0]
 
 
-def test_no_speech_is_told_in_one_line(tmp_path: Path) -> None:
+def test_no_speech_is_reported_in_one_line(tmp_path: Path) -> None:
     silent_film = write_film(tmp_path / "film.mp4", map(numbered, range(3)))
     with pytest.raises(NoSpeechError, match="no audio in it"):
         SpeechReader(silent_film)

@@ -94,7 +94,7 @@ def test_the_sound_is_the_speech_at_its_own_rate(tmp_path: Path, rate: int, layo
         assert np.corrcoef(film.sound[channel, :length], given[channel, :length])[0, 1] > 0.97
 
 
-def test_a_rate_that_aac_lacks_becomes_the_next_and_is_told(tmp_path: Path) -> None:
+def test_a_rate_that_aac_lacks_becomes_the_next_and_is_reported(tmp_path: Path) -> None:
     source = write_film(tmp_path / "in.mp4", map(numbered, range(10)))
     speech = _speech(tmp_path, 0.4, rate=18000)
     reader = VideoReader(source)
@@ -156,7 +156,7 @@ def test_the_input_may_be_replaced_by_its_own_output(tmp_path: Path) -> None:
         ("folder.mp4", OutputError, "not a file"),
     ],
 )
-def test_an_impossible_output_is_told_before_any_work(
+def test_an_impossible_output_is_refused_before_any_work(
     tmp_path: Path, name: str, error: type[Exception], words: str
 ) -> None:
     (tmp_path / "folder.mp4").mkdir()
@@ -186,7 +186,7 @@ def _largest_file(size: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("limit", [0, 20_000, 150_000])
-def test_a_full_disk_is_told_and_leaves_nothing_behind(tmp_path: Path, limit: int) -> None:
+def test_a_full_disk_is_reported_and_leaves_nothing_behind(tmp_path: Path, limit: int) -> None:
     rng = np.random.default_rng(0)
     source = write_film(
         tmp_path / "in.mp4", (rng.integers(16, 235, (360, 320)).astype(np.uint8) for _ in range(25)), gop=5

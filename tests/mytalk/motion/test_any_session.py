@@ -30,7 +30,7 @@ RATES = [Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30), Fracti
 
 @pytest.fixture(scope="module")
 def model() -> MotionModel:
-    """One small block with random weights: what it says matters to nobody here."""
+    """Builds one small block with random weights, whose output no test reads."""
     torch.manual_seed(3)
     edge = PRESETS["edge"]
     return MotionModel(replace(edge, motion=replace(edge.motion, layers=1, width=32, ffn=32))).eval()

@@ -1,4 +1,4 @@
-"""How a person carries their mouth: taken from the film slowly, and never how far it is open."""
+"""A person's way of holding the mouth is taken from the film slowly; how far it is open is not."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def test_a_pause_within_a_sentence_does_not_shut() -> None:
     assert min(shares([-20.0] * 10 + [-80.0] * 4 + [-20.0] * 10)[4:]) == 1
 
 
-def told(levels: list[float], voice: list[float], lookahead: int = 2) -> list[float]:
+def openings(levels: list[float], voice: list[float], lookahead: int = 2) -> list[float]:
     gate = SilenceGate()
     gate.push_levels(np.array(levels, np.float32))
     gate.set_voice(len(levels), np.array(voice, np.float32))
@@ -109,15 +109,15 @@ def told(levels: list[float], voice: list[float], lookahead: int = 2) -> list[fl
 def test_noise_as_loud_as_a_voice_is_none_where_a_readout_is_sure_of_it() -> None:
     levels = [-80.0] * 10 + [-20.0] * 30
     assert max(shares(levels)) == 1
-    assert max(told(levels, [-1.0] * 40)) == 0
-    assert told(levels, [0.0] * 40) == shares(levels, 2)  # not sure, or never learned
+    assert max(openings(levels, [-1.0] * 40)) == 0
+    assert openings(levels, [0.0] * 40) == shares(levels, 2)  # not sure, or never learned
 
 
 def test_a_voice_is_heard_that_level_alone_takes_for_a_pause() -> None:
     levels = [-20.0] * 20 + [-51.0] * 30
     assert shares(levels, 2)[-1] == 0
-    assert told(levels, [1.0] * 50)[-1] == 1
-    assert told([*levels[:20], *[-60.0] * 30], [1.0] * 50)[-1] == 0  # too quiet to be one
+    assert openings(levels, [1.0] * 50)[-1] == 1
+    assert openings([*levels[:20], *[-60.0] * 30], [1.0] * 50)[-1] == 0  # too quiet to be one
 
 
 def test_the_later_verdict_on_a_frame_counts() -> None:

@@ -208,7 +208,7 @@ def test_a_painting_model_paints_as_alone() -> None:
 
 @pytest.mark.skipif(not GPU, reason="needs a GPU")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_on_a_gpu_sampling_and_mending_are_what_they_are_without_graphs(dtype: str) -> None:
+def test_on_a_gpu_sampling_and_refinement_are_what_they_are_without_graphs(dtype: str) -> None:
     pipeline = random_pipeline("edge", "cuda", dtype)
     noise, inputs = windows(pipeline.motion, [100, 60, 33], 100)
     moved = Conditions(

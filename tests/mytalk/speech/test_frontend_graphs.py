@@ -105,7 +105,7 @@ def test_a_stream_by_a_graph_is_a_recording_by_the_module(sounds: Tensor) -> Non
     assert_close(by_hops(graph, sounds, 3), MelPhones().offline(sounds), rtol=0, atol=1e-3)
 
 
-def told(
+def readings(
     readout: Readout, sounds: Tensor, frames: int, chunks: list[int], state: MoonshineState | None = None
 ) -> Tensor:
     """Motion and voice of the newest ``frames`` after each chunk, ``(chunks, B, frames, K + 1)``."""
@@ -121,9 +121,9 @@ def test_a_readout_tells_the_same_by_a_graph(readouts: tuple[Readout, Readout], 
     first = lookahead % hop or hop
     chunks = [first, *[hop] * ((25 * SECONDS - first) // hop)]
     heard = sounds[:, : 640 * sum(chunks)]
-    one, other = (told(readout, heard, hop + lookahead, chunks) for readout in readouts)
+    one, other = (readings(readout, heard, hop + lookahead, chunks) for readout in readouts)
     assert_close(other, one, rtol=0, atol=1e-4)
-    assert_close(told(readouts[1], heard[:1], hop + lookahead, chunks), one[:, :1], rtol=0, atol=1e-4)
+    assert_close(readings(readouts[1], heard[:1], hop + lookahead, chunks), one[:, :1], rtol=0, atol=1e-4)
     assert one[:, 0].std() > 0.2
 
 
@@ -134,7 +134,7 @@ def test_a_readout_goes_from_graph_to_module_and_back(readouts: tuple[Readout, R
     states = [readout.start(5, len(sounds)) for readout in readouts]
     for state in states:
         state.position = torch.tensor([0, 1, 3, 200, 100_001, A_DAY])
-    one, other = (told(readout, sounds, 5, chunks, state) for readout, state in zip(readouts, states, strict=True))
+    one, other = (readings(readout, sounds, 5, chunks, state) for readout, state in zip(readouts, states, strict=True))
     assert_close(other, one, rtol=0, atol=1e-4)
     for kept, by_graph in zip(tensors_of(states[0]), tensors_of(states[1]), strict=True):
         assert kept.shape == by_graph.shape
@@ -143,15 +143,15 @@ def test_a_readout_goes_from_graph_to_module_and_back(readouts: tuple[Readout, R
 
 def test_sessions_of_a_graph_share_a_batch_and_part_again(readouts: tuple[Readout, Readout], sounds: Tensor) -> None:
     _, graph = readouts
-    alone = told(graph, sounds[:2], 5, [3] * 25)
+    alone = readings(graph, sounds[:2], 5, [3] * 25)
     early, late = (graph.start(5) for _ in range(2))
     for state, sound in ((early, sounds[:1]), (late, sounds[1:2])):
-        told(graph, sound[:, : 640 * 30], 5, [3] * 10, state)
+        readings(graph, sound[:, : 640 * 30], 5, [3] * 10, state)
     both = stack_states([early, late])
-    together = told(graph, sounds[:2, 640 * 30 : 640 * 60], 5, [3] * 10, both)
-    apart = told(graph, sounds[1:2, 640 * 60 :], 5, [3] * 5, select_state(both, 1))
+    together = readings(graph, sounds[:2, 640 * 30 : 640 * 60], 5, [3] * 10, both)
+    by_itself = readings(graph, sounds[1:2, 640 * 60 :], 5, [3] * 5, select_state(both, 1))
     assert_close(together, alone[10:20], rtol=0, atol=1e-4)
-    assert_close(apart, alone[20:, 1:2], rtol=0, atol=1e-4)
+    assert_close(by_itself, alone[20:, 1:2], rtol=0, atol=1e-4)
 
 
 def test_packet_sizes_do_not_change_a_bit_of_what_graphs_hear(pipeline: Pipeline, speech: Tensor) -> None:

@@ -154,7 +154,7 @@ def test_features_are_the_same_however_long_the_session_is(moonshine: Moonshine,
     assert_close(after_a_day, at_first, rtol=0, atol=2e-3)
 
 
-def test_nothing_is_told_of_what_was_not_heard(moonshine: Moonshine, speech: torch.Tensor) -> None:
+def test_no_token_leaves_before_its_sound_came(moonshine: Moonshine, speech: torch.Tensor) -> None:
     state = moonshine.start(FRAMES)
     features = moonshine(speech[None, : 2 * 640], state)
     assert (features[:, :3] == 0).all()

@@ -60,7 +60,7 @@ def test_the_states_are_as_likely_as_pocketsphinx_finds_them(
     wanted = senone_scores(speech, tmp_path)
     with torch.inference_mode():
         ours = posteriors.likelihoods(posteriors.cepstra(speech, posteriors.start()))[0].numpy()
-    ours = ours[5:]  # a row is told 30 ms late, and Sphinx's first window begins with the sound: ours ends 10 ms in
+    ours = ours[5:]  # a row leaves 30 ms late, and Sphinx's first window begins with the sound: ours ends 10 ms in
     ours, wanted = ours[100 : len(wanted)], wanted[100 : len(ours)]  # the running mean has settled by then
     ours = ours - ours.max(axis=1, keepdims=True)
     assert np.corrcoef(ours.ravel(), wanted.ravel())[0, 1] > 0.8

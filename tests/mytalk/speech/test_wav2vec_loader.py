@@ -44,7 +44,7 @@ def test_a_hub_that_refuses_says_what_to_pass(monkeypatch: pytest.MonkeyPatch) -
         load_wav2vec("nobody/nothing", lookback=12)
 
 
-def test_no_folder_and_no_name_is_told_apart_from_a_hub_name(tmp_path: Path) -> None:
+def test_no_folder_and_no_name_differs_from_a_hub_name(tmp_path: Path) -> None:
     with pytest.raises(PresetError, match="no such folder; pass a local folder"):
         load_wav2vec(tmp_path / "missing", lookback=12)
 
@@ -100,7 +100,7 @@ def test_a_folder_without_weights_or_config_is_named(copied: Path) -> None:
         load_wav2vec(copied, lookback=12)
 
 
-def test_damaged_and_incomplete_weights_are_told(copied: Path) -> None:
+def test_damaged_and_incomplete_weights_are_reported(copied: Path) -> None:
     path = copied / "model.safetensors"
     tensors = load_file(path)
     save_file({name: part for name, part in tensors.items() if "layers.1.final" not in name}, path, {"format": "pt"})

@@ -45,7 +45,7 @@ class Points:
 
 
 class LineFit(nn.Module):
-    """Its loss weighs rows unlike, as motion windows do; ``most`` rows are all that memory holds."""
+    """A task whose loss weighs rows unlike, as motion windows do; ``most`` rows are all that memory holds."""
 
     def __init__(self, most: int | None = None) -> None:
         super().__init__()

@@ -103,7 +103,7 @@ def test_runs_that_do_not_belong_together_are_refused(runs: Path, tmp_path: Path
         compose(runs / "identity", runs / "motion", tmp_path / "nothing", tmp_path / "out")
 
 
-def test_a_run_records_what_it_was_told(runs: Path) -> None:
+def test_a_run_records_its_configuration(runs: Path) -> None:
     assert (runs / "motion" / "config.toml").read_text() == CONFIG.text
     assert '"steps": 2' in (runs / "motion" / "options.json").read_text()
 

@@ -1,4 +1,4 @@
-"""How much a key may use, what of that a restart remembers, and the end of a revoked one."""
+"""A key has limits, a restart remembers what was used of them, and a revoked key ends its sessions."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ async def test_what_a_running_session_uses_is_kept_if_the_server_is_killed(
     "text",
     ["", "{", "[]", '{"used": []}', '{"used": {"k": 1}}', '{"used": {"0123abcd": [[1, NaN]]}}', "[" * 90_000, "\xff"],
 )
-async def test_a_broken_file_of_what_was_used_is_told_and_replaced(
+async def test_a_broken_file_of_what_was_used_is_reported_and_replaced(
     config: ServerConfig, keys: Keys, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     key, path = keys.add("publish", seconds=600), keys.path.with_name("keys.used.json")
@@ -103,7 +103,7 @@ async def test_a_broken_file_of_what_was_used_is_told_and_replaced(
     assert list(UsageFile(path).read(unix_now())) == [key[7:15]]
 
 
-async def test_where_nothing_can_be_written_that_is_told_once_and_sessions_go_on(
+async def test_where_nothing_can_be_written_that_is_reported_once_and_sessions_go_on(
     config: ServerConfig, keys: Keys, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_module, "SAVE_PAUSE", SECOND_NS // 5)

@@ -53,7 +53,7 @@ def test_packet_size_does_not_change_what_is_heard(rate: int, cuts: list[int]) -
     assert np.array_equal(np.concatenate([*pieces, parts.flush()]), expected)
 
 
-def test_an_utterance_is_said_whole_and_its_client_is_told_when_it_was_heard() -> None:
+def test_an_utterance_is_said_whole_and_its_client_learns_when_it_was_heard() -> None:
     voice, speech = UtteranceQueue(), babble(0.51)
     voice.expect(pcm(48_000))
     voice.append(speech.tobytes(), "pcm16", 0)

@@ -55,8 +55,8 @@ def test_each_path_is_a_numbered_list_of_functions(title: str) -> None:
 def test_layers_are_those_of_the_import_contract() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     [layers] = [one["layers"] for one in contracts if one.get("containers") == ["streamer"]]
-    told = section("Layers").split("```")[1]
-    assert [set(re.findall(r"\w+", layer)) for layer in told.split("->")] == [
+    documented = section("Layers").split("```")[1]
+    assert [set(re.findall(r"\w+", layer)) for layer in documented.split("->")] == [
         set(re.findall(r"\w+", layer)) for layer in layers
     ]
 
@@ -64,11 +64,11 @@ def test_layers_are_those_of_the_import_contract() -> None:
 def test_bounds_of_queues_are_those_of_the_code() -> None:
     rows = re.findall(r"^\| [^|]+ \| `([\w/]+)\.py:(\w+)` \| ([^|]+) \|", section("Queues"), re.MULTILINE)
     assert len(rows) > 15
-    for file, name, told in rows:
+    for file, name, documented in rows:
         package = "" if file.startswith("mytalk/") else "streamer."
         bound = getattr(importlib.import_module(package + file.replace("/", ".")), name)
         values = list(bound.values()) if isinstance(bound, dict) else [bound]
-        assert [int(number) for number in re.findall(r"\d+", told)][: len(values)] == values, f"{file}:{name}"
+        assert [int(number) for number in re.findall(r"\d+", documented)][: len(values)] == values, f"{file}:{name}"
 
 
 def test_the_glossary_is_short() -> None:

@@ -46,7 +46,7 @@ def test_the_parts_of_urls_are_named() -> None:
 
 def test_every_error_code_is_in_the_table_beside_its_status() -> None:
     lines = [line.split("|") for line in section("Errors").splitlines() if line.startswith("| ")]
-    told = {
+    documented = {
         (int(status), code)
         for _, statuses, codes, *_ in lines
         for status in re.findall(r"\d{3}", statuses)
@@ -56,7 +56,7 @@ def test_every_error_code_is_in_the_table_beside_its_status() -> None:
         error = getattr(streamer.errors, name)
         assert issubclass(error, MyTalkError)
         if "code" in vars(error):
-            assert (error.http_status, error.code) in told, name
+            assert (error.http_status, error.code) in documented, name
 
 
 def test_limits_are_those_of_the_server() -> None:

@@ -25,7 +25,7 @@ class Watch(FakeClock):
 
 
 def sample(histogram: Histogram, part: str) -> float:
-    """One of its values: ``_sum`` or ``_count``."""
+    """Returns one value of a histogram: its ``_sum`` or ``_count``."""
     [metric] = histogram.collect()
     return next(one.value for one in metric.samples if one.name.endswith(part))
 

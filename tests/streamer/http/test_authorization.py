@@ -1,4 +1,4 @@
-"""Who may do what on a server with keys, by every door: HTTP, WHIP, WHEP, calls, WebSockets."""
+"""A server with keys checks every entry: HTTP, WHIP, WHEP, calls, WebSockets."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def config(config: ServerConfig, keys: Keys) -> ServerConfig:
 
 
 async def stream_code(client: Client, session: dict[str, Any], *protocols: str, **headers: str) -> str:
-    """What a WebSocket says first: the type of its message, or the code of its error."""
+    """Returns what a WebSocket says first: the type of its message, or the code of its error."""
     url = client.url + session["urls"]["stream"]
     async with client.http.ws_connect(url, protocols=("mytalk.v1", *protocols), headers=headers) as socket:
         message = await socket.receive_json()
@@ -109,7 +109,7 @@ async def test_a_key_is_shown_its_own_sessions_and_an_admin_all(client: Client, 
     assert (await ask(client, "DELETE", f"/v1/sessions/{two['id']}", admin)).status == 200
 
 
-async def test_every_door_wants_this_sessions_token(client: Client, keys: Keys) -> None:
+async def test_every_route_wants_this_sessions_token(client: Client, keys: Keys) -> None:
     key = keys.add("publish")
     (_, mine), (_, other) = await make(client, key, speech="stream"), await make(client, key)
     sdp = (await offer_of("audio", "video")).encode()
@@ -260,13 +260,13 @@ async def test_a_server_for_its_own_machine_answers_to_no_other_name(brief: tupl
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.invalid"])
-async def test_a_server_for_other_machines_wants_keys_or_to_be_told(config: ServerConfig, host: str) -> None:
+async def test_a_server_for_other_machines_wants_keys_or_a_flag(config: ServerConfig, host: str) -> None:
     with pytest.raises(ServerError, match="--allow-anyone"):
         async with running(replace(config, keys=None, host=host), FakeModels):
             pass
 
 
-async def test_being_told_is_enough(config: ServerConfig, models: FakeModels) -> None:
+async def test_the_flag_is_enough(config: ServerConfig, models: FakeModels) -> None:
     open_to_all = replace(config, keys=None, host="0.0.0.0", allow_anyone=True)
     async with running(open_to_all, lambda: models) as server, aiohttp.ClientSession() as http:
         await server.loading

@@ -1,4 +1,4 @@
-"""What comes in by TCP: encrypted where there is a certificate, counted, and bounded in number, size and time."""
+"""TCP connections are encrypted where there is a certificate, counted, and bounded in number, size and time."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_it_speaks_tls_where_it_has_a_certificate(
                 await http.get(f"{server.url}readyz")
 
 
-def test_certificates_of_no_use_are_told(tmp_path: Path) -> None:
+def test_certificates_of_no_use_are_reported(tmp_path: Path) -> None:
     cert, key = certificate(tmp_path)
     _, other = certificate(tmp_path, "other")
     for given, words in (
@@ -93,7 +93,7 @@ FORM = POST + b"Content-Type: multipart/form-data; boundary=b\r\n"
 
 
 async def answer_of(reader: asyncio.StreamReader) -> bytes:
-    """Everything until the server closes; what a reset cuts off is empty."""
+    """Reads until the server closes; returns nothing where a reset cuts it off."""
     with suppress(ConnectionError):
         return await reader.read()
     return b""

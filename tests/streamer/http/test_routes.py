@@ -1,4 +1,4 @@
-"""The HTTP routes: what a client may do, and what it is told when it may not."""
+"""The HTTP routes: what a client may do, and the errors that it gets when it may not."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ async def test_while_the_models_load_sessions_are_refused_and_readyz_says_so(con
         assert (await request(client, "GET", "/readyz"))[:2] == (200, {"status": "ready"})
 
 
-async def test_a_portrait_that_cannot_be_read_is_told(models: FakeModels, tmp_path: Any) -> None:
+async def test_a_portrait_that_cannot_be_read_is_reported(models: FakeModels, tmp_path: Any) -> None:
     import aiohttp
 
     config = ServerConfig(port=0, portrait=tmp_path / "missing.png")

@@ -19,7 +19,7 @@ from tests.streamer.support.sounds import babble
 from tests.streamer.support.stream_client import found_in, streaming
 
 
-async def test_speech_comes_back_to_the_bit_and_its_client_is_told_when_it_was_heard(client: Client) -> None:
+async def test_speech_comes_back_to_the_bit_and_its_client_learns_when_it_was_heard(client: Client) -> None:
     speech = babble(1.5, seed=3)
     async with streaming(client) as streamer:
         await streamer.begin()
@@ -27,7 +27,7 @@ async def test_speech_comes_back_to_the_bit_and_its_client_is_told_when_it_was_h
         await streamer.send(type="speech.commit", event_id="all")
         finished = await streamer.one("playback.finished")
         await streamer.until(lambda: found_in(speech, streamer.heard()) >= 0)
-    created = streamer.told[0]
+    created = streamer.messages[0]
     assert created["type"] == "session.created"
     assert "synthetic" in created["disclosure"]
     assert created["limits"]["resume_ms"] == 10_000
@@ -143,7 +143,7 @@ async def test_speech_of_an_old_generation_is_not_taken_and_that_is_said(client:
     assert error["code"] == "wrong_generation"
 
 
-async def test_speech_for_a_picture_is_heard_beside_it_and_late_speech_is_told(client: Client) -> None:
+async def test_speech_for_a_picture_is_heard_beside_it_and_late_speech_is_reported(client: Client) -> None:
     word = babble(0.2, seed=6)
     async with streaming(client) as streamer:
         await streamer.begin()
@@ -162,7 +162,7 @@ async def test_speech_for_a_picture_is_heard_beside_it_and_late_speech_is_told(c
 
 async def test_controls_change_what_the_engine_does_and_are_events(client: Client, models: FakeModels) -> None:
     async with streaming(client) as streamer:
-        assert streamer.told[0]["controls"] == {
+        assert streamer.messages[0]["controls"] == {
             "face": "largest",
             "mouth_opening": 1.0,
             "on_silence": "close",

@@ -1,4 +1,4 @@
-"""What a stream does not take: strangers, wrong messages, and more speech than may wait."""
+"""A stream refuses strangers, wrong messages, and more speech than may wait."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def test_a_hundred_wrong_messages_in_a_row_are_enough(client: Client) -> N
         for _ in range(100):
             await streamer.send(type="nonsense")
         await streamer.until(lambda: streamer.code == 1008)
-        assert streamer.told[-1]["code"] == "too_many_errors"
+        assert streamer.messages[-1]["code"] == "too_many_errors"
 
 
 async def test_a_message_over_the_limit_closes_with_1009(client: Client) -> None:

@@ -130,7 +130,7 @@ async def test_what_cannot_be_resumed_is_refused(client: Client, resume: str) ->
 
 
 @pytest.mark.parametrize("how", ["delete", "message"])
-async def test_the_end_of_a_session_is_told(client: Client, server: Running, how: str) -> None:
+async def test_the_end_of_a_session_is_announced(client: Client, server: Running, how: str) -> None:
     async with streaming(client) as streamer:
         await streamer.begin()
         if how == "delete":
@@ -140,7 +140,7 @@ async def test_the_end_of_a_session_is_told(client: Client, server: Running, how
         else:
             await streamer.send(type="session.end")
         await streamer.until(lambda: streamer.code == 1000)
-        assert streamer.told[-1]["type"] == "session.ended"
+        assert streamer.messages[-1]["type"] == "session.ended"
     await eventually(lambda: not server.sessions.all())
 
 
@@ -149,7 +149,7 @@ async def test_a_server_that_stops_says_so(client: Client, server: Running) -> N
         await streamer.begin()
         await server.sessions.close()
         await streamer.until(lambda: streamer.code == 1001)
-        assert streamer.told[-1] == {"type": "session.ended", "reason": "the server is stopping"}
+        assert streamer.messages[-1] == {"type": "session.ended", "reason": "the server is stopping"}
 
 
 async def test_ten_streams_one_after_the_other_leave_nothing_behind(client: Client, server: Running) -> None:

@@ -141,7 +141,7 @@ def test_speech_that_is_made_shorter_survives_a_packet_that_is_lost_right_then()
 
 @pytest.mark.parametrize("stall", [1, 3, 10])
 def test_after_a_stall_of_the_server_speech_is_back_in_its_place_at_once(stall: int) -> None:
-    """Nothing is taken in for seconds; then 50 packets, all that the queue held, come at once."""
+    """No packet is taken in for seconds; then 50, all that the queue held, come at once."""
     timeline = SpeechTimeline(origin=0)
     missed = stall * 50
     for i in range(100):

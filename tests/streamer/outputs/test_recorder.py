@@ -114,8 +114,8 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 
 async def test_a_recording_is_kept_as_far_as_a_full_disk_took_it(tmp_path: Path, codecs: Pool, disk: Disk) -> None:
-    broadcast, told, target = Broadcast(codecs), list[str](), tmp_path / "session.mp4"
-    recorder = Recorder(target, broadcast, told.append)
+    broadcast, notes, target = Broadcast(codecs), list[str](), tmp_path / "session.mp4"
+    recorder = Recorder(target, broadcast, notes.append)
     [first, *_] = await encoded_of(broadcast, [n * 3600 for n in range(120)])  # a keyframe begins a fragment every 2 s
     sounds = [SpeechChunk(first + index * CHUNK_TIME, np.zeros((CHUNK, 2), np.int16)) for index in range(240)]
     part = tmp_path / ".session.mp4.part"
@@ -125,9 +125,9 @@ async def test_a_recording_is_kept_as_far_as_a_full_disk_took_it(tmp_path: Path,
     disk.full = True
     for chunk in sounds[120:]:
         recorder.sound(chunk)
-    await eventually(lambda: bool(told))
+    await eventually(lambda: bool(notes))
     await recorder.close()
-    assert told == ["the recording ended: No space left on device (it is kept up to there)"]
+    assert notes == ["the recording ended: No space left on device (it is kept up to there)"]
     assert names(tmp_path) == ["session.mp4"]
     with av.open(target) as opened:
         assert len([*opened.decode(opened.streams.video[0])]) >= 50
@@ -135,13 +135,13 @@ async def test_a_recording_is_kept_as_far_as_a_full_disk_took_it(tmp_path: Path,
 
 async def test_a_recording_that_has_no_picture_leaves_no_file(tmp_path: Path, codecs: Pool, disk: Disk) -> None:
     disk.full = True
-    broadcast, told = Broadcast(codecs), list[str]()
-    recorder = Recorder(tmp_path / "session.mp4", broadcast, told.append)
+    broadcast, notes = Broadcast(codecs), list[str]()
+    recorder = Recorder(tmp_path / "session.mp4", broadcast, notes.append)
     await encoded_of(broadcast, [0])
     recorder.sound(SpeechChunk(12_345, np.zeros((CHUNK, 2), np.int16)))
-    await eventually(lambda: bool(told))
+    await eventually(lambda: bool(notes))
     await recorder.close()
-    assert told == ["the recording ended: No space left on device (nothing of it could be kept)"]
+    assert notes == ["the recording ended: No space left on device (nothing of it could be kept)"]
     assert not names(tmp_path)
 
 
@@ -170,7 +170,7 @@ async def test_a_pushed_session_arrives_at_a_streaming_server(client: Client, po
     assert loudest > 3000
 
 
-async def test_a_push_that_fails_is_told_without_its_key_and_the_session_goes_on(
+async def test_a_push_that_fails_is_reported_without_its_key_and_the_session_goes_on(
     client: Client, server: Running, port: int
 ) -> None:
     async with published(client, push=f"rtmp://127.0.0.1:{port}/live/s3cret") as (session, _):

@@ -104,7 +104,7 @@ async def test_a_session_arrives_at_a_receiver_and_its_secrets_are_nowhere_to_be
 @pytest.mark.parametrize(
     ("host", "words"), [("127.0.0.1", "did not answer, or refused"), ("nowhere.invalid", "not known")]
 )
-async def test_a_receiver_that_is_not_there_is_told_and_the_session_goes_on(
+async def test_a_receiver_that_is_not_there_is_reported_and_the_session_goes_on(
     client: Client, server: Running, port: int, host: str, words: str
 ) -> None:
     async with published(client, push=f"srt://{host}:{port}?streamid=k3y") as (session, _):
@@ -120,7 +120,7 @@ async def test_a_receiver_that_is_not_there_is_told_and_the_session_goes_on(
 
 
 @needs_srt
-async def test_a_receiver_that_leaves_is_told_and_the_session_goes_on(
+async def test_a_receiver_that_leaves_is_reported_and_the_session_goes_on(
     client: Client, server: Running, port: int, tmp_path: Path
 ) -> None:
     async with receiver(port, tmp_path / "received.ts", "") as listening:
@@ -178,16 +178,16 @@ async def test_a_program_that_stands_still_ends_the_push_and_is_killed(
     stuck: None, monkeypatch: pytest.MonkeyPatch, codecs: Pool
 ) -> None:
     monkeypatch.setattr(recorder, "WriteQueue", partial(WriteQueue, most_items=60))
-    broadcast, told = Broadcast(codecs), list[str]()
-    sent = Recorder("srt://127.0.0.1:9", broadcast, told.append)
+    broadcast, notes = Broadcast(codecs), list[str]()
+    sent = Recorder("srt://127.0.0.1:9", broadcast, notes.append)
     await stand_still(sent, broadcast)
     for index in range(2, 70):  # whoever waited for the program would wait for 600 s
         sent.add(picture(index))
-    assert told == ["the push to srt://127.0.0.1:9 ended: what it is written to stands still"]
+    assert notes == ["the push to srt://127.0.0.1:9 ended: what it is written to stands still"]
     await eventually(lambda: not sent._thread.is_alive())
     assert not push_senders()
     await sent.close()
-    assert len(told) == 1
+    assert len(notes) == 1
 
 
 async def test_the_end_of_a_session_ends_a_program_that_stands_still(
@@ -219,7 +219,7 @@ async def test_a_server_that_cannot_push_by_srt_says_so_at_once(
         assert (answer.status, "an ffmpeg with SRT on the PATH" in answer.text) == (400, True), folder
 
 
-async def test_an_operator_who_allows_what_cannot_be_done_is_told(
+async def test_an_operator_who_allows_what_cannot_be_done_gets_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(srt, "library_speaks", lambda: False)

@@ -1,4 +1,4 @@
-"""What waits to be written has a bound in items and in bytes."""
+"""A write queue has a bound in items and in bytes."""
 
 from __future__ import annotations
 

@@ -66,8 +66,8 @@ def test_what_is_malformed_is_refused_with_its_code(row: dict[str, Any]) -> None
 
 def test_the_fixtures_show_every_message_and_every_kind() -> None:
     assert {row["message"]["type"] for row in fixture("client_messages")} == set(CLIENT)
-    told = fixture("server_messages") + timed("server", "message")
-    assert {row["message"]["type"] for row in told} == set(SERVER)
+    rows = fixture("server_messages") + timed("server", "message")
+    assert {row["message"]["type"] for row in rows} == set(SERVER)
     assert {row["kind"] for row in fixture("packets")} == set(Kind)
 
 

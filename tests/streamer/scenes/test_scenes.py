@@ -47,7 +47,7 @@ def materials(tmp_path: Path, portrait: Picture) -> Path:
 
 
 def command() -> list[str]:
-    """What README says after ``python -m mytalk_client``."""
+    """Returns what README says after ``python -m mytalk_client``."""
     found = re.search(r"python -m mytalk_client (say .*)", README.read_text())
     assert found is not None
     return shlex.split(found[1])

@@ -168,5 +168,5 @@ def loud(frame: av.AudioFrame) -> bool:
 
 
 def quiet_since(viewer: Viewer, began: float) -> float | None:
-    """When the first silent frame came after ``began``."""
+    """Returns when the first silent frame came after ``began``."""
     return next((at for at, frame in viewer.sounds if at > began and not loud(frame)), None)

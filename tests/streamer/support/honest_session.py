@@ -35,7 +35,7 @@ FIRST_PICTURES = 10
 
 @dataclass(frozen=True, slots=True)
 class Felt:
-    """What an honest session received since :meth:`HonestSession.begin`, and what its process holds more since then."""
+    """Counts what an honest session received since :meth:`HonestSession.begin`, and its process's growth."""
 
     seconds: float
     sound_gap_ms: float  # the longest time without sound; packets come every 20 ms
@@ -51,7 +51,7 @@ class HonestSession:
     def __init__(self, session: dict[str, Any], socket: aiohttp.ClientWebSocketResponse) -> None:
         self.session = session
         self.socket = socket
-        self.told: list[dict[str, Any]] = []
+        self.messages: list[dict[str, Any]] = []
         self._sounds: list[float] = []
         self._pictures: list[float] = []
         self.begin()
@@ -83,7 +83,7 @@ class HonestSession:
             await eventually(lambda: len(self._pictures) >= enough[0] and len(self._sounds) >= enough[1])
         except TimeoutError as error:
             raise AssertionError(
-                f"the honest session stands still: {self.told[-8:]}, {self.socket.close_code}"
+                f"the honest session stands still: {self.messages[-8:]}, {self.socket.close_code}"
             ) from error
 
     async def read(self) -> None:
@@ -94,7 +94,7 @@ class HonestSession:
                 kind = Packet.from_bytes(message.data).kind
                 (self._sounds if kind is Kind.AUDIO_PCM16 else self._pictures).append(now)
             elif message.type is aiohttp.WSMsgType.TEXT:
-                self.told.append(message.json())
+                self.messages.append(message.json())
 
 
 @asynccontextmanager

@@ -82,7 +82,7 @@ class Answer:
 
 
 async def ask(client: Client, method: str, path: str, token: str | None, **given: Any) -> Answer:
-    """One request; redirections are shown, not followed."""
+    """Makes one request; redirections are shown, not followed."""
     headers = dict(given.pop("headers", {}))
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
@@ -92,7 +92,7 @@ async def ask(client: Client, method: str, path: str, token: str | None, **given
 
 
 async def request(client: Client, method: str, path: str, **given: Any) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """One request; gives status, JSON body and headers."""
+    """Makes one request; returns status, JSON body and headers."""
     async with client.http.request(method, client.url + path, **given) as response:
         return response.status, json.loads(await response.text() or "{}"), dict(response.headers)
 

@@ -26,7 +26,7 @@ def _is_the_servers(stall: Stall) -> bool:
     return not tests and any(frame.is_ours or frame.module.startswith("aiohttp.web") for frame in stall.stack)
 
 
-def told(stall: Stall) -> str:
-    """One stall, for whoever has to mend it."""
+def report(stall: Stall) -> str:
+    """Describes a stall: its place, its CPU time and its stack."""
     stack = "\n    ".join(str(frame) for frame in stall.stack)
     return f"{stall.place} computed for {1000 * stall.cpu_seconds:.0f} ms on the event loop:\n    {stack}"

@@ -54,7 +54,7 @@ class Viewer:
         await eventually(lambda: len(self.pictures) >= pictures and len(self.sounds) >= sounds)
 
     def heard(self) -> NDArray[np.int16]:
-        """All sound that came, left channel."""
+        """Joins all sound that came, left channel."""
         return np.concatenate([frame.to_ndarray().reshape(-1, 2)[:, 0] for _, frame in self.sounds])
 
     def vanish(self) -> None:

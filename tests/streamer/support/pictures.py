@@ -25,6 +25,6 @@ def number_of(rgb: NDArray[np.uint8]) -> int:
 
 
 def movement(pictures: list[NDArray[np.uint8]], box: tuple[int, int, int, int]) -> float:
-    """How far the grey values in a box lie from their mean over time."""
+    """Measures how far the grey values in a box lie from their mean over time."""
     x0, y0, x1, y1 = box
     return float(np.std([picture[y0:y1, x0:x1].mean(axis=2) for picture in pictures], axis=0).mean()) if pictures else 0

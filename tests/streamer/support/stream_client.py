@@ -1,4 +1,4 @@
-"""A client of ``mytalk.v1`` that keeps all it is told, as plain as a script could be."""
+"""A client of ``mytalk.v1`` that keeps every message and packet it receives, as plain as a script could be."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ UNCOUNTED = ("session.created", "session.resumed", "ack", "pong")
 
 
 class Streamer:
-    """One stream, over as many connections as it takes."""
+    """Holds one stream, over as many connections as it takes."""
 
     def __init__(self, client: Client, session: dict[str, Any]) -> None:
         self.client = client
         self.session = session
-        self.told: list[dict[str, Any]] = []
+        self.messages: list[dict[str, Any]] = []
         self.packets: list[Packet] = []
         self.received = 0  # counted messages
         self.code: int | None = None  # of the close
@@ -54,17 +54,17 @@ class Streamer:
         await self.socket.send_str(json.dumps(message))
 
     async def say(self, speech: NDArray[np.int16], pts: int = 0, generation: int = 0, step: int = 9600) -> None:
-        """PCM in messages of ``step`` samples."""
+        """Sends PCM in messages of ``step`` samples."""
         for start in range(0, len(speech), step):
             part = speech[start : start + step].tobytes()
             await self.socket.send_bytes(Packet(Kind.SPEECH_PCM16, generation, pts + start, part).to_bytes())
 
     def all(self, name: str) -> list[dict[str, Any]]:
-        """Messages of one type, in order."""
-        return [message for message in self.told if message["type"] == name]
+        """Returns the messages of one type, in order."""
+        return [message for message in self.messages if message["type"] == name]
 
     async def one(self, name: str, seconds: float = 30, count: int = 1) -> dict[str, Any]:
-        """The ``count``-th message of a type, as soon as it is there."""
+        """Returns the ``count``-th message of a type, as soon as it has come."""
         await self.until(lambda: len(self.all(name)) >= count, seconds)
         return self.all(name)[count - 1]
 
@@ -72,19 +72,21 @@ class Streamer:
         try:
             await eventually(condition, seconds)
         except TimeoutError as error:
-            raise AssertionError(f"told {self.told[-8:]}, {len(self.packets)} packets, close {self.code}") from error
+            raise AssertionError(
+                f"messages {self.messages[-8:]}, {len(self.packets)} packets, close {self.code}"
+            ) from error
 
     def of(self, kind: Kind) -> list[Packet]:
         return [packet for packet in self.packets if packet.kind is kind]
 
     def heard(self) -> NDArray[np.int16]:
-        """All sound that came, left channel; its packets must follow one another."""
+        """Joins all sound that came, left channel; its packets must follow one another."""
         sounds = self.of(Kind.AUDIO_PCM16)
         assert [sound.pts for sound in sounds] == list(range(sounds[0].pts, sounds[0].pts + 320 * len(sounds), 320))
         return np.frombuffer(b"".join(sound.payload for sound in sounds), "<i2").reshape(-1, 2)[:, 0]
 
     async def cut(self) -> None:
-        """The connection is gone, without a word."""
+        """Breaks the connection without closing it."""
         self.socket._response.connection.transport.abort()
         await self.close()
 
@@ -98,7 +100,7 @@ class Streamer:
         async for message in socket:
             if message.type is aiohttp.WSMsgType.TEXT:
                 body = json.loads(message.data)
-                self.told.append(body)
+                self.messages.append(body)
                 self.received += body["type"] not in UNCOUNTED
             elif message.type is aiohttp.WSMsgType.BINARY:
                 self.packets.append(Packet.from_bytes(message.data))

@@ -115,18 +115,18 @@ async def test_what_goes_wrong_on_the_engines_threads_is_logged_with_its_session
         await eventually(lambda: any(one.figures.failure is not None for one in server.sessions.all()))
     lines = [json.loads(line) for line in written.getvalue().splitlines()]
     failed = [line for line in lines if line["level"] == "error"]
-    assert len(failed) == 2  # by the thread, and by the session that is told
+    assert len(failed) == 2  # by the thread, and by the session that is informed
     assert "FloatingPointError" in failed[0]["traceback"]
     assert "untouched pictures" in failed[1]["message"]
     assert {line.get("session") for line in failed} == {session["id"][: logs.SHOWN_ID]}
 
 
 async def test_what_an_engine_loses_is_logged_with_its_session(written: io.StringIO) -> None:
-    told = asyncio.Event()
+    logged = asyncio.Event()
 
     def fail(_: object) -> None:
-        logging.getLogger("streamer.test").error("told")
-        told.set()
+        logging.getLogger("streamer.test").error("written later")
+        logged.set()
 
     engine = Engine(FakeModels, FakeClock())
     await engine.start()
@@ -138,9 +138,9 @@ async def test_what_an_engine_loses_is_logged_with_its_session(written: io.Strin
         name="a-session-of-22-letters",
     )
     await asyncio.to_thread(engine._fail, RuntimeError("the driver is gone"))
-    await asyncio.wait_for(told.wait(), LIMIT_S)
+    await asyncio.wait_for(logged.wait(), LIMIT_S)
     await engine.close()
-    [line] = [json.loads(line) for line in written.getvalue().splitlines() if "told" in line]
+    [line] = [json.loads(line) for line in written.getvalue().splitlines() if "written later" in line]
     assert line["session"] == "a-sessio"
 
 

@@ -17,7 +17,7 @@ from streamer.clock import SECOND_NS, FakeClock
 from streamer.http.server import Running
 from streamer.telemetry.loop_watchdog import MOST_PLACES, OTHER, LoopWatchdog, StackFrame, Stall
 from tests.streamer.support.http_client import Client
-from tests.streamer.support.loop_stalls import to_blame, told
+from tests.streamer.support.loop_stalls import report, to_blame
 
 LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
 
@@ -79,7 +79,7 @@ def test_what_computes_on_the_loop_is_named_and_its_time_is_counted(loop: Callab
     assert 0.25 < stall.cpu_seconds < 1
     assert watchdog.stalls["streamer.made_up.compute"] == 1
     assert to_blame(watchdog.seen) == [stall]
-    assert "streamer.made_up.compute computed for" in told(stall)
+    assert "streamer.made_up.compute computed for" in report(stall)
 
 
 @pytest.mark.parametrize("loop", LOOPS)

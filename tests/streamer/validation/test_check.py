@@ -1,4 +1,4 @@
-"""What does not fit a type is named: where it is, what was given, and what is needed."""
+"""An error of a type check names the place, what was given, and what is needed."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_every_motion_row_builds_from_every_config(name: str) -> None:
     assert len(shapes) >= 4  # concatenated rows see more than those that attend or add
 
 
-def test_a_config_without_such_sizes_is_told() -> None:
+def test_a_config_without_such_sizes_is_refused() -> None:
     row = dataclasses.replace(read_rows()[0], sizes={"motion": {"colour": 1}})
     with pytest.raises(OptionError, match="colour"):
         row.config(read_config("tiny"))

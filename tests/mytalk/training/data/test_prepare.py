@@ -67,13 +67,13 @@ def _journal(data: Path) -> list[dict[str, Any]]:
 
 
 def test_videos_become_clips(videos: Path, tmp_path: Path, babble: Sound) -> None:
-    told: list[tuple[int, int | None]] = []
+    reported: list[tuple[int, int | None]] = []
     data = tmp_path / "data"
     options = PrepareOptions(licence="ours")
-    summary = prepare(videos, data, options, progress=lambda done, total: told.append((done, total)))
+    summary = prepare(videos, data, options, progress=lambda done, total: reported.append((done, total)))
     assert (summary.clips, summary.people, summary.rejected) == (3, 2, {})
     assert summary.seconds == pytest.approx(3 * FRAMES / 25, abs=0.1)
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert reported == [(1, 3), (2, 3), (3, 3)]
     store = ClipStore(data)
     assert sorted(entry.person for entry in store.entries) == ["ann", "ann", "bob"]
     assert _held(data) == [entry.key for entry in store.entries]
@@ -87,7 +87,7 @@ def test_videos_become_clips(videos: Path, tmp_path: Path, babble: Sound) -> Non
     assert (again.clips, again.done_seconds) == (3, 0)
 
 
-def test_whatever_cannot_be_used_is_told_with_its_reason(
+def test_whatever_cannot_be_used_is_reported_with_its_reason(
     tmp_path: Path, face: NDArray[np.uint8], pictures: list[Planes], babble: Sound
 ) -> None:
     folder, data = tmp_path / "videos", tmp_path / "data"

@@ -19,7 +19,7 @@ POSE = HeadPose(20.0, np.eye(3, dtype=np.float32), np.array([32, 32, 0], np.floa
 
 
 def _record(times: list[int], shape: NDArray[np.float32]) -> list[Recorded]:
-    """One run; each picture's grey and the place of its face tell its time."""
+    """Records one run; each picture's grey and the place of its face tell its time."""
     recorder, out = Recorder(64), []
     for at in times:
         moved = POSE.to_frame(shape + np.float32(at / SAMPLE_RATE))

@@ -43,7 +43,7 @@ def test_one_face_from_the_front_is_used(face: NDArray[np.uint8]) -> None:
     assert seen[2].tracked.at == 2 * STEP
 
 
-def test_each_reason_is_told(face: NDArray[np.uint8]) -> None:
+def test_each_reason_is_reported(face: NDArray[np.uint8]) -> None:
     grey = np.full_like(face, 90)
     half = cv2.resize(face, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
     assert _reasons(_look([grey])) == [Reason.NO_FACE]

@@ -1,4 +1,4 @@
-"""Word times become classes of the mouth: every word of GRID's commands, in time, and a damaged file is told."""
+"""Word times become classes of the mouth: every word of GRID's commands, in time, and a damaged file is named."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ def test_a_word_keeps_its_times_and_its_phones_their_order(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("0 10 sil\n10 20\n", ":2: '10 20' is not FIRST LAST WORD"),
         ("0 10 sil\n5 20 bin\n", ":2: .* goes back in time"),
         ("0 10 cucumber\n", ":1: no pronunciation of 'cucumber'"),
     ],
 )
-def test_a_wrong_line_is_named(text: str, told: str, tmp_path: Path) -> None:
+def test_a_wrong_line_is_named(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "clip.align"
     path.write_text(text)
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         read_classes(path)

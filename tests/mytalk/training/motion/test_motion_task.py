@@ -268,8 +268,8 @@ def test_naming_phones_is_learned_and_not_shipped(data: Path, identity: Path, tt
     options = replace(OPTIONS, steps=40, tts_first=1.0, phone_weight=1.0, augment=False)
     task = motion_task(CONFIG.preset, options, MotionSources([data], identity, tts), tmp_path)
     fit(task, options, tmp_path, device="cpu")
-    told = [line["phones"] for line in read_curve(tmp_path) if "phones" in line]
-    assert told[-1] < 0.9 * told[0]
+    losses = [line["phones"] for line in read_curve(tmp_path) if "phones" in line]
+    assert losses[-1] < 0.9 * losses[0]
     assert not [name for name in read_tensors(tmp_path / "weights", "motion") if name.startswith("phones")]
     model = MotionModel(CONFIG.preset)
     load_into(MotionLosses(model, replace(options, phone_weight=0.0)), tmp_path / "weights", "motion")

@@ -169,7 +169,7 @@ class TwoPhases(LineTask):
 
 
 class Follower(LineFit):
-    """Its loss depends on the other phase's network, which must not be trained by it."""
+    """A task whose loss depends on the other phase's network, which must not be trained by it."""
 
     def __init__(self, leader: LineFit, most: int | None) -> None:
         super().__init__(most)

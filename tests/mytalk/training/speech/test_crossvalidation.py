@@ -58,12 +58,12 @@ def test_the_command_prints_a_line_for_each_way_and_person(
     folder: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["train", "crossvalidate", str(folder), "--data", str(data), "--balance", "0", "1", "--people"]) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert [line.split()[:3] for line in told if re.match(r" *1\.25 ", line)] == [
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:3] for line in lines if re.match(r" *1\.25 ", line)] == [
         ["1.25", "0.00", "3"],
         ["1.25", "1.00", "3"],
     ]
-    assert len([line for line in told if line.startswith("    ")]) == 6
+    assert len([line for line in lines if line.startswith("    ")]) == 6
 
 
 def test_a_penalty_of_nothing_is_refused(folder: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,8 +53,8 @@ def test_a_readout_has_learned_that_these_jaws_drop_with_the_loudness(with_reado
     for clip in range(len(store)):
         sound = torch.from_numpy(store.sound(clip))[None]
         jaws = store.landmarks(clip).canonical[:, 152, 1]
-        told = model.readout(sound, model.readout.start(len(jaws))).motion[0]
-        height = model.space.decode(told)[:, :, 1].mean(-1).numpy()
+        motion = model.readout(sound, model.readout.start(len(jaws))).motion[0]
+        height = model.space.decode(motion)[:, :, 1].mean(-1).numpy()
         assert np.corrcoef(height, jaws)[0, 1] > 0.5
 
 
@@ -98,10 +98,10 @@ def test_packets_do_not_change_a_guess(
     with_readout: Path, babble: np.ndarray[tuple[int], np.dtype[np.float32]]
 ) -> None:
     model = load_motion(with_readout)
-    told = []
+    estimates = []
     for chunk in (160, 1001, 16_000):
         stream = SpeechStream(model.extractor, 2, 1, readout_frames=5)
-        told.append([one for i in range(0, 16_000, chunk) for one in stream.push(babble[i : i + chunk]).estimates])
-    assert [one.end for one in told[0]] == list(range(1, 26, 2))
-    for other in told[1:]:
-        assert all(torch.equal(one.motion, two.motion) for one, two in zip(told[0], other, strict=True))
+        estimates.append([one for i in range(0, 16_000, chunk) for one in stream.push(babble[i : i + chunk]).estimates])
+    assert [one.end for one in estimates[0]] == list(range(1, 26, 2))
+    for other in estimates[1:]:
+        assert all(torch.equal(one.motion, two.motion) for one, two in zip(estimates[0], other, strict=True))

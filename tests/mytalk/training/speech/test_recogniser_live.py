@@ -95,7 +95,7 @@ def test_voices_that_are_too_short_are_counted() -> None:
     assert Stretches([[vowels(10, 1), vowels(1, 2)], [vowels(10, 3)]], OPTIONS).left_out == 1
 
 
-def test_too_little_speech_is_told(tmp_path: Path) -> None:
+def test_too_little_speech_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="need one in each"):
         Stretches([], OPTIONS)
     with pytest.raises(DataError, match="need one in each"):

@@ -1,4 +1,4 @@
-"""Voices told from noise: what is learned from speech whose pauses are known."""
+"""A voice readout tells voices from noise: what is learned from speech whose pauses are known."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def test_a_preset_learns_to_tell_them_from_noise_and_moves_as_before(corpus: Pat
     samples, spoken = next(noisy_sentences(corpus / "voice1.npz", np.random.default_rng(5)))
     noise = 0.02 * torch.randn(samples.shape, generator=torch.Generator().manual_seed(3))
     for heard in (samples, samples + noise):
-        told = after(heard[None], after.start(len(spoken))).voice[0]
-        assert ((told > 0) == (spoken > 0)).float().mean() > 0.85
+        scores = after(heard[None], after.start(len(spoken))).voice[0]
+        assert ((scores > 0) == (spoken > 0)).float().mean() > 0.85
 
 
 def test_without_speech_or_a_readout_it_says_what_is_missing(tmp_path: Path, preset: Path, corpus: Path) -> None:

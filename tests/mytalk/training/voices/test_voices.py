@@ -120,7 +120,7 @@ def test_a_sentence_lies_between_pauses_of_one_length(before: float) -> None:
     assert np.flatnonzero(spoken.sound)[[0, -1]].tolist() == [round(0.3 * SAMPLE_RATE), round(0.8 * SAMPLE_RATE) - 1]
 
 
-def test_a_missing_voice_is_told_once_and_none_at_all_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_voice_is_reported_once_and_none_at_all_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(MyTalkError, match="apt install flite-absent"):
         corpus.usable((_FREE,))
     with pytest.raises(OptionError, match="no voice nobody"):

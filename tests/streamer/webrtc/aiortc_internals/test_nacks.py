@@ -17,7 +17,7 @@ class Asked:
         self.keyframes += 1
 
     def came(self, number: int) -> list[int]:
-        """What is newly asked for after a packet."""
+        """Returns the packets that are newly asked for after a packet."""
         missed = self.nacks.add(RtpPacket(sequence_number=number % 65_536))
         self.most = max(self.most, len(self.nacks.missing))
         return sorted(self.nacks.missing) if missed else []
