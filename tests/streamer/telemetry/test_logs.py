@@ -87,14 +87,17 @@ async def test_the_log_is_json_with_the_session_and_without_content_or_secrets(
     assert {"method": "POST", "route": "/v1/sessions", "status": 201}.items() <= requests[0].items()
 
 
-@pytest.mark.parametrize("kind", [b"Content-Encoding: gzip\r\nContent-Length: 7", b"Transfer-Encoding: chunked"])
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [(b"Content-Encoding: gzip\r\nContent-Length: 7", b" 415 "), (b"Transfer-Encoding: chunked", b" 400 ")],
+)
 async def test_what_a_client_sends_wrong_is_for_its_own_eyes(
-    client: Client, server: Running, written: io.StringIO, kind: bytes
+    client: Client, server: Running, written: io.StringIO, kind: bytes, status: bytes
 ) -> None:
     head = b"POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rstrip("/").rsplit(":", 1)[1]))
     writer.write(head + kind + b"\r\n\r\nprivate")
-    assert b" 400 " in await asyncio.wait_for(reader.read(), LIMIT_S)
+    assert status in await asyncio.wait_for(reader.read(), LIMIT_S)
     writer.close()
     assert "private" not in written.getvalue()
     assert "127.0.0.1" not in written.getvalue()
