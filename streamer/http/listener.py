@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
+import socket
 import ssl
 from collections import Counter
 from pathlib import Path
@@ -12,31 +15,92 @@ from aiohttp.abc import AbstractAccessLogger
 
 from mytalk.errors import OptionError
 
+log = logging.getLogger(__name__)
+
+
+HANDSHAKE_WAIT = 10.0
+"""Seconds in which a TLS handshake has to be over, and again in which a peer has to agree to a connection's end."""
+
+_NO_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_NO_FILES_WAIT = 0.2  # seconds until the next attempt where there is no file descriptor left for a connection
+_AT_ONCE = 32  # connections that are accepted before the event loop does other work
+
 
 class ConnectionLimit:
-    """Makes the protocol of each new TCP connection, as ``create_server`` wants it.
+    """Accepts the server's TCP connections, and counts them from then on: also those that never begin to speak TLS.
 
     Beyond ``most`` connections, new ones are closed at once and counted. ``traffic``: bytes of requests (``in``) and of
     their answers (``out``).
     """
 
-    opens_to: web.Server  # before the first connection
-
     def __init__(self, most: int) -> None:
         self.refused = 0
         self.traffic = Counter[str]()
         self._most = most
+        self._beginning: dict[asyncio.BaseProtocol, asyncio.Task[None]] = {}  # TLS handshakes; at most ``most``
+        self._short_of_files = False
 
     @property
     def inside(self) -> int:
         """Returns the number of open connections."""
-        return len(self.opens_to.connections)
+        return len(self._beginning.keys() | set(self._server.connections))
 
-    def __call__(self) -> asyncio.Protocol:
-        if self.inside < self._most:
-            return self.opens_to()
-        self.refused += 1
-        return _Closed()
+    def start(self, server: web.Server, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+        """Begins to accept. ``listener``: non-blocking, and the caller's to close."""
+        self._loop = asyncio.get_running_loop()
+        self._server, self._listener, self._tls = server, listener, tls
+        self._loop.add_reader(listener, self._accept)
+
+    def close(self) -> None:
+        """Accepts no more, and drops the connections that have not begun."""
+        self._loop.remove_reader(self._listener)
+        self._most = 0
+        for task in self._beginning.values():
+            task.cancel()
+
+    def _accept(self) -> None:
+        for _ in range(_AT_ONCE):
+            try:
+                connection, _ = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:  # of a connection that is gone already (accept(2)), or there is no room for one
+                if error.errno in _NO_FILES:
+                    self._wait_for_files(error)
+                    return
+                continue
+            self._short_of_files = False
+            if self.inside >= self._most:
+                self.refused += 1
+                connection.close()
+                continue
+            connection.setblocking(False)
+            protocol = self._server()
+            task = self._loop.create_task(self._begin(protocol, connection), name="begin a connection")
+            self._beginning[protocol] = task
+
+    async def _begin(self, protocol: asyncio.BaseProtocol, connection: socket.socket) -> None:
+        """Gives a connection to its protocol, once the TLS handshake is over where there is one."""
+        waits = dict.fromkeys(("ssl_handshake_timeout", "ssl_shutdown_timeout"), HANDSHAKE_WAIT) if self._tls else {}
+        try:
+            await self._loop.connect_accepted_socket(lambda: protocol, connection, ssl=self._tls, **waits)
+        except OSError as error:  # SSLError, ConnectionError and TimeoutError are ones
+            log.debug("a connection did not begin: %s", type(error).__name__)
+            connection.close()
+        finally:
+            del self._beginning[protocol]
+
+    def _wait_for_files(self, error: OSError) -> None:
+        """Leaves connections in the system's queue for a moment."""
+        if not self._short_of_files:
+            log.error("no connection can be accepted: %s (allow more open files)", error.strerror)
+        self._short_of_files = True
+        self._loop.remove_reader(self._listener)
+        self._loop.call_later(_NO_FILES_WAIT, self._resume)
+
+    def _resume(self) -> None:
+        if self._most:
+            self._loop.add_reader(self._listener, self._accept)
 
 
 def byte_counter(traffic: Counter[str]) -> type[AbstractAccessLogger]:
@@ -57,14 +121,6 @@ def _head_size(request: web.BaseRequest) -> int:
     """Returns the bytes of the request line and the headers (RFC 9112)."""
     line = len(f"{request.method} {request.raw_path} HTTP/1.1\r\n")
     return line + sum(len(name) + len(value) + 4 for name, value in request.raw_headers) + 2
-
-
-class _Closed(asyncio.Protocol):
-    """Closes a connection beyond the limit."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
 
 
 def tls_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:

@@ -96,8 +96,7 @@ async def running(
     )
     await runner.setup()
     assert runner.server is not None
-    connections.opens_to = runner.server
-    socket_server = await asyncio.get_running_loop().create_server(connections, sock=listener, ssl=tls)
+    connections.start(runner.server, listener, tls)
     watchdog.start()
     loading = asyncio.create_task(engine.start(), name="load the models")
     watching = asyncio.create_task(_end_overdue(sessions, access, clock), name="end overdue sessions")
@@ -111,13 +110,14 @@ async def running(
         try:
             async with asyncio.timeout(STOP_TIMEOUT):
                 await sessions.close()
-                socket_server.close()
+                connections.close()
                 await runner.cleanup()
                 await engine.close()
                 await access.save()
         except TimeoutError:
             log.error("the server did not stop within %s s", STOP_TIMEOUT)
         await asyncio.gather(loading, watching, saving, return_exceptions=True)
+        listener.close()
         watchdog.close()
         executors.close()
 

@@ -12,6 +12,7 @@ from mytalk.errors import MyTalkError
 from streamer.clock import FakeClock
 from streamer.config.server_config import ServerConfig
 from streamer.http.body import BODY_WAIT, MAX_BODY
+from streamer.http.listener import HANDSHAKE_WAIT
 from streamer.http.routes import ROUTES, Routes
 from streamer.http.server import HEAD_WAIT, LINGER
 from streamer.http.upload import TIMEOUT, UPLOADS
@@ -63,6 +64,7 @@ def test_limits_are_those_of_the_server() -> None:
     assert f"{MAX_BODY >> 10} KiB within {BODY_WAIT:.0f} s" in section("Limits")
     assert f"{MAX_BYTES >> 20} MiB within {TIMEOUT:.0f} s" in section("Limits")
     assert f"| {HEAD_WAIT:.0f} s |" in section("Limits")
+    assert f"| TLS handshake | {HANDSHAKE_WAIT:.0f} s |" in section("Limits")
     assert f"| uploads at a time | {UPLOADS} |" in section("Limits")
     assert f"dropped for {LINGER:.0f} s" in section("Limits")
     size = f"{MAX_BYTES >> 20} MiB, {MAX_SIDE} pixels a side and {MAX_PIXELS // 10**6} million in all"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gzip
 import logging
 import re
+import socket
 import ssl
 from contextlib import suppress
 from dataclasses import replace
@@ -15,6 +17,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -23,8 +26,8 @@ from cryptography.x509.oid import NameOID
 from mytalk.errors import OptionError
 from streamer.config.server_config import ServerConfig
 from streamer.http import body as body_module
-from streamer.http import server
-from streamer.http.listener import tls_context
+from streamer.http import listener, server
+from streamer.http.listener import ConnectionLimit, tls_context
 from streamer.http.server import Running, running
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.http_client import Client, ask
@@ -68,9 +71,16 @@ async def test_it_speaks_tls_where_it_has_a_certificate(
         old.load_verify_locations(cert)
         with pytest.warns(DeprecationWarning, match="TLSv1_1"):
             old.maximum_version = ssl.TLSVersion.TLSv1_1
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=old)) as http:
-            with pytest.raises(aiohttp.ClientConnectorError):
-                await http.get(f"{server.url}readyz")
+
+        def shake_hands(port: int) -> None:
+            with (
+                socket.create_connection(("127.0.0.1", port)) as plain,
+                old.wrap_socket(plain, server_hostname="localhost"),
+            ):
+                pass
+
+        with pytest.raises(ssl.SSLError):
+            await asyncio.to_thread(shake_hands, port_of(server))
 
 
 def test_certificates_of_no_use_are_reported(tmp_path: Path) -> None:
@@ -149,7 +159,9 @@ async def test_who_sends_a_head_or_a_body_byte_by_byte_is_put_out_and_others_are
             writer.close()
 
 
-async def test_there_are_only_so_many_connections(config: ServerConfig, models: FakeModels) -> None:
+async def test_there_are_only_so_many_connections(
+    config: ServerConfig, models: FakeModels, caplog: pytest.LogCaptureFixture
+) -> None:
     async with running(replace(config, max_connections=20), lambda: models) as up, aiohttp.ClientSession() as http:
         await up.loading
         client = Client(http, up.url)
@@ -161,7 +173,69 @@ async def test_there_are_only_so_many_connections(config: ServerConfig, models: 
         for _, writer in pairs:
             writer.close()
         await asyncio.gather(*refused)
+        assert not [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
         assert (await client.figures())["mytalk_http_refused_total"] == 40
+
+
+async def test_connections_that_never_speak_tls_are_counted_and_closed(
+    config: ServerConfig, models: FakeModels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "HANDSHAKE_WAIT", 3.0)
+    cert, key = certificate(tmp_path)
+    config = replace(config, tls_cert=cert, tls_key=key, max_connections=20)
+    async with running(config, lambda: models) as up:
+        await up.loading
+        silent = [await asyncio.open_connection("127.0.0.1", port_of(up)) for _ in range(50)]
+        ends = [asyncio.create_task(answer_of(reader)) for reader, _ in silent]
+        await eventually(lambda: sum(end.done() for end in ends) >= 30)
+        assert sum(end.done() for end in ends) == 30
+        await asyncio.wait_for(asyncio.gather(*ends), LIMIT_S)  # the others when their time is over
+        for _, writer in silent:
+            writer.close()
+        trusted = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=str(cert)))
+        async with aiohttp.ClientSession(connector=trusted) as http:
+            assert (await Client(http, up.url).figures())["mytalk_http_refused_total"] == 30
+
+
+async def test_a_server_stops_while_handshakes_wait(config: ServerConfig, models: FakeModels, tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path)
+    async with running(replace(config, tls_cert=cert, tls_key=key), lambda: models) as up:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(up))
+        await asyncio.sleep(0)
+    assert await asyncio.wait_for(answer_of(reader), LIMIT_S) == b""
+    writer.close()
+
+
+class FullListener:
+    """A listener whose process has no file descriptor left, for a while."""
+
+    def __init__(self, real: socket.socket, failures: int) -> None:
+        self.real = real
+        self.failures = failures
+
+    def fileno(self) -> int:
+        return self.real.fileno()
+
+    def accept(self) -> Any:
+        if self.failures:
+            self.failures -= 1
+            raise OSError(errno.EMFILE, "Too many open files")
+        return self.real.accept()
+
+
+async def test_without_files_connections_wait_and_that_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(text="served")
+
+    with socket.create_server(("127.0.0.1", 0)) as real:
+        real.setblocking(False)
+        connections = ConnectionLimit(most=5)
+        connections.start(web.Server(answer), FullListener(real, failures=3), None)  # type: ignore[arg-type]
+        url = f"http://127.0.0.1:{real.getsockname()[1]}/"
+        async with aiohttp.ClientSession() as http, http.get(url) as response:
+            assert await response.text() == "served"
+        connections.close()
+    assert caplog.text.count("no connection can be accepted: Too many open files") == 1
 
 
 async def test_a_flood_is_bounded_and_a_live_session_goes_on(config: ServerConfig, models: FakeModels) -> None:
