@@ -1,4 +1,4 @@
-"""Damaged RTP and RTCP of a peer: nothing comes of them, and the call goes on."""
+"""Damaged STUN, DTLS, RTP and RTCP datagrams: nothing comes of them, and the call goes on."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import socket
 import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
+from aioice import stun
 from aiortc.rtp import (
     RtcpByePacket,
     RtcpPsfbPacket,
@@ -32,6 +34,24 @@ from tests.streamer.support.http_client import Client, call
 from tests.streamer.support.peers import Viewer
 from tests.streamer.support.sounds import babble
 from tests.streamer.support.tracks import Camera, Microphone
+
+
+def binding(**attributes: Any) -> bytes:
+    """A STUN binding request (RFC 8489)."""
+    message = stun.Message(stun.Method.BINDING, stun.Class.REQUEST, bytes(12))
+    message.attributes.update({name.replace("_", "-"): value for name, value in attributes.items()})
+    message.add_message_integrity(b"key")
+    return bytes(message)
+
+
+ADDRESS = ("127.0.0.1", 9)
+STUN = [
+    binding(USERNAME="abcd:efgh", PRIORITY=1, ICE_CONTROLLING=1, USE_CANDIDATE=None),
+    binding(ERROR_CODE=(487, "Role Conflict"), XOR_MAPPED_ADDRESS=ADDRESS),
+    binding(MAPPED_ADDRESS=ADDRESS, SOFTWARE="x", CHANNEL_NUMBER=1, LIFETIME=1, ICE_CONTROLLED=1, REALM="é"),
+    bytes(stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, bytes(12), {"XOR-MAPPED-ADDRESS": ADDRESS})),
+]
+DTLS = [bytes([kind, 254, 253]) + bytes(8) + struct.pack("!H", 4) + b"\2\x28\0\0" for kind in (20, 21, 22, 23)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +83,29 @@ async def turned(count: int) -> None:
     """Lets the loop receive so many datagrams; they have arrived when they have been sent."""
     for _ in range(2 * count + 10):
         await asyncio.sleep(0)
+
+
+@st.composite
+def stun_messages(draw: st.DrawFn) -> bytes:
+    """Messages with a right header and attributes (RFC 8489, 14): known ones with any content, or unknown ones."""
+    kind = draw(st.sampled_from([0x0001, 0x0101, 0x0111, 0x0011, 0x0003, 0x0016]) | st.integers(0, 0x3FFF))
+    known = st.sampled_from([entry[0] for entry in stun.ATTRIBUTES])
+    attributes = b""
+    for name, value in draw(st.lists(st.tuples(known | st.integers(0, 0xFFFF), st.binary(max_size=20)), max_size=5)):
+        attributes += struct.pack("!HH", name, len(value)) + value + bytes(-len(value) % 4)
+    return struct.pack("!HHI12s", kind, len(attributes), stun.COOKIE, bytes(12)) + attributes
+
+
+@examples(150)
+@given(datagrams=st.lists(stun_messages() | damaged_bytes(STUN + DTLS) | st.binary(max_size=60), max_size=20))
+async def test_a_strangers_datagrams_come_to_nothing(
+    attacked: Attacked, caplog: pytest.LogCaptureFixture, datagrams: list[bytes]
+) -> None:
+    with nothing_went_wrong(caplog):
+        for data in datagrams:
+            attacked.stranger.sendto(data, attacked.address)
+        await turned(len(datagrams))
+    assert attacked.viewer.connection.connectionState == "connected"
 
 
 INFO = RtcpReceiverInfo(1, 0, 0, 0, 0, 0, 0)
