@@ -1,10 +1,15 @@
-"""Measures what is left of sessions that have gone: connect, talk, and leave in one of three ways, again and again.
+"""Measures what an hour of sessions that come and go leaves behind, in every process of the server.
 
-    python -m benchmarks.live.soak [--cycles 200] [--json FILE]
+    python -m benchmarks.live.soak [--minutes 20] [--json FILE]
 
-Real aiortc peers on loopback to ``mytalk serve`` (a process of its own). They say goodbye, have their session deleted,
-or vanish without a word, in turn. The server's threads, open files and memory are counted after every cycle, once it
-holds no slot any more; the first tenth of them is left out: what is loaded once is loaded there.
+Real peers on loopback to ``mytalk serve``, a process of its own. One call lasts from the first minute to the last: its
+skew and its late pictures are compared between the first and the last tenth of the time. Beside it, one session after
+another begins and ends in one of four ways: a call says goodbye, is deleted, or vanishes without a word; a WebSocket is
+closed. After each the server's processes are measured, once only the long call is left. The first tenth is left out:
+what is loaded once is loaded there.
+
+Skew is the receiver's: how much longer pictures travel than sound, each by its own RTP times. Only its change means
+anything: the two clocks begin anywhere.
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ import json
 import os
 import platform
 import time
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -22,95 +28,202 @@ import aiohttp
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.live.live_peers import ASSETS, Camera, Microphone, Peer, film_of, serving, table
+from benchmarks.live.live_peers import ASSETS, Camera, Microphone, Peer, Session, family, film_of, serving, table
 from streamer.media.looped_speech import LoopedSpeech
+from streamer.protocol.codec import SUBPROTOCOL
+from streamer.webrtc.aiortc_internals.receiver import InboundTrack
 
-DEPARTURES = ("goodbye", "deleted", "vanishes")
+WAYS = ("goodbye", "deleted", "vanishes", "websocket")
 PICTURES = 5  # that a peer waits for before it leaves
-PATIENCE = 10.0  # seconds
+PATIENCE = 20.0  # seconds
+KINDS = {"streamer.cli": "server", "tracker_worker": "tracker"}  # of processes, by their command line
 
 
-async def cycles(url: str, pid: int, count: int) -> list[dict[str, Any]]:
-    """Yields one row a cycle."""
-    film, speech = film_of(ASSETS / "astronaut.png", 256), LoopedSpeech.read(ASSETS / "demo_speech.flac")
-    rows = []
-    async with aiohttp.ClientSession() as http:
-        for cycle in range(count):
-            departure = DEPARTURES[cycle % len(DEPARTURES)]
-            took = await run_session(http, url, departure, film, speech)
-            rows.append({"way": departure, "freed_after_s": took, **left_of(pid)})
-            print(f"\r{cycle + 1} of {count}", end="", flush=True)
-    print()
-    return rows
+class LongCall(Peer):
+    """The call that lasts: keeps when each frame came, and the media time that it carries, in seconds."""
+
+    def __init__(self, camera: Camera, microphone: Microphone) -> None:
+        super().__init__(camera, microphone)
+        self.arrived: dict[str, list[tuple[float, float]]] = {"audio": [], "video": []}
+
+    async def _read(self, inbound: InboundTrack) -> None:
+        while (frame := await inbound.receive()) is not None:
+            assert frame.pts is not None
+            assert frame.time_base is not None
+            self.arrived[inbound.track.kind].append((time.monotonic(), float(frame.pts * frame.time_base)))
+
+    def part(self, kind: str, since: float, until: float) -> NDArray[np.float64]:
+        """Returns arrivals and media times ``(n, 2)`` of a part of the call."""
+        return np.array([one for one in self.arrived[kind] if since <= one[0] < until])
+
+    def skew_ms(self, since: float, until: float) -> float:
+        """Returns by how much pictures travel longer than sound, and an offset that does not change."""
+        travel = [float(np.median(np.subtract(*self.part(kind, since, until).T))) for kind in ("video", "audio")]
+        return 1000 * (travel[0] - travel[1])
+
+    def gap_ms(self, kind: str, since: float, until: float) -> float:
+        """Returns the longest time between two frames."""
+        return float(1000 * np.diff(self.part(kind, since, until)[:, 0]).max())
 
 
-async def run_session(
-    http: aiohttp.ClientSession, url: str, departure: str, film: list[NDArray[np.uint8]], speech: LoopedSpeech
-) -> float:
-    """Runs one session; returns the seconds from its peer's leaving until the server has freed it."""
-    peer = Peer(Camera(film), Microphone(speech))
-    session = await peer.connect(http, url)
-    began = time.monotonic()
-    while len(peer.pictures) < PICTURES:
-        if time.monotonic() - began > PATIENCE:
-            raise SystemExit(f"no {PICTURES} pictures came within {PATIENCE:.0f} s")
-        await asyncio.sleep(0.05)
-    left = time.monotonic()
-    if departure == "goodbye":
-        await peer.close()
-    elif departure == "deleted":
+class Churn:
+    """Makes sessions that come and go beside the long call, and measures the server after each."""
+
+    def __init__(self, http: aiohttp.ClientSession, url: str, pid: int) -> None:
+        self._http, self._url, self._pid = http, url, pid
+        self._film, self._speech = (
+            film_of(ASSETS / "astronaut.png", 256),
+            LoopedSpeech.read(ASSETS / "demo_speech.flac"),
+        )
+        self.call = LongCall(Camera(self._film), Microphone(self._speech))
+        self.rows: list[dict[str, Any]] = []
+        self.refused = 0
+
+    async def run(self, seconds: float) -> dict[str, Any]:
+        """Returns the long call's figures; ``rows`` has those of the processes, one row a session."""
+        session = await self.call.connect(self._http, self._url)
+        await self._until(lambda: len(self.call.arrived["video"]) > PICTURES)
+        held = await self._held()
+        began = time.monotonic()
+        late = [await self._late(session)]
+        while (at := time.monotonic() - began) < seconds:
+            way = WAYS[len(self.rows) % len(WAYS)]
+            try:
+                left = await self._come_and_go(way)
+            except RuntimeError:  # a busy machine has no room for another
+                self.refused += 1
+                await asyncio.sleep(1)
+                continue
+            await self._until(lambda: self._held(), held)
+            self.rows.append({"at_s": at, "way": way, "freed_after_s": time.monotonic() - left, **processes(self._pid)})
+            late.append(await self._late(session))
+            print(f"\r{len(self.rows)} sessions, {at / 60:.1f} of {seconds / 60:.0f} minutes", end="", flush=True)
+        print()
+        figures = self._of_call(began, time.monotonic(), late)
         await session.call("DELETE", "session")
-    else:
-        peer.vanish()
-    while await slots(http, url):
-        if time.monotonic() - left > PATIENCE:
-            raise SystemExit(f"a session whose peer {departure} was not freed within {PATIENCE:.0f} s")
-        await asyncio.sleep(0.05)
-    took = time.monotonic() - left
-    await peer.close()
-    return took
+        await self.call.close()
+        return figures
+
+    def _of_call(self, began: float, ended: float, late: list[tuple[int, int]]) -> dict[str, Any]:
+        tenth = (ended - began) / 10
+        parts = {"first": (began, began + tenth), "last": (ended - tenth, ended)}
+        figures: dict[str, Any] = {f"skew_{name}_ms": self.call.skew_ms(*part) for name, part in parts.items()}
+        figures["skew_change_ms"] = figures["skew_last_ms"] - figures["skew_first_ms"]
+        few = max(1, len(late) // 10)
+        for name, (before, after) in {"first": (late[0], late[few]), "last": (late[-1 - few], late[-1])}.items():
+            figures[f"late_{name}_percent"] = 100 * (after[0] - before[0]) / max(1, after[1] - before[1])
+        for kind in ("audio", "video"):
+            figures[f"{kind}_gap_max_ms"] = self.call.gap_ms(kind, began, ended)
+        return figures
+
+    async def _come_and_go(self, way: str) -> float:
+        """Makes one session and ends it; returns when it was left."""
+        if way == "websocket":
+            return await self._close_websocket()
+        peer = Peer(Camera(self._film), Microphone(self._speech))
+        try:
+            session = await peer.connect(self._http, self._url)
+        except RuntimeError:
+            await peer.close()
+            raise
+        await self._until(lambda: len(peer.pictures) >= PICTURES)
+        left = time.monotonic()
+        if way == "goodbye":
+            await peer.close()
+        elif way == "deleted":
+            await session.call("DELETE", "session")
+        else:
+            peer.vanish()
+        await peer.close()
+        return left
+
+    async def _close_websocket(self) -> float:
+        async with self._http.post(
+            f"{self._url}v1/sessions", json={"source": "portrait", "speech": "demo"}
+        ) as response:
+            body = await response.json()
+            if response.status != 201:
+                raise RuntimeError(body["error"]["message"])
+        address, token = self._url + body["urls"]["stream"].removeprefix("/"), body["token"]
+        protocols = (SUBPROTOCOL, f"mytalk.token.{token}")
+        async with self._http.ws_connect(address, protocols=protocols, max_msg_size=0) as socket:
+            await socket.send_json({"type": "session.update", "output": {"audio": "pcm16", "video": "h264"}})
+            packets = 0
+            while packets < 4 * PICTURES:
+                packets += (await socket.receive(PATIENCE)).type is aiohttp.WSMsgType.BINARY
+            left = time.monotonic()
+        return left
+
+    async def _until(self, condition: Any, wanted: object = True) -> None:
+        """Waits until ``condition``, of which either kind will do, gives what is wanted."""
+        began = time.monotonic()
+        while (await given if asyncio.iscoroutine(given := condition()) else given) != wanted:
+            if time.monotonic() - began > PATIENCE:
+                raise SystemExit(f"the server does not get on within {PATIENCE:.0f} s")
+            await asyncio.sleep(0.05)
+
+    async def _held(self) -> int:
+        """Sessions and the engine's slots that the server has."""
+        async with self._http.get(f"{self._url}metrics") as response:
+            lines = (await response.text()).splitlines()
+        live = [line for line in lines if line.startswith(("mytalk_engine_seats ", "mytalk_sessions{"))]
+        return sum(int(float(line.split()[-1])) for line in live)
+
+    async def _late(self, session: Session) -> tuple[int, int]:
+        """Pictures of the long call that left late or untouched, and all."""
+        pictures = (await session.call("GET", "session"))["stats"]["pictures"]
+        late = pictures["late"] + pictures["untouched"]
+        return late, late + pictures["on_time"]
 
 
-async def slots(http: aiohttp.ClientSession, url: str) -> int:
-    async with http.get(f"{url}metrics") as response:
-        lines = (await response.text()).splitlines()
-    live = [line for line in lines if line.startswith(("mytalk_engine_seats ", "mytalk_sessions{"))]
-    return sum(int(float(line.split()[-1])) for line in live)
-
-
-def left_of(pid: int) -> dict[str, float]:
-    """Reads threads, open files and resident megabytes of a process."""
-    process = Path(f"/proc/{pid}")
-    status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
-    return {
-        "threads": int(status["Threads"]),
-        "files": len(list((process / "fd").iterdir())),
-        "memory_mb": int(status["VmRSS"].split()[0]) / 1024,
-    }
+def processes(pid: int) -> dict[str, float]:
+    """Returns threads, open files and resident megabytes of the server and of what it started, by kind."""
+    found: dict[str, float] = defaultdict(float)
+    for one in family(pid):
+        process = Path(f"/proc/{one}")
+        try:
+            command = (process / "cmdline").read_text()
+            status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+            files = len(list((process / "fd").iterdir()))
+        except OSError:  # it has ended meanwhile
+            continue
+        kind = next((kind for word, kind in KINDS.items() if word in command), "others")
+        found[f"{kind}_threads"] += int(status["Threads"])
+        found[f"{kind}_files"] += files
+        found[f"{kind}_memory_mb"] += int(status.get("VmRSS", "0").split()[0]) / 1024
+    return dict(found)
 
 
 def growth(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Compares the mean of the last tenth with that of the second, and finds the slowest to be freed."""
     tenth = max(1, len(rows) // 10)
-    figures: dict[str, Any] = {"cycles": len(rows)}
-    for name in ("threads", "files", "memory_mb"):
-        first, last = (float(np.mean([row[name] for row in part])) for part in (rows[tenth : 2 * tenth], rows[-tenth:]))
-        figures |= {f"{name}_first": first, f"{name}_last": last, f"{name}_growth_percent": 100 * (last / first - 1)}
-    for departure in DEPARTURES:
-        figures[f"freed_after_{departure}_s"] = max(
-            (row["freed_after_s"] for row in rows if row["way"] == departure), default=None
-        )
+    figures: dict[str, Any] = {"sessions": len(rows)}
+    names = sorted({name for row in rows for name in row} - {"at_s", "way", "freed_after_s"})
+    for name in names:
+        parts = rows[tenth : 2 * tenth], rows[-tenth:]
+        first, last = (float(np.mean([row.get(name, 0) for row in part])) for part in parts)
+        figures |= {f"{name}_first": first, f"{name}_last": last}
+    for way in WAYS:
+        figures[f"freed_after_{way}_s"] = max((row["freed_after_s"] for row in rows if row["way"] == way), default=None)
     return figures
+
+
+async def soak(url: str, pid: int, minutes: float) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Returns the figures and the rows."""
+    async with aiohttp.ClientSession() as http:
+        churn = Churn(http, url, pid)
+        figures = await churn.run(60 * minutes)
+    return figures | {"refused": churn.refused} | growth(churn.rows), churn.rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cycles", type=int, default=200)
+    parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    with serving() as (url, pid):
-        rows = asyncio.run(cycles(url, pid, options.cycles))
-    figures = {"machine": platform.machine(), "cores": os.cpu_count(), **growth(rows)}
+    with serving("--max-sessions", "4") as (url, pid):
+        figures, rows = asyncio.run(soak(url, pid, options.minutes))
+    figures = {"machine": platform.machine(), "cores": os.cpu_count(), "minutes": options.minutes} | figures
     print(table(figures))
     if options.json:
         options.json.write_text(json.dumps(figures | {"rows": rows}, indent=2) + "\n")
