@@ -23,7 +23,10 @@ class RecordingFile:
         self.seek, self.tell = self._file.seek, self._file.tell
 
     def write(self, data: bytes) -> int:
-        """Writes all of ``data``. Raises ``OSError``, on a full disk for example."""
+        """Writes all of ``data``. Raises ``OSError``, on a full disk for example, and from then on: a file with a hole
+        would not play."""
+        if self.failure is not None:
+            raise self.failure
         left = memoryview(data)
         try:
             while left:

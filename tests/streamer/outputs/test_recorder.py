@@ -22,6 +22,7 @@ from streamer.http.server import Running
 from streamer.media.audio import CHUNK, CHUNK_TIME, SpeechChunk
 from streamer.outputs import recording_file
 from streamer.outputs.recorder import Recorder
+from streamer.outputs.recording_file import RecordingFile
 from streamer.webrtc.broadcast import Broadcast
 from tests.streamer.support.broadcasts import encoded_of
 from tests.streamer.support.http_client import Client, ask
@@ -131,6 +132,19 @@ async def test_a_recording_is_kept_as_far_as_a_full_disk_took_it(tmp_path: Path,
     assert names(tmp_path) == ["session.mp4"]
     with av.open(target) as opened:
         assert len([*opened.decode(opened.streams.video[0])]) >= 50
+
+
+def test_what_follows_a_failed_write_is_not_written(tmp_path: Path, disk: Disk) -> None:
+    file = RecordingFile(tmp_path / "session.mp4")
+    file.write(b"one")
+    disk.full = True
+    with pytest.raises(OSError, match="No space"):
+        file.write(b"two")
+    disk.full = False
+    with pytest.raises(OSError, match="No space"):
+        file.write(b"three")
+    file.keep()
+    assert (tmp_path / "session.mp4").read_bytes() == b"one"
 
 
 async def test_a_recording_that_has_no_picture_leaves_no_file(tmp_path: Path, codecs: Pool, disk: Disk) -> None:
