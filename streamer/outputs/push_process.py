@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,7 +38,8 @@ class PushCommand:
             start_new_session=True,  # Ctrl-C is for the server, which ends its pushes
         )
         assert process.stdin is not None
-        process.stdin.write(f"{self.url}\n".encode())  # less than a pipe holds
+        with suppress(BrokenPipeError):  # it has ended already, which the next write finds
+            process.stdin.write(f"{self.url}\n".encode())  # less than a pipe holds
         return process
 
     def reason(self, stderr: str, status: int) -> str:
