@@ -105,11 +105,6 @@ class LipSyncStream:
         self._counts: Counter[str] = Counter()
 
     @property
-    def pending_frames(self) -> int:
-        """Returns how many pictures wait for their speech, or for pull()."""
-        return len(self._waiting)
-
-    @property
     def controls(self) -> StreamControls:
         """Returns the controls that hold from the next window, picture and tracked face on. A portrait's own small
         motion keeps its first seed. To be set on the thread that pulls."""

@@ -7,6 +7,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+class SelfAttentionLayers(nn.Module):
+    """Holds the layers of one multi-head self-attention; what a token attends to is the subclass's."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+
+
 class FeedForward(nn.Module):
     """Applies norm, up, SiLU, down to ``(..., width)``. Gulati et al. 2020, figure 4."""
 

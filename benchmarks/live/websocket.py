@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from benchmarks.live.live_peers import serving, table
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "clients" / "python"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "clients" / "python"))
 
 from mytalk_client import Audio, PlaybackFinished, PlaybackStarted, Session, SpeechFormat, Video, connect
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.models.render import WAV2LIP
-from benchmarks.models.timing import Cell, Part, add_options, grid_of, machine, measure_all, table, written
+from benchmarks.models.timing import Cell, Part, add_options, grid_of, heading, measure_all, tables, written
 from benchmarks.models.wav2lip_shape import Wav2LipShape
 from mytalk.errors import PresetError
 from mytalk.face.landmarks import LOWER_COUNT, UPPER_COUNT
@@ -135,12 +135,7 @@ def main() -> None:
     preset = PRESETS[arguments.preset]
     steps = arguments.steps or preset.steps
     cells, rates = measure_all(lambda where, dtype: parts(preset, where, dtype), grid, device)
-    peaks = ", ".join(f"{kind} {rate / 1e9:.1f}" for kind, rate in rates.items())
-    print(f"{machine(device)}; preset {preset.name}, random weights; matrix products reach {peaks} GFLOP/s")
-    for kind in grid.kinds:
-        for mode in grid.modes:
-            print("\n" + table(cells, kind, mode))
-    print()
+    print(f"{heading(preset.name, rates, device)}\n\n{tables(cells, grid)}\n")
     for hop in hops(cells, steps):
         print(
             f"{hop['dtype']}, {hop['mode']}, {hop['batch']} session(s): a hop of {HOP} frames at {steps} step(s) takes "

@@ -18,7 +18,7 @@ import json
 
 import torch
 
-from benchmarks.models.timing import Cell, Part, add_options, grid_of, machine, measure_all, table, written
+from benchmarks.models.timing import Cell, Part, add_options, grid_of, heading, measure_all, tables, written
 from benchmarks.models.wav2lip_shape import Wav2LipShape
 from mytalk.appearance.model import AppearanceModel
 from mytalk.presets import PRESETS, Preset
@@ -79,12 +79,7 @@ def main() -> None:
     grid, device = grid_of(arguments)
     preset = PRESETS[arguments.preset]
     cells, rates = measure_all(lambda where, dtype: parts(preset, where, dtype), grid, device)
-    peaks = ", ".join(f"{kind} {rate / 1e9:.1f}" for kind, rate in rates.items())
-    print(f"{machine(device)}; preset {preset.name}, random weights; matrix products reach {peaks} GFLOP/s")
-    for kind in grid.kinds:
-        for mode in grid.modes:
-            print("\n" + table(cells, kind, mode))
-    print()
+    print(f"{heading(preset.name, rates, device)}\n\n{tables(cells, grid)}\n")
     for ratio in ratios(cells):
         print(
             f"{ratio['dtype']}, {ratio['mode']}, batch {ratio['batch']}: a live frame takes {ratio['time']:.2f} x "

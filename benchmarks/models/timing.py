@@ -316,6 +316,17 @@ def table(cells: list[Cell], kind: str, mode: str) -> str:
     return "\n".join(lines)
 
 
+def heading(preset: str, rates: dict[str, float], device: torch.device) -> str:
+    """Names the machine, the preset, and the rate of matrix products that the floors are reckoned by."""
+    peaks = ", ".join(f"{kind} {rate / 1e9:.1f}" for kind, rate in rates.items())
+    return f"{machine(device)}; preset {preset}, random weights; matrix products reach {peaks} GFLOP/s"
+
+
+def tables(cells: list[Cell], grid: Grid) -> str:
+    """Returns a table for each number type and mode."""
+    return "\n\n".join(table(cells, kind, mode) for kind in grid.kinds for mode in grid.modes)
+
+
 def written(cells: list[Cell], rates: dict[str, float], device: torch.device) -> dict[str, object]:
     """Converts the figures to what goes into the JSON file."""
     own = [{**asdict(c), "frames_a_second": c.frames_a_second, "over_floor": c.over_floor} for c in cells]

@@ -253,7 +253,7 @@ def _files(paths: Iterable[Path]) -> list[Path]:
     return [one for path in paths for one in (sorted(path.iterdir()) if path.is_dir() else [path])]
 
 
-def main() -> None:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "clips", nargs="+", type=Path, metavar="CLIP", help="films of talking faces, portraits, folders of them"
@@ -267,7 +267,11 @@ def main() -> None:
     parser.add_argument("--no-speed", action="store_true", help="do not measure CPU time")
     parser.add_argument("--json", type=Path, default=None, help="write every figure of every clip here")
     parser.add_argument("--strips", type=Path, default=None, help="folder for pictures")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse_arguments()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     pipeline = mytalk.load(arguments.preset, device="cpu")

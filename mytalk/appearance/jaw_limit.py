@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from mytalk.appearance.warp import Points
 from mytalk.face.landmarks import LIPS, LOWER_FACE, TEMPLATE
+from mytalk.smoothstep import smoothstep
 
 MAX_JAW_MOVE = 6.0
 """Crop pixels that a jaw point may move from where the picture has it."""
@@ -18,8 +19,7 @@ def _jaw_weights() -> NDArray[np.float32]:
     """Returns 0 on the lips, 1 on chin and jaw line, for each lower-face landmark, ``(169, 1)``."""
     shape, lips = TEMPLATE[list(LOWER_FACE), :2], TEMPLATE[list(LIPS), :2]
     away = np.linalg.norm(shape[:, None] - lips[None], axis=-1).min(axis=1)
-    ramp = np.clip(away / _JAW_DISTANCE, 0, 1)
-    return np.asarray(ramp * ramp * (3 - 2 * ramp), np.float32)[:, None]
+    return np.asarray(smoothstep(np.clip(away / _JAW_DISTANCE, 0, 1)), np.float32)[:, None]
 
 
 _JAW_WEIGHTS = _jaw_weights()

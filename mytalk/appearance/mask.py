@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mytalk.appearance.warp import SUBPIXEL, Flow, Points, flow_length, to_fixed_point
 from mytalk.face.landmarks import LOWER_FACE, LOWER_LIPS_OUTER
 from mytalk.face.pose import CROP_PIXELS
+from mytalk.smoothstep import smoothstep
 
 Mask = NDArray[np.float32]  # (128, 128) in 0..1
 
@@ -44,10 +45,10 @@ def painted_mask(region: Mask, points: Points, flow: Flow | None) -> Mask:
     lips = np.full((CROP_PIXELS, CROP_PIXELS), 255, np.uint8)
     cv2.fillPoly(lips, [to_fixed_point(points[_LIPS])], 0, cv2.LINE_8, SUBPIXEL)
     away = cv2.distanceTransform(lips, cv2.DIST_L2, 3)
-    share = _smoothstep((_UNPAINTED_DISTANCE - away) / (_UNPAINTED_DISTANCE - _PAINTED_DISTANCE))
+    share = _ramp((_UNPAINTED_DISTANCE - away) / (_UNPAINTED_DISTANCE - _PAINTED_DISTANCE))
     if flow is not None:
         moved = cv2.GaussianBlur(flow_length(flow), (0, 0), _FLOW_BLUR)
-        share = np.maximum(share, _smoothstep((moved - _STILL_FLOW) / (_MOVED_FLOW - _STILL_FLOW)))
+        share = np.maximum(share, _ramp((moved - _STILL_FLOW) / (_MOVED_FLOW - _STILL_FLOW)))
     return region * share
 
 
@@ -57,13 +58,12 @@ def moving_mask(source: Points, target: Points) -> Mask:
     hull = _hull(np.concatenate([source, target]), _SKIN_MARGIN)
     hull[:1], hull[-1:], hull[:, :1], hull[:, -1:] = 0, 0, 0, 0
     distance = cv2.distanceTransform(hull, cv2.DIST_L2, 3)
-    return _smoothstep(distance / (2 * _SKIN_FEATHER))
+    return _ramp(distance / (2 * _SKIN_FEATHER))
 
 
-def _smoothstep(values: Mask) -> Mask:
-    """Maps values to 0 below 0 and 1 above 1 by the cubic ``3 x^2 - 2 x^3`` between."""
-    ramp = np.clip(values, 0.0, 1.0)
-    return np.asarray(ramp * ramp * (3 - 2 * ramp), np.float32)
+def _ramp(values: Mask) -> Mask:
+    """Maps values to 0 below 0 and 1 above 1, smoothly between."""
+    return np.asarray(smoothstep(np.clip(values, 0.0, 1.0)), np.float32)
 
 
 def _hull(points: Points, grow: int) -> NDArray[np.uint8]:

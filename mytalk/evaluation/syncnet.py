@@ -17,7 +17,7 @@ from mytalk.errors import UnreadableError, WeightsError
 
 EMBEDDING = 1024
 PICTURE_FRAMES, PICTURE_SIDE = 5, 224
-SOUND_FRAMES, SOUND_WIDTH = 20, 13
+SOUND_FRAMES = 20
 
 
 class _Layer(NamedTuple):

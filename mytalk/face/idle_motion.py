@@ -7,7 +7,6 @@ rendered on the portrait as it is. Only pixels around the head change, and the f
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -17,9 +16,9 @@ from mytalk.face.pose import fit_pose
 from mytalk.face.tracker import Face
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.picture import Box, Picture
+from mytalk.smoothstep import smoothstep
 
 Map = NDArray[np.float32]
-Share = TypeVar("Share", float, Map)
 
 SWAY = 0.012
 """Face widths that the head moves to either side at most."""
@@ -70,8 +69,8 @@ def eyelids(seed: int, at: int) -> float:
     if not 0 <= since < length:
         return 0.0
     if since < _CLOSING:
-        return _smoothstep(since / _CLOSING)
-    return _smoothstep(1 - max(0, since - _CLOSING - _CLOSED) / _OPENING)
+        return smoothstep(since / _CLOSING)
+    return smoothstep(1 - max(0, since - _CLOSING - _CLOSED) / _OPENING)
 
 
 def head_motion(seed: int, at: int) -> tuple[float, float, float]:
@@ -114,7 +113,7 @@ class IdlePortrait:
         self._x, self._y = (plane.astype(np.float32) for plane in np.meshgrid(range(left, right), range(top, bottom)))
         far = np.hypot((self._x - self._middle[0]) / reach, (self._y - self._middle[1]) / reach)
         inner = np.clip((1 - far) / _FADE_WIDTH, 0, 1)
-        self._weight = np.asarray(_smoothstep(inner), np.float32)  # 1 in the face, 0 at the border
+        self._weight = np.asarray(smoothstep(inner), np.float32)  # 1 in the face, 0 at the border
         edges = (self._x - left + 1, right - self._x, self._y - top + 1, bottom - self._y)
         inside = [edge for edge, cut in zip(edges, self._cut(portrait), strict=True) if not cut]
         if inside:
@@ -190,8 +189,3 @@ def _lid_drop(eye: _Eye, closed: float) -> Map:
     source = np.where(eye.height > lid - lashes, eye.height - moved, source)
     covered = (eye.height > eye.brow) & (eye.height < lid)
     return np.where(covered, eye.height - source, 0).astype(np.float32)
-
-
-def _smoothstep(share: Share) -> Share:
-    """Maps 0..1 to 0..1 by the cubic ``3 x^2 - 2 x^3``."""
-    return share * share * (3 - 2 * share)

@@ -6,19 +6,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mytalk.presets import MotionPreset
-from mytalk.transformer import FeedForward, rotary
+from mytalk.transformer import FeedForward, SelfAttentionLayers, rotary
 
 
-class SelfAttention(nn.Module):
+class SelfAttention(SelfAttentionLayers):
     """Attends over a window's frames, with rotary positions."""
-
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norm = nn.LayerNorm(width)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
-        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
         rows, frames, _ = x.shape

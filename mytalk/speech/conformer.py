@@ -22,7 +22,7 @@ from mytalk.presets import SpeechPreset
 from mytalk.speech.attention import KeyValues, attend, block_mask
 from mytalk.speech.encoder import CausalConv
 from mytalk.speech.interfaces import Encoder
-from mytalk.transformer import FeedForward, rotary
+from mytalk.transformer import FeedForward, SelfAttentionLayers, rotary
 
 TOKENS = 2
 """Tokens a motion frame: 50 Hz."""
@@ -45,16 +45,8 @@ class ConformerState:
     tail: Tensor  # (B, D, 1): the downsampling convolution's
 
 
-class SelfAttention(nn.Module):
+class SelfAttention(SelfAttentionLayers):
     """Attends over the bounded past; positions are rotary, so that only distances count."""
-
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norm = nn.LayerNorm(width)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
-        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor, cache: KeyValues | None) -> Tensor:
         q, k, v = self.qkv(self.norm(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, H, n, D / H)

@@ -10,8 +10,9 @@ import numpy as np
 
 from mytalk.media_time import SAMPLE_RATE
 from streamer.media.audio import OUTPUT_RATE, SpeechChunk
-from streamer.outputs.mp4_boxes import AUDIO, VIDEO, VIDEO_RATE, fragment, initialization, nal_units, sample
+from streamer.outputs.mp4_boxes import AUDIO, VIDEO, fragment, initialization, nal_units, sample
 from streamer.protocol.packets import Flags
+from streamer.webrtc.encoded import VIDEO_RATE
 
 SPEECH_BITRATE = 128_000
 """Bits a second of AAC."""

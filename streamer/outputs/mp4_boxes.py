@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import struct
 
-VIDEO_RATE, AUDIO_RATE = 90_000, 48_000
-"""Units a second of the tracks."""
+from streamer.media.audio import OUTPUT_RATE
+from streamer.webrtc.encoded import VIDEO_RATE
 
 VIDEO, AUDIO = 1, 2
 """Track numbers."""
@@ -62,7 +62,7 @@ def _full(kind: bytes, version_and_flags: int, *parts: bytes) -> bytes:
 
 
 def _track(number: int, width: int, height: int, handler: bytes, media_header: bytes, entry: bytes) -> bytes:
-    volume, rate = (0x100, AUDIO_RATE) if handler == b"soun" else (0, VIDEO_RATE)
+    volume, rate = (0x100, OUTPUT_RATE) if handler == b"soun" else (0, VIDEO_RATE)
     header = _full(
         b"tkhd",
         3,  # enabled, in movie
@@ -90,7 +90,7 @@ def _mp4a(config: bytes) -> bytes:
     """ISO/IEC 14496-14, 5.6; the descriptors are 14496-1, 7.2.6."""
     decoder = bytes([0x40, 0x15]) + bytes(11) + _descriptor(5, config)
     stream = struct.pack(">HB", AUDIO, 0) + _descriptor(4, decoder) + _descriptor(6, b"\2")
-    head = struct.pack(">6xH8xHH4xI", 1, 2, 16, AUDIO_RATE << 16)
+    head = struct.pack(">6xH8xHH4xI", 1, 2, 16, OUTPUT_RATE << 16)
     return _box(b"mp4a", head, _full(b"esds", 0, _descriptor(3, stream)))
 
 

@@ -28,7 +28,6 @@ NOT_CHOSEN = {
     "picture.py",
     "training/data/shards.py",
     "training/run/atomic_write.py",
-    "training/data/word_times.py",
     "training/run/signals.py",
     "training/speech/acoustic_model.py",
     "training/voices/festival.py",

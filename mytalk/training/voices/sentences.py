@@ -17,11 +17,6 @@ _FOLDER = Path(__file__).parent / "texts"
 _MARKS = "..?!"
 
 
-def languages() -> tuple[str, ...]:
-    """Lists the languages."""
-    return tuple(sorted(path.stem for path in _FOLDER.glob("*.txt")))
-
-
 @cache
 def slots(language: str) -> tuple[tuple[str, ...], ...]:
     """Reads the phrases of each slot, in spoken order."""

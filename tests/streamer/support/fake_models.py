@@ -46,10 +46,6 @@ class FakeStream:
         self._frames: deque[VideoFrame] = deque()
 
     @property
-    def pending_frames(self) -> int:
-        return len(self._frames)
-
-    @property
     def stats(self) -> dict[str, float]:
         return {"frames": 0.0}
 
