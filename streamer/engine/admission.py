@@ -39,16 +39,22 @@ class Load:
         return share * exp(-max(0, now - until) / MEMORY)
 
 
-def refusal(loads: Mapping[str, float], sessions: int) -> str | None:
-    """Returns why another session like the ``sessions`` that make these loads would not fit; None: it would.
+def refusal(loads: Mapping[str, float], sessions: int, costs: Mapping[str, float] | None = None) -> str | None:
+    """Says why another session has no place beside the ``sessions`` that make these loads; None: it has.
 
-    ``loads``: the share of their time that all threads of a kind work. The busiest kind decides.
+    ``loads``: the share of their time that all threads of a kind work. ``costs``: by kind, what the session costs
+    against the average of the others, 1 where it is not given. The kind with the least to spare decides.
 
     >>> refusal({"engine": 0.4, "tracker": 0.2}, 1) is None, refusal({"engine": 0.4, "tracker": 0.6}, 1)
     (True, 'the tracker threads work 60 % of the time for 1 session: another one would not fit')
     """
-    kind, load = max(loads.items(), key=lambda one: one[1])
-    if not sessions or load * (sessions + 1) / sessions <= MOST:
+    if not sessions:
         return None
+    costs = costs or {}
+    wanted = {kind: load * (1 + costs.get(kind, 1.0) / sessions) for kind, load in loads.items()}
+    kind = max(wanted, key=lambda one: wanted[one])
+    if wanted[kind] <= MOST:
+        return None
+    load = loads[kind]
     noun = "session" if sessions == 1 else "sessions"
     return f"the {kind} threads work {round(100 * load)} % of the time for {sessions} {noun}: another one would not fit"

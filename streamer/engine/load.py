@@ -23,6 +23,8 @@ class LoadMeter:
         self.busy_ns = 0  # time spent in jobs, the sum over all threads
         self.jobs = 0
         self.windows = self.batches = 0  # of motion: sampled, and in how many batches
+        self._steps = 0  # of all windows
+        self._sampling_ns = self._engine_ns = 0  # time of the threads that run the models: in batches, and in all
         self._clock = clock
         self._pools = pools
         self._loads = {name: Load(clock.now()) for names in pools.values() for name in names}
@@ -60,11 +62,23 @@ class LoadMeter:
             if name in self._loads:
                 self._loads[name].worked(began, ended)
             if name in self._run_models:
+                self._engine_ns += ended - began
                 self.job_seconds.observe((ended - began) / SECOND_NS)
 
-    def sampled(self, windows: int, began: int) -> None:
-        """Counts a batch of ``windows`` that began at ``began`` (ns) and is done."""
+    def sampled(self, windows: int, steps: int, began: int) -> None:
+        """Counts a batch of ``windows``, each of ``steps`` sampling steps, that began at ``began`` (ns) and is done."""
+        lasted = self._clock.now() - began
         with self._lock:
             self.windows += windows
             self.batches += 1
-            self.step_seconds.observe((self._clock.now() - began) / SECOND_NS)
+            self._steps += steps * windows
+            self._sampling_ns += lasted
+            self.step_seconds.observe(lasted / SECOND_NS)
+
+    def cost(self, steps: int) -> float:
+        """Returns what a session of ``steps`` sampling steps costs the engine's threads, against the average so far."""
+        with self._lock:
+            if not self._steps or not self._engine_ns:
+                return 1.0
+            share = min(1.0, self._sampling_ns / self._engine_ns)
+            return 1 - share + share * steps * self.windows / self._steps

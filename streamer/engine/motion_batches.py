@@ -50,7 +50,7 @@ class MotionBatches:
         with self._lock:
             self._scheduler.update(batch, fitted=motion is not None)
         if motion is not None:
-            self._load.sampled(len(chosen), began)
+            self._load.sampled(len(chosen), request.steps, began)
             share = (self._clock.now() - began) / len(chosen)
             for (one, asked), rows in zip(chosen, motion, strict=True):
                 one.sampling_ns += share

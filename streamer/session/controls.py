@@ -8,7 +8,7 @@ from typing import Any
 
 from streamer.errors import ProtocolError, RequestError
 from streamer.protocol.messages import Scalar
-from streamer.session.options import SessionOptions
+from streamer.session.options import MAX_STEPS, SessionOptions
 
 LIVE = ("face", "mouth_opening", "on_silence", "seed", "steps")
 """Fields of :class:`SessionOptions` that a client may change. On the wire, which face speaks is a text: ``largest``, or
@@ -18,12 +18,13 @@ a point as two shares of the picture's sides, ``0.25,0.5``."""
 class LiveControls:
     """Owns one session's :class:`StreamControls`. The event loop replaces ``now``; any thread may read it.
 
-    ``preset_steps``: sampling steps where the session asks for no number of them.
+    ``preset_steps``: sampling steps where the session asks for no number of them; ``max_steps``: the most that it may.
     """
 
-    def __init__(self, options: SessionOptions, preset_steps: int) -> None:
+    def __init__(self, options: SessionOptions, preset_steps: int, max_steps: int = MAX_STEPS) -> None:
         self.now = options.controls(preset_steps)
         self._preset_steps = preset_steps
+        self._max_steps = max_steps
 
     def change(self, changes: Mapping[str, Scalar]) -> None:
         """Takes all ``changes``. Raises ``ProtocolError``, and takes none, where one of them cannot be made."""
@@ -46,6 +47,7 @@ class LiveControls:
             raise ProtocolError("unknown_control", f"{name[:40]!r} cannot be changed live (what can: {known})")
         try:
             options = SessionOptions.from_json({name: _point(value) if name == "face" else value})
+            options.check_steps(self._max_steps)
         except RequestError as error:
             raise ProtocolError("bad_control", str(error)) from error
         return getattr(options.controls(self._preset_steps), name)

@@ -62,6 +62,11 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
             raise RequestError("video_delay holds a camera's pictures (need source live, or video_delay 0)")
         return options
 
+    def check_steps(self, most: int) -> None:
+        """Raises ``RequestError`` where it asks for more sampling steps than the server allows."""
+        if self.steps is not None and self.steps > most:
+            raise RequestError(f"steps is {self.steps}: this server allows 1 to {most} (its operator sets --max-steps)")
+
     def recording_targets(self, recordings: Path | None, session_id: str) -> list[Path | str]:
         """Returns where to record: a file named after it in ``recordings``, the URL of ``push``, both or neither."""
         file = [recordings / f"{session_id}.mp4"] if self.record and recordings is not None else []

@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from mytalk.media.face_source import FaceSource, StillSource, open_face
 from streamer.client_stream.resumption import STOPPING
@@ -107,7 +108,8 @@ class SessionRegistry:
         if face is None and options.source == "portrait":
             face = await self._read_portrait()
         speech = await self._read_speech() if options.speech == "demo" else None
-        await self._make_room()
+        options.check_steps(self._max_steps)
+        await self._make_room(options.steps)
         idle, films = self._config.idle_seconds * SECOND_NS, self._config.recordings
         session = Session(
             options=options,
@@ -120,7 +122,8 @@ class SessionRegistry:
             recordings=films,
             key_id=key_id,
             idle_wait=idle,
-            admit=self._check_engine,
+            max_steps=self._max_steps,
+            admit=partial(self._check_engine, options.steps),
         )
         session.consent = consent
         with logs.of_session(session.id):
@@ -184,37 +187,43 @@ class SessionRegistry:
         """Counts the events of all sessions so far, by type."""
         return sum((session.events.counts for session in self.all()), self._past_events.copy())
 
-    def _admit(self, own: int = 0) -> None:
+    def _admit(self, own: int = 0, steps: int | None = None) -> None:
         """Raises ``BusyError`` where there is no room for another session. One that rests gives way.
 
-        ``own``: places that are reserved for this very session."""
+        ``own``: places that are reserved for this very session; ``steps``: sampling steps that it asks for."""
         if self.draining:
             raise BusyError("the server is stopping (ask another)", RETRY_FULL)
-        self._check_engine()
+        self._check_engine(steps)
         taken = sum(not session.resting for session in self.all()) + self._reserved.total() - own
         if taken >= self._config.max_sessions:
             full = f"all {self._config.max_sessions} sessions are taken"
             raise BusyError(f"{full} (wait for one to end, or start with a larger --max-sessions)", RETRY_FULL)
 
-    async def _make_room(self) -> None:
+    async def _make_room(self, steps: int | None) -> None:
         """Admits a session, and ends those that rest, longest first, where there would be too many."""
-        self._admit(own=1)
+        self._admit(own=1, steps=steps)
         while len(self._sessions) >= self._config.max_sessions:
             resting = [one for one in self._sessions.values() if one[0].resting]
             session, task = max(resting, key=lambda one: one[0].attendance.alone_for)
             await session.end(GAVE_WAY)
             await asyncio.wait([task])
-            self._admit(own=1)
+            self._admit(own=1, steps=steps)
 
-    def _check_engine(self) -> None:
-        """Raises ``BusyError`` where the engine has no time for one more."""
+    @property
+    def _max_steps(self) -> int:
+        """Returns the most sampling steps that a session may ask for. The engine is ready, and knows its preset's."""
+        return max(self._config.max_steps, self._engine.steps)
+
+    def _check_engine(self, steps: int | None) -> None:
+        """Raises ``BusyError`` where the engine has no time for one more of ``steps`` sampling steps."""
         if self._engine.state == "loading":
             raise BusyError("the models are being loaded (ask again in a moment)", RETRY_LOADING)
         if self._engine.condition != "ready":
             raise BusyError(f"the engine is {self._engine.condition} (restart the server)", RETRY_FULL)
         if any(session.figures.rung > Rung.FULL for session in self.all()):
             raise BusyError("the engine is overloaded by the sessions it has (wait for one to end)", RETRY_FULL)
-        reason = refusal(self._engine.loads, self._engine.slots)
+        cost = self._engine.load.cost(steps or self._engine.steps)
+        reason = refusal(self._engine.loads, self._engine.slots, {"engine": cost})
         if reason is not None:
             raise BusyError(f"{reason} (wait for one to end)", RETRY_FULL)
 

@@ -34,7 +34,7 @@ from streamer.session.idle_timeout import IDLE_WAIT, IdleTimeout
 from streamer.session.media_loop import MediaLoop
 from streamer.session.media_setup import MediaSetup
 from streamer.session.media_start import MediaStart
-from streamer.session.options import SessionOptions
+from streamer.session.options import MAX_STEPS, SessionOptions
 from streamer.session.portraits import Consent
 from streamer.session.stall import StallDetector
 from streamer.webrtc.broadcast import Broadcast
@@ -74,6 +74,7 @@ class Session:
         recordings: Path | None = None,
         key_id: str | None = None,
         idle_wait: int = IDLE_WAIT,
+        max_steps: int = MAX_STEPS,
         admit: Callable[[], None] = lambda: None,
     ) -> None:
         self.id = secrets.token_urlsafe(16)
@@ -90,7 +91,7 @@ class Session:
         self.connections = Connections(self.traffic)
         self._setup = MediaSetup(
             options=options,
-            controls=LiveControls(options, engine.steps),
+            controls=LiveControls(options, engine.steps, max_steps),
             generation=Generation(),
             engine=engine,
             clock=clock,
@@ -134,8 +135,7 @@ class Session:
         self.connections.release()
 
     def attach(self, peer: Peer) -> None:
-        """Takes the answered peer of a call; media flows as soon as it connects, and the session ends with it.
-        ``UnknownSessionError``: it ended meanwhile."""
+        """Takes the answered peer of a call, which it ends with. ``UnknownSessionError``: it ended before that."""
         self._check_open()
         if self._media is not None:
             raise ConflictError("the session is live already (watch it by WHEP)")

@@ -52,6 +52,29 @@ def test_load_is_a_share_of_what_all_engine_threads_could_do(busy: int, share: f
     assert work.loads == {"engine": pytest.approx(share)}
 
 
+def test_the_cost_of_a_session_grows_with_its_steps_by_the_share_of_sampling() -> None:
+    clock = Watch()
+    load = LoadMeter(clock, {"engine": ["engine-1"]})
+    assert load.cost(steps=4) == 1
+
+    def second() -> None:
+        clock.set(0)
+        with load.job():
+            clock.set(SECOND_NS // 2)
+            load.sampled(windows=2, steps=1, began=0)
+            clock.set(SECOND_NS)
+
+    on_thread("engine-1", second)
+    assert [load.cost(steps) for steps in (1, 4)] == pytest.approx([1, 2.5])
+
+
+def test_a_session_that_costs_more_than_is_left_is_refused() -> None:
+    loads = {"engine": 0.4, "tracker": 0.1}
+    assert refusal(loads, 1) is None
+    assert refusal(loads, 1, {"engine": 1.5}) is None
+    assert "the engine threads work 40 %" in (refusal(loads, 1, {"engine": 2.5}) or "")
+
+
 def test_one_session_that_fills_one_thread_of_four_leaves_room_for_three() -> None:
     assert refusal({"engine": 0.25}, 1) is None
     assert refusal({"engine": 0.75}, 3) is None
@@ -105,7 +128,7 @@ def test_nothing_is_lost_where_threads_count_at_once() -> None:
         for _ in range(500):
             with work.job():
                 pass
-            work.sampled(2, 0)
+            work.sampled(windows=2, steps=1, began=0)
 
     threads = [threading.Thread(target=count, name=name) for name in names]
     for thread in threads:
