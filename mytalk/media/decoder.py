@@ -108,6 +108,8 @@ class Decoder:
 def _open(path: Path) -> InputContainer:
     if path.is_dir():
         raise UnreadableError(f"{path}: is a folder (need a file)")
+    if path.exists() and not path.is_file():
+        raise UnreadableError(f"{path}: is a pipe or device, and is read more than once (need a file: save it first)")
     try:
         # "file:" keeps a colon in the name from being taken for a protocol.
         container = av.open(f"file:{path}", options=_OPEN_OPTIONS, metadata_errors="replace")

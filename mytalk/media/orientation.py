@@ -1,10 +1,9 @@
-"""Finds how a stored picture must be turned to stand upright: a video's display matrix, an image's EXIF orientation."""
+"""Turns a stored picture so that it stands upright: by a video's display matrix, or an image's EXIF orientation."""
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import cast
 
 import cv2
@@ -14,9 +13,6 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from mytalk.picture import Picture
-
-_EXIF_ORIENTATION = 0x0112
-_HEAD = 256 * 1024  # bytes of a file within which EXIF stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +27,10 @@ class Orientation:
         """Turns the picture: whole samples move, none changes its value."""
         if self == Orientation():
             return picture
-        return replace(picture, y=self._turn(picture.y), u=self._turn(picture.u), v=self._turn(picture.v))
+        return replace(picture, y=self.turn(picture.y), u=self.turn(picture.u), v=self.turn(picture.v))
 
-    def _turn(self, plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def turn(self, plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Turns one plane ``(H, W)``, or pixels ``(H, W, C)``."""
         turned: NDArray[np.uint8] = np.asarray(cv2.transpose(plane), np.uint8) if self.transpose else plane
         if self.mirror_columns or self.mirror_rows:
             axes = -1 if self.mirror_columns and self.mirror_rows else int(self.mirror_columns)
@@ -63,18 +60,8 @@ def of_frame(frame: VideoFrame) -> Orientation | None:
     return Orientation() if data is None else _of_matrix(struct.unpack("=9i", bytes(data)))
 
 
-def of_image(path: Path) -> Orientation:
-    """Reads the EXIF orientation of a JPEG, PNG, WebP or TIFF file; upright where there is none."""
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
-    for mark in (b"Exif\0\0", b"eXIf", b"EXIF"):  # JPEG APP1, PNG chunk, WebP chunk (4 bytes of length follow)
-        found = head.find(mark)
-        if found >= 0:
-            after = found + len(mark)
-            value = _orientation_tag(head, after) or _orientation_tag(head, after + 4)
-            break
-    else:
-        value = _orientation_tag(head, 0)  # TIFF
+def from_exif(value: int | None) -> Orientation:
+    """Returns the orientation of EXIF's value; upright where it is none of the eight."""
     return _FROM_EXIF.get(value or 1, Orientation())
 
 
@@ -92,21 +79,3 @@ def _of_angle(degrees: int) -> Orientation | None:
     """Converts degrees counter-clockwise. Mirrored pictures cannot be told by the angle alone."""
     turns = {0: _FROM_EXIF[1], 90: _FROM_EXIF[8], 180: _FROM_EXIF[3], 270: _FROM_EXIF[6]}
     return turns.get(degrees % 360)
-
-
-def _orientation_tag(data: bytes, at: int) -> int | None:
-    """Reads the orientation in the first directory of a TIFF structure that begins at ``at``. None where there is
-    none."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[at : at + 4])
-    if order is None:
-        return None
-    try:
-        (directory,) = struct.unpack_from(f"{order}I", data, at + 4)
-        (entries,) = struct.unpack_from(f"{order}H", data, at + directory)
-        for entry in range(entries):
-            tag, _, _, value = struct.unpack_from(f"{order}HHIH", data, at + directory + 2 + 12 * entry)
-            if tag == _EXIF_ORIENTATION:
-                return int(value)
-    except struct.error:
-        return None
-    return None

@@ -11,19 +11,21 @@ from itertools import islice
 from pathlib import Path
 
 import av
-import numpy as np
+from av.stream import Disposition
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from mytalk.errors import UnreadableError
 from mytalk.media import orientation
 from mytalk.media.decoder import MAX_SIDE, Decoder
+from mytalk.media.deinterlace import deinterlaced
+from mytalk.media.still import is_heif, read_still
 from mytalk.media_time import to_samples
 from mytalk.picture import Picture, VideoFrame
 
 MAX_IMAGE_SIDE = 1920
 """Pixels to which a still image is reduced: it becomes a video, which players must be able to show."""
 
+_HEAD = 4096  # bytes of a file in which a HEIC photo lists its brands
 _UNSPECIFIED = 2  # H.273: matrix, primaries and transfer alike
 _FULL_RANGE = 2
 _JITTER = 1  # seconds by which a stamp may lie behind without meaning that the clock started anew
@@ -81,7 +83,11 @@ class VideoReader:
             stream = _video(decoder)
             frames = list(islice(decoder.video_frames(), 2))
             _check_size(path, stream, frames)
-            self.image = decoder.container.format.name == "image2" or decoder.container.format.name.endswith("_pipe")
+            kind = decoder.container.format.name
+            with path.open("rb") as file:
+                self.image = kind == "image2" or kind.endswith("_pipe") or is_heif(file.read(_HEAD))
+            if stream.disposition & Disposition.dependent and not self.image:
+                raise UnreadableError(f"{path}: a grid of tiles that is not put together (save it as JPEG or PNG)")
             self.single = len(frames) == 1
             self._size = frames[0].width, frames[0].height
             self._orientation = self._find_orientation(frames[0])
@@ -92,7 +98,7 @@ class VideoReader:
         """Plays the video once. The first complete play fills ``stamps`` and ``warnings``."""
         with Decoder(self.path, "video") as decoder:
             last: int | None = None
-            for index, frame in enumerate(decoder.video_frames()):
+            for index, frame in enumerate(self._whole_frames(decoder)):
                 pts = self._timestamp(frame, last)
                 if index == len(self.stamps):
                     self.stamps.append(pts)
@@ -109,7 +115,7 @@ class VideoReader:
                     if len(pictures) == last - first + 1:
                         return pictures
         with Decoder(self.path, "video") as decoder:
-            return [self._picture(frame) for frame in islice(decoder.video_frames(), first, last + 1)]
+            return [self._picture(frame) for frame in islice(self._whole_frames(decoder), first, last + 1)]
 
     def image_picture(self) -> Picture:
         """Reads the one picture of an image, over white where it is transparent, at most ``MAX_IMAGE_SIDE`` on a
@@ -117,27 +123,35 @@ class VideoReader:
 
         An odd side loses a row or column.
         """
-        with Decoder(self.path, "video") as decoder:
-            frame = next(decoder.video_frames())
-        shrink = min(1.0, MAX_IMAGE_SIDE / max(frame.width, frame.height))
-        if shrink < 1:
-            self._warn(f"a picture of {frame.width} x {frame.height} is made smaller, to {MAX_IMAGE_SIDE} at most")
-        width, height = (max(2, round(side * shrink)) for side in (frame.width, frame.height))
-        pixels = frame.to_ndarray(format="rgba", width=width, height=height, interpolation="AREA")
-        rgba = pixels[: height & ~1, : width & ~1].astype(np.float32)
-        alpha = rgba[..., 3:] / 255
-        rgb: NDArray[np.uint8] = np.rint(rgba[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
-        return self._orientation.upright(Picture.from_rgb(rgb))
+        if not self.image:  # a video of one frame
+            return next(self.frames()).picture
+        try:
+            still = read_still(self.path.read_bytes(), MAX_IMAGE_SIDE)
+        except UnreadableError as error:
+            raise UnreadableError(f"{self.path}: {error}") from error
+        if max(still.stored) > MAX_IMAGE_SIDE:
+            size = f"{still.stored[0]} x {still.stored[1]}"
+            self._warn(f"a picture of {size} is made smaller, to {MAX_IMAGE_SIDE} at most")
+        if not still.whole:
+            self._warn("it ends within its picture; what could be read of it is used")
+        height, width = still.rgb.shape[:2]
+        return Picture.from_rgb(still.rgb[: height & ~1, : width & ~1])
 
     def _between(self, decoder: Decoder, first: int, last: int) -> list[Picture]:
         pictures = []
-        for frame in decoder.video_frames():
+        for frame in self._whole_frames(decoder):
             pts = (_stamp(frame) or 0) - self._first_stamp
             if pts > last:
                 break
             if pts >= first:
                 pictures.append(self._picture(frame))
         return pictures
+
+    def _whole_frames(self, decoder: Decoder) -> Iterator[av.VideoFrame]:
+        return deinterlaced(
+            decoder.video_frames(),
+            lambda: self._warn("interlaced: its fields are made into whole pictures (bwdif), one for each two"),
+        )
 
     def _timestamp(self, frame: av.VideoFrame, last: int | None) -> int:
         """Returns the frame's pts: rising, and 0 at the first frame."""
@@ -169,7 +183,7 @@ class VideoReader:
 
     def _find_orientation(self, frame: av.VideoFrame) -> orientation.Orientation:
         if self.image:
-            return orientation.of_image(self.path)
+            return orientation.Orientation()  # applied by whoever reads the still
         found = orientation.of_frame(frame)
         if found is None:
             self._warn(f"it asks to be turned by {frame.rotation} degrees; only quarter turns are made")

@@ -41,11 +41,16 @@ def check_output(path: Path, *, force: bool) -> None:
         raise OptionError(f"{path}: its ending names no format that is written (need {', '.join(FORMATS)})")
     if not path.parent.is_dir():
         raise OutputError(f"{path}: its folder does not exist (make {path.parent} first)")
-    if os.path.lexists(path):
-        if not path.is_file():
-            raise OutputError(f"{path}: is there already, and not a file; give another name")
-        if not force:
-            raise OutputExistsError(f"{path}: is there already (--force replaces it)")
+    try:
+        there = path.lstat() is not None
+    except FileNotFoundError:
+        there = False
+    except OSError as error:  # a name too long, or of characters that it cannot have
+        raise OutputError(f"{path}: cannot be a file's name here ({error.strerror})") from error
+    if there and not path.is_file():
+        raise OutputError(f"{path}: is there already, and not a file; give another name")
+    if there and not force:
+        raise OutputExistsError(f"{path}: is there already (--force replaces it)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,8 @@ class FilmWriter:
 
     Pictures keep their timestamps in the source's own time base (Matroska rounds them to milliseconds) and the
     source's colour tags and pixel shape. The file is written beside ``path`` under another name, and takes its name
-    when it is complete: ``finish``. ``abort`` leaves nothing behind; a ``with`` block left without ``finish`` aborts.
+    when it is complete: ``finish``. Where ``path`` is a link, what it leads to is replaced. ``abort`` leaves nothing
+    behind; a ``with`` block left without ``finish`` aborts.
 
     Raises ``OutputError`` and its children. One thread at a time.
     """
@@ -82,13 +88,14 @@ class FilmWriter:
     ) -> None:
         check_output(path, force=force)
         self.path, self.force, self.info = path, force, info
+        self._target = path.resolve()  # a link stays, and what it leads to is replaced
         self.sound = SoundFormat.nearest(speech)
         self._held: VideoFrame | None = None  # its duration is known when the next frame comes
         self._sound_blocks = speech.blocks()
         self._rest: NDArray[np.float32] | None = None  # of a block of sound: what lies past the picture
         self._speech = speech
         self._position = 0  # samples of sound given to the encoder, at the speech's rate
-        self._part = _make_beside(path)
+        self._part = _make_beside(self._target)
         try:
             self._container = _open(self._part, FORMATS[path.suffix.lower()])
             self._container.metadata["comment"] = comment
@@ -125,7 +132,7 @@ class FilmWriter:
             self._container.close()
             if not self.force and os.path.lexists(self.path):
                 raise OutputExistsError(f"{self.path}: appeared while it was being written (--force replaces it)")
-            self._part.replace(self.path)
+            self._part.replace(self._target)
 
     def abort(self) -> None:
         """Drops the unfinished file. Harmless after ``finish``."""

@@ -52,7 +52,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="dub this part of the film alone, in seconds or as [H:]M:S; the other pictures stay as they are, the "
         "sound is SPEECH throughout; may be given several times, and END may be left out",
     )
-    parser.add_argument("--force", action="store_true", help="replace the output if it is there")
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="replace the output if it is there; a link stays, what it leads to is replaced",
+    )
     add_model_options(parser)
     parser.set_defaults(run=run)
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytalk.errors import UnreadableError
+from mytalk.media.still import read_still
 from streamer.session.picture_header import MAX_BYTES, check_size
 
 LIVE_SIDE = 1024
@@ -49,21 +50,15 @@ def main() -> int:
 
 
 def decoded(data: bytes) -> NDArray[np.uint8]:
-    """Returns a picture's RGB, at most ``LIVE_SIDE`` pixels a side. Raises ``UnreadableError``."""
+    """Returns a picture's RGB, upright, over white, at most ``LIVE_SIDE`` pixels a side. Raises ``UnreadableError``."""
     check_size(data)
-    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    if bgr is None:
+    try:
+        still = read_still(data, LIVE_SIDE)
+    except UnreadableError as error:
+        raise UnreadableError(f"portrait: {error} (need a whole PNG, JPEG or WebP)") from error
+    if not still.whole:
         raise UnreadableError("portrait: the picture is damaged (need a whole PNG, JPEG or WebP)")
-    return np.ascontiguousarray(_shrunk(np.asarray(bgr, np.uint8))[:, :, ::-1])
-
-
-def _shrunk(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    height, width = pixels.shape[:2]
-    share = LIVE_SIDE / max(height, width)
-    if share >= 1:
-        return pixels
-    size = (max(2, round(width * share)), max(2, round(height * share)))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return still.rgb
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ NOT_CHOSEN = {
     "training/voices/festival.py",
     "training/voices/phones.py",
     "face/native_log.py:_STDERR",
-    "media/orientation.py:_EXIF_ORIENTATION",
+    "media/exif.py:_EXIF_ORIENTATION",
     "media/video.py:_UNSPECIFIED",
     "media/video.py:_FULL_RANGE",
     "media/writer.py:_FULL",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import wave
 from fractions import Fraction
 from pathlib import Path
@@ -157,3 +158,10 @@ def test_a_quiet_side_does_not_count_as_cancelled(tmp_path: Path) -> None:
     reader = SpeechReader(write_sound(tmp_path / "two.wav", noise, 16000, layout="stereo"))
     np.testing.assert_allclose(_whole(list(reader.samples())), noise.mean(axis=0), atol=1e-3)
     assert reader.warnings == []
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    for path in (tmp_path / "pipe.wav", Path("/dev/null")):
+        with pytest.raises(UnreadableError, match=r"is a pipe or device.*save it first"):
+            SpeechReader(path)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import struct
 import zlib
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -261,3 +262,40 @@ def _png_of_zeros(width: int, height: int) -> bytes:
 def _png_file(width: int, height: int, data: bytes) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+
+
+def _interlaced(path: Path) -> Path:
+    """Fields of two moments in each frame: a white bar that moves 4 pixels a field, top field first."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg2video", rate=25, options={"flags": "+ildct+ilme", "top": "1", "b": "4M"})
+        stream.width, stream.height, stream.pix_fmt = 160, 128, "yuv420p"
+        for index in range(8):
+            planes = np.full((192, 160), 128, np.uint8)
+            planes[:128] = 40
+            for field in (0, 1):
+                left = 20 + 4 * (2 * index + field)
+                planes[field:128:2, left : left + 24] = 220
+            frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_interlaced_film_is_made_whole_and_says_so(tmp_path: Path) -> None:
+    reader = VideoReader(_interlaced(tmp_path / "film.mpg"))
+    frames = list(reader.frames())
+    with av.open(str(tmp_path / "film.mpg")) as container:
+        stored = [frame.to_ndarray()[:128].astype(int) for frame in container.decode(video=0)]
+
+    def combs(luma: np.ndarray) -> float:
+        """How much lines differ from both of their neighbours, which are of the other field."""
+        return float(np.abs(2 * luma[1:-1] - luma[:-2] - luma[2:]).mean())
+
+    assert len(frames) == len(stored) == 8
+    assert combs(np.stack(stored)[2]) > 8
+    assert combs(frames[2].picture.y.astype(int)) < 0.3 * combs(stored[2])
+    steps = {after.at - before.at for before, after in pairwise(frames)}
+    assert steps == {640}
+    assert [warning for warning in reader.warnings if "interlaced" in warning]
+    assert len(reader.span(2, 5)) == 4

@@ -12,6 +12,7 @@ import pytest
 
 from mytalk.errors import OptionError, OutputError, OutputExistsError, OutputFullError
 from mytalk.media import FilmWriter, SpeechReader, VideoReader
+from mytalk.media.writer import check_output
 from tests.support.films import number_of, numbered, read_film, speech_like, write_film, write_sound
 
 
@@ -214,3 +215,26 @@ def _lag(heard: np.ndarray, given: np.ndarray) -> int:  # type: ignore[type-arg]
         for lag in range(-reach, reach + 1)
     ]
     return int(np.argmax(scores)) - reach
+
+
+def test_a_name_that_cannot_be_is_refused_before_the_work(tmp_path: Path) -> None:
+    for name in ("a" * 300 + ".mp4", "ü" * 126 + ".mp4"):
+        with pytest.raises(OutputError, match="cannot be a file's name here"):
+            check_output(tmp_path / name, force=False)
+    check_output(tmp_path / ("a" * 251 + ".mp4"), force=False)
+
+
+def test_force_replaces_what_a_link_leads_to_and_keeps_the_link(tmp_path: Path) -> None:
+    source = write_film(tmp_path / "in.mp4", map(numbered, range(5)))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "film.mp4").write_text("an older film")
+    link = tmp_path / "out.mp4"
+    link.symlink_to(tmp_path / "other" / "film.mp4")
+    reader = VideoReader(source)
+    with FilmWriter(link, reader.info, _speech(tmp_path), force=True) as writer:
+        for frame in reader.frames():
+            writer.write(frame)
+        writer.finish(sound="fill")
+    assert link.is_symlink()
+    assert len(read_film(tmp_path / "other" / "film.mp4").times) == 5
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["film.mp4"]

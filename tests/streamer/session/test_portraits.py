@@ -17,13 +17,14 @@ import aiohttp
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from mytalk import Picture
 from mytalk.errors import NoFaceError, UnreadableError
 from streamer.config.server_config import ServerConfig
 from streamer.errors import BusyError
 from streamer.http.server import running
-from streamer.session import portrait_decoder
+from streamer.session import portrait_decoder, portrait_worker
 from streamer.session.picture_header import MAX_BYTES, MAX_SCANS, count_scans, size_of
 from streamer.session.portrait_decoder import PortraitDecoder
 from streamer.session.portrait_worker import LIVE_SIDE, decoded
@@ -68,6 +69,25 @@ def test_a_large_picture_is_made_smaller(face: np.ndarray) -> None:
     assert decoded(encoded(large, ".jpg")).shape == (683, LIVE_SIDE, 3)
 
 
+def test_a_picture_stands_upright_over_white(face: np.ndarray) -> None:
+    rgba = np.dstack([face, np.full(face.shape[:2], 255, np.uint8)])
+    rgba[:256] = (255, 0, 255, 0)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for kind in ("PNG", "WEBP"):
+        file = io.BytesIO()
+        Image.fromarray(rgba).save(file, kind, exif=exif, lossless=True)
+        rgb = decoded(file.getvalue())
+        assert np.abs(rgb[:, 256:].astype(int) - 255).max() <= 1  # the upper half is at the right
+        assert np.abs(rgb[:, 255::-1].transpose(1, 0, 2).astype(int) - face[256:]).mean() < 3
+
+
+def test_a_cut_off_jpeg_is_refused(face: np.ndarray) -> None:
+    data = encoded(face, ".jpg")
+    with pytest.raises(UnreadableError, match="damaged"):
+        decoded(data[: len(data) // 2])
+
+
 def test_a_picture_without_a_face_is_refused() -> None:
     with pytest.raises(NoFaceError, match="from the front"):
         face_of(np.full((256, 256, 3), 90, np.uint8))
@@ -75,7 +95,7 @@ def test_a_picture_without_a_face_is_refused() -> None:
 
 @pytest.mark.parametrize("size", [(20_000, 20_000), (1 << 31, 1), (0, 5), (8000, 8000)])
 def test_an_enormous_picture_is_not_decoded(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(portrait_worker, "read_still", lambda *_: pytest.fail("decoded"))
     with pytest.raises(UnreadableError, match="pixels"):
         decoded(bomb(*size))
 
@@ -93,7 +113,7 @@ def test_scans_of_a_jpeg_are_counted_before_it_is_decoded(face: np.ndarray, monk
     assert count_scans(encoded(face, ".jpg")) == 1
     assert count_scans(usual + usual) == 10  # what comes after the end is no part of it
     assert decoded(usual).shape == (512, 512, 3)
-    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(portrait_worker, "read_still", lambda *_: pytest.fail("decoded"))
     with pytest.raises(UnreadableError, match=f"{MAX_SCANS + 1} scans"):
         decoded(progressive(face, MAX_SCANS + 1))
 
@@ -133,8 +153,8 @@ def test_closing_ends_what_is_being_decoded(face: np.ndarray, monkeypatch: pytes
         decoder.decode(encoded(face))
 
 
-def test_the_process_that_decodes_loads_neither_models_nor_media() -> None:
-    heavy = "{'torch', 'mediapipe', 'av', 'aiohttp'} & set(sys.modules)"
+def test_the_process_that_decodes_loads_no_models_and_no_server() -> None:
+    heavy = "{'torch', 'mediapipe', 'pillow_heif', 'aiohttp'} & set(sys.modules)"
     code = f"import sys, streamer.session.portrait_worker; print(*({heavy}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
