@@ -8,10 +8,11 @@ import traceback
 from collections.abc import Sequence
 from contextlib import nullcontext
 from importlib import import_module
+from pathlib import Path
 from typing import NoReturn
 
-from mytalk.errors import MyTalkError
-from streamer.commands.quiet_stderr import silenced
+from mytalk.errors import InputError, MyTalkError
+from streamer.commands.quiet_stderr import open_standard_streams, silenced
 from streamer.commands.signals import end_on_signals
 from streamer.cpu import sleep_when_idle
 
@@ -29,12 +30,14 @@ BUG = 70
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and gives its exit code. Unknown or malformed arguments end the program with 2."""
+    open_standard_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words[:1]
     end_on_signals()
     sleep_when_idle()
     with nullcontext() if debug else silenced():
         try:
+            _check_folder()
             args = _parse(words)
             return int(args.run(args))
         except MyTalkError as error:
@@ -50,6 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             _print_traceback(debug)
             return BUG
+
+
+def _check_folder() -> None:
+    """Raises InputError where the working folder was deleted: a library of the models ends the program over it."""
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise InputError("the working folder was deleted (change to one that is there)") from error
 
 
 class _Parser(argparse.ArgumentParser):

@@ -12,8 +12,39 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 _STDERR = 2
+
+
+def open_standard_streams() -> None:
+    """Leads input, output or error that the caller has closed to null.
+
+    A file opened later would else get such a descriptor, and what is printed there would be written into it.
+    """
+    closed = [stream is None for stream in (sys.stdin, sys.stdout, sys.stderr)]
+    if not any(closed):
+        return
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        continue
+    os.close(descriptor)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(_STDERR, "w", closefd=False)  # noqa: SIM115
+
+
+class _Unread(io.FileIO):
+    """Writes to a pipe, and drops what is written once nobody reads it: no command fails for a message."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return memoryview(data).nbytes
 
 
 @contextmanager
@@ -27,7 +58,7 @@ def silenced() -> Iterator[None]:
     sys.stderr.flush()
     python_stderr, real = sys.stderr, os.dup(_STDERR)
     sys.stderr = io.TextIOWrapper(
-        os.fdopen(real, "wb", 0), python_stderr.encoding, "backslashreplace", line_buffering=True, write_through=True
+        _Unread(real, "wb"), python_stderr.encoding, "backslashreplace", line_buffering=True, write_through=True
     )
     faulthandler.enable(sys.stderr)
     null = os.open(os.devnull, os.O_WRONLY)

@@ -188,6 +188,28 @@ def _noted(
     return writes
 
 
+@pytest.mark.parametrize("closed", ["2>&-", "2> >(exit)", "0<&- 1>&- 2>&-"])
+def test_closed_standard_streams_change_nothing(
+    tmp_path: Path, portrait_path: Path, speech_path: Path, closed: str
+) -> None:
+    command = f'sleep 0.2; "{sys.executable}" -m streamer.cli dub "{portrait_path}" "{speech_path}" -o out.mp4 {closed}'
+    env = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    process = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=env, timeout=200, check=False)
+    assert process.returncode == 0
+    assert len(read_film(tmp_path / "out.mp4").times) == 15
+
+
+def test_a_deleted_working_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    command = f'cd gone; rmdir ../gone; "{sys.executable}" -m streamer.cli dub a.mp4 b.wav -o c.mp4'
+    env = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    process = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert process.returncode == 2
+    assert process.stderr == "mytalk: error: the working folder was deleted (change to one that is there)\n"
+
+
 def test_a_film_without_a_face_is_refused_with_the_size_it_needs(
     tmp_path: Path, speech_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
