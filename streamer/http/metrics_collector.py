@@ -77,6 +77,8 @@ class MetricsCollector(Collector):
         for (via, direction), size in sorted(traffic.items()):
             carried.add_metric((via, direction), size)
         yield carried
+        refused = "Datagrams of WebRTC that were not taken or not answered, by reason"
+        yield _counters("mytalk_datagrams_refused", refused, "reason", sessions.refusals())
         streams = sessions.streams()
         yield _gauges("mytalk_streams", "Streams by WebSocket: open, or cut and to be resumed", "state", streams)
         speech = sessions.speech_waiting_ms() / 1000

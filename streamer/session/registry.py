@@ -52,6 +52,7 @@ class SessionRegistry:
         self._past: Counter[str] = Counter()  # pictures of closed sessions
         self._past_events: Counter[str] = Counter()
         self._past_traffic = Counter[tuple[str, str]]()
+        self._past_refusals = Counter[str]()
         self._past_packets = 0  # sent to viewers of closed sessions
         self._config = config
         self._engine = engine
@@ -167,6 +168,10 @@ class SessionRegistry:
         """Counts the bytes of all sessions so far, by way and direction."""
         return sum((session.traffic for session in self.all()), self._past_traffic.copy())
 
+    def refusals(self) -> Counter[str]:
+        """Returns datagrams of WebRTC that were not taken or not answered, by reason, those of the past too."""
+        return sum((session.connections.refusals for session in self.all()), self._past_refusals.copy())
+
     def streams(self) -> Counter[str]:
         """Counts the streams of clients now, by whether they have their WebSocket."""
         states = [session.streaming.state for session in self.all()]
@@ -245,6 +250,7 @@ class SessionRegistry:
         self._past.update(pictures)
         self._past_events.update(session.events.counts)
         self._past_traffic.update(session.traffic)
+        self._past_refusals.update(session.connections.refusals)
         self._past_packets += session.connections.viewer_packets
 
     async def _read_portrait(self) -> FaceSource:

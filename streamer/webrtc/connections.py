@@ -31,6 +31,7 @@ class Connections:
         self._carried: dict[str, tuple[int, int]] = {}  # bytes received and sent, by id, counted so far
         self._liveness: dict[str, Liveness] = {}  # by id
         self._past_packets = 0  # sent to viewers that have gone
+        self._past_refusals = Counter[str]()  # of connections that have gone, by reason
 
     def claim(self) -> None:
         """Reserves the session for one publisher. Raises ``ConflictError`` while another has it."""
@@ -84,6 +85,11 @@ class Connections:
         """RTP packets sent to viewers so far."""
         return self._past_packets + sum(viewer.packets for viewer in self.viewers.values())
 
+    @property
+    def refusals(self) -> Counter[str]:
+        """Datagrams that were not taken or not answered so far, by reason."""
+        return sum((Counter[str](one.refusals.counts) for one in self.all()), self._past_refusals.copy())
+
     def restarted(self, connection: Connection) -> None:
         """Judges a connection afresh: its peer asked for another path, and the old one says nothing of that."""
         self._liveness.pop(connection.id, None)
@@ -101,6 +107,7 @@ class Connections:
         """Removes a connection from the session. The caller closes it."""
         viewer = self.viewers.pop(connection.id, None)
         self._past_packets += viewer.packets if viewer is not None else 0
+        self._past_refusals.update(connection.refusals.counts)
         self._liveness.pop(connection.id, None)
         self._carried.pop(connection.id, None)
         if connection is self.publisher:
@@ -113,6 +120,8 @@ class Connections:
             await asyncio.gather(*(connection.close() for connection in self.all()))
         finally:
             self._past_packets = self.viewer_packets
+            for viewer in self.viewers.values():
+                self._past_refusals.update(viewer.refusals.counts)
             self.viewers.clear()
 
     def _count_bytes(self, connection: Connection) -> None:

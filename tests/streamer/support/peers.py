@@ -11,6 +11,7 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSes
 from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
+from streamer.webrtc.refusals import Refusals
 from tests.streamer.support import aiortc_peer
 from tests.streamer.support.waiting import eventually
 
@@ -75,6 +76,7 @@ class SilentPeer:
         self.connected, self.gone = asyncio.Event(), asyncio.Event()
         self.id = "silent"
         self.carried = (0, 0)
+        self.refusals = Refusals()
         self.sound_in = self.pictures_in = None
         self.count = 0
         self.closed = False

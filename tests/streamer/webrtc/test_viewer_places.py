@@ -24,6 +24,7 @@ async def test_offers_at_once_get_no_more_places_than_there_are(
     client: Client, server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "MOST_VIEWERS", 3)
+    monkeypatch.setattr(turns, "PAUSE", 0.0)  # all are answered at once
     session = await client.create(source="portrait", speech="demo")
     asked = (post(client, session["urls"]["whep"], session["view_token"], OFFER) for _ in range(8))
     answers = await asyncio.gather(*asked)

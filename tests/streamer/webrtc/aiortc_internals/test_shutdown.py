@@ -86,6 +86,7 @@ async def test_a_connection_ends_though_its_report_task_has_failed(monkeypatch: 
     async with publisher() as one:
         for receiver in one.receivers:  # as where it cannot write its report: ``close`` waits for a word from it
             receiver._RTCRtpReceiver__rtcp_task.cancel()
+            await receiver._RTCRtpReceiver__rtcp_exited.wait()
             receiver._RTCRtpReceiver__rtcp_exited = asyncio.Event()
         sockets = one.sockets
         assert sockets
