@@ -30,7 +30,10 @@ from benchmarks.live.live_peers import serving, table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "clients" / "python"))
 
-from mytalk_client import Audio, PlaybackFinished, PlaybackStarted, Session, SpeechFormat, Video, connect
+try:
+    from mytalk_client import Audio, PlaybackFinished, PlaybackStarted, Session, SpeechFormat, Video, connect
+except ImportError as error:
+    raise SystemExit(f"{error}: the Python client is needed (pip install ./clients/python)") from error
 
 RATE = 48_000
 WORD = 0.4  # seconds of an utterance

@@ -10,10 +10,14 @@ import aiohttp
 import av
 import pytest
 
+from streamer.clock import SECOND_NS
 from streamer.config.server_config import ServerConfig
+from streamer.engine import overload
 from streamer.executors import Pool
 from streamer.http import server as server_module
 from streamer.http.server import Running, running
+from streamer.media import pacer
+from streamer.media.pacer import FOREVER
 from streamer.telemetry.loop_watchdog import LoopWatchdog, Stall
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.http_client import Client
@@ -21,6 +25,7 @@ from tests.streamer.support.loop_stalls import report, to_blame
 from tests.streamer.support.pictures import numbered
 from tests.streamer.support.sounds import babble
 from tests.support.films import write_wav
+from tests.support.limits import LIMIT_S
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -44,6 +49,13 @@ def _server_never_holds_the_loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     yield
     if held := to_blame(stalls):
         pytest.fail("\n".join(report(stall) for stall in held), pytrace=False)
+
+
+@pytest.fixture
+def always_dubbed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets sessions give up no picture, however busy the machine is, and wait for the engine's."""
+    monkeypatch.setattr(overload, "TOO_FAR", FOREVER)
+    monkeypatch.setattr(pacer, "_SILENT", round(LIMIT_S * SECOND_NS))
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ async def test_dubbed_speech_leaves_with_the_picture_that_it_names(engine: Engin
     talk.media.say(word(6, 100), at=2 * 16_000 + 8000)  # for the pictures from 4.5 s to 6.5 s on: half a second late
     await talk.hear(2 * SECOND_NS)
     talk.media.say(word(7, 10))
-    await talk.hear(SECOND_NS)
+    await talk.hear(5 * SECOND_NS)  # a busy machine leaves pictures out
     await talk.close()
     said = {chunk.at: int(chunk.samples[-1, 0]) for chunk in talk.peer.chunks}
     five, six, seven = ([at for at, one in said.items() if one == value] for value in (5, 6, 7))

@@ -33,7 +33,7 @@ from tests.support.films import write_wav
 
 pytestmark = NEEDS_CHROMIUM
 
-LOOKS = 8
+LOOKS = 25
 """Of 4 s each, at a mouth that may move."""
 
 ASTRONAUT = Path(str(files("mytalk"))) / "assets" / "astronaut.png"
@@ -147,6 +147,7 @@ async def test_the_page_says_that_the_server_is_full(server: Running, tmp_path: 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("always_dubbed")
 async def test_the_portraits_mouth_moves_and_the_rest_stays_with_the_real_models(tmp_path: Path) -> None:
     config = ServerConfig(port=0)
     face = FaceTracker()(next(open_face(config.portrait_path).frames(endless=True)).picture)
@@ -159,14 +160,11 @@ async def test_the_portraits_mouth_moves_and_the_rest_stays_with_the_real_models
             await page.open(server.url)
             await start(page)
             await page.until(PLAYING)
-            for _ in range(LOOKS):  # a machine that is busy shows the pictures as they came
+            for _ in range(LOOKS):  # on a busy machine few pictures are there in time
                 mouth = await page.run(CHANGE % f"{x0}, {y0}, {x1 - x0}, {y1 - y0}")
                 corner = await page.run(CHANGE % "0, 0, 100, 60")
                 if mouth > 2 * corner + 0.5:
                     break
-            made = server.sessions.pictures()
             await page.screenshot(tmp_path / "real.png")
             assert page.complaints == []
-    if made["on_time"] + made["late"] < made["untouched"]:
-        pytest.skip(f"{made}: this machine is too busy to see a mouth move")
     assert mouth > 2 * corner + 0.5

@@ -29,7 +29,8 @@ pytestmark = pytest.mark.slow
 
 README = Path(__file__).resolve().parents[3] / "README.md"
 SECONDS = 4
-TRIES = 3
+TRIES = 10
+"""On a busy machine few pictures of one try are dubbed in time."""
 
 
 @pytest.fixture
@@ -62,6 +63,7 @@ def decoded(film: bytes) -> tuple[list[NDArray[np.uint8]], NDArray[np.float32]]:
     return pictures, sound
 
 
+@pytest.mark.usefixtures("always_dubbed")
 async def test_a_portrait_says_what_is_streamed_to_it_and_its_video_comes_back(
     materials: Path, portrait_face: Face, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,7 +71,7 @@ async def test_a_portrait_says_what_is_streamed_to_it_and_its_video_comes_back(
     async with running(ServerConfig(port=0, require_consent=True)) as server:
         await server.loading
         arguments, dubbed = [*command(), "--url", server.url.rstrip("/")], 0
-        for _ in range(TRIES):  # a machine that is busy shows the pictures as they came
+        for _ in range(TRIES):
             before = server.sessions.pictures()
             assert await asyncio.wait_for(asyncio.to_thread(main, arguments), 120) == 0
             await eventually(lambda: not server.sessions.all())
@@ -81,7 +83,6 @@ async def test_a_portrait_says_what_is_streamed_to_it_and_its_video_comes_back(
     loud = np.flatnonzero(np.abs(sound) > 0.02)
     assert SECONDS - 1.5 < (loud[-1] - loud[0]) / 48_000 < SECONDS + 0.1
     (x0, y0), (x1, y1) = (edge(portrait_face.points[list(LIPS), :2], axis=0).astype(int) for edge in (np.min, np.max))
-    if dubbed <= 25 * SECONDS // 2:
-        pytest.skip(f"{dubbed} pictures were dubbed in time: this machine is too busy to see a mouth move")
+    assert dubbed > 25 * SECONDS // 2
     mouth, corner = movement(pictures, (x0, y0, x1, y1)), movement(pictures, (0, 0, 120, 80))
     assert mouth > 3 * corner + 1
