@@ -54,19 +54,21 @@ class UsageFile:
         latest = now // HOUR
         return {key_id: [(min(hour, latest), seconds) for hour, seconds in hours] for key_id, hours in used.items()}
 
-    def write(self, used: Hours, number: int) -> None:
-        """Replaces the file at once, unless a later ``number`` has been written."""
+    def write(self, used: Hours, number: int) -> bool:
+        """Replaces the file at once, unless a later ``number`` has been written. Returns whether it holds ``used``."""
         with self._lock:
             if number <= self._written:
-                return
-            self._written = number
+                return False
             try:
                 write_private(self._path, json.dumps({"used": used}) + "\n")
+                self._written = number
                 self._failure_logged = False
+                return True
             except OptionError as error:
                 if not self._failure_logged:
                     log.warning("what keys have used will be forgotten when the server stops: %s", error)
                 self._failure_logged = True
+                return False
 
 
 def usage_path(keys: Path) -> Path:

@@ -39,6 +39,9 @@ class Help:
 
 Precision = Literal["float32", "bfloat16", "float16"]
 ThreadCount = Annotated[int, Meta(ge=0, le=MOST_THREADS)]
+Origin = Annotated[
+    str, Meta(pattern=r"^(\*|https?://[^/\s?#,]+)\Z", description="an origin such as https://example.com, or *")
+]
 Seconds = Annotated[int, Meta(ge=1, le=DAY)]
 
 
@@ -74,6 +77,9 @@ class ServerConfig:
     ] = ()
     keys: Annotated[Path | None, Help("file of API keys, made by 'mytalk keys'; then every call needs one")] = None
     usage: Annotated[Path | None, Help("file of what keys have used of their seconds; without it, beside them")] = None
+    allow_origins: Annotated[
+        tuple[Origin, ...], Help("https://HOST: origin of web pages that may make and end sessions; *: any page")
+    ] = ()
     allow_anyone: Annotated[bool, Help("serve other machines without keys, whoever asks")] = False
     tls_cert: Annotated[Path | None, Help("PEM certificate and its chain: serve HTTPS")] = None
     tls_key: Annotated[Path | None, Help("PEM private key of the certificate, where it is not in the same file")] = None

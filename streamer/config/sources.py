@@ -30,7 +30,7 @@ from streamer.validation import checked
 PREFIX = "MYTALK_SERVE_"
 """Of environment variables. Several ICE servers, or texts, are parted by commas."""
 
-_FLAGS = {"ice_servers": "--ice-server"}  # repeatable
+_FLAGS = {"ice_servers": "--ice-server", "allow_origins": "--allow-origin"}  # repeatable
 _NUMBER = re.compile(r"[0-9]{1,15}", re.ASCII)
 _WORDS = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off", ""), False)
 """Texts that stand for true and false."""

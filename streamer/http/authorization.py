@@ -118,6 +118,10 @@ class Authorization:
             raise ForbiddenError("sessions are listed to API keys alone (start the server with --keys)")
         return [session for session in self._sessions.all() if key.may("admin") or session.key_id == key.id]
 
+    def check_portrait(self, request: web.Request) -> None:
+        """Checks that the caller may see the server's portrait. Raises ``NotAuthorizedError`` or ``ForbiddenError``."""
+        self._needed(request, "publish")
+
     def check_metrics(self, request: web.Request) -> None:
         """Checks that the caller may read `/metrics`. Raises ``NotAuthorizedError`` or ``ForbiddenError``."""
         self._needed(request, "metrics")
@@ -150,9 +154,9 @@ class Authorization:
                 used.add(session.key_id, session.age / SECOND_NS, unix_now())
         hours = used.hours(unix_now())
         if hours != self._saved:
-            self._saved = hours
             self._saves += 1
-            await self._blocking.run(self._file.write, hours, self._saves)
+            if await self._blocking.run(self._file.write, hours, self._saves):
+                self._saved = hours
 
     def _needed(self, request: web.Request, scope: Literal["publish", "metrics"]) -> Key | None:
         if self._keys is None:

@@ -20,6 +20,7 @@ from streamer.config.server_config import ServerConfig
 from streamer.errors import ForbiddenError
 from streamer.http.authorization import Authorization
 from streamer.http.body import check_encoding
+from streamer.http.origins import Origins
 from streamer.telemetry import logs
 
 log = logging.getLogger(__name__)
@@ -40,9 +41,10 @@ _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)
 class Middleware:
     """Applies the rules of one server. ``served`` counts answers by method, route and status."""
 
-    def __init__(self, access: Authorization, config: ServerConfig, clock: Clock) -> None:
+    def __init__(self, access: Authorization, origins: Origins, config: ServerConfig, clock: Clock) -> None:
         self.served: Counter[tuple[str, str, int]] = Counter()
         self._access = access
+        self._origins = origins
         self._clock = clock
         self._local_only = config.is_local and config.keys is None and not config.allow_anyone
 
@@ -68,6 +70,7 @@ class Middleware:
         if self._local_only and _LOCAL_HOST.fullmatch(request.host) is None:  # a name that leads here (DNS rebinding)
             raise ForbiddenError("this server is for its own machine (ask for localhost, or start it with --keys)")
         self._access.admit(request)
+        self._origins.check(request)
         check_encoding(request)
         return await handler(request)
 

@@ -18,8 +18,9 @@ from streamer.http.body import read_json, read_text
 from streamer.http.listener import ConnectionLimit
 from streamer.http.metrics_collector import MetricsCollector
 from streamer.http.middleware import Handler, Middleware
+from streamer.http.origins import Origins, preflight_of
 from streamer.http.upload import UploadLimit, read_upload
-from streamer.http.webrtc_signalling import SDP, cors, preflight, redirected
+from streamer.http.webrtc_signalling import SDP, redirected
 from streamer.http.websocket import StreamRoute
 from streamer.http.whep import Whep
 from streamer.http.whip import Whip
@@ -53,13 +54,14 @@ class Routes:
         self._config = config
         self._access = access
         self._uploads = UploadLimit()
-        self._middleware = Middleware(access, config, sessions.clock)
+        self._origins = Origins(config)
+        self._middleware = Middleware(access, self._origins, config, sessions.clock)
         collector = MetricsCollector(engine, sessions, self._middleware.served, connections, watchdog)
         self._registry = metrics.registry_of(collector)
 
     def app(self) -> web.Application:
         """Returns the aiohttp application."""
-        app = web.Application(middlewares=[cors, *self._middleware.all()])
+        app = web.Application(middlewares=[self._origins.middleware, *self._middleware.all()])
         app.router.add_post("/v1/sessions", self._create)
         app.router.add_get("/v1/sessions", self._list)
         app.router.add_get("/v1/sessions/{id}", self._state)
@@ -67,7 +69,10 @@ class Routes:
         app.router.add_post("/v1/sessions/{id}/webrtc", self._connect)
         app.router.add_post("/v1/sessions/{id}/clear", self._clear)
         app.router.add_post("/v1/sessions/{id}/tokens", self._tokens)
-        app.router.add_route("OPTIONS", "/v1/sessions/{id}/tokens", preflight)
+        app.router.add_route("OPTIONS", "/v1/sessions", preflight_of("GET", "POST"))
+        app.router.add_route("OPTIONS", "/v1/sessions/{id}", preflight_of("GET", "DELETE"))
+        for name in ("webrtc", "clear", "tokens"):
+            app.router.add_route("OPTIONS", f"/v1/sessions/{{id}}/{name}", preflight_of("POST"))
         app.router.add_get("/v1/sessions/{id}/stream", StreamRoute(self._access, self._sessions.clock).serve)
         for protocol in (Whip, Whep):
             protocol(self._sessions, self._access, self._config).add_routes(app.router)
@@ -77,7 +82,7 @@ class Routes:
         app.router.add_get("/", _file(PAGE / "index.html"))
         for path in (*PAGE.glob("*.*"), *(PAGE / "built").iterdir()):
             app.router.add_get(f"/{path.name}", _file(path))
-        app.router.add_get("/portrait", _file(self._config.portrait_path))
+        app.router.add_get("/portrait", self._portrait)
         return app
 
     # --- sessions
@@ -191,6 +196,12 @@ class Routes:
             await peer.close()
             raise
         return answer
+
+    async def _portrait(self, request: web.Request) -> web.StreamResponse:
+        """Shows the server's portrait: the embedded one to anybody, an operator's own to those who may use it."""
+        if self._config.portrait is not None:
+            self._access.check_portrait(request)
+        return web.FileResponse(self._config.portrait_path)
 
     # --- operations
 

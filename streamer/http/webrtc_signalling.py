@@ -6,9 +6,7 @@ Any web page may call them: they need a token and no cookie.
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from aiohttp import web
@@ -24,6 +22,7 @@ from streamer.errors import (
 )
 from streamer.http.authorization import Authorization
 from streamer.http.body import read_text
+from streamer.http.origins import preflight
 from streamer.session.registry import RETRY_FULL, SessionRegistry
 from streamer.session.session import Session
 from streamer.webrtc.connection import Connection
@@ -32,13 +31,6 @@ from streamer.webrtc.sdp_offer import Offer, read_offer
 from streamer.webrtc.turns import Turns
 
 SDP = "application/sdp"
-
-_CORS = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": "Location, Link, ETag, Retry-After, Accept-Post, Accept-Patch",
-}
-_PREFLIGHT = {"Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match", "Access-Control-Max-Age": "600"}
-_PATHS = re.compile(r"/v1/sessions/[^/]+/(?:tokens|(?:whip|whep)(?:/[^/]+)?)")
 
 
 class WebRtcSignalling(ABC):
@@ -93,17 +85,14 @@ class WebRtcSignalling(ABC):
 
     async def _options(self, request: web.Request) -> web.Response:
         """Answers what may be posted; to a caller who may post, also the ICE servers (RFC 9725, 4.6)."""
-        response = web.Response(status=200, headers={"Accept-Post": SDP, **_PREFLIGHT})
-        response.headers["Access-Control-Allow-Methods"] = "POST, OPTIONS"
+        response = preflight("POST, OPTIONS", **{"Accept-Post": SDP})
         if "Authorization" in request.headers:
             self._access.session(request, self.right)
             self._link(response)
         return response
 
     async def _connection_options(self, request: web.Request) -> web.Response:
-        response = web.Response(status=200, headers={"Accept-Patch": MEDIA_TYPE, **_PREFLIGHT})
-        response.headers["Access-Control-Allow-Methods"] = "PATCH, DELETE, OPTIONS"
-        return response
+        return preflight("PATCH, DELETE, OPTIONS", **{"Accept-Patch": MEDIA_TYPE})
 
     async def _patch(self, request: web.Request) -> web.Response:
         """Takes candidates that came later (204), or an ICE restart (200)."""
@@ -154,19 +143,3 @@ def redirected(server: str, request: web.Request) -> web.Response:
     """Redirects to another server with 307, which keeps the method and the body (RFC 9725, 4.5)."""
     location = server.rstrip("/") + request.raw_path
     return web.Response(status=307, headers={"Location": location})
-
-
-@web.middleware
-async def cors(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """Lets pages of any origin read the answers of these routes, their failures too."""
-    response = await handler(request)
-    if _PATHS.fullmatch(request.path):
-        response.headers.update(_CORS)
-    return response
-
-
-async def preflight(request: web.Request) -> web.Response:
-    """Answers what a page of another origin may post: a viewer's page renews its token."""
-    return web.Response(status=200, headers={"Access-Control-Allow-Methods": "POST, OPTIONS", **_PREFLIGHT})

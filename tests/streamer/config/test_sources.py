@@ -51,7 +51,7 @@ def test_every_field_can_be_set_from_each_of_the_three(tmp_path: Path) -> None:
         str | None: "a text",
         Literal["float32", "bfloat16", "float16"]: "bfloat16",
         Literal["text", "json"]: "json",
-        tuple[str, ...]: ["rtmp://a.example/", "srt://b.example"],
+        tuple[str, ...]: ["https://a.example", "https://b.example"],
         int: 7,
         Path | None: "/a/b",
         bool: True,
@@ -65,7 +65,8 @@ def test_every_field_can_be_set_from_each_of_the_three(tmp_path: Path) -> None:
     environment, arguments = {}, []
     for name, value in chosen.items():
         environment[f"MYTALK_SERVE_{name.upper()}"] = ",".join(value) if isinstance(value, list) else str(value)
-        flag = "--ice-server" if name == "ice_servers" else "--" + name.replace("_", "-")
+        singular = {"ice_servers": "ice_server", "allow_origins": "allow_origin"}.get(name, name)
+        flag = "--" + singular.replace("_", "-")
         if value is True:
             arguments.append(flag)
         else:

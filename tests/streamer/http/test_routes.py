@@ -191,7 +191,7 @@ async def test_a_portrait_that_cannot_be_read_is_reported(models: FakeModels, tm
 async def test_unknown_routes_and_methods_answer_in_json(client: Client) -> None:
     assert (await request(client, "GET", "/v2"))[0] == 404
     status, answer, headers = await request(client, "PUT", "/v1/sessions")
-    assert (status, headers["Allow"]) == (405, "GET,HEAD,POST")
+    assert (status, headers["Allow"]) == (405, "GET,HEAD,OPTIONS,POST")
     assert reason(answer)
     for path in ("/v1/sessions/..%2f..%2fetc", "/v1/sessions/%00", "/page.py", "/../config.py"):
         assert (await request(client, "GET", path))[0] == 404
