@@ -198,7 +198,7 @@ class Stream:
                 utterance, length = self._voice.commit()
                 self.send(m.SpeechCommitted(utterance, length, message.event_id))
             case m.SpeechClear():
-                self._host.clear()
+                self._clear()
             case m.SessionUpdate():
                 self._update(message)
             case m.SessionEnd():
@@ -226,6 +226,12 @@ class Stream:
         except TooLargeError as error:
             raise ProtocolError("speech_overflow", str(error)) from error
         except ConflictError as error:
+            raise ProtocolError("not_live", str(error)) from error
+
+    def _clear(self) -> None:
+        try:
+            self._host.clear()
+        except ConflictError as error:  # nothing is live yet, or the session is ending
             raise ProtocolError("not_live", str(error)) from error
 
     def _update(self, message: m.SessionUpdate) -> None:
