@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mytalk.errors import EngineError, MyTalkError
 from mytalk.face.tracker import Face
-from mytalk.media_time import SAMPLE_RATE
+from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from mytalk.stream_options import StreamControls
 from streamer.clock import MILLISECOND_NS
@@ -85,7 +85,8 @@ class EngineSlot:
         self._tracked: deque[tuple[VideoFrame, Face | None]] = deque()
         self._pullable = False
         self._held_until = 0
-        self._inside: deque[int] = deque()  # media times of the pictures given and not yet finished
+        # Pictures given and not yet finished: their media times, and up to when speech had come as they were given.
+        self._inside: deque[tuple[int, int]] = deque()
         self._latency = 0
         self._tracking = threading.Lock()  # held while a tracker thread is inside the stream
         self._failing = threading.Lock()  # held to look at and set ``failed`` and ``lost``
@@ -117,7 +118,9 @@ class EngineSlot:
         """Returns the media time since which the engine could have finished its oldest picture; 0 where it waits."""
         at_work = self._pullable or len(self._inside) >= _LEAST_INSIDE
         try:
-            return max(0, self._speech.said - self._latency - self._inside[0]) if at_work else 0
+            at, given = self._inside[0]
+            possible = max(at + self._latency, given + (_LEAST_INSIDE - 1) * FRAME_SAMPLES)
+            return max(0, self._speech.said - possible) if at_work else 0
         except IndexError:  # an engine thread has just finished them all
             return 0
 
@@ -130,13 +133,14 @@ class EngineSlot:
         frame = replace(frame, at=frame.at - self._base)
         inside = self._inside
         lagging = self._pullable or self._tracked or self._untracked  # otherwise it is the engine that waits
-        if lagging and len(inside) >= _LEAST_INSIDE and frame.at - inside[0] > self._latency + BACKLOG:
+        if lagging and len(inside) >= _LEAST_INSIDE and frame.at - inside[0][0] > self._latency + BACKLOG:
             self.dropped += 1
             return
-        inside.append(frame.at)
+        inside.append((frame.at, self._speech.said))
         self._untracked.append(frame)
         if len(self._untracked) > UNTRACKED_BOUND:
-            inside.remove(self._untracked.popleft().at)
+            oldest = self._untracked.popleft().at
+            inside.remove(next(one for one in inside if one[0] == oldest))
             self.dropped += 1
         self._notify()
 
@@ -258,7 +262,7 @@ class EngineSlot:
         self._pullable = frame is not None
         if frame is not None:
             finished, generation = frame, self._speech.heard_generation
-            while self._inside and self._inside[0] <= frame.at:
+            while self._inside and self._inside[0][0] <= frame.at:
                 self._inside.popleft()
             self._post(lambda: self._arrive(finished, generation))
 

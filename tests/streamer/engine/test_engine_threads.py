@@ -161,6 +161,25 @@ async def test_freeing_a_slot_does_not_wait_for_the_tracker_that_is_in_it() -> N
         assert stream.overlaps == []
 
 
+async def test_pictures_that_come_late_are_no_lag_of_the_engine() -> None:
+    """Those that stand in for a slow camera's come a quarter of a second after their time."""
+    models = watched_models()
+    async with engine_of(models) as engine:
+        [(owner, stream)] = await with_slots(engine, models, 1)
+        stands, go_on = stream.stop_in("pull")
+        owner.slot.speech(SPEECH)
+        await reached(stands)
+        for _ in range(14):
+            owner.slot.speech(SPEECH)
+        for n in range(4):
+            owner.slot.picture(VideoFrame(PICTURE, n * 640, n, Fraction(1, 25)))
+        assert owner.slot.lag == 0
+        for _ in range(6):  # three for the pictures that it looks ahead at
+            owner.slot.speech(SPEECH)
+        assert owner.slot.lag == 3 * 640
+        go_on.set()
+
+
 async def test_a_slow_session_delays_its_neighbour_by_one_job_at_most() -> None:
     models = watched_models()
     order: list[str] = []

@@ -135,7 +135,7 @@ async def test_a_server_process_that_was_stopped_dubs_again(config: ServerConfig
         os.kill(server.pid, signal.SIGSTOP)
         await asyncio.sleep(5)
         os.kill(server.pid, signal.SIGCONT)
-        await eventually(lambda: any(event.get("pictures") == "dubbed" for event in honest.told))
+        await eventually(lambda: any(event.get("pictures") == "dubbed" for event in honest.messages))
         await honest.goes_on(pictures=25)
         assert (await client.state(honest.session))["untouched_because"] is None
     server.terminate()
