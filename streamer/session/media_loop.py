@@ -169,7 +169,7 @@ class MediaLoop:
             await self._clock.sleep_until(now + TICK)
 
     def _end_stall(self, now: int) -> None:
-        """Where the process stood still before ``now``, drops what is stale and goes on, in one step."""
+        """Drops what is stale where the process stood still before ``now``, and goes on, in one step."""
         if stalled := self._stalls.stalled(now):
             log.warning(
                 "the process stood still for %d ms: what was due meanwhile is dropped", stalled // MILLISECOND_NS

@@ -271,16 +271,16 @@ def test_a_portrait_says_all_of_a_films_sound(tmp_path: Path, image: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("seconds", "length", "told"),
+    ("seconds", "length", "warned"),
     [(1.67, None, True), (1.05, None, False), (1.67, "speech", False), (1.67, "shortest", False)],
 )
 def test_speech_that_the_film_cuts_off_is_told(
-    tmp_path: Path, clip: Path, seconds: float, length: Any, told: bool
+    tmp_path: Path, clip: Path, seconds: float, length: Any, warned: bool
 ) -> None:
     report = _dub(clip, _speech(tmp_path, seconds), tmp_path / "out.mp4", length=length)
     words = "its last 0.67 s of 1.67 s are left out: the film ends after 1.00 s (--length speech"
-    assert any(words in warning for warning in report.warnings) == told
-    assert told or report.warnings == []
+    assert any(words in warning for warning in report.warnings) == warned
+    assert warned or report.warnings == []
 
 
 def test_speech_without_a_stated_length_is_counted_where_it_is_cut_off(tmp_path: Path, clip: Path) -> None:

@@ -289,7 +289,7 @@ def test_interlaced_film_is_made_whole_and_says_so(tmp_path: Path) -> None:
         stored = [frame.to_ndarray()[:128].astype(int) for frame in container.decode(video=0)]
 
     def combs(luma: np.ndarray) -> float:
-        """How much lines differ from both of their neighbours, which are of the other field."""
+        """Measures how much lines differ from both of their neighbours, which are of the other field."""
         return float(np.abs(2 * luma[1:-1] - luma[:-2] - luma[2:]).mean())
 
     assert len(frames) == len(stored) == 8

@@ -38,12 +38,12 @@ def test_every_line_of_the_table_is_read() -> None:
     assert len({(module, name) for _, _, module, name in limits()}) == len(limits())
 
 
-@pytest.mark.parametrize(("told", "unit", "module", "name"), limits())
-def test_limits_are_those_of_the_code(told: str, unit: str, module: str, name: str) -> None:
+@pytest.mark.parametrize(("documented", "unit", "module", "name"), limits())
+def test_limits_are_those_of_the_code(documented: str, unit: str, module: str, name: str) -> None:
     value = value_of(module, name)
     if unit == " s" and name in ("CONNECT_WAIT", "SILENCE"):
         value /= SECOND_NS
-    assert float(told) == value
+    assert float(documented) == value
 
 
 def test_the_operators_page_leads_here() -> None:

@@ -25,7 +25,7 @@ async def offer_with_data(*kinds: str) -> str:
 
 
 def data_first(sdp: str) -> str:
-    """The same offer with its data section before the others."""
+    """Returns the offer with its data section before the others."""
     head, *media, data = re.split(r"(?m)^(?=m=)", sdp)
     return "".join([head, data, *media])
 
