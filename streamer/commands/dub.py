@@ -189,7 +189,7 @@ def _check_spans(source: FaceSource, only: Sequence[Span]) -> None:
 
 def _summary(report: DubReport) -> str:
     stages = ", ".join(f"{name} {ms:.1f}" for name, ms in report.stage_ms.items())
-    untouched = f", {report.passthrough} of them untouched (no usable face)" if report.passthrough else ""
+    untouched = f", {report.passthrough} of them untouched (no face, or not asked for)" if report.passthrough else ""
     return "\n".join(
         [
             f"{report.path}: {report.seconds:.2f} s, {report.frames} frames{untouched}",
