@@ -27,7 +27,7 @@ from tests.streamer.support.whip_clients import FRAGMENT, SDP, Obs, post, publis
 @pytest.fixture
 def config(config: ServerConfig) -> ServerConfig:
     servers = (IceServer("stun:127.0.0.1:9"), IceServer("turn:127.0.0.1:9?transport=udp", "alice", "s3cret"))
-    return dataclasses.replace(config, ice_servers=servers)
+    return dataclasses.replace(config, allow_origins=("https://example.org",), ice_servers=servers)
 
 
 @pytest.fixture(autouse=True)
@@ -117,7 +117,7 @@ async def test_a_session_that_nobody_publishes_to_any_longer_ends(client: Client
         await viewer.close()
 
 
-async def test_options_say_what_may_be_posted_to_any_origin(client: Client) -> None:
+async def test_options_say_what_may_be_posted_to_pages_of_other_origins(client: Client) -> None:
     session = await client.create()
     preflight = {"Origin": "https://example.org", "Access-Control-Request-Method": "POST"}
     answer = await ask(client, "OPTIONS", session["urls"]["whip"], None, headers=preflight)
