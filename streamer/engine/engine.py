@@ -79,8 +79,13 @@ class Engine:
         await asyncio.shield(self._loaded)
 
     async def close(self) -> None:
-        """Ends every slot and all threads; returns within the jobs under way, 5 s at most."""
+        """Ends every slot and all threads; returns within the jobs under way, 5 s at most.
+
+        A thread that still loads models is not waited for: it imports and compiles, which nothing can end, and begins
+        nothing once it is done.
+        """
         with self._lock:
+            loads = self.state == "loading"
             self.state = "closed"
             for slot in self._engines.slots:
                 slot.closing = True
@@ -89,6 +94,8 @@ class Engine:
         if self._restarting is not None:
             self._restarting.cancel()
             await asyncio.gather(self._restarting, return_exceptions=True)
+        if loads:
+            return
         for name in await self._join():
             log.error("the thread %s did not end within 5 s", name)
 

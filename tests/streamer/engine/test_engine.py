@@ -13,7 +13,7 @@ import pytest
 from mytalk.errors import EngineError, WeightsError
 from mytalk.picture import VideoFrame
 from mytalk.stream_options import StreamControls
-from streamer.clock import SystemClock
+from streamer.clock import SECOND_NS, SystemClock
 from streamer.cpu import ONE_EACH, Threads
 from streamer.engine.engine import Engine
 from streamer.protocol.generation import Cleared
@@ -171,6 +171,30 @@ async def test_damaged_weights_reach_whoever_starts_the_engine() -> None:
         await engine.start()
     assert engine.state == "failed"
     await engine.close()
+
+
+async def test_closing_waits_for_no_models_that_still_load_and_they_begin_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streamer.engine.engine.ENDING", 10 * LIMIT_S * SECOND_NS)  # what it would wait for threads
+    begun, go_on = threading.Event(), threading.Event()
+
+    def load() -> FakeModels:
+        begun.set()
+        go_on.wait(LIMIT_S)
+        return FakeModels()
+
+    engine = Engine(load, SystemClock())
+    starting = asyncio.create_task(engine.start())
+    await asyncio.to_thread(begun.wait, LIMIT_S)
+    async with asyncio.timeout(LIMIT_S):
+        await engine.close()
+    starting.cancel()
+    [loader] = [thread for thread in threading.enumerate() if thread.name == "engine-1"]
+    go_on.set()
+    await asyncio.to_thread(loader.join, LIMIT_S)
+    assert engine.state == "closed"
+    assert not {"tracker-1", "listener-1"} & {thread.name for thread in threading.enumerate()}
 
 
 @pytest.mark.parametrize("threads", [ONE_EACH, Threads(3, 2)])
