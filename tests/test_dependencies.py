@@ -34,7 +34,7 @@ def imported(path: Path, *, at_import: bool) -> set[str]:
             modules |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             modules.add(node.module.partition(".")[0])
-    return modules - OWN - sys.stdlib_module_names
+    return modules - OWN - sys.stdlib_module_names - {"_typeshed"}  # of type checkers alone
 
 
 def undeclared(folder: str, declared: set[str], *, at_import: bool) -> set[str]:

@@ -14,12 +14,14 @@ import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import av
 import pytest
 
+from streamer.config.server_config import ServerConfig
 from streamer.http.server import Running
 from tests.streamer import support
 from tests.streamer.support.browser import CHROMIUM, Page, chromium
@@ -32,6 +34,12 @@ from tests.streamer.support.whip_clients import loud, numbers_seen, published, w
 FFMPEG = pytest.mark.skipif("whip" not in av.formats_available, reason="this FFmpeg has no WHIP muxer")
 NODE = os.environ.get("MYTALK_NODE", "")
 BROWSER = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (install the package chromium)")
+
+
+@pytest.fixture
+def config(config: ServerConfig) -> ServerConfig:
+    """The players are pages of another origin, which a server without keys takes where it is told to."""
+    return replace(config, allow_origins=("*",))
 
 
 @asynccontextmanager
