@@ -25,7 +25,7 @@ INCLUDED: dict[Right, frozenset[Right]] = {
     "publish": frozenset({"publish"}),
     "view": frozenset({"view"}),
 }
-"""What a right gives."""
+"""Routes that a token of each right opens."""
 
 TOKEN_PATTERN = r"[opv][0-9a-f]{1,12}\.[A-Za-z0-9_-]{43}"
 

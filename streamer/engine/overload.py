@@ -26,7 +26,7 @@ PATIENCE = 5 * SECOND_NS
 """How long the engine must have something to spare before a rung is taken back."""
 
 MOST_PATIENCE = 80 * SECOND_NS
-"""What patience grows to by doubling, where a rung that was taken back had to be given up again."""
+"""The most that patience grows to: it doubles where a rung that was taken back had to be given up again."""
 
 RELAPSE = 10 * SECOND_NS
 """A rung given up within this time of taking it back was taken back too early."""

@@ -31,8 +31,8 @@ PROBES = ("/healthz", "/readyz", "/metrics")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _POLICY = "default-src 'self'; media-src 'self' blob:; img-src 'self' blob:; frame-ancestors 'none'"
-"""What the page may load. A picture that was chosen is a ``blob:`` to the browser, and so is Media Source, which plays
-the fragmented MP4 of the WebSocket."""
+"""Content-Security-Policy of the page: the sources that it may load. A picture that was chosen is a ``blob:`` to the
+browser, and so is Media Source, which plays the fragmented MP4 of the WebSocket."""
 
 _LOCAL_HOST = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE | re.ASCII)
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)

@@ -84,16 +84,7 @@ async def running(
     access = Authorization(sessions, config, keys, clock, executors.blocking)
     connections = ConnectionLimit(config.max_connections)
     watchdog = LoopWatchdog()
-    runner = web.AppRunner(
-        Routes(sessions, engine, config, access, connections, watchdog).app(),
-        access_log=log,
-        access_log_class=byte_counter(connections.traffic),
-        shutdown_timeout=1,
-        handle_signals=False,
-        keepalive_timeout=HEAD_WAIT,
-        lingering_time=LINGER,
-        auto_decompress=False,
-    )
+    runner = _runner(Routes(sessions, engine, config, access, connections, watchdog), connections)
     await runner.setup()
     assert runner.server is not None
     connections.start(runner.server, listener, tls)
@@ -120,6 +111,20 @@ async def running(
         listener.close()
         watchdog.close()
         executors.close()
+
+
+def _runner(routes: Routes, connections: ConnectionLimit) -> web.AppRunner:
+    """Serves the routes; bodies are never inflated."""
+    return web.AppRunner(
+        routes.app(),
+        access_log=log,
+        access_log_class=byte_counter(connections.traffic),
+        shutdown_timeout=1,
+        handle_signals=False,
+        keepalive_timeout=HEAD_WAIT,
+        lingering_time=LINGER,
+        auto_decompress=False,
+    )
 
 
 async def run_until_stopped(config: ServerConfig, ready: Callable[[str], None]) -> None:

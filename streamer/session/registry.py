@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 GAVE_WAY = "it had no users, and another session needed its place"
 
 QUEUES = ("encoder", "paced_sounds", "paced_pictures", "untracked", "tracked", "speech")
-"""Where items of a session may wait."""
+"""Queues in which items of a session may wait."""
 
 RETRY_LOADING = 2
 """Seconds after which a client that came while the models were loading may ask again."""

@@ -12,7 +12,7 @@ from streamer.engine.overload import MOST_PATIENCE, PATIENCE, OverloadLadder, Ru
 PICTURE = 40 * MILLISECOND_NS
 MOST_BEHIND = 7  # pictures: beyond, a slot drops new ones
 COST = {Rung.FULL: 1.0, Rung.FEWER_STEPS: 0.8, Rung.UNMENDED: 0.6, Rung.HALF_RATE: 0.3, Rung.UNTOUCHED: 0.0}
-"""What a rung costs of the device, against full."""
+"""Shares of a full session's cost on the device, by rung."""
 
 
 class SlowDevice:

@@ -1,4 +1,4 @@
-"""What the page offers is what a server with default options takes."""
+"""The page offers no more than a server with default options takes."""
 
 from __future__ import annotations
 

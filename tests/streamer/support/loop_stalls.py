@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from streamer.telemetry.loop_watchdog import Stall
 
 CPU_LIMIT_S = 0.25
-"""What the loop's thread may compute during one stall. The server's limit is 0.02 s of wall time; a machine whose two
-cores are busy, and a collection of garbage where torch is loaded, take a multiple of that."""
+"""The most that the loop's thread may compute during one stall. The server's limit is 0.02 s of wall time; a
+machine whose two cores are busy, and a collection of garbage where torch is loaded, take a multiple of that."""
 
 NOT_THE_SERVERS = ("tests.", "mytalk_client.")
 
