@@ -1,7 +1,8 @@
 """Converts speech between sample rates as a stream: any packet sizes give the same samples.
 
-Two windowed-sinc filters, because delay counts here: they hold back 1 ms. soxr's stream holds back 20 to 77 ms, by its
-quality, and FFmpeg's resampler keeps two threads for each session.
+Two windowed-sinc filters, because delay counts here: they hold back 1 ms at most. soxr's stream holds back 20 ms or
+more, or 0.5 ms (from 44.1 kHz, at its low quality) where it loses 2 dB of the upper band (`benchmarks/RESULTS.md`);
+FFmpeg's resampler keeps two threads for each session.
 """
 
 from __future__ import annotations
