@@ -9,6 +9,7 @@ A stall is as long as its beat is late: up to ``BEAT_NS`` shorter than what held
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import sys
 import threading
@@ -57,6 +58,8 @@ OURS = ("streamer.", "mytalk.")
 OTHER = "other"
 WAITING = "waiting"
 """The place where no callback ran: the loop's thread waited for a core or for the interpreter's lock."""
+COLLECTING = "garbage collection"
+"""The place where the loop's thread, whatever it ran, mostly collected garbage, which falls on any allocation."""
 UNSEEN = "unseen"
 """The place where the stall was over before the thread looked."""
 
@@ -87,8 +90,9 @@ class Stall:
 
     seconds: float
     cpu_seconds: float  # that the loop's thread computed since the beat before
-    place: str  # the innermost function of ours; the callback itself where there is none; WAITING or UNSEEN
+    place: str  # the innermost function of ours; the callback itself where there is none; COLLECTING, WAITING or UNSEEN
     stack: tuple[StackFrame, ...]
+    collecting_seconds: float = 0.0  # of ``cpu_seconds``, those in which garbage was collected
 
 
 class LoopWatchdog:
@@ -104,6 +108,7 @@ class LoopWatchdog:
         self._closing = threading.Lock()  # the thread ends when it gets it
         self._caller: CodeType | None = None  # the function of the loop that calls callbacks
         self._due = self._cpu = 0
+        self._collection_began = self._collected = 0  # CPU time of the loop's thread
         self._samples: list[tuple[StackFrame, ...]] = []
         self._log_after = self._clock.now()
         self._unlogged = 0
@@ -113,6 +118,7 @@ class LoopWatchdog:
         self._loop, self._loop_thread = asyncio.get_running_loop(), threading.get_ident()
         self._cpu = thread_cpu_ns()
         self._next(0)
+        gc.callbacks.append(self._on_collection)
         self._closing.acquire()
         self._thread = threading.Thread(target=self._look, name="loop watchdog", daemon=True)
         self._thread.start()
@@ -120,6 +126,7 @@ class LoopWatchdog:
     def close(self) -> None:
         """Stops watching; its thread has ended then."""
         self._timer.cancel()
+        gc.callbacks.remove(self._on_collection)
         self._closing.release()
         self._thread.join()
 
@@ -150,11 +157,22 @@ class LoopWatchdog:
         self._caller = sys._getframe(1).f_code
         late, cpu = self._clock.now() - self._due, thread_cpu_ns()
         computed, self._cpu = cpu - self._cpu, cpu
+        collected, self._collected = self._collected, 0
         samples, self._samples = self._samples, []
         if late > LIMIT_NS:
-            self.on_stall(_stall(late, computed, samples))
+            self.on_stall(_stall(late, computed, collected, samples))
         quiet = computed < QUIET_SHARE * (self._pause + max(0, late))
         self._next(QUIET_BEAT_NS if quiet else BEAT_NS)
+
+    def _on_collection(self, phase: str, _: dict[str, int]) -> None:
+        """Counts what the collector takes of the loop's thread; called by it in whichever thread it runs."""
+        if threading.get_ident() != self._loop_thread:
+            return
+        if phase == "start":
+            self._collection_began = thread_cpu_ns()
+        elif self._collection_began:
+            self._collected += thread_cpu_ns() - self._collection_began
+            self._collection_began = 0
 
     # --- on the thread
 
@@ -184,7 +202,8 @@ class LoopWatchdog:
                 return tuple(reversed(inside[:MOST_FRAMES]))
             if one.f_code is LoopWatchdog._beat.__code__:
                 return ()
-            inside.append(StackFrame(one.f_globals.get("__name__", "?"), one.f_code.co_qualname, one.f_lineno))
+            if one.f_code is not LoopWatchdog._on_collection.__code__:
+                inside.append(StackFrame(one.f_globals.get("__name__", "?"), one.f_code.co_qualname, one.f_lineno))
         return ()
 
 
@@ -201,12 +220,14 @@ def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
-def _stall(late: int, computed: int, samples: list[tuple[StackFrame, ...]]) -> Stall:
-    """Names a stall by the place that was seen most often."""
+def _stall(late: int, computed: int, collected: int, samples: list[tuple[StackFrame, ...]]) -> Stall:
+    """Names a stall by the place that was seen most often, or by the collector where that took most of the time."""
     places = [_place(stack) for stack in samples]
     place = Counter(places).most_common(1)[0][0] if places else UNSEEN
     stack = samples[places.index(place)] if places else ()
-    return Stall(late / SECOND_NS, computed / SECOND_NS, place, stack)
+    if collected > computed / 2:
+        place = COLLECTING
+    return Stall(late / SECOND_NS, computed / SECOND_NS, place, stack, collected / SECOND_NS)
 
 
 def _place(stack: tuple[StackFrame, ...]) -> str:

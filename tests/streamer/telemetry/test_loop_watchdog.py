@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
 import time
@@ -15,7 +16,7 @@ import uvloop
 
 from streamer.clock import SECOND_NS, FakeClock
 from streamer.http.server import Running
-from streamer.telemetry.loop_watchdog import MOST_PLACES, OTHER, LoopWatchdog, StackFrame, Stall
+from streamer.telemetry.loop_watchdog import COLLECTING, MOST_PLACES, OTHER, LoopWatchdog, StackFrame, Stall
 from tests.streamer.support.http_client import Client
 from tests.streamer.support.loop_stalls import report, to_blame
 
@@ -23,11 +24,14 @@ LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
 
 OURS = ModuleType("streamer.made_up")
 exec(
-    "import time\n"
+    "import gc, time\n"
     "def compute(seconds):\n"
     "    end = time.thread_time() + seconds\n"
     "    while time.thread_time() < end: pass\n"
-    "async def outer(seconds): compute(seconds)\n",
+    "async def outer(seconds): compute(seconds)\n"
+    "async def collect():\n"
+    "    end = time.thread_time() + 0.5\n"
+    "    while time.thread_time() < end: gc.collect()\n",
     OURS.__dict__,
 )
 
@@ -104,6 +108,22 @@ def test_a_loop_that_turns_is_not_blamed_for_all_that_it_does(loop: Callable[[],
 
     seen = watched(loop, held).seen
     assert not [stall for stall in seen if stall.cpu_seconds > 0.15]  # a busy machine may hold any thread for a while
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_collection_of_garbage_is_named_and_nobody_is_blamed(loop: Callable[[], Any]) -> None:
+    OURS.__dict__["garbage"] = [[] for _ in range(2_000_000)]  # what a collection walks
+
+    async def held() -> None:
+        await asyncio.create_task(OURS.collect())
+
+    watchdog = watched(loop, held)
+    OURS.__dict__["garbage"].clear()
+    [stall] = watchdog.of("made_up.collect")
+    assert stall.place == COLLECTING
+    assert 0.25 < stall.collecting_seconds <= stall.cpu_seconds
+    assert not to_blame(watchdog.seen)
+    assert watchdog._on_collection not in gc.callbacks
 
 
 async def test_a_watchdog_that_is_closed_leaves_no_thread() -> None:
