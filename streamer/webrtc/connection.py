@@ -87,7 +87,7 @@ class Connection:
             if transceiver.kind == "audio":
                 known = RTCRtpSender.getCapabilities("audio").codecs
                 transceiver.setCodecPreferences([codec for codec in known if codec.mimeType == "audio/opus"])
-        with self._blaming_the_offer():
+        with self._blaming_the_offer(offer):
             await connection.setRemoteDescription(Description(sdp=offer.sdp, type="offer"))
         self._bind_tracks()
         for transport in self._transports:
@@ -95,7 +95,7 @@ class Connection:
             DatagramGuard(transport, self.refusals)
         for dtls in {transceiver.receiver.transport for transceiver in connection.getTransceivers()}:
             SourceGuard(dtls, self.refusals)
-        with self._blaming_the_offer():
+        with self._blaming_the_offer(offer):
             await connection.setLocalDescription(await connection.createAnswer())
         self._candidates = offer.candidates
         self._negotiated()
@@ -201,14 +201,17 @@ class Connection:
             self.gone.set()
 
     @contextmanager
-    def _blaming_the_offer(self) -> Iterator[None]:
+    def _blaming_the_offer(self, offer: Offer) -> Iterator[None]:
         """Turns what aiortc raises over an offer into the client's error. Nothing of ours may run inside."""
         try:
             yield
         except (OperationError, *_REFUSALS) as error:
             self._check_open(error)
             if isinstance(error, OperationError):
-                raise NoUsableTrackError("the offer has no codec in common (need Opus, and VP8 or H264)") from error
+                needed = "Opus, and VP8 or 8-bit H264 of Baseline, Main or High profile: in OBS, choose x264 as encoder"
+                raise NoUsableTrackError(
+                    f"no codec in common: the offer has {offer.formats} (need {needed})"
+                ) from error
             raise RequestError(f"the offer cannot be answered: {str(error) or type(error).__name__}") from error
         self._check_open()
 

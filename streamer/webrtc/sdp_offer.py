@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiortc.sdp import MediaDescription, SessionDescription
 
 from streamer.errors import RequestError
 from streamer.webrtc.candidates import is_usable
+from streamer.webrtc.h264_formats import as_offered, formats_of, with_listed_formats
 from streamer.webrtc.sdp_fragment import MAX_CANDIDATES
 
 MAX_SECTIONS = 3
@@ -34,8 +36,10 @@ class DataSection:
 class Offer:
     """Holds an offer that can be answered, and what the peer wishes to send and to take.
 
-    ``sdp``: without its data section, which ``complete`` answers. ``video_codecs``: names as in ``rtpmap``, small
-    letters, best first. ``candidates``: how many it names.
+    ``sdp``: without its data section, and with H264 as aiortc lists it; ``complete`` answers what the peer offered.
+    ``video_codecs``: names as in ``rtpmap``, small letters, best first. ``candidates``: how many it names.
+    ``formats``: all codecs that it names, for people to read. ``h264``: payload types whose parameters ``sdp`` names
+    otherwise, and what the answer says of them.
     """
 
     sdp: str
@@ -48,12 +52,14 @@ class Offer:
     takes_video: bool
     video_codecs: tuple[str, ...]
     candidates: int
+    formats: str
+    h264: Mapping[int, str | None]
 
     def complete(self, answer: str) -> str:
-        """Refuses the data section in an answer to ``sdp``: port 0 (RFC 3264, 6), outside the bundle (RFC 9143, 7.3.3).
-
-        The peer's audio and video connect without it.
+        """Makes of an answer to ``sdp`` one to what the peer offered: its own formats of H264, and its data section,
+        refused by port 0 (RFC 3264, 6) outside the bundle (RFC 9143, 7.3.3). Audio and video connect without it.
         """
+        answer = as_offered(answer, self.h264)
         if self.data is None:
             return answer
         head, *sections = re.split(r"(?m)^(?=m=)", answer)
@@ -87,8 +93,10 @@ def read_offer(sdp: str) -> Offer:
         )
     data = _data_section(sections)
     audio, video = _section(sections, "audio"), _section(sections, "video")
+    bare = cleaned if data is None else _without_data(cleaned, data)
+    readable, h264 = _with_readable_h264(bare, receiving=video is not None and video.direction == "sendonly")
     return Offer(
-        cleaned if data is None else _without_data(cleaned, data),
+        readable,
         data,
         has_audio=audio is not None,
         has_video=video is not None,
@@ -98,6 +106,8 @@ def read_offer(sdp: str) -> Offer:
         takes_video=video is not None and video.direction in _TAKES,
         video_codecs=tuple(dict.fromkeys(codec.name.lower() for codec in video.rtp.codecs)) if video else (),
         candidates=candidates,
+        formats=_formats(cleaned),
+        h264=h264,
     )
 
 
@@ -124,6 +134,36 @@ def _without_data(sdp: str, data: DataSection) -> str:
         for line in head.splitlines()
     ]
     return "".join(["\r\n".join([*lines, ""]), *sections])
+
+
+def _with_readable_h264(sdp: str, receiving: bool) -> tuple[str, dict[int, str | None]]:
+    """Returns the offer with formats of H264 that aiortc lists, and the parameters that the answer has for them."""
+    head, *sections = re.split(r"(?m)^(?=m=)", sdp.replace("\r\n", "\n"))
+    answered: dict[int, str | None] = {}
+    for index, section in enumerate(sections):
+        if section.startswith("m=video"):
+            sections[index], renamed = with_listed_formats(section, receiving)
+            answered |= {one.payload_type: one.answered for one in renamed}
+    return "".join([head, *sections]).replace("\n", "\r\n"), answered
+
+
+_NAMED = 12
+"""Codecs that a refusal names."""
+
+
+def _formats(sdp: str) -> str:
+    """Names the codecs of an offer, and the profiles and modes of H264; not those that only repeat what was lost."""
+    names: list[str] = []
+    for section in re.split(r"(?m)^(?=m=)", sdp.replace("\r\n", "\n"))[1:]:
+        h264 = {one.payload_type: str(one) for one in formats_of(section)}
+        for payload_type, name in re.findall(r"(?m)^a=rtpmap:(\d{1,3}) ([\w.-]{1,20})/", section):
+            if name.lower() not in _AUXILIARY:
+                names.append(h264.get(int(payload_type), name))
+    unique = list(dict.fromkeys(names))
+    return ", ".join(unique[:_NAMED] + (["..."] if len(unique) > _NAMED else [])) or "none by name"
+
+
+_AUXILIARY = {"rtx", "red", "ulpfec", "flexfec-03", "telephone-event", "cn"}
 
 
 def _check_security(sections: list[MediaDescription]) -> None:

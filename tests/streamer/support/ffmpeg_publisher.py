@@ -1,4 +1,4 @@
-"""FFmpeg's own WHIP muxer, in a process of its own: ``python ffmpeg_publisher.py URL TOKEN SECONDS``.
+"""FFmpeg's own WHIP muxer, in a process of its own: ``python ffmpeg_publisher.py URL TOKEN SECONDS [PROFILE]``.
 
 Publishes numbered pictures as H264 and babble as Opus in real time, then ends its stream. FFmpeg built with GnuTLS
 makes itself a certificate on the curve P-224, which WebRTC does not allow (RFC 8827, 6.5: P-256): it is given one.
@@ -46,13 +46,13 @@ def write_certificate(folder: Path) -> dict[str, str]:
     return {"cert_file": str(folder / "certificate.pem"), "key_file": str(folder / "key.pem")}
 
 
-def publish(url: str, token: str, seconds: float, folder: Path) -> None:
+def publish(url: str, token: str, seconds: float, profile: str, folder: Path) -> None:
     """Returns when the stream has ended well. Raises what FFmpeg raises."""
     options = {"authorization": token, **write_certificate(folder)}
     with av.open(url, "w", format="whip", options=options) as container:
         video: Any = container.add_stream("libx264", rate=25)
         video.width, video.height, video.pix_fmt, video.gop_size = 256, 256, "yuv420p", 25
-        video.options = {"preset": "ultrafast", "tune": "zerolatency", "profile": "baseline"}
+        video.options = {"preset": "superfast", "tune": "zerolatency", "profile": profile}
         audio: Any = container.add_stream("libopus", rate=48_000, layout="stereo")
         speech = np.repeat(babble(seconds + 1), 2)
         began = time.monotonic()
@@ -70,4 +70,5 @@ def publish(url: str, token: str, seconds: float, folder: Path) -> None:
 
 if __name__ == "__main__":
     with TemporaryDirectory() as scratch:
-        publish(sys.argv[1], sys.argv[2], float(sys.argv[3]), Path(scratch))
+        url, token, seconds, *profile = sys.argv[1:]
+        publish(url, token, float(seconds), profile[0] if profile else "baseline", Path(scratch))

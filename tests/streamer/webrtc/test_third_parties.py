@@ -43,13 +43,15 @@ def config(config: ServerConfig) -> ServerConfig:
 
 
 @asynccontextmanager
-async def ffmpeg(client: Client, session: dict[str, Any], seconds: float) -> AsyncIterator[asyncio.subprocess.Process]:
-    """FFmpeg publishing into a session."""
+async def ffmpeg(
+    client: Client, session: dict[str, Any], seconds: float, profile: str = "baseline"
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """FFmpeg publishing H264 of that profile into a session."""
     script = Path(str(support.__file__)).with_name("ffmpeg_publisher.py")
     url = client.url + session["urls"]["whip"]
     path = str(script.parents[3])
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(script), url, session["token"], str(seconds), env={"PYTHONPATH": path}
+        sys.executable, str(script), url, session["token"], str(seconds), profile, env={"PYTHONPATH": path}
     )
     try:
         yield process
@@ -74,6 +76,18 @@ async def test_ffmpegs_whip_muxer_publishes_h264_and_opus(client: Client, server
         await eventually(lambda: ours.connections.publisher is None)
         await viewer.close()
     assert models.streams[0].tracked > 30
+
+
+@FFMPEG
+@pytest.mark.parametrize("profile", ["main", "high"])
+async def test_ffmpegs_pictures_of_other_profiles_are_shown(client: Client, server: Running, profile: str) -> None:
+    session = await client.create()
+    async with ffmpeg(client, session, 120, profile):
+        await eventually(lambda: server.sessions.all()[0].state == "live")
+        viewer = await watch(client, session)
+        numbers = await numbers_seen(viewer, different=5)
+        assert numbers == sorted(numbers)
+        await viewer.close()
 
 
 @pytest.mark.skipif(not NODE or shutil.which("node") is None, reason="MYTALK_NODE names no folder with the stacks")
