@@ -31,6 +31,7 @@ from streamer.http.listener import ConnectionLimit, byte_counter, tls_context
 from streamer.http.routes import Routes
 from streamer.outputs.push_targets import look_ahead
 from streamer.outputs.recording_file import make_folder
+from streamer.process_limits import allow_open_files, return_freed_memory
 from streamer.session.registry import SessionRegistry
 from streamer.telemetry.loop_watchdog import LoopWatchdog
 
@@ -184,6 +185,8 @@ def serve(config: ServerConfig, ready: Callable[[str], None] | None = None) -> N
     """Blocks until SIGINT or SIGTERM. Raises what keeps the server from starting, as a ``MyTalkError``."""
     import uvloop
 
+    return_freed_memory()
+    allow_open_files()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run_until_stopped(config, ready or (lambda url: log.info("serving at %s", url))))
 
