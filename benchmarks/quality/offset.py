@@ -20,9 +20,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from mytalk.evaluation.offset import MARGIN, OffsetEstimator
 from mytalk.media_time import FRAME_SAMPLES, MOTION_RATE, SAMPLE_RATE
-from mytalk.training.data.clip_members import Landmarks
-from mytalk.training.data.offset import MARGIN, OffsetEstimator
 from mytalk.training.data.prepare import PrepareOptions, prepare
 from mytalk.training.data.store import ClipStore
 
@@ -56,14 +55,14 @@ def stretches(store: ClipStore, index: int, seconds: float | None) -> list[slice
 
 def measure(store: ClipStore, index: int, part: slice, estimator: OffsetEstimator) -> list[Measured]:
     entry, whole, sound = store.entries[index], store.landmarks(index), store.sound(index)
-    landmarks = Landmarks(whole.canonical[part], whole.crop[part], whole.poses[part])
+    faces = whole.canonical[part]
     widest = MARGIN + max(SHIFTS) * SAMPLE_RATE // 1000
     around = np.pad(sound, widest)[part.start * FRAME_SAMPLES :]
     out = []
     for shift in SHIFTS:
         first = widest - MARGIN - shift * SAMPLE_RATE // 1000
-        heard = around[first : first + len(landmarks.canonical) * FRAME_SAMPLES + 2 * MARGIN]
-        found = estimator.estimate([(landmarks, heard)])
+        heard = around[first : first + len(faces) * FRAME_SAMPLES + 2 * MARGIN]
+        found = estimator.estimate([(faces, heard)])
         start = entry.start + part.start / MOTION_RATE
         out.append(Measured(entry.source, start, found.seconds, shift, found.ms, found.confidence, found.confident))
     return out

@@ -24,10 +24,11 @@ import torch
 from numpy.typing import NDArray
 
 from mytalk.errors import InputError
+from mytalk.evaluation.offset import MARGIN, OffsetEstimator
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
+from mytalk.motion.agreement import Offset
 from mytalk.training.data.clip_members import write_landmarks, write_sound
 from mytalk.training.data.journal import Rejection
-from mytalk.training.data.offset import MARGIN, Offset, OffsetEstimator
 from mytalk.training.data.recording import SHORTEST, Recorded, Recorder
 from mytalk.training.data.screening import Limits, Reason, Screen, Seen
 from mytalk.training.data.shots import Part, Probe, shots, sound
@@ -182,7 +183,9 @@ def _finish(job: Job, recorded: list[Recorded], result: PartResult) -> None:
             result.rejected.append(_rejected_clip(job, clip, Reason.NO_SPEECH, ""))
     if not spoken:
         return
-    padded = [(clip.landmarks, speech[clip.at - first - MARGIN : clip.end - first + MARGIN]) for clip in spoken]
+    padded = [
+        (clip.landmarks.canonical, speech[clip.at - first - MARGIN : clip.end - first + MARGIN]) for clip in spoken
+    ]
     offset = _estimator(job.sync_weights).estimate(padded)
     problem = offset.problem(strict=job.strict)
     for clip in spoken:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from mytalk.errors import DataError, OutputError
-from mytalk.training.data.offset import MARGIN, OffsetEstimator
+from mytalk.evaluation.offset import MARGIN, OffsetEstimator
 from mytalk.training.data.people import clips_by_person
 from mytalk.training.data.store import ClipStore
 
@@ -55,7 +55,9 @@ def measure_people(
     for number, (person, clips) in enumerate(people.items(), 1):
         chosen = _some(store, clips)
         sounds = [np.pad(store.sound(index), MARGIN) for index in chosen]
-        offset = estimator.estimate([(store.landmarks(i), speech) for i, speech in zip(chosen, sounds, strict=True)])
+        offset = estimator.estimate(
+            [(store.landmarks(i).canonical, speech) for i, speech in zip(chosen, sounds, strict=True)]
+        )
         figures = (offset.ms, offset.correlation, offset.confidence, offset.confident, offset.seconds)
         found.append(PersonOffset(person, *figures))
         if progress is not None:

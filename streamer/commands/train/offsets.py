@@ -26,7 +26,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Measures, writes and prints the table; raises ``MyTalkError``."""
-    from mytalk.training.data.offset import OffsetEstimator
+    from mytalk.evaluation.offset import OffsetEstimator
     from mytalk.training.data.person_offsets import measure_people, write_offsets
     from mytalk.training.data.store import ClipStore
     from mytalk.training.motion.task import weights_of

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mytalk.errors import DataError, OutputError
-from mytalk.training.data.offset import Offset
+from mytalk.motion.agreement import Offset
 from mytalk.training.data.people import fit_space, sample_people
 from mytalk.training.data.person_offsets import SECONDS, PersonOffset, measure_people, read_offsets, write_offsets
 from mytalk.training.data.sequences import ClipSequences

@@ -1,31 +1,23 @@
-"""Measures by how much the sound of a video is late against the lips.
+"""Compares how lips move with how speech would move them: at which lag they agree, and whether they belong together.
 
-A motion model says how the lips would move to the sound; that is correlated with how they do move, over all
-lags up to 0.6 s. After SyncNet (Chung and Zisserman 2016), whose offset is likewise the best of +-15 frames, and whose
-confidence is the best against the others; here with landmarks, since landmarks are what is at hand.
+Speech is turned into lips by a model of motion; those are correlated with the filmed ones over all lags up to 0.6 s.
+After SyncNet (Chung and Zisserman 2016), whose offset is likewise the best of +-15 frames, and whose confidence is the
+best against the others; here with landmarks, since landmarks are what is at hand.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mytalk.face.landmarks import CORNERS, LOWER_FACE, aperture
-from mytalk.media_time import FRAME_SAMPLES, MOTION_RATE
-from mytalk.motion.stream import MotionStream
-from mytalk.pipeline import load_motion
-from mytalk.presets import PROFILES
-from mytalk.training.data.clip_members import Landmarks
+from mytalk.media_time import MOTION_RATE
 
 MAX_LAG = 15
 """Frames either way that are searched."""
-
-MARGIN = (MAX_LAG + 3) * FRAME_SAMPLES
-"""Samples of sound before and after a clip that the estimator needs."""
 
 # Of sound and faces that do not belong together, 1 in 100 comes above either, whatever the length (measured on pairs
 # of unlike clips of 3 to 18 s).
@@ -56,7 +48,7 @@ class Offset:
     @property
     def error_ms(self) -> float:
         """Returns the error that 19 of 20 measurements of ``seconds`` are within: of 3 s, 40 ms (measured on 100
-        takes of one studio). Never below 20 ms, by which speakers differ who are in sync.
+        takes of one studio).
 
         Never below 20 ms, by which speakers differ who are in sync.
         """
@@ -80,52 +72,12 @@ class Offset:
         return None
 
 
-class OffsetEstimator:
-    """Measures offsets with a motion model, on the CPU: the embedded one, or that of ``weights``, a preset or a
-    checkpoint folder. A model that learned from a recording has learned its offset too, and finds none. One thread
-    at a time.
+def agreement(measured: NDArray[np.float32], expected: NDArray[np.float32], before: int) -> NDArray[np.float64]:
+    """Computes the mean correlation at each lag from ``-MAX_LAG`` to ``MAX_LAG`` (positive: the sound is late).
 
-    A model that learned from a recording has learned its offset too, and finds none. One thread at a time.
+    ``measured``: lower faces ``(T, 169, 3)`` as filmed. ``expected``: as the sound asks for them, from ``before``
+    frames, at least ``MAX_LAG``, before the first one on to as many after the last one.
     """
-
-    def __init__(self, weights: str = "edge") -> None:
-        self._model = load_motion(weights).eval()
-
-    def estimate(self, clips: Sequence[tuple[Landmarks, NDArray[np.float32]]]) -> Offset:
-        """Measures one offset for the clips of one recording.
-
-        Each with its 16 kHz sound, which begins ``MARGIN`` before the first frame and ends ``MARGIN`` after the last.
-        """
-        scores = np.zeros(2 * MAX_LAG + 1)
-        frames = 0
-        for landmarks, speech in clips:
-            measured = landmarks.canonical[:, _LOWER]
-            scores += len(measured) * _agreement(measured, self._expected(landmarks, speech))
-            frames += len(measured)
-        return _best(scores / max(frames, 1), frames / MOTION_RATE)
-
-    def _expected(self, landmarks: Landmarks, speech: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Returns the lower face ``(T, 169, 3)`` that the sound alone asks for, one a frame.
-
-        The model sees the person's mean face throughout: brows and lids that move would tell it the picture's time.
-        """
-        stream = MotionStream(self._model, PROFILES["quality"], steps=1, seed=0)
-        stream.enrol(list(landmarks.canonical[:: MOTION_RATE // 5]))
-        still = landmarks.canonical.mean(axis=0)
-        rows = [np.zeros((len(_LOWER), 3), np.float32)] * (len(speech) // FRAME_SAMPLES)
-        for index in range(len(rows)):
-            stream.push_face(index * FRAME_SAMPLES, still)
-            stream.push_speech(speech[index * FRAME_SAMPLES : (index + 1) * FRAME_SAMPLES])
-            for frame in stream.advance():
-                rows[frame.index] = frame.lower
-        for frame in stream.finish():
-            rows[frame.index] = frame.lower
-        return np.stack(rows)
-
-
-def _agreement(measured: NDArray[np.float32], expected: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Computes the mean correlation at each lag from ``-MAX_LAG`` to ``MAX_LAG`` (positive: the sound is late)."""
-    before = MARGIN // FRAME_SAMPLES
     ours, theirs = _measures(measured), _measures(expected)
     lags = range(-MAX_LAG, MAX_LAG + 1)
     windows = [theirs[:, before + lag : before + lag + ours.shape[1]] for lag in lags]
@@ -154,7 +106,7 @@ def _correlations(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.
     return np.asarray((a * b).sum(axis=1) / np.maximum(size, 1e-9))
 
 
-def _best(scores: NDArray[np.float64], seconds: float) -> Offset:
+def best_offset(scores: NDArray[np.float64], seconds: float) -> Offset:
     """Finds the lag of the highest score, between frames by a parabola through it and its neighbours."""
     top = int(scores.argmax())
     shift = 0.0

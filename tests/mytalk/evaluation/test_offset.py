@@ -9,13 +9,14 @@ import pytest
 from numpy.typing import NDArray
 
 from mytalk.errors import WeightsError
+from mytalk.evaluation.offset import MARGIN, OffsetEstimator
 from mytalk.face import Face, fit_pose
 from mytalk.face.landmarks import LOWER_FACE
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.training.data.clip_members import Landmarks
-from mytalk.training.data.offset import MARGIN, MAX_LAG, Offset, OffsetEstimator
+from mytalk.motion.agreement import MAX_LAG, Offset
 
 FRAMES = 100
+Faces = NDArray[np.float32]
 Sound = NDArray[np.float32]
 
 
@@ -33,17 +34,16 @@ def _speech(seed: int, samples: int) -> Sound:
     return np.asarray(0.3 * envelope * np.sign(np.sin(2 * np.pi * 130 / 16000 * np.arange(samples))), np.float32)
 
 
-def _talking(estimator: OffsetEstimator, face: Face, seed: int) -> tuple[Landmarks, Sound]:
+def _talking(estimator: OffsetEstimator, face: Face, seed: int) -> tuple[Faces, Sound]:
     """Lips as the model moves them to a sound, and that sound with a margin to choose from."""
     shape = fit_pose(face).to_canonical(face.points)
     still = np.repeat(shape[None], FRAMES, axis=0)
     heard = _speech(seed, FRAMES * FRAME_SAMPLES + 4 * MARGIN)
-    blank = np.zeros((FRAMES, 0), np.float32)
-    lower = estimator._expected(Landmarks(still, still[..., :2], blank), heard)
+    lower = estimator._expected(still, heard)
     start = 2 * MARGIN // FRAME_SAMPLES
     still[:, list(LOWER_FACE)] = lower[start : start + FRAMES]
     noise = np.random.default_rng(seed).normal(0, 0.004, still.shape)
-    return Landmarks((still + noise).astype(np.float32), still[..., :2], blank), heard
+    return (still + noise).astype(np.float32), heard
 
 
 def _moved(heard: Sound, samples: int) -> Sound:
@@ -57,9 +57,9 @@ def test_a_folder_of_motion_weights_alone_will_do(
 ) -> None:
     for name in ("config.json", "identity.safetensors", "motion.safetensors", "readout.safetensors"):
         shutil.copy(str(files("mytalk") / "weights" / "edge" / name), tmp_path)
-    landmarks, heard = _talking(estimator, portrait_face, 3)
-    other = OffsetEstimator(str(tmp_path)).estimate([(landmarks, _moved(heard, 700))])
-    assert other == estimator.estimate([(landmarks, _moved(heard, 700))])
+    faces, heard = _talking(estimator, portrait_face, 3)
+    other = OffsetEstimator(str(tmp_path)).estimate([(faces, _moved(heard, 700))])
+    assert other == estimator.estimate([(faces, _moved(heard, 700))])
     (tmp_path / "motion.safetensors").unlink()
     with pytest.raises(WeightsError, match=r"motion\.safetensors"):
         OffsetEstimator(str(tmp_path))
@@ -69,8 +69,8 @@ def test_a_folder_of_motion_weights_alone_will_do(
 def test_sound_that_is_late_by_so_much_is_measured_so(
     estimator: OffsetEstimator, portrait_face: Face, samples: int
 ) -> None:
-    landmarks, heard = _talking(estimator, portrait_face, 1)
-    found = estimator.estimate([(landmarks, _moved(heard, samples))])
+    faces, heard = _talking(estimator, portrait_face, 1)
+    found = estimator.estimate([(faces, _moved(heard, samples))])
     assert found.ms == pytest.approx(samples / 16, abs=12)
     assert found.confident
     assert found.to_remove_ms == (found.ms if abs(samples) > 640 else 0)
@@ -80,22 +80,22 @@ def test_sound_that_is_late_by_so_much_is_measured_so(
 def test_clips_of_one_recording_are_sure_together(estimator: OffsetEstimator, portrait_face: Face) -> None:
     clips = [_talking(estimator, portrait_face, seed) for seed in (1, 2)]
     alone = estimator.estimate([(clips[0][0], _moved(clips[0][1], 2000))])
-    both = estimator.estimate([(landmarks, _moved(heard, 2000)) for landmarks, heard in clips])
+    both = estimator.estimate([(faces, _moved(heard, 2000)) for faces, heard in clips])
     assert both.ms == pytest.approx(125, abs=12)
     assert both.seconds == 2 * alone.seconds == 8
     assert both.confidence > alone.confidence
 
 
 def test_another_sound_is_not_believed(estimator: OffsetEstimator, portrait_face: Face) -> None:
-    landmarks, _ = _talking(estimator, portrait_face, 1)
-    found = estimator.estimate([(landmarks, _moved(_speech(9, FRAMES * FRAME_SAMPLES + 4 * MARGIN), 0))])
+    faces, _ = _talking(estimator, portrait_face, 1)
+    found = estimator.estimate([(faces, _moved(_speech(9, FRAMES * FRAME_SAMPLES + 4 * MARGIN), 0))])
     assert not found.confident
     assert found.to_remove_ms == 0
 
 
 def test_a_face_that_does_not_move_says_nothing(estimator: OffsetEstimator, portrait_face: Face) -> None:
-    landmarks, heard = _talking(estimator, portrait_face, 1)
-    still = Landmarks(np.repeat(landmarks.canonical[:1], FRAMES, axis=0), landmarks.crop, landmarks.poses)
+    faces, heard = _talking(estimator, portrait_face, 1)
+    still = np.repeat(faces[:1], FRAMES, axis=0)
     found = estimator.estimate([(still, _moved(heard, 0))])
     assert not found.confident
 
