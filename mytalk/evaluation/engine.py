@@ -76,6 +76,11 @@ class EngineRun:
         """Returns what stage 1 asked for."""
         return self._first.requested
 
+    @property
+    def cpu_seconds(self) -> float:
+        """Returns CPU time of stage 1 in this thread."""
+        return self._first.cpu_seconds
+
     def __iter__(self) -> Iterator[Pair]:
         try:
             tracked = self._track()

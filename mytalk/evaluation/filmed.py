@@ -29,6 +29,9 @@ class Shapes:
     def until(self, frames: int) -> Shapes:
         return Shapes(self.aperture[:frames], self.lips[:frames])
 
+    def since(self, frame: int) -> Shapes:
+        return Shapes(self.aperture[frame:], self.lips[frame:])
+
 
 @dataclass(frozen=True, slots=True)
 class Filmed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -33,6 +34,10 @@ class RequestedMotion:
             self.aperture[frame.index] = float(aperture(frame.lower))
             self.lips[frame.index] = frame.lower[: len(LIPS), :2].copy()
 
+    @property
+    def frames(self) -> int:
+        return len(self.aperture)
+
     def curve(self, frames: int) -> NDArray[np.float32]:
         return np.array([self.aperture.get(index, np.nan) for index in range(frames)], np.float32)
 
@@ -51,6 +56,7 @@ class FirstStage:
         self._poses = PoseFilter()
         self.latency = (profile.hop + profile.lookahead) * FRAME_SAMPLES
         self.requested = RequestedMotion()
+        self.cpu_seconds = 0.0  # of this thread: hearing, sampling and decoding
 
     def enrol(self, faces: Iterable[Face]) -> None:
         self._motion.enrol([fit_pose(face).to_canonical(face.points) for face in faces])
@@ -64,8 +70,10 @@ class FirstStage:
             self._motion.push_face(at, self._poses(pose, at).to_canonical(face.points))
 
     def push_speech(self, samples: Sound) -> None:
+        begun = time.thread_time()
         self._motion.push_speech(samples)
         self.requested.take(self._motion.advance())
+        self.cpu_seconds += time.thread_time() - begun
 
     def finish(self) -> None:
         self.requested.take(self._motion.finish())

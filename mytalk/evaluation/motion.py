@@ -77,6 +77,13 @@ class SpeechReference:
     aperture: Curve  # at 25 Hz; all NaN where the speech came without a film
     bilabials: list[Bilabial] | None = None
 
+    def since(self, frame: int) -> SpeechReference:
+        """Returns the speech from a motion frame on."""
+        later = None
+        if self.bilabials is not None:
+            later = [Bilabial(one.first - frame, one.last - frame) for one in self.bilabials if one.first >= frame]
+        return SpeechReference(self.sound[frame * FRAME_SAMPLES :], self.aperture[frame:], later)
+
 
 @dataclass(slots=True)
 class MotionScores:

@@ -18,15 +18,21 @@ FIELDS = {"file", "shows", "media", "source", "changes", "sha256", "licence", "u
 def test_each_clip_says_what_it_is_and_where_it_comes_from() -> None:
     assert len({clip["file"] for clip in CLIPS}) == len(CLIPS)
     for clip in CLIPS:
-        assert clip.keys() - {"table"} == FIELDS, clip["file"]
-        assert all(isinstance(text, str) and text for text in clip.values()), clip["file"]
+        assert clip.keys() - {"table", "kinds"} == FIELDS, clip["file"]
+        assert all(isinstance(clip[field], str) and clip[field] for field in FIELDS), clip["file"]
         assert re.fullmatch(r"[0-9a-f]{64}", clip["sha256"]), clip["file"]
         assert clip["source"].startswith("https://"), clip["file"]
 
 
 def test_the_tables_name_the_clips_that_they_are_of() -> None:
     tables = [clip["table"] for clip in CLIPS if "table" in clip]
-    assert {table: tables.count(table) for table in tables} == {"six people": 6, "other languages": 4}
+    assert {table: tables.count(table) for table in tables} == {"other languages": 4}
+
+
+def test_kinds_group_films_of_people() -> None:
+    kinds = [kind for clip in CLIPS for kind in clip.get("kinds", ())]
+    assert set(kinds) == {"close-up", "beard", "glasses", "hidden teeth", "emotional", "stage", "French"}
+    assert all(clip["file"].startswith("eval/") for clip in CLIPS if "kinds" in clip)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the clips are not beside this checkout")
