@@ -71,7 +71,7 @@ async def read_upload(request: web.Request) -> Upload:
 
 def _upload(parts: dict[str, bytes]) -> Upload:
     if "portrait" not in parts:
-        raise RequestError("the upload has no part named portrait (need one: PNG, JPEG or WebP)")
+        raise RequestError("the upload has no part named portrait (need one: PNG, JPEG, WebP or HEIC)")
     try:
         options = json.loads(parts.get("session", b"{}"))
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Reads from a picture's bytes what it will cost to decode, without decoding anything: PNG, JPEG and WebP."""
+"""Reads from a picture's bytes what it will cost to decode, without decoding anything: PNG, JPEG, WebP and HEIC."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import struct
 
 from mytalk.errors import UnreadableError
+from mytalk.media.still import is_heif
 
 MAX_BYTES = 8 << 20
 """Bytes of an uploaded picture."""
@@ -22,6 +23,7 @@ MAX_SCANS = 64
 _NEXT_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN, _END = 0xDA, 0xD9
+_HEIC_SIZE = re.compile(rb"ispe\0\0\0\0(.{8})", re.DOTALL)
 
 
 def check_size(data: bytes) -> None:
@@ -35,7 +37,7 @@ def check_size(data: bytes) -> None:
 
 
 def size_of(data: bytes) -> tuple[int, int]:
-    """Returns width and height from the header. Raises ``UnreadableError``: no PNG, JPEG or WebP."""
+    """Returns width and height from the header. Raises ``UnreadableError``: no PNG, JPEG, WebP or HEIC."""
     try:
         if data.startswith(b"\x89PNG\r\n\x1a\n") and data[12:16] == b"IHDR":
             width, height = struct.unpack_from(">II", data, 16)
@@ -44,9 +46,11 @@ def size_of(data: bytes) -> tuple[int, int]:
             return _jpeg_size(data)
         if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
             return _webp_size(data)
+        if is_heif(data):
+            return _heic_size(data)
     except (struct.error, IndexError) as error:
         raise UnreadableError("portrait: the picture ends in its header (need a whole one)") from error
-    raise UnreadableError("portrait: no picture that is known here (need PNG, JPEG or WebP)")
+    raise UnreadableError("portrait: no picture that is known here (need PNG, JPEG, WebP or HEIC)")
 
 
 def count_scans(data: bytes) -> int:
@@ -82,3 +86,12 @@ def _webp_size(data: bytes) -> tuple[int, int]:
         return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
     width, height = struct.unpack_from("<HH", data, 26)
     return width & 0x3FFF, height & 0x3FFF
+
+
+def _heic_size(data: bytes) -> tuple[int, int]:
+    """Reads the largest of the sizes that the file's images have: whole, tile, thumbnail (ISO/IEC 23008-12, 6.5.3)."""
+    sizes = [struct.unpack(">II", found[1]) for found in _HEIC_SIZE.finditer(data)]
+    if not sizes:
+        raise UnreadableError("portrait: a HEIC photo without a size (need a whole one)")
+    width, height = max(sizes, key=lambda size: size[0] * size[1])
+    return width, height

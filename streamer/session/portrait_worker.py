@@ -55,9 +55,9 @@ def decoded(data: bytes) -> NDArray[np.uint8]:
     try:
         still = read_still(data, LIVE_SIDE)
     except UnreadableError as error:
-        raise UnreadableError(f"portrait: {error} (need a whole PNG, JPEG or WebP)") from error
+        raise UnreadableError(f"portrait: {error} (need a whole PNG, JPEG, WebP or HEIC)") from error
     if not still.whole:
-        raise UnreadableError("portrait: the picture is damaged (need a whole PNG, JPEG or WebP)")
+        raise UnreadableError("portrait: the picture is damaged (need a whole PNG, JPEG, WebP or HEIC)")
     return still.rgb
 
 

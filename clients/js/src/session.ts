@@ -34,7 +34,7 @@ export interface SessionOptions {
 
 /** A face to upload. */
 export interface Portrait {
-  /** PNG, JPEG or WebP, at most 8 MiB, with one face seen from the front. */
+  /** PNG, JPEG, WebP or HEIC, at most 8 MiB, with one face seen from the front. */
   picture: Blob;
   /** Consent: who agreed, when (ISO 8601), and to what. A server may require it. */
   consent?: { who: string; when: string; purpose: string };

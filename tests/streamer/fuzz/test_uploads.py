@@ -20,6 +20,7 @@ from streamer.session.portrait_worker import decoded
 from tests.streamer.support.fuzzing import damaged_bytes, examples, nothing_went_wrong
 from tests.streamer.support.honest_session import resident_megabytes
 from tests.streamer.support.http_client import Client, ask
+from tests.support.heic import heic_grid
 
 PICTURE = np.random.default_rng(1).integers(0, 255, (48, 64, 3), np.uint8)
 
@@ -33,8 +34,9 @@ PICTURES = [
     encoded(".jpg"),
     encoded(".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
     encoded(".webp"),
+    heic_grid([PICTURE, PICTURE], columns=2),
 ]
-HEADS = [b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF0000WEBPVP8X"]
+HEADS = [b"", PICTURES[-1][:40], b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF0000WEBPVP8X"]
 BOUNDARY = "border"
 
 

@@ -31,6 +31,7 @@ from streamer.session.portrait_worker import LIVE_SIDE, decoded
 from streamer.session.portraits import face_of
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.http_client import Client, bearer
+from tests.support.heic import heic_grid
 
 CONSENT = {"who": "Jane Doe", "when": "2026-11-25", "purpose": "a greeting on our page"}
 
@@ -61,6 +62,29 @@ def test_a_face_is_read_from_every_usual_kind(face: np.ndarray, kind: str) -> No
     assert size_of(data) == (512, 512)
     source = face_of(PortraitDecoder().decode(data))
     assert (source.picture.width, source.still) == (512, True)
+
+
+def test_a_telephones_photo_of_tiles_is_uploaded_whole(face: np.ndarray) -> None:
+    tiles = [face[y : y + 256, x : x + 256] for y in (0, 256) for x in (0, 256)]
+    data = heic_grid(tiles, columns=2)
+    assert size_of(data) == (512, 512)
+    rgb = PortraitDecoder().decode(data)
+    assert np.abs(rgb.astype(int) - face).mean() < 5
+    assert face_of(rgb).picture.width == 512
+
+
+@pytest.mark.parametrize("size", [(20_000, 20_000), (8000, 8000), (0, 0)])
+def test_an_enormous_photo_is_not_decoded(
+    face: np.ndarray, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(portrait_worker, "read_still", lambda *_: pytest.fail("decoded"))
+    tile = np.ascontiguousarray(face[:256, :256])
+    sizes = [b"ispe" + bytes(4) + struct.pack(">II", *pair) for pair in ((256, 256), (512, 256), size)]
+    data = heic_grid([tile, tile], columns=2).replace(sizes[1], sizes[2])
+    if 0 in size:
+        data = data.replace(sizes[0], sizes[2])
+    with pytest.raises(UnreadableError, match="pixels"):
+        decoded(data)
 
 
 def test_a_large_picture_is_made_smaller(face: np.ndarray) -> None:
@@ -191,7 +215,7 @@ async def test_a_session_has_the_face_that_was_brought_and_its_consent(
         ({"consent": CONSENT | {"when": "yesterday"}}, b"x", 400, "ISO 8601"),
         ({"consent": CONSENT | {"who": "x" * 201}}, b"x", 400, "200 characters"),
         ({"colour": 1}, b"x", 400, "unknown field"),
-        ({}, b"GIF89a", 400, "PNG, JPEG or WebP"),
+        ({}, b"GIF89a", 400, "PNG, JPEG, WebP or HEIC"),
         ({}, b"\xff\xd8\xff\xc0", 400, "whole"),
         ({}, None, 400, "no part named portrait"),
         ({}, bytes(MAX_BYTES + 1), 413, "over 8388608 bytes"),
