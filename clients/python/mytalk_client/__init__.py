@@ -1,6 +1,7 @@
 """Talks to a MyTalk streamer: speech in, a talking face out. ``connect`` for asyncio, ``connect_sync`` for scripts."""
 
-from mytalk_client.errors import ClientError, DeviceError, EndedError, LostError, RefusedError
+from mytalk_client.errors import ClientError, DeviceError, EndedError, FormatError, LostError, RefusedError
+from mytalk_client.formats import SpeechFormat
 from mytalk_client.http import SessionInfo, create_session, end_session, session_state
 from mytalk_client.messages import (
     Audio,
@@ -16,7 +17,6 @@ from mytalk_client.messages import (
     SessionUpdated,
     SpeechCommitted,
     SpeechDropped,
-    SpeechFormat,
     SpeechLate,
     Video,
 )
@@ -32,6 +32,7 @@ __all__ = [
     "Event",
     "FaceFound",
     "FaceLost",
+    "FormatError",
     "LostError",
     "OutputDropped",
     "PlaybackFinished",

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from mytalk_client.arguments import add_server
 from mytalk_client.errors import ClientError
+from mytalk_client.formats import SpeechFormat
 from mytalk_client.http import SessionInfo, create_session, end_session, session_state
-from mytalk_client.messages import Error, PlaybackFinished, SpeechFormat
+from mytalk_client.messages import Error, PlaybackFinished, SessionEnded
 from mytalk_client.session import Session, connect
 from mytalk_client.speaking import read_wav
 
@@ -22,7 +23,10 @@ _LOOK_SECONDS = 0.5
 
 
 async def dub(url: str, info: SessionInfo, speech: SpeechFormat, pcm: bytes) -> None:
-    """Speaks ``pcm`` until the session ends or the task is cancelled, which ends it. Raises ``ClientError``."""
+    """Speaks ``pcm`` until the session ends or the task is cancelled, which ends it.
+
+    Raises ``ClientError``, also where the session ended before all was said.
+    """
     try:
         async with connect(url, info=info, speech=speech) as session:
             try:
@@ -39,15 +43,21 @@ async def _speak(session: Session, pcm: bytes) -> None:
         await asyncio.sleep(_LOOK_SECONDS)
     print(f"The camera is here: speaking ({session.format.milliseconds(pcm) / 1000:.1f} s).", flush=True)
     saying = asyncio.create_task(session.say(pcm))
+    said, reason = False, "the connection closed"
     try:
         async for event in session:
             if isinstance(event, PlaybackFinished):
+                said = True
                 print("Said. The stream goes on until the camera leaves, or Ctrl-C.", flush=True)
             elif isinstance(event, Error):
                 print(f"{event.code}: {event.message}", file=sys.stderr, flush=True)
+            elif isinstance(event, SessionEnded):
+                reason = event.reason
     finally:
         saying.cancel()
         await asyncio.gather(saying, return_exceptions=True)
+    if not said:
+        raise ClientError(f"the session ended before all was said: {reason}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Dubs until the camera leaves, or Ctrl-C. Raises ``ClientError``."""
+    """Dubs until the camera leaves, or Ctrl-C. Raises ``ClientError``, also where it left before all was said."""
     speech, pcm = read_wav(args.speech)
     info = create_session(args.url, args.api_key, source="live", speech="stream", record=args.record)
     print(

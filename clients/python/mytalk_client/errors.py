@@ -6,6 +6,7 @@
     ├── RefusedError      the server said no: ``status``, ``code`` and, where it is busy, ``retry_after`` seconds
     ├── LostError         the connection is gone, and could not be resumed
     ├── EndedError        the session is over; nothing more can be said in it
+    ├── FormatError       speech or pictures of a kind that there is not; a ``ValueError`` as well
     └── DeviceError       no microphone or loudspeaker that can be used
 """
 
@@ -30,6 +31,10 @@ class LostError(ClientError):
 
 class EndedError(ClientError):
     """The session is over: closed by this program, ended by the server, or failed."""
+
+
+class FormatError(ClientError, ValueError):
+    """A format that no server takes, or speech that is not of its format; the message names those that there are."""
 
 
 class DeviceError(ClientError):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -12,8 +14,15 @@ from typing import Any
 
 from mytalk_client.errors import ClientError, LostError, RefusedError
 
+log = logging.getLogger(__name__)
+
 TIMEOUT = 30.0
 """Seconds that a request may take."""
+
+PATIENCE = 15.0
+"""Seconds for which a server that is busy, and says when to come back, is asked again for a session."""
+
+_LEAST_PAUSE = 0.2  # seconds before another try, whatever the server says
 
 Consent = Mapping[str, str]
 """Of the person on a portrait: ``who``, ``when`` and ``purpose``."""
@@ -43,12 +52,42 @@ def create_session(
     *,
     portrait: bytes | None = None,
     consent: Consent | None = None,
+    patience: float = PATIENCE,
     **options: object,
 ) -> SessionInfo:
     """Makes a session with ``options`` and, for a face of your own, the bytes of a picture and its consent.
 
+    A busy server is asked again after its ``Retry-After``, within ``patience`` seconds, with a line in the log.
     Raises ``RefusedError`` or ``LostError``.
     """
+    given_up = time.monotonic() + patience
+    while True:
+        try:
+            return ask_for_session(url, api_key, portrait, consent, options)
+        except RefusedError as error:
+            time.sleep(pause_after(error, given_up - time.monotonic()))
+
+
+def pause_after(refused: RefusedError, left: float) -> float:
+    """Returns the seconds to wait before a session is asked for again. Raises ``refused`` where that does not help, or
+    lasts longer than the seconds ``left``."""
+    if refused.status not in (429, 503) or refused.retry_after is None:
+        raise refused
+    pause = max(float(refused.retry_after), _LEAST_PAUSE)
+    if pause > left:
+        raise refused
+    log.warning("%s: asking again in %.1f s", refused, pause)
+    return pause
+
+
+def ask_for_session(
+    url: str,
+    api_key: str | None,
+    portrait: bytes | None,
+    consent: Consent | None,
+    options: Mapping[str, object],
+) -> SessionInfo:
+    """Asks once for a session. Raises ``RefusedError`` or ``LostError``."""
     if portrait is None:
         body, content_type = json.dumps(options).encode(), "application/json"
     else:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from mytalk_client.formats import Encoding
+
 SUBPROTOCOL = "mytalk.v1"
 
 HEADER = struct.Struct("<BBHIQ")
@@ -23,22 +25,7 @@ UNCOUNTED = frozenset(("ping", "pong", "ack", "session.created", "session.resume
 SPEECH_PCM16, SPEECH_OPUS = 1, 2
 _KEYFRAME, _INIT, _TIMED = 1, 2, 4
 
-Encoding = Literal["pcm16", "opus"]
-VideoEncoding = Literal["none", "h264", "jpeg", "fmp4"]
 Scalar = str | int | float | bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class SpeechFormat:
-    """Describes speech: 16-bit little-endian samples, interleaved, or Opus packets (then ``rate`` is 48000)."""
-
-    rate: int
-    channels: int = 1
-    encoding: Encoding = "pcm16"
-
-    def milliseconds(self, payload: bytes) -> int:
-        """Returns the length of PCM; of one Opus packet 20 ms, as nearly all are."""
-        return 20 if self.encoding == "opus" else len(payload) * 500 // (self.channels * self.rate)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from typing import Any
 
 from mytalk_client.arguments import add_face, add_server, face
 from mytalk_client.errors import DeviceError
-from mytalk_client.messages import Audio, Error, SessionEnded, SessionResumed, SpeechFormat
+from mytalk_client.formats import SpeechFormat
+from mytalk_client.messages import Audio, Error, SessionEnded, SessionResumed
 from mytalk_client.session import Session, connect
 
 MICROPHONE = SpeechFormat(16_000)

@@ -16,8 +16,17 @@ from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
-from mytalk_client.errors import ClientError, EndedError, LostError, RefusedError
-from mytalk_client.http import Consent, SessionInfo, create_session, end_session, renewed
+from mytalk_client.errors import ClientError, EndedError, FormatError, LostError, RefusedError
+from mytalk_client.formats import Samples, SpeechFormat, VideoEncoding, check_video, is_whole
+from mytalk_client.http import (
+    PATIENCE,
+    Consent,
+    SessionInfo,
+    ask_for_session,
+    end_session,
+    pause_after,
+    renewed,
+)
 from mytalk_client.link import Link
 from mytalk_client.messages import (
     Audio,
@@ -28,9 +37,7 @@ from mytalk_client.messages import (
     Scalar,
     SessionCreated,
     SessionResumed,
-    SpeechFormat,
     Video,
-    VideoEncoding,
     speech,
     text,
 )
@@ -71,47 +78,59 @@ class Session:
 
     # --- speaking
 
-    async def say(self, pcm: bytes | AsyncIterable[bytes], *, event_id: str | None = None) -> None:
+    async def say(self, pcm: bytes | Samples | AsyncIterable[bytes | Samples], *, event_id: str | None = None) -> None:
         """Says one utterance, whole or in pieces as they come. Waits while more than 10 s of speech are ahead.
 
-        Cancelled, it has said what it had sent, and the utterance is open: ``commit`` or ``interrupt`` next.
+        Cancelled, it has said what it had sent, and the utterance is open: ``commit`` or ``interrupt`` next. Raises
+        ``FormatError`` for what is not of the session's format.
         """
-        if isinstance(pcm, (bytes, bytearray, memoryview)):
-            await self.append(bytes(pcm))
-        else:
+        if is_whole(pcm):
+            await self.append(pcm)
+        elif isinstance(pcm, AsyncIterable):
             async for piece in pcm:
                 await self.append(piece)
+        else:
+            needed = "bytes, samples, or an async iterator of either"
+            raise FormatError(f"speech of type {type(pcm).__name__} (need {needed})")
         await self.commit(event_id)
 
-    async def append(self, payload: bytes) -> None:
-        """Appends speech to the utterance: PCM of any length, or one Opus packet."""
+    async def append(self, payload: bytes | Samples) -> None:
+        """Appends speech to the utterance: PCM of any length, samples, or one Opus packet.
+
+        Raises ``FormatError`` for what is not of the session's format.
+        """
+        data = self.format.payload(payload)
         if self.format.encoding == "opus":
+            samples = self.format.samples(data)
             await self._wait_for_room()
-            self._send_speech(payload, samples=48_000 * self.format.milliseconds(payload) // 1000)
+            self._send_speech(data, samples)
             return
-        frame = 2 * self.format.channels
-        payload = self._rest + payload
-        whole = len(payload) // frame * frame
-        payload, self._rest = payload[:whole], payload[whole:]
+        frame = self.format.frame_bytes
+        data = self._rest + data
+        whole = len(data) // frame * frame
+        data, self._rest = data[:whole], data[whole:]
         step = max(1, self.format.rate * _PIECE_MS // 1000) * frame
         for start in range(0, whole, step):
             await self._wait_for_room()
-            piece = payload[start : start + step]
+            piece = data[start : start + step]
             self._send_speech(piece, samples=len(piece) // frame)
 
-    async def dub(self, payload: bytes, pts: int) -> None:
+    async def dub(self, payload: bytes | Samples, pts: int) -> None:
         """Says speech with the picture of media time ``pts`` (16 kHz), in a session with a ``video_delay``.
 
-        ``payload``: whole samples of any length, or one Opus packet. ``SpeechLate`` reports what came too late.
+        Whole samples of any length, or one Opus packet. ``SpeechLate`` reports what came too late. Raises
+        ``FormatError`` for what is not of the session's format.
         """
         self._check_open()
-        frame = 2 * self.format.channels
-        step = len(payload) if self.format.encoding == "opus" else max(1, self.format.rate * _PIECE_MS // 1000) * frame
-        for start in range(0, len(payload), step):
+        data, frame = self.format.payload(payload), self.format.frame_bytes
+        if self.format.encoding == "opus":
+            self.format.samples(data)  # raises for what is no packet
+        elif len(data) % frame:
+            raise FormatError(f"{len(data)} bytes of PCM (need a multiple of {frame}: whole samples)")
+        step = len(data) if self.format.encoding == "opus" else max(1, self.format.rate * _PIECE_MS // 1000) * frame
+        for start in range(0, len(data), step):
             at = pts + start // frame * 16_000 // self.format.rate
-            self._link.send(
-                speech(self.format.encoding, self.generation, at, payload[start : start + step], timed=True)
-            )
+            self._link.send(speech(self.format.encoding, self.generation, at, data[start : start + step], timed=True))
 
     async def commit(self, event_id: str | None = None) -> None:
         """Ends the utterance. ``SpeechCommitted`` and, once it was played, ``PlaybackFinished`` follow."""
@@ -259,18 +278,21 @@ async def connect(
     portrait: bytes | None = None,
     consent: Consent | None = None,
     info: SessionInfo | None = None,
+    patience: float = PATIENCE,
     **options: object,
 ) -> AsyncIterator[Session]:
     """Opens a session for as long as the block runs: a new one, or with ``info`` one that was made before.
 
     ``speech``: what you give (default: 24 kHz, mono). ``audio`` and ``video``: what you want back. ``portrait``: the
-    bytes of a picture of a face, with ``consent`` of the person. ``options``: ``profile``, ``seed``... as the server
-    has them. Raises ``RefusedError`` or ``LostError``.
+    bytes of a picture of a face, with ``consent`` of the person. ``patience``: seconds for which a busy server is
+    asked again, when it said to; 0: not at all. ``options``: ``profile``, ``seed``... as the server has them.
+    Raises ``FormatError``, ``RefusedError`` or ``LostError``.
     """
+    check_video(video)
     made = info is None
     if info is None:
-        asked = {"source": source, "speech": "stream", "portrait": portrait, "consent": consent, **options}
-        info = await _created(url, api_key, asked)
+        asked = {"source": source, "speech": "stream", **options}
+        info = await _created(url, api_key, portrait, consent, asked, patience)
     session = Session(info, speech or SpeechFormat(24_000))
     try:
         await session.open(audio, video, token_is_new=made)
@@ -281,14 +303,26 @@ async def connect(
             await asyncio.to_thread(_end_quietly, session.info)
 
 
-async def _created(url: str, api_key: str | None, asked: dict[str, object]) -> SessionInfo:
+async def _created(
+    url: str,
+    api_key: str | None,
+    portrait: bytes | None,
+    consent: Consent | None,
+    asked: dict[str, object],
+    patience: float,
+) -> SessionInfo:
     """Makes a session; cancelled, it ends the session that nobody will use."""
-    making = asyncio.ensure_future(asyncio.to_thread(create_session, url, api_key, **asked))  # type: ignore[arg-type]
-    try:
-        return await asyncio.shield(making)
-    except asyncio.CancelledError:
-        making.add_done_callback(_end_made)
-        raise
+    loop = asyncio.get_running_loop()
+    given_up = loop.time() + patience
+    while True:
+        making = asyncio.ensure_future(asyncio.to_thread(ask_for_session, url, api_key, portrait, consent, asked))
+        try:
+            return await asyncio.shield(making)
+        except RefusedError as error:
+            await asyncio.sleep(pause_after(error, given_up - loop.time()))
+        except asyncio.CancelledError:
+            making.add_done_callback(_end_made)
+            raise
 
 
 def _end_made(making: asyncio.Future[SessionInfo]) -> None:

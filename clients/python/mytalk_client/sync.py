@@ -6,8 +6,10 @@ import asyncio
 import threading
 from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
+from mytalk_client.errors import FormatError
+from mytalk_client.formats import Samples, is_whole
 from mytalk_client.messages import Event, Scalar
 from mytalk_client.session import Session, connect
 
@@ -21,20 +23,25 @@ class SyncSession:
         self.session = session
         self._loop = loop
 
-    def say(self, pcm: bytes | Iterable[bytes], *, event_id: str | None = None, wait: bool = True) -> None:
+    def say(
+        self, pcm: bytes | Samples | Iterable[bytes | Samples], *, event_id: str | None = None, wait: bool = True
+    ) -> None:
         """Says one utterance; see :meth:`Session.say`. Without ``wait`` it returns at once: for those who iterate next.
 
         A program that asked for sound or video and says more than 10 s must not wait: what is not iterated stops the
         session.
         """
-        if isinstance(pcm, bytes) and not wait:
+        if is_whole(pcm) and not wait:
+            self.session.format.payload(pcm)  # what is not of the format is raised here
             asyncio.run_coroutine_threadsafe(self.session.say(pcm, event_id=event_id), self._loop)
             return
-        for piece in [pcm] if isinstance(pcm, bytes) else pcm:
+        if not is_whole(pcm) and not isinstance(pcm, Iterable):
+            raise FormatError(f"speech of type {type(pcm).__name__} (need bytes, samples, or an iterable of either)")
+        for piece in [pcm] if is_whole(pcm) else cast(Iterable[bytes | Samples], pcm):
             self.append(piece)
         self.commit(event_id)
 
-    def append(self, payload: bytes) -> None:
+    def append(self, payload: bytes | Samples) -> None:
         """Appends speech to the utterance."""
         self._run(self.session.append(payload))
 

@@ -75,6 +75,37 @@ def test_what_cannot_be_done_is_one_line(
     assert errors.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("nodir/x.mp4", "No such file or directory"), ("taken.mp4", "--force"), (".", "no ordinary file")],
+)
+async def test_where_no_film_can_be_written_no_session_is_made(
+    name: str, words: str, url: str, server: Running, wav: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "taken.mp4").write_bytes(b"precious")
+    assert await run(main, ["say", str(wav), "-o", str(tmp_path / name), "--url", url]) == 1
+    assert words in capsys.readouterr().err
+    assert (tmp_path / "taken.mp4").read_bytes() == b"precious"
+    assert not server.sessions.ended
+    assert not server.sessions.all()
+
+
+async def test_a_film_is_replaced_when_it_is_whole(
+    url: str, server: Running, wav: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, link = tmp_path / "talk.mp4", tmp_path / "link.mp4"
+    out.write_bytes(b"precious")
+    link.symlink_to(out)
+    saying = asyncio.create_task(run(main, ["say", str(wav), "-o", str(link), "--url", url, "--force"]))
+    await eventually(lambda: any(one.stat().st_size > 0 for one in tmp_path.glob(".*.part")))
+    assert out.read_bytes() == b"precious"
+    await server.sessions.close()
+    assert await saying == 1
+    assert "before all was said" in capsys.readouterr().err
+    assert not list(tmp_path.glob(".*"))  # noqa: ASYNC240
+    assert out.read_bytes() == b"precious"
+
+
 def test_a_wav_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "speech.wav"
     with wave.open(str(path), "wb") as file:

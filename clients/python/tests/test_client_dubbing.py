@@ -71,3 +71,31 @@ async def test_a_session_that_cannot_be_recorded_is_refused_in_one_line(
     errors = capsys.readouterr().err
     assert "--recordings" in errors
     assert errors.count("\n") == 1
+
+
+async def test_a_session_that_ends_before_all_was_said_is_a_failure(
+    url: str, server: Running, wav: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with wave.open(str(wav), "rb") as file:
+        parameters, frames = file.getparams(), file.readframes(file.getnframes())
+    with wave.open(str(wav), "wb") as file:
+        file.setparams(parameters)
+        file.writeframes(60 * frames)
+    printed = ""
+
+    def says(words: str) -> bool:
+        nonlocal printed
+        printed += capsys.readouterr().out
+        return words in printed
+
+    dubbing = asyncio.create_task(asyncio.to_thread(main, ["dub", str(wav), "--url", url]))
+    await eventually(lambda: says("Viewers:"))
+    whip, token = re.findall(r"(?:Server|Bearer Token) +(\S+)", printed)
+    async with aiohttp.ClientSession() as http:
+        obs, client = Obs(), Client(http, server.url)
+        await obs.start(client, whip, token)
+        await eventually(lambda: says("speaking"))
+        await server.sessions.close()
+        assert await asyncio.wait_for(dubbing, LIMIT_S) == 1
+        await obs.close()
+    assert "mytalk-client: error: the session ended before all was said: " in capsys.readouterr().err

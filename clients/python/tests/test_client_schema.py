@@ -11,9 +11,10 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import pytest
 from jsonschema import Draft202012Validator
 from lines import FIXTURES
+from mytalk_client.formats import SpeechFormat
 from mytalk_client.http import SessionInfo
 from mytalk_client.link import Link
-from mytalk_client.messages import TYPES, Audio, SpeechFormat, Video
+from mytalk_client.messages import TYPES, Audio, Video
 from mytalk_client.session import Session
 
 SCHEMA: dict[str, Any] = json.loads((FIXTURES / "mytalk.v1.schema.json").read_text())

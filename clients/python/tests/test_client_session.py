@@ -256,7 +256,7 @@ async def test_a_block_that_fails_ends_the_session_as_well(url: str, server: Run
 async def test_a_server_that_is_full_says_when_to_come_back(url: str) -> None:
     async with connect(url), connect(url):
         with pytest.raises(RefusedError, match="sessions are taken") as refused:
-            async with connect(url):
+            async with connect(url, patience=0):
                 pass
     assert (refused.value.status, refused.value.code, refused.value.retry_after) == (503, "busy", 10)
 
