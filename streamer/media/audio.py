@@ -29,16 +29,18 @@ Stereo = NDArray[np.int16]
 class SpeechChunk:
     """20 ms of speech that starts at media time ``at``, a multiple of 320.
 
-    ``packet`` is the Opus packet that ``samples`` were decoded from, where it holds just them.
+    ``packet`` is the Opus packet that ``samples`` were decoded from, where it holds just them. ``away``: silence,
+    because the camera has left.
     """
 
     at: int
     samples: Stereo  # (960, 2)
     packet: bytes | None = None
+    away: bool = False
 
     def silenced(self) -> SpeechChunk:
         """Gives a chunk of silence for the same media time."""
-        return SpeechChunk(self.at, np.zeros_like(self.samples))
+        return SpeechChunk(self.at, np.zeros_like(self.samples), away=self.away)
 
     def to_av(self) -> av.AudioFrame | av.Packet[Any]:
         """Gives the packet as it came, or a frame to be encoded, with ``pts`` in units of 1 / 48 000 s."""

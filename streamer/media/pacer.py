@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import takewhile
 
 import numpy as np
@@ -20,6 +21,10 @@ FOREVER = 1 << 62
 
 MAX_DELAY = 2 * SAMPLE_RATE
 """Media time (2 s) that the delay never exceeds."""
+
+REPEAT = SAMPLE_RATE // 2
+"""Media time (500 ms) without a picture after which the last one leaves again, and then as often: viewers and servers
+that take a push know from it that the stream goes on, and a keyframe that a viewer asks for need not wait."""
 
 _SOUND_BOUND = 4 * 50  # chunks: 4 s. Full: the oldest chunk is dropped and counted; only a stopped loop gets there.
 _PICTURE_BOUND = 4 * 60  # pictures: 4 s at 60 fps. Full: the oldest picture is dropped and counted.
@@ -42,6 +47,7 @@ class PacerCounts:
     untouched: int = 0  # left as they came, because the engine was silent
     overflow: int = 0  # never left: too many waited, or a stall outlasted their time
     cleared: int = 0  # never left: a barge-in came before their time
+    repeated: int = 0  # the last picture once more, while no other came
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,8 @@ class Pacer:
     When half of 50 pictures are late, the delay grows to where nine in ten would have been in time, by 200 ms at most,
     as soon as the speech is silent: sound would break. When all of them had 80 ms to spare, it shrinks by 20 ms, down
     to what it was at first. No sound is lost either way.
+
+    While no picture comes, because the camera stands still, the last one leaves again twice a second.
     """
 
     def __init__(self, origin: int, delay: int, skew: Histogram) -> None:
@@ -70,6 +78,8 @@ class Pacer:
         self._sounds: deque[SpeechChunk] = deque()
         self._pictures: deque[VideoFrame] = deque()
         self._expected: deque[VideoFrame] = deque()
+        self._expected_until = -1  # media time of the newest picture that came
+        self._last: VideoFrame | None = None  # that left
         self.untouched_before = 0  # media time before which pictures leave as they came
         self.played = 0  # media time up to which sound has left
         self._shown = -1  # media time of the last picture that left
@@ -94,6 +104,7 @@ class Pacer:
     def expect(self, frame: VideoFrame) -> None:
         """Takes a picture as it came, in case the engine does not return it."""
         self._expected.append(frame)
+        self._expected_until = frame.at
         self._bound(self._expected, _PICTURE_BOUND)
 
     def picture(self, frame: VideoFrame, now: int) -> None:
@@ -155,14 +166,23 @@ class Pacer:
             until = FOREVER if silent else self.untouched_before
             fresh = [frame for frame in originals if self._shown < frame.at < until][-1:]
             self.counts.untouched += len(fresh)
-        if fresh:
-            self._shown = fresh[-1].at
         if sounds:
             self._sound_late = now - self._due(sounds[-1].at)
             self.played = sounds[-1].at + CHUNK_TIME
         for frame in fresh:
             self._skew.observe((now - self._due(frame.at) - self._sound_late) / SECOND_NS)
-        return Released(sounds, fresh)
+        shown = fresh or self._repeat(now)
+        if shown:
+            self._last, self._shown = shown[-1], shown[-1].at
+        return Released(sounds, shown)
+
+    def _repeat(self, now: int) -> list[VideoFrame]:
+        """Gives the last picture once more where none came for ``REPEAT``. One that the engine still has is newer."""
+        at = (now - self._origin) // SAMPLE_NS - self._delay
+        if self._last is None or at < max(self._shown, self._expected_until) + REPEAT:
+            return []
+        self.counts.repeated += 1
+        return [VideoFrame(self._last.picture, at, at, Fraction(1, SAMPLE_RATE))]
 
     def _due(self, at: int) -> int:
         return self._origin + (at + self._delay) * SAMPLE_NS

@@ -23,7 +23,7 @@ STALL = SAMPLE_RATE // 5
 """Media time (200 ms) that speech may be missing before silence takes its place; less than any pacer's delay."""
 
 HOLD = SAMPLE_RATE // 4
-"""Media time (250 ms) without a new picture before the last one stands in."""
+"""Media time (250 ms) without a new picture before motion goes on without one."""
 
 JUMP = 2 * SECOND_NS
 """A packet that is early by more than this, or late by more for a second, says that the sender's timestamps jumped."""
@@ -288,11 +288,13 @@ class PictureTimeline:
         if self._last >= 0:
             self._last = max(self._last, at - _LEAST)
 
-    def hold(self, now: int, step: int) -> int | None:
-        """Gives the media time at which to show the last picture again, or None while the camera keeps up."""
-        if self._last < 0 or (now - self._origin) // SAMPLE_NS - HOLD < self._last + step:
+    def stand_in(self, now: int, step: int) -> int | None:
+        """Gives the media time of the next picture that stands in for those of a camera that left, one each ``step``;
+        None until it is due. Nothing is made up for."""
+        media = (now - self._origin) // SAMPLE_NS
+        if self._last < 0 or media < self._last + step:
             return None
-        return self._put(self._last + step)
+        return self._put(max(self._last + step, media - step))
 
     def _put(self, at: int) -> int | None:
         if at < self._last + _LEAST:

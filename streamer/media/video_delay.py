@@ -108,6 +108,13 @@ class DubbedSpeech:
         self._next += CHUNK
         return chunk if chunk is not None else np.zeros((CHUNK, 2), np.int16)
 
+    def leave_out(self) -> int:
+        """Drops the next 20 ms: there is no picture for them. Gives the samples of speech in them."""
+        dropped = CHUNK if self._chunks.pop(self._next // CHUNK, None) is not None else 0
+        self.late += dropped
+        self._next += CHUNK
+        return dropped
+
     def skip(self, samples: int) -> None:
         """Leaves out the next samples (48 kHz, whole chunks) after a stall: those that waited come too late."""
         self.late += min(samples, self.waiting)

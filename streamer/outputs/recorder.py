@@ -18,6 +18,7 @@ import av
 from mytalk.picture import VideoFrame
 from streamer.media.audio import SpeechChunk
 from streamer.outputs import muxing, srt
+from streamer.outputs.absence import AbsenceCut
 from streamer.outputs.push_process import PushCommand
 from streamer.outputs.push_targets import FORMATS, place_of, scheme_of
 from streamer.outputs.recording_file import RecordingFile
@@ -39,7 +40,10 @@ long again the thread is left to itself."""
 
 
 class Recorder:
-    """Records from the first keyframe on. ``failed`` is called once, on the loop: which output ended early, and why."""
+    """Records from the first keyframe on. ``failed`` is called once, on the loop: which output ended early, and why.
+
+    A file leaves the time out in which the camera is away; a push goes on, or its receiver would give it up.
+    """
 
     def __init__(self, target: Path | str, broadcast: Broadcast, failed: Callable[[str], None]) -> None:
         self.name = "the recording" if isinstance(target, Path) else f"the push to {place_of(target)}"
@@ -48,6 +52,7 @@ class Recorder:
         self._failed = failed
         self._loop = asyncio.get_running_loop()
         self._last_key = 0
+        self._absence = AbsenceCut() if isinstance(target, Path) else None
         self._over = False
         self._sender = None if isinstance(target, Path) else _sender(target)
         self._items = WriteQueue()
@@ -60,7 +65,13 @@ class Recorder:
     # --- a sink
 
     def sound(self, chunk: SpeechChunk) -> None:
-        self._put(chunk)
+        if self._absence is None:
+            self._put(chunk)
+            return
+        for item in self._absence.sound(chunk):
+            self._put(item)
+        if self._absence.needs_key:
+            self._broadcast.refresh(self.pictures)
 
     def picture(self, frame: VideoFrame) -> None:
         """Ignores the picture: the broadcast gives it encoded."""
@@ -98,7 +109,8 @@ class Recorder:
         elif encoded.timestamp - self._last_key >= KEYFRAMES:
             self._last_key = encoded.timestamp
             self._broadcast.refresh(self.pictures)
-        self._put(encoded)
+        for item in self._absence.picture(encoded) if self._absence is not None else (encoded,):
+            self._put(item)
 
     def _put(self, item: Item) -> None:
         if not self._over and not self._items.put(item):

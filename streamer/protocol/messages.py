@@ -207,6 +207,23 @@ class FaceFound(Message, frozen=True, tag="face.found"):
     at_ms: U53 | None = None
 
 
+class CameraLeft(Message, frozen=True, tag="camera.left"):
+    """Reports that the camera has sent no picture for two seconds.
+
+    ``silent``: its connection lives, as that of a page in the background; ``gone``: it does not.
+    """
+
+    reason: Literal["silent", "gone"]
+    at_ms: U53 | None = None
+
+
+class CameraBack(Message, frozen=True, tag="camera.back"):
+    """Reports that the camera sends pictures again, after ``away_ms``."""
+
+    away_ms: U53
+    at_ms: U53 | None = None
+
+
 class PlaybackStarted(Message, frozen=True, tag="playback.started"):
     """Reports that the first sample of an utterance leaves; ``pts`` is its media time."""
 
@@ -288,6 +305,8 @@ ServerMessage = (
     | SpeechLate
     | FaceLost
     | FaceFound
+    | CameraLeft
+    | CameraBack
     | PlaybackStarted
     | PlaybackFinished
     | OutputDropped

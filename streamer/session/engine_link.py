@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ class EngineLink:
     def __init__(self, setup: MediaSetup, pacer: Pacer) -> None:
         self.failure: MyTalkError | None = None  # why pictures leave untouched
         self.resting = False  # no one sees the pictures: it has no slot
+        self._portrays = False  # the last picture lives on as a portrait
         self._options = setup.options
         self._controls = setup.controls
         self._engine = setup.engine
@@ -109,6 +111,14 @@ class EngineLink:
         """Goes on at media time ``at`` after a stall, at a slot that knows nothing of what was before."""
         self._said = at
         self._ladder.settle(now)
+        if self._slot is not None:
+            self._renew()
+
+    def portray(self, still: bool) -> None:
+        """Takes the pictures from now on as one portrait that moves a little, or as those of a camera again."""
+        if still == self._portrays:
+            return
+        self._portrays = still
         if self._slot is not None:
             self._renew()
 
@@ -223,7 +233,8 @@ class EngineLink:
         return OverloadLadder(rungs, self._clock.now())
 
     def _open_stream(self, generation: int, models: Models) -> LipSync:
-        return models.stream(self._options.for_stream(self._in_force(), generation))
+        options = self._options.for_stream(self._in_force(), generation)
+        return models.stream(replace(options, still=True, alive=True) if self._portrays else options)
 
     def _in_force(self) -> StreamControls:
         """Returns what the session asks for, without what it gives up. For an engine thread."""

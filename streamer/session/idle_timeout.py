@@ -13,6 +13,13 @@ REST_WAIT = 3 * SECOND_NS
 that is loaded again, or a program that is started again, is back before that."""
 
 
+NO_OFFER = "no offer came"
+UNUSED = "it had no publisher or viewer any longer"
+CAMERA_LEFT = "its camera left"
+CAMERA_AWAY = "its camera did not come back"
+"""Reasons for which such a session ends."""
+
+
 class IdleTimeout:
     """Counts the time since one session was used last.
 

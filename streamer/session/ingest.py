@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
+
 from mytalk.media.face_source import FaceSource
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.picture import Picture, VideoFrame
@@ -17,6 +19,7 @@ from streamer.media.pacer import Pacer
 from streamer.media.timeline import HOLD, PictureTimeline, SpeechTimeline, picture_offset
 from streamer.media.video_delay import DubbedSpeech, HeldPictures
 from streamer.protocol.generation import Cleared
+from streamer.session.camera_watch import LEFT_WAIT, CameraWatch
 from streamer.session.engine_link import EngineLink
 from streamer.session.media_setup import MediaSetup
 from streamer.webrtc.connection import Connection
@@ -43,6 +46,8 @@ class Ingest:
         link: EngineLink,
     ) -> None:
         self.speech = SpeechTimeline(origin)
+        self.camera = CameraWatch(setup.events)
+        self._idles = setup.options.on_camera_left == "idle"
         self._origin = origin
         self._pictures = PictureTimeline(origin)
         self._clock = setup.clock
@@ -56,7 +61,10 @@ class Ingest:
         self._generation = setup.generation.number
         self._last: Picture | None = None
         self._held = HeldPictures(setup.video_delay) if setup.video_delay else None
-        self._given = 0  # pictures to link and pacer
+        self._given: Picture | None = None  # the newest that link and pacer got
+        self._given_until: int | None = None  # its media time
+        self._events = setup.events
+        self._unseen = 0  # samples (48 kHz) of speech for pictures that were never filmed, not reported yet
         self._position = 0  # chunks of a stored speech that were said or left out
         self._resumed = 0  # media time at which the last stall ended
 
@@ -83,6 +91,7 @@ class Ingest:
 
     def picture(self, picture: Picture, *, pts: int, time_base: Fraction, now: int) -> None:
         """Takes a picture of the publisher's camera."""
+        self.camera.picture(now)
         at = self._pictures.place(pts, time_base, now)
         if at is not None:
             self._take(VideoFrame(picture, at, pts, time_base))
@@ -100,13 +109,13 @@ class Ingest:
         if self._dubbed is None:
             self._say(self.speech.advance(now))
         media = (now - self._origin) // SAMPLE_NS
-        if self._face is None and not self._given:
-            self._link.no_picture_before(max(0, media - HOLD))
-        if self._face is None and self._last is not None:
-            while (at := self._pictures.hold(now, FRAME_SAMPLES)) is not None:
-                self._take(VideoFrame(self._last, at, at, Fraction(1, SAMPLE_RATE)))
+        if self._face is None:
+            self.camera.look(now, connected=self._is_connected)
+            self._go_on_without(now)
         for frame in self._held.due(media + 2 * CHUNK_TIME) if self._held is not None else ():
             self._give(frame)
+        if self._face is None and media - HOLD > (self._given_until or 0):
+            self._link.no_picture_before(media - HOLD)
         self._align()
 
     def skip_to(self, now: int) -> int:
@@ -115,6 +124,7 @@ class Ingest:
         left_out = self.speech.skip_to(now)
         self._position += left_out // CHUNK_TIME
         self._resumed = self.speech.at
+        self.camera.skip(now)
         self._pictures.skip_to(self._resumed)
         if self._dubbed is not None:
             self._dubbed.skip(left_out // CHUNK_TIME * CHUNK)
@@ -146,20 +156,36 @@ class Ingest:
             await self._clock.sleep_until(self._origin + (self._position + 1) * TICK)
             if generation != self._generation:
                 chunks, generation = speech.chunks(from_pause=True), self._generation
-            self._say(self.speech.accept(self._position * CHUNK, next(chunks), self._clock.now()))
+            samples = np.zeros((CHUNK, 2), np.int16) if self._is_away else next(chunks)
+            self._say(self.speech.accept(self._position * CHUNK, samples, self._clock.now()))
             self._position += 1
 
     async def _dub(self, dubbed: DubbedSpeech) -> None:
         """Says what a client streams as it falls due, later where the loop was late; none of it is lost."""
         while True:
             await self._clock.sleep_until(self._origin + self.speech.at * SAMPLE_NS + TICK)
-            samples = dubbed.take()
-            if self._voice is not None:
-                samples = mixed(samples, self._voice.take(self.speech.at))
+            if self._is_away:
+                samples = np.zeros((CHUNK, 2), np.int16)
+                self._leave_out(dubbed.leave_out())
+            else:
+                self._leave_out(0)
+                samples = dubbed.take()
+                if self._voice is not None:
+                    samples = mixed(samples, self._voice.take(self.speech.at))
             self._say([self.speech.append(samples)])
 
+    def _leave_out(self, samples: int) -> None:
+        """Counts speech for pictures that were never filmed, and reports it: about every second, and at its end."""
+        if self._unseen >= OUTPUT_RATE or (self._unseen and not samples):
+            self._events.add("speech.late", dropped_ms=self._unseen * 1000 // OUTPUT_RATE)
+            self._unseen = 0
+        self._unseen += samples
+
     def _say(self, chunks: list[SpeechChunk]) -> None:
+        away = self._is_away
         for chunk in chunks:
+            if away:
+                chunk = replace(chunk, away=True)
             self._pacer.sound(chunk)
             self._link.say(chunk)
 
@@ -174,6 +200,31 @@ class Ingest:
             await self._clock.sleep_until(self._origin + (frame.at + moved) * SAMPLE_NS)
             self._take(replace(frame, at=frame.at + moved) if moved else frame)
 
+    @property
+    def _is_connected(self) -> bool:
+        return self._publisher is not None and not self._publisher.gone.is_set()
+
+    @property
+    def _has_microphone(self) -> bool:
+        return self._publisher is not None and self._publisher.sound_in is not None and self._is_connected
+
+    @property
+    def _is_away(self) -> bool:
+        """Whether the camera has left, its last picture has been given on, and nothing is to be heard meanwhile.
+        A microphone beside a camera that is silent goes on."""
+        if self._given_until is None or self._face is not None or self._idles:
+            return False
+        if self.speech.at - self._given_until <= LEFT_WAIT // SAMPLE_NS:
+            return False
+        return self._dubbed is not None or self._stored_speech is not None or not self._has_microphone
+
+    def _go_on_without(self, now: int) -> None:
+        """Has the last picture of a camera that left live on as a portrait, where that was asked for."""
+        if not (self._idles and self.camera.left) or self._last is None:
+            return
+        while (at := self._pictures.stand_in(now, FRAME_SAMPLES)) is not None:
+            self._take(VideoFrame(self._last, at, at, Fraction(1, SAMPLE_RATE)))
+
     def _take(self, frame: VideoFrame) -> None:
         self._last = frame.picture
         if self._held is not None:
@@ -182,7 +233,10 @@ class Ingest:
             self._give(frame)
 
     def _give(self, frame: VideoFrame) -> None:
-        self._given += 1
+        self._given_until = frame.at
+        if self._idles:
+            self._link.portray(frame.picture is self._given)
+        self._given = frame.picture
         self._pacer.expect(frame)
         self._link.show(frame)
 

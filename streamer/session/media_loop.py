@@ -18,6 +18,7 @@ from streamer.media.pacer import Pacer
 from streamer.media.video_delay import DubbedSpeech
 from streamer.protocol.events import Event
 from streamer.protocol.generation import Cleared
+from streamer.session.camera_watch import CameraStatus
 from streamer.session.engine_link import EngineLink
 from streamer.session.ingest import TICK, Ingest
 from streamer.session.media_setup import MediaSetup
@@ -120,6 +121,11 @@ class MediaLoop:
         return self._link.resting
 
     @property
+    def camera(self) -> CameraStatus:
+        """Says how the publisher's camera stands."""
+        return self._ingest.camera.status
+
+    @property
     def rung(self) -> Rung:
         """Says what it has given up under overload."""
         return self._link.rung
@@ -154,6 +160,7 @@ class MediaLoop:
             "pictures_waiting": pictures,
             **self._ingest.stats(),
             "pictures": self.pictures(),
+            "camera": self.camera,
             "face": self._link.face_status,
             "engine": self._link.stats,
         }

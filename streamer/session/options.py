@@ -35,6 +35,7 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
     ``face`` says which one speaks: the largest, or the one nearest to a point (shares of the picture's sides).
     ``on_silence``: the mouth rests, or the picture is shown as it came.
     ``video_delay`` holds the camera's pictures for so many milliseconds: dubbed speech comes that much later.
+    ``on_camera_left``: what leaves while a camera that was there sends no picture, see PROTOCOL.md.
     ``record``: into the server's folder of recordings. ``push``: to a streaming server, a URL of RTMP or SRT.
     """
 
@@ -49,6 +50,7 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
     video_delay: Annotated[int, Meta(ge=0, le=MOST_DELAY * 1000 // SAMPLE_RATE)] = 0
     face: Face = "largest"
     on_silence: Literal["close", "passthrough"] = "close"
+    on_camera_left: Literal["hold", "idle", "end"] = "hold"
 
     @classmethod
     def from_json(cls, body: object) -> SessionOptions:

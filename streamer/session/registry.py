@@ -23,6 +23,7 @@ from streamer.outputs.push_targets import check_leave, check_way
 from streamer.session.options import SessionOptions
 from streamer.session.portrait_decoder import PortraitDecoder
 from streamer.session.portraits import Consent, check_consent, face_of
+from streamer.session.server_parts import ServerParts
 from streamer.session.session import Session
 from streamer.telemetry import logs
 from streamer.telemetry.metrics import skew_histogram
@@ -111,21 +112,8 @@ class SessionRegistry:
         speech = await self._read_speech() if options.speech == "demo" else None
         options.check_steps(self._max_steps)
         await self._make_room(options.steps)
-        idle, films = self._config.idle_seconds * SECOND_NS, self._config.recordings
-        session = Session(
-            options=options,
-            engine=self._engine,
-            clock=self.clock,
-            executors=self._executors,
-            skew=self.skew,
-            face=face,
-            speech=speech,
-            recordings=films,
-            key_id=key_id,
-            idle_wait=idle,
-            max_steps=self._max_steps,
-            admit=partial(self._check_engine, options.steps),
-        )
+        admit = partial(self._check_engine, options.steps)
+        session = Session(options, self._parts, face=face, speech=speech, key_id=key_id, admit=admit)
         session.consent = consent
         with logs.of_session(session.id):
             data = {"source": options.source, "speech": options.speech, "key": key_id}
@@ -213,6 +201,18 @@ class SessionRegistry:
             await session.end(GAVE_WAY)
             await asyncio.wait([task])
             self._admit(own=1, steps=steps)
+
+    @property
+    def _parts(self) -> ServerParts:
+        return ServerParts(
+            engine=self._engine,
+            clock=self.clock,
+            executors=self._executors,
+            skew=self.skew,
+            recordings=self._config.recordings,
+            idle_wait=self._config.idle_seconds * SECOND_NS,
+            max_steps=self._max_steps,
+        )
 
     @property
     def _max_steps(self) -> int:

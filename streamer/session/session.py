@@ -8,19 +8,14 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Literal
-
-from prometheus_client import Histogram
 
 from mytalk.media.face_source import FaceSource
 from streamer.client_stream.resumption import ResumableStream
 from streamer.client_stream.stream import Stream
 from streamer.client_stream.utterances import UtteranceQueue
-from streamer.clock import SECOND_NS, Clock
-from streamer.engine.engine import Engine
+from streamer.clock import SECOND_NS
 from streamer.errors import ConflictError, NotLiveError, UnknownSessionError
-from streamer.executors import Executors
 from streamer.media.audio import Stereo
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.outputs.recorder import Recorder
@@ -30,12 +25,13 @@ from streamer.protocol.messages import Scalar
 from streamer.session.controls import LiveControls
 from streamer.session.encoder_faults import EncoderFaultWatch
 from streamer.session.figures import SessionFigures
-from streamer.session.idle_timeout import IDLE_WAIT, IdleTimeout
+from streamer.session.idle_timeout import CAMERA_AWAY, CAMERA_LEFT, NO_OFFER, UNUSED, IdleTimeout
 from streamer.session.media_loop import MediaLoop
 from streamer.session.media_setup import MediaSetup
 from streamer.session.media_start import MediaStart
-from streamer.session.options import MAX_STEPS, SessionOptions
+from streamer.session.options import SessionOptions
 from streamer.session.portraits import Consent
+from streamer.session.server_parts import ServerParts
 from streamer.session.stall import StallDetector
 from streamer.webrtc.broadcast import Broadcast
 from streamer.webrtc.connection import Connection
@@ -63,40 +59,35 @@ class Session:
 
     def __init__(
         self,
-        *,
         options: SessionOptions,
-        engine: Engine,
-        clock: Clock,
-        executors: Executors,
-        skew: Histogram,
+        server: ServerParts,
+        *,
         face: FaceSource | None = None,
         speech: LoopedSpeech | None = None,
-        recordings: Path | None = None,
         key_id: str | None = None,
-        idle_wait: int = IDLE_WAIT,
-        max_steps: int = MAX_STEPS,
         admit: Callable[[], None] = lambda: None,
     ) -> None:
+        clock, codecs = server.clock, server.executors.codecs
         self.id = secrets.token_urlsafe(16)
         self.key_id = key_id  # of the API key that it was made with
         self.options = options
         self.state: State = "new"
         self.reason = ""  # why it ended
         self.events = Events(clock)
-        self.broadcast = Broadcast(executors.codecs)
+        self.broadcast = Broadcast(codecs)
         self.consent: Consent | None = None  # of the person on a client's own portrait
         self.voice = UtteranceQueue() if options.speech == "stream" else None
-        self.streaming = ResumableStream(self, clock, executors.codecs)
+        self.streaming = ResumableStream(self, clock, codecs)
         self.traffic = Counter[tuple[str, str]]()  # bytes, by way and direction
         self.connections = Connections(self.traffic)
         self._setup = MediaSetup(
             options=options,
-            controls=LiveControls(options, engine.steps, max_steps),
+            controls=LiveControls(options, server.engine.steps, server.max_steps),
             generation=Generation(),
-            engine=engine,
+            engine=server.engine,
             clock=clock,
-            codecs=executors.codecs,
-            skew=skew,
+            codecs=codecs,
+            skew=server.skew,
             events=self.events,
             sinks=[self.broadcast, self.streaming],
             face=face,
@@ -106,11 +97,11 @@ class Session:
         )
         self.figures = SessionFigures(self._setup, self.broadcast)
         self._clock = clock
-        self._recordings = recordings
+        self._recordings = server.recordings
         self._films: list[Recorder] = []
         self._is_call = False
         self._faults = EncoderFaultWatch(self.events, self.broadcast.faults)
-        self.attendance = IdleTimeout(clock.now(), idle_wait)
+        self.attendance = IdleTimeout(clock.now(), server.idle_wait)
         self._admit = admit
         self._media: MediaStart | None = None
         self._attached = asyncio.Event()
@@ -182,7 +173,8 @@ class Session:
 
     def open_stream(self, resume: str | None) -> Stream:
         """Opens a stream for a client, or resumes one. Raises ``ConflictError`` or ``ProtocolError``."""
-        self._wake()
+        take_in = self._check_open if self._has_lost_camera else self._wake
+        take_in()
         if resume is not None:
             return self.streaming.resume(resume)
         stream = self.streaming.open()
@@ -223,8 +215,7 @@ class Session:
 
     @property
     def _live(self) -> MediaLoop | None:
-        """Returns its media, once the first packet has come."""
-        return self._media.loop if self._media is not None else None
+        return self._media.loop if self._media is not None else None  # once the first packet has come
 
     @property
     def resting(self) -> bool:
@@ -289,6 +280,11 @@ class Session:
         """Whether the server stores both its face and its speech, so that it needs no publisher."""
         return self._setup.face is not None and self.options.speech != "live"
 
+    @property
+    def _has_lost_camera(self) -> bool:
+        """Whether the camera's connection has gone: then only its return is a use of the session."""
+        return self._live is not None and self._live.camera == "left" and not self.connections.claimed
+
     def _begin_unpublished(self) -> None:
         if self._media is None and self._is_self_contained:
             self._go_live(None)
@@ -342,9 +338,12 @@ class Session:
 
     def _look_for_users(self, now: int) -> None:
         """Rests a session without users, and ends it where they stay away."""
-        used = self.connections.claimed or self.streaming.stream is not None
+        lost, choice = self._has_lost_camera, self.options.on_camera_left
+        used = self.connections.claimed or (self.streaming.stream is not None and not lost)
         self.attendance.look(now, used=used or (self._is_self_contained and bool(self.connections.viewers)))
-        if self.attendance.over:
-            self.stop("no offer came" if self._media is None else "it had no publisher or viewer any longer")
-        elif self.attendance.resting and self._live is not None:
+        if lost and choice == "end":
+            self.stop(CAMERA_LEFT)
+        elif self.attendance.over:
+            self.stop(NO_OFFER if self._media is None else CAMERA_AWAY if lost else UNUSED)
+        elif self.attendance.resting and self._live is not None and not (lost and choice == "idle"):
             self._live.rest()

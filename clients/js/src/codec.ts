@@ -36,8 +36,7 @@ const object: Check = (value) => typeof value === "object" && value !== null && 
 const limits: Check = (value) =>
   object(value) &&
   ["message_bytes", "pause_ms", "buffer_ms", "resume_ms"].every((name) => count((value as Fields)[name]));
-const reason: Check = (value) => ["none", "small", "turned"].includes(value as string);
-const kind: Check = (value) => ["audio", "h264", "jpeg", "fmp4"].includes(value as string);
+const among = (...values: string[]): Check => (value) => values.includes(value as string);
 
 /** Fields that a message must have, and what they must be. Others may come and are kept. */
 const NEEDED: { [T in ServerMessage["type"]]: Record<string, Check> } = {
@@ -55,12 +54,14 @@ const NEEDED: { [T in ServerMessage["type"]]: Record<string, Check> } = {
   "speech.committed": { utterance: count, length: count },
   "speech.dropped": { samples: count, generation: count },
   "speech.late": { dropped_ms: count },
-  "face.lost": { reason },
+  "face.lost": { reason: among("none", "small", "turned") },
   "face.found": { lost_ms: count },
+  "camera.left": { reason: among("silent", "gone") },
+  "camera.back": { away_ms: count },
   "playback.started": { utterance: count, pts: count, generation: count },
   "playback.finished": { position: count, interrupted: flag, generation: count },
   "output.dropped": { pictures: count },
-  media: { kind, generation: count, pts: count, data: text },
+  media: { kind: among("audio", "h264", "jpeg", "fmp4"), generation: count, pts: count, data: text },
   error: { code: text, message: text },
   ack: { received: count, buffered_ms: count },
   pong: {},

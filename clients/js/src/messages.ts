@@ -152,6 +152,23 @@ export interface FaceFound {
   at_ms?: number;
 }
 
+/**
+ * The camera has sent no picture for two seconds. `silent`: its connection lives, as that of a page in the background;
+ * `gone`: it does not.
+ */
+export interface CameraLeft {
+  type: "camera.left";
+  reason: "silent" | "gone";
+  at_ms?: number;
+}
+
+/** The camera sends pictures again, after `away_ms`. */
+export interface CameraBack {
+  type: "camera.back";
+  away_ms: number;
+  at_ms?: number;
+}
+
 export interface PlaybackStarted {
   type: "playback.started";
   utterance: number;
@@ -223,6 +240,8 @@ export type ServerMessage =
   | SpeechLate
   | FaceLost
   | FaceFound
+  | CameraLeft
+  | CameraBack
   | PlaybackStarted
   | PlaybackFinished
   | OutputDropped

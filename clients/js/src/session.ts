@@ -24,6 +24,8 @@ export interface SessionOptions {
   face?: "largest" | readonly [number, number];
   /** Picture during silence: with a closed mouth, or untouched. */
   on_silence?: "close" | "passthrough";
+  /** What leaves while a camera that was there sends nothing: the last picture, the last picture alive, or the end. */
+  on_camera_left?: "hold" | "idle" | "end";
   /** Milliseconds by which a camera's pictures wait for speech that is dubbed. */
   video_delay?: number;
   /** Records it into the server's folder of recordings. */

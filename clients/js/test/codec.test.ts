@@ -63,6 +63,8 @@ describe("text", () => {
       "speech.late": true,
       "face.lost": true,
       "face.found": true,
+      "camera.left": true,
+      "camera.back": true,
       "playback.started": true,
       "playback.finished": true,
       "output.dropped": true,

@@ -5,6 +5,8 @@ from mytalk_client.formats import SpeechFormat
 from mytalk_client.http import SessionInfo, create_session, end_session, session_state
 from mytalk_client.messages import (
     Audio,
+    CameraBack,
+    CameraLeft,
     Error,
     Event,
     FaceFound,
@@ -25,6 +27,8 @@ from mytalk_client.sync import SyncSession, connect_sync
 
 __all__ = [
     "Audio",
+    "CameraBack",
+    "CameraLeft",
     "ClientError",
     "DeviceError",
     "EndedError",

@@ -119,6 +119,25 @@ class FaceFound:
 
 
 @dataclass(frozen=True, slots=True)
+class CameraLeft:
+    """Reports that the camera has sent no picture for two seconds: what comes meanwhile, the session's options say.
+
+    ``silent``: its connection lives, as that of a page in the background; ``gone``: it does not.
+    """
+
+    reason: Literal["silent", "gone"]
+    at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CameraBack:
+    """Reports that the camera sends pictures again, after ``away_ms``."""
+
+    away_ms: int
+    at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PlaybackStarted:
     """Reports that the first sample of an utterance leaves; ``pts`` is its media time."""
 
@@ -204,6 +223,8 @@ Event = (
     | SpeechLate
     | FaceLost
     | FaceFound
+    | CameraLeft
+    | CameraBack
     | PlaybackStarted
     | PlaybackFinished
     | OutputDropped
@@ -225,6 +246,8 @@ TYPES: dict[str, type] = {
     "speech.late": SpeechLate,
     "face.lost": FaceLost,
     "face.found": FaceFound,
+    "camera.left": CameraLeft,
+    "camera.back": CameraBack,
     "playback.started": PlaybackStarted,
     "playback.finished": PlaybackFinished,
     "output.dropped": OutputDropped,

@@ -35,7 +35,7 @@ var HttpError = class HttpError extends MyTalkError {
 	}
 	/** Reads the error that a response carries. */
 	static async from(response) {
-		const { code, message } = reason$1(await response.text().catch(() => ""));
+		const { code, message } = reason(await response.text().catch(() => ""));
 		const seconds = Number(response.headers.get("Retry-After") ?? NaN);
 		return new (KINDS[response.status] ?? HttpError)(response.status, code ?? "failed", message ?? `the server answered ${response.status} ${response.statusText}`, Number.isFinite(seconds) ? seconds : void 0);
 	}
@@ -102,7 +102,7 @@ var PeerError = class extends MyTalkError {
 var UnsupportedError = class extends MyTalkError {
 	name = "UnsupportedError";
 };
-function reason$1(text) {
+function reason(text) {
 	try {
 		const { error } = JSON.parse(text);
 		return error ?? {};
@@ -1148,17 +1148,7 @@ const limits = (value) => object(value) && [
 	"buffer_ms",
 	"resume_ms"
 ].every((name) => count(value[name]));
-const reason = (value) => [
-	"none",
-	"small",
-	"turned"
-].includes(value);
-const kind = (value) => [
-	"audio",
-	"h264",
-	"jpeg",
-	"fmp4"
-].includes(value);
+const among = (...values) => (value) => values.includes(value);
 /** Fields that a message must have, and what they must be. Others may come and are kept. */
 const NEEDED = {
 	"session.created": {
@@ -1185,8 +1175,10 @@ const NEEDED = {
 		generation: count
 	},
 	"speech.late": { dropped_ms: count },
-	"face.lost": { reason },
+	"face.lost": { reason: among("none", "small", "turned") },
 	"face.found": { lost_ms: count },
+	"camera.left": { reason: among("silent", "gone") },
+	"camera.back": { away_ms: count },
 	"playback.started": {
 		utterance: count,
 		pts: count,
@@ -1199,7 +1191,7 @@ const NEEDED = {
 	},
 	"output.dropped": { pictures: count },
 	media: {
-		kind,
+		kind: among("audio", "h264", "jpeg", "fmp4"),
 		generation: count,
 		pts: count,
 		data: text

@@ -125,6 +125,35 @@ def test_after_a_barge_in_nothing_that_waited_is_heard_or_seen_and_time_goes_on(
     assert pacer.counts.cleared == 15
 
 
+def test_the_last_picture_leaves_again_twice_a_second_while_none_comes() -> None:
+    pacer, shown = Pacer(0, DELAY, skew_histogram()), []
+    for tick in range(500):
+        now = tick * 20 * MILLISECOND_NS
+        if tick < 50 or tick >= 300:
+            pacer.expect(frame(tick * CHUNK_TIME))
+            pacer.picture(frame(tick * CHUNK_TIME), now)
+        shown += [(one.at, now) for one in pacer.release(now).pictures]
+    ats = [at for at, _ in shown]
+    assert ats == sorted(set(ats))
+    repeats = [at for at in ats if 50 * CHUNK_TIME <= at < 300 * CHUNK_TIME]
+    assert repeats == list(range(repeats[0], repeats[-1] + 1, 8000))
+    assert len(repeats) == pacer.counts.repeated == 9
+    assert all(abs(now - due(at)) < 20 * MILLISECOND_NS for at, now in shown)
+    assert pacer.counts.on_time == 250
+
+
+def test_a_picture_that_the_engine_still_has_is_waited_for() -> None:
+    pacer = Pacer(0, DELAY, skew_histogram())
+    for n in range(10):
+        pacer.expect(frame(640 * n))
+    pacer.picture(frame(0), now=0)
+    pacer.release(due(0))
+    assert not pacer.release(due(640 * 9 + 7999)).pictures
+    pacer.picture(frame(640 * 9), now=due(640 * 9 + 7999))
+    assert [one.at for one in pacer.release(due(640 * 9 + 7999)).pictures] == [640 * 9]
+    assert pacer.counts.repeated == 0
+
+
 def test_what_is_held_is_bounded() -> None:
     pacer = Pacer(0, DELAY, skew_histogram())
     for n in range(2000):

@@ -200,13 +200,14 @@ def test_a_camera_whose_clock_drifts_is_followed_without_a_jump(ppm: int) -> Non
     assert max(behind) - min(behind) < 60 * 16
 
 
-def test_a_frozen_camera_is_held_until_it_returns() -> None:
+def test_pictures_stand_in_for_a_camera_that_left_until_it_returns() -> None:
     timeline = PictureTimeline(origin=0)
     assert timeline.place(0, TICKS, 0) == 0
-    assert timeline.hold(200 * MILLISECOND_NS, 640) is None
-    held = [timeline.hold(1000 * MILLISECOND_NS, 640) for _ in range(30)]
-    assert [at for at in held if at is not None] == list(range(640, 750 * 16 + 1, 640))
-    assert timeline.place(90_000, TICKS, 1000 * MILLISECOND_NS) == 16_000
+    stand_ins = [timeline.stand_in(tick * 20 * MILLISECOND_NS, 640) for tick in range(100, 150)]
+    ats = [at for at in stand_ins if at is not None]
+    assert ats == list(range(ats[0], 149 * 320, 640))
+    assert ats[0] >= 2000 * 16 - 640
+    assert timeline.place(270_000, TICKS, 3000 * MILLISECOND_NS) == 48_000
 
 
 def test_sender_reports_move_pictures_to_their_speech_without_a_jump() -> None:

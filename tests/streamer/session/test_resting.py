@@ -79,7 +79,7 @@ async def test_a_publisher_that_left_may_come_back_if_there_is_time_for_it(
 async def test_a_stream_too_is_refused_where_the_engine_has_no_time(
     client: Client, server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with published(client, speech="stream") as (session, obs):
+    async with published(client, source="portrait") as (session, obs):
         await eventually(lambda: bool(server.engine.slots))
         await obs.stop(client, session["token"])
         await eventually(lambda: only(server).resting)

@@ -15,6 +15,7 @@ from streamer.executors import Executors
 from streamer.session.encoder_faults import MOST_FAULTS
 from streamer.session.idle_timeout import IDLE_WAIT
 from streamer.session.options import SessionOptions
+from streamer.session.server_parts import ServerParts
 from streamer.session.session import Session
 from streamer.telemetry.metrics import skew_histogram
 from streamer.webrtc.encoder_faults import EncoderFaults
@@ -38,13 +39,8 @@ class Life:
 
     def __init__(self, engine: Engine) -> None:
         self.clock = FakeClock()
-        self.session = Session(
-            options=SessionOptions(),
-            engine=engine,
-            clock=self.clock,
-            executors=Executors(),
-            skew=skew_histogram(),
-        )
+        parts = ServerParts(engine=engine, clock=self.clock, executors=Executors(), skew=skew_histogram())
+        self.session = Session(SessionOptions(), parts)
         self.peer = SilentPeer()
         self.task = asyncio.create_task(self.session.run())
 

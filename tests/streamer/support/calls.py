@@ -94,7 +94,7 @@ class ReceivingPeer:
     """A peer that keeps what it is sent: chunks, whose word is 0 for silence, and pictures with their numbers."""
 
     def __init__(self, clock: Clock, camera: bool = False) -> None:
-        self.connected = asyncio.Event()
+        self.connected, self.gone = asyncio.Event(), asyncio.Event()
         self.sound_in, self.pictures_in = ClockedMicrophone(clock), ClockedCamera(clock) if camera else None
         self.chunks: list[SpeechChunk] = []
         self.seen: list[tuple[VideoFrame, int]] = []
