@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -22,7 +22,6 @@ from mytalk.errors import EngineError
 from mytalk.face import Choice, Face, HeadPose, PoseFilter, SpeakerTracker, fit_pose
 from mytalk.face.idle_motion import IdlePortrait
 from mytalk.face.landmarks import LOWER_FACE
-from mytalk.face.tracker_process import Tracker
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionRequest
 from mytalk.motion.faces import MAX_PEOPLE
@@ -71,7 +70,6 @@ class LipSyncStream:
         appearance: AppearanceModel | None,
         options: StreamOptions,
         steps: int,
-        new_tracker: Callable[[Choice], Tracker] = SpeakerTracker,
     ) -> None:
         profile = PROFILES[options.profile]
         self.latency = (profile.hop + profile.lookahead) * FRAME_SAMPLES
@@ -88,8 +86,7 @@ class LipSyncStream:
         )
         self._appearance = appearance
         self._renderers: dict[int, MouthRenderer] = {}  # by person, the last one seen at the end
-        self._new_tracker = new_tracker
-        self._tracker: Tracker | None = None
+        self._tracker: SpeakerTracker | None = None
         self.face_status: FaceStatus = "unknown"
         self._missing_reason: FaceStatus = "none"  # why ``track`` found none, where it did not
         self._still_face: tuple[Picture, Choice, Face | None] | None = None
@@ -135,7 +132,7 @@ class LipSyncStream:
         if self._still_face is not None and self._still_face[0] is picture and self._still_face[1] == choice:
             return self._still_face[2]
         if self._tracker is None:
-            self._tracker = self._new_tracker(choice)
+            self._tracker = SpeakerTracker(choice)
         with self._timed("detect"):
             self._tracker.choice = choice
             face = self._tracker(picture)
@@ -248,10 +245,8 @@ class LipSyncStream:
             yield self._animate(self._render(waiting), waiting)
 
     def close(self) -> None:
-        """Frees the tracker. Call it from the thread that tracks, or when that one has ended."""
-        if self._tracker is not None:
-            self._tracker.close()
-            self._tracker = None
+        """Drops the tracker. Call it from the thread that tracks, or when that one has ended."""
+        self._tracker = None
 
     def _ready(self, at: int) -> bool:
         """Says whether motion on both sides of ``at`` is there, and enough pictures after it to see the face go."""

@@ -17,7 +17,7 @@ from torch import Tensor
 from mytalk.appearance.model import AppearanceModel
 from mytalk.checkpoint import folder_label, load_into, read_preset, read_speech_model
 from mytalk.errors import OptionError, PresetError
-from mytalk.face.tracker_process import TrackerPool
+from mytalk.face.networks import face_networks
 from mytalk.lipsync_stream import LipSyncStream
 from mytalk.media.arrays import ArrayFilm, Order, check_frame, check_speech, speech_of
 from mytalk.media_time import FRAME_SAMPLES
@@ -38,7 +38,7 @@ class Pipeline:
     models do not change once they are loaded, and what does change is each stream's own.
 
     The denoiser and the appearance model, which are nearly all of it, come in the ``dtype`` that was asked for; speech,
-    identity and motion space stay float32. ``trackers`` is what its sessions' faces are tracked with.
+    identity and motion space stay float32.
     """
 
     def __init__(
@@ -48,10 +48,8 @@ class Pipeline:
         appearance: AppearanceModel,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
-        trackers: TrackerPool | None = None,
     ) -> None:
         self.preset = preset
-        self.trackers = trackers or TrackerPool()
         self.device = device
         self.dtype = dtype
         self.steps = preset.steps
@@ -69,7 +67,7 @@ class Pipeline:
     def stream(self, options: StreamOptions | None = None) -> LipSyncStream:
         """Starts a new session."""
         options = options or StreamOptions()
-        return LipSyncStream(self.motion, self.appearance, options, self.steps, self.trackers.new)
+        return LipSyncStream(self.motion, self.appearance, options, self.steps)
 
     def sample(self, requests: Sequence[MotionRequest]) -> list[Tensor]:
         """Samples the motion of several sessions' windows, in one batch: see :meth:`LipSyncStream.request`."""
@@ -133,15 +131,13 @@ def load(
     device: str = "auto",
     speech_model: str | Path | None = None,
     dtype: str | torch.dtype = "float32",
-    trackers: int = 0,
 ) -> Pipeline:
     """Loads the models of a preset's name or of a checkpoint folder, on ``cpu``, ``cuda``, ``cuda:1``... or
     ``auto``.
 
     ``dtype`` is ``float32``, ``bfloat16`` or ``float16``: what `Pipeline` calculates with, and is allocated in.
     ``speech_model`` is the wav2vec 2.0 folder or hub name of a preset that hears through one; without it, the one that
-    the checkpoint names. ``trackers``: processes that track faces, for a caller that tracks in one thread while another
-    does the rest; with 0 faces are tracked in the thread that asks.
+    the checkpoint names.
 
     A folder's pipeline has the folder's name and a hash of its weights as its preset's name.
 
@@ -151,12 +147,12 @@ def load(
     folder = _folder(preset)
     preset_sizes = read_preset(folder)
     target, number_type = _device(device), _dtype(dtype)
-    pool = TrackerPool(trackers)  # they begin while the models are loaded
+    face_networks()
     motion, appearance = load_motion(folder, speech_model), _appearance(preset_sizes, number_type)
     load_into(appearance, folder, "appearance")
     if folder.parent != EMBEDDED:
         preset_sizes = replace(preset_sizes, name=folder_label(folder))
-    return Pipeline(preset_sizes, motion, appearance, target, number_type, pool)
+    return Pipeline(preset_sizes, motion, appearance, target, number_type)
 
 
 def load_motion(preset: str | Path = "edge", speech_model: str | Path | None = None) -> MotionModel:

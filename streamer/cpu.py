@@ -67,11 +67,6 @@ def codec_threads(cores: int) -> int:
     return max(_LEAST_CODECS, min(_MOST_CODECS, cores))
 
 
-def tracker_processes(threads: int = 1) -> int:
-    """Gives one process for each tracking thread; none on a single core, where they would only take memory."""
-    return threads if available_cores() > 1 else 0
-
-
 def leave_some_to_others(callers: int = 1) -> None:
     """Limits torch to half of the cores, at least one, where one thread calls it; to one core each where several do.
 

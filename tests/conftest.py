@@ -66,7 +66,6 @@ def portrait() -> Picture:
 def portrait_face(portrait: Picture) -> Face:
     tracker = FaceTracker()
     face = tracker(portrait)
-    tracker.close()
     assert face is not None
     return face
 

@@ -105,7 +105,6 @@ def mouth_of(planes: Any) -> tuple[slice, slice]:
     picture = Picture(planes[:size], *planes[size:].reshape(2, quarter, quarter))
     tracker = FaceTracker()
     face = tracker(picture)
-    tracker.close()
     if face is None:
         raise SystemExit("no face in the clip's first picture (need one, to see the mouth move)")
     (x0, y0), (x1, y1) = (np.asarray(f(face.points[list(LIPS), :2], axis=0)).astype(int) for f in (np.min, np.max))

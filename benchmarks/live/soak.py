@@ -36,7 +36,7 @@ from streamer.webrtc.aiortc_internals.receiver import InboundTrack
 WAYS = ("goodbye", "deleted", "vanishes", "websocket")
 PICTURES = 5  # that a peer waits for before it leaves
 PATIENCE = 20.0  # seconds
-KINDS = {"streamer.cli": "server", "tracker_worker": "tracker"}  # of processes, by their command line
+KINDS = {"streamer.cli": "server"}  # of processes, by their command line
 
 
 class LongCall(Peer):

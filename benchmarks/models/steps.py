@@ -119,7 +119,6 @@ def film_of(path: Path) -> Film:
         if face is None:
             poses.reset()
         faces.append((shot.at, None if face is None else poses(fit_pose(face), shot.at).to_canonical(face.points)))
-    tracker.close()
     heard = sound(path, found, 0, track.frames * FRAME_SAMPLES)
     return Film(path.stem, faces, heard, track.lips(track.frames), track.curve(track.frames))
 

@@ -22,7 +22,7 @@ from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 
-from streamer.cpu import leave_some_to_others, sleep_when_idle, tracker_processes
+from streamer.cpu import leave_some_to_others, sleep_when_idle
 
 sleep_when_idle()
 
@@ -41,11 +41,6 @@ def animated(folder: Path, pipeline: mytalk.Pipeline) -> Path:
     path = folder / "clip.mp4"
     dub(pipeline, open_face(ASSETS / "astronaut.png"), SpeechReader(ASSETS / "demo_speech.flac"), path, OPTIONS)
     return path
-
-
-def cpu_seconds(pipeline: mytalk.Pipeline) -> float:
-    """Reads the CPU time of all threads of this process, and of those that track faces for it."""
-    return time.process_time() + pipeline.trackers.cpu_seconds
 
 
 def peak_megabytes() -> float:
@@ -75,15 +70,14 @@ def main() -> None:
     arguments = parser.parse_args()
     leave_some_to_others()
     start = time.perf_counter()
-    pipeline = mytalk.load(arguments.preset, arguments.device, trackers=tracker_processes())
+    pipeline = mytalk.load(arguments.preset, arguments.device)
     load_seconds = time.perf_counter() - start
     with tempfile.TemporaryDirectory() as folder:
         clip = arguments.clip or animated(Path(folder), pipeline)
         output = Path(folder) / "dubbed.mp4"
-        worked = cpu_seconds(pipeline)
+        worked = time.process_time()
         report = dub(pipeline, open_face(clip), SpeechReader(arguments.speech), output, OPTIONS)
-        cpu_ms = (cpu_seconds(pipeline) - worked) / report.frames * 1e3
-    pipeline.trackers.close()
+        cpu_ms = (time.process_time() - worked) / report.frames * 1e3
     peak = peak_megabytes()
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, preset {report.preset}, {report.device}, {report.steps} steps"

@@ -90,7 +90,6 @@ def score(path: Path, network: AppearanceModel) -> Iterator[tuple[str, PixelScor
     """Scores one clip, rendered in each way. Raises NoFaceError where nothing could be compared."""
     reader, tracker = VideoReader(path), FaceTracker()
     tracked = [(frame.at, tracker(frame.picture)) for frame in reader.frames()]
-    tracker.close()
     enrolment = ENROL if tracked[-1][0] > SHORT_SECONDS * SAMPLE_RATE else ENROL_SHORT
     faces = [face for _, face in tracked]
     alone = copy(network)

@@ -134,7 +134,6 @@ def talks(clips: list[Path]) -> list[Talk]:
     picture = next(open_face(ASSETS / "astronaut.png").frames(endless=True)).picture
     tracker = FaceTracker()
     face = tracker(picture)
-    tracker.close()
     assert face is not None
     points = fit_pose(face).to_canonical(face.points)
     speech = np.concatenate(list(SpeechReader(ASSETS / "demo_speech.flac").samples()))

@@ -60,7 +60,6 @@ def main() -> None:
         label = "source" if index == 0 else f"{frame.at / 16000:.2f} s"
         cv2.putText(cell, label, (8, SIDE - 10), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
         cells.append(cell)
-    tracker.close()
     columns = -(-len(cells) // 2) if len(cells) > 5 else len(cells)
     cells += [np.zeros_like(cells[0])] * (-len(cells) % columns)
     rows = [np.hstack(cells[i : i + columns]) for i in range(0, len(cells), columns)]

@@ -61,15 +61,12 @@ def track_film(path: Path) -> Filmed:
     tracker, track = FaceTracker(), LipTrack()
     at: list[int] = []
     faces: list[Face | None] = []
-    try:
-        for frame in film.frames():
-            at.append(frame.at)
-            faces.append(tracker(frame.picture))
-            if film.still:
-                break
-            track.push(at[-1], faces[-1])
-    finally:
-        tracker.close()
+    for frame in film.frames():
+        at.append(frame.at)
+        faces.append(tracker(frame.picture))
+        if film.still:
+            break
+        track.push(at[-1], faces[-1])
     if all(face is None for face in faces):
         raise NoFaceError(f"{path}: no face found (need one at least {MIN_FACE_PIXELS} px wide, seen from the front)")
     sound = film.sound() if isinstance(film, Film) else None

@@ -107,20 +107,17 @@ def side_by_side(generated: Film, true: Film) -> Iterator[Pair]:
     """Pairs each picture of ``generated`` with the picture of ``true`` nearest in time, until one of the films ends."""
     tracker = FaceTracker()
     shown = to_samples(true.reader.info.interval, true.reader.info.time_base)  # how long a picture lasts
-    try:
-        filmed = true.frames()
-        now = next(filmed, None)
-        after = next(filmed, None)
-        face = None if now is None else tracker(now.picture)
-        for frame in generated.frames():
-            while now is not None and after is not None and abs(after.at - frame.at) <= abs(now.at - frame.at):
-                now, after = after, next(filmed, None)
-                face = tracker(now.picture)
-            if now is None or (after is None and frame.at - now.at >= shown):
-                return
-            yield Pair(now, frame, face)
-    finally:
-        tracker.close()
+    filmed = true.frames()
+    now = next(filmed, None)
+    after = next(filmed, None)
+    face = None if now is None else tracker(now.picture)
+    for frame in generated.frames():
+        while now is not None and after is not None and abs(after.at - frame.at) <= abs(now.at - frame.at):
+            now, after = after, next(filmed, None)
+            face = tracker(now.picture)
+        if now is None or (after is None and frame.at - now.at >= shown):
+            return
+        yield Pair(now, frame, face)
 
 
 def _sound_first(path: Path) -> int:

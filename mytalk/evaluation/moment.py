@@ -101,8 +101,5 @@ class Measure(ABC):
 def watch(pairs: Iterable[Pair]) -> Iterator[Moment]:
     """Tracks the face in the generated film, and yields its moments."""
     tracker = FaceTracker()
-    try:
-        for pair in pairs:
-            yield Moment(pair, tracker(pair.generated.picture))
-    finally:
-        tracker.close()
+    for pair in pairs:
+        yield Moment(pair, tracker(pair.generated.picture))

@@ -127,11 +127,8 @@ def _aperture_of(path: Path, frames: int) -> Curve:
     with suppress(UnreadableError):
         film = Film(path)
         tracker = FaceTracker()
-        try:
-            for frame in film.frames():
-                track.push(frame.at, tracker(frame.picture))
-        finally:
-            tracker.close()
+        for frame in film.frames():
+            track.push(frame.at, tracker(frame.picture))
     return track.curve(frames)
 
 

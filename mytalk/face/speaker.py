@@ -119,10 +119,6 @@ class SpeakerTracker:
         """Says whether the last picture shows the face that speaks, but too narrow."""
         return self._tracker.too_small
 
-    def close(self) -> None:
-        """Frees the tracker."""
-        self._tracker.close()
-
     def _speaker(self, picture: Picture) -> Face | None:
         if self._is_cut(picture):
             self._forget()

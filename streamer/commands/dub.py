@@ -18,7 +18,7 @@ from mytalk.media.writer import check_output
 from mytalk.stream_options import StreamOptions
 from streamer.commands.progress_bar import Progress
 from streamer.commands.weights_options import add_weights_options
-from streamer.cpu import leave_some_to_others, tracker_processes
+from streamer.cpu import leave_some_to_others
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -166,7 +166,6 @@ def make_film(
         device=args.device,
         speech_model=args.speech_model,
         dtype=args.dtype,
-        trackers=tracker_processes(),
     )
     with Progress("dubbing", "frame") as progress:
         report = dub(pipeline, source, sound, output, options, length=length, force=force, progress=progress, only=only)

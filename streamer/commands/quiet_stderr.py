@@ -1,7 +1,7 @@
 """Keeps what C++ libraries print out of the user's standard error.
 
-MediaPipe, TensorFlow Lite and absl write to file descriptor 2 whatever their log levels say. While ``silenced``, that
-descriptor leads null, and Python's own ``sys.stderr`` writes to the real one.
+ONNX Runtime and codecs write to file descriptor 2 whatever their log levels say. While ``silenced``, that descriptor
+leads to null, and Python's own ``sys.stderr`` writes to the real one.
 """
 
 from __future__ import annotations
@@ -50,8 +50,6 @@ class _Unread(io.FileIO):
 @contextmanager
 def silenced() -> Iterator[None]:
     """Silences native libraries for the whole process. Enter once, before other threads. Crashes still show a trace."""
-    os.environ.setdefault("GLOG_minloglevel", "3")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if not _is_real(sys.stderr):
         yield  # another program, such as pytest, has replaced it
         return

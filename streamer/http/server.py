@@ -21,7 +21,7 @@ from mytalk.media.face_source import open_face
 from streamer.auth.api_keys import KeyRing
 from streamer.clock import SECOND_NS, Clock, SystemClock
 from streamer.config.server_config import ServerConfig
-from streamer.cpu import Threads, available_cores, engine_threads, leave_some_to_others, tracker_processes
+from streamer.cpu import Threads, available_cores, engine_threads, leave_some_to_others
 from streamer.engine.engine import Engine
 from streamer.engine.interfaces import Models
 from streamer.errors import PortInUseError
@@ -202,7 +202,6 @@ def _load(config: ServerConfig, threads: Threads) -> Models:
         device=config.device,
         speech_model=config.speech_model,
         dtype=config.dtype,
-        trackers=tracker_processes(threads.tracker),
     )
     portrait = open_face(config.portrait_path).frames(endless=True)
     for _ in pipeline.dub(islice(portrait, _WARM_UP), np.zeros(0, np.float32)):

@@ -57,11 +57,6 @@ def face_of(rgb: NDArray[np.uint8]) -> StillSource:
     Raises ``NoFaceError``.
     """
     picture = Picture.from_rgb(rgb)
-    tracker = FaceTracker()
-    try:
-        face = tracker(picture)
-    finally:
-        tracker.close()
-    if face is None:
+    if FaceTracker()(picture) is None:
         raise NoFaceError("portrait: no face found (need one seen from the front, at least 48 pixels wide)")
     return StillSource(picture)

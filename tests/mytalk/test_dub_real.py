@@ -65,7 +65,6 @@ def speaking(pipeline: Pipeline, voice: Path, tmp_path_factory: pytest.TempPathF
 def _faces(pictures: list[Picture]) -> list[Face | None]:
     tracker = FaceTracker()
     found = [tracker(picture) for picture in pictures]
-    tracker.close()
     return found
 
 

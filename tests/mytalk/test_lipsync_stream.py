@@ -127,7 +127,6 @@ def test_each_person_has_their_own_mouth(
     dark = Picture.from_rgb((portrait.rgb()[:, ::-1] * np.array([0.55, 0.45, 0.4])).astype(np.uint8))
     tracker = FaceTracker()
     found = tracker(dark)
-    tracker.close()
     assert found is not None
     first = [(frame, portrait_face) for frame in film(portrait, 50)]
     second = [(frame, replace(found, person=1)) for frame in film(dark, 50)]
@@ -226,7 +225,6 @@ def test_the_mouth_closes_on_request(
         )
         for m in (0.0, 2.0)
     )
-    tracker.close()
     assert closed < open_wide
 
 

@@ -62,7 +62,6 @@ def test_faces_are_tracked_in_several_threads_as_in_one(portrait: Picture) -> No
     def track() -> list[Face | None]:
         tracker = FaceTracker()
         found = [tracker(picture) for picture in moving]
-        tracker.close()
         return found
 
     def beside_others(_: int) -> list[Face | None]:

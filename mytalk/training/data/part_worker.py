@@ -10,7 +10,6 @@ import signal
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache
 from multiprocessing.connection import Connection, wait
@@ -123,9 +122,8 @@ def reject(source: str, part: Part, reason: Reason, detail: str, seconds: float 
 def _watch(job: Job, recorded: list[Recorded], result: PartResult) -> None:
     """Plays the part once: its runs become clips without sound."""
     runs = _Runs(job, recorded, result)
-    with closing(Screen(job.limits)) as screen:
-        for screened in screen.look(shots(job.path, job.probe, job.part)):
-            runs.push(screened)
+    for screened in Screen(job.limits).look(shots(job.path, job.probe, job.part)):
+        runs.push(screened)
     runs.finish()
     result.seconds = max(0, runs.end - job.part.first) / SAMPLE_RATE
 

@@ -70,10 +70,6 @@ class Screen:
         self._count_at = 0  # when to look for other faces again
         self._rivals = False
 
-    def close(self) -> None:
-        """Frees the trackers."""
-        self._tracker.close()
-
     def look(self, shots: Iterator[Shot]) -> Iterator[Seen]:
         """Screens each picture."""
         for shot in shots:

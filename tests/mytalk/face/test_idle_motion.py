@@ -51,7 +51,6 @@ def test_the_lids_close_and_the_background_stands_to_the_bit(portrait: Picture, 
     shut, wide = MINUTE[int(np.argmax(lids))], MINUTE[int(np.argmin(lids))]
     tracker = FaceTracker()
     found = [tracker(idle(portrait, at)) for at in (wide, shut)]
-    tracker.close()
     assert found[0] is not None
     assert found[1] is not None
     assert openness(found[1]) < 0.75 * openness(found[0])  # the tracker believes in open eyes
@@ -102,7 +101,6 @@ def test_a_portrait_that_is_cut_off_at_the_picture_s_edge_bends_without_a_seam(p
     cut = Picture.from_rgb(portrait.rgb()[60:220, 150:300])
     tracker = FaceTracker()
     face = tracker(cut)
-    tracker.close()
     assert face is not None
     moved = IdlePortrait(cut, face, seed=0)(cut, 12_345)
     assert moved.y.shape == cut.y.shape

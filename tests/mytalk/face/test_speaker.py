@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import cv2
 import numpy as np
 import pytest
@@ -45,10 +43,8 @@ def picture(
 
 
 @pytest.fixture
-def tracker() -> Iterator[SpeakerTracker]:
-    tracker = SpeakerTracker()
-    yield tracker
-    tracker.close()
+def tracker() -> SpeakerTracker:
+    return SpeakerTracker()
 
 
 def is_at(face: Face | None, left: int, head: Layer) -> bool:

@@ -22,7 +22,6 @@ def turned(portrait: Picture, degrees: float) -> Picture:
 def test_a_face_that_lies_is_tracked_as_it_lies(portrait: Picture, degrees: float) -> None:
     tracker = FaceTracker()
     face = tracker(turned(portrait, degrees))
-    tracker.close()
     assert face is not None
     down = fit_pose(face).rotation[:2, 1]
     wanted = np.radians(degrees)
@@ -35,5 +34,4 @@ def test_a_face_upside_down_is_left_alone_until_it_stands_upright(
 ) -> None:
     tracker = kind()
     found = [tracker(turned(portrait, degrees)) is not None for degrees in (180, 175, 185, 0, 0)]
-    tracker.close()
     assert found == [False, False, False, True, True]

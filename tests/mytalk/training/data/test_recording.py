@@ -80,7 +80,6 @@ def test_landmarks_lie_on_the_face_that_is_recorded(portrait: Picture, portrait_
     face = read_pictures(clip.pictures, [20])[0]
     tracker = FaceTracker()
     again = tracker(Picture.from_rgb(face))
-    tracker.close()
     assert again is not None
     lips = list(LIPS)
     away = np.linalg.norm(again.points[lips, :2] - clip.landmarks.crop[20, lips], axis=1)

@@ -19,11 +19,7 @@ def _look(pictures: list[NDArray[np.uint8]], limits: Limits | None = None, **at:
         Shot(Picture.from_rgb(rgb), time, index in cuts)
         for index, (rgb, time) in enumerate(zip(pictures, times, strict=True))
     ]
-    screen = Screen(limits or Limits())
-    try:
-        return list(screen.look(iter(shots)))
-    finally:
-        screen.close()
+    return list(Screen(limits or Limits()).look(iter(shots)))
 
 
 @pytest.fixture(scope="module")

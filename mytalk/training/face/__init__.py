@@ -1,0 +1,1 @@
+"""Makes the face tracker's networks from those of MediaPipe."""
