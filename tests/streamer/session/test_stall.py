@@ -130,7 +130,7 @@ async def test_a_server_process_that_was_stopped_dubs_again(config: ServerConfig
     root = Path(__file__).parents[3]
     server = await asyncio.create_subprocess_exec(*command, cwd=root, stdout=asyncio.subprocess.PIPE)
     assert server.stdout is not None
-    url = (await server.stdout.readline()).decode().strip()
+    url = (await server.stdout.readline()).decode().split()[-1].rstrip("/")
     async with aiohttp.ClientSession() as http, honest_session(client := Client(http, url)) as honest:
         os.kill(server.pid, signal.SIGSTOP)
         await asyncio.sleep(5)

@@ -2,7 +2,7 @@
 
     python -m tests.streamer.support.fake_server PORTRAIT SPEECH
 
-It prints its URL and ends at SIGTERM.
+It says where it serves, as ``mytalk serve`` does, and ends at SIGTERM or SIGINT.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from tests.streamer.support.fake_models import FakeModels
 
 async def main(portrait: Path, speech: Path) -> None:
     stopped = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     config = ServerConfig(port=0, portrait=portrait, demo_speech=speech)
     async with running(config, FakeModels) as server:
         await server.loading
-        print(server.url.rstrip("/"), flush=True)
+        print(f"Serving at {server.url}", flush=True)
         await stopped.wait()
 
 

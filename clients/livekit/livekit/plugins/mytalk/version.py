@@ -1,0 +1,3 @@
+"""States the version."""
+
+__version__ = "0.1.0"
