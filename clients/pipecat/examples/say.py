@@ -16,6 +16,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
+from mytalk_client.avatar import HEARD_RATE
 from pipecat.frames.frames import EndFrame, Frame, OutputImageRawFrame, TTSAudioRawFrame, TTSSpeakFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker
@@ -24,8 +25,6 @@ from pipecat.services.settings import TTSSettings
 from pipecat.services.tts_service import TTSService
 from pipecat.workers.runner import WorkerRunner
 from pipecat_mytalk import MyTalkVideoService
-
-from mytalk_client.avatar import HEARD_RATE
 
 FRAMES_PER_SECOND = 25
 TIME_BASE = Fraction(1, HEARD_RATE)
