@@ -22,6 +22,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from mytalk_client.errors import ClientError
+from mytalk_client.formats import SpeechFormat
 from mytalk_client.http import Consent
 from mytalk_client.messages import (
     Audio,
@@ -29,7 +30,6 @@ from mytalk_client.messages import (
     PlaybackFinished,
     PlaybackStarted,
     SessionEnded,
-    SpeechFormat,
     Video,
 )
 from mytalk_client.session import Session, connect
