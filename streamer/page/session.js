@@ -12,7 +12,7 @@ import { CanvasPlayer, Client, decodesH264, MediaSourcePlayer, Microphone, plays
 
 const RATE = 48_000; // of speech that is sent from here
 const AHEAD_MS = 3_000; // of it, that may be sent before it is heard
-const MAX_RETRIES = 30;
+const PATIENCE_MS = 150_000; // for a server that is busy
 
 export class DemoSession {
   /** @type {import("/mytalk-client.js").Session | undefined} */
@@ -53,8 +53,6 @@ export class DemoSession {
     signal.throwIfAborted();
     this.screen.showStatus("Connecting …");
     this.session = await this.#create();
-    if (signal.aborted) await this.session.end();
-    signal.throwIfAborted();
     this.stream = await this.session.open({ ...(await this.#streamOptions()), aheadMs: AHEAD_MS, signal });
     if (Object.keys(this.#pendingControls).length > 0) await this.stream.update({ controls: this.#pendingControls }, signal);
     if (transport === "websocket") this.player = await this.#play(this.stream);
@@ -128,37 +126,21 @@ export class DemoSession {
     else this.screen.preview(this.#camera);
   }
 
-  /** Creates the session; while the server still loads its models, waits and retries. */
+  /** Creates the session; while the server is full, or still loads its models, waits and says so. */
   async #create() {
-    const { key } = this.choices;
-    const client = new Client(location.href, key ? { apiKey: key } : {});
-    for (let retries = 0; ; retries += 1) {
-      try {
-        return await this.#createOnce(client);
-      } catch (error) {
-        const seconds = /** @type {{ retryAfter?: number }} */ (error).retryAfter;
-        if (!seconds || seconds > 5 || retries > MAX_RETRIES) throw error;
-        this.screen.showStatus(`Waiting: ${/** @type {Error} */ (error).message}`);
-        await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
-        this.#stop.signal.throwIfAborted();
-      }
-    }
-  }
-
-  /**
-   * Creates it without a signal: an aborted request could leave a session at the server.
-   * @param {Client} client
-   */
-  async #createOnce(client) {
-    const { face, voice, profile, controls, picture, who } = this.choices;
+    const { face, voice, profile, controls, picture, who, key } = this.choices;
+    /** @param {Error} refusal */
+    const onBusy = (refusal) => this.screen.showStatus(`Waiting: ${refusal.message}`);
+    const client = new Client(location.href, { patienceMs: PATIENCE_MS, onBusy, ...(key && { apiKey: key }) });
     const speech = voice === "sample" ? "demo" : this.#isStreamed ? "stream" : "live";
     const options = /** @type {const} */ ({ speech, profile, ...controls });
-    if (face === "camera") return await client.create({ source: "live", ...options });
-    if (face === "portrait") return await client.create({ source: "portrait", ...options });
+    const { signal } = this.#stop;
+    if (face === "camera") return await client.create({ source: "live", ...options }, signal);
+    if (face === "portrait") return await client.create({ source: "portrait", ...options }, signal);
     if (!picture) throw new Error("Choose the picture of the face.");
     const when = new Date().toISOString().slice(0, 10);
     const consent = { who, when, purpose: "to speak on the demo page" };
-    return await client.createWith({ picture, ...(who && { consent }) }, options);
+    return await client.createWith({ picture, ...(who && { consent }) }, options, signal);
   }
 
   /** True where speech is sent by WebSocket. */

@@ -6,7 +6,7 @@
  *     │   ├── NotAuthorizedError    401: no key or token, or a wrong one
  *     │   ├── ForbiddenError        403: it does not give this right
  *     │   ├── GoneError             404, 410: no such session any more
- *     │   └── BusyError             409, 429, 503: ask again after `retryAfter` seconds
+ *     │   └── BusyError             409, 429, 503: ask again after `retryAfter` seconds (`Client` does, for a while)
  *     ├── NetworkError          the server cannot be reached over HTTP
  *     ├── ServerError           an `error` message of the stream; `code`, `fatal`, `event_id`
  *     ├── ProtocolError         a message is not of `mytalk.v1`

@@ -17,6 +17,7 @@ export { toPcm16 } from "./pcm.js";
 export { Peer, type PeerEvents, type PeerState, type Reconnecting } from "./peer.js";
 export type { PeerFigures } from "./peer-figures.js";
 export { decodesH264 } from "./picture-decoder.js";
+export type { OnBusy } from "./retry.js";
 export {
   Client,
   Session,

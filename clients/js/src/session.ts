@@ -4,7 +4,9 @@ import { call, type CallOptions } from "./call.js";
 import { HttpError } from "./errors.js";
 import type { PlaybackFinished } from "./messages.js";
 import type { Peer } from "./peer.js";
+import { abortable } from "./promises.js";
 import { request } from "./request.js";
+import { whileBusy, type OnBusy } from "./retry.js";
 import { Stream, type StreamOptions } from "./stream.js";
 import { RenewedToken } from "./token.js";
 import { watch, type WatchOptions } from "./whep.js";
@@ -68,21 +70,34 @@ export interface ClientOptions {
   /** Key of the server, where it requires one. */
   apiKey?: string;
   fetch?: typeof fetch;
+  /** Milliseconds for which a busy server is asked again for a session, when it said to. Left out: 15 000; 0: once. */
+  patienceMs?: number;
+  /** Called before each such wait, to tell the user. What it throws ends the waiting. */
+  onBusy?: OnBusy;
 }
+
+const PATIENCE_MS = 15_000;
 
 /** A server. */
 export class Client {
   readonly base: URL;
   readonly #headers: Record<string, string>;
   readonly #fetch: typeof fetch;
+  readonly #patienceMs: number;
+  readonly #onBusy: OnBusy | undefined;
 
   constructor(base: string | URL, options: ClientOptions = {}) {
     this.base = new URL(base);
     this.#headers = options.apiKey === undefined ? {} : bearer(options.apiKey);
     this.#fetch = options.fetch ?? ((...given) => fetch(...given));
+    this.#patienceMs = options.patienceMs ?? PATIENCE_MS;
+    this.#onBusy = options.onBusy;
   }
 
-  /** Creates a session. Throws `BusyError` where the server is full or not ready: retry after `retryAfter` seconds. */
+  /**
+   * Creates a session. Throws `BusyError` where the server is full or not ready for longer than `patienceMs`. Aborted,
+   * it ends a session that the server makes all the same.
+   */
   async create(options: SessionOptions = {}, signal?: AbortSignal): Promise<Session> {
     return await this.#create(JSON.stringify(options), { "Content-Type": "application/json" }, signal);
   }
@@ -96,12 +111,24 @@ export class Client {
     return await this.#create(form, {}, signal);
   }
 
-  async #create(body: BodyInit, kind: Record<string, string>, signal?: AbortSignal): Promise<Session> {
+  #create(body: BodyInit, kind: Record<string, string>, signal?: AbortSignal): Promise<Session> {
+    return whileBusy(() => this.#createOnce(body, kind, signal), this.#patienceMs, { signal, onBusy: this.#onBusy });
+  }
+
+  async #createOnce(body: BodyInit, kind: Record<string, string>, signal?: AbortSignal): Promise<Session> {
+    signal?.throwIfAborted();
     const url = new URL("/v1/sessions", this.base);
     const headers = { ...this.#headers, ...kind };
-    const response = await request(this.#fetch, url, { method: "POST", headers, body, ...(signal && { signal }) });
-    // A redirect (307) leads to the server that the session is on.
-    return new Session((await response.json()) as SessionDescription, response.url || url, this.#fetch);
+    const making = request(this.#fetch, url, { method: "POST", headers, body }).then(
+      // A redirect (307) leads to the server that the session is on.
+      async (response) => new Session((await response.json()) as SessionDescription, response.url || url, this.#fetch),
+    );
+    try {
+      return await abortable(making, signal);
+    } catch (error) {
+      if (signal?.aborted) making.then((unused) => unused.end()).catch(() => undefined); // nobody waits for this
+      throw error;
+    }
   }
 }
 

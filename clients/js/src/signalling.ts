@@ -1,9 +1,10 @@
 /** Signals as WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) do: POST an offer, PATCH candidates, DELETE. */
 
-import { BusyError, PeerError } from "./errors.js";
+import { PeerError } from "./errors.js";
 import type { Connector, PeerResource } from "./peer.js";
 import { sleep } from "./promises.js";
 import { request } from "./request.js";
+import { whileBusy } from "./retry.js";
 import { currentToken, type Token } from "./token.js";
 
 export interface SignallingOptions {
@@ -173,18 +174,10 @@ function sections(sdp: string): string[][] {
 type Candidate = Pick<RTCIceCandidate, "candidate" | "sdpMid">;
 
 /** Posts; while the endpoint is busy, waits for its `Retry-After` and posts again. */
-async function postWithRetry(url: URL, offer: string, options: SignallingOptions): Promise<Response> {
-  const until = performance.now() + (options.patienceMs ?? PATIENCE_MS);
+function postWithRetry(url: URL, offer: string, options: SignallingOptions): Promise<Response> {
   const headers = { "Content-Type": "application/sdp" };
-  for (;;) {
-    try {
-      return await send(url, { method: "POST", headers, body: offer }, options);
-    } catch (error) {
-      if (!(error instanceof BusyError) || error.retryAfter === undefined) throw error;
-      if (performance.now() + 1000 * error.retryAfter > until) throw error;
-      await sleep(1000 * error.retryAfter, options.signal);
-    }
-  }
+  const post = () => send(url, { method: "POST", headers, body: offer }, options);
+  return whileBusy(post, options.patienceMs ?? PATIENCE_MS, options);
 }
 
 /** Sends a request with the token. Throws as `request` does. */

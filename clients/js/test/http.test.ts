@@ -84,6 +84,53 @@ test("a server that cannot be reached is an error of the package", async () => {
   await expect(client.create({}, stop.signal)).rejects.toThrow("enough");
 });
 
+const busy = (after?: string) =>
+  answer(503, { error: { code: "busy", message: "no room" } }, after === undefined ? {} : { "Retry-After": after });
+
+test("a busy server is asked again when it said to, and the program is told", async () => {
+  const fetching = served(busy("0"), busy("0"), answer(made.status, made.response));
+  const told: [string, number][] = [];
+  const onBusy = (refusal: BusyError, waitMs: number) => void told.push([refusal.message, waitMs]);
+  const session = await new Client("https://host.example", { fetch: fetching, onBusy }).create();
+  expect(session.id).toBe(description.id);
+  expect(told).toEqual([["no room", 200], ["no room", 200]]);
+});
+
+test.each([
+  ["it says longer than the patience lasts", { patienceMs: 500 }, "1"],
+  ["no patience is wanted", { patienceMs: 0 }, "0"],
+  ["it does not say when", {}, undefined],
+])("a busy server is asked once where %s", async (_, options, after) => {
+  const fetching = served(busy(after), answer(made.status, made.response));
+  const client = new Client("https://host.example", { fetch: fetching, ...options });
+  await expect(client.create()).rejects.toMatchObject({ name: "BusyError", message: "no room" });
+  expect(fetching).toHaveBeenCalledTimes(1);
+});
+
+test("what the program throws over a busy server ends the waiting", async () => {
+  const onBusy = () => {
+    throw new Error("enough");
+  };
+  const client = new Client("https://host.example", { fetch: served(busy("1")), onBusy });
+  await expect(client.create()).rejects.toThrow("enough");
+});
+
+test("aborting ends a session that is made all the same", async () => {
+  let give!: (response: Response) => void;
+  const ended = answer(200, {});
+  const fetching = vi
+    .fn<typeof fetch>()
+    .mockReturnValueOnce(new Promise((resolve) => (give = resolve)))
+    .mockResolvedValueOnce(ended);
+  const stop = new AbortController();
+  const creating = new Client("https://host.example", { fetch: fetching }).create({}, stop.signal);
+  stop.abort(new Error("enough"));
+  await expect(creating).rejects.toThrow("enough");
+  give(answer(made.status, made.response));
+  await vi.waitFor(() => expect(fetching).toHaveBeenCalledTimes(2));
+  expect(fetching.mock.calls[1]?.[1]).toMatchObject({ method: "DELETE" });
+});
+
 test("ending a session that has ended is no error", async () => {
   const session = new Session(description, "https://host.example", served(answer(404, {}), answer(403, {})));
   await session.end();
@@ -159,8 +206,7 @@ test("an endpoint that is not live yet is retried, then gets candidates and a DE
 });
 
 test("an endpoint that stays busy is an error with its code", async () => {
-  const busy = () => answer(503, { error: { code: "busy", message: "full" } }, { "Retry-After": "60" });
-  const options = { fetch: served(busy()) };
+  const options = { fetch: served(busy("60")) };
   const posted = Resource.post(connection() as unknown as RTCPeerConnection, new URL("https://host.example"), options);
   await expect(posted).rejects.toMatchObject({ name: "BusyError", code: "busy", retryAfter: 60 });
 });

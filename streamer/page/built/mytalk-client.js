@@ -8,7 +8,7 @@
 *     │   ├── NotAuthorizedError    401: no key or token, or a wrong one
 *     │   ├── ForbiddenError        403: it does not give this right
 *     │   ├── GoneError             404, 410: no such session any more
-*     │   └── BusyError             409, 429, 503: ask again after `retryAfter` seconds
+*     │   └── BusyError             409, 429, 503: ask again after `retryAfter` seconds (`Client` does, for a while)
 *     ├── NetworkError          the server cannot be reached over HTTP
 *     ├── ServerError           an `error` message of the stream; `code`, `fatal`, `event_id`
 *     ├── ProtocolError         a message is not of `mytalk.v1`
@@ -482,6 +482,26 @@ async function request(fetching, url, init) {
 	return response;
 }
 
+// dist/retry.js
+/** Asks a busy server again, when it said to. */
+const MIN_PAUSE_MS = 200;
+/**
+* Runs `work`, and again after the `Retry-After` of a `BusyError`, for at most `patienceMs` milliseconds. Throws what
+* `work` throws last, what `onBusy` throws, or the signal's reason.
+*/
+async function whileBusy(work, patienceMs, { signal, onBusy } = {}) {
+	const until = performance.now() + patienceMs;
+	for (;;) try {
+		return await work();
+	} catch (error) {
+		if (!(error instanceof BusyError) || error.retryAfter === void 0) throw error;
+		const waitMs = Math.max(1e3 * error.retryAfter, MIN_PAUSE_MS);
+		if (performance.now() + waitMs > until) throw error;
+		onBusy?.(error, waitMs);
+		await sleep(waitMs, signal);
+	}
+}
+
 // dist/token.js
 /** Bearer tokens, and their renewal. */
 const currentToken = (token) => typeof token === "function" ? token() : token;
@@ -551,7 +571,7 @@ var RenewedToken = class {
 /** Signals as WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) do: POST an offer, PATCH candidates, DELETE. */
 /** Candidates found by then are in the offer; later ones are trickled. */
 const GATHER_TIMEOUT_MS$1 = 250;
-const PATIENCE_MS = 1e4;
+const PATIENCE_MS$1 = 1e4;
 /** An ICE restart that is not answered by then is retried, for the network may have changed. */
 const RESTART_TIMEOUT_MS = 5e3;
 const FRAGMENT = "application/trickle-ice-sdpfrag";
@@ -708,20 +728,14 @@ function sections(sdp) {
 	return sdp.split(/^(?=m=)/m).map((section) => section.split(/\r?\n/).filter((line) => line !== ""));
 }
 /** Posts; while the endpoint is busy, waits for its `Retry-After` and posts again. */
-async function postWithRetry(url, offer, options) {
-	const until = performance.now() + (options.patienceMs ?? PATIENCE_MS);
+function postWithRetry(url, offer, options) {
 	const headers = { "Content-Type": "application/sdp" };
-	for (;;) try {
-		return await send(url, {
-			method: "POST",
-			headers,
-			body: offer
-		}, options);
-	} catch (error) {
-		if (!(error instanceof BusyError) || error.retryAfter === void 0) throw error;
-		if (performance.now() + 1e3 * error.retryAfter > until) throw error;
-		await sleep(1e3 * error.retryAfter, options.signal);
-	}
+	const post = () => send(url, {
+		method: "POST",
+		headers,
+		body: offer
+	}, options);
+	return whileBusy(post, options.patienceMs ?? PATIENCE_MS$1, options);
 }
 /** Sends a request with the token. Throws as `request` does. */
 async function send(url, init, options) {
@@ -2207,17 +2221,25 @@ async function publish(url, media, options = {}) {
 
 // dist/session.js
 /** Creates sessions over HTTP, and opens their streams and WebRTC connections. */
+const PATIENCE_MS = 15e3;
 /** A server. */
 var Client = class {
 	base;
 	#headers;
 	#fetch;
+	#patienceMs;
+	#onBusy;
 	constructor(base, options = {}) {
 		this.base = new URL(base);
 		this.#headers = options.apiKey === void 0 ? {} : bearer(options.apiKey);
 		this.#fetch = options.fetch ?? ((...given) => fetch(...given));
+		this.#patienceMs = options.patienceMs ?? PATIENCE_MS;
+		this.#onBusy = options.onBusy;
 	}
-	/** Creates a session. Throws `BusyError` where the server is full or not ready: retry after `retryAfter` seconds. */
+	/**
+	* Creates a session. Throws `BusyError` where the server is full or not ready for longer than `patienceMs`. Aborted,
+	* it ends a session that the server makes all the same.
+	*/
 	async create(options = {}, signal) {
 		return await this.#create(JSON.stringify(options), { "Content-Type": "application/json" }, signal);
 	}
@@ -2233,19 +2255,30 @@ var Client = class {
 		form.append("portrait", picture);
 		return await this.#create(form, {}, signal);
 	}
-	async #create(body, kind, signal) {
+	#create(body, kind, signal) {
+		return whileBusy(() => this.#createOnce(body, kind, signal), this.#patienceMs, {
+			signal,
+			onBusy: this.#onBusy
+		});
+	}
+	async #createOnce(body, kind, signal) {
+		signal?.throwIfAborted();
 		const url = new URL("/v1/sessions", this.base);
 		const headers = {
 			...this.#headers,
 			...kind
 		};
-		const response = await request(this.#fetch, url, {
+		const making = request(this.#fetch, url, {
 			method: "POST",
 			headers,
-			body,
-			...signal && { signal }
-		});
-		return new Session(await response.json(), response.url || url, this.#fetch);
+			body
+		}).then(async (response) => new Session(await response.json(), response.url || url, this.#fetch));
+		try {
+			return await abortable(making, signal);
+		} catch (error) {
+			if (signal?.aborted) making.then((unused) => unused.end()).catch(() => void 0);
+			throw error;
+		}
 	}
 };
 /**

@@ -29,6 +29,7 @@ from tests.streamer.support.page_steps import (
     write_film,
 )
 from tests.streamer.support.sounds import babble
+from tests.streamer.support.waiting import eventually
 from tests.support.films import write_wav
 
 pytestmark = NEEDS_CHROMIUM
@@ -135,15 +136,20 @@ async def test_an_uploaded_picture_speaks_with_consent(server: Running, tmp_path
         assert page.complaints == []
 
 
-async def test_the_page_says_that_the_server_is_full(server: Running, tmp_path: Path) -> None:
+async def test_the_page_says_that_the_server_is_full_and_starts_when_there_is_room(
+    server: Running, tmp_path: Path
+) -> None:
     async with aiohttp.ClientSession() as http:
         for _ in range(2):
             await (await http.post(f"{server.url}v1/sessions", json={})).read()
+    full = server.sessions.all()
     async with chromium(tmp_path) as page:
         await page.open(server.url)
         await start(page)
-        await page.until("document.getElementById('state').classList.contains('bad')")
+        await page.until("document.getElementById('state').textContent.startsWith('Waiting')")
         assert "sessions are taken" in await page.run("document.getElementById('state').textContent")
+        await full[0].end("the test makes room")
+        await eventually(lambda: any(one not in full for one in server.sessions.all()))
 
 
 @pytest.mark.slow
