@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from streamer.errors import ForbiddenError, RequestError
 from streamer.outputs import srt
@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 
 FORMATS = {"rtmp": "flv", "rtmps": "flv", "srt": "mpegts"}
 """Container formats by the scheme of a URL."""
+
+PORTS = {"rtmp": 1935, "rtmps": 443}
+"""Ports that protocols have where a URL names none. SRT has none of its own."""
 
 MAX_URL = 1024
 
@@ -43,8 +46,11 @@ def check_url(url: object) -> None:
 
 
 def check_leave(url: str, beginnings: Sequence[str]) -> None:
-    """Raises ``ForbiddenError`` for a URL that begins with none of the operator's ``--push-to``."""
-    if not any(url.startswith(one) and _same_host(url, one) for one in beginnings):
+    """Raises ``ForbiddenError`` for a URL that begins with none of the operator's ``--push-to``.
+
+    A protocol's own port may be named or left out, in either.
+    """
+    if not any(_begins_with(url, one) for one in beginnings):
         raise ForbiddenError("this server does not push there (start it with --push-to, and how such URLs begin)")
 
 
@@ -63,10 +69,27 @@ def look_ahead(beginnings: Sequence[str]) -> None:
         log.warning("%s", error)
 
 
-def _same_host(url: str, beginning: str) -> bool:
-    """Compares host and port: ``rtmp://live.example`` allows neither ``rtmp://live.example.evil/`` nor ``rtmp://live.example:1@evil/``."""
-    given, allowed = urlsplit(url), urlsplit(beginning)
+def _begins_with(url: str, beginning: str) -> bool:
     try:
-        return allowed.hostname in (None, given.hostname) and allowed.port in (None, given.port)
-    except ValueError:  # a port that is no number
+        return _usual(url).startswith(_usual(beginning)) and _same_host(urlsplit(url), urlsplit(beginning))
+    except ValueError:  # no host, or a port that is no number
         return False
+
+
+def _usual(url: str) -> str:
+    """Writes protocol and host small, and leaves the protocol's own port out."""
+    parts = urlsplit(url)
+    user, at, place = parts.netloc.rpartition("@")
+    host = place.lower()
+    if parts.scheme in PORTS:
+        host = host.removesuffix(f":{PORTS[parts.scheme]}")
+    return urlunsplit(parts._replace(netloc=f"{user}{at}{host}")) if parts.netloc else url
+
+
+def _same_host(given: SplitResult, allowed: SplitResult) -> bool:
+    """Compares host and port: ``rtmp://live.example`` allows neither ``rtmp://live.example.evil/`` nor
+    ``rtmp://live.example:1@evil/``, and ``rtmp://live.example:1935`` no other port."""
+    return allowed.hostname in (None, given.hostname) and allowed.port in (
+        None,
+        given.port or PORTS.get(given.scheme),
+    )

@@ -86,6 +86,23 @@ def test_the_page_for_operators_names_every_option_of_the_server_and_no_other() 
     assert named - elsewhere == known
 
 
+def test_the_gpu_profile_is_the_same_server_with_a_gpu() -> None:
+    services = compose()["services"]
+    cpu, gpu = services["mytalk"], services["mytalk-gpu"]
+    assert (cpu["profiles"], gpu["profiles"]) == (["cpu"], ["gpu"])
+    assert (cpu["build"]["target"], gpu["build"]["target"]) == ("cpu", "cuda")
+    [device] = gpu["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["driver"], "gpu" in device["capabilities"]) == ("nvidia", True)
+    own = {"profiles", "build", "image", "deploy"}
+    assert {name: value for name, value in cpu.items() if name not in own} == {
+        name: value for name, value in gpu.items() if name not in own
+    }
+    mounts = {mount.split(":")[1] for mount in cpu["volumes"]}
+    environment = cpu["environment"]
+    assert environment[PREFIX + "RECORDINGS"] in mounts
+    assert str(Path(environment[PREFIX + "USAGE"]).parent) in mounts
+
+
 def test_the_image_copies_what_it_installs_and_no_secret() -> None:
     dockerfile = (DEPLOY / "Dockerfile").read_text()
     copied = [word for line in re.findall(r"^COPY (.*)$", dockerfile, re.MULTILINE) for word in line.split()[:-1]]
@@ -101,7 +118,7 @@ def test_the_image_copies_what_it_installs_and_no_secret() -> None:
 
 
 def test_mounted_files_are_there_and_prometheus_asks_where_the_server_is() -> None:
-    made_by_the_operator = ("./secrets", "./state")
+    made_by_the_operator = ("./secrets", "./state", "./recordings")
     for service in compose()["services"].values():
         for mount in service.get("volumes", []):
             source = mount.split(":")[0]

@@ -295,6 +295,11 @@ def test_what_is_no_url_at_all(url: str) -> None:
         ("srt://live.example:", "srt://live.example:9000?streamid=a", "srt://live.example:x@evil.example:9000"),
         ("srt://live.example:900", "srt://live.example:900?streamid=a", "srt://live.example:9000"),
         ("rtmps://", "rtmps://anywhere.example/app", "rtmp://anywhere.example/app"),
+        ("rtmp://live.example/", "rtmp://live.example:1935/app/key", "rtmp://live.example:1936/app"),
+        ("rtmp://live.example:1935/", "rtmp://live.example/app/key", "rtmp://live.example:19350/app"),
+        ("rtmp://live.example:1935", "RTMP://Live.Example/app/key", "rtmp://live.example:19350/app"),
+        ("rtmps://live.example:443/app", "rtmps://live.example/app", "rtmps://live.example:1935/app"),
+        ("rtmp://live.example/", "rtmp://live.example/app", "rtmp://live[.example/app"),
     ],
 )
 def test_an_allowed_beginning_is_no_leave_for_another_host(beginning: str, allowed: str, refused: str) -> None:
