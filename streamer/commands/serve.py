@@ -30,5 +30,5 @@ def run(args: argparse.Namespace) -> int:
         print(settings.to_toml(), end="")
         return 0
     logs.begin(as_json=config.log == "json", verbose=config.verbose)
-    serve(config, lambda url: print(f"Serving at {url} (Ctrl-C to stop)", flush=True))
+    serve(config, None if config.log == "json" else lambda url: print(f"Serving at {url} (Ctrl-C to stop)", flush=True))
     return 0

@@ -83,7 +83,7 @@ class ServerConfig:
     allow_anyone: Annotated[bool, Help("serve other machines without keys, whoever asks")] = False
     tls_cert: Annotated[Path | None, Help("PEM certificate and its chain: serve HTTPS")] = None
     tls_key: Annotated[Path | None, Help("PEM private key of the certificate, where it is not in the same file")] = None
-    max_sessions: Annotated[int, Meta(ge=1, le=100_000), Help("sessions at a time")] = 2
+    max_sessions: Annotated[int, Meta(ge=1, le=100_000), Help("sessions at a time")] = 3
     max_steps: Annotated[
         int, Meta(ge=1, le=50), Help("sampling steps that a session may ask for; the preset's own are always allowed")
     ] = 4

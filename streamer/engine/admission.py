@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import exp
 
 from streamer.clock import SECOND_NS
 
 MEMORY = 2 * SECOND_NS
 """Time constant of the average: a session that has just begun counts after a few seconds."""
+
+MEASURED = SECOND_NS
+"""Age from which a stream's load is known: its average then spans the windows and pictures of a second."""
 
 MOST = 1.0
 """Share of the time of the threads of one kind above which they would fall behind."""
@@ -39,22 +42,53 @@ class Load:
         return share * exp(-max(0, now - until) / MEMORY)
 
 
-def refusal(loads: Mapping[str, float], sessions: int, costs: Mapping[str, float] | None = None) -> str | None:
-    """Says why another session has no place beside the ``sessions`` that make these loads; None: it has.
+class StreamLoad:
+    """Averages the shares of their time that threads work for one session's stream. It ends with its stream, so a
+    session that is over takes no room.
 
-    ``loads``: the share of their time that all threads of a kind work. ``costs``: by kind, what the session costs
-    against the average of the others, 1 where it is not given. The kind with the least to spare decides.
-
-    >>> refusal({"engine": 0.4, "tracker": 0.2}, 1) is None, refusal({"engine": 0.4, "tracker": 0.6}, 1)
-    (True, 'the tracker threads work 60 % of the time for 1 session: another one would not fit')
+    Its threads count, one of each kind at a time; any may read meanwhile.
     """
-    if not sessions:
+
+    def __init__(self, now: int) -> None:
+        self._born = now
+        self._loads: dict[str, Load] = {}
+
+    def worked(self, kind: str, began: int, ended: int) -> None:
+        """Takes a job of a thread of that kind."""
+        if kind not in self._loads:
+            self._loads[kind] = Load(self._born)
+        self._loads[kind].worked(began, ended)
+
+    def at(self, now: int) -> dict[str, float] | None:
+        """Returns the share of one thread's time by kind; None for a stream too young to tell."""
+        age = now - self._born
+        if age < MEASURED:
+            return None
+        seen = 1 - exp(-age / MEMORY)  # of what an average over all time would hold
+        return {kind: min(1.0, load.at(now) / seen) for kind, load in list(self._loads.items())}
+
+
+def refusal(
+    streams: Sequence[Mapping[str, float] | None], threads: Mapping[str, int], costs: Mapping[str, float] | None = None
+) -> str | None:
+    """Says why another session has no place beside those whose ``streams`` the engine has; None: it has.
+
+    ``streams``: what :meth:`StreamLoad.at` gives for each; None counts as the average of the others. ``threads``: how
+    many there are of each kind. ``costs``: by kind, what the session costs against the average of the others, 1 where
+    it is not given. The kind with the least to spare decides.
+
+    >>> refusal([{"engine": 0.4, "tracker": 0.2}], {"engine": 1, "tracker": 1}) is None
+    True
+    >>> refusal([{"engine": 0.4, "tracker": 0.6}], {"engine": 1, "tracker": 1})
+    'the tracker threads work 60 % of the time for 1 session: another one would not fit'
+    """
+    known = [stream for stream in streams if stream is not None]
+    if not known:
         return None
-    costs = costs or {}
-    wanted = {kind: load * (1 + costs.get(kind, 1.0) / sessions) for kind, load in loads.items()}
+    mean = {kind: sum(one.get(kind, 0.0) for one in known) / len(known) / count for kind, count in threads.items()}
+    wanted = {kind: share * (len(streams) + (costs or {}).get(kind, 1.0)) for kind, share in mean.items()}
     kind = max(wanted, key=lambda one: wanted[one])
     if wanted[kind] <= MOST:
         return None
-    load = loads[kind]
-    noun = "session" if sessions == 1 else "sessions"
-    return f"the {kind} threads work {round(100 * load)} % of the time for {sessions} {noun}: another one would not fit"
+    percent, noun = round(100 * mean[kind] * len(streams)), "session" if len(streams) == 1 else "sessions"
+    return f"the {kind} threads work {percent} % of the time for {len(streams)} {noun}: another one would not fit"

@@ -18,6 +18,7 @@ from functools import partial
 from mytalk.errors import EngineError
 from streamer.clock import SECOND_NS, Clock
 from streamer.cpu import ONE_EACH, Threads
+from streamer.engine.admission import StreamLoad, refusal
 from streamer.engine.interfaces import Models
 from streamer.engine.load import LoadMeter
 from streamer.engine.motion_batches import MotionBatches
@@ -125,6 +126,7 @@ class Engine:
                 fail=fail,
                 notify=self._notify,
                 post=self._post,
+                load=StreamLoad(self._clock.now()),
                 base=base,
                 generation=generation,
                 name=name,
@@ -151,6 +153,12 @@ class Engine:
     def loads(self) -> dict[str, float]:
         """Returns the share of the last seconds that the threads of each kind have worked, 0..1."""
         return self.load.loads
+
+    def refusal(self, steps: int) -> str | None:
+        """Says why there is no time for another session of ``steps`` sampling steps; None: there is."""
+        now = self._clock.now()
+        streams = [slot.load.at(now) for slot in self._engines.slots if not slot.closing]
+        return refusal(streams, self.threads._asdict(), {"engine": self.load.cost(steps)})
 
     def _start_thread(self, target: Callable[[], None], name: str) -> None:
         ended = self._ended[name] = asyncio.Event()
@@ -250,7 +258,7 @@ class Engine:
         if slot.closing:
             self._free(slot)
             return
-        with self.load.job():
+        with self.load.job(slot.load):
             slot.open(models)
             if (request := slot.take_in()) is not None:
                 self._motion.sample(models, slot, request)
@@ -273,7 +281,7 @@ class Engine:
     def _run_beside(self, pool: WorkerPool, do: Callable[[EngineSlot], None]) -> None:
         try:
             while (slot := pool.take()) is not None:
-                with self.load.job():
+                with self.load.job(slot.load):
                     do(slot)
                 pool.give_back(slot)
         except BaseException as failure:

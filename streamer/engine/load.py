@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from streamer.clock import SECOND_NS, Clock
-from streamer.engine.admission import Load
+from streamer.engine.admission import Load, StreamLoad
 from streamer.telemetry.metrics import job_histogram, step_histogram
 
 
@@ -27,6 +27,7 @@ class LoadMeter:
         self._sampling_ns = self._engine_ns = 0  # time of the threads that run the models: in batches, and in all
         self._clock = clock
         self._pools = pools
+        self._kinds = {name: kind for kind, names in pools.items() for name in names}
         self._loads = {name: Load(clock.now()) for names in pools.values() for name in names}
         self._run_models = frozenset(next(iter(pools.values())))
         self._began: dict[str, int] = {}  # thread -> when the job that it is at began
@@ -47,8 +48,8 @@ class LoadMeter:
         return max((now - began for began in list(self._began.values())), default=0)
 
     @contextmanager
-    def job(self) -> Iterator[None]:
-        """Times one job of the calling thread. One that fails is not counted."""
+    def job(self, stream: StreamLoad) -> Iterator[None]:
+        """Times one job of the calling thread for a stream. One that fails is not counted."""
         name = threading.current_thread().name
         began = self._began[name] = self._clock.now()
         try:
@@ -61,6 +62,7 @@ class LoadMeter:
             self.jobs += 1
             if name in self._loads:
                 self._loads[name].worked(began, ended)
+                stream.worked(self._kinds[name], began, ended)
             if name in self._run_models:
                 self._engine_ns += ended - began
                 self.job_seconds.observe((ended - began) / SECOND_NS)

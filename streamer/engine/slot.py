@@ -16,6 +16,7 @@ from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.picture import VideoFrame
 from mytalk.stream_options import StreamControls
 from streamer.clock import MILLISECOND_NS
+from streamer.engine.admission import StreamLoad
 from streamer.engine.interfaces import LipSync, Models, Speech
 from streamer.engine.speech_queue import SpeechQueue
 from streamer.protocol.generation import Cleared
@@ -65,11 +66,13 @@ class EngineSlot:
         fail: Fail,
         notify: Callable[[], None],
         post: Callable[[Callable[[], None]], None],
+        load: StreamLoad,
         base: int = 0,
         generation: int = 0,
         name: str = "",
     ) -> None:
         self.name = name
+        self.load = load
         self.closing = False
         self.freed = False
         self.failed = False

@@ -60,6 +60,11 @@ class Authorization:
         if wait:
             raise QuotaError(f"more than {a_minute} requests a minute (send fewer)", wait)
 
+    def key_id(self, request: web.Request) -> str | None:
+        """Returns the id of the API key that a request shows, None where it shows none that is known."""
+        key = self._key(request)
+        return key.id if key is not None else None
+
     # --- for routes
 
     def key_for_new_session(self, request: web.Request) -> Key | None:

@@ -15,15 +15,24 @@ from aiohttp import typedefs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from mytalk.errors import MyTalkError
-from streamer.clock import MILLISECOND_NS, Clock
+from streamer.clock import MILLISECOND_NS, SECOND_NS, Clock
 from streamer.config.server_config import ServerConfig
 from streamer.errors import ForbiddenError
 from streamer.http.authorization import Authorization
 from streamer.http.body import check_encoding
 from streamer.http.origins import Origins
 from streamer.telemetry import logs
+from streamer.webrtc.rate_limit import RateLimit
 
 log = logging.getLogger(__name__)
+requests = logging.getLogger(logs.REQUESTS)
+
+TOLD = (401, 403, 429, 503)
+"""Statuses of refusals that an operator is told of: who may not, has used up what is theirs, or found no room."""
+
+TOLD_A_SECOND, TOLD_AT_ONCE = 5, 50
+"""Lines of refusals in the log, on average and at once: a caller may ask again without end. Those beyond are counted in
+the next one."""
 
 PROBES = ("/healthz", "/readyz", "/metrics")
 """Routes that machines ask every few seconds: their log lines are for ``--verbose``."""
@@ -46,11 +55,13 @@ class Middleware:
         self._access = access
         self._origins = origins
         self._clock = clock
+        self._refusals = RateLimit(TOLD_A_SECOND, TOLD_AT_ONCE)
+        self._untold = 0  # refusals since the last that was logged
         self._local_only = config.is_local and config.keys is None and not config.allow_anyone
 
     def all(self) -> list[typedefs.Middleware]:
         """Returns all of it, the outermost first."""
-        return [self._log_and_count, _headers, _failures, self._admit]
+        return [self._log_and_count, _headers, self._failures, self._admit]
 
     @web.middleware
     async def _log_and_count(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -62,8 +73,39 @@ class Middleware:
             took = (self._clock.now() - began) // MILLISECOND_NS
             self.served[_method(request), route, response.status] += 1
             data = {"method": _method(request), "route": route, "status": response.status, "ms": took}
-            log.log(logging.DEBUG if route in PROBES else logging.INFO, "request", extra={"data": data})
+            requests.log(logging.DEBUG if route in PROBES else logging.INFO, "request", extra={"data": data})
             return response
+
+    @web.middleware
+    async def _failures(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Turns every failure into JSON with a reason. An unforeseen one is logged, its answer shows nothing of it."""
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            return _error(error.status, error.reason.lower().replace(" ", "_"), error.reason, _allowed(error))
+        except MyTalkError as error:
+            self._tell(request, error)
+            return _answer(error)
+        except (HttpProcessingError, web.RequestPayloadError):
+            return _closing_error("the body is not what its headers say (check its encoding, its length and its parts)")
+        except Exception as error:
+            if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+                return _closing_error("the client left before its request was complete")
+            log.exception("%s %s failed", _method(request), _route(request))
+            return _error(500, "internal", "the server failed at this request; its log says why")
+
+    def _tell(self, request: web.Request, error: MyTalkError) -> None:
+        """Logs a refusal with the key's id, where one was shown, and the reason that the caller is given."""
+        if error.http_status not in TOLD:
+            return
+        if not self._refusals.take(1, self._clock.now() / SECOND_NS):
+            self._untold += 1
+            return
+        data: dict[str, object] = {"method": _method(request), "route": _route(request), "status": error.http_status}
+        data |= {"key": self._access.key_id(request), "reason": str(error)}
+        if self._untold:
+            data["more_before"], self._untold = self._untold, 0
+        log.info("refused", extra={"data": data})
 
     @web.middleware
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -73,24 +115,6 @@ class Middleware:
         self._origins.check(request)
         check_encoding(request)
         return await handler(request)
-
-
-@web.middleware
-async def _failures(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turns every failure into JSON with a reason. An unforeseen one is logged, and its answer shows nothing of it."""
-    try:
-        return await handler(request)
-    except web.HTTPException as error:
-        return _error(error.status, error.reason.lower().replace(" ", "_"), error.reason, _allowed(error))
-    except MyTalkError as error:
-        return _answer(error)
-    except (HttpProcessingError, web.RequestPayloadError):
-        return _closing_error("the body is not what its headers say (check its encoding, its length and its parts)")
-    except Exception as error:
-        if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
-            return _closing_error("the client left before its request was complete")
-        log.exception("%s %s failed", _method(request), _route(request))
-        return _error(500, "internal", "the server failed at this request; its log says why")
 
 
 @web.middleware

@@ -182,13 +182,19 @@ async def _save(access: Authorization, clock: Clock) -> None:
 
 
 def serve(config: ServerConfig, ready: Callable[[str], None] | None = None) -> None:
-    """Blocks until SIGINT or SIGTERM. Raises what keeps the server from starting, as a ``MyTalkError``."""
+    """Blocks until SIGINT or SIGTERM. Raises what keeps the server from starting, as a ``MyTalkError``.
+
+    ``ready`` is called with the page's URL; None: the log says it."""
     import uvloop
 
     return_freed_memory()
     allow_open_files()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run_until_stopped(config, ready or (lambda url: log.info("serving at %s", url))))
+        runner.run(run_until_stopped(config, ready or _log_ready))
+
+
+def _log_ready(url: str) -> None:
+    log.info("serving", extra={"data": {"url": url}})
 
 
 def _load(config: ServerConfig, threads: Threads) -> Models:

@@ -23,7 +23,7 @@ from streamer.errors import (
 from streamer.http.authorization import Authorization
 from streamer.http.body import read_text
 from streamer.http.origins import preflight
-from streamer.session.registry import RETRY_FULL, SessionRegistry
+from streamer.session.registry import RETRY_STOPPED, SessionRegistry
 from streamer.session.session import Session
 from streamer.webrtc.connection import Connection
 from streamer.webrtc.sdp_fragment import MEDIA_TYPE, read_fragment
@@ -71,7 +71,7 @@ class WebRtcSignalling(ABC):
             return elsewhere
         session = self._access.session(request, self.right)
         if self._sessions.draining:
-            raise BusyError("the server is stopping (ask another)", RETRY_FULL)
+            raise BusyError("the server is stopping (ask another)", RETRY_STOPPED)
         text = await read_text(request, SDP)
         await self._turns.take()
         offer = read_offer(text)

@@ -13,7 +13,6 @@ from mytalk.media.face_source import FaceSource, StillSource, open_face
 from streamer.client_stream.resumption import STOPPING
 from streamer.clock import SECOND_NS, Clock
 from streamer.config.server_config import ServerConfig
-from streamer.engine.admission import refusal
 from streamer.engine.engine import Engine
 from streamer.engine.overload import Rung
 from streamer.errors import BusyError, RequestError, UnknownSessionError
@@ -38,8 +37,12 @@ QUEUES = ("encoder", "paced_sounds", "paced_pictures", "untracked", "tracked", "
 RETRY_LOADING = 2
 """Seconds after which a client that came while the models were loading may ask again."""
 
-RETRY_FULL = 10
-"""Seconds after which a client that found no room may ask again."""
+RETRY_FULL = 1
+"""Seconds after which a client that found no room may ask again: a session may end at any time, and its room is free at
+once."""
+
+RETRY_STOPPED = 10
+"""Seconds after which a client may ask a server again that stops or has failed: another one may be in its place."""
 
 
 class SessionRegistry:
@@ -185,7 +188,7 @@ class SessionRegistry:
 
         ``own``: places that are reserved for this very session; ``steps``: sampling steps that it asks for."""
         if self.draining:
-            raise BusyError("the server is stopping (ask another)", RETRY_FULL)
+            raise BusyError("the server is stopping (ask another)", RETRY_STOPPED)
         self._check_engine(steps)
         taken = sum(not session.resting for session in self.all()) + self._reserved.total() - own
         if taken >= self._config.max_sessions:
@@ -224,11 +227,10 @@ class SessionRegistry:
         if self._engine.state == "loading":
             raise BusyError("the models are being loaded (ask again in a moment)", RETRY_LOADING)
         if self._engine.condition != "ready":
-            raise BusyError(f"the engine is {self._engine.condition} (restart the server)", RETRY_FULL)
+            raise BusyError(f"the engine is {self._engine.condition} (restart the server)", RETRY_STOPPED)
         if any(session.figures.rung > Rung.FULL for session in self.all()):
             raise BusyError("the engine is overloaded by the sessions it has (wait for one to end)", RETRY_FULL)
-        cost = self._engine.load.cost(steps or self._engine.steps)
-        reason = refusal(self._engine.loads, self._engine.slots, {"engine": cost})
+        reason = self._engine.refusal(steps or self._engine.steps)
         if reason is not None:
             raise BusyError(f"{reason} (wait for one to end)", RETRY_FULL)
 

@@ -25,6 +25,9 @@ from streamer.auth.tokens import KEY_PATTERN, TOKEN_PATTERN
 OURS = ("mytalk", "streamer")
 """Loggers that write more than warnings. Libraries' loggers write what their peers sent."""
 
+REQUESTS = "streamer.http.requests"
+"""Logger of every request: in the text log only with ``--verbose``."""
+
 ERRORS_ONLY = ("aiortc", "aioice")
 """Loggers that warn of every packet that a peer got wrong: a peer could fill the log."""
 
@@ -40,7 +43,7 @@ _SECRET = re.compile(f'{KEY_PATTERN}|{TOKEN_PATTERN}|(?<=credential=")[^"]*')
 
 
 def begin(*, as_json: bool, verbose: bool, stream: Any = None) -> None:
-    """Sets up logging for the whole process. JSON has every request and session; text, warnings and errors."""
+    """Sets up logging for the whole process. Both forms tell of sessions, refusals and drains; JSON of requests too."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if as_json else TextFormatter())
     root = logging.getLogger()
@@ -50,7 +53,8 @@ def begin(*, as_json: bool, verbose: bool, stream: Any = None) -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     logging.getLogger("aiohttp.server").addFilter(_hide_peer)
     for name in OURS:
-        logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO if as_json else logging.WARNING)
+        logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)
+    logging.getLogger(REQUESTS).setLevel(logging.NOTSET if verbose or as_json else logging.WARNING)
 
 
 def _hide_peer(record: logging.LogRecord) -> bool:

@@ -75,7 +75,7 @@ def config(tmp_path: Path) -> ServerConfig:
         container.mux(stream.encode(None))
     speech = tmp_path / "speech.wav"
     write_wav(speech, babble(2.0, seed=7))
-    return ServerConfig(port=0, portrait=portrait, demo_speech=speech)
+    return ServerConfig(port=0, portrait=portrait, demo_speech=speech, max_sessions=2)
 
 
 @pytest.fixture

@@ -27,9 +27,15 @@ def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     )
     try:
         assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line.startswith("Serving at http://localhost:"), process.communicate()[1]
-        yield process, line.split()[2]
+        assert process.stderr is not None
+        if "json" in arguments:
+            line = process.stderr.readline()
+            assert json.loads(line)["message"] == "serving", line
+            yield process, json.loads(line)["url"]
+        else:
+            line = process.stdout.readline()
+            assert line.startswith("Serving at http://localhost:"), process.communicate()[1]
+            yield process, line.split()[2]
     finally:
         process.kill()
         process.communicate()
@@ -42,7 +48,7 @@ def test_a_signal_stops_it_cleanly_in_bounded_time(number: signal.Signals) -> No
             assert answer.status == 200
         process.send_signal(number)
         _, errors = process.communicate(timeout=LIMIT_S)
-        assert (process.returncode, errors) == (0, "")
+        assert (process.returncode, errors) == (0, "INFO draining sessions=0 seconds=10\n")
 
 
 def test_sigterm_drains_and_the_log_is_json() -> None:

@@ -14,7 +14,7 @@ from tests.streamer.support.offers import offer_of
 from tests.streamer.support.peers import Viewer
 from tests.streamer.support.sounds import babble
 from tests.streamer.support.tracks import Camera, Microphone
-from tests.streamer.support.waiting import LIMIT_S
+from tests.streamer.support.waiting import LIMIT_S, eventually
 
 
 async def test_a_session_says_where_it_is_who_may_use_it_and_that_it_is_synthetic(client: Client) -> None:
@@ -133,10 +133,22 @@ async def test_two_offers_at_once_make_one_connection(client: Client) -> None:
 async def test_no_room_is_503_with_a_time_to_come_back(client: Client) -> None:
     sessions = [await client.create() for _ in range(2)]
     status, answer, headers = await request(client, "POST", "/v1/sessions", json={})
-    assert (status, headers["Retry-After"]) == (503, "10")
+    assert (status, headers["Retry-After"]) == (503, "1")
     assert "all 2 sessions are taken" in reason(answer)
     await request(client, "DELETE", sessions[0]["urls"]["session"], headers=bearer(sessions[0]))
     await client.create()
+
+
+async def test_what_a_session_cost_is_forgotten_with_it(client: Client, models: FakeModels, server: Running) -> None:
+    models.cost = 0.035  # of 0.04 s
+    async with call(client, Microphone(babble(1)), Camera()) as (_, viewer):
+        await viewer.until(pictures=100)
+        assert (await request(client, "POST", "/v1/sessions", json={}))[0] == 503
+    await eventually(lambda: not server.sessions.all())
+    models.cost = 0
+    async with call(client, Microphone(babble(1)), Camera()) as (_, viewer):
+        await viewer.until(pictures=2)
+        assert (await request(client, "POST", "/v1/sessions", json={}))[0] == 201
 
 
 async def test_a_session_that_would_break_the_others_is_refused_with_the_reason(
@@ -146,7 +158,7 @@ async def test_a_session_that_would_break_the_others_is_refused_with_the_reason(
     async with call(client, Microphone(babble(1)), Camera()) as (_, viewer):
         await viewer.until(pictures=100)
         status, answer, headers = await request(client, "POST", "/v1/sessions", json={})
-        assert (status, headers["Retry-After"]) == (503, "10")
+        assert (status, headers["Retry-After"]) == (503, "1")
         assert "the engine" in reason(answer)
         models.streams[0].cost = 0.0
         async with asyncio.timeout(LIMIT_S):  # a busy machine takes long to catch up

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from streamer.engine.engine import Engine
 from streamer.http.server import Running
 from streamer.session.registry import GAVE_WAY
 from streamer.session.session import Session
@@ -66,9 +67,9 @@ async def test_a_publisher_that_left_may_come_back_if_there_is_time_for_it(
         await eventually(lambda: only(server).resting)
         assert len(only(server).connections.viewers) == 1  # who sees a picture that stands still
         again = Obs()
-        monkeypatch.setattr("streamer.session.registry.refusal", lambda load, slots, costs: "there is no time")
+        monkeypatch.setattr(Engine, "refusal", lambda engine, steps: "there is no time")
         answer = await post(client, session["urls"]["whip"], session["token"], await again.offer())
-        assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
         monkeypatch.undo()
         await again.start(client, session["urls"]["whip"], session["token"])
         assert not only(server).resting
@@ -83,7 +84,7 @@ async def test_a_stream_too_is_refused_where_the_engine_has_no_time(
         await eventually(lambda: bool(server.engine.slots))
         await obs.stop(client, session["token"])
         await eventually(lambda: only(server).resting)
-        monkeypatch.setattr("streamer.session.registry.refusal", lambda load, slots, costs: "there is no time")
+        monkeypatch.setattr(Engine, "refusal", lambda engine, steps: "there is no time")
         streamer = Streamer(client, session)
         await streamer.connect()
         error = await streamer.one("error")

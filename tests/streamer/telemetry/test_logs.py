@@ -6,7 +6,9 @@ import asyncio
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from streamer.clock import FakeClock
 from streamer.config.ice_servers import IceServer
 from streamer.config.server_config import ServerConfig
 from streamer.engine.engine import Engine
+from streamer.http import middleware
 from streamer.http.server import Running, running
 from streamer.telemetry import logs
 from tests.streamer.support.fake_models import FakeModels
@@ -29,17 +32,71 @@ from tests.streamer.support.tracks import Camera, Microphone
 from tests.streamer.support.waiting import LIMIT_S, eventually
 
 
-@pytest.fixture
-def written() -> Iterator[io.StringIO]:
-    """The JSON log, everything of it, as ``mytalk serve --log json --verbose`` writes it."""
+@contextmanager
+def logging_to(stream: io.StringIO, *, as_json: bool, verbose: bool) -> Iterator[io.StringIO]:
     root = logging.getLogger()
-    kept = [(one, one.level) for one in (root, *(logging.getLogger(name) for name in logs.OURS))]
-    before, stream = root.handlers[:], io.StringIO()
-    logs.begin(as_json=True, verbose=True, stream=stream)
+    names = (*logs.OURS, logs.REQUESTS)
+    kept = [(one, one.level) for one in (root, *(logging.getLogger(name) for name in names))]
+    before = root.handlers[:]
+    logs.begin(as_json=as_json, verbose=verbose, stream=stream)
     yield stream
     root.handlers[:] = before
     for logger, level in kept:
         logger.setLevel(level)
+
+
+@pytest.fixture
+def written() -> Iterator[io.StringIO]:
+    """The JSON log, everything of it, as ``mytalk serve --log json --verbose`` writes it."""
+    with logging_to(io.StringIO(), as_json=True, verbose=True) as stream:
+        yield stream
+
+
+@pytest.fixture
+def text() -> Iterator[io.StringIO]:
+    """The log as ``mytalk serve`` writes it."""
+    with logging_to(io.StringIO(), as_json=False, verbose=False) as stream:
+        yield stream
+
+
+async def test_the_text_log_tells_of_sessions_and_of_refusals_and_why(
+    config: ServerConfig, models: FakeModels, text: io.StringIO, tmp_path: Path
+) -> None:
+    key, secret = make_key("studio", ["publish"])
+    write_keys(tmp_path / "keys.json", [key])
+    config = replace(config, keys=tmp_path / "keys.json", max_sessions=1)
+    async with running(config, lambda: models) as server:
+        await server.loading
+        async with aiohttp.ClientSession() as http:
+            client = Client(http, server.url)
+            assert (await ask(client, "POST", "/v1/sessions", "mytalk_wrong", json={})).status == 401
+            session = json.loads((await ask(client, "POST", "/v1/sessions", secret, json={})).text)
+            assert (await ask(client, "POST", "/v1/sessions", secret, json={})).status == 503
+            assert (await ask(client, "POST", session["urls"]["webrtc"], session["view_token"])).status == 403
+            assert (await ask(client, "GET", "/nothing", secret)).status == 404
+            await ask(client, "DELETE", session["urls"]["session"], session["token"])
+    mine = session["id"][: logs.SHOWN_ID]
+    assert re.sub(r"seconds=\d+", "seconds=N", text.getvalue()).splitlines() == [
+        "INFO refused method=POST route=/v1/sessions status=401 key=None "
+        "reason=no API key, or an unknown one (need the header Authorization: Bearer KEY)",
+        f"INFO [{mine}] session began source=live speech=live key={key.id}",
+        f"INFO refused method=POST route=/v1/sessions status=503 key={key.id} "
+        "reason=all 1 sessions are taken (wait for one to end, or start with a larger --max-sessions)",
+        f"INFO [{mine}] refused method=POST route=/v1/sessions/{{id}}/webrtc status=403 key=None "
+        "reason=the token does not give the right to own (need one that does)",
+        f"INFO [{mine}] session ended reason=deleted by its client seconds=N pictures={{}}",
+    ]
+
+
+async def test_a_caller_without_end_does_not_fill_the_log(
+    config: ServerConfig, models: FakeModels, text: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(middleware, "TOLD_A_SECOND", 0)
+    async with running(config, lambda: models) as server, aiohttp.ClientSession() as http:
+        server.sessions.draining = True
+        for _ in range(2 * middleware.TOLD_AT_ONCE):
+            assert (await ask(Client(http, server.url), "POST", "/v1/sessions", None, json={})).status == 503
+    assert text.getvalue().count("INFO refused") == middleware.TOLD_AT_ONCE
 
 
 async def test_the_log_is_json_with_the_session_and_without_content_or_secrets(
