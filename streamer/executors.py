@@ -67,7 +67,12 @@ class Pool:
         context = contextvars.copy_context()  # what the job logs belongs to its caller's session
         future = self._threads.submit(context.run, partial(job, *args, **kwargs))
         future.add_done_callback(ended)
-        return await asyncio.wrap_future(future)
+        waited = asyncio.wrap_future(future)
+        del future  # an exception knows this frame: with its future in it, both would stay until garbage is collected
+        try:
+            return await waited
+        finally:
+            del waited
 
     async def run_or_refuse(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Returns what ``job`` returns, or raises what it raises. Full: raises ``BusyError``."""

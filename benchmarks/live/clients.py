@@ -27,8 +27,9 @@ from typing import Any
 import aiohttp
 import numpy as np
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc.rtp import RtpPacket
 
-from benchmarks.live.aiortc_peer import count_packets
+from benchmarks.live.aiortc_peer import on_packets
 from benchmarks.live.live_peers import (
     ASSETS,
     Camera,
@@ -81,10 +82,10 @@ class Watcher:
     def count(self) -> None:
         """Has packets counted and reported on, and does nothing else with them."""
 
-        def counted() -> None:
+        def counted(kind: str, packet: RtpPacket) -> None:
             self.packets += 1
 
-        count_packets(self.connection, counted)
+        on_packets(self.connection, counted)
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         receiver = next(one.receiver for one in self.connection.getTransceivers() if one.receiver.track is track)

@@ -88,7 +88,7 @@ class ServerConfig:
         int, Meta(ge=1, le=50), Help("sampling steps that a session may ask for; the preset's own are always allowed")
     ] = 4
     max_connections: Annotated[
-        int, Meta(ge=1, le=10**6), Help("TCP connections at a time; more are closed at once")
+        int, Meta(ge=1, le=10**6), Help("TCP connections at a time; beyond, the oldest that asks for nothing is closed")
     ] = 1000
     idle_seconds: Annotated[Seconds, Help("a session that nobody publishes to ends after so long")] = 120
     session_seconds: Annotated[int, Meta(ge=0, le=30 * DAY), Help("a session ends after so long in any case")] = (

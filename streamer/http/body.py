@@ -44,7 +44,10 @@ async def read_body(request: web.Request, most: int | None = None, seconds: floa
                 body += chunk
                 if len(body) > most:
                     raise too_large
-    except TimeoutError:
+    except BaseException as error:
+        body.clear()  # the frames of an exception, and what is in them, may stay until garbage is collected
+        if not isinstance(error, TimeoutError):
+            raise
         raise TooSlowError(f"the body did not come within {seconds:.0f} s (send it faster)") from None
     return bytes(body)
 

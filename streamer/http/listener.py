@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
 from mytalk.errors import OptionError
+from streamer.http.middleware import Handler
 
 log = logging.getLogger(__name__)
 
@@ -23,14 +24,15 @@ HANDSHAKE_WAIT = 10.0
 
 _NO_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _NO_FILES_WAIT = 0.2  # seconds until the next attempt where there is no file descriptor left for a connection
-_AT_ONCE = 32  # connections that are accepted before the event loop does other work
+_AT_ONCE = 8  # connections that are accepted before the event loop does other work: 0.3 ms each
 
 
 class ConnectionLimit:
     """Accepts the server's TCP connections, and counts them from then on: also those that never begin to speak TLS.
 
-    Beyond ``most`` connections, new ones are closed at once and counted. ``traffic``: bytes of requests (``in``) and of
-    their answers (``out``).
+    Beyond ``most`` connections, the oldest gives way on which no request is being answered; where there is none, the
+    new one is closed at once. ``refused`` counts both. ``traffic``: bytes of requests (``in``) and of their answers
+    (``out``).
     """
 
     def __init__(self, most: int) -> None:
@@ -38,12 +40,23 @@ class ConnectionLimit:
         self.traffic = Counter[str]()
         self._most = most
         self._beginning: dict[asyncio.BaseProtocol, asyncio.Task[None]] = {}  # TLS handshakes; at most ``most``
+        self._answered: set[asyncio.BaseProtocol] = set()  # those with a request that is being answered
         self._short_of_files = False
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Knows which connections have a request that is being answered."""
+        self._answered.add(request.protocol)
+        try:
+            return await handler(request)
+        finally:
+            self._answered.discard(request.protocol)
 
     @property
     def inside(self) -> int:
-        """Returns the number of open connections."""
-        return len(self._beginning.keys() | set(self._server.connections))
+        """Returns the number of open connections, without those that are being closed."""
+        begun = {one for one in self._server.connections if one.transport is None or not one.transport.is_closing()}
+        return len(self._beginning.keys() | begun)
 
     def start(self, server: web.Server, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Begins to accept. ``listener``: non-blocking, and the caller's to close."""
@@ -72,8 +85,9 @@ class ConnectionLimit:
             self._short_of_files = False
             if self.inside >= self._most:
                 self.refused += 1
-                connection.close()
-                continue
+                if not self._give_way():
+                    connection.close()
+                    continue
             connection.setblocking(False)
             protocol = self._server()
             task = self._loop.create_task(self._begin(protocol, connection), name="begin a connection")
@@ -88,7 +102,19 @@ class ConnectionLimit:
             log.debug("a connection did not begin: %s", type(error).__name__)
             connection.close()
         finally:
-            del self._beginning[protocol]
+            self._beginning.pop(protocol, None)
+
+    def _give_way(self) -> bool:
+        """Ends the oldest connection that asks for nothing; false where there is none."""
+        if len(self._beginning) > self._most // 2:  # handshakes that do not go on
+            self._beginning.pop(next(iter(self._beginning))).cancel()
+            return True
+        for protocol in self._server.connections:
+            transport = protocol.transport
+            if protocol not in self._answered and transport is not None and not transport.is_closing():
+                transport.abort()
+                return True
+        return False
 
     def _wait_for_files(self, error: OSError) -> None:
         """Leaves connections in the system's queue for a moment."""

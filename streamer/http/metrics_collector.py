@@ -106,7 +106,7 @@ class MetricsCollector(Collector):
         yield answers
         yield _gauge("mytalk_http_connections", "TCP connections", self._listener.inside)
         refused = self._listener.refused
-        yield _counter("mytalk_http_refused", "TCP connections over the server's limit", refused)
+        yield _counter("mytalk_http_refused", "TCP connections closed at the server's limit", refused)
 
     def _of_loop(self) -> Iterator[Metric]:
         meaning = "Times that the event loop was held for more than 0.02 s, by the function that held it"

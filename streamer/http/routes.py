@@ -53,6 +53,7 @@ class Routes:
         self._sessions = sessions
         self._config = config
         self._access = access
+        self._connections = connections
         self._uploads = UploadLimit()
         self._origins = Origins(config)
         self._middleware = Middleware(access, self._origins, config, sessions.clock)
@@ -61,7 +62,8 @@ class Routes:
 
     def app(self) -> web.Application:
         """Returns the aiohttp application."""
-        app = web.Application(middlewares=[self._origins.middleware, *self._middleware.all()])
+        before = (self._connections.middleware, self._origins.middleware)
+        app = web.Application(middlewares=[*before, *self._middleware.all()])
         app.router.add_post("/v1/sessions", self._create)
         app.router.add_get("/v1/sessions", self._list)
         app.router.add_get("/v1/sessions/{id}", self._state)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from aiortc import RTCRtpSender
 
 from streamer.config.ice_servers import IceServer
+from streamer.webrtc.aiortc_internals.receiver import receive_nothing
 from streamer.webrtc.aiortc_internals.sender import EncodedSender, negotiated_codec
 from streamer.webrtc.bitrate import ViewerBitrate
 from streamer.webrtc.broadcast import Broadcast
@@ -66,6 +67,7 @@ class Viewer(Connection):
             self._connection.addTransceiver("audio", direction="sendonly")
         if offer.has_video:
             transceiver = self._connection.addTransceiver("video", direction="sendonly")
+            receive_nothing(transceiver.receiver)
             ranking = [*self._broadcast.codecs, *offer.video_codecs]
             known = RTCRtpSender.getCapabilities("video").codecs
             usable = [codec for codec in known if codec.name.lower() in ranking]

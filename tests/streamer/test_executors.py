@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,8 +20,13 @@ from streamer.telemetry import logs
 from streamer.webrtc.broadcast import Broadcast
 from streamer.webrtc.encoded import Encoded
 from tests.streamer.support.broadcasts import encoded_of
+from tests.streamer.support.waiting import eventually
 
 PATIENCE = 60
+
+
+class Large:
+    """Is what a job works on."""
 
 
 class Viewer:
@@ -143,3 +151,21 @@ def test_no_thread_starts_before_its_first_job() -> None:
     executors = Executors(cores=64)
     assert threading.active_count() == before
     executors.close()
+
+
+async def test_what_a_failed_job_worked_on_is_freed_at_once() -> None:
+    pool, large = Pool("test", threads=1, waiting=1), Large()
+    seen = weakref.ref(large)
+
+    def fails(_: Large) -> None:
+        raise ValueError("it cannot be done")
+
+    gc.disable()
+    try:
+        with suppress(ValueError):
+            await pool.run(fails, large)
+        del large
+        await eventually(lambda: seen() is None)  # the pool's thread lets go of it too
+    finally:
+        gc.enable()
+        pool.close()

@@ -23,4 +23,3 @@ async def test_an_honest_session_goes_on_beside_a_flood(client: Client) -> None:
         felt = honest.felt()
     assert not streamer.all("error")
     assert felt.memory_mb < 60
-    assert felt.sound_gap_ms < 3000

@@ -29,7 +29,7 @@ def section(title: str) -> str:
 
 def routes() -> set[str]:
     """``METHOD /path`` of a server, without preflights and the page's files."""
-    nothing = cast(Any, SimpleNamespace(clock=FakeClock()))
+    nothing = cast(Any, SimpleNamespace(clock=FakeClock(), middleware=None))
     router = Routes(nothing, nothing, ServerConfig(), nothing, nothing, nothing).app().router
     pairs = {(route.method, route.resource.canonical) for route in router.routes() if route.resource is not None}
     return {f"{method} {path}" for method, path in pairs if method not in ("HEAD", "OPTIONS") and "." not in path}

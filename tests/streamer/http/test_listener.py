@@ -159,22 +159,43 @@ async def test_who_sends_a_head_or_a_body_byte_by_byte_is_put_out_and_others_are
             writer.close()
 
 
-async def test_there_are_only_so_many_connections(
+async def test_silent_connections_give_way_to_a_client_that_asks(
     config: ServerConfig, models: FakeModels, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with running(replace(config, max_connections=20), lambda: models) as up, aiohttp.ClientSession() as http:
         await up.loading
-        client = Client(http, up.url)
-        await ask(client, "GET", "/readyz", None)  # the client's own connection stays open
-        pairs = [await asyncio.open_connection("127.0.0.1", port_of(up)) for _ in range(59)]
-        refused = [asyncio.create_task(answer_of(reader)) for reader, _ in pairs]
-        await eventually(lambda: sum(one.done() for one in refused) >= 40)
-        assert sum(one.done() for one in refused) == 40
+        pairs = [await asyncio.open_connection("127.0.0.1", port_of(up)) for _ in range(60)]
+        ends = [asyncio.create_task(answer_of(reader)) for reader, _ in pairs]
+        await eventually(lambda: sum(one.done() for one in ends) >= 40)
+        assert [one.done() for one in ends] == [True] * 40 + [False] * 20  # the oldest have gone
+        assert (await Client(http, up.url).figures())["mytalk_http_refused_total"] == 41
+        await eventually(lambda: ends[40].done())
         for _, writer in pairs:
             writer.close()
-        await asyncio.gather(*refused)
+        await asyncio.gather(*ends)
         assert not [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
-        assert (await client.figures())["mytalk_http_refused_total"] == 40
+
+
+async def test_connections_that_are_being_answered_do_not_give_way(config: ServerConfig, models: FakeModels) -> None:
+    config = replace(config, max_connections=5, max_sessions=99)
+    async with running(config, lambda: models) as up, aiohttp.ClientSession() as http:
+        await up.loading
+        client = Client(http, up.url)
+        session = await client.create()
+        begun = [await asyncio.open_connection("127.0.0.1", port_of(up)) for _ in range(4)]
+        for _, writer in begun:
+            writer.write(POST + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{")
+        await eventually(lambda: up.sessions._reserved.total() == 4)
+        reader, _ = late = await asyncio.open_connection("127.0.0.1", port_of(up))  # the client's gives way
+        more = await asyncio.open_connection("127.0.0.1", port_of(up))  # the late one does
+        assert await answer_of(reader) == b""
+        for begun_reader, writer in begun:
+            writer.write(b"}")
+            assert b" 201 " in await begun_reader.readline()
+        assert not more[0].at_eof()
+        for _, writer in (*begun, late, more):
+            writer.close()
+        assert (await client.state(session))["state"] == "new"
 
 
 async def test_connections_that_never_speak_tls_are_counted_and_closed(

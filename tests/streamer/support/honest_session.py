@@ -4,11 +4,12 @@
         honest.begin()
         await attack()
         await honest.goes_on()
-        assert honest.felt().sound_gap_ms < 1000
+        assert honest.felt().memory_mb < 20
 
 The session has a portrait, the demo speech and a WebSocket client that decodes nothing. It runs on the test's loop, as
 the server of the ``server`` fixture does: whatever holds that loop is a gap, the test's own work too. An attack that
-computes much sends from a thread. Asserted gaps must be generous: both cores of a machine may be busy.
+computes much sends from a thread. Tests assert that it goes on, and what it cost in memory; how long its gaps are on a
+free machine, ``python -m benchmarks.live.attacks`` measures.
 """
 
 from __future__ import annotations

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import Counter
 
 import pytest
 
 from streamer.errors import BusyError
+from streamer.executors import Pool
 from streamer.http.server import Running
 from streamer.webrtc import connections, turns
+from streamer.webrtc.broadcast import Broadcast
+from streamer.webrtc.sdp_offer import read_offer
 from streamer.webrtc.turns import Turns
 from streamer.webrtc.viewer import Viewer
 from tests.streamer.support.http_client import Client
@@ -86,3 +90,17 @@ async def test_a_caller_that_gives_up_keeps_nobody_waiting() -> None:
     gone.cancel()
     await eventually(next_one.done)
     assert gone.cancelled()
+
+
+async def test_a_viewer_adds_few_objects_that_garbage_collections_walk(codecs: Pool) -> None:
+    """A collection walks 200 viewers of 500 objects in 35 ms, and of 1500, with aiortc's estimator, in 100 ms."""
+    viewers = [Viewer(Broadcast(codecs)) for _ in range(11)]
+    await viewers[0].answer(read_offer(OFFER))  # what is made once
+    gc.collect()
+    before = len(gc.get_objects())
+    for viewer in viewers[1:]:
+        await viewer.answer(read_offer(OFFER))
+    gc.collect()
+    assert len(gc.get_objects()) - before < 10 * 800
+    for viewer in viewers:
+        await viewer.close()

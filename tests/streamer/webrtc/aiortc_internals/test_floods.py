@@ -50,7 +50,6 @@ async def test_a_viewers_nacks_and_a_strangers_datagrams_harm_nobody(client: Cli
         most = MOST_CREDIT + 1.1 * (stream.bytes - size) + 1500
         assert 0 < stream.retransmitted <= most / (stream.bytes / stream.packets)
         assert stream.packets > packets
-        assert felt.sound_gap_ms < 1000
         assert felt.memory_mb < 20
         await eventually(lambda: ours.refusals.counts["malformed"] == 50 * NACKS)
         figures = await client.figures()
