@@ -16,7 +16,7 @@ LINES, WORDS = 120, 1_200
 @cache
 def documents() -> list[Path]:
     """Markdown files of the repository, without what is installed or built in it."""
-    skipped = {".venv", "node_modules", "build", "dist"}
+    skipped = {".venv", ".venv-agents", "node_modules", "build", "dist"}
     found = (path for path in ROOT.rglob("*.md") if not skipped & set(path.relative_to(ROOT).parts))
     return sorted(path for path in found if not any(part.endswith(".egg-info") for part in path.parts))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -64,6 +65,14 @@ def test_its_size_is_below_20_kb() -> None:
 def test_it_needs_nothing_else_at_run_time_and_its_lock_names_no_registry() -> None:
     assert '"dependencies"' not in (PACKAGE / "package.json").read_text()
     assert "resolved" not in (PACKAGE / "package-lock.json").read_text()
+
+
+@pytest.mark.usefixtures("built")
+def test_its_package_carries_licence_readme_and_types() -> None:
+    [pack] = json.loads(npm("pack", "--dry-run", "--json", "--ignore-scripts"))
+    packed = {file["path"] for file in pack["files"]}
+    assert {"LICENSE", "README.md", "package.json", "dist/index.js", "dist/index.d.ts"} <= packed
+    assert all(path.startswith("dist/") or "/" not in path for path in packed)
 
 
 @pytest.mark.usefixtures("built")
