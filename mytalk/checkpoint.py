@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load as load_bytes
-from safetensors.torch import save as save_bytes
-from torch import Tensor, nn
+from safetensors.numpy import load
 
 from mytalk.dataclass_json import build_sizes
 from mytalk.errors import PresetError, WeightsError
@@ -29,15 +27,14 @@ LABEL_DIGITS = 8
 """Hexadecimal digits of a hash in the label of a checkpoint folder."""
 
 
-def save_tensors(folder: Path, part: str, tensors: Mapping[str, Tensor]) -> None:
-    """Writes one part (``motion``, ``identity``, ``appearance``) and records its hash. Each file is replaced at
-    once."""
+def save_part(folder: Path, part: str, data: bytes) -> None:
+    """Writes one part (``motion``, ``identity``, ``appearance``, ``readout``), given as safetensors, and records its
+    hash. Each file is replaced at once."""
     folder.mkdir(parents=True, exist_ok=True)
-    data = save_bytes({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
-    _replace(folder / f"{part}.safetensors", data)
+    replace_file(folder / f"{part}.safetensors", data)
     config = _read_config(folder) if (folder / CONFIG).exists() else {}
     config.setdefault("parts", {})[part] = {"file": f"{part}.safetensors", "sha256": hashlib.sha256(data).hexdigest()}
-    _replace(folder / CONFIG, (json.dumps(config, indent=2) + "\n").encode())
+    replace_file(folder / CONFIG, (json.dumps(config, indent=2) + "\n").encode())
 
 
 def save_preset(folder: Path, preset: Preset) -> None:
@@ -45,7 +42,7 @@ def save_preset(folder: Path, preset: Preset) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     config = _read_config(folder) if (folder / CONFIG).exists() else {}
     config = {**config, "preset": preset.name, "sizes": asdict(preset)}
-    _replace(folder / CONFIG, (json.dumps(config, indent=2) + "\n").encode())
+    replace_file(folder / CONFIG, (json.dumps(config, indent=2) + "\n").encode())
 
 
 def read_preset(folder: Path) -> Preset:
@@ -77,7 +74,7 @@ def save_speech_model(folder: Path, source: str, sha256: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     config = _read_config(folder) if (folder / CONFIG).exists() else {}
     config["speech_model"] = {"source": source, "sha256": sha256}
-    _replace(folder / CONFIG, (json.dumps(config, indent=2) + "\n").encode())
+    replace_file(folder / CONFIG, (json.dumps(config, indent=2) + "\n").encode())
 
 
 def read_speech_model(folder: Path) -> dict[str, str] | None:
@@ -91,8 +88,8 @@ def read_speech_model(folder: Path) -> dict[str, str] | None:
     return {key: recorded[key] for key in ("source", "sha256")}
 
 
-def read_tensors(folder: Path, part: str) -> dict[str, Tensor]:
-    """Reads the tensors of one part and checks their hash.
+def read_part(folder: Path, part: str) -> bytes:
+    """Reads one part, as safetensors, and checks its hash.
 
     Raises WeightsError where the part is missing, cut short, or not what was saved.
     """
@@ -104,40 +101,24 @@ def read_tensors(folder: Path, part: str) -> dict[str, Tensor]:
         data = path.read_bytes()
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror}); reinstall or copy the folder again") from error
-    tensors: dict[str, Tensor] = {}
-    try:
-        tensors = load_bytes(data)
-    except SafetensorError as error:
-        raise WeightsError(
-            f"{path}: damaged, no tensor can be read ({error}); reinstall or copy the folder again"
-        ) from error
     if hashlib.sha256(data).hexdigest() != entry["sha256"]:
-        broken = [
-            name for name, tensor in tensors.items() if tensor.is_floating_point() and not torch.isfinite(tensor).all()
-        ]
-        where = f"tensor {broken[0]} is not finite" if broken else f"its {len(tensors)} tensors are not those saved"
-        raise WeightsError(f"{path}: damaged (SHA-256 differs; {where}); reinstall or copy the folder again")
-    return tensors
+        raise WeightsError(f"{path}: damaged ({_damage(data)}); reinstall or copy the folder again")
+    return data
 
 
-def load_into(module: nn.Module, folder: Path, part: str) -> None:
-    """Loads one part's tensors into a module.
+def read_arrays(folder: Path, part: str) -> dict[str, NDArray[Any]]:
+    """Reads the tensors of one part as arrays. Raises WeightsError as `read_part` does."""
+    return load(read_part(folder, part))
 
-    Raises WeightsError naming the first tensor that is missing, unknown or of another shape.
-    """
-    tensors = read_tensors(folder, part)
-    wanted = module.state_dict()
-    path = folder / f"{part}.safetensors"
-    for name, tensor in wanted.items():
-        if name not in tensors:
-            raise WeightsError(f"{path}: tensor {name} is missing (are these weights of another preset?)")
-        if tensors[name].shape != tensor.shape:
-            shapes = f"{tuple(tensors[name].shape)}, need {tuple(tensor.shape)}"
-            raise WeightsError(f"{path}: tensor {name} has shape {shapes} (are these weights of another preset?)")
-    unknown = sorted(set(tensors) - set(wanted))
-    if unknown:
-        raise WeightsError(f"{path}: tensor {unknown[0]} is unknown (are these weights of another preset?)")
-    module.load_state_dict(tensors)
+
+def _damage(data: bytes) -> str:
+    try:
+        arrays = load(data)
+    except SafetensorError as error:
+        return f"no tensor can be read: {error}"
+    broken = [name for name, one in arrays.items() if one.dtype.kind == "f" and not np.isfinite(one).all()]
+    where = f"tensor {broken[0]} is not finite" if broken else f"its {len(arrays)} tensors are not those saved"
+    return f"SHA-256 differs; {where}"
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -153,7 +134,8 @@ def _read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _replace(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes) -> None:
+    """Replaces a file at once."""
     part = path.with_suffix(path.suffix + ".part")
     part.write_bytes(data)
     part.replace(path)

@@ -14,19 +14,17 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from mytalk.appearance.model import AppearanceModel
-from mytalk.appearance.renderer import MouthRenderer
+from mytalk.appearance.renderer import Appearance, MouthRenderer
 from mytalk.errors import EngineError
 from mytalk.face import Choice, Face, HeadPose, PoseFilter, SpeakerTracker, fit_pose
 from mytalk.face.idle_motion import IdlePortrait
 from mytalk.face.landmarks import LOWER_FACE
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.motion.batch import MotionRequest
+from mytalk.motion.batch import MotionBackend
+from mytalk.motion.conditions import MotionRequest
 from mytalk.motion.faces import MAX_PEOPLE
 from mytalk.motion.interpolation import MotionCurve
-from mytalk.motion.model import MotionModel
 from mytalk.motion.stream import MAX_REWIND, MotionStream, scale_aperture
 from mytalk.picture import Picture, VideoFrame
 from mytalk.presets import PROFILES
@@ -66,8 +64,8 @@ class LipSyncStream:
 
     def __init__(
         self,
-        motion: MotionModel,
-        appearance: AppearanceModel | None,
+        motion: MotionBackend,
+        appearance: Appearance | None,
         options: StreamOptions,
         steps: int,
     ) -> None:
@@ -225,7 +223,7 @@ class LipSyncStream:
         alone."""
         return None if self._finished else self._motion.request()
 
-    def accept(self, request: MotionRequest, motion: Tensor) -> None:
+    def accept(self, request: MotionRequest, motion: NDArray[np.float32]) -> None:
         """Takes the motion ``(rows, K)`` that was sampled for a request."""
         self._curve.extend(self._motion.accept(request, motion))
 

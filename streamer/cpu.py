@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from mytalk.runtime.threads import set_threads
+
 _MOST = 4  # models this small gain nothing from more
 _MOST_ENGINE, _MOST_BESIDE = 8, 4  # Python runs one thread at a time where it is not inside a library
 _LEAST_CODECS, _MOST_CODECS = 4, 16
@@ -68,7 +70,8 @@ def codec_threads(cores: int) -> int:
 
 
 def leave_some_to_others(callers: int = 1) -> None:
-    """Limits torch to half of the cores, at least one, where one thread calls it; to one core each where several do.
+    """Limits networks to half of the cores, at least one, where one thread calls them; to one core each where several
+    do. Only models that are loaded afterwards heed it.
 
     OpenCV stays on its caller's thread, and threads take short turns in Python.
 
@@ -76,12 +79,10 @@ def leave_some_to_others(callers: int = 1) -> None:
     frame took nine times as long on two cores shared with two other programs). A thread that leaves a library waits
     for whoever has taken Python meanwhile, and the engine's leave one some hundred times a picture.
 
-    Imports torch. OpenCV's setting and the turns are the whole process's; torch's holds for the thread that calls, and
-    for every other that has not used torch before.
+    All of it is the whole process's.
     """
     import cv2
-    import torch
 
     sys.setswitchinterval(_SWITCH_INTERVAL)
     cv2.setNumThreads(1)
-    torch.set_num_threads(1 if callers > 1 else max(1, min(_MOST, available_cores() // 2)))
+    set_threads(1 if callers > 1 else max(1, min(_MOST, available_cores() // 2)))

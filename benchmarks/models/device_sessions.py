@@ -38,8 +38,8 @@ from mytalk import LipSyncStream, Pipeline, StreamOptions, VideoFrame
 from mytalk.face import Face, SpeakerTracker
 from mytalk.media import SpeechReader, open_face
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.pipeline import random_pipeline
 from mytalk.presets import PRESETS, PROFILES
+from mytalk.random_pipeline import random_pipeline
 from streamer.cpu import leave_some_to_others
 from streamer.engine.batch_scheduler import BatchScheduler
 
@@ -128,7 +128,7 @@ def hold(
 ) -> dict[str, Any]:
     sessions = [pipeline.stream(StreamOptions(live=True, seed=number)) for number in range(count)]
     shares = [sessions[first :: options.threads] for first in range(min(options.threads, count))]
-    timers, late, busy, pictures_out = [Timer(pipeline.device) for _ in shares], [], [], 0
+    timers, late, busy, pictures_out = [Timer(torch.device(pipeline.device)) for _ in shares], [], [], 0
     with ThreadPoolExecutor(len(shares)) as threads:
         for number in range(WARM_UP + options.rounds):
             positions = range(number * HOP, (number + 1) * HOP)
@@ -142,8 +142,8 @@ def hold(
             began = time.perf_counter()
             pictures_out += sum(threads.map(partial(play_round, pipeline, part, pictures), shares, timers))
             late.append(1e3 * (time.perf_counter() - began))
-            if pipeline.device.type == "cuda":
-                busy.append(torch.cuda.utilization(pipeline.device))
+            if pipeline.device != "cpu":
+                busy.append(torch.cuda.utilization(torch.device(pipeline.device)))
     rounds = [one for timer in timers for one in timer.rounds[WARM_UP:]]
     stages = {f"{stage}_ms": 1e3 * float(np.mean([one[stage] for one in rounds])) for stage in STAGES}
     p95 = float(np.percentile(late[WARM_UP:], 95))
@@ -171,7 +171,7 @@ def main() -> None:
     speech = np.concatenate(list(SpeechReader(ASSETS / "demo_speech.flac").samples()))
     size = f"{reel[0][0].picture.width} x {reel[0][0].picture.height}"
     print(
-        f"{machine(pipeline.device)}, {os.cpu_count()} cores, {options.threads} engine threads; "
+        f"{machine(torch.device(pipeline.device))}, {os.cpu_count()} cores, {options.threads} engine threads; "
         f"{pipeline.preset.name}, {pipeline.dtype}, {size}"
     )
     rows = []
@@ -188,7 +188,7 @@ def main() -> None:
     print(f"held: {carried or 'none of ' + ', '.join(map(str, options.counts))} sessions at 25 fps")
     if options.json:
         figures = {
-            "device": machine(pipeline.device),
+            "device": machine(torch.device(pipeline.device)),
             "cores": os.cpu_count(),
             "threads": options.threads,
             "size": size,

@@ -33,7 +33,7 @@ from mytalk.motion.identity import LANDMARKS
 from mytalk.motion.model import MotionModel
 from mytalk.motion.sampler import TIMESTEPS
 from mytalk.presets import PRESETS, PROFILES, Preset
-from mytalk.speech import Front
+from mytalk.speech.interfaces import Front
 from mytalk.speech.wav2vec import Wav2Vec2
 from mytalk.speech.wav2vec_loader import import_transformers
 

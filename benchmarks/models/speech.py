@@ -38,9 +38,10 @@ from benchmarks.models.timing import clock, machine, synchronise
 from mytalk.media import SpeechReader
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.presets import PRESETS
-from mytalk.speech import ConformerEncoder, Wav2Vec2, load_wav2vec
+from mytalk.speech.conformer import ConformerEncoder
 from mytalk.speech.running_stats import Moments
-from mytalk.speech.wav2vec_loader import import_transformers
+from mytalk.speech.wav2vec import Wav2Vec2
+from mytalk.speech.wav2vec_loader import import_transformers, load_wav2vec
 
 SPEECH = Path(__file__).parent.parent / "mytalk" / "assets" / "demo_speech.flac"
 LOOKBACK = PRESETS["paper"].speech.lookback

@@ -32,7 +32,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from tqdm import tqdm
 
 import mytalk
@@ -43,9 +42,9 @@ from mytalk.evaluation.sync import Curve, correlation
 from mytalk.face import FaceTracker, PoseFilter, fit_pose
 from mytalk.face.landmarks import LIPS, LOWER_COUNT, UPPER_COUNT, aperture
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
-from mytalk.motion.conditions import Conditions
-from mytalk.motion.sampler import DDIM
+from mytalk.motion.conditions import Conditions, MotionRequest
 from mytalk.motion.stream import MotionStream
+from mytalk.motion.windows import Window
 from mytalk.presets import PROFILES, Profile
 from mytalk.training.data.shots import Part, probe, shots, sound
 
@@ -103,9 +102,9 @@ class _Recorded(MotionStream):
         super().__init__(*conditions, **named)
         self.raw: list[NDArray[np.float32]] = []
 
-    def _shape(self, row: Tensor, share: float) -> NDArray[np.float32]:
+    def _shape(self, row: NDArray[np.float32], share: float) -> NDArray[np.float32]:
         assert self._faces.person.lower is not None
-        self.raw.append(self._faces.person.lower + self._model.space.decode(row).numpy())
+        self.raw.append(self._faces.person.lower + self._model.space.decode(row))
         return super()._shape(row, share)
 
 
@@ -173,22 +172,21 @@ def _mean(values: Iterable[float]) -> float:
 
 def hop_ms(pipeline: Pipeline, profile: Profile, steps: int) -> float:
     """Measures the median CPU time of sampling one full window, warm, in milliseconds."""
-    model, sampler = pipeline.motion, DDIM(steps)
-    coefficients, preset = model.denoiser.coefficients, pipeline.preset
-    window = preset.motion.window
-    history = window - profile.hop - profile.lookahead
-    shapes = (1, window)
+    sizes, random = pipeline.preset.motion, np.random.default_rng(0)
+    history, shape = sizes.window - profile.hop - profile.lookahead, (1, sizes.window)
     conditions = Conditions(
-        torch.randn(*shapes, preset.speech.width),
-        torch.zeros(*shapes, UPPER_COUNT, 2),
-        model.person(torch.zeros(1, LOWER_COUNT, 3), torch.zeros(1, UPPER_COUNT, 3)).detach(),
-        torch.zeros(*shapes, coefficients),
-        (torch.arange(window) < history)[None],
+        random.standard_normal((*shape, pipeline.preset.speech.width), np.float32),
+        np.zeros((*shape, UPPER_COUNT, 2), np.float32),
+        pipeline.motion.person(np.zeros((LOWER_COUNT, 3), np.float32), np.zeros((UPPER_COUNT, 3), np.float32)),
+        np.zeros((*shape, sizes.coefficients), np.float32),
+        (np.arange(sizes.window) < history)[None],
     )
-    noise, times = torch.randn(*shapes, coefficients), []
+    noise = random.standard_normal((*shape, sizes.coefficients), np.float32)
+    window = Window(0, sizes.window, history, range(history, history + profile.hop), 0)
+    request, times = MotionRequest(window, noise, conditions, steps), []
     for _ in range(_TIMED_HOPS + 2):
         since = time.process_time()
-        model.sample(noise, conditions, sampler)
+        pipeline.sample([request])
         times.append(time.process_time() - since)
     return float(np.median(times[2:])) * 1e3
 

@@ -29,13 +29,14 @@ import torch
 
 from mytalk.appearance.bank import CAPACITY
 from mytalk.appearance.model import AppearanceModel
-from mytalk.checkpoint import load_into, read_preset
+from mytalk.checkpoint import read_preset
 from mytalk.errors import NoFaceError
 from mytalk.evaluation.engine import ENROL, ENROL_SHORT, SHORT_SECONDS
 from mytalk.evaluation.true_landmarks import PixelScore, score_pixels
 from mytalk.face.tracker import FaceTracker
 from mytalk.media import VideoReader
 from mytalk.media_time import SAMPLE_RATE
+from mytalk.torch_checkpoint import load_into
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ import torch
 import mytalk
 from benchmarks.quality.appearance import mean
 from mytalk.appearance.compose import apply
-from mytalk.appearance.model import AppearanceModel
+from mytalk.appearance.renderer import Appearance
 from mytalk.evaluation.engine import enrolment_of
 from mytalk.evaluation.filmed import Filmed, track_film
 from mytalk.evaluation.true_landmarks import PixelScore, score_pixels
@@ -85,7 +85,7 @@ def main() -> None:
         arguments.json.write_text(json.dumps(figures, indent=1))
 
 
-def scores(path: Path, model: AppearanceModel) -> Iterator[tuple[str, PixelScore]]:
+def scores(path: Path, model: Appearance) -> Iterator[tuple[str, PixelScore]]:
     """Scores one clip, disturbed in each way; nothing where no face is found after its enrolment."""
     clip = track_film(path)
     enrolment = enrolment_of(clip.film, paired=True)

@@ -34,10 +34,10 @@ from mytalk.evaluation.filmed import Filmed, track_film
 from mytalk.evaluation.first_stage import FirstStage, RequestedMotion, in_noise, request_motion, steady_noise
 from mytalk.evaluation.sync import correlation, sync_score
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.motion.model import MotionModel
-from mytalk.pipeline import load_motion
+from mytalk.motion.torch_backend import TorchMotion
 from mytalk.presets import PROFILES
 from mytalk.stream_options import StreamOptions
+from mytalk.torch_backend import load_motion
 
 _BELOW = 10.0  # dB: noise under speech
 
@@ -65,7 +65,7 @@ COLUMNS = [("own r", 6), ("lag", 5), ("range", 6), ("closed", 7), ("lips", 8), (
 HEAD = " " * 36 + "".join(f" {name:>{width}}" for name, width in [*COLUMNS, ("speaker", 9), ("film", 7)])
 
 
-def score(model: MotionModel, clip: Filmed, other: Filmed, options: StreamOptions, steps: int) -> Row:
+def score(model: TorchMotion, clip: Filmed, other: Filmed, options: StreamOptions, steps: int) -> Row:
     assert clip.sound is not None
     assert other.sound is not None
     tracked = list(zip(clip.at, clip.faces, strict=True))
@@ -126,7 +126,7 @@ def main() -> None:
     print(f"{platform.machine()}, {arguments.steps} steps\n{HEAD}")
     for weights in arguments.weights:
         run = Path(weights) / "weights"  # of a motion run
-        model = load_motion(run if run.is_dir() else weights).eval()
+        model = TorchMotion(load_motion(run if run.is_dir() else weights).eval())
         for profile in arguments.profiles:
             options = StreamOptions(seed=arguments.seed, profile=profile)
             rows = []

@@ -33,7 +33,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from tqdm import tqdm
 
 import mytalk
@@ -46,7 +45,7 @@ from mytalk.face.landmarks import LIPS, LOWER_COUNT, aperture
 from mytalk.media import open_face
 from mytalk.media.speech import SpeechReader
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.motion.batch import MotionRequest
+from mytalk.motion.conditions import MotionRequest
 from mytalk.motion.sampler import frame_noise
 from mytalk.motion.stream import MotionFrame, MotionStream
 from mytalk.motion.windows import Window
@@ -112,15 +111,15 @@ class _Without(MotionStream):
         conditions, known = request.conditions, window.history if self._means.history else 0
         if not self._means.history:
             conditions = replace(
-                conditions, known=torch.zeros_like(conditions.known), history=torch.zeros_like(conditions.history)
+                conditions, known=np.zeros_like(conditions.known), history=np.zeros_like(conditions.history)
             )
         # A window of its own noise: the number of its first emitted frame stands beside the seed.
         seed = self.seed if self._means.ring else hash((self.seed, window.emit.start)) % 2**64
         noise = np.zeros(request.noise.shape[1:], np.float32)
         noise[known:] = frame_noise(window.first + known, window.rows - known, noise.shape[1], seed)
-        return replace(request, conditions=conditions, noise=torch.from_numpy(noise)[None].to(request.noise))
+        return replace(request, conditions=conditions, noise=noise[None])
 
-    def accept(self, request: MotionRequest, motion: Tensor) -> list[MotionFrame]:
+    def accept(self, request: MotionRequest, motion: NDArray[np.float32]) -> list[MotionFrame]:
         if not self._means.crossfade:
             self._tentative.clear()
         return super().accept(request, motion)

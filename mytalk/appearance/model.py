@@ -13,7 +13,7 @@ from mytalk.appearance.fusion import FusionNet
 from mytalk.appearance.preset import AppearancePreset
 from mytalk.runtime.call_batcher import CallBatcher
 from mytalk.runtime.cuda_graphs import PaddedGraphs, Recorder, record_batches
-from mytalk.runtime.onnx_graph import Graph, GraphModule
+from mytalk.runtime.graph_module import GraphModule, GraphSpec
 
 BATCH = 8
 """Pictures of one batch at most, on a GPU: by then its kernels are long enough to fill it."""
@@ -45,7 +45,6 @@ class AppearanceModel(GraphModule):
     def __init__(self, preset: AppearancePreset) -> None:
         super().__init__()
         self.preset = preset
-        self._graph: Graph | None = None  # of ``refine``
         self._batcher: CallBatcher | None = None  # what a session asks of it, on a GPU
         self.lip_encoder = Encoder(preset)
         self.non_lip_encoder = Encoder(preset)
@@ -75,21 +74,18 @@ class AppearanceModel(GraphModule):
         blend = out.new_zeros((out.shape[0], references.shape[1] - 1, *out.shape[2:]))
         return Rendering(blend, out - references[:, 0], kl)
 
-    def to_graph(self) -> None:
-        """Exports ``refine`` of a residual preset as an ONNX graph; a painting preset stays as it is and calls
-        ``paint``."""
-        if not self.preset.residual:
-            return
+    def graph_spec(self) -> GraphSpec:
+        """Makes ``refine`` of a residual preset a graph."""
         shape = (3, self.preset.window, self.preset.window)
         references = self.post_quant.weight.new_zeros(1, self.preset.references, *shape)
         example = {"references": references, "non_lip": references[:, 0], "landmarks": references[:, 0]}
         example = {name: one.movedim(-3, -1) for name, one in example.items()}
-        self._graph = Graph(self, self._refine, example, dict.fromkeys(example, 1))
+        return GraphSpec(self._refine, example, dict.fromkeys(example, 1))
 
     def refine(self, references: Tensor, non_lip: Tensor, landmarks: Tensor) -> Tensor:
         """Returns what a residual preset adds to the first reference, ``(B, S, S, 3)``. All pictures have channels
         last."""
-        run = self._refine if self.training else self._batcher or self._graph or self._refine
+        run = self._refine if self.training else self._batcher or self._refine
         return run(references, non_lip, landmarks)[0]
 
     def _refine(self, references: Tensor, non_lip: Tensor, landmarks: Tensor) -> tuple[Tensor]:

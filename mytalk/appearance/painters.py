@@ -15,6 +15,7 @@ from mytalk.appearance.bank import Mouth, ReferenceBank
 from mytalk.appearance.colour_match import ColourMatcher, Colours, repeat_rgb
 from mytalk.appearance.compose import Painting
 from mytalk.appearance.crop_frame import FACE, Window
+from mytalk.appearance.graph_backend import GraphAppearance
 from mytalk.appearance.mask import Mask
 from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.mouth_interior import MouthInterior
@@ -78,7 +79,7 @@ class WarpedReference:
     the same. Without ``refinement`` the nearest mouth is all that is used.
     """
 
-    def __init__(self, model: AppearanceModel | None) -> None:
+    def __init__(self, model: AppearanceModel | GraphAppearance | None) -> None:
         self.reuse_residual, self.refinement = False, True
         self._model = model
         self._last: Mouth | None = None
@@ -177,7 +178,7 @@ def spread_mouths(mouths: list[Mouth], count: int) -> list[Mouth]:
 
 
 def _refine(
-    model: AppearanceModel,
+    model: AppearanceModel | GraphAppearance,
     lips: NDArray[np.float32],
     current: Colours,
     region: Mask,
@@ -186,6 +187,8 @@ def _refine(
 ) -> Colours:
     """Returns the network's residual to the first reference picture, ``(W, W, 3)`` in 0..255."""
     base = mouth_inputs(lips, current, region, target.points, window)
+    if isinstance(model, GraphAppearance):
+        return model.refine(base.references, base.non_lip, base.landmarks) * np.float32(base.exposure.unit)
     pictures = (_batch(array, model) for array in (base.references, base.non_lip, base.landmarks))
     with torch.inference_mode():
         added = to_host(model.refine(*pictures)[0]).float().numpy()

@@ -11,6 +11,7 @@ from mytalk.appearance.blend import Blend, Layers, Skin, blend, blend_on
 from mytalk.appearance.colour_match import Colours
 from mytalk.appearance.compose import apply_affine, placement_of
 from mytalk.appearance.crop_frame import FACE, MOUTH, frame_of
+from mytalk.appearance.graph_backend import GraphAppearance
 from mytalk.appearance.jaw_limit import limit_jaw
 from mytalk.appearance.mask import Mask, mouth_mask, moving_mask, painted_mask
 from mytalk.appearance.model import AppearanceModel
@@ -22,6 +23,9 @@ from mytalk.appearance.warp import GRID, Flow, Points, Target, displacement
 from mytalk.face.pose import HeadPose
 from mytalk.picture import Picture
 
+Appearance = AppearanceModel | GraphAppearance
+"""The second stage: by torch on any device, or by a graph on the CPU."""
+
 _MIN_MOVE = 0.1  # crop pixels: landmarks that all move less leave the skin as it is
 
 
@@ -29,13 +33,16 @@ class MouthRenderer:
     """Renders mouths into pictures and owns the reference bank. ``model`` None warps the nearest mouth and refines
     nothing."""
 
-    def __init__(self, model: AppearanceModel | None, *, still: bool = False) -> None:
+    def __init__(self, model: Appearance | None, *, still: bool = False) -> None:
         self._painter: Painter = WarpedReference(None)
         self._size, self._frame = EDGE.size, MOUTH
         self._blend: Blend = blend
         if model is not None:
-            self._blend = blend_on(next(model.parameters()).device)
             self._size, self._frame = model.preset.size, frame_of(model.preset)
+        if isinstance(model, GraphAppearance):
+            self._painter = WarpedReference(model)
+        elif model is not None:
+            self._blend = blend_on(next(model.parameters()).device)
             model.eval()
             self._painter = WarpedReference(model) if self._frame is MOUTH else PaintedFace(model)
         self._covered_in_a_row = 0  # mouths in a row that were left out as covered; many are a new look

@@ -14,7 +14,7 @@ from mytalk.face import Face, PoseFilter, fit_pose
 from mytalk.face.landmarks import LIPS, aperture
 from mytalk.lipsync_stream import MAX_YAW
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.motion.model import MotionModel
+from mytalk.motion.batch import MotionBackend
 from mytalk.motion.stream import MotionFrame, MotionStream
 from mytalk.presets import PROFILES
 from mytalk.stream_options import StreamOptions
@@ -50,7 +50,7 @@ class RequestedMotion:
 class FirstStage:
     """Runs stage 1 on faces and speech, as a live session hands them on; read ``requested`` after."""
 
-    def __init__(self, model: MotionModel, steps: int, options: StreamOptions) -> None:
+    def __init__(self, model: MotionBackend, steps: int, options: StreamOptions) -> None:
         profile = PROFILES[options.profile]
         self._motion = MotionStream(model, profile, steps=options.steps or steps, seed=options.seed)
         self._poses = PoseFilter()

@@ -11,8 +11,9 @@ from mytalk.face.landmarks import LOWER_FACE
 from mytalk.media_time import FRAME_SAMPLES, MOTION_RATE
 from mytalk.motion.agreement import MAX_LAG, Offset, agreement, best_offset
 from mytalk.motion.stream import MotionStream
-from mytalk.pipeline import load_motion
+from mytalk.motion.torch_backend import TorchMotion
 from mytalk.presets import PROFILES
+from mytalk.torch_backend import load_motion
 
 MARGIN = (MAX_LAG + 3) * FRAME_SAMPLES
 """Samples of sound before and after a clip that the estimator needs."""
@@ -28,7 +29,7 @@ class OffsetEstimator:
     """
 
     def __init__(self, weights: str = "edge") -> None:
-        self._model = load_motion(weights).eval()
+        self._model = TorchMotion(load_motion(weights).eval())
 
     def estimate(self, clips: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]) -> Offset:
         """Measures one offset for the clips of one recording.

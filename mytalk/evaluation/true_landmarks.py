@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mytalk.appearance.bank import CAPACITY
-from mytalk.appearance.model import AppearanceModel
-from mytalk.appearance.renderer import MouthRenderer
+from mytalk.appearance.renderer import Appearance, MouthRenderer
 from mytalk.evaluation.crop import Box, Crop, face_crop, mouth_box
 from mytalk.evaluation.fidelity import change, detail, psnr, sharpness, ssim
 from mytalk.face import Face, fit_pose
@@ -43,7 +42,7 @@ class PixelScore:
 
 def score_pixels(
     frames: Iterable[tuple[VideoFrame, Face | None]],
-    model: AppearanceModel | None,
+    model: Appearance | None,
     enrolment: int,
     *,
     mouths: int = CAPACITY,

@@ -1,64 +1,76 @@
-"""Samples windows of several sessions in one batch."""
+"""Samples windows of several sessions together."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from typing import Any, Protocol
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from mytalk.motion.conditions import Conditions, padded
-from mytalk.motion.model import MotionModel
-from mytalk.motion.sampler import DDIM
-from mytalk.motion.windows import Window
-from mytalk.runtime.cuda_graphs import to_device, to_host
-
-_FIELDS = tuple(field.name for field in fields(Conditions))
+from mytalk.motion.conditions import Conditions, MotionRequest
+from mytalk.motion.space import MotionSpace
+from mytalk.presets import MotionPreset
+from mytalk.speech.stream import SpeechExtractor
 
 
-@dataclass(frozen=True, slots=True)
-class MotionRequest:
-    """Holds one session's window, ready to be sampled, as a batch of one.
+class MotionBackend(Protocol):
+    """Calculates stage 1 for any number of sessions: by graphs on a CPU, or by torch. Any thread may call it."""
 
-    What the model made is on its device, the rest on the CPU, from where a batch of many is copied in one piece.
-    """
+    @property
+    def preset(self) -> MotionPreset: ...
 
-    window: Window
-    noise: Tensor  # (1, T, K)
-    conditions: Conditions
-    steps: int
+    @property
+    def space(self) -> MotionSpace: ...
+
+    @property
+    def extractor(self) -> SpeechExtractor: ...
+
+    def person(self, lower: NDArray[np.float32], upper: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Makes ``Conditions.identity`` ``(1, E)`` of a rest shape ``(169, 3)`` and an upper face ``(38, 3)``, both
+        canonical."""
+        ...
+
+    def sample(self, requests: Sequence[MotionRequest]) -> list[NDArray[np.float32]]:
+        """Samples the motion ``(rows, K)`` of each request, all of equally many steps."""
+        ...
 
 
-def sample_together(model: MotionModel, requests: Sequence[MotionRequest]) -> list[Tensor]:
-    """Samples the motion ``(rows, K)`` of each request, returned on the CPU; all must ask for equally many steps.
+def sample_together(model: MotionBackend, requests: Sequence[MotionRequest]) -> list[NDArray[np.float32]]:
+    """Samples the motion ``(rows, K)`` of each request; all must ask for equally many steps.
 
-    Shorter windows are padded and masked: in a batch each gets what it would get alone, to rounding.
+    In a batch each gets what it would get alone, to rounding.
     """
     steps = requests[0].steps
     if any(request.steps != steps for request in requests):
         raise ValueError(f"requests of {sorted({request.steps for request in requests})} steps: need one number")
+    return model.sample(requests)
+
+
+def join(requests: Sequence[MotionRequest]) -> tuple[NDArray[np.float32], Conditions[NDArray[Any]]]:
+    """Joins noise and conditions of several requests to one batch; shorter windows are padded and masked."""
     rows = [request.window.rows for request in requests]
-    noise = torch.cat([padded(request.noise, 0, max(rows) - request.window.rows) for request in requests])
-    conditions = _joined([request.conditions for request in requests], rows)
-    device = model.device
-    moved = {name: to_device(one, device) for name in _FIELDS if (one := getattr(conditions, name)) is not None}
-    motion = to_host(model.sample(to_device(noise, device), Conditions(**moved), DDIM(steps)))
-    return [motion[index, :count] for index, count in enumerate(rows)]
-
-
-def _joined(conditions: Sequence[Conditions], rows: Sequence[int]) -> Conditions:
     longest = max(rows)
-    valid = None
-    if min(rows) < longest:
-        valid = torch.arange(longest) < torch.tensor(rows)[:, None]
-    estimates = [one.estimate for one in conditions if one.estimate is not None]
-    return Conditions(
-        torch.cat([padded(one.speech, 0, longest - one.speech.shape[1]) for one in conditions]),
-        torch.cat([padded(one.upper, 0, longest - one.upper.shape[1]) for one in conditions]),
-        torch.cat([one.identity for one in conditions]),
-        torch.cat([padded(one.history, 0, longest - one.history.shape[1]) for one in conditions]),
-        torch.cat([padded(one.known, 0, longest - one.known.shape[1]) for one in conditions]),
+    valid = np.arange(longest) < np.asarray(rows)[:, None] if min(rows) < longest else None
+    parts = [request.conditions for request in requests]
+    estimates = [one.estimate for one in parts if one.estimate is not None]
+    conditions = Conditions(
+        _joined([one.speech for one in parts], longest),
+        _joined([one.upper for one in parts], longest),
+        np.concatenate([one.identity for one in parts]),
+        _joined([one.history for one in parts], longest),
+        _joined([one.known for one in parts], longest),
         valid,
-        torch.cat([padded(estimate, 0, longest - estimate.shape[1]) for estimate in estimates]) if estimates else None,
+        _joined(estimates, longest) if estimates else None,
     )
+    return _joined([request.noise for request in requests], longest), conditions
+
+
+def _joined(arrays: Sequence[NDArray[Any]], rows: int) -> NDArray[Any]:
+    """Joins arrays ``(1, T, ...)`` to ``(B, rows, ...)``, with zeros after the shorter ones."""
+    if all(one.shape[1] == rows for one in arrays):
+        return np.concatenate(arrays)
+    joined = np.zeros((len(arrays), rows, *arrays[0].shape[2:]), arrays[0].dtype)
+    for place, one in enumerate(arrays):
+        joined[place, : one.shape[1]] = one[0]
+    return joined

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-from torch import Tensor
-from torch.nn import functional as F
+import numpy as np
+from numpy.typing import NDArray
+
+from mytalk.motion.windows import Window
+
+Array = TypeVar("Array")
 
 
 @dataclass(frozen=True, slots=True)
-class Conditions:
-    """Holds what a window is generated from. ``K`` coefficients, ``D`` speech features, ``E`` identity features."""
+class Conditions(Generic[Array]):
+    """Holds what a window is generated from, as arrays or tensors. ``K`` coefficients, ``D`` speech features, ``E``
+    identity features."""
 
-    speech: Tensor  # (B, T, D)
-    upper: Tensor  # (B, T, 38, 2): upper-face displacement from rest; zeros where unknown; presets may not look
-    identity: Tensor  # (B, E): as ``MotionModel.person`` has it
-    history: Tensor  # (B, T, K): known motion, zeros elsewhere
-    known: Tensor  # (B, T) bool: which rows of history are known
-    valid: Tensor | None = None  # (B, T) bool: rows that are not padding; None = all
-    estimate: Tensor | None = None  # (B, T, K): motion as a `Readout` has it; None where the model has none
+    speech: Array  # (B, T, D)
+    upper: Array  # (B, T, 38, 2): upper-face displacement from rest; zeros where unknown; presets may not look
+    identity: Array  # (B, E): as the model makes it of a face
+    history: Array  # (B, T, K): known motion, zeros elsewhere
+    known: Array  # (B, T) bool: which rows of history are known
+    valid: Array | None = None  # (B, T) bool: rows that are not padding; None = all
+    estimate: Array | None = None  # (B, T, K): motion as a readout has it; None where the model has none
 
 
-def padded(values: Tensor, batch: int, frames: int) -> Tensor:
-    """Pads ``(B, T, ...)`` by so many rows of zeros in both axes."""
-    return F.pad(values, (0, 0) * (values.dim() - 2) + (0, frames, 0, batch)) if batch or frames else values
+@dataclass(frozen=True, slots=True)
+class MotionRequest:
+    """Holds one session's window, ready to be sampled, as a batch of one."""
+
+    window: Window
+    noise: NDArray[np.float32]  # (1, T, K)
+    conditions: Conditions[NDArray[Any]]
+    steps: int

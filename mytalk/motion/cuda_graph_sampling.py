@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mytalk.motion.conditions import Conditions, padded
+from mytalk.motion.conditions import Conditions
 from mytalk.runtime.cuda_graphs import CudaGraphs, Recorder, padded_batch
 
 MAX_BATCH = 64
@@ -18,7 +18,7 @@ MAX_BATCH = 64
 _STEP_COUNTS = 4  # how many different numbers of steps have graphs
 _ALIGNED = 8  # rows of a mask that attention kernels take are a multiple of this
 
-Sample = Callable[[Tensor, Conditions, int], Tensor]
+Sample = Callable[[Tensor, Conditions[Tensor], int], Tensor]
 
 
 class GraphSampling:
@@ -32,7 +32,7 @@ class GraphSampling:
         self._record = record
         self._graphs: dict[int, CudaGraphs] = {}
 
-    def __call__(self, noise: Tensor, conditions: Conditions, steps: int) -> Tensor:
+    def __call__(self, noise: Tensor, conditions: Conditions[Tensor], steps: int) -> Tensor:
         """Samples motion ``(B, T, K)`` from noise of the same shape, as ``sample`` does, to rounding."""
         batch, frames = noise.shape[:2]
         if steps not in self._graphs and len(self._graphs) < _STEP_COUNTS:
@@ -56,3 +56,8 @@ class GraphSampling:
         speech, upper, history, known, *estimate = inputs
         conditions = Conditions(speech, upper, identity, history, known, valid, *estimate)
         return (self._sample(noise, conditions, steps),)
+
+
+def padded(values: Tensor, batch: int, frames: int) -> Tensor:
+    """Pads ``(B, T, ...)`` by so many rows of zeros in both axes."""
+    return F.pad(values, (0, 0) * (values.dim() - 2) + (0, frames, 0, batch)) if batch or frames else values

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mytalk.face.landmarks import UPPER_COUNT, UPPER_FACE
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.motion.model import MotionModel
+from mytalk.motion.batch import MotionBackend
 from mytalk.motion.person import Person
 from mytalk.motion.space import RestShape
-from mytalk.runtime.cuda_graphs import to_device
 
 MAX_PEOPLE = 4
 """People whose state is kept, where a session changes from one to another; the oldest is dropped."""
@@ -25,16 +22,16 @@ _REST_INTERVAL = 25  # motion frames between two looks at the rest shape
 class FaceTrack:
     """Holds the last ``frames`` motion frames of faces, and the rest shape, range and identity of each person."""
 
-    def __init__(self, model: MotionModel, frames: int) -> None:
+    def __init__(self, model: MotionBackend, frames: int) -> None:
         self.waiting: deque[tuple[int, NDArray[np.float32], int]] = deque()  # not yet reached by a window
         self.person = Person(RestShape(model.space))  # the newest
         self._model = model
         self._person_id = 0
         self._people = {self._person_id: self.person}
-        self._upper: deque[Tensor] = deque(maxlen=frames)  # (38, 2) a motion frame, newest last
+        self._upper: deque[NDArray[np.float32]] = deque(maxlen=frames)  # (38, 2) a motion frame, newest last
         self._person_ids: deque[int] = deque(maxlen=frames)  # whose face it is, likewise
         self._until = 0  # motion frames whose upper face is known
-        self._last_upper = torch.zeros(UPPER_COUNT, 2)
+        self._last_upper = np.zeros((UPPER_COUNT, 2), np.float32)
 
     def enrol(self, points: list[NDArray[np.float32]], person: int) -> None:
         """Learns the rest shape of a person from canonical faces ``(478, 3)``, before the first window."""
@@ -56,7 +53,7 @@ class FaceTrack:
                 if self.person.lower is None:
                     self._update_person()
                 moved = points[list(UPPER_FACE)] - self.person.upper
-                self._last_upper = torch.from_numpy(np.ascontiguousarray(moved[:, :2], np.float32))
+                self._last_upper = np.ascontiguousarray(moved[:, :2], np.float32)
             self._upper.append(self._last_upper)
             self._person_ids.append(self._person_id)
             if self.person.seen and index % _REST_INTERVAL == 0:
@@ -67,10 +64,10 @@ class FaceTrack:
         """Returns the person that a motion frame is for, of those that ``advance`` has reached."""
         return self._people.get(self._person_ids[index - self._until], self.person)
 
-    def upper(self, first: int, rows: int) -> Tensor:
+    def upper(self, first: int, rows: int) -> NDArray[np.float32]:
         """Returns the upper face ``(rows, 38, 2)``, displacement from rest, from motion frame ``first`` on."""
         ahead = self._until - first - rows  # known since before a barge-in
-        return torch.stack(list(self._upper)[len(self._upper) - rows - ahead : len(self._upper) - ahead])
+        return np.stack(list(self._upper)[len(self._upper) - rows - ahead : len(self._upper) - ahead])
 
     def _switch_person(self, person_id: int) -> None:
         """Switches to another person's rest shape, range and identity."""
@@ -86,7 +83,5 @@ class FaceTrack:
 
     def _update_person(self) -> None:
         self.person.update()
-        lower, upper = torch.from_numpy(self.person.lower), torch.from_numpy(self.person.upper)
-        device = self._model.device
-        with torch.inference_mode():
-            self.person.identity = self._model.person(to_device(lower, device), to_device(upper, device))[None]
+        assert self.person.lower is not None
+        self.person.identity = self._model.person(self.person.lower, self.person.upper)

@@ -15,10 +15,10 @@ from mytalk.motion.conformer import ConformerBlock, OwnConditions, projection
 from mytalk.motion.cuda_graph_sampling import MAX_BATCH, GraphSampling
 from mytalk.motion.identity import LANDMARKS, IdentityExtractor
 from mytalk.motion.sampler import DDIM, TIMESTEPS
-from mytalk.motion.space import MotionSpace
+from mytalk.motion.space_module import MotionSpaceModule
 from mytalk.presets import PROFILES, Preset
 from mytalk.runtime.cuda_graphs import Recorder, record_batches
-from mytalk.runtime.onnx_graph import Graph, GraphModule
+from mytalk.runtime.graph_module import GraphModule, GraphSpec
 from mytalk.speech.factory import NoFront, build_encoder, build_front
 from mytalk.speech.frontend import FeatureExtractor
 from mytalk.speech.interfaces import Front
@@ -44,7 +44,6 @@ class Denoiser(GraphModule):
     def __init__(self, preset: Preset) -> None:
         super().__init__()
         motion, width, speech = preset.motion, preset.motion.width, preset.speech.width
-        self._graph: Graph | None = None
         self.coefficients, self.conditioning = motion.coefficients, motion.conditioning
         person = LANDMARKS if motion.identity_as == "landmarks" else preset.identity.embedding
         concatenated = person if motion.conditioning == "concat" else 0
@@ -62,15 +61,8 @@ class Denoiser(GraphModule):
         self.own = nn.ModuleList(OwnConditions(width, speech, attended) for _ in range(owners))
         self.out = nn.Linear(width, motion.coefficients)
 
-    def forward(self, noisy: Tensor, t: Tensor, conditions: Conditions) -> Tensor:
+    def forward(self, noisy: Tensor, t: Tensor, conditions: Conditions[Tensor]) -> Tensor:
         """Denoises motion ``(B, T, K)`` at timesteps ``(B,)``; known rows come back as they were given."""
-        if self._graph is not None and conditions.valid is None and not self.training:
-            return self._graph(
-                noisy, t, conditions.speech, conditions.upper, conditions.identity, conditions.history, conditions.known
-            )[0]
-        return self._predict(noisy, t, conditions)
-
-    def _predict(self, noisy: Tensor, t: Tensor, conditions: Conditions) -> Tensor:
         dtype = self.prefix.weight.dtype
         known = conditions.known[..., None].to(noisy.dtype)
         speech, person = conditions.speech.to(dtype), conditions.identity.to(dtype)
@@ -89,8 +81,8 @@ class Denoiser(GraphModule):
             x = block(x, condition, tokens, conditions.valid)
         return torch.lerp(self.out(x).to(noisy.dtype), conditions.history.to(noisy.dtype), known)
 
-    def to_graph(self) -> None:
-        """Exports the prediction as an ONNX graph, for windows without padding."""
+    def graph_spec(self) -> GraphSpec:
+        """Makes ``forward`` a graph, for windows without padding."""
         motion = self.prefix.weight.new_zeros(1, 2, self.coefficients)
         example = {
             "noisy": motion,
@@ -102,10 +94,10 @@ class Denoiser(GraphModule):
             "known": torch.zeros(1, 2, dtype=torch.bool),
         }
         free = {name: min(2, one.dim()) for name, one in example.items()} | {"identity": 1}
-        self._graph = Graph(self, self._calculate, example, free)
+        return GraphSpec(self._calculate, example, free)
 
     def _calculate(self, noisy: Tensor, t: Tensor, *conditions: Tensor) -> tuple[Tensor]:
-        return (self._predict(noisy, t, Conditions(*conditions)),)
+        return (self(noisy, t, Conditions(*conditions)),)
 
     def _shared(self, speech: Tensor, time: Tensor, person: Tensor) -> tuple[Tensor, Tensor | None]:
         """Returns what is added to each block's input ``(B, T, C)``, and what it attends to ``(B, 1, C)``."""
@@ -125,7 +117,7 @@ class MotionModel(nn.Module):
         self.front = front or build_front(preset.speech)
         self.speech = build_encoder(preset.speech)
         self.identity = IdentityExtractor(preset.identity)
-        self.space = MotionSpace(preset.motion.coefficients)
+        self.space = MotionSpaceModule(preset.motion.coefficients)
         self.denoiser = Denoiser(preset)
         self.readout = Readout(preset.motion.coefficients) if preset.motion.readout else None
         self._graph_sampling: GraphSampling | None = None
@@ -153,7 +145,7 @@ class MotionModel(nn.Module):
         return self.denoiser.prefix.weight.device
 
     @torch.inference_mode()
-    def sample(self, noise: Tensor, conditions: Conditions, sampler: DDIM) -> Tensor:
+    def sample(self, noise: Tensor, conditions: Conditions[Tensor], sampler: DDIM) -> Tensor:
         """Samples a window's motion ``(B, T, K)`` from noise of the same shape."""
         run = self._sample if self._graph_sampling is None else self._graph_sampling
         return run(noise, conditions, sampler.steps)
@@ -173,9 +165,9 @@ class MotionModel(nn.Module):
                     silence = torch.zeros(1, frames * FRAME_SAMPLES, device=self.device)
                     extractor(silence, extractor.start(profile.hop + profile.lookahead))
 
-    def _sample(self, noise: Tensor, conditions: Conditions, steps: int) -> Tensor:
+    def _sample(self, noise: Tensor, conditions: Conditions[Tensor], steps: int) -> Tensor:
         sampler, x = DDIM(steps), noise
-        for index, t in enumerate(sampler.timesteps.tolist()):
+        for index, t in enumerate(sampler.timesteps):
             x0 = self.denoiser(x, torch.full((len(x),), t, device=x.device), conditions)
             if conditions.estimate is not None:
                 estimate = conditions.estimate.to(x0.dtype)
@@ -183,7 +175,7 @@ class MotionModel(nn.Module):
             x = sampler.step(x0, index, x)
         return x
 
-    def _zeros(self, rows: int) -> tuple[Tensor, Conditions]:
+    def _zeros(self, rows: int) -> tuple[Tensor, Conditions[Tensor]]:
         """Makes noise and conditions of full windows as a session gives them, all zeros."""
         shape = (rows, self.preset.window)
         motion = torch.zeros(*shape, self.preset.coefficients, device=self.device)

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mytalk.face.landmarks import LOWER_FACE, UPPER_COUNT, UPPER_FACE, aperture
-from mytalk.motion.space import GAIN, MotionSpace, RestShape
+from mytalk.motion.space import GAIN, Opening, RestShape
 
 Lower = NDArray[np.float32]
 """Canonical lower face, ``(169, 3)``."""
@@ -52,7 +51,7 @@ class Person:
     upper: NDArray[np.float32] = field(default_factory=lambda: np.zeros((UPPER_COUNT, 3), np.float32))  # mean so far
     seen: int = 0
     gain: float = 1.0  # of motion, towards this person's own range
-    identity: Tensor | None = None  # (1, E) as the denoiser takes it
+    identity: NDArray[np.float32] | None = None  # (1, E) as the denoiser takes it
     filmed: RunningMean = field(default_factory=RunningMean)
     generated: RunningMean = field(default_factory=RunningMean)  # before their manner
 
@@ -74,7 +73,7 @@ class Person:
             self.lower = self.lower + np.float32(_REST_RATE) * (estimate - self.lower)
             self.gain += _REST_RATE * (gain - self.gain)
 
-    def with_manner(self, generated: Lower, space: MotionSpace, voice: float = 1.0) -> Lower:
+    def with_manner(self, generated: Lower, space: Opening, voice: float = 1.0) -> Lower:
         """Adds this person's manner to a generated shape: a smile, a jaw put forward, drooping corners.
 
         The manner is how the mean filmed mouth differs from the mean generated one, but for how far it is open: that is

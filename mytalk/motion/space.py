@@ -6,12 +6,11 @@ on the coefficients is noise over mouths and a sum of them is a mouth.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from mytalk.face.landmarks import LOWER_COUNT, aperture
 
@@ -25,30 +24,12 @@ _MIN_SPREAD = 0.02  # below this spread a mouth is a still picture or a listener
 _MIN_FACES = 50  # faces from which a spread says something
 
 
-class MotionSpace(nn.Module):
-    """Maps displacements ``(..., 169, 3)``, canonical, to coefficients ``(..., K)`` of unit variance, and back.
+class Opening(ABC):
+    """Moves lips along one direction: how the face moves for one unit of lip aperture."""
 
-    Buffers, stored with the weights: ``basis (K, 507)`` orthonormal, ``scale (K,)`` standard deviations, and
-    ``opening (507,)``, how the face moves for one unit of lip aperture.
-    """
-
-    def __init__(self, coefficients: int) -> None:
-        super().__init__()
-        self.basis: Tensor
-        self.scale: Tensor
-        self.opening: Tensor
-        self.register_buffer("basis", torch.zeros(coefficients, LOWER_COUNT * DIMS))
-        self.register_buffer("scale", torch.ones(coefficients))
-        self.register_buffer("opening", torch.zeros(LOWER_COUNT * DIMS))
-
-    def encode(self, displacement: Tensor) -> Tensor:
-        """Maps displacements ``(..., 169, 3)`` to coefficients ``(..., K)``."""
-        return displacement.flatten(-2) @ self.basis.T / self.scale
-
-    def decode(self, coefficients: Tensor) -> Tensor:
-        """Maps coefficients ``(..., K)`` to displacements ``(..., 169, 3)``."""
-        rows: Tensor = (coefficients * self.scale) @ self.basis
-        return rows.reshape(*rows.shape[:-1], LOWER_COUNT, DIMS)
+    @abstractmethod
+    def direction(self) -> NDArray[np.float32]:
+        """Returns the displacement ``(169, 3)`` of one unit of aperture; zeros where it was not learned yet."""
 
     def closed(self, lower: NDArray[np.float32]) -> NDArray[np.float32]:
         """Closes the lips of one shape ``(169, 3)`` along the opening direction."""
@@ -56,9 +37,33 @@ class MotionSpace(nn.Module):
 
     def opened(self, lower: NDArray[np.float32], by: float) -> NDArray[np.float32]:
         """Grows a shape's aperture by ``by`` canonical units; a space not fitted yet moves none."""
-        direction = self.opening.cpu().numpy().reshape(LOWER_COUNT, DIMS)
+        direction = self.direction()
         unit = float(aperture(direction))
         return lower if unit == 0 else np.asarray(lower + by / unit * direction, np.float32)
+
+
+@dataclass(frozen=True)
+class MotionSpace(Opening):
+    """Maps displacements ``(..., 169, 3)``, canonical, to coefficients ``(..., K)`` of unit variance, and back.
+
+    `mytalk.motion.space_module` is the same for training.
+    """
+
+    basis: NDArray[np.float32]  # (K, 507), orthonormal
+    scale: NDArray[np.float32]  # (K,) standard deviations
+    opening: NDArray[np.float32]  # (507,)
+
+    def encode(self, displacement: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Maps displacements ``(..., 169, 3)`` to coefficients ``(..., K)``."""
+        return displacement.reshape(*displacement.shape[:-2], -1) @ self.basis.T / self.scale
+
+    def decode(self, coefficients: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Maps coefficients ``(..., K)`` to displacements ``(..., 169, 3)``."""
+        rows = (coefficients * self.scale) @ self.basis
+        return rows.reshape(*rows.shape[:-1], LOWER_COUNT, DIMS)
+
+    def direction(self) -> NDArray[np.float32]:
+        return self.opening.reshape(LOWER_COUNT, DIMS)
 
 
 @dataclass(slots=True)
@@ -69,7 +74,7 @@ class RestShape:
     It holds at most ``capacity`` shapes: when full, every second one goes and only every second is taken from then on.
     """
 
-    space: MotionSpace
+    space: Opening
     capacity: int = 256
     _shapes: list[NDArray[np.float32]] | None = None
     _stride: int = 1

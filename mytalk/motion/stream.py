@@ -12,18 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
 from mytalk.errors import EngineError
 from mytalk.face.landmarks import aperture
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.motion.batch import MotionRequest, sample_together
-from mytalk.motion.conditions import Conditions
+from mytalk.motion.batch import MotionBackend, sample_together
+from mytalk.motion.conditions import Conditions, MotionRequest
 from mytalk.motion.faces import FaceTrack
-from mytalk.motion.model import MotionModel
 from mytalk.motion.person import Person
 from mytalk.motion.sampler import frame_noise
 from mytalk.motion.silence_gate import ANTICIPATION_FRAMES, SilenceGate
@@ -64,7 +60,7 @@ class MotionStream:
     A window runs when both speech and picture have reached its end, so neither can change what the other gave.
     """
 
-    def __init__(self, model: MotionModel, profile: Profile, *, steps: int, seed: int, generation: int = 0) -> None:
+    def __init__(self, model: MotionBackend, profile: Profile, *, steps: int, seed: int, generation: int = 0) -> None:
         self.steps = steps  # of sampling; those of the next windows may be set at any time
         self.seed = seed  # of the noise of frames that no window has asked for yet; likewise
         self.not_finite = 0  # motion frames for which the model gave no numbers: they do not leave
@@ -76,13 +72,13 @@ class MotionStream:
         self._gate = SilenceGate()
         self._gate_lookahead = min(profile.lookahead, ANTICIPATION_FRAMES)
         self._faces = FaceTrack(model, self._keep_frames)
-        self._features: deque[Tensor] = deque()  # (D,) a motion frame from _features_first on
+        self._features: deque[NDArray[np.float32]] = deque()  # (D,) a motion frame from _features_first on
         # Those that windows have not come to; ``end`` counts from _speech_first.
         self._estimates: deque[ReadoutEstimate] = deque()
         self._speech_first = 0  # motion frame that the speech stream began at
         self._features_first = 0
-        self._history: deque[Tensor] = deque(maxlen=self._keep_frames)  # (K,) a frame emitted, newest last
-        self._tentative: dict[int, Tensor] = {}
+        self._history: deque[NDArray[np.float32]] = deque(maxlen=self._keep_frames)  # (K,) a frame emitted, newest last
+        self._tentative: dict[int, NDArray[np.float32]] = {}
         self._pending: MotionRequest | None = None  # until its motion comes
         self._video_until = 0  # motion frames whose faces are all here
 
@@ -140,14 +136,14 @@ class MotionStream:
                     break
         return self._pending
 
-    def accept(self, request: MotionRequest, motion: Tensor) -> list[MotionFrame]:
+    def accept(self, request: MotionRequest, motion: NDArray[np.float32]) -> list[MotionFrame]:
         """Takes the motion ``(rows, K)`` sampled for a request and emits its frames; none for one from before a
         barge-in."""
         window = request.window
         if window.generation != self._planner.generation:
             return []
         self._pending = None
-        if not torch.isfinite(motion).all():
+        if not np.isfinite(motion).all():
             self.not_finite += len(window.emit)
             self._skip(window)
             return []
@@ -211,13 +207,13 @@ class MotionStream:
         self._estimates.extend(encoded.estimates)
         self._gate.push_levels(encoded.levels)
 
-    def _emit(self, window: Window, index: int, row: Tensor, mean: Tensor) -> MotionFrame:
+    def _emit(self, window: Window, index: int, row: NDArray[np.float32], mean: NDArray[np.float32]) -> MotionFrame:
         """Makes one frame of a window's motion; the first is mixed with the tentative tail of the window before.
 
         Only the first: the older window has heard less, and a fade over the whole lookahead makes mouths late.
         """
         if index == window.emit.start and index in self._tentative:
-            row = torch.lerp(self._tentative[index], row, CROSSFADE)
+            row = _mixed(self._tentative[index], row)
         self._history.append(row)
         voice = self._gate.next(self._gate_lookahead)
         shape = self._shape(mean + LIVELINESS * (row - mean), voice, self._faces.person_at(index))
@@ -225,7 +221,7 @@ class MotionStream:
 
     def _skip(self, window: Window) -> None:
         """Passes over frames without motion: to the windows after them, the mouth was at rest."""
-        self._history.extend(torch.zeros(self._model.denoiser.coefficients) for _ in window.emit)
+        self._history.extend(np.zeros(self._model.preset.coefficients, np.float32) for _ in window.emit)
         for _ in window.emit:
             self._gate.next(self._gate_lookahead)
         self._tentative.clear()
@@ -245,26 +241,26 @@ class MotionStream:
         if identity is None:
             self._skip(window)
             return None
-        width = self._model.denoiser.coefficients
+        width = self._model.preset.coefficients
         fresh = window.rows - window.history
         noise = np.zeros((window.rows, width), np.float32)
         noise[window.history :] = frame_noise(window.first + window.history, fresh, width, self.seed)
-        history = torch.zeros(window.rows, width)
+        history = np.zeros((window.rows, width), np.float32)
         if window.history:
-            history[: window.history] = torch.stack(list(self._history)[-window.history :])
+            history[: window.history] = np.stack(list(self._history)[-window.history :])
         start = window.first - self._features_first
-        speech = torch.stack([self._features[start + row] for row in range(window.rows)])
+        speech = np.stack([self._features[start + row] for row in range(window.rows)])
         conditions = Conditions(
             speech[None],
             self._faces.upper(window.first, window.rows)[None],
             identity,
             history[None],
-            (torch.arange(window.rows) < window.history)[None],
+            (np.arange(window.rows) < window.history)[None],
             estimate=estimate,
         )
-        return MotionRequest(window, torch.from_numpy(noise)[None], conditions, self.steps)
+        return MotionRequest(window, noise[None], conditions, self.steps)
 
-    def _estimate(self, window: Window) -> Tensor | None:
+    def _estimate(self, window: Window) -> NDArray[np.float32] | None:
         """Returns the readout's motion for a window ``(1, T, K)``, zeros in its history; None without a readout.
 
         Groups of speech end where windows do. The gate gets their voice here and no sooner: what comes after a window
@@ -277,26 +273,30 @@ class MotionStream:
             return None
         self._gate.set_voice(self._estimates[0].end, self._estimates[0].voice)
         motion = self._estimates[0].motion[-window.rows :]
-        return F.pad(motion, (0, 0, window.rows - len(motion), 0))[None]
+        return np.pad(motion, ((window.rows - len(motion), 0), (0, 0)))[None]
 
-    def _mean(self) -> Tensor:
+    def _mean(self) -> NDArray[np.float32]:
         """Averages the mouth's coefficients ``(K,)`` over the history."""
         if not self._history:
-            return torch.zeros(self._model.denoiser.coefficients)
-        mean: Tensor = torch.stack(list(self._history)).sum(0) / (len(self._history) + _MEAN_PRIOR)
-        return mean
+            return np.zeros(self._model.preset.coefficients, np.float32)
+        return np.asarray(np.stack(self._history).sum(0) / (len(self._history) + _MEAN_PRIOR), np.float32)
 
-    def _shape(self, row: Tensor, share: float, person: Person) -> NDArray[np.float32]:
+    def _shape(self, row: NDArray[np.float32], share: float, person: Person) -> NDArray[np.float32]:
         """Decodes coefficients to landmarks: kept in range, at rest in silence, lips never through each other."""
         assert person.lower is not None
         space = self._model.space
-        motion = (row * person.gain).clamp(-MAX_COEFFICIENT, MAX_COEFFICIENT) * share
-        lower = person.with_manner(person.lower + space.decode(motion).numpy(), space, share)
+        motion = np.clip(row * np.float32(person.gain), -MAX_COEFFICIENT, MAX_COEFFICIENT) * np.float32(share)
+        lower = person.with_manner(person.lower + space.decode(motion), space, share)
         gap = float(aperture(lower))
         allowed = 0.0 if self._gate.ready else max(0.0, gap)
         return np.asarray(lower if allowed == gap else space.opened(lower, allowed - gap), np.float32)
 
 
-def scale_aperture(lower: NDArray[np.float32], amount: float, model: MotionModel) -> NDArray[np.float32]:
+def _mixed(before: NDArray[np.float32], now: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mixes a frame of an older window with the same one of the window that replaces it."""
+    return np.asarray(before + np.float32(CROSSFADE) * (now - before), np.float32)
+
+
+def scale_aperture(lower: NDArray[np.float32], amount: float, model: MotionBackend) -> NDArray[np.float32]:
     """Multiplies a shape's lip aperture: 0 closes the mouth, 1 leaves it, 2 opens it twice as far."""
     return lower if amount == 1 else model.space.opened(lower, (amount - 1) * max(float(aperture(lower)), 0.0))

@@ -1,106 +1,93 @@
-"""Runs a module's arithmetic as one ONNX graph, by ONNX Runtime on the CPU.
+"""Runs exported networks by ONNX Runtime on the CPU, with weights of a checkpoint.
 
-For networks as small as these its kernels need about half of torch's time. And a graph is one call: torch releases
-Python's global lock at every layer, and to get it back may wait for what another thread does in Python.
+For networks as small as these its kernels need about half of torch's time, and a graph is one call that gives Python's
+lock away. `mytalk.runtime.onnx_export` writes the graphs; nothing here needs torch.
 """
 
 from __future__ import annotations
 
-import io
-import warnings
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
 import onnxruntime
-import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
 
-MAX_PARAMETERS = 20_000_000
-"""Parameters of a module up to which a graph pays. A larger one spends its time in large matrices, at which torch is
-as fast, and a graph keeps weights of its own."""
+from mytalk.errors import WeightsError
+from mytalk.runtime.threads import threads
 
-_OPSET = 17
+Array = NDArray[Any]
+
 _ERRORS_ONLY = 3
-_FREE_AXES = ("rows", "frames")
+_ROWS, FRAMES = FREE_AXES = ("rows", "frames")
+_DTYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(bool)": np.bool_}
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedGraph:
+    """Holds a network as ONNX, without the weights that a checkpoint holds.
+
+    ``arguments`` are the names of what a call takes, in order; the last of them are the state that one call of a stream
+    leaves for the next, named in ``state`` with their first value for one session; None: zeros. ``weights`` are the
+    shapes of the tensors that it needs, by the name ``PART/TENSOR``.
+    """
+
+    model: bytes
+    arguments: tuple[str, ...]
+    weights: Mapping[str, tuple[int, ...]]
+    state: Mapping[str, list[float] | None] = field(default_factory=dict)
 
 
 class Graph:
-    """Runs a function of float32 tensors, with its module's weights as they are now. Any thread may call it.
+    """Runs an exported network. Any thread may call it. Memory: the weights, and what one call needs."""
 
-    Equal to the module to rounding; without gradients. Memory of its own: the weights, and what one call needs.
-    """
+    def __init__(self, exported: ExportedGraph, weights: Mapping[str, Array]) -> None:
+        """``weights`` by ``PART/TENSOR``; there may be more than are needed.
 
-    def __init__(
-        self,
-        module: nn.Module,
-        function: Callable[..., tuple[Tensor, ...]],
-        example: Mapping[str, Tensor],
-        free_axes: Mapping[str, int],
-    ) -> None:
-        """Exports ``function``; ``example`` holds its arguments by name, in order.
-
-        ``free_axes``: how many of an argument's first axes may have another length in a call, 2 at most; 0 where it is
-        not named.
+        Raises WeightsError where one is missing or of another shape.
         """
-        traced = _Function(module, function).eval()
-        exported = io.BytesIO()
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that shapes become constants, of which the free ones do not
-            torch.onnx.export(
-                traced,
-                tuple(example.values()),
-                exported,  # type: ignore[arg-type]  # it writes to any file
-                dynamo=False,
-                opset_version=_OPSET,
-                input_names=list(example),
-                dynamic_axes={name: dict(enumerate(_FREE_AXES[:count])) for name, count in free_axes.items()},
-            )
+        needed = {name: _weight(weights, name, shape) for name, shape in exported.weights.items()}
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
+        options.intra_op_num_threads = threads()
         options.log_severity_level = _ERRORS_ONLY
         # A thread that spins keeps others waiting.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(exported.getvalue(), options, providers=["CPUExecutionProvider"])
-        self._names = list(example)
-        self._input_names = {
-            one.name for one in self._session.get_inputs()
-        }  # without those that the function never looks at
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(one) for one in needed.values()]
+        options.add_external_initializers(list(needed), values)
+        self._session = onnxruntime.InferenceSession(exported.model, options, providers=["CPUExecutionProvider"])
+        self._arguments = exported.arguments
+        self._inputs = {one.name: one for one in self._session.get_inputs()}  # without those that are never looked at
+        self._state = exported.state
 
-    def __call__(self, *arguments: Tensor) -> tuple[Tensor, ...]:
-        """Returns the function's results, one or more."""
-        inputs = dict(zip(self._names, arguments, strict=True))
-        feeds = {name: one.numpy() for name, one in inputs.items() if name in self._input_names}
-        return tuple(torch.from_numpy(output) for output in self._session.run(None, feeds))
+    def __call__(self, *arguments: Array) -> list[Array]:
+        """Returns the network's results, one or more."""
+        given = zip(self._arguments, arguments, strict=True)
+        feeds = {name: one for name, one in given if name in self._inputs}
+        return self._session.run(None, feeds)  # type: ignore[no-any-return]
 
+    def start(self, frames: int = 1) -> list[Array]:
+        """Makes the state of one new session; ``frames`` is the length of its free second axes."""
+        return [self._first(name, value, frames) for name, value in self._state.items()]
 
-class GraphModule(nn.Module, ABC):
-    """Defines a module that can run by graphs, once its weights change no more."""
+    def stream(self, *arguments: Array, state: list[Array]) -> list[Array]:
+        """Returns the results without the state, which is replaced in place."""
+        results = self(*arguments, *state)
+        state[:] = results[len(results) - len(state) :]
+        return results[: len(results) - len(state)]
 
-    @abstractmethod
-    def to_graph(self) -> None:
-        """Exports the graphs now; from then on ``forward`` uses them for every call that they can serve."""
-
-
-def use_graphs(model: nn.Module) -> None:
-    """Calls ``to_graph`` of every module in ``model`` that is on the CPU, in float32, and small enough to gain by
-    it."""
-    for module in model.modules():
-        if isinstance(module, GraphModule) and _is_suitable(module):
-            module.to_graph()
-
-
-def _is_suitable(module: nn.Module) -> bool:
-    weights = [*module.parameters(), *module.buffers()]
-    plain = all(one.device.type == "cpu" and one.dtype == torch.float32 for one in weights)
-    return plain and sum(one.numel() for one in weights) <= MAX_PARAMETERS
+    def _first(self, name: str, value: list[float] | None, frames: int) -> Array:
+        one = self._inputs[name]
+        free = {_ROWS: 1, FRAMES: frames}
+        shape = [free[size] if isinstance(size, str) else size for size in one.shape]
+        dtype = _DTYPES[one.type]
+        return np.zeros(shape, dtype) if value is None else np.asarray(value, dtype).reshape(shape)
 
 
-class _Function(nn.Module):
-    """Wraps a bound method as a module, which is what can be exported."""
-
-    def __init__(self, module: nn.Module, function: Callable[..., tuple[Tensor, ...]]) -> None:
-        super().__init__()
-        self.module, self.function = module, function
-
-    def forward(self, *arguments: Tensor) -> tuple[Tensor, ...]:
-        return self.function(*arguments)
+def _weight(weights: Mapping[str, Array], name: str, shape: tuple[int, ...]) -> Array:
+    if name not in weights:
+        raise WeightsError(f"tensor {name} is missing (are these weights of another preset?)")
+    found = weights[name]
+    if found.shape != tuple(shape):
+        raise WeightsError(f"tensor {name} has shape {found.shape}, need {tuple(shape)} (weights of another preset?)")
+    return np.ascontiguousarray(found, found.dtype if found.dtype != np.float16 else np.float32)

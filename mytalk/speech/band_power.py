@@ -3,30 +3,25 @@ product."""
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-HOP = 160  # samples, 10 ms
-FFT = 512
+from mytalk.speech.filters import FFT, HOP, Bands
 
 
 class BandPower(nn.Module):
     """Maps samples ``(B, W + 160 * (N - 1))`` to the power ``(B, N, C)`` of their windows of W samples. Nothing is
-    learned.
+    learned."""
 
-    ``window`` ``(W,)``; ``filters`` ``(257, C)``: how much each bin of the spectrum counts in a band.
-    """
-
-    def __init__(self, window: Tensor, filters: Tensor) -> None:
+    def __init__(self, bands: Bands) -> None:
         super().__init__()
-        self.register_buffer("window", window, persistent=False)
-        self.register_buffer("filters", filters, persistent=False)
+        for name, array in bands._asdict().items():
+            self.register_buffer(name, torch.from_numpy(array), persistent=False)
         self.window: Tensor
         self.filters: Tensor
+        self.waves: Tensor
+        self.bins: Tensor
 
     def forward(self, samples: Tensor) -> Tensor:
         if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
@@ -36,15 +31,9 @@ class BandPower(nn.Module):
         return power
 
     def by_product(self, samples: Tensor) -> Tensor:
-        """Computes the same without an FFT: a matrix holds window and waves, of those bins alone that a band has."""
-        window, filters = self.window.cpu().numpy().astype(np.float64), self.filters.cpu().numpy()
-        used = np.flatnonzero(filters.any(axis=1))
-        angles = 2 * math.pi / FFT * np.arange(len(window))[:, None] * used
-        waves = np.concatenate([np.cos(angles), np.sin(angles)], axis=1) * window[:, None]  # (W, 2 U)
-        both = np.concatenate([filters[used], filters[used]])  # (2 U, C)
-        hops = -(-len(window) // HOP)
-        padding = hops * HOP - len(window)
+        """Computes the same without an FFT."""
+        hops = -(-len(self.window) // HOP)
+        padding = hops * HOP - len(self.window)
         rows = F.pad(samples, (padding, 0)).reshape(samples.shape[0], -1, HOP)
         frames = torch.cat([rows[:, first : first - hops + 1 or None] for first in range(hops)], dim=-1)[..., padding:]
-        spectrum = frames @ torch.from_numpy(waves.astype(np.float32)).to(samples)
-        return spectrum.square() @ torch.from_numpy(both).to(samples)
+        return (frames @ self.waves).square() @ self.bins

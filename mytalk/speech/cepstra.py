@@ -12,25 +12,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mytalk.media_time import SAMPLE_RATE
-from mytalk.speech.band_power import FFT, HOP, BandPower
+from mytalk.speech.band_power import BandPower
+from mytalk.speech.filters import CEPSTRA_WINDOW, HOP, cepstra_bands
+from mytalk.speech.timing import CEPSTRA_AT_ONCE
 
-WINDOW = 410  # 25.6 ms
-BANDS = 25
 COUNT = 13
-LEFT = WINDOW - HOP + 1
+LEFT = CEPSTRA_WINDOW - HOP + 1
 """Samples before a chunk that its first row still looks at."""
 
-_LOW, _HIGH = 130.0, 6800.0  # Hz
 _EMPHASIS = 0.97
 _LIFTER = 22
 _FLOOR = 30.0  # of power on the scale of 16-bit samples: noise of 2 steps, which no sound is without
 _DELTA_FRAMES = 6  # rows before the newest that its changes are made of
 _MEMORY = 400  # rows: the time constant of the running mean
 _USUAL_ROWS = 100.0  # rows that the usual mean counts for at the start
-AT_ONCE = 64
-"""Frames, of those given, that the running mean is computed over at a time."""
-
 USUAL = (51.9, 4.4, 2.3, 12.0, 0.1, -0.7, -4.1, -3.3, -0.8, -2.0, 2.7, -0.6, -0.5)
 """Mean cepstrum of people who talk, at the level of most films."""
 
@@ -50,11 +45,11 @@ class Cepstra(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.power = BandPower(torch.hamming_window(WINDOW, periodic=False), _mel_filters())
-        self.register_buffer("cosines", _cosines(), persistent=False)
+        self.power = BandPower(bands := cepstra_bands())
+        self.register_buffer("cosines", _cosines(bands.filters.shape[1]), persistent=False)
         self.register_buffer("usual", torch.tensor(USUAL), persistent=False)
-        fading = (1 - 1 / _MEMORY) ** torch.arange(AT_ONCE + 1, dtype=torch.float32)
-        ages = torch.arange(AT_ONCE)[:, None] - torch.arange(AT_ONCE)
+        fading = (1 - 1 / _MEMORY) ** torch.arange(CEPSTRA_AT_ONCE + 1, dtype=torch.float32)
+        ages = torch.arange(CEPSTRA_AT_ONCE)[:, None] - torch.arange(CEPSTRA_AT_ONCE)
         self.register_buffer("fading", fading, persistent=False)
         self.register_buffer("past_weights", fading[ages.clamp(min=0)] * (ages >= 0), persistent=False)
         self.cosines: Tensor
@@ -76,7 +71,10 @@ class Cepstra(nn.Module):
         state.tail = samples[:, -LEFT:]
         cepstra = self._cepstra(samples)
         count = cepstra.shape[1]
-        parts = [self._less_mean(cepstra[:, first : first + AT_ONCE], state) for first in range(0, count, AT_ONCE)]
+        parts = [
+            self._less_mean(cepstra[:, first : first + CEPSTRA_AT_ONCE], state)
+            for first in range(0, count, CEPSTRA_AT_ONCE)
+        ]
         rows = torch.cat([state.rows, *parts], dim=1)  # (B, 6 + N, 13)
         state.rows = rows[:, -_DELTA_FRAMES:]
         # (B, N, 13) each: three before the row of the moment, itself, and three after
@@ -100,27 +98,11 @@ class Cepstra(nn.Module):
         return cepstra - totals / weights
 
 
-def _mel_filters() -> Tensor:
-    """Returns a filter bank ``(257, 25)``: triangles of unit area between edges that lie on the bins of the
-    spectrum."""
-
-    def to_mel(hertz: float) -> float:
-        return 2595 * math.log10(1 + hertz / 700)
-
-    step = SAMPLE_RATE / FFT
-    mels = torch.linspace(to_mel(_LOW), to_mel(_HIGH), BANDS + 2, dtype=torch.float64)
-    edges = ((700 * (10 ** (mels / 2595) - 1) / step + 0.5).floor() * step).float()  # (27,)
-    bins = torch.arange(FFT // 2 + 1)[:, None] * step
-    rise = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    fall = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
-    return torch.minimum(rise, fall).clamp(min=0) * 2 / (edges[2:] - edges[:-2])
-
-
-def _cosines() -> Tensor:
-    """Returns the map from log power of 25 bands to 13 liftered cepstra ``(25, 13)``: an orthogonal cosine
-    transform, scaled."""
+def _cosines(bands: int) -> Tensor:
+    """Returns the map from log power of bands to 13 liftered cepstra ``(bands, 13)``: an orthogonal cosine transform,
+    scaled."""
     order = torch.arange(COUNT)
-    cosines = torch.cos(math.pi / BANDS * (torch.arange(BANDS)[:, None] + 0.5) * order) * math.sqrt(2 / BANDS)
-    cosines[:, 0] = math.sqrt(1 / BANDS)
+    cosines = torch.cos(math.pi / bands * (torch.arange(bands)[:, None] + 0.5) * order) * math.sqrt(2 / bands)
+    cosines[:, 0] = math.sqrt(1 / bands)
     lifter = 1 + _LIFTER / 2 * torch.sin(order * math.pi / _LIFTER)
     return cosines * lifter

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mytalk.presets import SpeechPreset
-from mytalk.runtime.onnx_graph import Graph, GraphModule
+from mytalk.runtime.graph_module import GraphModule, GraphSpec
+from mytalk.speech.filters import MELS
 from mytalk.speech.interfaces import Encoder
-from mytalk.speech.mel import MEL_PER_MOTION, MELS
 from mytalk.speech.phone_posteriors import PHONES
+from mytalk.speech.timing import MEL_PER_MOTION
 
 _PHONE_ROWS = 12  # 120 ms
 
@@ -65,7 +66,6 @@ class SpeechEncoder(GraphModule, Encoder[EncoderState]):
 
     def __init__(self, preset: SpeechPreset) -> None:
         super().__init__()
-        self._graph: Graph | None = None
         self.width = width = preset.width
         self.stem = nn.ModuleList(
             [CausalConv(MELS, width, 5), CausalConv(width, width, 4, 2), CausalConv(width, width, 4, 2)]
@@ -87,15 +87,14 @@ class SpeechEncoder(GraphModule, Encoder[EncoderState]):
             raise ValueError(f"mel frames must come in fours, one motion frame each: got {mel.shape[1]}")
         if state is None:
             return self._encode(mel)[0]
-        run = self._encode if self._graph is None or self.training else self._graph
-        out, *state.tails = run(mel, *state.tails)
+        out, *state.tails = self._encode(mel, *state.tails)
         return out
 
-    def to_graph(self) -> None:
-        """Exports the streaming encoder as an ONNX graph."""
+    def graph_spec(self) -> GraphSpec:
+        """Makes the streaming encoder a graph: features of a front, and a state, to features and the state after."""
         tails = {f"tail{index}": tail for index, tail in enumerate(self.start().tails)}
         mel = self.out.weight.new_zeros(1, MEL_PER_MOTION, MELS + (0 if self.phones is None else PHONES))
-        self._graph = Graph(self, self._encode, {"mel": mel, **tails}, {"mel": 2, **dict.fromkeys(tails, 1)})
+        return GraphSpec(self._encode, {"mel": mel, **tails}, {"mel": 2, **dict.fromkeys(tails, 1)}, tuple(tails))
 
     def _encode(self, mel: Tensor, *tails: Tensor) -> tuple[Tensor, ...]:
         """Returns features, and the tails that the next chunk needs; without tails, from a recording's start."""

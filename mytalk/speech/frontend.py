@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from mytalk.runtime.cuda_graphs import CudaGraphs, Recorder
+from mytalk.runtime.cuda_graphs import CudaGraphs, Recorder, to_device, to_host
 from mytalk.speech.interfaces import Encoder, Front
 from mytalk.speech.readout import Readout, ReadoutResult
 from mytalk.speech.state_batching import put_tensors, tensors_of, with_tensors
+from mytalk.speech.stream import Array, Extracted
 
 
 @dataclass(slots=True)
@@ -48,6 +50,15 @@ class FeatureExtractor:
         readout = None if self._readout is None else ReadoutResult(outputs.pop(0), outputs.pop(0))
         put_tensors(state, outputs)
         return features, readout
+
+    @torch.inference_mode()
+    def extract(self, samples: Array, state: FeatureExtractorState) -> Extracted:
+        """Extracts from the next samples ``(640 T,)`` of one session, as arrays."""
+        features, readout = self(to_device(torch.from_numpy(samples), self.weight.device)[None], state)
+        heard = to_host(features[0]).numpy()
+        if readout is None:
+            return Extracted(heard, None, None)
+        return Extracted(heard, to_host(readout.motion[0]).numpy(), to_host(readout.voice[0]).numpy())
 
     def to_cuda_graphs(self, record: Recorder | None = None) -> None:
         """Switches to CUDA graphs, one for each number of samples and of readout frames."""

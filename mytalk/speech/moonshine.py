@@ -26,29 +26,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 
 import torch
-from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.speech.attention import attend
+from mytalk.speech.frozen_weights import recogniser_weights
 from mytalk.speech.running_stats import Moments, running_moments, speech_noise
+from mytalk.speech.timing import TOKEN, TOKENS
 
-FILE = "moonshine_tiny_en.safetensors"
-LIVE_FILE = "moonshine_tiny_en_live.safetensors"
 WIDTH = 288
 LAYERS = 3
 HEADS = 8
 CONTEXT = 40
 """Motion frames before the requested ones, whose keys and values are cached and not computed anew."""
-
-TOKEN = 320
-"""Samples of a token."""
-TOKENS = FRAME_SAMPLES // TOKEN
-"""Tokens of a motion frame."""
 
 _TRAINED_TOKEN = 384  # samples, of the published network
 _STRIDE, _KERNEL = 64, 127  # of the first convolution
@@ -78,14 +71,8 @@ class Moonshine(nn.Module):
 
     def __init__(self, live: bool = True) -> None:
         super().__init__()
-        stored = {name: tensor.float() for name, tensor in _read(FILE).items()}
-        if live:
-            stored |= apply_low_rank(stored, {name: tensor.float() for name, tensor in _read(LIVE_FILE).items()})
-        stored["conv1.weight"] = F.pad(stored["conv1.weight"][:, 0], (0, 2 * _STRIDE - _KERNEL))
-        for name in ("conv2.weight", "conv3.weight"):
-            stored[name] = stored[name].transpose(1, 2).flatten(1)
-        for name, tensor in stored.items():
-            self.register_buffer(name.replace(".", "_"), tensor, persistent=False)
+        for name, array in recogniser_weights(live).items():
+            self.register_buffer(name, torch.from_numpy(array), persistent=False)
         first = self._first(_SPEECH_LEVEL * speech_noise(SAMPLE_RATE)[None])
         prior = torch.stack([first.mean(), first.var(correction=0)])
         self.register_buffer("prior", prior, persistent=False)
@@ -232,18 +219,6 @@ def rotary_of(positions: Tensor) -> Tensor:
     turns = positions[..., None].double() * speeds * (feature < _ROTARY)  # those after are not turned
     angle = ((turns - turns.round()) * (2 * math.pi)).float()
     return torch.stack([angle.cos(), angle.sin()], dim=-2)
-
-
-def apply_low_rank(weights: Mapping[str, Tensor], by: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Applies changes ``by`` to the weights that they name: matrices by a product of ``NAME.up`` ``(out, R)`` and
-    ``NAME.down`` ``(R, in)``, vectors by a sum. Hu et al. 2022, "LoRA"."""
-    vectors = {name: weights[name] + part for name, part in by.items() if part.ndim == 1}
-    pairs = {name.removesuffix(".up") for name in by if name.endswith(".up")}
-    return vectors | {name: weights[name] + by[f"{name}.up"] @ by[f"{name}.down"] for name in pairs}
-
-
-def _read(file: str) -> dict[str, Tensor]:
-    return load((resources.files("mytalk") / "weights" / "speech" / file).read_bytes())
 
 
 _LAYER = ("norm1", "qkv", "out", "norm2", "fc1", "fc1_bias", "fc2", "fc2_bias")

@@ -8,21 +8,17 @@ are kept, and no language model: posteriors depend on one moment, whatever was s
 
 from __future__ import annotations
 
-import math
-from importlib import resources
-
 import torch
-from safetensors.torch import load
 from torch import Tensor
 
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.speech.band_power import HOP
 from mytalk.speech.cepstra import Cepstra, CepstraState
+from mytalk.speech.filters import HOP
+from mytalk.speech.frozen_weights import phone_weights
 from mytalk.speech.interfaces import Front
 
 PHONES = 42
 STATES = 3
-FILE = "cmusphinx_en_us.safetensors"
 
 _SOFTNESS = 0.4  # of log likelihoods: neighbouring moments are no independent witnesses
 _LEAST = -6.0  # log posterior
@@ -37,13 +33,8 @@ class PhonePosteriors(Front[CepstraState]):
     def __init__(self) -> None:
         super().__init__()
         self.cepstra = Cepstra()
-        stored = load((resources.files("mytalk") / "weights" / "phones" / FILE).read_bytes())
-        means, precisions = stored["means"].float(), stored["log_precisions"].float().exp()  # (42, 3, 128, 13)
-        offset = 0.5 * ((precisions / (2 * math.pi)).log().sum(-1) - (means.square() * precisions).sum(-1))
-        linear = torch.cat([-0.5 * precisions, means * precisions, offset[..., None]], dim=-1)  # (42, 3, 128, 27)
-        self.register_buffer("linear", linear.transpose(0, 1).mT.contiguous(), persistent=False)
-        weights = stored["log_weights"].float().exp()  # (42, 3, 128, 3): phone, stream, Gaussian, state
-        self.register_buffer("weights", weights.transpose(0, 1).contiguous(), persistent=False)
+        for name, array in phone_weights().items():
+            self.register_buffer(name, torch.from_numpy(array), persistent=False)
         self.linear: Tensor  # (3, 42, 27, 128)
         self.weights: Tensor  # (3, 42, 128, 3)
 

@@ -13,17 +13,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mytalk.runtime.onnx_graph import Graph, GraphModule
-from mytalk.speech.moonshine import TOKEN, TOKENS, WIDTH, Moonshine, MoonshineState
-from mytalk.speech.state_batching import put_tensors, tensors_of, with_tensors
-
-BACK, AHEAD = 2, 3
-"""Motion frames around its own that a mouth is read from."""
+from mytalk.runtime.graph_module import GraphModule, GraphSpec
+from mytalk.speech.moonshine import WIDTH, Moonshine, MoonshineState
+from mytalk.speech.state_batching import tensors_of, with_tensors
+from mytalk.speech.timing import AHEAD, BACK, TOKEN, TOKENS
 
 DELAYS = 8
 """Sets of weights: for a mouth after which 0, 1, ... 6 frames were heard, and 7 or more."""
@@ -47,7 +44,6 @@ class Readout(GraphModule):
 
     def __init__(self, coefficients: int) -> None:
         super().__init__()
-        self._graph: Graph | None = None
         self.recogniser = Moonshine()
         self.mean: Tensor
         self.scale: Tensor
@@ -69,26 +65,17 @@ class Readout(GraphModule):
     @torch.no_grad()
     def forward(self, samples: Tensor, state: MoonshineState) -> ReadoutResult:
         """Predicts the newest motion frames after the next samples ``(B, 640 T)``, T at least 1."""
-        requested = state.tokens.shape[1]
-        if self._graph is None or samples.shape[1] > requested * TOKEN:
-            return self._predict(self.recogniser(samples, state))
-        count = samples.shape[1] // TOKEN
-        padded = np.zeros((len(samples), requested, TOKEN), np.float32)
-        padded[:, requested - count :] = samples.reshape(-1, count, TOKEN).numpy()
-        given = torch.from_numpy(padded), torch.from_numpy(np.array([count], np.int64))
-        motion, voice, *after = self._graph(*given, *tensors_of(state))
-        put_tensors(state, after)
-        return ReadoutResult(motion, voice)
+        return self._predict(self.recogniser(samples, state))
 
-    def to_graph(self) -> None:
-        """Exports ``forward`` as an ONNX graph."""
+    def graph_spec(self) -> GraphSpec:
+        """Makes ``forward`` a graph, for no more samples than the requested tokens have."""
         state = self.start(1)
         names = ("position", "before", "weight", "total", "squares", "tokens", "seen", "past")
         tokens = state.tokens.shape[1]
         example = {"samples": state.tokens.new_zeros(1, tokens, TOKEN), "count": torch.tensor([TOKENS])}
         example |= dict(zip(names, tensors_of(state), strict=True))
         free = dict.fromkeys(names, 1) | dict.fromkeys(("samples", "tokens", "seen"), 2)
-        self._graph = Graph(self, self._encode_and_predict, example, free)
+        return GraphSpec(self._encode_and_predict, example, free, names)
 
     def _encode_and_predict(self, samples: Tensor, count: Tensor, *before: Tensor) -> tuple[Tensor, ...]:
         """Maps samples ``(B, 2 n, 320)``, of which the last ``count`` ``(1,)`` tokens are new, and a state's tensors to

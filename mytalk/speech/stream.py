@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.runtime.cuda_graphs import to_device, to_host
-from mytalk.speech.frontend import FeatureExtractor
+
+Array = NDArray[np.float32]
+
+
+class Extracted(NamedTuple):
+    """Holds what was extracted from T motion frames of speech."""
+
+    features: Array  # (T, D)
+    motion: Array | None  # (n, K) a readout's, of the newest frames; None without one
+    voice: Array | None  # (n,) likewise
+
+
+class SpeechExtractor(Protocol):
+    """Extracts features for the sessions of a model; what is a session's own is in its state. Any thread may call."""
+
+    @property
+    def width(self) -> int:
+        """Returns D, how many features a motion frame has."""
+        ...
+
+    def start(self, readout_frames: int) -> Any:
+        """Makes the state of a new session. ``readout_frames``: motion frames that a readout predicts."""
+        ...
+
+    def extract(self, samples: Array, state: Any) -> Extracted:
+        """Extracts from the next samples ``(640 T,)``. The state is updated in place."""
+        ...
 
 
 class ReadoutEstimate(NamedTuple):
@@ -19,14 +42,14 @@ class ReadoutEstimate(NamedTuple):
     then."""
 
     end: int
-    motion: Tensor  # (n, K)
-    voice: NDArray[np.float32]  # (n,)
+    motion: Array  # (n, K)
+    voice: Array  # (n,)
 
 
 class EncodedSpeech(NamedTuple):
     """Holds features, levels and readout estimates of ``n`` motion frames of speech."""
 
-    features: Tensor  # (n, D)
+    features: Array  # (n, D)
     levels: NDArray[np.float32]  # (n,) dB
     estimates: list[ReadoutEstimate]  # one a group of frames; none without a readout
     samples: int  # that were given for it, some of which may belong to the next frame
@@ -41,7 +64,7 @@ class SpeechStream:
     """
 
     def __init__(
-        self, extractor: FeatureExtractor, at_once: int = 1, first: int | None = None, readout_frames: int = 0
+        self, extractor: SpeechExtractor, at_once: int = 1, first: int | None = None, readout_frames: int = 0
     ) -> None:
         """``readout_frames``: motion frames up to each group's end that a readout predicts."""
         self._extractor, self._state = extractor, extractor.start(readout_frames)
@@ -50,7 +73,6 @@ class SpeechStream:
         self._group = (first or at_once) * FRAME_SAMPLES
         self._pending = np.zeros(0, np.float32)
 
-    @torch.inference_mode()
     def push(self, samples: NDArray[np.float32]) -> EncodedSpeech:
         """Takes more speech at 16 kHz, and returns the features of the groups that it completes."""
         self._pending = np.concatenate([self._pending, np.asarray(samples, np.float32)])
@@ -60,35 +82,27 @@ class SpeechStream:
             self._group = self._at_once
         return self._join(groups, len(samples))
 
-    @torch.inference_mode()
     def finish(self) -> EncodedSpeech:
         """Encodes the whole motion frames of the last group. No more speech comes."""
         rest = len(self._pending) // FRAME_SAMPLES * FRAME_SAMPLES
         return self._join([self._encode(rest)] if rest else [], 0)
 
-    def _encode(self, count: int) -> tuple[Tensor, NDArray[np.float32], list[ReadoutEstimate]]:
+    def _encode(self, count: int) -> tuple[Array, Array, list[ReadoutEstimate]]:
         samples, self._pending = self._pending[:count], self._pending[count:]
-        sound = to_device(torch.from_numpy(samples), self._extractor.weight.device)[None]
-        encoded, readout = self._extractor(sound, self._state)
+        extracted = self._extractor.extract(samples, self._state)
         frames = samples.reshape(-1, FRAME_SAMPLES)
         power = np.einsum("ts,ts->t", frames, frames) / FRAME_SAMPLES
         levels = np.asarray(10 * np.log10(power + 1e-10), np.float32)
         self._frames += len(levels)
-        estimates = (
-            []
-            if readout is None
-            else [ReadoutEstimate(self._frames, readout.motion[0], to_host(readout.voice[0]).numpy())]
-        )
-        return encoded[0], levels, estimates
+        estimates = []
+        if extracted.motion is not None and extracted.voice is not None:
+            estimates.append(ReadoutEstimate(self._frames, extracted.motion, extracted.voice))
+        return extracted.features, levels, estimates
 
-    def _join(
-        self, groups: list[tuple[Tensor, NDArray[np.float32], list[ReadoutEstimate]]], samples: int
-    ) -> EncodedSpeech:
+    def _join(self, groups: list[tuple[Array, Array, list[ReadoutEstimate]]], samples: int) -> EncodedSpeech:
         if not groups:
-            return EncodedSpeech(
-                self._extractor.weight.new_zeros(0, self._extractor.width), np.zeros(0, np.float32), [], samples
-            )
+            nothing = np.zeros((0, self._extractor.width), np.float32)
+            return EncodedSpeech(nothing, np.zeros(0, np.float32), [], samples)
         features, levels, estimates = zip(*groups, strict=True)
         readout = [one for group in estimates for one in group]
-        whole = torch.cat(features) if len(features) > 1 else features[0]
-        return EncodedSpeech(whole, np.concatenate(levels), readout, samples)
+        return EncodedSpeech(np.concatenate(features), np.concatenate(levels), readout, samples)

@@ -9,18 +9,10 @@ from pathlib import Path
 
 import torch
 
-from mytalk.checkpoint import (
-    CONFIG,
-    folder_label,
-    read_preset,
-    read_speech_model,
-    read_tensors,
-    save_preset,
-    save_speech_model,
-    save_tensors,
-)
+from mytalk.checkpoint import CONFIG, folder_label, read_preset, read_speech_model, save_preset, save_speech_model
 from mytalk.errors import OutputExistsError, PresetError, WeightsError
 from mytalk.presets import Preset
+from mytalk.torch_checkpoint import read_tensors, save_tensors
 from mytalk.training.motion.task import PHONES, weights_of
 from mytalk.training.run.checkpoints import AVERAGE, is_checkpoint, read_run
 from mytalk.training.run.logbook import read_curve

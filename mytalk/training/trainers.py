@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mytalk.checkpoint import load_into
 from mytalk.errors import OutputError
+from mytalk.torch_checkpoint import load_into
 from mytalk.training.data.store import ClipStore
 from mytalk.training.motion.distill import DistillOptions, distill_task
 from mytalk.training.motion.examples import MotionOptions

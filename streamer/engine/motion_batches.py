@@ -14,7 +14,7 @@ from streamer.engine.slot import EngineSlot
 from streamer.engine.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
-    from mytalk.motion.batch import MotionRequest
+    from mytalk.motion.conditions import MotionRequest
 
 log = logging.getLogger(__name__)
 

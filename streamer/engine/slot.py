@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mytalk.errors import EngineError, MyTalkError
 from mytalk.face.tracker import Face
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
@@ -23,10 +26,8 @@ from streamer.protocol.generation import Cleared
 from streamer.telemetry import logs
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from mytalk.lipsync_stream import FaceStatus
-    from mytalk.motion.batch import MotionRequest
+    from mytalk.motion.conditions import MotionRequest
 
 log = logging.getLogger(__name__)
 
@@ -250,7 +251,7 @@ class EngineSlot:
                 return request
         return None
 
-    def accept(self, request: MotionRequest, motion: Tensor) -> None:
+    def accept(self, request: MotionRequest, motion: NDArray[np.float32]) -> None:
         """Takes the motion of the window that ``take_in`` gave."""
         with self._reporting():
             if self._stream is not None:

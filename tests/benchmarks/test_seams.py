@@ -10,7 +10,7 @@ from benchmarks.quality.seams import Means, Row, Talk, plot, speak
 from mytalk import Pipeline
 from mytalk.face import Face, fit_pose
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.motion import MotionStream
+from mytalk.motion.stream import MotionStream
 from mytalk.presets import PROFILES
 
 

@@ -255,7 +255,8 @@ def test_where_the_motion_model_gives_nan_pictures_pass_through_and_it_is_counte
     broken = {3, 4}  # hops: frames 6 to 9
 
     def sometimes(*given: Any) -> Any:
-        return sample(*given) * (float("nan") if next(calls) in broken else 1.0)
+        scale = np.float32("nan" if next(calls) in broken else 1.0)
+        return [motion * scale for motion in sample(*given)]
 
     monkeypatch.setattr(pipeline.motion, "sample", sometimes)
     stream = pipeline.stream()

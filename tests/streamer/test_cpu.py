@@ -54,7 +54,7 @@ def test_a_container_without_a_limit_has_all_cores(quota: str, tmp_path: Path) -
 
 def test_several_callers_stay_on_one_core_each_and_one_alone_has_half_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     counts: list[int] = []
-    monkeypatch.setattr(torch, "set_num_threads", counts.append)
+    monkeypatch.setattr("streamer.cpu.set_threads", counts.append)
     monkeypatch.setattr(cv2, "setNumThreads", lambda count: None)
     monkeypatch.setattr("streamer.cpu.available_cores", lambda: 16)
     for callers in (1, 2, 8):

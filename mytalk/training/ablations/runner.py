@@ -18,13 +18,13 @@ import av
 import numpy as np
 import torch
 
-from mytalk.checkpoint import load_into
 from mytalk.errors import DataError, OptionError
 from mytalk.evaluation.clip import Judges
 from mytalk.evaluation.jobs import jobs_of_clips
 from mytalk.evaluation.perceptual import Gaussian, frechet_distance, load_inception
 from mytalk.evaluation.run import evaluate
 from mytalk.pipeline import load
+from mytalk.torch_checkpoint import load_into
 from mytalk.training.ablations.rows import Row, read_rows, render
 from mytalk.training.appearance.options import AppearanceOptions
 from mytalk.training.appearance.task import AppearanceTask

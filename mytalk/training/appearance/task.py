@@ -12,8 +12,9 @@ from torch import Tensor
 
 from mytalk.appearance.discriminator import Discriminator
 from mytalk.appearance.model import AppearanceModel
-from mytalk.checkpoint import save_preset, save_tensors
+from mytalk.checkpoint import save_preset
 from mytalk.presets import Preset
+from mytalk.torch_checkpoint import save_tensors
 from mytalk.training.appearance.examples import AppearanceExamples
 from mytalk.training.appearance.losses import DiscriminatorLoss, GeneratedPictures, GeneratorLoss, psnr
 from mytalk.training.appearance.options import AppearanceOptions

@@ -9,8 +9,9 @@ from torch.nn import functional as F
 
 from mytalk.face.landmarks import LOWER_MIRROR, UPPER_MIRROR
 from mytalk.media_time import SAMPLE_RATE
-from mytalk.motion.space import MotionSpace
-from mytalk.speech.mel import FLOOR, MELS
+from mytalk.motion.space_module import MotionSpaceModule
+from mytalk.speech.filters import MELS
+from mytalk.speech.mel import FLOOR
 
 SPEEDS = (0.85, 1.18)
 
@@ -36,7 +37,7 @@ def stretch(rows: Tensor, length: int) -> Tensor:
 class Mirror:
     """Exchanges left and right of a face."""
 
-    def __init__(self, space: MotionSpace) -> None:
+    def __init__(self, space: MotionSpaceModule) -> None:
         basis = space.basis.unflatten(-1, (-1, 3))
         mirrored = (basis[:, list(LOWER_MIRROR)] * torch.tensor([-1.0, 1.0, 1.0])).flatten(1)
         self._motion: Tensor = (mirrored * space.scale[:, None]) @ space.basis.T / space.scale  # (K, K)

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from mytalk.face.landmarks import LOWER_FACE, LOWER_MIRROR, UPPER_FACE, aperture
-from mytalk.motion.space import MotionSpace, RestShape
+from mytalk.motion.space import RestShape
+from mytalk.motion.space_module import MotionSpaceModule
 from mytalk.training.data.store import ClipStore
 
 SAMPLE_CLIPS = 12
@@ -39,15 +40,15 @@ class Frames:
     lower: NDArray[np.float32]
     upper: NDArray[np.float32]
 
-    def rest(self, space: MotionSpace) -> Rest:
+    def rest(self, space: MotionSpaceModule) -> Rest:
         """Estimates the rest shape. Raises ValueError for no frame."""
         return Rest(self._shape(space).estimate(), np.asarray(self.upper.mean(axis=0), np.float32))
 
-    def openness(self, space: MotionSpace) -> float:
+    def openness(self, space: MotionSpaceModule) -> float:
         """Returns how far this person opens, against most."""
         return self._shape(space).openness()
 
-    def _shape(self, space: MotionSpace) -> RestShape:
+    def _shape(self, space: MotionSpaceModule) -> RestShape:
         shape = RestShape(space, capacity=len(self.lower) + 1)
         for lower in self.lower:
             shape.observe(lower)
@@ -84,10 +85,10 @@ def sample_people(store: ClipStore, seed: int) -> list[Frames]:
     return [sample_frames(store, own) for own in clips]
 
 
-def fit_space(people: Sequence[Frames], coefficients: int) -> MotionSpace:
+def fit_space(people: Sequence[Frames], coefficients: int) -> MotionSpaceModule:
     """Fits the mouth basis: principal components of displacement from rest, every person weighing the same, and
     mirrored."""
-    space = MotionSpace(coefficients)
+    space = MotionSpaceModule(coefficients)
     for _ in range(2):  # the first pass finds the opening direction, which the rest shapes of the second one need
         rows, gaps = [], []
         for number, person in enumerate(people):

@@ -17,7 +17,8 @@ from torch import Tensor
 from mytalk.errors import DataError
 from mytalk.face.landmarks import LOWER_FACE, UPPER_COUNT, UPPER_FACE
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
-from mytalk.motion.space import GAIN, MotionSpace
+from mytalk.motion.space import GAIN
+from mytalk.motion.space_module import MotionSpaceModule
 from mytalk.speech.interfaces import Front
 from mytalk.training.data.augment import noisy_place
 from mytalk.training.data.people import Frames, Rest, clips_by_person, sample_frames
@@ -58,7 +59,7 @@ class ClipSequences:
     def __init__(
         self,
         store: ClipStore,
-        space: MotionSpace,
+        space: MotionSpaceModule,
         *,
         front: Front[Any] | None,
         evenness: float = 0.0,
@@ -112,7 +113,7 @@ class ClipSequences:
 
 
 def spoken_sequences(
-    folder: Path, people: Rows[Frames], space: MotionSpace, seed: int, *, front: Front[Any] | None
+    folder: Path, people: Rows[Frames], space: MotionSpaceModule, seed: int, *, front: Front[Any] | None
 ) -> list[Sequence]:
     """Loads synthetic speech of ``mytalk.training.voices.corpus``, all in memory (0.2 GB an hour), each sentence
     spoken by one of ``people``: viseme controls through a linear map to coefficients that the people's own mouths
@@ -144,7 +145,7 @@ def spoken_sequences(
     return sequences
 
 
-def _control_map(people: Rows[Frames], rests: Rows[Rest], space: MotionSpace) -> NDArray[np.float32]:
+def _control_map(people: Rows[Frames], rests: Rows[Rest], space: MotionSpaceModule) -> NDArray[np.float32]:
     """Fits least squares from viseme controls to motion coefficients ``(4, K)``."""
     controls, motions = [], []
     for number, (frames, rest) in enumerate(zip(people, rests, strict=True)):

@@ -26,13 +26,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mytalk.checkpoint import load_into, read_preset, read_speech_model, read_tensors, save_tensors
+from mytalk.checkpoint import read_preset, read_speech_model
 from mytalk.errors import OptionError
 from mytalk.motion.conditions import Conditions
 from mytalk.motion.model import Denoiser, MotionModel
 from mytalk.motion.sampler import DDIM, TIMESTEPS, alpha_bars, ddim_step
 from mytalk.presets import Preset
 from mytalk.speech.factory import is_built_in, load_front
+from mytalk.torch_checkpoint import load_into, read_tensors, save_tensors
 from mytalk.training.data.store import ClipStore
 from mytalk.training.motion.examples import HeldOutWindows, MotionExamples, MotionOptions
 from mytalk.training.motion.task import MotionLosses, MotionTask, draw_lips, scored_frames, weights_of
@@ -75,7 +76,7 @@ class Trajectory:
         self.segment = -(-teacher_steps // student_steps)  # points in a segment
         self.points = self.segment * student_steps  # N
         self.timesteps = torch.round(torch.arange(self.points + 1) * (TIMESTEPS / self.points)).long()  # (N + 1,)
-        self.alpha_bar = alpha_bars()[self.timesteps]  # (N + 1,)
+        self.alpha_bar = torch.from_numpy(alpha_bars())[self.timesteps]  # (N + 1,)
 
     def at(self, t: Tensor) -> Tensor:
         """Returns the first point ``(B,)``, 1 to N, that is not before timesteps ``(B,)``."""
@@ -89,7 +90,7 @@ class Trajectory:
         """Steps by DDIM from points ``start`` to ``stop`` ``(B,)`` of samples ``(B, T, K)``; where they are one,
         ``x`` stays."""
         a, a_next = self._alphas(x, start, stop)
-        moved = ddim_step(x0, x, a.clamp(max=1 - 1e-6), a_next)
+        moved: Tensor = ddim_step(x0, x, a.clamp(max=1 - 1e-6), a_next)
         return torch.where((start == stop)[:, None, None], x, moved)
 
     def x0_of(self, end: Tensor, x: Tensor, start: Tensor, stop: Tensor) -> Tensor:
@@ -130,7 +131,7 @@ class Distillation(nn.Module):
             loss = loss + self._options.data_weight * self._weighed(student.losses(x0, batch))
         return {"loss": loss, **losses}
 
-    def wanted(self, x: Tensor, point: Tensor, conditions: Conditions) -> Tensor:
+    def wanted(self, x: Tensor, point: Tensor, conditions: Conditions[Tensor]) -> Tensor:
         """Returns the x0 ``(B, T, K)`` that takes noisy windows at ``point`` where teacher and target go."""
         trajectory, before = self._trajectory, point - 1
         timesteps, end = trajectory.timesteps.to(point.device), trajectory.end(point)
@@ -240,11 +241,11 @@ def distill_task(
     return task
 
 
-def sample(denoiser: Denoiser, noise: Tensor, conditions: Conditions, sampler: DDIM) -> Tensor:
+def sample(denoiser: Denoiser, noise: Tensor, conditions: Conditions[Tensor], sampler: DDIM) -> Tensor:
     """Samples motion ``(B, T, K)`` from noise of the same shape; with padding, and in the noise's precision."""
     x = noise
     for index, t in enumerate(sampler.timesteps):
-        x = sampler.step(denoiser(x, t.expand(len(x)).to(x.device), conditions).float(), index, x)
+        x = sampler.step(denoiser(x, torch.full((len(x),), t, device=x.device), conditions).float(), index, x)
     return x
 
 

@@ -15,10 +15,10 @@ from torch.nn import functional as F
 
 from mytalk.errors import OptionError
 from mytalk.motion.sampler import TIMESTEPS
-from mytalk.motion.space import MotionSpace
+from mytalk.motion.space_module import MotionSpaceModule
 from mytalk.presets import WINDOW_FRAMES
 from mytalk.speech.interfaces import Front
-from mytalk.speech.mel import MEL_PER_MOTION
+from mytalk.speech.timing import MEL_PER_MOTION
 from mytalk.training.data.augment import Mirror, change_features, change_samples, draw_speed, stretch
 from mytalk.training.data.people import Frames, clips_by_person
 from mytalk.training.data.sequences import ClipSequences, Sequence, spoken_sequences
@@ -82,7 +82,7 @@ class MotionExamples:
         self,
         options: MotionOptions,
         store: ClipStore,
-        space: MotionSpace,
+        space: MotionSpaceModule,
         *,
         front: Front[Any] | None,
         steps: int,
@@ -99,7 +99,7 @@ class MotionExamples:
         self._people_share = np.cumsum(weights / weights.sum())
         self._clip_share = [np.cumsum(lengths[own] / lengths[own].sum()) for own in self._people]
 
-    def add_speech(self, folder: Path, people: Rows[Frames], space: MotionSpace) -> None:
+    def add_speech(self, folder: Path, people: Rows[Frames], space: MotionSpaceModule) -> None:
         """Adds a folder of synthetic speech. Raises DataError where it holds none."""
         self._spoken = spoken_sequences(folder, people, space, self._options.seed, front=self._front)
 
@@ -184,7 +184,7 @@ class HeldOutWindows:
     """Draws windows of held-out clips as they are, from noise alone and without history: what validation measures."""
 
     def __init__(
-        self, options: MotionOptions, store: ClipStore, space: MotionSpace, *, front: Front[Any] | None
+        self, options: MotionOptions, store: ClipStore, space: MotionSpaceModule, *, front: Front[Any] | None
     ) -> None:
         self._options, self._front = options, front
         self._clips = ClipSequences(store, space, front=front, evenness=options.evenness)

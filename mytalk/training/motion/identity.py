@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mytalk.checkpoint import save_preset, save_tensors
+from mytalk.checkpoint import save_preset
 from mytalk.errors import DataError, OptionError
 from mytalk.face.landmarks import LOWER_COUNT, LOWER_FACE, UPPER_FACE
 from mytalk.motion.identity import ArcFace, IdentityExtractor
 from mytalk.presets import Preset
+from mytalk.torch_checkpoint import save_tensors
 from mytalk.training.data.people import clips_by_person
 from mytalk.training.data.store import ClipStore
 from mytalk.training.run.config import TrainingOptions

@@ -13,25 +13,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mytalk.checkpoint import (
-    CONFIG,
-    load_into,
-    read_speech_model,
-    read_tensors,
-    save_preset,
-    save_speech_model,
-    save_tensors,
-)
+from mytalk.checkpoint import CONFIG, read_speech_model, save_preset, save_speech_model
 from mytalk.errors import OptionError
 from mytalk.face.landmarks import INNER_LOWER, INNER_UPPER, LIPS
 from mytalk.motion.conditions import Conditions
 from mytalk.motion.model import MotionModel
 from mytalk.motion.sampler import TIMESTEPS, alpha_bars
-from mytalk.motion.space import MotionSpace
+from mytalk.motion.space_module import MotionSpaceModule
 from mytalk.presets import Preset
 from mytalk.speech.factory import is_built_in, load_front
-from mytalk.speech.mel import MEL_PER_MOTION
+from mytalk.speech.timing import MEL_PER_MOTION
 from mytalk.speech.wav2vec import Wav2Vec2
+from mytalk.torch_checkpoint import load_into, read_tensors, save_tensors
 from mytalk.training.data.people import fit_space, sample_people
 from mytalk.training.data.person_offsets import read_offsets
 from mytalk.training.data.store import ClipStore
@@ -67,7 +60,7 @@ class MotionLosses(nn.Module):
         self.alpha_bar: Tensor
         self.gap: Tensor
         self.coefficient_weight: Tensor
-        self.register_buffer("alpha_bar", alpha_bars(), persistent=False)
+        self.register_buffer("alpha_bar", torch.from_numpy(alpha_bars()), persistent=False)
         gap = model.space.basis.unflatten(-1, (-1, 3))[:, :, 1] * model.space.scale[:, None]  # (K, 169)
         gap = (gap[:, list(INNER_LOWER)] - gap[:, list(INNER_UPPER)]).mean(-1) / APERTURE_SPREAD
         weight = model.space.scale**options.coefficient_weight
@@ -106,7 +99,7 @@ class MotionLosses(nn.Module):
         mean: Tensor = (error * known).sum() / total
         return mean
 
-    def conditions(self, batch: Batch) -> Conditions:
+    def conditions(self, batch: Batch) -> Conditions[Tensor]:
         """Builds the denoiser's conditions; what is hidden is zero."""
         model, shown = self._model[0], batch["shown"]
         features = batch["features"]
@@ -273,8 +266,8 @@ def draw_lips(lower: NDArray[np.float32], side: int = 96) -> NDArray[np.uint8]:
     return picture
 
 
-def _space_of(checkpoint: Path, coefficients: int) -> MotionSpace:
-    space = MotionSpace(coefficients)
+def _space_of(checkpoint: Path, coefficients: int) -> MotionSpaceModule:
+    space = MotionSpaceModule(coefficients)
     stored = read_tensors(checkpoint, "motion")
     space.load_state_dict({name: stored[f"space.{name}"] for name in space.state_dict()})
     return space

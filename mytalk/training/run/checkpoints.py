@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mytalk.checkpoint import load_into, read_tensors, save_tensors
 from mytalk.errors import WeightsError
+from mytalk.torch_checkpoint import load_into, read_tensors, save_tensors
 from mytalk.training.run.atomic_write import output_errors
 
 AVERAGE = "average"

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from mytalk.errors import DataError
-from mytalk.speech.phone_posteriors import FILE, PHONES, STATES
+from mytalk.speech.frozen_weights import PHONES_FILE
+from mytalk.speech.phone_posteriors import PHONES, STATES
 
 _ORDER = 0x11223344
 _LOG_UNIT = 1024 * math.log(1.0001)  # of Sphinx's integer logarithms, as it stores weights
@@ -31,9 +32,9 @@ def main() -> None:
     arguments = parser.parse_args()
     model = arguments.model or packaged_model()
     arguments.output.mkdir(parents=True, exist_ok=True)
-    save_file(read_model(model), arguments.output / FILE)
+    save_file(read_model(model), arguments.output / PHONES_FILE)
     (arguments.output / "LICENSE").write_text((model / "README").read_text())
-    print(f"{arguments.output / FILE}: {(arguments.output / FILE).stat().st_size / 1e6:.2f} MB")
+    print(f"{arguments.output / PHONES_FILE}: {(arguments.output / PHONES_FILE).stat().st_size / 1e6:.2f} MB")
 
 
 def packaged_model() -> Path:

@@ -21,9 +21,10 @@ from mytalk.evaluation.sync import correlation
 from mytalk.face.landmarks import LOWER_FACE, aperture
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.model import MotionModel
-from mytalk.pipeline import load_motion
 from mytalk.presets import PROFILES
-from mytalk.speech.readout import BACK, DELAYS, Readout, stack_context
+from mytalk.speech.readout import DELAYS, Readout, stack_context
+from mytalk.speech.timing import BACK
+from mytalk.torch_backend import load_motion
 from mytalk.training.data.person_offsets import read_offsets
 from mytalk.training.data.sequences import ClipSequences
 from mytalk.training.data.store import ClipStore

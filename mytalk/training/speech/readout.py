@@ -14,11 +14,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mytalk.checkpoint import read_preset, save_preset, save_tensors
+from mytalk.checkpoint import read_preset, save_preset
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
-from mytalk.pipeline import load_motion
 from mytalk.presets import PROFILES
-from mytalk.speech.readout import AHEAD, BACK, DELAYS, Readout, stack_context
+from mytalk.speech.readout import DELAYS, Readout, stack_context
+from mytalk.speech.timing import AHEAD, BACK
+from mytalk.torch_backend import load_motion
+from mytalk.torch_checkpoint import save_tensors
 from mytalk.training.data.person_offsets import read_offsets
 from mytalk.training.data.sequences import ClipSequences
 from mytalk.training.data.store import ClipStore

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from mytalk.errors import DataError
-from mytalk.speech.moonshine import FILE, LAYERS
+from mytalk.speech.frozen_weights import RECOGNISER_FILE
+from mytalk.speech.moonshine import LAYERS
 
 _MODEL = "moonshine_voice/assets/tiny-en/encoder_model.ort"
 _PACKAGE = "moonshine-voice"
@@ -33,8 +34,8 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     model = arguments.model or packaged_model()
-    save_file(read_model(model), arguments.output / FILE)
-    print(f"{arguments.output / FILE}: {(arguments.output / FILE).stat().st_size / 1e6:.2f} MB")
+    save_file(read_model(model), arguments.output / RECOGNISER_FILE)
+    print(f"{arguments.output / RECOGNISER_FILE}: {(arguments.output / RECOGNISER_FILE).stat().st_size / 1e6:.2f} MB")
 
 
 def packaged_model() -> Path:

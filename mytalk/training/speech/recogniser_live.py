@@ -32,9 +32,11 @@ from tqdm import tqdm
 from mytalk.errors import DataError, WeightsError
 from mytalk.media import SpeechReader
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
-from mytalk.pipeline import load_motion
-from mytalk.speech.moonshine import LIVE_FILE, TOKENS, WIDTH, Moonshine, apply_low_rank, rotary_of, transform
+from mytalk.speech.frozen_weights import RECOGNISER_LIVE_FILE, apply_low_rank
+from mytalk.speech.moonshine import WIDTH, Moonshine, rotary_of, transform
 from mytalk.speech.readout import Readout
+from mytalk.speech.timing import TOKENS
+from mytalk.torch_backend import load_motion
 from mytalk.training.data.augment import noisy_place
 from mytalk.training.run.config import TrainingOptions
 from mytalk.training.run.loop import WEIGHTS, fit
@@ -208,7 +210,7 @@ class LiveTask(Task):
     def export(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {name: tensor.detach().half().contiguous() for name, tensor in self.layers.named().items()}
-        save_file(tensors, folder / LIVE_FILE)
+        save_file(tensors, folder / RECOGNISER_LIVE_FILE)
 
 
 def voices_of(folder: Path) -> list[NDArray[np.float32]]:
@@ -247,7 +249,9 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if arguments.export is not None:
-        (arguments.output / LIVE_FILE).write_bytes((arguments.export / WEIGHTS / LIVE_FILE).read_bytes())
+        (arguments.output / RECOGNISER_LIVE_FILE).write_bytes(
+            (arguments.export / WEIGHTS / RECOGNISER_LIVE_FILE).read_bytes()
+        )
         return
     readout = load_motion(arguments.preset).readout
     if readout is None:

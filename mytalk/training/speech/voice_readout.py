@@ -17,8 +17,9 @@ from torch import Tensor
 from mytalk.errors import DataError, WeightsError
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.silence_gate import NO_VOICE
-from mytalk.pipeline import load_motion
-from mytalk.speech.readout import AHEAD, BACK, Readout, stack_context
+from mytalk.speech.readout import Readout, stack_context
+from mytalk.speech.timing import AHEAD, BACK
+from mytalk.torch_backend import load_motion
 from mytalk.training.data.augment import noisy_place
 from mytalk.training.speech.readout import Sums, add_clip, save_readout, solve
 from mytalk.training.voices.phones import CLASSES

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from mytalk.face.landmarks import TEMPLATE
 from mytalk.media_time import FRAME_SAMPLES, MOTION_RATE, SAMPLE_RATE, to_samples
-from mytalk.motion import MotionModel, MotionStream
-from mytalk.motion.stream import MotionFrame
+from mytalk.motion.batch import MotionBackend
+from mytalk.motion.model import MotionModel
+from mytalk.motion.stream import MotionFrame, MotionStream
+from mytalk.motion.torch_backend import TorchMotion
 from mytalk.motion.windows import WindowPlanner
 from mytalk.presets import PRESETS, PROFILES
 
@@ -29,11 +31,11 @@ RATES = [Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30), Fracti
 
 
 @pytest.fixture(scope="module")
-def model() -> MotionModel:
+def model() -> MotionBackend:
     """Builds one small block with random weights, whose output no test reads."""
     torch.manual_seed(3)
     edge = PRESETS["edge"]
-    return MotionModel(replace(edge, motion=replace(edge.motion, layers=1, width=32, ffn=32))).eval()
+    return TorchMotion(MotionModel(replace(edge, motion=replace(edge.motion, layers=1, width=32, ffn=32))).eval())
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def scripts(draw: st.DrawFn) -> Script:
     )
 
 
-def act(model: MotionModel, script: Script, babble: Samples, arrivals: list[tuple[int, int]]) -> list[MotionFrame]:
+def act(model: MotionBackend, script: Script, babble: Samples, arrivals: list[tuple[int, int]]) -> list[MotionFrame]:
     """The script's motion, its speech and pictures arriving so; what is left comes at the end."""
     stream = MotionStream(model, PROFILES[script.profile], steps=1, seed=script.seed)
     speech, pictures = script.speech(babble), deque(script.pictures)
@@ -93,7 +95,7 @@ def act(model: MotionModel, script: Script, babble: Samples, arrivals: list[tupl
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(script=scripts())
 def test_any_packets_pictures_and_pauses_give_the_same_landmarks_each_frame_once_in_order(
-    model: MotionModel, babble: Samples, script: Script
+    model: MotionBackend, babble: Samples, script: Script
 ) -> None:
     arrived = act(model, script, babble, script.arrivals)
     at_once = act(model, script, babble, [])
@@ -134,7 +136,7 @@ def test_a_day_is_planned_in_constant_memory() -> None:
     assert emitted == HOURS * 3600 * MOTION_RATE - 6
 
 
-def test_a_session_holds_after_half_a_minute_what_it_held_after_a_window(model: MotionModel, babble: Samples) -> None:
+def test_a_session_holds_after_half_a_minute_what_it_held_after_a_window(model: MotionBackend, babble: Samples) -> None:
     stream = MotionStream(model, PROFILES["balanced"], steps=1, seed=1)
     sizes = []
     for second in range(30):

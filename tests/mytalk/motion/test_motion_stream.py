@@ -11,16 +11,15 @@ from mytalk.errors import EngineError
 from mytalk.face import Face, fit_pose
 from mytalk.face.landmarks import aperture
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.motion import MotionModel, MotionStream
-from mytalk.motion.batch import sample_together
-from mytalk.motion.stream import MAX_REWIND, MotionFrame, scale_aperture
+from mytalk.motion.batch import MotionBackend, sample_together
+from mytalk.motion.stream import MAX_REWIND, MotionFrame, MotionStream, scale_aperture
 from mytalk.presets import PROFILES
 
 Samples = NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")
-def model(pipeline: Pipeline) -> MotionModel:
+def model(pipeline: Pipeline) -> MotionBackend:
     return pipeline.motion
 
 
@@ -30,7 +29,7 @@ def canonical(portrait_face: Face) -> NDArray[np.float32]:
 
 
 def speak(
-    model: MotionModel,
+    model: MotionBackend,
     face: NDArray[np.float32],
     speech: Samples,
     packet: int,
@@ -57,7 +56,7 @@ def stack(frames: list[MotionFrame]) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("profile", sorted(PROFILES))
 def test_packet_size_does_not_change_landmarks(
-    model: MotionModel, canonical: NDArray[np.float32], babble: Samples, profile: str
+    model: MotionBackend, canonical: NDArray[np.float32], babble: Samples, profile: str
 ) -> None:
     speech = babble[:40_000]
     whole = stack(speak(model, canonical, speech, len(speech), profile))
@@ -66,7 +65,7 @@ def test_packet_size_does_not_change_landmarks(
 
 
 def test_windows_of_several_sessions_in_one_batch_move_as_they_would_alone(
-    model: MotionModel, canonical: NDArray[np.float32], babble: Samples
+    model: MotionBackend, canonical: NDArray[np.float32], babble: Samples
 ) -> None:
     """Sessions of different age, seed and speech; the younger ones' windows are shorter."""
     alone, together, shapes = [], [], []
@@ -95,7 +94,7 @@ def test_windows_of_several_sessions_in_one_batch_move_as_they_would_alone(
 
 
 def test_motion_of_a_window_from_before_a_barge_in_is_not_shown(
-    model: MotionModel, canonical: NDArray[np.float32], babble: Samples
+    model: MotionBackend, canonical: NDArray[np.float32], babble: Samples
 ) -> None:
     stream = MotionStream(model, PROFILES["balanced"], steps=1, seed=1)
     for shown in range(50):
@@ -112,7 +111,7 @@ def test_motion_of_a_window_from_before_a_barge_in_is_not_shown(
 
 
 def test_the_order_of_pictures_and_speech_does_not_matter(
-    model: MotionModel, canonical: NDArray[np.float32], babble: Samples
+    model: MotionBackend, canonical: NDArray[np.float32], babble: Samples
 ) -> None:
     stream = MotionStream(model, PROFILES["balanced"], steps=2, seed=1)
     for shown in range(63):
@@ -123,14 +122,16 @@ def test_the_order_of_pictures_and_speech_does_not_matter(
     )
 
 
-def test_the_seed_matters_and_nothing_else(model: MotionModel, canonical: NDArray[np.float32], babble: Samples) -> None:
+def test_the_seed_matters_and_nothing_else(
+    model: MotionBackend, canonical: NDArray[np.float32], babble: Samples
+) -> None:
     first, again, other = (stack(speak(model, canonical, babble[:20_000], 640, seed=s)) for s in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
 def test_another_seed_changes_what_comes_from_there_on_and_nothing_that_was(
-    model: MotionModel, canonical: NDArray[np.float32], babble: Samples
+    model: MotionBackend, canonical: NDArray[np.float32], babble: Samples
 ) -> None:
     kept, changed = (MotionStream(model, PROFILES["balanced"], steps=2, seed=1) for _ in range(2))
     for stream in (kept, changed):
@@ -152,12 +153,12 @@ def test_another_seed_changes_what_comes_from_there_on_and_nothing_that_was(
     assert moved[before - 1] <= usual.max()  # the mouth does not jump where it changes
 
 
-def test_the_mouth_rests_in_silence(model: MotionModel, canonical: NDArray[np.float32]) -> None:
+def test_the_mouth_rests_in_silence(model: MotionBackend, canonical: NDArray[np.float32]) -> None:
     gaps = aperture(stack(speak(model, canonical, np.zeros(48_000, np.float32), 640)))
     assert gaps.max() < 0.01
 
 
-def test_memory_is_bounded_by_the_window(model: MotionModel, canonical: NDArray[np.float32], babble: Samples) -> None:
+def test_memory_is_bounded_by_the_window(model: MotionBackend, canonical: NDArray[np.float32], babble: Samples) -> None:
     stream = MotionStream(model, PROFILES["quality"], steps=1, seed=1)
     for second in range(16):
         stream.push_speech(babble[:16_000])
@@ -171,7 +172,7 @@ def test_memory_is_bounded_by_the_window(model: MotionModel, canonical: NDArray[
     assert len(stream._faces.waiting) <= 12
 
 
-def test_speech_that_nobody_takes_is_refused(model: MotionModel, babble: Samples) -> None:
+def test_speech_that_nobody_takes_is_refused(model: MotionBackend, babble: Samples) -> None:
     stream = MotionStream(model, PROFILES["balanced"], steps=1, seed=1)
     for _ in range(11):
         stream.push_speech(babble)
@@ -180,7 +181,7 @@ def test_speech_that_nobody_takes_is_refused(model: MotionModel, babble: Samples
 
 
 def test_clear_forgets_what_is_not_spoken_and_starts_clean(
-    model: MotionModel, canonical: NDArray[np.float32], babble: Samples
+    model: MotionBackend, canonical: NDArray[np.float32], babble: Samples
 ) -> None:
     stream = MotionStream(model, PROFILES["balanced"], steps=1, seed=1)
     for shown in range(75):
@@ -198,7 +199,7 @@ def test_clear_forgets_what_is_not_spoken_and_starts_clean(
 
 @pytest.mark.parametrize("seconds", [2, 13])
 def test_clear_takes_back_motion_that_was_not_shown_and_closes_the_mouth_at_once(
-    model: MotionModel, canonical: NDArray[np.float32], babble: Samples, seconds: int
+    model: MotionBackend, canonical: NDArray[np.float32], babble: Samples, seconds: int
 ) -> None:
     stream = MotionStream(model, PROFILES["balanced"], steps=1, seed=1)
     for shown in range(25 * seconds + 100):
@@ -213,7 +214,7 @@ def test_clear_takes_back_motion_that_was_not_shown_and_closes_the_mouth_at_once
 
 
 def test_clear_takes_back_half_a_second_at_most(
-    model: MotionModel, canonical: NDArray[np.float32], babble: Samples
+    model: MotionBackend, canonical: NDArray[np.float32], babble: Samples
 ) -> None:
     stream = MotionStream(model, PROFILES["balanced"], steps=1, seed=1)
     for shown in range(75):
@@ -224,7 +225,7 @@ def test_clear_takes_back_half_a_second_at_most(
     assert stream.clear(10_000) == (spoken - MAX_REWIND) * FRAME_SAMPLES
 
 
-def test_speech_that_no_face_comes_for_is_not_kept(model: MotionModel, babble: Samples) -> None:
+def test_speech_that_no_face_comes_for_is_not_kept(model: MotionBackend, babble: Samples) -> None:
     stream = MotionStream(model, PROFILES["balanced"], steps=1, seed=1)
     for second in range(1, 17):
         stream.push_speech(babble[:16_000])
@@ -233,7 +234,9 @@ def test_speech_that_no_face_comes_for_is_not_kept(model: MotionModel, babble: S
     assert len(stream._features) <= model.preset.window + MAX_REWIND + 12
 
 
-def test_mouth_opening_scales_the_aperture(model: MotionModel, canonical: NDArray[np.float32], babble: Samples) -> None:
+def test_mouth_opening_scales_the_aperture(
+    model: MotionBackend, canonical: NDArray[np.float32], babble: Samples
+) -> None:
     shape = max(speak(model, canonical, babble[:32_000], 640), key=lambda frame: float(aperture(frame.lower))).lower
     gap = float(aperture(shape))
     assert float(aperture(scale_aperture(shape, 0.0, model))) < 0.35 * gap

@@ -9,6 +9,7 @@ import torch
 from mytalk import Pipeline
 from mytalk.face.landmarks import LOWER_FACE, TEMPLATE, aperture
 from mytalk.motion.space import MotionSpace, RestShape
+from mytalk.torch_backend import load_motion
 
 CLOSED = TEMPLATE[list(LOWER_FACE)]
 
@@ -47,5 +48,14 @@ def test_memory_is_bounded_however_long_the_session(space: MotionSpace) -> None:
 
 
 def test_coefficients_and_landmarks_go_there_and_back(space: MotionSpace) -> None:
-    motion = torch.randn(5, space.scale.shape[0])
-    torch.testing.assert_close(space.encode(space.decode(motion)), motion, rtol=1e-3, atol=1e-3)
+    motion = np.random.default_rng(0).standard_normal((5, len(space.scale)), np.float32)
+    np.testing.assert_allclose(space.encode(space.decode(motion)), motion, rtol=1e-3, atol=1e-3)
+
+
+def test_space_as_tensors_is_the_space_as_arrays() -> None:
+    module = load_motion("edge").space
+    space, motion = module.arrays(), torch.randn(5, len(module.scale))
+    torch.testing.assert_close(torch.from_numpy(space.decode(motion.numpy())), module.decode(motion))
+    shape = module.decode(motion)[0].numpy()
+    torch.testing.assert_close(torch.from_numpy(space.encode(shape)), module.encode(torch.from_numpy(shape)))
+    np.testing.assert_array_equal(space.opened(shape, 0.1), module.opened(shape, 0.1))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -17,11 +18,12 @@ from mytalk.motion.conditions import Conditions
 from mytalk.motion.cuda_graph_sampling import MAX_BATCH
 from mytalk.motion.model import MotionModel
 from mytalk.motion.sampler import DDIM
-from mytalk.pipeline import load_motion, random_pipeline
 from mytalk.presets import PRESETS, PROFILES
+from mytalk.random_pipeline import random_pipeline
 from mytalk.runtime.cuda_graphs import MAX_RECORDINGS, CudaGraphs, Function, PaddedGraphs, Recording, record_batches
 from mytalk.speech.frontend import FeatureExtractor, FeatureExtractorState
 from mytalk.speech.stream import SpeechStream
+from mytalk.torch_backend import load_motion
 
 GPU = torch.cuda.is_available()
 
@@ -210,19 +212,21 @@ def test_a_painting_model_paints_as_alone() -> None:
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_on_a_gpu_sampling_and_refinement_are_what_they_are_without_graphs(dtype: str) -> None:
     pipeline = random_pipeline("edge", "cuda", dtype)
-    noise, inputs = windows(pipeline.motion, [100, 60, 33], 100)
+    model = pipeline.motion.model
+    noise, inputs = windows(model, [100, 60, 33], 100)
     moved = Conditions(
         *(one.cuda() for one in (inputs.speech, inputs.upper, inputs.identity, inputs.history, inputs.known))
     )
+    kind = getattr(torch, pipeline.dtype)
     with torch.inference_mode():
         asked: list[tuple[Callable[..., Tensor], Callable[..., Tensor]]] = [
             (
-                lambda: pipeline.motion.sample(noise.cuda(), moved, DDIM(1)),
-                lambda: pipeline.motion._sample(noise.cuda(), moved, 1),
+                lambda: model.sample(noise.cuda(), moved, DDIM(1)),
+                lambda: model._sample(noise.cuda(), moved, 1),
             ),
             (
-                lambda: pipeline.appearance.refine(*(one.to("cuda", pipeline.dtype) for one in wanted)),
-                lambda: pipeline.appearance._refine(*(one.to("cuda", pipeline.dtype) for one in wanted))[0],
+                lambda: pipeline.appearance.refine(*(one.to("cuda", kind) for one in wanted)),
+                lambda: pipeline.appearance._refine(*(one.to("cuda", kind) for one in wanted))[0],
             ),
         ]
         wanted = pictures(pipeline.appearance, 3)
@@ -245,7 +249,10 @@ def test_speech_is_heard_as_without_graphs_whatever_the_packets(profile: str) ->
         parts.append(stream.finish())
         estimates = [estimate for part in parts for estimate in part.estimates]
         heard.append(
-            (torch.cat([part.features for part in parts]), torch.cat([estimate.motion for estimate in estimates]))
+            tuple(
+                torch.from_numpy(np.concatenate(one))
+                for one in ([part.features for part in parts], [estimate.motion for estimate in estimates])
+            )
         )
         assert [estimate.end for estimate in estimates][-1] == len(heard[-1][0]) == 90
     alone, replayed, again = heard

@@ -1,153 +1,169 @@
-"""Graphs calculate what their modules do."""
+"""Graphs calculate what their modules do, and those in the package are today's modules'."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import TensorProto
 from torch import Tensor, nn
 
-import mytalk
+from mytalk.appearance.model import AppearanceModel
+from mytalk.errors import PresetError, WeightsError
+from mytalk.graph_export import MAX_PARAMETERS, arrays_of, export_graphs, graph_modules, graph_tensors
+from mytalk.graph_files import read_graphs, sizes_hash
 from mytalk.motion.conditions import Conditions
-from mytalk.motion.model import Denoiser
-from mytalk.pipeline import load_motion, random_pipeline
-from mytalk.presets import PRESETS
-from mytalk.runtime.onnx_graph import MAX_PARAMETERS, Graph, GraphModule, use_graphs
+from mytalk.motion.model import MotionModel
+from mytalk.preset_folders import EMBEDDED
+from mytalk.presets import PRESETS, Preset
+from mytalk.random_pipeline import random_pipeline
+from mytalk.runtime.graph_module import GraphModule, GraphSpec
+from mytalk.runtime.onnx_export import export
+from mytalk.runtime.onnx_graph import ExportedGraph, Graph
+from mytalk.torch_backend import load_appearance, load_motion
+
+EDGE = PRESETS["edge"]
+NAMES = ["front", "encoder", "identity", "denoiser", "readout", "appearance"]
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def both_ways(module: Any, work: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
-    """Results of ``work`` by torch, and then by graphs."""
-    with torch.inference_mode():
-        before = work()
-    module.to_graph()
-    with torch.inference_mode():
-        return before, work()
+@pytest.fixture(scope="module")
+def models() -> tuple[MotionModel, AppearanceModel]:
+    return load_motion("edge").eval(), load_appearance("edge")
 
 
-@pytest.fixture
-def motion() -> mytalk.motion.model.MotionModel:
-    return load_motion("edge").eval()
+@pytest.fixture(scope="module")
+def shipped() -> dict[str, ExportedGraph]:
+    return read_graphs(EMBEDDED / "edge")
 
 
-def test_the_readout_tells_the_same_whatever_the_profile(motion: Any) -> None:
-    readout = motion.readout
-    for frames, rows in ((5, 1), (37, 3)):
-        sound = 0.1 * random(rows, 640 * 8)
-        readout._graph = None
-
-        def tell(frames: int = frames, rows: int = rows, sound: Tensor = sound) -> Tensor:
-            state = readout.start(frames, rows)
-            return torch.cat([readout(part, state).motion for part in sound.split(1280, dim=1)])
-
-        one, other = both_ways(readout, tell)
-        assert one.std() > 0.1
-        assert torch.allclose(one, other, atol=1e-4)
-
-
-def test_the_encoder_hears_the_same_in_chunks_and_whole(motion: Any) -> None:
-    features = random(2, 40, 122)
-
-    def hear() -> Tensor:
-        state = motion.speech.start(2)
-        return torch.cat([motion.speech(part, state) for part in features.split((4, 16, 20), dim=1)], dim=1)
-
-    one, other = both_ways(motion.speech, hear)
-    assert torch.allclose(one, other, atol=1e-4)
-    assert torch.allclose(one, motion.speech(features), atol=1e-4)
+def arguments_like(spec: GraphSpec, rows: int, frames: int) -> list[Tensor]:
+    """Makes random arguments of a graph, for so many sessions and frames."""
+    made = []
+    for place, (name, example) in enumerate(spec.example.items()):
+        free = (rows, frames)[: spec.free_axes.get(name, 0)]
+        shape = (*free, *example.shape[len(free) :])
+        if example.dtype == torch.bool:
+            made.append((torch.arange(frames) < 4).expand(shape))
+        elif example.dtype == torch.long:
+            made.append(example.expand(shape).clone() if name == "count" else torch.full(shape, 500))
+        else:
+            made.append(random(*shape, seed=place))
+    return made
 
 
-def test_mel_and_phones_are_the_same(motion: Any) -> None:
-    sound = 0.1 * random(1, 640 * 5)
-    one, other = both_ways(motion.front, lambda: motion.front.stream(sound, motion.front.start()))
-    assert torch.allclose(one, other, atol=1e-4)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_graphs_in_the_package_are_those_of_todays_modules(
+    models: tuple[MotionModel, AppearanceModel], shipped: dict[str, ExportedGraph], name: str
+) -> None:
+    """Where this fails, the code or the sizes have changed: ``mytalk train export``."""
+    module = graph_modules(*models)[name]
+    exported = export(module, graph_tensors(*models)[name])
+    assert exported.arguments == shipped[name].arguments
+    assert exported.weights == shipped[name].weights
+    assert exported.state == shipped[name].state
+    graph, spec = Graph(shipped[name], arrays_of(*models)[name]), module.graph_spec()
+    rows = 1 if name == "identity" else 2
+    for frames in (6, 10):
+        given = arguments_like(spec, rows, frames)
+        with torch.inference_mode():
+            wanted = spec.function(*given)
+        found = graph(*(one.numpy() for one in given))
+        assert len(found) == len(wanted)
+        for one, other in zip(found, wanted, strict=True):
+            torch.testing.assert_close(torch.from_numpy(one), other, rtol=1e-3, atol=1e-3)
+        assert any(one.std() > 0.01 for one in found)
+
+
+def test_the_graphs_in_the_package_hold_no_weights(shipped: dict[str, ExportedGraph]) -> None:
+    assert sorted(shipped) == sorted(NAMES)
+    assert sum(len(one.model) for one in shipped.values()) < 500_000
 
 
 @pytest.mark.parametrize("conditioning", ["cross", "concat", "add"])
 @pytest.mark.parametrize("upper_face", [True, False])
 def test_windows_of_any_length_and_number_are_denoised_alike(conditioning: Any, upper_face: bool) -> None:
-    edge = PRESETS["edge"]
-    preset = replace(edge, motion=replace(edge.motion, conditioning=conditioning, upper_face=upper_face))
-    denoiser = Denoiser(preset).eval()
+    preset = replace(EDGE, motion=replace(EDGE.motion, conditioning=conditioning, upper_face=upper_face, layers=2))
+    models = MotionModel(preset).eval(), AppearanceModel(preset.appearance).eval()
+    denoiser = models[0].denoiser
+    graph = Graph(export(denoiser, graph_tensors(*models)["denoiser"]), arrays_of(*models)["denoiser"])
     for rows, frames in ((1, 40), (3, 9)):
-        inputs = Conditions(
-            random(rows, frames, preset.speech.width),
-            random(rows, frames, 38, 2, seed=1),
-            random(rows, preset.identity.embedding, seed=2),
-            random(rows, frames, preset.motion.coefficients, seed=3),
-            (torch.arange(frames) < 4).expand(rows, -1),
-        )
-        noisy, t = random(rows, frames, preset.motion.coefficients, seed=4), torch.arange(rows) + 500
-        denoiser._graph = None
-        one, other = both_ways(denoiser, lambda noisy=noisy, t=t, inputs=inputs: denoiser(noisy, t, inputs))
-        assert torch.allclose(one, other, atol=1e-4)
-        assert torch.equal(other[:, :4], inputs.history[:, :4])
+        given = arguments_like(denoiser.graph_spec(), rows, frames)
+        with torch.inference_mode():
+            wanted = denoiser(given[0], given[1], Conditions(*given[2:]))
+        (found,) = graph(*(one.numpy() for one in given))
+        torch.testing.assert_close(torch.from_numpy(found), wanted, rtol=0, atol=1e-4)
+        np.testing.assert_array_equal(found[:, :4], given[5][:, :4].numpy())
 
 
-def test_padded_windows_are_left_to_torch(motion: Any) -> None:
-    denoiser = motion.denoiser
-    inputs = Conditions(
-        random(2, 9, denoiser.speech_width),
-        random(2, 9, 38, 2),
-        random(2, denoiser.identity_width),
-        random(2, 9, denoiser.coefficients),
-        torch.zeros(2, 9, dtype=torch.bool),
-        torch.arange(9) < torch.tensor([[9], [5]]),
-    )
-    one, other = both_ways(denoiser, lambda: denoiser(random(2, 9, denoiser.coefficients), torch.ones(2), inputs))
-    assert torch.equal(one, other)
-
-
-def test_mouths_are_painted_alike() -> None:
-    model = mytalk.load("edge", "cpu").appearance
-    model._graph = None
-    pictures = random(2, 5, 96, 96, 3)
-
-    def paint() -> Tensor:
-        return model.refine(pictures[:, :3], pictures[:, 3], pictures[:, 4])
-
-    one, other = both_ways(model, paint)
-    assert one.std() > 0.01
-    assert torch.allclose(one, other, atol=1e-4)
+def test_only_what_decides_the_arithmetic_counts_for_the_sizes() -> None:
+    same = replace(EDGE, name="other", steps=4, motion=replace(EDGE.motion, readout=0.5, window=250))
+    assert sizes_hash(same) == sizes_hash(EDGE)
+    assert sizes_hash(replace(EDGE, motion=replace(EDGE.motion, heads=8))) != sizes_hash(EDGE)
 
 
 def test_a_pipeline_on_the_cpu_runs_graphs_and_one_of_narrow_numbers_does_not() -> None:
     quick, narrow = (random_pipeline("edge", "cpu", dtype) for dtype in ("float32", "bfloat16"))
-    assert quick.appearance._graph is not None
-    assert quick.motion.denoiser._graph is not None
-    assert narrow.appearance._graph is narrow.motion.denoiser._graph is None
+    assert not isinstance(quick.appearance, nn.Module)
+    assert isinstance(narrow.appearance, nn.Module)
 
 
 class Twice(GraphModule):
     def __init__(self, numbers: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.full((numbers,), 2.0))
-        self.graph: Graph | None = None
+        self.register_buffer("known", torch.full((3,), 10.0))
+        self.known: Tensor
 
-    def to_graph(self) -> None:
-        self.graph = Graph(self, self.work, {"x": torch.zeros(1, 3), "ignored": torch.zeros(1)}, {"x": 1})
+    def graph_spec(self) -> GraphSpec:
+        example = {"x": torch.zeros(1, 3), "ignored": torch.zeros(1), "total": torch.full((1, 3), 7.0)}
+        return GraphSpec(self.work, example, {"x": 1}, ("total",))
 
-    def work(self, x: Tensor, ignored: Tensor) -> tuple[Tensor]:
-        return (x * self.weight[0],)
+    def work(self, x: Tensor, ignored: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+        return x * self.weight[0] + self.known, total + x.sum(0)
 
 
-def test_a_graph_keeps_the_weights_it_was_made_with_and_takes_what_it_does_not_look_at() -> None:
+def test_a_graph_takes_the_weights_it_is_given_and_what_it_does_not_look_at() -> None:
     module = Twice(1)
-    use_graphs(nn.Sequential(module))
-    assert module.graph is not None
-    module.weight.data.fill_(5.0)
-    assert module.graph(torch.ones(2, 3), torch.zeros(1))[0].tolist() == [[2.0] * 3] * 2
+    exported = export(module, {"part/weight": module.weight})
+    assert exported.weights == {"part/weight": (1,)}
+    (left_out,) = [
+        one
+        for one in onnx.load_from_string(exported.model).graph.initializer
+        if one.data_location == TensorProto.EXTERNAL
+    ]
+    assert left_out.name == "part/weight"
+    for weight in (2.0, 5.0):
+        graph = Graph(exported, {"part/weight": np.full(1, weight, np.float32), "part/other": np.zeros(1, np.float32)})
+        state = graph.start()
+        assert state[0].tolist() == [[7.0] * 3]
+        (made,) = graph.stream(np.ones((2, 3), np.float32), np.zeros(1, np.float32), state=state)
+        assert made.tolist() == [[weight + 10] * 3] * 2
+        assert state[0].tolist() == [[9.0] * 3]
     with pytest.raises(ValueError, match="argument 2 is shorter"):
-        module.graph(torch.ones(2, 3))
+        graph(np.ones((2, 3), np.float32))
 
 
-def test_large_modules_stay_as_they_are() -> None:
-    module = Twice(MAX_PARAMETERS + 1)
-    use_graphs(module)
-    assert module.graph is None
+def test_weights_that_do_not_fit_a_graph_are_named() -> None:
+    module = Twice(1)
+    exported = export(module, {"part/weight": module.weight})
+    with pytest.raises(WeightsError, match="tensor part/weight is missing"):
+        Graph(exported, {})
+    with pytest.raises(WeightsError, match=r"tensor part/weight has shape \(2,\), need \(1,\)"):
+        Graph(exported, {"part/weight": np.zeros(2, np.float32)})
+
+
+def test_large_models_are_not_exported(models: tuple[MotionModel, AppearanceModel]) -> None:
+    motion, _ = models
+    large: Preset = replace(EDGE, appearance=replace(EDGE.appearance, hidden=1024))
+    appearance = AppearanceModel(large.appearance)
+    assert sum(one.numel() for one in appearance.parameters()) > MAX_PARAMETERS
+    with pytest.raises(PresetError, match="cannot run as graphs"):
+        export_graphs(motion, appearance)

@@ -16,7 +16,8 @@ from torch.testing import assert_close
 import mytalk
 from mytalk.errors import DataError
 from mytalk.media.speech import SpeechReader
-from mytalk.speech.moonshine import CONTEXT, FILE, LAYERS, LIVE_FILE, WIDTH, Moonshine, apply_low_rank, rotary_of
+from mytalk.speech.frozen_weights import RECOGNISER_FILE, RECOGNISER_LIVE_FILE, apply_low_rank
+from mytalk.speech.moonshine import CONTEXT, LAYERS, WIDTH, Moonshine, rotary_of
 from mytalk.training.speech import recogniser
 
 FRAMES = 5
@@ -40,7 +41,7 @@ def moonshine() -> Moonshine:
 @from_the_package
 def test_the_file_holds_what_the_package_does() -> None:
     made = recogniser.read_model(recogniser.packaged_model())
-    stored = load_file(Path(mytalk.__file__).parent / "weights" / "speech" / FILE)
+    stored = load_file(Path(mytalk.__file__).parent / "weights" / "speech" / RECOGNISER_FILE)
     assert made.keys() == stored.keys()
     assert all(torch.equal(made[name], stored[name]) for name in made)
 
@@ -92,7 +93,7 @@ def test_live_it_says_of_the_newest_frames_what_hearing_on_would_say(
 
 
 def test_the_change_is_a_low_rank_of_every_layer() -> None:
-    changes = load_file(Path(mytalk.__file__).parent / "weights" / "speech" / LIVE_FILE)
+    changes = load_file(Path(mytalk.__file__).parent / "weights" / "speech" / RECOGNISER_LIVE_FILE)
     assert {name.split(".")[1] for name in changes} == {str(index) for index in range(LAYERS)}
     weights = {"a.qkv": torch.zeros(6, 4), "a.norm1": torch.ones(4), "b": torch.ones(2)}
     by = {"a.qkv.up": torch.ones(6, 1), "a.qkv.down": torch.arange(4.0)[None], "a.norm1": torch.ones(4)}

@@ -15,7 +15,8 @@ from torch.testing import assert_close
 import mytalk
 from mytalk.errors import DataError
 from mytalk.media.speech import SpeechReader
-from mytalk.speech.phone_posteriors import FILE, PHONES, STATES, PhonePosteriors
+from mytalk.speech.frozen_weights import PHONES_FILE
+from mytalk.speech.phone_posteriors import PHONES, STATES, PhonePosteriors
 from mytalk.training.speech.acoustic_model import packaged_model, read_model
 
 SECONDS = 4
@@ -109,7 +110,7 @@ def test_a_pause_is_heard_as_silence(posteriors: PhonePosteriors, speech: torch.
 
 
 def test_the_file_in_the_package_is_what_the_script_makes() -> None:
-    stored = load_file(Path(mytalk.__file__).parent / "weights" / "phones" / FILE)
+    stored = load_file(Path(mytalk.__file__).parent / "weights" / "phones" / PHONES_FILE)
     made = read_model(packaged_model())
     assert stored.keys() == made.keys()
     for name, tensor in made.items():

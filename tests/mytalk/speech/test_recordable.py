@@ -17,10 +17,10 @@ from torch.utils._pytree import tree_leaves
 
 from mytalk.appearance.model import AppearanceModel
 from mytalk.motion.model import MotionModel
-from mytalk.pipeline import load_motion
 from mytalk.presets import PRESETS, Preset
 from mytalk.runtime.cuda_graphs import Function, Recording
 from mytalk.speech.wav2vec_loader import load_wav2vec
+from mytalk.torch_backend import load_motion
 
 NetworkMaker = Callable[..., Path]
 NOWHERE = torch.device("meta")

@@ -16,14 +16,18 @@ from numpy.typing import NDArray
 
 import mytalk
 from mytalk import Picture, Pipeline, VideoFrame
-from mytalk.checkpoint import read_speech_model, save_preset, save_speech_model, save_tensors
+from mytalk.checkpoint import read_speech_model, save_preset, save_speech_model
 from mytalk.errors import PresetError, WeightsError
 from mytalk.face import Face, fit_pose
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.motion import MotionModel, MotionStream
-from mytalk.pipeline import EMBEDDED
+from mytalk.motion.model import MotionModel
+from mytalk.motion.stream import MotionStream
+from mytalk.preset_folders import EMBEDDED
 from mytalk.presets import PRESETS, PROFILES, SpeechPreset
-from mytalk.speech import Wav2Vec2, load_wav2vec
+from mytalk.speech.wav2vec import Wav2Vec2
+from mytalk.speech.wav2vec_loader import load_wav2vec
+from mytalk.torch_backend import load_motion
+from mytalk.torch_checkpoint import save_tensors
 
 Samples = NDArray[np.float32]
 
@@ -45,7 +49,7 @@ def checkpoint(network: Path, pipeline: Pipeline, tmp_path_factory: pytest.TempP
     torch.manual_seed(1)
     front = load_wav2vec(network, lookback=25)
     model = MotionModel(PRESET, front)
-    model.space.load_state_dict(pipeline.motion.space.state_dict())
+    model.space.load_state_dict(load_motion("edge").space.state_dict())
     save_preset(folder, PRESET)
     save_tensors(
         folder, "motion", {name: part for name, part in model.state_dict().items() if not name.startswith("identity.")}
@@ -128,10 +132,10 @@ def test_a_cleared_session_hears_afresh(extractor: Pipeline, babble: Samples) ->
 
 
 def test_the_checkpoint_names_its_network_and_holds_none_of_it(checkpoint: Path, extractor: Pipeline) -> None:
-    front = extractor.motion.front
+    front = extractor.motion.model.front
     assert isinstance(front, Wav2Vec2)
     assert read_speech_model(checkpoint) == {"source": "tiny-wav2vec2", "sha256": front.sha256}
-    assert not any(name.startswith("front") for name in extractor.motion.state_dict())
+    assert not any(name.startswith("front") for name in extractor.motion.model.state_dict())
     assert (checkpoint / "motion.safetensors").stat().st_size < 8e6
 
 

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.speech import select_state, stack_states
 from mytalk.speech.attention import block_mask
+from mytalk.speech.state_batching import select_state, stack_states
 from mytalk.speech.wav2vec import Wav2Vec2
 from mytalk.speech.wav2vec_loader import load_wav2vec
 
@@ -50,19 +50,19 @@ def test_streamed_features_equal_offline(front: Wav2Vec2, sound: Tensor, frames:
 
 
 def test_features_never_look_ahead(front: Wav2Vec2, sound: Tensor) -> None:
-    apply_low_rank = sound.clone()
-    apply_low_rank[:, 50 * FRAME_SAMPLES :] = 0.3
-    before, after = front.offline(sound), front.offline(apply_low_rank)
+    changed = sound.clone()
+    changed[:, 50 * FRAME_SAMPLES :] = 0.3
+    before, after = front.offline(sound), front.offline(changed)
     assert_close(before[:, :100], after[:, :100], rtol=0, atol=1e-5)
     assert float((before[:, 100:102] - after[:, 100:102]).abs().max()) > 1e-2
 
 
 def test_sound_behind_the_bounded_past_is_forgotten(make_network: NetworkMaker, sound: Tensor) -> None:
     front = load_wav2vec(make_network(normalise=False), lookback=5)
-    apply_low_rank = sound.clone()
-    apply_low_rank[:, : 10 * FRAME_SAMPLES] = 0.3
+    changed = sound.clone()
+    changed[:, : 10 * FRAME_SAMPLES] = 0.3
     reach = 10 + 3 * 5 + 9  # three layers of five motion frames, and the two kinds of convolution
-    before, after = front.offline(sound), front.offline(apply_low_rank)
+    before, after = front.offline(sound), front.offline(changed)
     assert torch.equal(before[:, 2 * reach :], after[:, 2 * reach :])
     assert not torch.allclose(before[:, 20:30], after[:, 20:30], atol=1e-3)
 

@@ -16,7 +16,9 @@ from safetensors.torch import load_file, save_file
 
 from mytalk.errors import OptionError, PresetError, WeightsError
 from mytalk.presets import PRESETS, SpeechPreset
-from mytalk.speech import build_front, load_front, load_wav2vec, wav2vec_loader
+from mytalk.speech import wav2vec_loader
+from mytalk.speech.factory import build_front, load_front
+from mytalk.speech.wav2vec_loader import load_wav2vec
 
 PRESET = SpeechPreset(width=32, front="wav2vec2", features=64, hidden=48, layers=1, heads=4, ffn=96, lookback=12)
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mytalk.checkpoint import save_tensors
+from mytalk.torch_checkpoint import save_tensors
 from mytalk.training.run.config import TrainingOptions, build
 from mytalk.training.run.loop import fit
 from mytalk.training.run.task import Batch, Phase, Task, row_rng, stack_rows

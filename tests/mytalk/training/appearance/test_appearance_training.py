@@ -16,11 +16,12 @@ from mytalk import Picture
 from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.preset import EDGE, PAPER, AppearancePreset
 from mytalk.appearance.renderer import MouthRenderer
-from mytalk.checkpoint import load_into, read_preset, read_tensors
+from mytalk.checkpoint import read_preset
 from mytalk.errors import DataError, TrainingError, WeightsError
 from mytalk.face import Face, fit_pose
 from mytalk.face.landmarks import LOWER_FACE
 from mytalk.presets import PRESETS
+from mytalk.torch_checkpoint import load_into, read_tensors
 from mytalk.training.appearance.examples import AppearanceExamples
 from mytalk.training.appearance.options import AppearanceOptions
 from mytalk.training.appearance.task import AppearanceTask

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mytalk.speech.mel import MELS
+from mytalk.speech.filters import MELS
 from mytalk.speech.phone_posteriors import PHONES
 from mytalk.training.data.augment import change_features, noisy_place
 

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 import mytalk
 from mytalk.appearance.model import AppearanceModel
-from mytalk.checkpoint import read_tensors, save_tensors
 from mytalk.errors import OptionError
 from mytalk.face.landmarks import LOWER_COUNT, UPPER_COUNT
 from mytalk.motion.conditions import Conditions
 from mytalk.motion.model import MotionModel
 from mytalk.motion.sampler import DDIM, alpha_bars
 from mytalk.speech.mel_phones import MelPhones
+from mytalk.torch_checkpoint import read_tensors, save_tensors
 from mytalk.training.motion.distill import Distillation, DistillOptions, Trajectory, sample
 from mytalk.training.motion.task import MotionLosses, MotionSources
 from mytalk.training.run.config import read_config
@@ -38,7 +38,7 @@ class TwoMouths(nn.Module):
     """
 
     def forward(self, noisy: Tensor, t: Tensor, given: Conditions) -> Tensor:
-        a = alpha_bars()[t][:, None, None]
+        a = torch.from_numpy(alpha_bars())[t][:, None, None]
         return (a.sqrt() * noisy / (1 - a).clamp(min=1e-6)).tanh()
 
 
@@ -50,7 +50,7 @@ class Pointwise(nn.Module):
         self.net = nn.Sequential(nn.Linear(3, 32), nn.SiLU(), nn.Linear(32, 32), nn.SiLU(), nn.Linear(32, 1))
 
     def forward(self, noisy: Tensor, t: Tensor, given: Conditions) -> Tensor:
-        a = alpha_bars()[t][:, None, None].expand_as(noisy)
+        a = torch.from_numpy(alpha_bars())[t][:, None, None].expand_as(noisy)
         return self.net(torch.stack([noisy, a.sqrt(), (1 - a).sqrt()], dim=-1))[..., 0]  # type: ignore[no-any-return]
 
 
@@ -154,7 +154,7 @@ def test_the_data_counts_by_its_weight() -> None:
 def test_the_student_is_taught_at_the_times_it_samples_at(steps: int) -> None:
     trajectory = Trajectory(50, steps)
     borders = trajectory.timesteps[:: trajectory.segment]
-    assert borders[1:].tolist() == DDIM(steps).timesteps.flip(0).tolist()
+    assert borders[1:].tolist() == DDIM(steps).timesteps[::-1]
     assert trajectory.at(trajectory.timesteps[1:]).tolist() == list(range(1, trajectory.points + 1))
 
 

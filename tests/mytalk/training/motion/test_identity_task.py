@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from mytalk.checkpoint import load_into, read_preset
+from mytalk.checkpoint import read_preset
 from mytalk.errors import DataError, OptionError
 from mytalk.motion.identity import IdentityExtractor
+from mytalk.torch_checkpoint import load_into
 from mytalk.training.motion.identity import IdentityOptions, IdentityTask
 from mytalk.training.run.config import read_config
 from mytalk.training.run.logbook import read_curve

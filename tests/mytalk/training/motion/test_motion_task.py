@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from mytalk.checkpoint import load_into, read_speech_model, read_tensors
+from mytalk.checkpoint import read_speech_model
 from mytalk.errors import DataError, OptionError, WeightsError
 from mytalk.face.landmarks import LOWER_COUNT, LOWER_FACE, aperture
 from mytalk.motion.model import MotionModel
 from mytalk.presets import SpeechPreset
 from mytalk.speech.mel import LogMel
 from mytalk.speech.wav2vec_loader import import_transformers
+from mytalk.torch_checkpoint import load_into, read_tensors
 from mytalk.training.data.people import fit_space, sample_people
 from mytalk.training.data.sequences import ClipSequences
 from mytalk.training.data.store import ClipStore

@@ -17,8 +17,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mytalk.checkpoint import read_tensors
 from mytalk.errors import DataError, MyTalkError, OptionError, OutputFullError, TrainingError, WeightsError
+from mytalk.torch_checkpoint import read_tensors
 from mytalk.training.run.checkpoints import Checkpoints
 from mytalk.training.run.config import TrainingOptions
 from mytalk.training.run.logbook import read_curve

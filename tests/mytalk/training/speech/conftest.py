@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from mytalk.checkpoint import save_preset, save_tensors
+from mytalk.checkpoint import save_preset
 from mytalk.motion.model import MotionModel
 from mytalk.presets import PRESETS
+from mytalk.torch_checkpoint import save_tensors
 from mytalk.training.data.people import fit_space, sample_people
 from mytalk.training.data.store import ClipStore
 from tests.mytalk.support.small_store import make_store

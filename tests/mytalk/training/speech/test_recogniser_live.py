@@ -13,9 +13,10 @@ from safetensors.torch import load_file
 
 from mytalk.errors import DataError
 from mytalk.media_time import SAMPLE_RATE
-from mytalk.pipeline import load_motion
-from mytalk.speech.moonshine import LIVE_FILE, Moonshine, apply_low_rank
+from mytalk.speech.frozen_weights import RECOGNISER_LIVE_FILE, apply_low_rank
+from mytalk.speech.moonshine import Moonshine
 from mytalk.speech.readout import Readout
+from mytalk.torch_backend import load_motion
 from mytalk.training.run.loop import WEIGHTS, fit
 from mytalk.training.speech.recogniser_live import LiveOptions, LiveTask, Stretches, voices_of
 
@@ -61,7 +62,7 @@ def test_an_untaught_pupil_is_the_published_network_and_a_taught_one_is_nearer(
     assert outcome.finished
     assert error() < 0.95 * before
 
-    stored = load_file(tmp_path / "run" / WEIGHTS / LIVE_FILE)
+    stored = load_file(tmp_path / "run" / WEIGHTS / RECOGNISER_LIVE_FILE)
     published = Moonshine(live=False)
     base = {f"layers.{i}.{n}": w for i, layer in enumerate(published.layers) for n, w in layer.items()}
     heard = apply_low_rank(base, {name: tensor.float() for name, tensor in stored.items()})

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from mytalk.errors import DataError, WeightsError
-from mytalk.pipeline import EMBEDDED, load_motion
+from mytalk.preset_folders import EMBEDDED
+from mytalk.torch_backend import load_motion
 from mytalk.training.speech.voice_readout import add_voice, fit_voice, noisy_sentences
 from mytalk.training.voices.phones import CLASSES
 
