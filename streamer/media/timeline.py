@@ -32,8 +32,11 @@ EARLY = 400 * MILLISECOND_NS
 """A picture that is early by more than this says so too: no network makes it early, and it would wait for its time."""
 
 MOST_STRETCH = 5 * CHUNK
-"""Samples (100 ms) up to which speech is moved by chunks put in or taken out; beyond, it is cut or waited for."""
+"""Samples (100 ms) up to which late speech is moved by chunks put in; beyond, it is waited for. Early speech, such as a
+publisher's backlog at its start, is moved by chunks taken out, however much it is: nothing of it is cut."""
 
+_MOST_EARLY = EARLY * 3 // 4 // SAMPLE_NS  # media time
+_JUMPED = JUMP * OUTPUT_RATE // SECOND_NS  # samples (48 kHz)
 _DRIFT = 40 * MILLISECOND_NS  # that every packet of a window must be early or late by, before its track moves
 _WINDOW = 150  # packets: 3 s of speech, 6 s of a 25 fps camera
 _LATE_WAIT = SECOND_NS  # of packets late by JUMP: a queue that empties after a stall is shorter
@@ -109,6 +112,10 @@ class SpeechTimeline:
         ``packet`` is what it was decoded from: it stays with a chunk that holds just its samples.
         """
         count = len(samples)
+        if count > CHUNK and count % CHUNK == 0:  # as packets of 40 and 60 ms
+            first, now = pts, now - (count - CHUNK) * SECOND_NS // OUTPUT_RATE
+            parts = [(start, now + start * SECOND_NS // OUTPUT_RATE) for start in range(0, count, CHUNK)]
+            return [one for at, then in parts for one in self.accept(first + at, samples[at : at + CHUNK], then)]
         if self._offset is None:
             self._offset = _whole(max(self._next, self._position(now) - count) - pts, up=True)
         whole = count == CHUNK and not self._held
@@ -173,13 +180,14 @@ class SpeechTimeline:
             self._joining = np.zeros_like(self._joining)
 
     def _correct(self, end: int, now: int, *, stretch: bool) -> None:
-        """Moves the track where it is early or late: up to 100 ms chunk by chunk while ``stretch``, else at once."""
+        """Moves the track where it is early or late: chunk by chunk while ``stretch``, where it is late by 100 ms at
+        most, else at once. Without ``stretch`` it stays early: cut, it would lose speech."""
         assert self._offset is not None
         late = self._position(now) - end - self._balance.due * CHUNK
         moved = _whole(self._drift.shift(late * SECOND_NS // OUTPUT_RATE, now) * OUTPUT_RATE // SECOND_NS)
-        if abs(moved) <= MOST_STRETCH:
+        if abs(moved) <= MOST_STRETCH or (stretch and -_JUMPED < moved < 0):
             self._balance.request(moved // CHUNK, now)
-        else:
+        elif stretch or not -_JUMPED < moved < 0:
             self._offset += moved
         if not stretch and self._balance.due:
             self._offset += self._balance.due * CHUNK
@@ -256,12 +264,14 @@ class PictureTimeline:
         self._wanted: int | None = None  # the offset that it moves to
         self._reported = False  # whether that is what the sender's reports ask for
         self._last = -_LEAST
+        self._arrival = 0  # media time at which the newest picture came, minus its track time
         self._drift = DriftMonitor(EARLY)
 
     def align(self, offset: int) -> None:
-        """Takes the offset (media time minus track time) that the sender's reports show, and moves there slowly."""
+        """Takes the offset (media time minus track time) that the sender's reports show, and moves there slowly: as far
+        as pictures are not so early that their timestamps would seem to have jumped."""
         if self._offset is not None and abs(offset - self._offset) * SAMPLE_NS <= JUMP:
-            self._wanted, self._reported = offset, True
+            self._wanted, self._reported = min(offset, self._arrival + _MOST_EARLY), True
 
     def place(self, pts: int, time_base: Fraction, now: int) -> int | None:
         """Gives the media time of a picture that arrived now; None where a later one was placed already."""
@@ -269,7 +279,8 @@ class PictureTimeline:
         arrived = (now - self._origin) // SAMPLE_NS
         if self._offset is None:
             self._offset = arrived - track
-        shift = self._drift.shift((arrived - track - self._offset) * SAMPLE_NS, now)
+        self._arrival = arrived - track
+        shift = self._drift.shift((self._arrival - self._offset) * SAMPLE_NS, now)
         if abs(shift) > EARLY:
             self._offset, self._wanted = self._offset + shift // SAMPLE_NS, None
         elif shift and not (self._reported and self._wanted is not None):

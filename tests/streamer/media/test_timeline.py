@@ -224,3 +224,44 @@ def test_sender_reports_move_pictures_to_their_speech_without_a_jump() -> None:
     assert ats[-1] == 99 * 640 + offset
     steps = [b - a for a, b in itertools.pairwise(ats)]
     assert max(steps) <= 640 + 80
+
+
+def syllables(seconds: int) -> np.ndarray:
+    """Speech that pauses for a fifth of the time."""
+    moments = np.arange(seconds * 48_000) / 48_000
+    loudness = np.clip(np.sin(2 * np.pi * 2.3 * moments) + 0.6, 0, 1) * (moments % 5 < 4)
+    noise = np.random.default_rng(3).normal(0, 3_000, len(moments))
+    return np.repeat((loudness * noise).astype(np.int16)[:, None], 2, axis=1)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize("backlog", [25, 50, 90])
+def test_a_publisher_that_begins_with_a_backlog_loses_none_of_it(size: int, backlog: int) -> None:
+    """Packets of ``size`` chunks: those of the backlog come at once, the others in time."""
+    timeline, speech, chunks, behind = SpeechTimeline(origin=0), syllables(60), [], []
+    for end in range(size, 3000, size):
+        now = max(0, end - backlog) * PACKET_NS + PACKET_NS * size
+        part = speech[(end - size) * CHUNK : end * CHUNK]
+        chunks += timeline.accept((end - size) * CHUNK, part, now)
+        timeline.advance(now)
+        behind.append(timeline.at - now * 16 // MILLISECOND_NS)
+    assert (timeline.late, timeline.filled) == (0, 0)
+    assert max(behind) >= (backlog - size) * CHUNK_TIME
+    assert abs(behind[-1]) <= 100 * 16
+    heard = {chunk.samples.tobytes() for chunk in chunks}
+    said = [speech[n * CHUNK : (n + 1) * CHUNK] for n in range(2900)]
+    loud = [chunk for chunk in said if np.ptp(chunk) > 300]
+    assert np.mean([chunk.tobytes() in heard for chunk in loud]) > 0.98
+    assert np.mean([chunk.tobytes() in heard for chunk in loud[:backlog]]) > 0.98
+
+
+def test_pictures_beside_speech_that_is_a_second_early_never_jump() -> None:
+    timeline, ats = PictureTimeline(origin=0), []
+    for i in range(500):
+        at = timeline.place(i * 3600, TICKS, i * 40 * MILLISECOND_NS)
+        timeline.align(16_000)
+        assert at is not None
+        assert 0 <= at - i * 640 <= 4800
+        ats.append(at)
+    assert ats[-1] - 499 * 640 == 4800
+    assert np.diff(ats).max() <= 640 + 80

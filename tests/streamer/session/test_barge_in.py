@@ -146,8 +146,9 @@ async def test_over_webrtc_it_is_silent_within_a_moment_and_speaks_again(client:
         state = await client.state(session)
     assert sorted(loud_after)[2] < 15  # frames of 20 ms, on their way when the server answered; the viewer holds 80 ms
     assert len(models.streams[0].cleared) == 5
-    assert [event["type"] for event in state["events"]] == ["playback.finished"] * 5
-    assert [event["generation"] for event in state["events"]] == [1, 2, 3, 4, 5]
+    events = [event for event in state["events"] if not event["type"].startswith("camera.")]
+    assert [event["type"] for event in events] == ["playback.finished"] * 5
+    assert [event["generation"] for event in events] == [1, 2, 3, 4, 5]
 
 
 async def test_a_session_that_is_not_live_is_not_interrupted(client: Client) -> None:

