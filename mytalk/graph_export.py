@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from torch import Tensor, nn
 
 from mytalk.appearance.model import AppearanceModel
 from mytalk.errors import PresetError
 from mytalk.face.landmarks import LOWER_COUNT, UPPER_COUNT
-from mytalk.graph_files import save_graphs
 from mytalk.motion.model import MotionModel
-from mytalk.presets import Preset
 from mytalk.runtime.graph_module import GraphModule, GraphSpec
 from mytalk.runtime.onnx_export import export
 from mytalk.runtime.onnx_graph import Array, ExportedGraph
@@ -69,11 +65,6 @@ def arrays_of(motion: MotionModel, appearance: AppearanceModel) -> dict[str, dic
     """Returns the values of these tensors, as graphs take them."""
     tensors = graph_tensors(motion, appearance)
     return {graph: {name: one.detach().numpy() for name, one in named.items()} for graph, named in tensors.items()}
-
-
-def add_graphs(folder: Path, preset: Preset, motion: MotionModel, appearance: AppearanceModel) -> None:
-    """Writes the graphs of a preset into its folder."""
-    save_graphs(folder, preset, export_graphs(motion, appearance))
 
 
 class _Person(GraphModule):

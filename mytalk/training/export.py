@@ -13,6 +13,7 @@ from mytalk.checkpoint import CONFIG, folder_label, read_preset, read_speech_mod
 from mytalk.errors import OutputExistsError, PresetError, WeightsError
 from mytalk.presets import Preset
 from mytalk.torch_checkpoint import read_tensors, save_tensors
+from mytalk.training.graphs import write_graphs
 from mytalk.training.motion.task import PHONES, weights_of
 from mytalk.training.run.checkpoints import AVERAGE, is_checkpoint, read_run
 from mytalk.training.run.logbook import read_curve
@@ -61,6 +62,7 @@ def compose(
     speech_model = read_speech_model(sources["motion"])
     if speech_model is not None:
         save_speech_model(folder, **speech_model)
+    write_graphs(folder)
     label = folder_label(folder)
     (folder / CARD).write_text(
         _card(label, preset, runs, {part: sum(t.numel() for t in own.values()) for part, own in tensors.items()})

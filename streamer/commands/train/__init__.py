@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mytalk.errors import OptionError
 from streamer.commands.progress_bar import Progress
-from streamer.commands.train import ablations, crossvalidate, offsets, prepare, readout, voice
+from streamer.commands.train import ablations, crossvalidate, graphs, offsets, prepare, readout, voice
 
 if TYPE_CHECKING:
     from mytalk.training.run.loop import Outcome
@@ -86,6 +86,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     readout.add_parser(commands)
     crossvalidate.add_parser(commands)
     voice.add_parser(commands)
+    graphs.add_parser(commands)
     ablations.add_parser(commands)
 
 

@@ -27,11 +27,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Fits and writes; raises ``MyTalkError``."""
+    from mytalk.training.graphs import write_graphs
     from mytalk.training.speech.readout import SHARE, add_readout
 
     with Progress("listening", "clip") as progress:
         share = SHARE if args.share is None else args.share
         fitted = add_readout(args.preset, args.data, args.offsets, share, progress)
+    write_graphs(args.preset)
     print(
         f"{args.preset}: readout fitted to {fitted.people} people, {fitted.clips} clips, {fitted.minutes:.1f} minutes; "
         f"its share in motion is {share:g}"

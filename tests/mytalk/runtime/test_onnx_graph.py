@@ -13,9 +13,10 @@ from onnx import TensorProto
 from torch import Tensor, nn
 
 from mytalk.appearance.model import AppearanceModel
+from mytalk.checkpoint import read_preset
 from mytalk.errors import PresetError, WeightsError
 from mytalk.graph_export import MAX_PARAMETERS, arrays_of, export_graphs, graph_modules, graph_tensors
-from mytalk.graph_files import read_graphs, sizes_hash
+from mytalk.graph_files import has_graphs, read_graphs, sizes_hash
 from mytalk.motion.conditions import Conditions
 from mytalk.motion.model import MotionModel
 from mytalk.preset_folders import EMBEDDED
@@ -63,7 +64,7 @@ def arguments_like(spec: GraphSpec, rows: int, frames: int) -> list[Tensor]:
 def test_the_graphs_in_the_package_are_those_of_todays_modules(
     models: tuple[MotionModel, AppearanceModel], shipped: dict[str, ExportedGraph], name: str
 ) -> None:
-    """Where this fails, the code or the sizes have changed: ``mytalk train export``."""
+    """Where this fails, the code or the sizes have changed: ``mytalk train graphs mytalk/weights/edge``."""
     module = graph_modules(*models)[name]
     exported = export(module, graph_tensors(*models)[name])
     assert exported.arguments == shipped[name].arguments
@@ -104,9 +105,16 @@ def test_windows_of_any_length_and_number_are_denoised_alike(conditioning: Any, 
 
 
 def test_only_what_decides_the_arithmetic_counts_for_the_sizes() -> None:
+    with_readout = replace(EDGE, motion=replace(EDGE.motion, readout=0.8))
     same = replace(EDGE, name="other", steps=4, motion=replace(EDGE.motion, readout=0.5, window=250))
-    assert sizes_hash(same) == sizes_hash(EDGE)
+    assert sizes_hash(same) == sizes_hash(with_readout)
     assert sizes_hash(replace(EDGE, motion=replace(EDGE.motion, heads=8))) != sizes_hash(EDGE)
+    assert sizes_hash(replace(EDGE, motion=replace(EDGE.motion, readout=0.5))) != sizes_hash(EDGE)
+
+
+def test_the_graphs_in_the_package_are_of_the_presets_sizes() -> None:
+    folder = EMBEDDED / "edge"
+    assert has_graphs(folder, read_preset(folder))
 
 
 def test_a_pipeline_on_the_cpu_runs_graphs_and_one_of_narrow_numbers_does_not() -> None:
