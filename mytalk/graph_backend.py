@@ -9,6 +9,7 @@ from pathlib import Path
 from mytalk.appearance.graph_backend import GraphAppearance
 from mytalk.checkpoint import read_arrays
 from mytalk.errors import WeightsError
+from mytalk.face.networks import face_networks
 from mytalk.graph_files import read_graphs
 from mytalk.motion.graph_backend import GraphMotion
 from mytalk.motion.space import MotionSpace
@@ -21,17 +22,20 @@ _PARTS = {"front": (), "encoder": ("motion",), "denoiser": ("motion",)}  # other
 
 
 def load_graphs(folder: Path, graphs_folder: Path, preset: Preset) -> tuple[GraphMotion, GraphAppearance]:
-    """Loads both stages of a checkpoint folder by the graphs of ``graphs_folder``, in threads side by side.
+    """Loads both stages of a checkpoint folder by the graphs of ``graphs_folder``, and the networks that find faces, in
+    threads side by side.
 
     Raises WeightsError where weights or graphs are missing, damaged or of other sizes.
     """
     exported = read_graphs(graphs_folder)
-    with ThreadPoolExecutor(len(exported)) as threads:
+    with ThreadPoolExecutor(len(exported) + 1) as threads:
+        faces = threads.submit(face_networks)
         loading = {name: threads.submit(_load, name, graph, folder) for name, graph in exported.items()}
         space = MotionSpace(
             **{name: read_arrays(folder, "motion")[f"space.{name}"] for name in ("basis", "scale", "opening")}
         )
         graphs = {name: one.result() for name, one in loading.items()}
+        faces.result()
     return assemble(preset, space, graphs)
 
 

@@ -16,8 +16,16 @@ from streamer.commands.quiet_stderr import open_standard_streams, silenced
 from streamer.commands.signals import end_on_signals
 from streamer.cpu import sleep_when_idle
 
-COMMANDS = ("demo", "dub", "evaluate", "keys", "mic", "serve", "train")
-"""Modules of ``streamer.commands``. Only the one that is called is imported."""
+COMMANDS = {
+    "demo": "the embedded portrait speaks, in a file and live",
+    "dub": "make a face in a file speak",
+    "evaluate": "measure lip sync and picture quality",
+    "keys": "make and revoke API keys of a server",
+    "mic": "speak with a microphone to a running server",
+    "serve": "serve live sessions over WebRTC",
+    "train": "train the models of a preset",
+}
+"""Modules of ``streamer.commands``, and what they are for. Only the one that is called is imported."""
 
 _NESTED = ("trainer", "action")  # names under which commands keep a subcommand of their own
 
@@ -86,9 +94,12 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     parser = _Parser(prog="mytalk", description="Make a face speak: live or stored video in, speech in, video out.")
     parser.add_argument("--debug", action="store_true", help="show tracebacks and what native libraries log")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    chosen = [word for word in words if word in COMMANDS][:1]
-    for name in chosen or COMMANDS:
-        import_module(f"streamer.commands.{name}").add_parser(subparsers)
+    chosen = next((word for word in words if word in COMMANDS), None)
+    for name, purpose in COMMANDS.items():
+        if name == chosen:
+            import_module(f"streamer.commands.{name}").add_parser(subparsers)
+        else:
+            subparsers.add_parser(name, help=purpose)
     return parser
 
 

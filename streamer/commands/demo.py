@@ -13,7 +13,7 @@ DEFAULT_OUTPUT = Path("demo.mp4")
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the command and its options."""
-    parser = subparsers.add_parser("demo", help="the embedded portrait speaks, in a file and live", description=__doc__)
+    parser = subparsers.add_parser("demo", description=__doc__)
     parser.add_argument(
         "-o",
         "--output",

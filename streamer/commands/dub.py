@@ -7,23 +7,27 @@ import sys
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mytalk.dub import DubReport, Length, check_length, dub
 from mytalk.errors import OptionError
-from mytalk.face import Choice
-from mytalk.media import FaceSource, SpeechReader, open_face
-from mytalk.media.span import Span
-from mytalk.media.writer import check_output
-from mytalk.stream_options import StreamOptions
+from streamer.commands.background import begin
 from streamer.commands.progress_bar import Progress
 from streamer.commands.weights_options import add_weights_options
 from streamer.cpu import leave_some_to_others
 
+if TYPE_CHECKING:  # what reads films and runs models is imported while the models are loaded
+    from mytalk.dub import DubReport, Length
+    from mytalk.face import Choice
+    from mytalk.media import FaceSource
+    from mytalk.media.span import Span
+    from mytalk.pipeline import Pipeline
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the command and its options."""
-    parser = subparsers.add_parser("dub", help="make a face in a file speak", description=__doc__)
+    parser = subparsers.add_parser("dub", description=__doc__)
     parser.add_argument("source", type=Path, metavar="VIDEO_OR_IMAGE", help="any file with a face that PyAV can read")
     parser.add_argument("speech", type=Path, metavar="SPEECH", help="any file with sound; a film's sound will do")
     parser.add_argument(
@@ -109,6 +113,8 @@ def face_choice(text: str) -> Choice:
 
 def span(text: str) -> Span:
     """Reads ``START-END`` or ``START-``: seconds, or ``[H:]M:S``. Raises ``argparse.ArgumentTypeError``."""
+    from mytalk.media.span import Span
+
     start, dash, end = text.partition("-")
     try:
         if not dash:
@@ -141,7 +147,13 @@ def make_film(
     face: Choice = "largest",
     only: Sequence[Span] = (),
 ) -> None:
-    """Makes the film. Options and files are checked before the models are loaded; raises ``MyTalkError``."""
+    """Makes the film. Options and files are checked while the models are loaded; raises ``MyTalkError``."""
+    loading = begin(partial(_load, args), "load")
+    from mytalk.dub import check_length, dub
+    from mytalk.media import SpeechReader, open_face
+    from mytalk.media.writer import check_output
+    from mytalk.stream_options import StreamOptions
+
     options = StreamOptions(
         seed=args.seed,
         steps=args.steps,
@@ -158,20 +170,19 @@ def make_film(
     _check_spans(source, only)
     check_output(output, force=force)
     print(f"loading {args.preset}", file=sys.stderr, flush=True)
-    import mytalk
-
-    leave_some_to_others()
-    pipeline = mytalk.load(
-        args.preset,
-        device=args.device,
-        speech_model=args.speech_model,
-        dtype=args.dtype,
-    )
+    pipeline = loading.result()
     with Progress("dubbing", "frame") as progress:
         report = dub(pipeline, source, sound, output, options, length=length, force=force, progress=progress, only=only)
     for warning in report.warnings:
         print(f"mytalk: warning: {warning}", file=sys.stderr)
     print(_summary(report), flush=True)
+
+
+def _load(args: argparse.Namespace) -> Pipeline:
+    leave_some_to_others()
+    from mytalk.pipeline import load
+
+    return load(args.preset, device=args.device, speech_model=args.speech_model, dtype=args.dtype)
 
 
 def _check_spans(source: FaceSource, only: Sequence[Span]) -> None:

@@ -20,7 +20,7 @@ _SHOWN = ("psnr", "mouth_psnr", "mouth_lmd", "correlation", "range_ratio", "aske
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the command and its options."""
-    parser = subparsers.add_parser("evaluate", help="measure lip sync and picture quality", description=__doc__)
+    parser = subparsers.add_parser("evaluate", description=__doc__)
     parser.add_argument("clips", type=Path, nargs="*", metavar="CLIP", help="films of talking faces, for our engine")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="REPORT", help="folder for the report")
     parser.add_argument("--force", action="store_true", help="replace a report that is there")

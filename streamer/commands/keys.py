@@ -14,7 +14,7 @@ from streamer.auth.api_keys import SCOPES, make_key, read_keys, write_keys
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the command and its three actions."""
-    parser = subparsers.add_parser("keys", help="make and revoke API keys of a server", description=__doc__)
+    parser = subparsers.add_parser("keys", description=__doc__)
     actions = parser.add_subparsers(dest="action", required=True, metavar="add|list|revoke")
     add = actions.add_parser("add", help="make a key and show it, once")
     add.add_argument("--name", required=True, help="whose or what for; shown by 'list'")

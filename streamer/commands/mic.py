@@ -9,7 +9,7 @@ from mytalk.errors import InputError
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the command and, where the client is installed, its options."""
-    parser = subparsers.add_parser("mic", help="speak with a microphone to a running server", description=__doc__)
+    parser = subparsers.add_parser("mic", description=__doc__)
     parser.set_defaults(run=run)
     try:
         from mytalk_client.microphone import add_arguments

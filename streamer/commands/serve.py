@@ -16,7 +16,7 @@ from streamer.telemetry import logs
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the command and its options."""
-    parser = subparsers.add_parser("serve", help="serve live sessions over WebRTC", description=__doc__)
+    parser = subparsers.add_parser("serve", description=__doc__)
     add_options(parser)
     parser.add_argument("--print-config", action="store_true", help="show the configuration as TOML, and stop")
     parser.set_defaults(run=run)

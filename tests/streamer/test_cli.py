@@ -243,7 +243,7 @@ def test_an_error_of_our_own_is_one_line_too(
     def wrong(*_: object) -> None:
         raise ZeroDivisionError("a bug\nof two lines")
 
-    monkeypatch.setattr("streamer.commands.dub.open_face", wrong)
+    monkeypatch.setattr("mytalk.media.open_face", wrong)
     code, line = _refused(capsys, "dub", "a.mp4", speech_path, "-o", tmp_path / "out.mp4")
     assert code == cli.BUG
     assert "ZeroDivisionError: a bug of two lines" in line
