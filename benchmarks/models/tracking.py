@@ -25,11 +25,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.errors import MyTalkError
+from mytalk.errors import DataError, MyTalkError
 from mytalk.face import FaceTracker, SpeakerTracker
-from mytalk.face.landmarks import POINTS
 from mytalk.media.video import VideoReader
 from mytalk.picture import Picture
+from mytalk.training.face.reference import MediaPipeMesh
 
 SIDE = 512  # pixels, longer side of the picture that distances are given for
 SAME_FACE = 0.25  # mean distance in face widths up to which two trackers follow one face
@@ -57,26 +57,13 @@ class Row:
     reference_cpu_ms: float
 
 
-class Reference:
-    """Runs MediaPipe's face mesh, or nothing where it is not installed."""
-
-    def __init__(self) -> None:
-        try:
-            from mediapipe.python.solutions.face_mesh import FaceMesh
-        except ImportError:
-            self._mesh: Any = None
-        else:
-            self._mesh = FaceMesh(refine_landmarks=True, max_num_faces=1)
-
-    def __call__(self, picture: Picture) -> Points | None:
-        if self._mesh is None:
-            return None
-        rgb = picture.region_rgb((0, 0, picture.width, picture.height))
-        found = self._mesh.process(rgb).multi_face_landmarks
-        if not found:
-            return None
-        points = np.array([(p.x, p.y, p.z) for p in found[0].landmark]).reshape(POINTS, 3)
-        return points * (picture.width, picture.height, picture.width)
+def reference_tracker() -> Callable[[Picture], Points | None]:
+    """Returns MediaPipe's face mesh, or a tracker that finds nothing where it is not installed."""
+    try:
+        return MediaPipeMesh()
+    except DataError as error:
+        print(f"without MediaPipe: {error}")
+        return lambda _: None
 
 
 def pictures(path: Path, most: int) -> Iterator[Picture]:
@@ -93,7 +80,7 @@ def timed(track: Callable[[Picture], Any], picture: Picture) -> tuple[Any, float
 
 def compare(path: Path, most: int) -> Row:
     """Tracks a video with both trackers."""
-    ours, reference = SpeakerTracker(), Reference()
+    ours, reference = SpeakerTracker(), reference_tracker()
     distances: list[NDArray[np.floating]] = []
     times, counts = [], {"ours_alone": 0, "reference_alone": 0, "other_face": 0}
     for picture in pictures(path, most):
