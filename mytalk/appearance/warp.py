@@ -34,7 +34,7 @@ _CAVITY_DEPTH = 3.0  # depth of cavity, crop pixels, from which it is drawn in f
 _DARK_GAP = 1.0  # gap, crop pixels, up to which covered teeth are all dark
 _CLEAR_GAP = 5.0  # and from which on not at all
 _INNER_TRIANGLES = 18  # triangles of the mouth's inside, the last of the mesh
-_MIN_DOUBLED_AREA = 1e-2  # twice the area, square crop pixels, up to which a triangle is not drawn
+_MIN_HEIGHT = 0.0625  # crop pixels up to which a triangle is not drawn: drawing is no finer, and its map is wild
 _BORDER_MARGIN = 1.0  # crop pixels: landmarks are clipped this far inside the border
 _MIN_CAVITY = 0.5  # depth, crop pixels, below which no cavity is drawn
 _MIN_SHADE = 0.05  # share below which no shade is drawn
@@ -64,9 +64,11 @@ class Target:
         self._interior: NDArray[np.float32] | None = None
         corners = _vertices(points, points)[_TRIANGLES]  # (T, 3, 2)
         area = _doubled_area(corners)
+        sides = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
+        area[np.abs(area) <= _MIN_HEIGHT * sides.max(axis=1)] = 0
         self._index = _triangle_index(corners, area).ravel().astype(np.intp)
         matrices = np.concatenate([corners, np.ones((len(corners), 3, 1))], axis=2)
-        matrices[np.abs(area) <= _MIN_DOUBLED_AREA] = np.eye(3)  # never drawn
+        matrices[area == 0] = np.eye(3)  # never drawn
         self._inverse = np.linalg.inv(matrices)  # (T, 3, 3)
 
     def warp_from(self, source: Points) -> Warp:
@@ -81,12 +83,12 @@ class Target:
     def _flow(self, source: Points, anchored: Points) -> Flow:
         """Applies each triangle's affine map to the pixels that lie in it."""
         affine = (self._inverse @ _vertices(source, anchored)[_TRIANGLES]).astype(np.float32)  # (T, 3, 2)
-        flow = np.empty((CROP_PIXELS**2, 2), np.float32)
+        rows = np.empty((CROP_PIXELS**2, 2), np.float32)
         for axis in (0, 1):
             # Plane by plane: gathering rows of six is several times slower.
             by_x, by_y, shift = (np.take(affine[:, k, axis], self._index, mode="clip") for k in range(3))
-            flow[:, axis] = by_x * _X + by_y * _Y + shift
-        flow = flow.reshape(CROP_PIXELS, CROP_PIXELS, 2)
+            rows[:, axis] = by_x * _X + by_y * _Y + shift
+        flow = rows.reshape(CROP_PIXELS, CROP_PIXELS, 2)
         flow[[0, -1]], flow[:, [0, -1]] = GRID[[0, -1]], GRID[:, [0, -1]]  # drawing rounds; the border stays exact
         return flow
 
@@ -205,11 +207,11 @@ def _vertices(points: Points, inside: Points) -> NDArray[np.float64]:
     return np.asarray(np.concatenate([clipped, border, inside[..., _LOOP, :]], axis=-2), np.float64)
 
 
-def _triangle_index(corners: NDArray[np.float64], area: NDArray[np.float64]) -> NDArray[np.int32]:
+def _triangle_index(corners: NDArray[np.float64], area: NDArray[np.floating[Any]]) -> NDArray[np.int32]:
     """Finds the triangle of each pixel; where they overlap, skin wins over the mouth's inside, and front over back."""
     index = np.zeros((CROP_PIXELS, CROP_PIXELS), np.int32)
     polygons = to_fixed_point(corners)
-    drawn = np.flatnonzero(np.abs(area) > _MIN_DOUBLED_AREA)
+    drawn = np.flatnonzero(area)
     order = 2 * (drawn < len(area) - _INNER_TRIANGLES) + (area[drawn] > 0)
     for triangle in drawn[np.argsort(order, kind="stable")].tolist():
         cv2.fillConvexPoly(index, polygons[triangle], triangle, cv2.LINE_8, SUBPIXEL)

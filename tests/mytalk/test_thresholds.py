@@ -36,6 +36,7 @@ NOT_CHOSEN = {
     "training/face/networks.py",
     "training/face/onnx_writer.py",
     "training/face/operators.py",
+    "training/face/reference.py",
     "media/exif.py:_EXIF_ORIENTATION",
     "media/video.py:_UNSPECIFIED",
     "media/video.py:_FULL_RANGE",

@@ -51,7 +51,7 @@ def test_a_rendered_mouth_is_the_same_to_rounding(
     for one, other, before in zip(*map(planes, (*made, picture)), strict=True):
         changed = one != before
         apart = np.abs(one.astype(int) - other)
-        assert apart.max() <= 2
+        assert apart.max() <= 3  # half of a 32nd pixel, at an edge of 200 steps
         assert apart[changed].mean() < 0.3
 
 
