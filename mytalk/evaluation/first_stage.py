@@ -107,5 +107,5 @@ def in_noise(sound: Sound, below: float) -> Sound:
     white = np.random.default_rng(1).standard_normal(len(sound))
     tilt = 1 / np.sqrt(np.maximum(np.arange(len(sound) // 2 + 1), 20))
     pink = np.fft.irfft(np.fft.rfft(white) * tilt, len(sound))
-    level = np.sqrt(np.mean(sound**2) / max(np.mean(pink**2), 1e-20)) * 10 ** (-below / 20)
+    level = np.sqrt(np.mean(sound**2) / max(float(np.mean(pink**2)), 1e-20)) * 10 ** (-below / 20)
     return np.asarray(sound + level * pink, np.float32)

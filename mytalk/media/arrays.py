@@ -144,7 +144,7 @@ def _float_samples(audio: Any) -> NDArray[np.float32]:
         turned = " (channels come last: audio.T)" if 1 <= audio.shape[0] <= _MAX_CHANNELS else ""
         raise OptionError(f"audio has the shape {audio.shape}: need at most {_MAX_CHANNELS} channels{turned}")
     if audio.dtype == np.int16:
-        samples = audio.astype(np.float32) / 32768
+        samples: NDArray[np.float32] = audio.astype(np.float32) / np.float32(32768)
     elif audio.dtype.kind == "f":
         samples = _checked_level(audio.astype(np.float32), "audio")
     else:

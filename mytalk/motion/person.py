@@ -61,7 +61,7 @@ class Person:
         self.rest.observe(lower)
         self.filmed.add(lower)
         self.seen += 1
-        self.upper = self.upper + (points[list(UPPER_FACE)] - self.upper) / min(self.seen, _UPPER_FRAMES)
+        self.upper = self.upper + (points[list(UPPER_FACE)] - self.upper) / np.float32(min(self.seen, _UPPER_FRAMES))
 
     def update(self) -> None:
         """Moves the rest shape and the gain in use towards the estimates; the first time, all the way."""

@@ -55,7 +55,7 @@ class MotionSpace(Opening):
 
     def encode(self, displacement: NDArray[np.float32]) -> NDArray[np.float32]:
         """Maps displacements ``(..., 169, 3)`` to coefficients ``(..., K)``."""
-        return displacement.reshape(*displacement.shape[:-2], -1) @ self.basis.T / self.scale
+        return np.asarray(displacement.reshape(*displacement.shape[:-2], -1) @ self.basis.T / self.scale, np.float32)
 
     def decode(self, coefficients: NDArray[np.float32]) -> NDArray[np.float32]:
         """Maps coefficients ``(..., K)`` to displacements ``(..., 169, 3)``."""

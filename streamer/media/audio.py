@@ -65,4 +65,4 @@ def mixed(one: Stereo, other: Stereo) -> Stereo:
     """Adds two pieces of equal length, clipped to 16 bits. Where one is silence the other comes back unchanged."""
     if not one.any() or not other.any():
         return other if other.any() else one
-    return np.clip(one.astype(np.int32) + other, -32768, 32767).astype(np.int16)
+    return np.asarray(np.clip(one.astype(np.int32) + other, -32768, 32767), np.int16)

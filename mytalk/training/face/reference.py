@@ -91,7 +91,7 @@ def main() -> None:
     found = {name: still(picture) for name, picture in stills().items()}
     found["moving"] = np.array([tracking(picture) for picture in moving()])
     stored = {name: np.rint(points * _STEPS).astype(np.int16) for name, points in found.items() if points is not None}
-    np.savez_compressed(arguments.output, **stored)
+    np.savez_compressed(arguments.output, allow_pickle=False, **stored)
     print(f"{arguments.output}: {len(stored)} of {len(found)}, {arguments.output.stat().st_size / 1e3:.0f} kB")
 
 

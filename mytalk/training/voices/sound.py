@@ -35,7 +35,7 @@ class Spoken:
 def resampled(pcm: NDArray[np.int16], rate: int) -> NDArray[np.float32]:
     """Resamples 16-bit samples ``(N,)`` at ``rate`` Hz to samples in [-1, 1] at 16 kHz, in time with them."""
     if rate == SAMPLE_RATE:
-        return pcm.astype(np.float32) / 32768
+        return pcm.astype(np.float32) / np.float32(32768)
     frame = AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
     frame.sample_rate = rate
     resampler = AudioResampler("flt", "mono", SAMPLE_RATE)

@@ -178,7 +178,7 @@ def test_closing_ends_what_is_being_decoded(face: np.ndarray, monkeypatch: pytes
 
 
 def test_the_process_that_decodes_loads_no_models_and_no_server() -> None:
-    heavy = "{'torch', 'mediapipe', 'pillow_heif', 'aiohttp'} & set(sys.modules)"
+    heavy = "{'torch', 'onnxruntime', 'pillow_heif', 'aiohttp'} & set(sys.modules)"
     code = f"import sys, streamer.session.portrait_worker; print(*({heavy}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
