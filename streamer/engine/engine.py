@@ -154,11 +154,15 @@ class Engine:
         """Returns the share of the last seconds that the threads of each kind have worked, 0..1."""
         return self.load.loads
 
-    def refusal(self, steps: int) -> str | None:
-        """Says why there is no time for another session of ``steps`` sampling steps; None: there is."""
+    def refusal(self, steps: int, instead_of: int | None = None) -> str | None:
+        """Says why there is no time for another session of ``steps`` sampling steps, or for one that has so many
+        ``instead_of`` fewer; None: there is."""
         now = self._clock.now()
         streams = [slot.load.at(now) for slot in self._engines.slots if not slot.closing]
-        return refusal(streams, self.threads._asdict(), {"engine": self.load.cost(steps)})
+        if instead_of is None:
+            return refusal(streams, self.threads._asdict(), {"engine": self.load.cost(steps)})
+        more = self.load.cost(steps) - self.load.cost(instead_of)
+        return refusal(streams, self.threads._asdict(), dict.fromkeys(self.threads._fields, 0.0) | {"engine": more})
 
     def _start_thread(self, target: Callable[[], None], name: str) -> None:
         ended = self._ended[name] = asyncio.Event()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,19 +18,31 @@ a point as two shares of the picture's sides, ``0.25,0.5``."""
 class LiveControls:
     """Owns one session's :class:`StreamControls`. The event loop replaces ``now``; any thread may read it.
 
-    ``preset_steps``: sampling steps where the session asks for no number of them; ``max_steps``: the most that it may.
+    ``preset_steps``: sampling steps where the session asks for no number of them; ``max_steps``: the most that it may;
+    ``refusal``: says why there is no time for so many steps in place of so many fewer, None where there is.
     """
 
-    def __init__(self, options: SessionOptions, preset_steps: int, max_steps: int = MAX_STEPS) -> None:
+    def __init__(
+        self,
+        options: SessionOptions,
+        preset_steps: int,
+        max_steps: int = MAX_STEPS,
+        refusal: Callable[[int, int], str | None] = lambda steps, before: None,
+    ) -> None:
         self.now = options.controls(preset_steps)
         self._preset_steps = preset_steps
         self._max_steps = max_steps
+        self._refusal = refusal
 
     def change(self, changes: Mapping[str, Scalar]) -> None:
         """Takes all ``changes``. Raises ``ProtocolError``, and takes none, where one of them cannot be made."""
         controls = self.now
         for name, value in changes.items():
             controls = replace(controls, **{name: self._checked(name, value)})
+        before, steps = self.now.steps, controls.steps
+        if steps > before and self._refusal(steps, before) is not None:
+            reason = f"steps is {steps}, and the engine has no time for more than {before} (wait for a session to end)"
+            raise ProtocolError("bad_control", reason)
         self.now = controls
 
     def values(self) -> dict[str, Scalar]:

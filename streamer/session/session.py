@@ -82,7 +82,7 @@ class Session:
         self.connections = Connections(self.traffic)
         self._setup = MediaSetup(
             options=options,
-            controls=LiveControls(options, server.engine.steps, server.max_steps),
+            controls=LiveControls(options, server.engine.steps, server.max_steps, server.engine.refusal),
             generation=Generation(),
             engine=server.engine,
             clock=clock,
