@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from streamer.telemetry.loop_watchdog import Stall
 
 CPU_LIMIT_S = 0.25
-"""The most that the loop's thread may compute during one stall. The server's limit is 0.02 s of wall time; a
-machine whose two cores are busy takes a multiple of that."""
+"""The most that the loop's thread may compute during one stall, all callbacks since the beat before together. One
+callback alone: ``callback_times.CPU_LIMIT_S``."""
 
 NOT_THE_SERVERS = ("tests.", "mytalk_client.")
 
