@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from mytalk.media.mono import MixGuard
 from mytalk.media_time import SAMPLE_RATE
 from streamer.media.audio import OUTPUT_RATE, Stereo
 
@@ -65,15 +66,20 @@ class Upsampler:
 
 
 class Downsampler:
-    """Converts 48 kHz stereo to the model's 16 kHz mono. Output sample n is of the moment of input sample 3 n."""
+    """Converts 48 kHz stereo to the model's 16 kHz mono. Output sample n is of the moment of input sample 3 n.
+
+    Where the sides cancel in their mean, the louder one is heard.
+    """
 
     def __init__(self) -> None:
+        self._guard = MixGuard(OUTPUT_RATE)
         self._tail = np.zeros(_TAPS - 1, np.float32)
         self._ahead = _TAPS // 2 // _STEP  # outputs before the first input: the filter's own delay
 
     def __call__(self, samples: Stereo) -> NDArray[np.float32]:
         """Takes ``(3 n, 2)`` and gives ``(n,)`` in -1..1; the first call gives 16 fewer."""
-        mono = samples.mean(axis=1, dtype=np.float32) / np.float32(32768)
+        sides = samples.T.astype(np.float32) / np.float32(32768)
+        mono = self._guard.choose(sides, sides.mean(axis=0))
         joined = np.concatenate([self._tail, mono])
         self._tail = joined[-(_TAPS - 1) :]
         out = np.convolve(joined, _low_pass(), "valid")[::_STEP]

@@ -37,3 +37,13 @@ def test_chunk_sizes_do_not_change_speech() -> None:
     whole = downsampled(noise, 9600)
     for chunk in (3, 96, 960):
         assert np.allclose(downsampled(noise, chunk), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize(("share", "heard"), [(1.0, 0.4), (0.9, 0.4), (0.0, 0.2), (-1.0, 0.4)])
+def test_sides_that_cancel_are_heard(share: float, heard: float) -> None:
+    """The right side is so much of the left one, turned over. What the mean keeps is heard as it is."""
+    left = tone(440, 48_000) * 32768
+    stereo = np.stack([left, -share * left], axis=1).astype(np.int16)
+    downsample = Downsampler()
+    out = np.concatenate([downsample(stereo[i : i + CHUNK]) for i in range(0, len(stereo), CHUNK)])
+    assert np.abs(out[50:]).max() == pytest.approx(heard, abs=0.01)
