@@ -1,7 +1,8 @@
 """Detects silence by a gate with hysteresis, so that the mouth rests in silence and does not twitch in noise.
 
 It decides by level, and by the voice of a `mytalk.speech.readout`, where there is one: loud noise is not speech if the
-readout is sure of it, and a quiet voice is.
+readout is sure of it, and a quiet voice is. Music lies between the two, and never gets as near to a voice as speech
+does several times a second: the mouth stops moving to sound that does not.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ ABOVE_FLOOR = 9.0  # dB over the noise floor that count as speech
 BELOW_PEAK = 26.0  # dB under the loudest recent speech that no longer do
 FAINT_BELOW_PEAK = 34.0  # the same for what is surely a voice
 VOICE, NO_VOICE = 0.5, -0.5  # voice of a readout above and below which it is sure
+PROOF = 0.85  # voice of a readout that speech alone reaches, and within UNPROVEN_FRAMES does
+UNPROVEN_FRAMES = 30  # frames that may pass for speech without such a voice: then they do no longer
 MIN_FLOOR, MAX_FLOOR = -75.0, -42.0  # dB of full scale between which the noise floor may lie
 FLOOR_RISE = 0.06  # dB a frame by which the floor climbs towards noise
 NOISE_FRAMES = 40  # frames over which the spread of levels tells noise from speech
@@ -40,7 +43,7 @@ class _Moment:
 
     loud: bool
     audible: bool  # loud enough for what is surely a voice
-    voice: float = 0.0  # the last value given
+    voice: float = 0.0  # the last value given; 0 where there is no readout, or none that learned voices
 
     @property
     def spoken(self) -> bool:
@@ -62,6 +65,7 @@ class SilenceGate:
     ready: bool = False  # whether the mouth leaves a long rest for speech that comes, and none is heard yet
     _levels: deque[float] = field(default_factory=lambda: deque(maxlen=NOISE_FRAMES))
     _rested: int = 0  # frames at rest without a break
+    _unproven: int = 0  # frames taken for speech since a voice was surely one
     _moments: deque[_Moment] = field(default_factory=deque)  # HOLD before the next one at most, and all after it
     _received: int = 0  # frames
     _behind: int = 0  # of these, frames before the next one
@@ -92,9 +96,10 @@ class SilenceGate:
         """Returns the share of the next frame; speech within ``lookahead`` frames opens already."""
         window = list(islice(self._moments, self._behind + 1 + lookahead))
         until_now = window[: self._behind + 1]
-        faint = any(moment.faint for moment in until_now[-1 - FAINT_HOLD_FRAMES :])
-        voiced = faint or any(moment.spoken for moment in until_now)
-        loud = voiced or any(moment.spoken for moment in window)
+        proven = self._count_unproven() <= UNPROVEN_FRAMES
+        faint = proven and any(moment.faint for moment in until_now[-1 - FAINT_HOLD_FRAMES :])
+        voiced = faint or (proven and any(moment.spoken for moment in until_now))
+        loud = voiced or (proven and any(moment.spoken for moment in window))
         self._rested = self._rested + 1 if self.share == 0 else 0
         rested = self._rested >= (REST_FRAMES if self.spoken else FIRST_REST_FRAMES)
         self.ready = loud and not voiced and (self.ready or rested)
@@ -105,3 +110,12 @@ class SilenceGate:
         else:
             self._behind += 1
         return self.share
+
+    def _count_unproven(self) -> int:
+        """Counts the frames up to the next one that pass for speech, since one that surely was or will be."""
+        now, *later = islice(self._moments, self._behind, self._behind + UNPROVEN_FRAMES)
+        if max(moment.voice for moment in (now, *later)) > PROOF:
+            self._unproven = 0
+        elif now.voice != 0 and (now.spoken or now.faint):
+            self._unproven += 1
+        return self._unproven
