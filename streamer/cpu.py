@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ _MOST = 4  # models this small gain nothing from more
 _MOST_ENGINE, _MOST_BESIDE = 8, 4  # Python runs one thread at a time where it is not inside a library
 _LEAST_CODECS, _MOST_CODECS = 4, 16
 _SWITCH_INTERVAL = 0.0002  # seconds that one thread may keep another from Python; usually 5 ms
+_THREADS = Path("/proc/self/task")  # one entry each
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")  # cgroup v2: microseconds of CPU, or "max", and in how many they may be used
 
 
@@ -44,6 +46,23 @@ def available_cores(quota: Path = _QUOTA) -> int:
         return max(1, min(cores, int(used) // int(period)))
     except (OSError, ValueError):  # no container, or one without a limit
         return cores
+
+
+def take_priority(nice: int) -> bool:
+    """Sets the priority of this process, ``nice`` from -20 (first) to 19. Returns False, and leaves it as it was, where
+    the system does not allow it.
+
+    Below 0 that takes the right CAP_SYS_NICE or a limit of RLIMIT_NICE, which most programs lack. Linux has a priority
+    for each thread, which those that it starts begin with (setpriority(2)).
+    """
+    threads = [int(path.name) for path in _THREADS.iterdir()] if _THREADS.is_dir() else [0]
+    try:
+        for thread in threads:
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.setpriority(os.PRIO_PROCESS, thread, nice)
+    except OSError:
+        return False
+    return True
 
 
 def engine_threads(cores: int, engine: int = 0, tracker: int = 0) -> Threads:

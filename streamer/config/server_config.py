@@ -62,6 +62,11 @@ class ServerConfig:
     ] = None
     engine_threads: Annotated[ThreadCount, Help("threads that run the models; 0: by the number of cores")] = 0
     tracker_threads: Annotated[ThreadCount, Help("threads that track faces; 0: by the number of cores")] = 0
+    nice: Annotated[
+        int,
+        Meta(ge=-20, le=19),
+        Help("priority from -20 (first) to 19, where the system allows it; 0: as it was started"),
+    ] = -5
     portrait: Annotated[Path | None, Help("picture or clip of portrait sessions, instead of the embedded one")] = None
     demo_speech: Annotated[Path | None, Help("sound that demo sessions speak, instead of the embedded one")] = None
     ice_servers: Annotated[

@@ -21,7 +21,7 @@ from mytalk.media.face_source import open_face
 from streamer.auth.api_keys import KeyRing
 from streamer.clock import SECOND_NS, Clock, SystemClock
 from streamer.config.server_config import ServerConfig
-from streamer.cpu import Threads, available_cores, engine_threads, leave_some_to_others
+from streamer.cpu import Threads, available_cores, engine_threads, leave_some_to_others, take_priority
 from streamer.engine.engine import Engine
 from streamer.engine.interfaces import Models
 from streamer.errors import PortInUseError
@@ -189,6 +189,8 @@ def serve(config: ServerConfig, ready: Callable[[str], None] | None = None) -> N
 
     return_freed_memory()
     allow_open_files()
+    if config.nice and not take_priority(config.nice):
+        log.debug("the system does not allow the priority %d (need CAP_SYS_NICE, or a limit of nice)", config.nice)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run_until_stopped(config, ready or _log_ready))
 

@@ -8,6 +8,7 @@ The picture comes on standard input. Exit code 0: width and height, then RGB byt
 
 from __future__ import annotations
 
+import os
 import resource
 import struct
 import sys
@@ -33,9 +34,13 @@ CPU_SECONDS = 8
 
 MEMORY = 2 << 30
 
+NICE = 10
+"""Priority of the process: live sessions go first, whatever theirs is."""
+
 
 def main() -> int:
     """Decodes standard input to standard output."""
+    os.setpriority(os.PRIO_PROCESS, 0, NICE)
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     cv2.setNumThreads(1)

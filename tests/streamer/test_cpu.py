@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -9,8 +10,16 @@ import cv2
 import pytest
 import torch
 
-from streamer.cpu import Threads, available_cores, engine_threads, leave_some_to_others
+from streamer.cpu import Threads, available_cores, engine_threads, leave_some_to_others, take_priority
 from tests.support.limits import LIMIT_S
+
+
+def test_a_priority_that_the_system_refuses_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(which: int, who: int, priority: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "setpriority", refuse)
+    assert take_priority(-5) is False
 
 
 @pytest.mark.parametrize("cores", [1, 2, 3])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +51,13 @@ def test_a_signal_stops_it_cleanly_in_bounded_time(number: signal.Signals) -> No
         process.send_signal(number)
         _, errors = process.communicate(timeout=LIMIT_S)
         assert (process.returncode, errors) == (0, "INFO draining sessions=0 seconds=10\n")
+
+
+def test_all_its_threads_have_the_priority_that_was_asked_for() -> None:
+    with serving("--nice", "7") as (process, _):
+        threads = [int(path.name) for path in Path(f"/proc/{process.pid}/task").iterdir()]
+        assert len(threads) > 3
+        assert {os.getpriority(os.PRIO_PROCESS, thread) for thread in threads} == {7}
 
 
 def test_sigterm_drains_and_the_log_is_json() -> None:
