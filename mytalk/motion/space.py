@@ -59,7 +59,7 @@ class MotionSpace(Opening):
 
     def decode(self, coefficients: NDArray[np.float32]) -> NDArray[np.float32]:
         """Maps coefficients ``(..., K)`` to displacements ``(..., 169, 3)``."""
-        rows = (coefficients * self.scale) @ self.basis
+        rows = np.asarray((coefficients * self.scale) @ self.basis, np.float32)
         return rows.reshape(*rows.shape[:-1], LOWER_COUNT, DIMS)
 
     def direction(self) -> NDArray[np.float32]:

@@ -23,6 +23,7 @@ from mytalk.face.networks import DETECTOR_FILE, DETECTOR_SIDE, MESH_FILE, MESH_S
 from mytalk.training.face.onnx_writer import OnnxWriter
 from mytalk.training.face.operators import Conversion
 from mytalk.training.face.tflite_model import TfliteModel, read_model
+from mytalk.training.face.towers import merge_towers
 
 _MESH = "mediapipe/modules/face_landmark/face_landmark_with_attention.tflite"
 _DETECTOR = "mediapipe/modules/face_detection/face_detection_short_range.tflite"
@@ -66,7 +67,7 @@ def convert_mesh(content: bytes) -> onnx.ModelProto:
     ``crop``: RGB ``(192, 192, 3)``. ``points``: 478 landmarks ``(478, 3)``, in sides of the crop from its upper left
     corner, depth alike. ``score``: 0..1, whether there is a face.
     """
-    model, writer = read_model(content), OnnxWriter()
+    model, writer = merge_towers(read_model(content)), OnnxWriter()
     conversion = Conversion(model, writer, {model.inputs[0]: _picture(writer, MESH_SIDE, 1 / 255, 0.0)})
     conversion.run()
     # mesh, lips, left eye, right eye, left iris, right iris, score

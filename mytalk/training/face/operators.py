@@ -18,6 +18,7 @@ from mytalk.errors import DataError
 from mytalk.training.face.attention import crop_matrix, crop_of_features, points_of_crop
 from mytalk.training.face.onnx_writer import OnnxWriter
 from mytalk.training.face.tflite_model import Operator, TfliteModel
+from mytalk.training.face.towers import GROUPED, SELECT
 
 _SAME = 0  # tflite.Padding.SAME
 _TO_CHANNELS_LAST = [0, 2, 3, 1]
@@ -47,6 +48,7 @@ class Conversion:
         picture, kernel, bias = operator.inputs
         weights = self.constants[kernel]  # (out, kh, kw, in), or (1, kh, kw, out) where each channel has its own
         depthwise = operator.name == "DEPTHWISE_CONV_2D"
+        groups = len(self.constants[bias]) if depthwise else operator.options.get("Groups", 1)
         weights = weights.transpose(3, 0, 1, 2) if depthwise else weights.transpose(0, 3, 1, 2)
         if operator.options["DilationHFactor"] != 1 or operator.options["DilationWFactor"] != 1:
             raise DataError("dilated convolutions are not converted")
@@ -55,7 +57,7 @@ class Conversion:
             self.values[picture],
             weights,
             self.constants[bias],
-            group=len(weights) if depthwise else 1,
+            group=groups,
             kernel_shape=list(weights.shape[2:]),
             **self._strides_and_pads(operator, weights.shape[2:]),
         )
@@ -102,10 +104,11 @@ class Conversion:
         widths[3, 1] = 0
         if widths.any():
             raise DataError("padding other than zero channels at the end is not converted")
-        before, after = (self.model.shapes[number][3] for number in (operator.inputs[0], operator.outputs[0]))
-        identity = np.eye(after, before, dtype=np.float32)[:, :, None, None]
+        groups = operator.options.get("Groups", 1)
+        before, after = (self.model.shapes[one][3] // groups for one in (operator.inputs[0], operator.outputs[0]))
+        identity = np.tile(np.eye(after, before, dtype=np.float32), (groups, 1))[:, :, None, None]
         self.values[operator.outputs[0]] = self.writer.node(
-            "Conv", self.values[operator.inputs[0]], identity, kernel_shape=[1, 1]
+            "Conv", self.values[operator.inputs[0]], identity, group=groups, kernel_shape=[1, 1]
         )
 
     def _reshape(self, operator: Operator) -> None:
@@ -128,6 +131,18 @@ class Conversion:
             raise DataError("a concatenation of pictures is not converted")
         values = [self.values[number] for number in operator.inputs]
         self.values[operator.outputs[0]] = self.writer.node("Concat", *values, axis=operator.options["Axis"])
+
+    def _select(self, operator: Operator) -> None:
+        """Puts channels side by side: of each input as many as there are of all, counted from its place."""
+        width = self.model.shapes[operator.outputs[0]][3] // len(operator.inputs)
+        parts = []
+        for number, place in zip(operator.inputs, operator.options["Places"], strict=True):
+            ends = np.array([place * width]), np.array([(place + 1) * width])
+            whole = self.model.shapes[number][3] == width
+            parts.append(
+                self.values[number] if whole else self.writer.node("Slice", self.values[number], *ends, np.array([1]))
+            )
+        self.values[operator.outputs[0]] = parts[0] if len(parts) == 1 else self.writer.node("Concat", *parts, axis=1)
 
     def _whole_slice(self, operator: Operator) -> None:
         if self.model.shapes[operator.inputs[0]] != self.model.shapes[operator.outputs[0]]:
@@ -156,6 +171,8 @@ _CONVERTERS: dict[str, Callable[[Conversion, Operator], None]] = {
     "DEQUANTIZE": Conversion._dequantize,
     "CONV_2D": Conversion._convolution,
     "DEPTHWISE_CONV_2D": Conversion._convolution,
+    GROUPED: Conversion._convolution,
+    SELECT: Conversion._select,
     "MAX_POOL_2D": Conversion._max_pool,
     "PRELU": Conversion._prelu,
     "RELU": Conversion._relu,

@@ -15,6 +15,7 @@ from mytalk.errors import DataError
 from mytalk.training.face.onnx_writer import OnnxWriter
 from mytalk.training.face.operators import Conversion
 from mytalk.training.face.tflite_model import Operator, TfliteModel
+from mytalk.training.face.towers import merge_towers
 
 Array = NDArray[np.float32]
 SAME, VALID = 0, 1
@@ -208,3 +209,64 @@ def test_a_crop_around_landmarks_and_points_in_it(shift: float) -> None:
     np.testing.assert_allclose(found[0][0], matrix, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(found[1][0], cropped(given[0].astype(np.float32), matrix, 5, 7), atol=1e-3)
     np.testing.assert_allclose(found[2][0], inner[0] @ matrix[:2, :2].T + matrix[:2, 3], rtol=1e-4, atol=1e-4)
+
+
+def towers() -> TfliteModel:
+    """Two crops with a tower each, whose second one forks: heads of 16 channels, and of 3, which are never merged."""
+    shapes: dict[int, tuple[int, ...]] = {0: (1, 8, 8, 16), 1: (1, 4, 4), 2: (1, 4, 4)}
+    constants: dict[int, NDArray[Any]] = {}
+    operators = []
+
+    def constant(*shape: int) -> int:
+        number = len(shapes)
+        constants[number], shapes[number] = random.normal(size=shape).astype(np.float16), shape
+        shapes[number + 1] = shape
+        operators.append(Operator("DEQUANTIZE", (number,), (number + 1,)))
+        return number + 1
+
+    def add(name: str, inputs: tuple[int, ...], channels: int, size: int, **options: Any) -> int:
+        number = len(shapes)
+        shapes[number] = (1, size, size, channels)
+        operators.append(Operator(name, inputs, (number,), options))
+        return number
+
+    def convolution(value: int, channels: int, size: int, *, depthwise: bool = False) -> int:
+        stride = shapes[value][1] // size
+        options = PLAIN | {"Padding": SAME, "StrideH": stride, "StrideW": stride}
+        kernel = constant(1, 3, 3, 16) if depthwise else constant(channels, 1, 1, shapes[value][3])
+        name = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
+        return add(name, (value, kernel, constant(channels)), channels, size, **options)
+
+    widths = len(shapes)
+    constants[widths], shapes[widths] = np.array([[0, 0], [0, 0], [0, 0], [0, 16]], np.int32), (4, 2)
+    pool = {"StrideH": 2, "StrideW": 2, "FilterHeight": 2, "FilterWidth": 2, "Padding": SAME}
+    ends = []
+    for matrix, heads in ((1, 1), (2, 2)):
+        crop = add("TransformTensorBilinear", (0, matrix), 16, 4, output_height=4, output_width=4)
+        turned = convolution(crop, 16, 4, depthwise=True)
+        summed = add("ADD", (crop, turned), 16, 4, FusedActivationFunction=0)
+        bent = add("PRELU", (summed, constant(1, 1, 16)), 16, 4)
+        padded = add("PAD", (add("MAX_POOL_2D", (bent,), 16, 2, **pool), widths), 32, 2)
+        for _ in range(heads):
+            head = add("ADD", (padded, convolution(bent, 32, 2)), 32, 2, FusedActivationFunction=0)
+            ends.append(convolution(head, 3, 2))
+    return TfliteModel((0, 1, 2), tuple(ends), tuple(operators), shapes, constants)
+
+
+def test_merged_towers_calculate_the_same_with_fewer_operators() -> None:
+    given = picture(8, 8, 16)
+    matrix = np.eye(4, dtype=np.float32)[None]
+    found, counts = [], []
+    plain = towers()
+    for model in (plain, merge_towers(plain)):
+        writer = OnnxWriter()
+        value = writer.node("Transpose", writer.node("Cast", "given", to=TensorProto.FLOAT), perm=[0, 3, 1, 2])
+        conversion = Conversion(model, writer, {0: value, 1: writer.constant(matrix), 2: writer.constant(0.5 * matrix)})
+        conversion.run()
+        outputs = {f"end{number}": (conversion.values[number], (1, 3, 2, 2)) for number in model.outputs}
+        found.append(run_graph(writer, given, outputs))
+        counts.append(sum(operator.name != "DEQUANTIZE" for operator in model.operators))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+        assert np.ptp(one) > 1
+    assert counts[1] < counts[0]
