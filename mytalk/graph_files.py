@@ -24,7 +24,6 @@ def sizes_hash(preset: Preset) -> str:
     sizes = asdict(preset)
     for name in ("name", "steps"):
         del sizes[name]
-    del sizes["motion"]["window"]
     sizes["motion"]["readout"] = preset.motion.readout > 0  # there is one, whatever its share
     del sizes["appearance"]["enough"]
     return hashlib.sha256(json.dumps(sizes, sort_keys=True).encode()).hexdigest()

@@ -22,10 +22,11 @@ from mytalk.face.idle_motion import IdlePortrait
 from mytalk.face.landmarks import LOWER_FACE
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionBackend
-from mytalk.motion.conditions import MotionRequest
+from mytalk.motion.conditions import MotionRequest, SampledMotion
 from mytalk.motion.faces import MAX_PEOPLE
 from mytalk.motion.interpolation import MotionCurve
-from mytalk.motion.stream import MAX_REWIND, MotionStream, scale_aperture
+from mytalk.motion.memory import MAX_REWIND
+from mytalk.motion.stream import MotionStream, scale_aperture
 from mytalk.picture import Picture, VideoFrame
 from mytalk.presets import PROFILES
 from mytalk.speech.stream import EncodedSpeech
@@ -223,9 +224,9 @@ class LipSyncStream:
         alone."""
         return None if self._finished else self._motion.request()
 
-    def accept(self, request: MotionRequest, motion: NDArray[np.float32]) -> None:
-        """Takes the motion ``(rows, K)`` that was sampled for a request."""
-        self._curve.extend(self._motion.accept(request, motion))
+    def accept(self, request: MotionRequest, sampled: SampledMotion) -> None:
+        """Takes the motion that was sampled for a request."""
+        self._curve.extend(self._motion.accept(request, sampled))
 
     def pull(self) -> Iterator[VideoFrame]:
         """Yields pictures whose mouths are known by now."""

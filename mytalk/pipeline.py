@@ -19,7 +19,7 @@ from mytalk.lipsync_stream import LipSyncStream
 from mytalk.media.arrays import ArrayFilm, Order, check_frame, check_speech, speech_of
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionBackend, sample_together
-from mytalk.motion.conditions import MotionRequest
+from mytalk.motion.conditions import MotionRequest, SampledMotion
 from mytalk.picture import VideoFrame
 from mytalk.preset_folders import EMBEDDED, NumberType, graphs_for, preset_folder
 from mytalk.presets import Preset
@@ -53,7 +53,7 @@ class Pipeline:
         options = options or StreamOptions()
         return LipSyncStream(self.motion, self.appearance, options, self.steps)
 
-    def sample(self, requests: Sequence[MotionRequest]) -> list[NDArray[np.float32]]:
+    def sample(self, requests: Sequence[MotionRequest]) -> list[SampledMotion]:
         """Samples the motion of several sessions' windows, in one batch: see :meth:`LipSyncStream.request`."""
         return sample_together(self.motion, requests)
 

@@ -127,7 +127,7 @@ PRESETS = {
         "edge",
         SpeechPreset(width=128, dropout=0.2, front="mel_phones", features=122),
         IdentityPreset(width=128),
-        MotionPreset(layers=3, width=128, ffn=256, heads=4, dropout=0.2, upper_face=False, window=100),
+        MotionPreset(layers=3, width=128, ffn=256, heads=4, dropout=0.2, upper_face=False),
         EDGE,
         steps=1,
     ),

@@ -3,13 +3,15 @@
     python -m benchmarks.models.motion [--preset paper|edge] [--device cpu|cuda] [--steps N] [--seconds 20]
         [--json FILE]
 
-Networks alone, with random weights and random inputs; a batch is as many sessions. The denoiser sees a full window of
-250 frames each step. A hop of the balanced profile (2 frames) needs the speech front and the audio encoder once, on
-three new frames and their kept past, and as many denoiser steps as are asked for (``--steps``, else the preset's): the
-"hop" lines are that sum. The identity extractor runs once a second. Speech front and audio encoder stay float32 in the
-engine whatever the number type of the rest; here each cell is in its own. The front of the paper preset is a wav2vec
-2.0 of the base size, streamed; edge's log-mel is left out. For floor and limits see timing.py; beside it one
-frame of a network of Wav2Lip's shape.
+Networks alone, with random weights and random inputs; a batch is as many sessions. A hop of the balanced profile (2
+frames) needs the speech front and the audio encoder once, on two new frames and their kept past, and as many denoiser
+steps as are asked for (``--steps``, else the preset's): the "hop" lines are that sum. Each step sees a full window of
+250 frames, of which all but seven are remembered as keys and values: the two that became final since the last hop, and
+those that it makes, two and three ahead. "A whole window" is the same step with nothing remembered, for comparison. The
+identity extractor runs once a second. Speech front and audio encoder stay float32 in the engine whatever the number
+type of the rest; here each cell is in its own. The front of the paper preset is a wav2vec 2.0 of the base size,
+streamed; edge's log-mel is left out. For floor and limits see timing.py; beside it one frame of a network of Wav2Lip's
+shape.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ from mytalk.errors import PresetError
 from mytalk.face.landmarks import LOWER_COUNT, UPPER_COUNT
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.conditions import Conditions
+from mytalk.motion.conformer import no_past
 from mytalk.motion.identity import LANDMARKS
+from mytalk.motion.memory import Past
 from mytalk.motion.model import MotionModel
 from mytalk.motion.sampler import TIMESTEPS
 from mytalk.presets import PRESETS, PROFILES, Preset
@@ -38,7 +42,9 @@ from mytalk.speech.wav2vec import Wav2Vec2
 from mytalk.speech.wav2vec_loader import import_transformers
 
 HOP = PROFILES["balanced"].hop
+ROWS = 2 * HOP + PROFILES["balanced"].lookahead
 FRONT, ENCODER, STEP = "speech front, a hop", "audio encoder, a hop", "denoiser, one step"
+WHOLE = "denoiser, one step of a whole window"
 
 
 def wav2vec_base(preset: Preset) -> Front[Any] | None:
@@ -63,14 +69,20 @@ def streamed(module: Any, method: Callable[..., Tensor]) -> Callable[[Tensor], T
     return call
 
 
-def denoising(model: MotionModel) -> Callable[..., Tensor]:
-    """Makes a call of one step on a window of which half is history."""
+def denoising(model: MotionModel, remembered: bool) -> Callable[..., Tensor]:
+    """Makes a call of one step: of a hop with a full window remembered, or of a window as long."""
+    pasts: dict[int, Past] = {}
 
     def call(noisy: Tensor, speech: Tensor, upper: Tensor, person: Tensor, history: Tensor) -> Tensor:
+        batch = len(noisy)
+        if remembered and batch not in pasts:
+            full = torch.full((batch,), model.preset.window, device=noisy.device)
+            pasts[batch] = no_past(batch, model.preset, noisy)._replace(end=full, frames=full)
         known = torch.zeros(noisy.shape[:2], dtype=torch.bool, device=noisy.device)
-        known[:, : model.preset.window // 2] = True
-        t = torch.full((len(noisy),), TIMESTEPS, device=noisy.device)
-        out: Tensor = model.denoiser(noisy, t, Conditions(speech, upper, person, history, known))
+        known[:, : noisy.shape[1] - ROWS + HOP] = True
+        t = torch.full((batch,), TIMESTEPS, device=noisy.device)
+        given = Conditions(speech, upper, person, history, known, past=pasts.get(batch))
+        out: Tensor = model.denoiser(noisy, t, given)
         return out
 
     return call
@@ -85,14 +97,18 @@ def parts(preset: Preset, device: torch.device, dtype: torch.dtype) -> list[Part
     sizes, width = preset.motion, preset.speech.width
     person = LANDMARKS if sizes.identity_as == "landmarks" else preset.identity.embedding
     rate = model.front.rate
-    window = ((sizes.coefficients,), (width,), (UPPER_COUNT, 2))
-    noisy, speech, upper = ((sizes.window, *shape) for shape in window)
+
+    def inputs(rows: int) -> tuple[tuple[int, ...], ...]:
+        motion = (rows, sizes.coefficients)
+        return (motion, (rows, width), (rows, UPPER_COUNT, 2), (person,), motion)
+
     heard = (rate * HOP, preset.speech.features)
     found = [
         Part(WAV2LIP, other, ((1, 80, 16), (6, 96, 96))),
         Part("identity extractor", model.identity, ((LOWER_COUNT, 3), (UPPER_COUNT, 3))),
         Part(ENCODER, model.speech, (heard,), HOP, streamed(model.speech, model.speech)),
-        Part(STEP, model.denoiser, (noisy, speech, upper, (person,), noisy), HOP, denoising(model)),
+        Part(STEP, model.denoiser, inputs(ROWS), HOP, denoising(model, remembered=True)),
+        Part(WHOLE, model.denoiser, inputs(sizes.window), HOP, denoising(model, remembered=False)),
     ]
     extractor = front_part(preset, model, front) if preset.speech.front == "wav2vec2" else None
     return found if extractor is None else [*found, extractor]

@@ -15,7 +15,7 @@ A preset's default is the fewest steps that are not worse than 50 in error and r
     seam     lip jerk at window borders / inside, beside what chance would give (mytalk.evaluation.seams)
     to 50    distance of the lips, unscaled, to those of the first preset's largest step count for the same noise
     noise    distance of the lips, unscaled, between two noises: 0 is a model that knows one answer only
-    ms       of CPU time a hop, on one thread, with a full window of 250 frames: denoiser and sampler, no speech encoder
+    ms       of CPU time a hop, on one thread, 250 frames remembered: denoiser and sampler, no speech encoder
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from mytalk.face import FaceTracker, PoseFilter, fit_pose
 from mytalk.face.landmarks import LIPS, LOWER_COUNT, UPPER_COUNT, aperture
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.motion.conditions import Conditions, MotionRequest
+from mytalk.motion.person import Person
 from mytalk.motion.stream import MotionStream
 from mytalk.motion.windows import Window
 from mytalk.presets import PROFILES, Profile
@@ -102,10 +103,10 @@ class _Recorded(MotionStream):
         super().__init__(*conditions, **named)
         self.raw: list[NDArray[np.float32]] = []
 
-    def _shape(self, row: NDArray[np.float32], share: float) -> NDArray[np.float32]:
-        assert self._faces.person.lower is not None
-        self.raw.append(self._faces.person.lower + self._model.space.decode(row))
-        return super()._shape(row, share)
+    def _shape(self, row: NDArray[np.float32], share: float, person: Person) -> NDArray[np.float32]:
+        assert person.lower is not None
+        self.raw.append(person.lower + self._model.space.decode(row))
+        return super()._shape(row, share, person)
 
 
 def film_of(path: Path) -> Film:
@@ -171,18 +172,23 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def hop_ms(pipeline: Pipeline, profile: Profile, steps: int) -> float:
-    """Measures the median CPU time of sampling one full window, warm, in milliseconds."""
+    """Measures the median CPU time of sampling one hop, a full window remembered, warm, in milliseconds."""
     sizes, random = pipeline.preset.motion, np.random.default_rng(0)
-    history, shape = sizes.window - profile.hop - profile.lookahead, (1, sizes.window)
+    shape = (1, 2 * profile.hop + profile.lookahead)
+    memory = pipeline.motion.memory()
+    memory.end = memory.frames = start = sizes.window
     conditions = Conditions(
         random.standard_normal((*shape, pipeline.preset.speech.width), np.float32),
         np.zeros((*shape, UPPER_COUNT, 2), np.float32),
         pipeline.motion.person(np.zeros((LOWER_COUNT, 3), np.float32), np.zeros((UPPER_COUNT, 3), np.float32)),
         np.zeros((*shape, sizes.coefficients), np.float32),
-        (np.arange(sizes.window) < history)[None],
+        (np.arange(shape[1]) < profile.hop)[None],
+        past=memory.past(start),
     )
     noise = random.standard_normal((*shape, sizes.coefficients), np.float32)
-    window = Window(0, sizes.window, history, range(history, history + profile.hop), 0)
+    emit = range(start + profile.hop, start + 2 * profile.hop)
+    first = emit.stop + profile.lookahead - sizes.window
+    window = Window(first, sizes.window, emit.start - first, emit, 0)
     request, times = MotionRequest(window, noise, conditions, steps), []
     for _ in range(_TIMED_HOPS + 2):
         since = time.process_time()

@@ -45,7 +45,7 @@ from mytalk.face.landmarks import LIPS, LOWER_COUNT, aperture
 from mytalk.media import open_face
 from mytalk.media.speech import SpeechReader
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.motion.conditions import MotionRequest
+from mytalk.motion.conditions import MotionRequest, SampledMotion
 from mytalk.motion.sampler import frame_noise
 from mytalk.motion.stream import MotionFrame, MotionStream
 from mytalk.motion.windows import Window
@@ -108,21 +108,22 @@ class _Without(MotionStream):
         request = super()._prepare(window)
         if request is None:
             return None
-        conditions, known = request.conditions, window.history if self._means.history else 0
+        conditions, first = request.conditions, request.first
+        start = window.emit.start if self._means.history else first
         if not self._means.history:
-            conditions = replace(
-                conditions, known=np.zeros_like(conditions.known), history=np.zeros_like(conditions.history)
-            )
+            unknown = np.zeros_like(conditions.known), np.zeros_like(conditions.history)
+            past = conditions.past and conditions.past._replace(frames=0)
+            conditions = replace(conditions, known=unknown[0], history=unknown[1], past=past)
         # A window of its own noise: the number of its first emitted frame stands beside the seed.
         seed = self.seed if self._means.ring else hash((self.seed, window.emit.start)) % 2**64
         noise = np.zeros(request.noise.shape[1:], np.float32)
-        noise[known:] = frame_noise(window.first + known, window.rows - known, noise.shape[1], seed)
+        noise[start - first :] = frame_noise(start, len(noise) - (start - first), noise.shape[1], seed)
         return replace(request, conditions=conditions, noise=noise[None])
 
-    def accept(self, request: MotionRequest, motion: NDArray[np.float32]) -> list[MotionFrame]:
+    def accept(self, request: MotionRequest, sampled: SampledMotion) -> list[MotionFrame]:
         if not self._means.crossfade:
             self._tentative.clear()
-        return super().accept(request, motion)
+        return super().accept(request, sampled)
 
 
 def talks(clips: list[Path]) -> list[Talk]:

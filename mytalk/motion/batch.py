@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.motion.conditions import Conditions, MotionRequest
+from mytalk.motion.conditions import Conditions, MotionRequest, SampledMotion
+from mytalk.motion.memory import MotionMemory, Remembered
 from mytalk.motion.space import MotionSpace
 from mytalk.presets import MotionPreset
 from mytalk.speech.stream import SpeechExtractor
@@ -31,13 +32,17 @@ class MotionBackend(Protocol):
         canonical."""
         ...
 
-    def sample(self, requests: Sequence[MotionRequest]) -> list[NDArray[np.float32]]:
-        """Samples the motion ``(rows, K)`` of each request, all of equally many steps."""
+    def memory(self) -> MotionMemory:
+        """Makes the memory of a new session, for what `sample` makes of its final frames."""
+        ...
+
+    def sample(self, requests: Sequence[MotionRequest]) -> list[SampledMotion]:
+        """Samples the motion of each request, all of equally many steps."""
         ...
 
 
-def sample_together(model: MotionBackend, requests: Sequence[MotionRequest]) -> list[NDArray[np.float32]]:
-    """Samples the motion ``(rows, K)`` of each request; all must ask for equally many steps.
+def sample_together(model: MotionBackend, requests: Sequence[MotionRequest]) -> list[SampledMotion]:
+    """Samples the motion of each request; all must ask for equally many steps.
 
     In a batch each gets what it would get alone, to rounding.
     """
@@ -48,8 +53,9 @@ def sample_together(model: MotionBackend, requests: Sequence[MotionRequest]) -> 
 
 
 def join(requests: Sequence[MotionRequest]) -> tuple[NDArray[np.float32], Conditions[NDArray[Any]]]:
-    """Joins noise and conditions of several requests to one batch; shorter windows are padded and masked."""
-    rows = [request.window.rows for request in requests]
+    """Joins noise and conditions of several requests to one batch, but for their pasts; shorter windows are padded and
+    masked."""
+    rows = [request.rows for request in requests]
     longest = max(rows)
     valid = np.arange(longest) < np.asarray(rows)[:, None] if min(rows) < longest else None
     parts = [request.conditions for request in requests]
@@ -64,6 +70,14 @@ def join(requests: Sequence[MotionRequest]) -> tuple[NDArray[np.float32], Condit
         _joined(estimates, longest) if estimates else None,
     )
     return _joined([request.noise for request in requests], longest), conditions
+
+
+def split(requests: Sequence[MotionRequest], motion: NDArray[np.float32], frames: Remembered) -> list[SampledMotion]:
+    """Splits a batch's motion ``(B, T, K)``, and what is to be remembered of its rows, by request."""
+    return [
+        SampledMotion(motion[row, : request.rows], frames.of(row, request.final))
+        for row, request in enumerate(requests)
+    ]
 
 
 def _joined(arrays: Sequence[NDArray[Any]], rows: int) -> NDArray[Any]:

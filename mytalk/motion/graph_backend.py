@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.motion.batch import join
-from mytalk.motion.conditions import MotionRequest
+from mytalk.motion.batch import join, split
+from mytalk.motion.conditions import MotionRequest, SampledMotion
+from mytalk.motion.memory import MotionMemory, Past, Remembered
 from mytalk.motion.sampler import DDIM
 from mytalk.motion.space import MotionSpace
 from mytalk.presets import MotionPreset
@@ -31,25 +32,30 @@ class GraphMotion:
         """Makes ``Conditions.identity`` ``(1, E)`` of a rest shape and an upper face."""
         return self.identity(lower[None], upper[None])[0]
 
-    def sample(self, requests: Sequence[MotionRequest]) -> list[NDArray[np.float32]]:
-        """Samples the motion ``(rows, K)`` of each request: in one batch those of equal length, for a graph knows no
-        padding."""
-        sampled: list[NDArray[np.float32] | None] = [None] * len(requests)
-        for rows in {request.window.rows for request in requests}:
-            places = [place for place, request in enumerate(requests) if request.window.rows == rows]
-            for place, motion in zip(places, self._sample([requests[place] for place in places]), strict=True):
-                sampled[place] = motion
-        return [motion for motion in sampled if motion is not None]
+    def memory(self) -> MotionMemory:
+        """Makes the memory of a new session."""
+        return MotionMemory.empty(self.preset, lambda shape: np.zeros(shape, np.float32))
 
-    def _sample(self, requests: Sequence[MotionRequest]) -> NDArray[np.float32]:
-        """Samples requests of one length, ``(B, T, K)``."""
+    def sample(self, requests: Sequence[MotionRequest]) -> list[SampledMotion]:
+        """Samples the motion of each request, in one batch."""
         x, given = join(requests)
+        valid = np.ones(x.shape[:2], np.bool_) if given.valid is None else given.valid
+        conditions = (given.speech, given.upper, given.identity, given.history, given.known, valid)
+        past = _join_pasts([request.conditions.past for request in requests if request.conditions.past is not None])
         sampler = DDIM(requests[0].steps)
-        conditions = (given.speech, given.upper, given.identity, given.history, given.known)
         for index, t in enumerate(sampler.timesteps):
-            (x0,) = self.denoiser(x, np.full(len(x), t), *conditions)
+            x0, *frames = self.denoiser(x, np.full(len(x), t), *conditions, *past)
             if given.estimate is not None:
                 mixed = x0 + np.float32(self.preset.readout) * (given.estimate - x0)
                 x0 = np.where(given.known[..., None], x0, mixed)
             x = sampler.step(x0, index, x)
-        return x
+        return split(requests, x, Remembered(*frames))  # of final rows, what is remembered is the same in every step
+
+
+def _join_pasts(pasts: Sequence[Past]) -> Past:
+    """Joins the pasts of sessions; that of one alone is not copied."""
+    ends, frames = (np.array([one[place] for one in pasts], np.int64) for place in (3, 4))
+    if len(pasts) == 1:
+        return pasts[0]._replace(end=ends, frames=frames)
+    keys, values, convolved = (np.concatenate([one[place] for one in pasts]) for place in range(3))
+    return Past(keys, values, convolved, ends, frames)

@@ -18,8 +18,9 @@ from mytalk.errors import EngineError
 from mytalk.face.landmarks import aperture
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionBackend, sample_together
-from mytalk.motion.conditions import Conditions, MotionRequest
+from mytalk.motion.conditions import Conditions, MotionRequest, SampledMotion
 from mytalk.motion.faces import FaceTrack
+from mytalk.motion.memory import MAX_REWIND
 from mytalk.motion.person import Person
 from mytalk.motion.sampler import frame_noise
 from mytalk.motion.silence_gate import ANTICIPATION_FRAMES, SilenceGate
@@ -39,9 +40,6 @@ LIVELINESS = 1.4
 might do, which moves less than a mouth does, and neither closes nor opens as far."""
 
 _MEAN_PRIOR = 25  # motion frames at rest that the mean begins with
-
-MAX_REWIND = 12
-"""Motion frames that `MotionStream.clear` can take back: pictures are made so much ahead of leaving."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +76,7 @@ class MotionStream:
         self._speech_first = 0  # motion frame that the speech stream began at
         self._features_first = 0
         self._history: deque[NDArray[np.float32]] = deque(maxlen=self._keep_frames)  # (K,) a frame emitted, newest last
+        self._memory = model.memory()  # of the frames emitted, but for the newest
         self._tentative: dict[int, NDArray[np.float32]] = {}
         self._pending: MotionRequest | None = None  # until its motion comes
         self._video_until = 0  # motion frames whose faces are all here
@@ -136,10 +135,9 @@ class MotionStream:
                     break
         return self._pending
 
-    def accept(self, request: MotionRequest, motion: NDArray[np.float32]) -> list[MotionFrame]:
-        """Takes the motion ``(rows, K)`` sampled for a request and emits its frames; none for one from before a
-        barge-in."""
-        window = request.window
+    def accept(self, request: MotionRequest, sampled: SampledMotion) -> list[MotionFrame]:
+        """Takes the motion sampled for a request and emits its frames; none for one from before a barge-in."""
+        window, motion = request.window, sampled.motion
         if window.generation != self._planner.generation:
             return []
         self._pending = None
@@ -147,9 +145,10 @@ class MotionStream:
             self.not_finite += len(window.emit)
             self._skip(window)
             return []
+        self._memory.remember(request.first, sampled.final)
         mean = self._mean()
-        frames = [self._emit(window, index, motion[index - window.first], mean) for index in window.emit]
-        self._tentative = {index: motion[index - window.first] for index in window.tentative}
+        frames = [self._emit(window, index, motion[index - request.first], mean) for index in window.emit]
+        self._tentative = {index: motion[index - request.first] for index in window.tentative}
         self._forget_features(window)
         return frames
 
@@ -180,6 +179,7 @@ class MotionStream:
         self._pending = None
         for _ in range(emitted - kept):
             self._history.pop()
+        self._memory.rewind(kept)
         while self.speech_frames > kept:
             self._features.pop()
         self._tentative.clear()
@@ -241,27 +241,28 @@ class MotionStream:
         if identity is None:
             self._skip(window)
             return None
+        first = max(window.first, self._memory.end)
+        rows, final = window.first + window.rows - first, window.emit.start - first
         width = self._model.preset.coefficients
-        fresh = window.rows - window.history
-        noise = np.zeros((window.rows, width), np.float32)
-        noise[window.history :] = frame_noise(window.first + window.history, fresh, width, self.seed)
-        history = np.zeros((window.rows, width), np.float32)
-        if window.history:
-            history[: window.history] = np.stack(list(self._history)[-window.history :])
-        start = window.first - self._features_first
-        speech = np.stack([self._features[start + row] for row in range(window.rows)])
+        noise, history = np.zeros((rows, width), np.float32), np.zeros((rows, width), np.float32)
+        noise[final:] = frame_noise(window.emit.start, rows - final, width, self.seed)
+        if final:
+            history[:final] = np.stack(list(self._history)[-final:])
+        start = first - self._features_first
+        speech = np.stack([self._features[start + row] for row in range(rows)])
         conditions = Conditions(
             speech[None],
-            self._faces.upper(window.first, window.rows)[None],
+            self._faces.upper(first, rows)[None],
             identity,
             history[None],
-            (np.arange(window.rows) < window.history)[None],
-            estimate=estimate,
+            (np.arange(rows) < final)[None],
+            estimate=None if estimate is None else np.pad(estimate, ((rows - len(estimate), 0), (0, 0)))[None],
+            past=self._memory.past(first),
         )
         return MotionRequest(window, noise[None], conditions, self.steps)
 
     def _estimate(self, window: Window) -> NDArray[np.float32] | None:
-        """Returns the readout's motion for a window ``(1, T, K)``, zeros in its history; None without a readout.
+        """Returns the readout's motion for a window's new frames ``(n, K)``; None without a readout.
 
         Groups of speech end where windows do. The gate gets their voice here and no sooner: what comes after a window
         must not change it.
@@ -272,8 +273,7 @@ class MotionStream:
         if not self._estimates:
             return None
         self._gate.set_voice(self._estimates[0].end, self._estimates[0].voice)
-        motion = self._estimates[0].motion[-window.rows :]
-        return np.pad(motion, ((window.rows - len(motion), 0), (0, 0)))[None]
+        return self._estimates[0].motion[window.history - window.rows :]
 
     def _mean(self) -> NDArray[np.float32]:
         """Averages the mouth's coefficients ``(K,)`` over the history."""

@@ -10,9 +10,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mytalk.errors import EngineError, MyTalkError
 from mytalk.face.tracker import Face
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
@@ -27,7 +24,7 @@ from streamer.telemetry import logs
 
 if TYPE_CHECKING:
     from mytalk.lipsync_stream import FaceStatus
-    from mytalk.motion.conditions import MotionRequest
+    from mytalk.motion.conditions import MotionRequest, SampledMotion
 
 log = logging.getLogger(__name__)
 
@@ -251,11 +248,11 @@ class EngineSlot:
                 return request
         return None
 
-    def accept(self, request: MotionRequest, motion: NDArray[np.float32]) -> None:
+    def accept(self, request: MotionRequest, sampled: SampledMotion) -> None:
         """Takes the motion of the window that ``take_in`` gave."""
         with self._reporting():
             if self._stream is not None:
-                self._stream.accept(request, motion)
+                self._stream.accept(request, sampled)
 
     def finish_one(self) -> None:
         """Finishes at most one picture."""

@@ -256,7 +256,7 @@ def test_where_the_motion_model_gives_nan_pictures_pass_through_and_it_is_counte
 
     def sometimes(*given: Any) -> Any:
         scale = np.float32("nan" if next(calls) in broken else 1.0)
-        return [motion * scale for motion in sample(*given)]
+        return [one._replace(motion=one.motion * scale) for one in sample(*given)]
 
     monkeypatch.setattr(pipeline.motion, "sample", sometimes)
     stream = pipeline.stream()

@@ -31,7 +31,7 @@ RIDGE = 1.25
 BALANCE = 0.5
 """Exponent of balance: a person's film counts as its length to the power of 1 less this."""
 
-SHARE = 0.85
+SHARE = 0.9
 """Share of the readout in motion: the rest is the denoiser's."""
 
 SPEEDS = (1.0, 0.9, 1.1)

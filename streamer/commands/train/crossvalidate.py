@@ -29,6 +29,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--balance", type=float, nargs="+", metavar="B", help="0: minutes count alike, 1: people do (default: 0.5)"
     )
     parser.add_argument("--profile", default="balanced", help="whose look-ahead is scored (default: balanced)")
+    parser.add_argument(
+        "--shares",
+        type=float,
+        nargs="+",
+        metavar="S",
+        help="score the denoiser instead, streamed with the readout's share "
+        "in motion: 1 the readout alone, 0 the denoiser alone",
+    )
     parser.add_argument("--people", action="store_true", help="print each person's score, too")
     parser.set_defaults(run=run)
 
@@ -42,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.profile not in PROFILES:
         raise OptionError(f"--profile {args.profile}: unknown (need one of {', '.join(sorted(PROFILES))})")
+    if args.shares is not None:
+        return _shares(args)
     ridges = [RIDGE] if args.ridge is None else args.ridge
     balances = [BALANCE] if args.balance is None else args.balance
     if min(ridges) <= 0 or not all(0 <= balance <= 1 for balance in balances):
@@ -63,4 +73,23 @@ def run(args: argparse.Namespace) -> int:
         if args.people:
             for person, value in sorted(row.by_person.items(), key=lambda item: item[1]):
                 print(f"    {value:.3f}  {person}")
+    return 0
+
+
+def _shares(args: argparse.Namespace) -> int:
+    """Scores shares of the readout in motion; raises ``MyTalkError``."""
+    from mytalk.errors import OptionError
+    from mytalk.training.speech.share_scores import lines, score_shares
+
+    if not all(0 <= share <= 1 for share in args.shares):
+        raise OptionError(f"--shares {args.shares}: need shares from 0 to 1")
+    with Progress("listening", "clip") as progress:
+        rows = score_shares(
+            args.preset, args.data, args.score or args.data, args.shares, args.offsets, args.profile, progress
+        )
+    print(*lines(rows), sep="\n")
+    if args.people:
+        for row in rows:
+            for person, one in sorted(row.by_person.items(), key=lambda item: item[1].correlation):
+                print(f"    {row.share:.2f}  {one.correlation:.3f}  {one.error:.4f}  {one.range_ratio:.2f}  {person}")
     return 0

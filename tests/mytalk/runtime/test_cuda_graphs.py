@@ -15,7 +15,9 @@ from torch.testing import assert_close
 
 from mytalk.appearance.model import BATCH, AppearanceModel
 from mytalk.motion.conditions import Conditions
-from mytalk.motion.cuda_graph_sampling import MAX_BATCH
+from mytalk.motion.conformer import no_past
+from mytalk.motion.cuda_graph_sampling import MAX_BATCH, MAX_FRAMES
+from mytalk.motion.memory import Past
 from mytalk.motion.model import MotionModel
 from mytalk.motion.sampler import DDIM
 from mytalk.presets import PRESETS, PROFILES
@@ -131,6 +133,14 @@ def model(request: pytest.FixtureRequest) -> MotionModel:
     return model
 
 
+def past(model: MotionModel, batch: int) -> Past:
+    """Sessions that remember nothing, some frames, and more than a window."""
+    empty = no_past(batch, model.preset, model.denoiser.prefix.weight)
+    ends = torch.tensor([0, 40, 1000]).repeat(batch)[:batch]
+    filled = [random(*one.shape, seed=seed) for seed, one in enumerate(empty[:3])]
+    return Past(*filled, ends, ends.clamp(max=model.preset.window))
+
+
 def windows(model: MotionModel, lengths: list[int], frames: int) -> tuple[Tensor, Conditions]:
     """Noise and conditions of windows of these lengths, in a batch of ``frames``; noise where they have ended."""
     batch, motion = len(lengths), model.preset
@@ -142,16 +152,19 @@ def windows(model: MotionModel, lengths: list[int], frames: int) -> tuple[Tensor
         (torch.arange(frames) < 4).expand(batch, -1),
         None if min(lengths) == frames else torch.arange(frames) < torch.tensor(lengths)[:, None],
         random(batch, frames, motion.coefficients, seed=5) if model.readout is not None else None,
+        past(model, batch),
     )
     return random(batch, frames, motion.coefficients, seed=4), inputs
 
 
-@pytest.mark.parametrize("lengths", [[100], [7], [40, 40, 40], [9, 60, 33], [100] * 5], ids=str)
+@pytest.mark.parametrize("lengths", [[64], [7], [40, 40, 40], [9, 60, 33], [48] * 5], ids=str)
 def test_windows_are_sampled_as_without_graphs(model: MotionModel, lengths: list[int]) -> None:
     noise, inputs = windows(model, lengths, max(lengths))
-    replayed = model.sample(noise, inputs, DDIM(2))
+    replayed, kept = model.sample(noise, inputs, DDIM(2))
     with torch.inference_mode():
-        alone = model._sample(noise, inputs, 2)
+        alone, kept_alone = model._sample(noise, inputs, 2)
+    for one, other in zip(kept.of(0, lengths[0]), kept_alone.of(0, lengths[0]), strict=True):
+        assert_close(one, other, rtol=1e-4, atol=1e-4)
     assert replayed.shape == alone.shape
     for one, other, length in zip(replayed, alone, lengths, strict=True):
         assert one.isfinite().all()
@@ -164,13 +177,13 @@ def test_sampling_is_recorded_beforehand_and_what_fits_no_graph_is_sampled_all_t
     model.to_cuda_graphs(1, recorded)
     assert recorded.batch[:7] == [1, 2, 4, 8, 16, 32, 64]
     assert recorded.batch[7:] == [1] * 4  # hearing: 1, 2, 6 and 12 motion frames at a time
-    for batch, frames in ((MAX_BATCH + 1, 8), (1, 105)):
+    for batch, frames in ((MAX_BATCH + 1, 8), (1, MAX_FRAMES + 1)):
         noise, inputs = windows(model, [frames] * batch, frames)
-        assert_close(model.sample(noise, inputs, DDIM(1)), model._sample(noise, inputs, 1), rtol=1e-4, atol=1e-4)
+        assert_close(model.sample(noise, inputs, DDIM(1))[0], model._sample(noise, inputs, 1)[0], rtol=1e-4, atol=1e-4)
     noise, inputs = windows(model, [8], 8)
     for steps in range(1, 8):
         assert_close(
-            model.sample(noise, inputs, DDIM(steps)), model._sample(noise, inputs, steps), rtol=1e-4, atol=1e-4
+            model.sample(noise, inputs, DDIM(steps))[0], model._sample(noise, inputs, steps)[0], rtol=1e-4, atol=1e-4
         )
     assert recorded.batch[11:] == [1, 1, 1]  # of the numbers of steps after the first, three have graphs
 
@@ -212,17 +225,18 @@ def test_a_painting_model_paints_as_alone() -> None:
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_on_a_gpu_sampling_and_refinement_are_what_they_are_without_graphs(dtype: str) -> None:
     pipeline = random_pipeline("edge", "cuda", dtype)
-    model = pipeline.motion.model
-    noise, inputs = windows(model, [100, 60, 33], 100)
+    model, kind = pipeline.motion.model, getattr(torch, pipeline.dtype)
+    noise, inputs = windows(model, [60, 9, 33], 60)
+    assert inputs.past is not None
     moved = Conditions(
-        *(one.cuda() for one in (inputs.speech, inputs.upper, inputs.identity, inputs.history, inputs.known))
+        *(one.cuda() for one in (inputs.speech, inputs.upper, inputs.identity, inputs.history, inputs.known)),
+        past=Past(*(one.to("cuda", kind if one.is_floating_point() else None) for one in inputs.past)),
     )
-    kind = getattr(torch, pipeline.dtype)
     with torch.inference_mode():
         asked: list[tuple[Callable[..., Tensor], Callable[..., Tensor]]] = [
             (
-                lambda: model.sample(noise.cuda(), moved, DDIM(1)),
-                lambda: model._sample(noise.cuda(), moved, 1),
+                lambda: model.sample(noise.cuda(), moved, DDIM(1))[0],
+                lambda: model._sample(noise.cuda(), moved, 1)[0],
             ),
             (
                 lambda: pipeline.appearance.refine(*(one.to("cuda", kind) for one in wanted)),

@@ -17,7 +17,6 @@ from mytalk.checkpoint import read_preset
 from mytalk.errors import PresetError, WeightsError
 from mytalk.graph_export import MAX_PARAMETERS, arrays_of, export_graphs, graph_modules, graph_tensors
 from mytalk.graph_files import has_graphs, read_graphs, sizes_hash
-from mytalk.motion.conditions import Conditions
 from mytalk.motion.model import MotionModel
 from mytalk.preset_folders import EMBEDDED
 from mytalk.presets import PRESETS, Preset
@@ -90,26 +89,33 @@ def test_the_graphs_in_the_package_hold_no_weights(shipped: dict[str, ExportedGr
 
 @pytest.mark.parametrize("conditioning", ["cross", "concat", "add"])
 @pytest.mark.parametrize("upper_face", [True, False])
-def test_windows_of_any_length_and_number_are_denoised_alike(conditioning: Any, upper_face: bool) -> None:
+def test_hops_of_any_length_and_number_are_denoised_alike(conditioning: Any, upper_face: bool) -> None:
+    """Also padded ones, of sessions of different age."""
     preset = replace(EDGE, motion=replace(EDGE.motion, conditioning=conditioning, upper_face=upper_face, layers=2))
     models = MotionModel(preset).eval(), AppearanceModel(preset.appearance).eval()
     denoiser = models[0].denoiser
     graph = Graph(export(denoiser, graph_tensors(*models)["denoiser"]), arrays_of(*models)["denoiser"])
     for rows, frames in ((1, 40), (3, 9)):
-        given = arguments_like(denoiser.graph_spec(), rows, frames)
+        spec = denoiser.graph_spec()
+        given = dict(zip(spec.example, arguments_like(spec, rows, frames), strict=True))
+        given["valid"] = torch.arange(frames) < torch.tensor([[40], [5], [9]])[:rows]
+        given["end"] = torch.tensor([400, 0, 7])[:rows]
+        given["frames"] = given["end"].clamp(max=250)
         with torch.inference_mode():
-            wanted = denoiser(given[0], given[1], Conditions(*given[2:]))
-        (found,) = graph(*(one.numpy() for one in given))
-        torch.testing.assert_close(torch.from_numpy(found), wanted, rtol=0, atol=1e-4)
-        np.testing.assert_array_equal(found[:, :4], given[5][:, :4].numpy())
+            wanted = spec.function(*given.values())
+        found = graph(*(one.numpy() for one in given.values()))
+        for one, other in zip(found, wanted, strict=True):
+            torch.testing.assert_close(torch.from_numpy(one), other, rtol=0, atol=1e-4)
+        np.testing.assert_array_equal(found[0][:, :4], given["history"][:, :4].numpy())
 
 
 def test_only_what_decides_the_arithmetic_counts_for_the_sizes() -> None:
     with_readout = replace(EDGE, motion=replace(EDGE.motion, readout=0.8))
-    same = replace(EDGE, name="other", steps=4, motion=replace(EDGE.motion, readout=0.5, window=250))
+    same = replace(EDGE, name="other", steps=4, motion=replace(EDGE.motion, readout=0.5))
     assert sizes_hash(same) == sizes_hash(with_readout)
     assert sizes_hash(replace(EDGE, motion=replace(EDGE.motion, heads=8))) != sizes_hash(EDGE)
     assert sizes_hash(replace(EDGE, motion=replace(EDGE.motion, readout=0.5))) != sizes_hash(EDGE)
+    assert sizes_hash(replace(EDGE, motion=replace(EDGE.motion, window=100))) != sizes_hash(EDGE)
 
 
 def test_the_graphs_in_the_package_are_of_the_presets_sizes() -> None:
