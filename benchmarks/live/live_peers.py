@@ -10,6 +10,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -212,15 +213,22 @@ class Session:
 
 @contextmanager
 def serving(*arguments: str) -> Iterator[tuple[str, int]]:
-    """Runs ``mytalk serve`` as a process of its own, on a free port; yields its address and process id."""
+    """Runs ``mytalk serve`` as a process of its own, on a free port; yields its address and process id. At the end it
+    prints what the server logged, but for information."""
     command = [sys.executable, "-m", "streamer.cli", "serve", "--port", "0", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as server,
+    ):
         try:
             assert server.stdout is not None
             line = server.stdout.readline()
             yield next(word for word in line.split() if word.startswith("http")), server.pid
         finally:
             server.terminate()
+            server.wait()
+            log.seek(0)
+            print("".join(line for line in log if not line.startswith("INFO")), end="", file=sys.stderr)
 
 
 def film_of(clip: Path, size: int = 512) -> list[NDArray[np.uint8]]:

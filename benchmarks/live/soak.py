@@ -9,7 +9,8 @@ closed. After each the server's processes are measured, once only the long call 
 what is loaded once is loaded there.
 
 Skew is the receiver's: how much longer pictures travel than sound, each by its own RTP times. Only its change means
-anything: the two clocks begin anywhere.
+anything: the two clocks begin anywhere. ``kept``: the end is as the beginning, within 20 ms of skew, 1 % of late
+pictures, 20 MB, not one file and two threads more.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ from streamer.webrtc.aiortc_internals.receiver import InboundTrack
 
 WAYS = ("goodbye", "deleted", "vanishes", "websocket")
 PICTURES = 5  # that a peer waits for before it leaves
-PATIENCE = 20.0  # seconds
+PATIENCE = 60.0  # seconds
+MOST_SKEW_MS, MOST_LATE_PERCENT, MOST_GROWTH_MB = 20.0, 1.0, 20.0
+MOST_THREADS = 2  # more at the end: pools fill as they are needed
+SERVERS = ("server_memory_mb", "server_files", "server_threads")
 KINDS = {"streamer.cli": "server"}  # of processes, by their command line
 
 
@@ -213,7 +217,21 @@ async def soak(url: str, pid: int, minutes: float) -> tuple[dict[str, Any], list
     async with aiohttp.ClientSession() as http:
         churn = Churn(http, url, pid)
         figures = await churn.run(60 * minutes)
-    return figures | {"refused": churn.refused} | growth(churn.rows), churn.rows
+    figures |= {"refused": churn.refused} | growth(churn.rows)
+    return {"kept": kept(figures)} | figures, churn.rows
+
+
+def kept(figures: dict[str, Any]) -> bool:
+    """Whether the end is as the beginning."""
+    grown = {name: figures[f"{name}_last"] - figures[f"{name}_first"] for name in SERVERS}
+    late = figures["late_last_percent"] - figures["late_first_percent"]
+    return bool(
+        abs(figures["skew_change_ms"]) < MOST_SKEW_MS
+        and late < MOST_LATE_PERCENT
+        and grown["server_memory_mb"] < MOST_GROWTH_MB
+        and round(grown["server_files"]) <= 0
+        and round(grown["server_threads"]) <= MOST_THREADS
+    )
 
 
 def main() -> None:
