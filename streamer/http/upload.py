@@ -7,8 +7,9 @@ event loop, for as long as it comes.
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
@@ -34,6 +35,7 @@ RETRY_UPLOAD = 2
 _MOST = {"session": 64 * 1024, "portrait": MAX_BYTES}  # bytes
 _BODY = sum(_MOST.values()) + 64 * 1024  # bytes, with what stands around the parts
 _HEADERS = 4096  # bytes of one part's
+_STEP = 1 << 20  # bytes that are searched at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class UploadLimit:
 async def read_upload(request: web.Request) -> Upload:
     """Returns the upload of a request. Raises ``RequestError``, or what ``read_body`` raises."""
     body = await read_body(request, _BODY, TIMEOUT)
-    return _upload(_named(body, request.headers.get("Content-Type", "")))
+    return _upload(await _named(body, request.headers.get("Content-Type", "")))
 
 
 def _upload(parts: dict[str, bytes]) -> Upload:
@@ -82,7 +84,7 @@ def _upload(parts: dict[str, bytes]) -> Upload:
     return Upload({"source": "portrait"} | options, Consent.from_json(given) if given else None, parts["portrait"])
 
 
-def _named(body: bytes, content_type: str) -> dict[str, bytes]:
+async def _named(body: bytes, content_type: str) -> dict[str, bytes]:
     """Returns the parts by name."""
     outer = Message()
     outer["Content-Type"] = content_type
@@ -90,7 +92,7 @@ def _named(body: bytes, content_type: str) -> dict[str, bytes]:
     if not isinstance(boundary, str) or not 1 <= len(boundary) <= 70:
         raise _no_form()
     parts: dict[str, bytes] = {}
-    for headers, content in _parts(body, boundary.encode(errors="surrogateescape")):
+    async for headers, content in _parts(body, boundary.encode(errors="surrogateescape")):
         name = headers.get_param("name", header="content-disposition")
         if not isinstance(name, str) or name not in _MOST or name in parts:
             raise RequestError(f"the upload has a part that is not wanted (need one each of {', '.join(_MOST)})")
@@ -100,22 +102,33 @@ def _named(body: bytes, content_type: str) -> dict[str, bytes]:
     return parts
 
 
-def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[Message, bytes]]:
+async def _parts(body: bytes, boundary: bytes) -> AsyncIterator[tuple[Message, bytes]]:
     """Yields headers and content of each part (RFC 2046, 5.1.1). A caller that wants no more stops asking."""
     delimiter = b"\r\n--" + boundary
-    at = 0 if body.startswith(delimiter[2:]) else body.find(delimiter) + 2  # of the dashes
+    at = 0 if body.startswith(delimiter[2:]) else await _find(body, delimiter, 0) + 2  # of the dashes
     while at != 1:
         at += len(delimiter) - 2
         if body.startswith(b"--", at):
             return
         start = body.find(b"\r\n", at, at + 80) + 2
         end = body.find(b"\r\n\r\n", start - 2, start + _HEADERS)
-        after = body.find(delimiter, end + 2)
+        after = await _find(body, delimiter, end + 2)
         if start == 1 or end < 0 or after < 0:
             break
         yield BytesHeaderParser().parsebytes(body[start:end]), body[end + 4 : after]
         at = after + 2
     raise _no_form()
+
+
+async def _find(body: bytes, delimiter: bytes, start: int) -> int:
+    """Returns where the delimiter next stands, or -1. Between steps of 2 ms at most, the event loop does other work."""
+    while start < len(body):
+        found = body.find(delimiter, start, start + _STEP + len(delimiter) - 1)
+        if found >= 0:
+            return found
+        start += _STEP
+        await asyncio.sleep(0)
+    return -1
 
 
 def _no_form() -> RequestError:

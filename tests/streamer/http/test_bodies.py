@@ -18,6 +18,8 @@ import aiohttp
 import pytest
 
 from streamer.config.server_config import ServerConfig
+from streamer.errors import RequestError
+from streamer.http import upload as upload_module
 from streamer.http.server import running
 from streamer.http.upload import UPLOADS
 from tests.streamer.support.api_keys import Keys, make
@@ -187,6 +189,30 @@ async def test_a_few_uploads_are_read_at_a_time(config: ServerConfig) -> None:
         await client.create()
         for upload in uploads:
             upload.close()
+
+
+async def test_a_delimiter_across_two_steps_of_the_search_is_found() -> None:
+    for ahead in (upload_module._STEP - 12, upload_module._STEP - 3, upload_module._STEP, 3 * upload_module._STEP - 1):
+        portrait = b"x" * ahead
+        head = b'Content-Disposition: form-data; name="portrait"'
+        body = b"--b\r\n" + head + b"\r\n\r\n" + portrait + b"\r\n--b--\r\n"
+        assert await upload_module._named(body, FORM) == {"portrait": portrait}
+
+
+async def test_the_loop_turns_while_an_upload_is_searched() -> None:
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    turning = asyncio.create_task(turn())
+    with pytest.raises(RequestError):
+        await upload_module._named(b"\r\n--" * (2 << 20), FORM)
+    turning.cancel()
+    assert turns >= 8
 
 
 async def test_unfinished_uploads_leave_no_memory_once_their_clients_have_gone(config: ServerConfig) -> None:
