@@ -31,6 +31,7 @@ const camera = /** @type {HTMLVideoElement} */ (byId("camera"));
 const file = /** @type {HTMLInputElement} */ (byId("file"));
 const picture = /** @type {HTMLInputElement} */ (byId("picture"));
 const portrait = /** @type {HTMLImageElement} */ (byId("portrait"));
+const keyInput = /** @type {HTMLInputElement} */ (byId("key"));
 const button = (/** @type {string} */ id) => /** @type {HTMLButtonElement} */ (byId(id));
 const buttons = { start: button("start"), stop: button("stop"), interrupt: button("interrupt"), again: button("again") };
 const inputs = /** @type {(HTMLInputElement | HTMLSelectElement)[]} */ ([...byId("controls").querySelectorAll("[name]")]);
@@ -54,9 +55,8 @@ async function start() {
   const chosen = /** @type {any} */ (Object.fromEntries(new FormData(form)));
   const moved = Object.fromEntries(inputs.filter(isMoved).map((input) => [input.name, valueOf(input)]));
   const controls = { ...moved, face: facePicker.choice };
-  const key = /** @type {HTMLInputElement} */ (byId("key")).value;
   const files = { file: file.files?.[0] ?? null, picture: picture.files?.[0] ?? null };
-  const choices = { ...chosen, ...files, controls, key };
+  const choices = { ...chosen, ...files, controls, key: keyInput.value };
   const demo = new DemoSession(choices, { result, canvas, preview, showStatus });
   current = demo;
   setRunning(true);
@@ -85,7 +85,7 @@ function fail(error) {
   if (error instanceof NotAuthorizedError) {
     byId("key-row").hidden = false;
     finish("This server needs a key.", true);
-    byId("key").focus();
+    keyInput.focus();
     return;
   }
   finish(error.message, true);
@@ -223,12 +223,19 @@ function preview(stream) {
 }
 
 /** Shows the portrait as the source: the server's, or an own picture. */
-function showPortrait() {
+async function showPortrait() {
   const isOwn = new FormData(form).get("face") === "picture";
   const own = isOwn ? picture.files?.[0] : undefined;
   byId("consent").hidden = !isOwn;
   if (portrait.src.startsWith("blob:")) URL.revokeObjectURL(portrait.src);
   portrait.src = own ? URL.createObjectURL(own) : "/portrait";
+  if (!own && keyInput.value) await showPortraitByKey();
+}
+
+/** An operator's own portrait is shown to keys alone, which an image cannot send. */
+async function showPortraitByKey() {
+  const answer = await fetch("/portrait", { headers: { Authorization: `Bearer ${keyInput.value}` } });
+  if (answer.ok && portrait.src.endsWith("/portrait")) portrait.src = URL.createObjectURL(await answer.blob());
 }
 
 /**
@@ -271,9 +278,10 @@ buttons.again.addEventListener("click", () => current && void sayFile(current));
 file.addEventListener("change", () => choose("voice", "file"));
 picture.addEventListener("change", () => {
   choose("face", "picture");
-  showPortrait();
+  void showPortrait();
 });
-for (const choice of form.querySelectorAll("[name=face]")) choice.addEventListener("change", showPortrait);
+keyInput.addEventListener("change", () => void showPortrait());
+for (const choice of form.querySelectorAll("[name=face]")) choice.addEventListener("change", () => void showPortrait());
 for (const input of inputs) {
   input.addEventListener("input", () => {
     showValue(input);

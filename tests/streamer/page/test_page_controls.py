@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -11,6 +12,7 @@ import pytest
 
 from streamer.config.server_config import ServerConfig
 from streamer.http.server import Running, running
+from tests.streamer.support.api_keys import Keys
 from tests.streamer.support.browser import chromium
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.page_steps import NEEDS_CHROMIUM, PLAYING, click, start
@@ -106,6 +108,20 @@ async def test_a_click_on_the_source_or_keys_pick_the_face_that_speaks(
         assert await page.run("document.getElementById('mark').hidden")
         assert await page.run("document.getElementById('largest').getAttribute('aria-pressed')") == "true"
         assert page.complaints == []
+
+
+async def test_an_operators_own_portrait_is_shown_to_a_key(config: ServerConfig, tmp_path: Path) -> None:
+    keys = Keys(tmp_path / "keys.json")
+    key = keys.add("publish")
+    async with running(replace(config, keys=keys.path), FakeModels) as server, chromium(tmp_path) as page:
+        await server.loading
+        await page.open(server.url)
+        await page.until("document.getElementById('portrait').complete")
+        assert await page.run("document.getElementById('portrait').naturalWidth") == 0
+        await page.run(f"document.getElementById('key').value = '{key}'")
+        await page.run("document.getElementById('key').dispatchEvent(new Event('change'))")
+        await page.until("document.getElementById('portrait').naturalWidth === 256")
+        assert all("401" in complaint for complaint in page.complaints)  # before there was a key
 
 
 async def test_a_click_beside_the_picture_picks_no_face(server: Running, tmp_path: Path) -> None:
