@@ -189,16 +189,17 @@ class _Job:
             Thread(target=self._guard, args=(self._read,), name="dub: read", daemon=True),
             Thread(target=self._guard, args=(self._write,), name="dub: write", daemon=True),
         ]
-        for thread in threads:
-            thread.start()
         try:
+            for thread in threads:
+                thread.start()
             self._guard(self._render)
             self._tracked.close()  # an endless source would go on
             threads[1].join()
         finally:
             self._stop()
             for thread in threads:
-                thread.join(_STOP_TIMEOUT)
+                if thread.ident is not None:  # a signal may come between the two
+                    thread.join(_STOP_TIMEOUT)
             self._stream.close()
         if self._failure is not None:
             raise self._failure

@@ -1,4 +1,7 @@
-"""Runs work beside the main thread, which nothing waits for when the command ends."""
+"""Runs work beside the main thread.
+
+A command that ends earlier waits for it: a thread that Python ends in the middle of native code aborts the process.
+"""
 
 from __future__ import annotations
 
@@ -20,5 +23,5 @@ def begin(work: Callable[[], T], name: str) -> Future[T]:
         except BaseException as error:
             future.set_exception(error)
 
-    Thread(target=run, name=name, daemon=True).start()
+    Thread(target=run, name=name).start()
     return future
