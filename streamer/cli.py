@@ -17,6 +17,7 @@ from streamer.commands.signals import end_on_signals
 from streamer.cpu import sleep_when_idle
 
 COMMANDS = {
+    "camera": "an avatar as a camera for video calls",
     "demo": "the embedded portrait speaks, in a file and live",
     "dub": "make a face in a file speak",
     "evaluate": "measure lip sync and picture quality",

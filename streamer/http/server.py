@@ -80,7 +80,7 @@ async def running(
     clock = clock or SystemClock()
     executors.serve_libraries()
     threads = engine_threads(available_cores(), config.engine_threads, config.tracker_threads)
-    engine = Engine(load or (lambda: _load(config, threads)), clock, threads)
+    engine = Engine(load or (lambda: load_models(config, threads)), clock, threads)
     sessions = SessionRegistry(config, engine, clock, executors)
     access = Authorization(sessions, config, keys, clock, executors.blocking)
     connections = ConnectionLimit(config.max_connections)
@@ -199,7 +199,7 @@ def _log_ready(url: str) -> None:
     log.info("serving", extra={"data": {"url": url}})
 
 
-def _load(config: ServerConfig, threads: Threads) -> Models:
+def load_models(config: ServerConfig, threads: Threads) -> Models:
     """Loads the models and runs them once, so that the first session finds them warm. Called on an engine thread before
     the others begin."""
     import mytalk

@@ -1,0 +1,70 @@
+"""``mytalk camera``: a portrait, a clip or your webcam speaks with your microphone's voice, as a camera for calls.
+
+The result goes to a virtual camera (v4l2loopback on Linux, OBS's elsewhere) and to a loudspeaker or a virtual cable.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from pathlib import Path
+
+from streamer.commands.weights_options import add_weights_options
+from streamer.config.server_config import ServerConfig
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command and its options."""
+    parser = subparsers.add_parser("camera", description=__doc__)
+    face = parser.add_mutually_exclusive_group()
+    face.add_argument("--face", type=Path, metavar="FILE", help="portrait or clip (default: the embedded portrait)")
+    face.add_argument("--webcam", metavar="NAME", help="/dev/video0, a webcam's name, or the URL of a stream")
+    voice = parser.add_mutually_exclusive_group()
+    voice.add_argument("--microphone", metavar="NAME", help="part of its name, or its number (default: the system's)")
+    voice.add_argument("--voice", metavar="FILE", help="sound that is said over and over, or the URL of a stream")
+    parser.add_argument("--to", metavar="NAME", help="virtual camera (default: the first that is free)")
+    parser.add_argument(
+        "--loudspeaker",
+        metavar="NAME",
+        help="where the voice is played in time with the picture: a virtual cable for calls; none: nowhere "
+        "(default: the system's, for which wear headphones)",
+    )
+    parser.add_argument(
+        "--profile", choices=("low", "balanced", "quality"), default="balanced", help="delay or quality"
+    )
+    parser.add_argument("--mouth-opening", type=float, default=1.0, help="0 to 3 (default: %(default)s, as generated)")
+    add_weights_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Shows until Ctrl-C; raises ``MyTalkError`` where a device, a file or the models cannot be used."""
+    asyncio.run(show(args))
+    return 0
+
+
+async def show(args: argparse.Namespace) -> None:
+    """Opens what was named, before the models are loaded, and shows until it is cancelled or a device ends."""
+    from streamer.cpu import available_cores, engine_threads
+    from streamer.devices.call_devices import CallDevices, DeviceNames
+    from streamer.http.server import load_models
+    from streamer.session.options import SessionOptions
+
+    asked = {
+        "source": "live" if args.webcam else "portrait",
+        "profile": args.profile,
+        "mouth_opening": args.mouth_opening,
+    }
+    options = SessionOptions.from_json(asked)
+    config = ServerConfig(preset=args.preset, device=args.device, speech_model=args.speech_model, dtype=args.dtype)
+    names = DeviceNames(
+        face=None if args.webcam else args.face or config.portrait_path,
+        webcam=args.webcam,
+        voice=args.voice,
+        microphone=args.microphone,
+        camera=args.to,
+        loudspeaker=args.loudspeaker,
+    )
+    threads = engine_threads(available_cores())
+    with CallDevices(names) as devices:
+        await devices.hold(options, lambda: load_models(config, threads), threads)
