@@ -166,6 +166,8 @@ function listen(demo) {
       }
       if (event.type === "face.lost") showStatus(`${LOST_REASONS[event.reason] ?? event.reason}: the picture comes back untouched.`, true);
       if (event.type === "face.found") showStatus("Live.");
+      if (event.type === "camera.left") showStatus("The camera sends no pictures: the last one stays.", true);
+      if (event.type === "camera.back") showStatus("Live.");
       if (event.type === "error" && !event.fatal) showStatus(event.message, true);
     }
   })().catch(() => undefined); // the stream is over: `ended` gives the reason

@@ -19,6 +19,7 @@ from streamer.http.server import Running
 from streamer.protocol.events import Events
 from streamer.protocol.packets import Flags, Kind, Packet
 from streamer.session.camera_watch import LEFT_WAIT, CameraWatch
+from streamer.session.figures import SessionFigures
 from streamer.session.idle_timeout import CAMERA_AWAY, CAMERA_LEFT
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.http_client import Client, call
@@ -60,6 +61,10 @@ async def comes_back(client: Client, streamer: Streamer) -> Obs:
 def end_after(server: Running, seconds: int) -> None:
     [session] = server.sessions.all()
     session.attendance.idle_wait = seconds * SECOND_NS
+
+
+def figures(server: Running) -> list[SessionFigures]:
+    return [session.figures for session in server.sessions.all()]
 
 
 def loud(heard: NDArray[np.int16]) -> NDArray[np.int16]:
@@ -191,7 +196,7 @@ async def test_the_last_picture_can_live_on_and_speak(client: Client, models: Fa
 
 
 async def test_a_camera_that_pauses_costs_the_engine_nothing_and_its_microphone_goes_on(
-    client: Client, models: FakeModels
+    client: Client, server: Running, models: FakeModels
 ) -> None:
     camera = Camera()
     async with call(client, Microphone(babble(60)), camera) as (session, viewer):
@@ -203,11 +208,14 @@ async def test_a_camera_that_pauses_costs_the_engine_nothing_and_its_microphone_
 
         while "camera.left" not in await events():
             await viewer.until(sounds=len(viewer.sounds) + 10)
+        await eventually(lambda: not any(one.queues()["untracked"] for one in figures(server)))
         tracked, shown, heard = models.streams[0].tracked, len(viewer.pictures), len(viewer.sounds)
+        [before] = [one.rung for one in figures(server)]
         await viewer.until(sounds=heard + 150, pictures=shown + 3)
         assert models.streams[0].tracked == tracked
         state = await client.state(session)
-        assert (state["stats"]["rung"], state["stats"]["camera"]) == ("full", "left")
+        assert state["stats"]["camera"] == "left"
+        assert [one.rung for one in figures(server)] <= [before]
         assert state["stats"]["pictures"]["repeated"] >= 3
         loudest = max(abs(frame.to_ndarray()).max() for _, frame in viewer.sounds[heard + 100 :])
         assert loudest > 3000
