@@ -8,15 +8,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mytalk.errors import OutputError
+from mytalk.errors import OptionError, OutputError
 from mytalk.torch_checkpoint import load_into
 from mytalk.training.data.store import ClipStore
 from mytalk.training.motion.distill import DistillOptions, distill_task
 from mytalk.training.motion.examples import MotionOptions
 from mytalk.training.motion.identity import IdentityOptions, IdentityTask
 from mytalk.training.motion.task import MotionSources, motion_task, weights_of
+from mytalk.training.run.checkpoints import Checkpoints
 from mytalk.training.run.config import Config, TrainingOptions
 from mytalk.training.run.loop import Outcome, fit
+
+_OPTIONS = "options.json"
+_MAY_CHANGE = {
+    *("steps", "epochs", "accumulate", "workers"),  # how long a run lasts, and how its work is parted
+    "batch",  # where memory runs out, the error names one that fits
+    *("log_every", "validate_every", "validation_rows", "save_every", "keep_best", "pictures_every"),  # what is seen
+}
 
 Progress = Callable[[int, int | None], None]
 
@@ -100,11 +108,27 @@ def train_distill(
 
 
 def _record(run: Path, config: Config, options: TrainingOptions, **sources: Any) -> None:
-    """Writes ``config.toml`` as it was read, and ``options.json``: what the run really had, and its sources."""
+    """Writes ``config.toml`` as it was read, and ``options.json``: what the run really had, and its sources.
+
+    Raises OptionError where a run that goes on was begun with other options.
+    """
+    record = json.dumps({"sources": sources, "options": asdict(options)}, indent=2, default=str)
     try:
+        if Checkpoints(run / "checkpoints", options.keep_best).newest() is not None and (run / _OPTIONS).exists():
+            _check_same(run, json.loads((run / _OPTIONS).read_text())["options"], json.loads(record)["options"])
         run.mkdir(parents=True, exist_ok=True)
         (run / "config.toml").write_text(config.text)
-        record = {"sources": sources, "options": asdict(options)}
-        (run / "options.json").write_text(json.dumps(record, indent=2, default=str) + "\n")
+        (run / _OPTIONS).write_text(record + "\n")
     except OSError as error:
         raise OutputError(f"{run}: cannot be written ({error.strerror}); need a folder for the run") from error
+
+
+def _check_same(run: Path, begun: dict[str, Any], now: dict[str, Any]) -> None:
+    """Raises OptionError for options that would make the rest of a run something else than its beginning."""
+    changed = [
+        f"{name} {begun.get(name)}, not {now.get(name)}"
+        for name in sorted(begun.keys() | now.keys())
+        if name not in _MAY_CHANGE and begun.get(name) != now.get(name)
+    ]
+    if changed:
+        raise OptionError(f"{run} was begun with {'; '.join(changed)} (go on with those, or choose another folder)")

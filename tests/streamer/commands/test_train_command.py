@@ -32,6 +32,25 @@ def test_identity_then_motion_then_a_student(data: Path, tmp_path: Path, capfd: 
     assert f"{tmp_path / 's'}: 2 steps; loss" in capfd.readouterr().out
 
 
+def test_a_run_does_not_go_on_with_another_config(
+    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shipped = (Path(mytalk.__file__).parent / "training" / "configs" / "tiny.toml").read_text()
+    other = tmp_path / "other.toml"
+    other.write_text(shipped.replace("learning_rate = 2e-3", "learning_rate = 0.03", 1))
+    common = ("--data", str(data), "--device", "cpu", "-o", str(tmp_path / "id"))
+    assert main(["train", "identity", "--config", "tiny", *common, "--steps", "2", "--batch", "4"]) == 0
+    before = (tmp_path / "id" / "config.toml").read_text()
+    capfd.readouterr()
+    assert main(["train", "identity", "--config", str(other), *common, "--steps", "4"]) == 2
+    said = capfd.readouterr().err
+    assert f"{tmp_path / 'id'} was begun with learning_rate " in said
+    assert "not 0.03" in said
+    assert (tmp_path / "id" / "config.toml").read_text() == before
+    assert main(["train", "identity", "--config", "tiny", *common, "--steps", "3", "--batch", "2"]) == 0
+    assert ": 3 steps" in capfd.readouterr().out
+
+
 def test_offsets_are_measured_and_taken_away(data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     table = tmp_path / "offsets.tsv"
     weights = Path(mytalk.__file__).parent / "weights" / "edge"
