@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Literal
@@ -26,7 +26,7 @@ import mytalk
 from mytalk.errors import NoFaceError, OptionError
 from mytalk.face.tracker import MIN_FACE_PIXELS, Face
 from mytalk.media import FaceSource, FilmWriter, SpeechReader
-from mytalk.media.face_source import CACHE_BYTES, picture_bytes
+from mytalk.media.face_source import CACHE_BYTES, ClipSource, picture_bytes
 from mytalk.media.span import Span
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.picture import VideoFrame
@@ -34,6 +34,7 @@ from mytalk.runtime.channel import Channel, ChannelClosed
 from mytalk.speech.feed import SpeechFeed
 
 if TYPE_CHECKING:  # torch is slow to import, and files are checked before it is needed
+    from mytalk.adaptation import Adaptation
     from mytalk.lipsync_stream import LipSyncStream
     from mytalk.pipeline import Pipeline
     from mytalk.speech.stream import EncodedSpeech
@@ -75,6 +76,7 @@ class DubReport:
     preset: str
     device: str
     steps: int
+    own_speech: str | None  # what the mouth was adapted to, or why not; None where that was not asked for
     warnings: list[str]
 
     @property
@@ -103,6 +105,8 @@ def dub(
     force: bool = False,
     progress: Progress | None = None,
     only: Sequence[Span] = (),
+    own_speech: bool = True,
+    style: ClipSource | None = None,
 ) -> DubReport:
     """Writes ``face`` speaking ``speech`` to ``output``.
 
@@ -113,6 +117,9 @@ def dub(
 
     A film's sound keeps its place beside that film's own pictures.
 
+    The mouth is adapted to how the person spoke in ``style``, another film of them; without it, where ``own_speech``,
+    to how they spoke in ``face`` itself.
+
     Raises a ``MyTalkError``; nothing is left of an unfinished film.
     """
     length = check_length(face, length)
@@ -120,13 +127,16 @@ def dub(
     stream = pipeline.stream(replace(options, still=face.still))
     steps = options.steps or pipeline.steps
     with FilmWriter(output, face.info, speech, force=force, comment=_provenance(pipeline, options, steps)) as writer:
-        job = _Job(stream, face, speech, writer, length, progress, only)
         start = time.perf_counter()
+        adaptation = _adapt(pipeline, stream, face, options, style, own_speech=own_speech)
+        adapted = time.perf_counter()
+        faces = None if adaptation is None or style is not None else adaptation.faces
+        job = _Job(stream, face, speech, writer, length, progress, only, faces)
         job.run()
         took = time.perf_counter() - start
     stats = stream.stats
     stages = {name.removesuffix("_ms"): total for name, total in stats.items() if name.endswith("_ms")}
-    totals = {"decode": job.decode_ms, **stages, "encode": job.encode_ms}
+    totals = {"adapt": (adapted - start) * 1e3, "decode": job.decode_ms, **stages, "encode": job.encode_ms}
     notes = [writer.sound.warning, job.cut_warning()]
     warnings = [*face.warnings, *speech.warnings, *filter(None, notes)]
     return DubReport(
@@ -139,8 +149,33 @@ def dub(
         preset=pipeline.preset.name,
         device=str(pipeline.device),
         steps=steps,
+        own_speech=None if adaptation is None else adaptation.message,
         warnings=warnings,
     )
+
+
+def _adapt(
+    pipeline: Pipeline,
+    stream: LipSyncStream,
+    face: FaceSource,
+    options: StreamOptions,
+    style: ClipSource | None,
+    *,
+    own_speech: bool,
+) -> Adaptation | None:
+    """Adapts the stream to the film that is given for it; None where none is."""
+    from mytalk.adaptation import adapt_to_film
+
+    if style is not None:
+        adaptation = adapt_to_film(pipeline, style, options.profile)
+        main = adaptation.main
+        stream.adapt({}, None if main is None else main.correction)
+        return adaptation
+    if not own_speech or not isinstance(face, ClipSource):
+        return None
+    adaptation = adapt_to_film(pipeline, face, options.profile, options.face)
+    stream.adapt(adaptation.corrections)
+    return adaptation
 
 
 class _Job:
@@ -155,8 +190,10 @@ class _Job:
         length: Length,
         progress: Progress | None,
         only: Sequence[Span],
+        faces: list[Face | None] | None = None,
     ) -> None:
-        self._only = only
+        """``faces``: those of the film's pictures in order, where they were found before."""
+        self._only, self._known_faces = only, faces
         self._stream, self._face, self._writer, self._length = stream, face, writer, length
         self._speech = SpeechFeed(stream.encode_speech, speech)
         self._progress = progress or (lambda done, total: None)
@@ -221,13 +258,16 @@ class _Job:
     def _read(self) -> None:
         """Reads pictures, tracks their faces and encodes their speech: the reading thread."""
         frames = self._face.frames(endless=self._length == "speech")
-        while True:
+        known = None if self._length == "speech" else self._known_faces
+        for number in count():
             start = time.perf_counter()
             frame = next(frames, None)
             self.decode_ms += (time.perf_counter() - start) * 1e3
             if frame is None:
                 break
-            face = self._stream.track(frame.picture) if self._is_chosen(frame) else None
+            face = None
+            if self._is_chosen(frame):
+                face = self._stream.track(frame.picture) if known is None else known[number]
             if self._length != "video" and self._speech.has_ended(frame.at):
                 break
             speech = self._speech.encode_until(frame.at + self._stream.latency + FRAME_SAMPLES)

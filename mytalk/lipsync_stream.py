@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -26,6 +26,7 @@ from mytalk.motion.conditions import MotionRequest, SampledMotion
 from mytalk.motion.faces import MAX_PEOPLE
 from mytalk.motion.interpolation import MotionCurve
 from mytalk.motion.memory import MAX_REWIND
+from mytalk.motion.own_speech import Correction
 from mytalk.motion.stream import MotionStream, scale_aperture
 from mytalk.picture import Picture, VideoFrame
 from mytalk.presets import PROFILES
@@ -82,6 +83,7 @@ class LipSyncStream:
             steps=self._controls.steps,
             seed=self._controls.seed,
             generation=options.generation,
+            own_speech=options.own_speech,
         )
         self._appearance = appearance
         self._renderers: dict[int, MouthRenderer] = {}  # by person, the last one seen at the end
@@ -147,6 +149,10 @@ class LipSyncStream:
             self._motion.enrol(own, person)
         for picture, face, pose in usable:
             self._renderer_of(face).observe(picture, pose, _lower(face))
+
+    def adapt(self, corrections: Mapping[int, Correction], anybody: Correction | None = None) -> None:
+        """Adapts motion to people by their own speech: see `MotionStream.adapt`. On the thread that pulls."""
+        self._motion.adapt(corrections, anybody)
 
     def push_frame(self, frame: VideoFrame, face: Face | None) -> None:
         """Takes the next picture, in order of ``at``, and the face that ``track`` found in it.

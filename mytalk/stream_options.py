@@ -36,7 +36,8 @@ class StreamOptions:
     ``still`` says that all pictures are one portrait; ``alive`` has it blink and move its head a little.
     ``learn`` False keeps no mouths but those of ``enrol``: measuring asks for it. ``live`` keeps half a second of
     pictures that have been made, because a barge-in has them made again, and renders frugally. ``generation``:
-    barge-ins of the session before the stream began.
+    barge-ins of the session before the stream began. ``own_speech``: the speech is that of the person who is seen, as
+    filmed; the stream adapts to it while it runs.
     """
 
     seed: int = 0
@@ -50,6 +51,7 @@ class StreamOptions:
     face: Choice = "largest"
     on_silence: Literal["close", "passthrough"] = "close"
     generation: int = 0
+    own_speech: bool = False
 
     def __post_init__(self) -> None:
         if self.profile not in PROFILES:

@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks.quality.table import OURS
 from mytalk import Pipeline, StreamOptions
+from mytalk.adaptation import Adaptation, heard_from, learn_own_speech
 from mytalk.appearance.bank import CAPACITY
 from mytalk.errors import NoSpeechError
 from mytalk.evaluation.baselines import CopyRun, LoudnessRun, blurred
@@ -31,9 +32,11 @@ from mytalk.evaluation.viewed import EncodedFilm
 from mytalk.face import Face
 from mytalk.media import SpeechReader
 from mytalk.media_time import FRAME_SAMPLES
+from mytalk.motion.own_speech import Correction
 from mytalk.picture import Picture
 
-SYSTEMS = (OURS, "cold", "copy", "blur", "loudness")
+ADAPTED = "adapted"
+SYSTEMS = (OURS, ADAPTED, "cold", "copy", "blur", "loudness")
 STRIP_SIDE = 256
 RANGE = (0.75, 1.3)
 """Aperture deviation, ours over the true one, that passes for one person."""
@@ -156,7 +159,20 @@ class Bench:
             return LoudnessRun(self._pipeline, clip, sound, paired=paired)
         options = StreamOptions(**{**asdict(self._options), "still": clip.film.still})
         faces, enrol = clip.faces_in_order(), system != "cold"
-        return EngineRun(self._pipeline, clip.film, sound, options, paired=paired, enrol=enrol, faces=faces)
+        corrections = self._first_half(clip) if system == ADAPTED else None
+        return EngineRun(
+            self._pipeline, clip.film, sound, options, paired=paired, enrol=enrol, faces=faces, corrections=corrections
+        )
+
+    def _first_half(self, clip: Filmed) -> dict[int, Correction]:
+        """Adapts to the first half of a clip's own speech; no corrections where that is refused."""
+        if clip.sound is None:
+            return {}
+        half = len(clip.at) // 2
+        sound = clip.sound[: clip.at[half]]
+        model, profile = self._pipeline.motion, self._options.profile
+        tracked = zip(clip.at[:half], clip.faces[:half], strict=True)
+        return Adaptation(learn_own_speech(model, profile, tracked, heard_from(model, profile, sound))).corrections
 
     def _figures(self, job: Job, system: str, requested: RequestedMotion, viewed: Iterable[Pair]) -> Figures:
         motion, fidelity = MotionScores(job.paired), Fidelity(compare=job.paired)

@@ -13,7 +13,8 @@ enrol the speaker (1.5 s of a clip up to 4 s, dubbed with its own speech), and t
 own speech no mouth is learned after them. Give clips that nothing was trained on.
 
     ours       the preset, enrolled
-    cold       the same, knowing nothing of the person to begin with: one reference mouth, and a range not yet known
+    adapted    the same, adapted to the first half of the clip's own speech: see "second half", where it is scored
+    cold       ours, knowing nothing of the person to begin with: one reference mouth, and a range not yet known
     copy       the film as it is. Perfect while it says what it said; see "with the own film" in unpaired speech
     blur       ours with a soft mouth. See sharpness; with grain on it, that may look right, and "detail" does not
     loudness   a mouth as far open as the sound is loud, at the person's range, painted by stage 2. See the correlation

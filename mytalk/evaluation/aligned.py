@@ -25,12 +25,13 @@ def align(clip: Filmed, estimator: OffsetEstimator) -> tuple[Filmed, Offset | No
     """
     if clip.sound is None:
         return clip, None
-    around = np.pad(clip.sound, MARGIN)
+    runs = _runs(clip)
+    pictures = max((first + len(faces) for first, faces in runs), default=0) * FRAME_SAMPLES
+    around = np.pad(clip.sound, (MARGIN, MARGIN + max(0, pictures - len(clip.sound))))
     parts = []
-    for first, faces in _runs(clip):
+    for first, faces in runs:
         end = first + len(faces)
         parts.append((faces, around[first * FRAME_SAMPLES : end * FRAME_SAMPLES + 2 * MARGIN]))
-    parts = [(faces, sound) for faces, sound in parts if len(sound) == len(faces) * FRAME_SAMPLES + 2 * MARGIN]
     if not parts:
         return clip, None
     offset = estimator.estimate(parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from mytalk.face import Face
 from mytalk.lipsync_stream import LipSyncStream
 from mytalk.media.face_source import picture_bytes
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
+from mytalk.motion.own_speech import Correction
 from mytalk.picture import VideoFrame
 from mytalk.presets import PROFILES
 from mytalk.stream_options import StreamOptions
@@ -50,7 +51,8 @@ class EngineRun:
     ends where its pictures or the speech end. Stage 1 runs twice, once on its own, for what it asks for.
 
     ``enrol`` False: the engine starts knowing nothing of the person, as a live session does; the same pairs are scored.
-    ``faces``: those of the film's pictures in order, where they were tracked before.
+    ``faces``: those of the film's pictures in order, where they were tracked before. ``corrections``: of own speech, by
+    person.
     """
 
     def __init__(
@@ -63,10 +65,14 @@ class EngineRun:
         paired: bool,
         enrol: bool = True,
         faces: Iterable[Face | None] | None = None,
+        corrections: Mapping[int, Correction] | None = None,
     ) -> None:
         self._film, self._sound, self._paired, self._enrols, self._faces = film, sound, paired, enrol, faces
         self._stream: LipSyncStream = pipeline.stream(replace(options, learn=not paired))
         self._first = FirstStage(pipeline.motion, pipeline.steps, options)
+        if corrections is not None:
+            self._stream.adapt(corrections)
+            self._first.adapt(corrections)
         self._enrolment = enrolment_of(film, paired=paired)
         self.hop = PROFILES[options.profile].hop  # motion frames that each window emits
         self._waiting: deque[Tracked] = deque()  # bounded by the stream's latency

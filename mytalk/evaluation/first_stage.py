@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +15,7 @@ from mytalk.face.landmarks import LIPS, aperture
 from mytalk.lipsync_stream import MAX_YAW
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionBackend
+from mytalk.motion.own_speech import Correction
 from mytalk.motion.stream import MotionFrame, MotionStream
 from mytalk.presets import PROFILES
 from mytalk.stream_options import StreamOptions
@@ -60,6 +61,9 @@ class FirstStage:
 
     def enrol(self, faces: Iterable[Face]) -> None:
         self._motion.enrol([fit_pose(face).to_canonical(face.points) for face in faces])
+
+    def adapt(self, corrections: Mapping[int, Correction]) -> None:
+        self._motion.adapt(corrections)
 
     def push_face(self, at: int, face: Face | None) -> None:
         pose = None if face is None else fit_pose(face)

@@ -62,7 +62,11 @@ class FaceTrack:
 
     def person_at(self, index: int) -> Person:
         """Returns the person that a motion frame is for, of those that ``advance`` has reached."""
-        return self._people.get(self._person_ids[index - self._until], self.person)
+        return self._people.get(self.person_id_at(index), self.person)
+
+    def person_id_at(self, index: int) -> int:
+        """Returns the number of that person."""
+        return self._person_ids[index - self._until]
 
     def upper(self, first: int, rows: int) -> NDArray[np.float32]:
         """Returns the upper face ``(rows, 38, 2)``, displacement from rest, from motion frame ``first`` on."""

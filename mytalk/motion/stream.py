@@ -8,19 +8,20 @@ what a barge-in may take back.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mytalk.errors import EngineError
-from mytalk.face.landmarks import aperture
+from mytalk.face.landmarks import LOWER_FACE, aperture
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionBackend, sample_together
 from mytalk.motion.conditions import Conditions, MotionRequest, SampledMotion
 from mytalk.motion.faces import FaceTrack
 from mytalk.motion.memory import MAX_REWIND
+from mytalk.motion.own_speech import Correction, OwnSpeech
 from mytalk.motion.person import Person
 from mytalk.motion.sampler import frame_noise
 from mytalk.motion.silence_gate import ANTICIPATION_FRAMES, SilenceGate
@@ -58,7 +59,17 @@ class MotionStream:
     A window runs when both speech and picture have reached its end, so neither can change what the other gave.
     """
 
-    def __init__(self, model: MotionBackend, profile: Profile, *, steps: int, seed: int, generation: int = 0) -> None:
+    def __init__(
+        self,
+        model: MotionBackend,
+        profile: Profile,
+        *,
+        steps: int,
+        seed: int,
+        generation: int = 0,
+        own_speech: bool = False,
+    ) -> None:
+        """``own_speech``: the speech that comes is that of the person who is seen, and adapts the readout to them."""
         self.steps = steps  # of sampling; those of the next windows may be set at any time
         self.seed = seed  # of the noise of frames that no window has asked for yet; likewise
         self.not_finite = 0  # motion frames for which the model gave no numbers: they do not leave
@@ -73,6 +84,10 @@ class MotionStream:
         self._features: deque[NDArray[np.float32]] = deque()  # (D,) a motion frame from _features_first on
         # Those that windows have not come to; ``end`` counts from _speech_first.
         self._estimates: deque[ReadoutEstimate] = deque()
+        self._own_speech = OwnSpeech(model.space, profile) if own_speech else None
+        self._own_blocks = 0  # of own speech that the corrections are of
+        self._corrections: dict[int, Correction] = {}  # by person
+        self._any_correction: Correction | None = None  # of whoever has none
         self._speech_first = 0  # motion frame that the speech stream began at
         self._features_first = 0
         self._history: deque[NDArray[np.float32]] = deque(maxlen=self._keep_frames)  # (K,) a frame emitted, newest last
@@ -94,6 +109,10 @@ class MotionStream:
     def enrol(self, points: list[NDArray[np.float32]], person: int = 0) -> None:
         """Learns the rest shape of a person from canonical faces ``(478, 3)``, before the first window."""
         self._faces.enrol(points, person)
+
+    def adapt(self, corrections: Mapping[int, Correction], anybody: Correction | None = None) -> None:
+        """Adapts the readout from the next window on, by person; ``anybody`` is for those who are not named."""
+        self._corrections, self._any_correction = dict(corrections), anybody
 
     def push_speech(self, samples: NDArray[np.float32]) -> None:
         """Takes speech at 16 kHz, going on where the last call ended.
@@ -121,6 +140,8 @@ class MotionStream:
         none."""
         if points is not None:
             self._faces.push(at, points, person)
+        if self._own_speech is not None:
+            self._own_speech.see(at, None if points is None else points[list(LOWER_FACE)], person)
         self._video_until = max(self._video_until, at // FRAME_SAMPLES + 1)
 
     def request(self) -> MotionRequest | None:
@@ -184,6 +205,8 @@ class MotionStream:
             self._features.pop()
         self._tentative.clear()
         self._estimates.clear()
+        if self._own_speech is not None:
+            self._own_speech.forget_waiting()
         self._speech_first = kept
         gate = self._gate
         self._gate = SilenceGate(gate.floor, gate.peak, gate.share, gate.spoken)  # nothing heard, nothing held
@@ -205,6 +228,8 @@ class MotionStream:
     def _append_speech(self, encoded: EncodedSpeech) -> None:
         self._features.extend(encoded.features)
         self._estimates.extend(encoded.estimates)
+        if self._own_speech is not None:
+            self._own_speech.hear(encoded.estimates, self._speech_first)
         self._gate.push_levels(encoded.levels)
 
     def _emit(self, window: Window, index: int, row: NDArray[np.float32], mean: NDArray[np.float32]) -> MotionFrame:
@@ -273,7 +298,22 @@ class MotionStream:
         if not self._estimates:
             return None
         self._gate.set_voice(self._estimates[0].end, self._estimates[0].voice)
-        return self._estimates[0].motion[window.history - window.rows :]
+        one = self._estimates[0]
+        self._learn(window.emit.start)
+        correction = self._corrections.get(self._faces.person_id_at(window.emit.start), self._any_correction)
+        motion = one.motion if correction is None else correction(one.motion, one.context)
+        return motion[window.history - window.rows :]
+
+    def _learn(self, until: int) -> None:
+        """Learns from own speech before a motion frame; a window never depends on what came in after it."""
+        own = self._own_speech
+        if own is None:
+            return
+        own.advance(until)
+        if own.blocks != self._own_blocks:
+            self._own_blocks = own.blocks
+            learned = own.learned()
+            self._corrections = {who: one.correction for who, one in learned.items() if one.correction is not None}
 
     def _mean(self) -> NDArray[np.float32]:
         """Averages the mouth's coefficients ``(K,)`` over the history."""

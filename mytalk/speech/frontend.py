@@ -12,7 +12,7 @@ from mytalk.runtime.cuda_graphs import CudaGraphs, Recorder, to_device, to_host
 from mytalk.speech.interfaces import Encoder, Front
 from mytalk.speech.readout import Readout, ReadoutResult
 from mytalk.speech.state_batching import put_tensors, tensors_of, with_tensors
-from mytalk.speech.stream import Array, Extracted
+from mytalk.speech.stream import Array, Extracted, ReadoutArrays
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class FeatureExtractor:
         if self._graphs is None:
             return self._extract(sound, state)
         features, *outputs = self._graphs(sound, *tensors_of(state))
-        readout = None if self._readout is None else ReadoutResult(outputs.pop(0), outputs.pop(0))
+        readout = None if self._readout is None else ReadoutResult(*(outputs.pop(0) for _ in ReadoutResult._fields))
         put_tensors(state, outputs)
         return features, readout
 
@@ -57,8 +57,8 @@ class FeatureExtractor:
         features, readout = self(to_device(torch.from_numpy(samples), self.weight.device)[None], state)
         heard = to_host(features[0]).numpy()
         if readout is None:
-            return Extracted(heard, None, None)
-        return Extracted(heard, to_host(readout.motion[0]).numpy(), to_host(readout.voice[0]).numpy())
+            return Extracted(heard, None)
+        return Extracted(heard, ReadoutArrays(*(to_host(one[0]).numpy() for one in readout)))
 
     def to_cuda_graphs(self, record: Recorder | None = None) -> None:
         """Switches to CUDA graphs, one for each number of samples and of readout frames."""

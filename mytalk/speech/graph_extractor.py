@@ -8,7 +8,7 @@ import numpy as np
 
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.runtime.onnx_graph import Array, Graph
-from mytalk.speech.stream import Extracted
+from mytalk.speech.stream import Extracted, ReadoutArrays
 from mytalk.speech.timing import BACK, CEPSTRA_AT_ONCE, MEL_PER_MOTION, TOKEN, TOKENS
 
 _FRONT_FRAMES = CEPSTRA_AT_ONCE // MEL_PER_MOTION  # motion frames that a front's graph takes
@@ -43,12 +43,12 @@ class GraphExtractor:
         heard = [self._front.stream(part, state=state.front)[0] for part in parts]
         (features,) = self._encoder.stream(np.concatenate(heard, axis=1), state=state.encoder)
         if self._readout is None:
-            return Extracted(features[0], None, None)
+            return Extracted(features[0], None)
         requested = TOKENS * (state.readout_frames + BACK)
         tokens = samples.reshape(-1, TOKEN)
         for first in range(0, len(tokens), requested):
             fresh = tokens[first : first + requested]
             given = np.zeros((1, requested, TOKEN), np.float32)
             given[0, requested - len(fresh) :] = fresh
-            motion, voice = self._readout.stream(given, np.array([len(fresh)]), state=state.readout)
-        return Extracted(features[0], motion[0], voice[0])
+            predicted = self._readout.stream(given, np.array([len(fresh)]), state=state.readout)
+        return Extracted(features[0], ReadoutArrays(*(one[0] for one in predicted)))

@@ -25,6 +25,9 @@ from mytalk.speech.timing import AHEAD, BACK, TOKEN, TOKENS
 DELAYS = 8
 """Sets of weights: for a mouth after which 0, 1, ... 6 frames were heard, and 7 or more."""
 
+DIRECTIONS = 64
+"""Principal directions of the features around a frame that a person's correction is made of."""
+
 _LIMIT = 6.0  # standard deviations of a feature; further out it is something that training has not heard
 
 
@@ -33,13 +36,15 @@ class ReadoutResult(NamedTuple):
 
     motion: Tensor  # (B, n, K)
     voice: Tensor  # (B, n): about 1 where somebody speaks, about -1 where nobody does; 0 where this was never learned
+    context: Tensor  # (B, n, DIRECTIONS): what `mytalk.motion.own_speech` corrects motion by
 
 
 class Readout(GraphModule):
     """Predicts motion and voice of the newest frames from 16 kHz samples, each from all speech so far.
 
     Buffers, stored with the weights: ``mean`` and ``scale`` ``(288,)`` of the features, ``weight`` ``(DELAYS, 6 * 288,
-    K)`` and ``bias`` ``(DELAYS, K)``, ``voice_weight`` ``(DELAYS, 6 * 288)`` and ``voice_bias`` ``(DELAYS,)``.
+    K)`` and ``bias`` ``(DELAYS, K)``, ``voice_weight`` ``(DELAYS, 6 * 288)`` and ``voice_bias`` ``(DELAYS,)``, and
+    ``directions`` ``(6 * 288, DIRECTIONS)``.
     """
 
     def __init__(self, coefficients: int) -> None:
@@ -57,6 +62,8 @@ class Readout(GraphModule):
         self.voice_bias: Tensor
         self.register_buffer("voice_weight", torch.zeros(DELAYS, (BACK + 1 + AHEAD) * WIDTH))
         self.register_buffer("voice_bias", torch.zeros(DELAYS))
+        self.directions: Tensor
+        self.register_buffer("directions", torch.zeros((BACK + 1 + AHEAD) * WIDTH, DIRECTIONS))
 
     def start(self, frames: int, batch: int = 1) -> MoonshineState:
         """Makes the state of ``batch`` new sessions that ask for the newest ``frames``."""
@@ -90,13 +97,14 @@ class Readout(GraphModule):
     def _predict(self, features: Tensor) -> ReadoutResult:
         """Predicts from features ``(B, BACK + n, 288)``."""
         context = stack_context(self.standardise(features))  # (B, n, F)
+        projected = context @ self.directions
         weight = torch.cat([self.weight, self.voice_weight[..., None]], dim=-1).flip(0)  # the newest frame's last
         bias = torch.cat([self.bias, self.voice_bias[..., None]], dim=-1).flip(0)
         context = F.pad(context, (0, 0, DELAYS - 1, 0))  # whatever n, there is a frame for each set of weights
         near = context[:, -(DELAYS - 1) :]
         far = context[:, : -(DELAYS - 1)] @ weight[0] + bias[0]
         readout = torch.cat([far, (near[:, :, None] @ weight[1:])[:, :, 0] + bias[1:]], dim=1)[:, DELAYS - 1 :]
-        return ReadoutResult(readout[..., :-1], readout[..., -1])
+        return ReadoutResult(readout[..., :-1], readout[..., -1], projected)
 
     def standardise(self, features: Tensor) -> Tensor:
         """Standardises features ``(..., 288)``; they are zero before the first sample, and there alone."""

@@ -12,12 +12,19 @@ from mytalk.media_time import FRAME_SAMPLES
 Array = NDArray[np.float32]
 
 
+class ReadoutArrays(NamedTuple):
+    """Holds what a readout predicted for the newest ``n`` motion frames."""
+
+    motion: Array  # (n, K)
+    voice: Array  # (n,)
+    context: Array  # (n, R): see `mytalk.speech.readout.ReadoutResult`
+
+
 class Extracted(NamedTuple):
     """Holds what was extracted from T motion frames of speech."""
 
     features: Array  # (T, D)
-    motion: Array | None  # (n, K) a readout's, of the newest frames; None without one
-    voice: Array | None  # (n,) likewise
+    readout: ReadoutArrays | None  # None without a readout
 
 
 class SpeechExtractor(Protocol):
@@ -44,6 +51,7 @@ class ReadoutEstimate(NamedTuple):
     end: int
     motion: Array  # (n, K)
     voice: Array  # (n,)
+    context: Array  # (n, R): see `mytalk.speech.readout.ReadoutResult`
 
 
 class EncodedSpeech(NamedTuple):
@@ -94,9 +102,9 @@ class SpeechStream:
         power = np.einsum("ts,ts->t", frames, frames) / FRAME_SAMPLES
         levels = np.asarray(10 * np.log10(power + 1e-10), np.float32)
         self._frames += len(levels)
-        estimates = []
-        if extracted.motion is not None and extracted.voice is not None:
-            estimates.append(ReadoutEstimate(self._frames, extracted.motion, extracted.voice))
+        estimates: list[ReadoutEstimate] = []
+        if extracted.readout is not None:
+            estimates.append(ReadoutEstimate(self._frames, *extracted.readout))
         return extracted.features, levels, estimates
 
     def _join(self, groups: list[tuple[Array, Array, list[ReadoutEstimate]]], samples: int) -> EncodedSpeech:

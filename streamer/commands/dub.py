@@ -57,6 +57,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "sound is SPEECH throughout; may be given several times, and END may be left out",
     )
     parser.add_argument(
+        "--own-speech",
+        choices=("on", "off"),
+        default="on",
+        help="adapt the mouth to how the person speaks in the video's own sound, where sound and mouth belong together "
+        "for 3 s (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--style", type=Path, metavar="CLIP", help="adapt the mouth to this other clip of the person speaking instead"
+    )
+    parser.add_argument(
         "--force",
         action="store_true",
         help="replace the output if it is there; a link stays, what it leads to is replaced",
@@ -93,6 +103,8 @@ def run(args: argparse.Namespace) -> int:
         force=args.force,
         face=args.face,
         only=args.only,
+        own_speech=args.own_speech == "on",
+        style=args.style,
     )
     return 0
 
@@ -146,11 +158,14 @@ def make_film(
     force: bool,
     face: Choice = "largest",
     only: Sequence[Span] = (),
+    own_speech: bool = False,
+    style: Path | None = None,
 ) -> None:
     """Makes the film. Options and files are checked while the models are loaded; raises ``MyTalkError``."""
     loading = begin(partial(_load, args), "load")
     from mytalk.dub import check_length, dub
     from mytalk.media import SpeechReader, open_face
+    from mytalk.media.face_source import ClipSource
     from mytalk.media.writer import check_output
     from mytalk.stream_options import StreamOptions
 
@@ -164,6 +179,9 @@ def make_film(
         on_silence=args.on_silence,
     )
     source, sound = open_face(picture), SpeechReader(speech)
+    manner = None if style is None else open_face(style)
+    if manner is not None and not isinstance(manner, ClipSource):
+        raise OptionError(f"{style}: an image does not speak (--style needs a film of the person speaking)")
     length = check_length(source, length)
     if args.still and not source.still:
         raise OptionError(f"{source.name}: a video moves by itself (--still is for an image)")
@@ -172,7 +190,19 @@ def make_film(
     print(f"loading {args.preset}", file=sys.stderr, flush=True)
     pipeline = loading.result()
     with Progress("dubbing", "frame") as progress:
-        report = dub(pipeline, source, sound, output, options, length=length, force=force, progress=progress, only=only)
+        report = dub(
+            pipeline,
+            source,
+            sound,
+            output,
+            options,
+            length=length,
+            force=force,
+            progress=progress,
+            only=only,
+            own_speech=own_speech,
+            style=manner,
+        )
     for warning in report.warnings:
         print(f"mytalk: warning: {warning}", file=sys.stderr)
     print(_summary(report), flush=True)
@@ -205,5 +235,6 @@ def _summary(report: DubReport) -> str:
             f"{report.path}: {report.seconds:.2f} s, {report.frames} frames{untouched}",
             f"real-time factor {report.real_time_factor:.2f} ({report.took:.1f} s of work; ms a frame: {stages})",
             f"preset {report.preset} on {report.device}, {report.steps} step{'s' if report.steps > 1 else ''}",
+            *([] if report.own_speech is None else [f"own speech: {report.own_speech}"]),
         ]
     )

@@ -36,6 +36,8 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
     ``on_silence``: the mouth rests, or the picture is shown as it came.
     ``video_delay`` holds the camera's pictures for so many milliseconds: dubbed speech comes that much later.
     ``on_camera_left``: what leaves while a camera that was there sends no picture, see PROTOCOL.md.
+    ``own_speech``: the speech is that of the person who is seen, from the same microphone as the pictures: the mouth
+    adapts to how they speak.
     ``record``: into the server's folder of recordings. ``push``: to a streaming server, a URL of RTMP or SRT.
     """
 
@@ -51,6 +53,7 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
     face: Face = "largest"
     on_silence: Literal["close", "passthrough"] = "close"
     on_camera_left: Literal["hold", "idle", "end"] = "hold"
+    own_speech: bool = False
 
     @classmethod
     def from_json(cls, body: object) -> SessionOptions:
@@ -62,6 +65,10 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
             check_url(options.push)
         if options.video_delay and options.source != "live":
             raise RequestError("video_delay holds a camera's pictures (need source live, or video_delay 0)")
+        if options.own_speech and (options.source, options.speech) != ("live", "live"):
+            raise RequestError(
+                "own_speech is a camera's and a microphone's of one person (need source and speech live)"
+            )
         return options
 
     def check_steps(self, most: int) -> None:
@@ -97,4 +104,5 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
             face=controls.face,
             on_silence=controls.on_silence,
             generation=generation,
+            own_speech=self.own_speech,
         )

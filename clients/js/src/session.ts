@@ -30,6 +30,8 @@ export interface SessionOptions {
   on_camera_left?: "hold" | "idle" | "end";
   /** Milliseconds by which a camera's pictures wait for speech that is dubbed. */
   video_delay?: number;
+  /** The microphone is that of the person before the camera: the mouth adapts to how they speak. */
+  own_speech?: boolean;
   /** Records it into the server's folder of recordings. */
   record?: boolean;
   /** Pushes it to a streaming server: a URL of RTMP or SRT. */

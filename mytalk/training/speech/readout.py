@@ -17,7 +17,7 @@ from torch import Tensor
 from mytalk.checkpoint import read_preset, save_preset
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.presets import PROFILES
-from mytalk.speech.readout import DELAYS, Readout, stack_context
+from mytalk.speech.readout import DELAYS, DIRECTIONS, Readout, stack_context
 from mytalk.speech.timing import AHEAD, BACK
 from mytalk.torch_backend import load_motion
 from mytalk.torch_checkpoint import save_tensors
@@ -92,7 +92,9 @@ def fit_readout(
     else:
         for name in ("mean", "scale", "voice_weight", "voice_bias"):
             getattr(readout, name).copy_(getattr(known, name))
-    readout.weight[:], readout.bias[:] = solve(list(sums_of_people(readout, sequences, people, tick).values()))
+    sums = list(sums_of_people(readout, sequences, people, tick).values())
+    readout.weight[:], readout.bias[:] = solve(sums)
+    readout.directions[:] = principal_directions(sums)
     return readout
 
 
@@ -125,21 +127,31 @@ def solve_one(
     Ridge regression of centred features; ``ridge`` is a penalty a frame of film, and a person's film counts as its
     length to the power of ``1 - balance``.
     """
-    shares = [one.frames**-balance for one in people]
-
-    def total(name: str) -> Tensor:
-        whole: Tensor = shares[0] * getattr(people[0], name)[delay]
-        for share, one in zip(shares[1:], people[1:], strict=True):
-            whole = whole + share * getattr(one, name)[delay]
-        return whole
-
-    rows = total("rows")
-    inputs, outputs = total("inputs") / rows, total("outputs") / rows
-    squares = total("squares") / rows - inputs[:, None] * inputs
-    products = total("products") / rows - inputs[:, None] * outputs
+    rows = _total(people, "rows", delay, balance)
+    inputs, outputs = (_total(people, name, delay, balance) / rows for name in ("inputs", "outputs"))
+    squares = _total(people, "squares", delay, balance) / rows - inputs[:, None] * inputs
+    products = _total(people, "products", delay, balance) / rows - inputs[:, None] * outputs
     squares.diagonal().add_(ridge)
     weight = torch.linalg.solve(squares.double(), products.double()).float()
     return weight, outputs - inputs @ weight
+
+
+def principal_directions(people: Sequence[Sums], delay: int = AHEAD, balance: float = BALANCE) -> Tensor:
+    """Returns the directions ``(F, DIRECTIONS)`` in which features around a frame vary most, orthonormal."""
+    rows = _total(people, "rows", delay, balance)
+    inputs = _total(people, "inputs", delay, balance) / rows
+    squares = _total(people, "squares", delay, balance) / rows - inputs[:, None] * inputs
+    _, vectors = torch.linalg.eigh(squares.double())
+    directions: Tensor = vectors[:, -DIRECTIONS:].flip(1).float()
+    return directions
+
+
+def _total(people: Sequence[Sums], name: str, delay: int, balance: float) -> Tensor:
+    """Sums one part of the people's sums, a person's film counting as its length to the power of ``1 - balance``."""
+    whole = people[0].frames ** -balance * getattr(people[0], name)[delay]
+    for one in people[1:]:
+        whole = whole + one.frames**-balance * getattr(one, name)[delay]
+    return torch.as_tensor(whole)
 
 
 def standardise(readout: Readout, sequences: ClipSequences) -> None:
@@ -187,7 +199,7 @@ def add_clip(readout: Readout, samples: Tensor, motion: Tensor, sums: Sums) -> N
 
 def save_readout(folder: Path, readout: Readout) -> None:
     """Writes a readout into a preset folder, its larger tensors in 16 bits."""
-    narrow = {"weight": readout.weight.half(), "voice_weight": readout.voice_weight.half()}
+    narrow = {name: getattr(readout, name).half() for name in ("weight", "voice_weight", "directions")}
     save_tensors(folder, "readout", {**readout.state_dict(), **narrow})
 
 

@@ -1,4 +1,4 @@
-"""``mytalk train crossvalidate``: scores ways to fit the readout, with people as folds."""
+"""``mytalk train crossvalidate``: scores ways to fit and adapt the readout, with people as folds."""
 
 from __future__ import annotations
 
@@ -37,6 +37,20 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="score the denoiser instead, streamed with the readout's share "
         "in motion: 1 the readout alone, 0 the denoiser alone",
     )
+    parser.add_argument(
+        "--own-speech",
+        action="store_true",
+        help="adapt the fit to one half of the speech of who is left out, score it on the other half, and try the "
+        "sound of somebody else, which has to be refused",
+    )
+    parser.add_argument(
+        "--penalty",
+        type=float,
+        nargs=2,
+        action="append",
+        metavar=("FEATURES", "OUTPUT"),
+        help="penalties of the adaptation; may be given again (default: those of sessions)",
+    )
     parser.add_argument("--people", action="store_true", help="print each person's score, too")
     parser.set_defaults(run=run)
 
@@ -56,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
     balances = [BALANCE] if args.balance is None else args.balance
     if min(ridges) <= 0 or not all(0 <= balance <= 1 for balance in balances):
         raise OptionError(f"--ridge {ridges} --balance {balances}: need penalties above 0 and balances from 0 to 1")
+    if args.own_speech:
+        return _own_speech(args)
     choices = choices_of(ridges, balances)
     with Progress("listening", "clip") as progress:
         rows = list(
@@ -92,4 +108,34 @@ def _shares(args: argparse.Namespace) -> int:
         for row in rows:
             for person, one in sorted(row.by_person.items(), key=lambda item: item[1].correlation):
                 print(f"    {row.share:.2f}  {one.correlation:.3f}  {one.error:.4f}  {one.range_ratio:.2f}  {person}")
+    return 0
+
+
+def _own_speech(args: argparse.Namespace) -> int:
+    """Adapts, scores and prints a line for each person, and the figures over people."""
+    from mytalk.evaluation.intervals import over_people
+    from mytalk.motion.own_speech import PENALTIES
+    from mytalk.training.speech.own_speech import cross_validate_own_speech
+
+    penalties = [PENALTIES] if args.penalty is None else [(one[0], one[1]) for one in args.penalty]
+    with Progress("listening", "clip") as progress:
+        rows = list(
+            cross_validate_own_speech(
+                args.preset, args.data, args.score or args.data, penalties, args.offsets, args.profile, progress
+            )
+        )
+    print(
+        "own speech s  before  " + "  ".join(f"{a:6.0f}, {b:4.0f}" for a, b in penalties) + "  adapted  strangers  who"
+    )
+    for row in rows if args.people else ():
+        cells = "  ".join(f"{row.after[one]:12.3f}" for one in penalties)
+        accepted = f"{row.adapted:7.0%}  {row.others_adapted:9.0%}"
+        print(f"{row.seconds:12.1f}  {row.before:6.3f}  {cells}  {accepted}  {row.person}")
+    for name in ("mean", "low", "high", "median", "worst_decile", "worst"):
+        before = getattr(over_people([row.before for row in rows]), name)
+        after = [getattr(over_people([row.after[one] for row in rows]), name) for one in penalties]
+        print(f"{name:>12}  {before:6.3f}  " + "  ".join(f"{value:12.3f}" for value in after))
+    strangers = sum(row.others_adapted for row in rows) / len(rows)
+    adapted = sum(row.adapted for row in rows) / len(rows)
+    print(f"{len(rows)} people; adapted {adapted:.0%} of the halves, and {strangers:.1%} to the sound of somebody else")
     return 0

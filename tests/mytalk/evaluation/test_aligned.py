@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,17 @@ def test_each_stretch_with_a_face_is_heard_with_its_own_sound(portrait_face: Fac
     _, second = estimator.asked[1]
     assert len(second) == 27 * FRAME_SAMPLES + 2 * MARGIN
     assert second[MARGIN] == 33 * FRAME_SAMPLES
+
+
+def test_sound_that_ends_before_the_pictures_is_compared_all_the_same(portrait_face: Face) -> None:
+    estimator: Any = Estimator(ms=100.0)
+    whole = clip(portrait_face)
+    assert whole.sound is not None
+    short = replace(whole, sound=whole.sound[:-700])
+    _, offset = align(short, estimator)
+    assert offset == estimator.found
+    faces, sound = estimator.asked[0]
+    assert len(sound) == len(faces) * FRAME_SAMPLES + 2 * MARGIN
 
 
 def test_a_face_that_is_never_seen_for_long_is_not_asked_about(portrait_face: Face) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,7 +12,8 @@ from numpy.typing import NDArray
 from mytalk import Pipeline
 from mytalk.errors import EngineError
 from mytalk.face import Face, fit_pose
-from mytalk.face.landmarks import aperture
+from mytalk.face.landmarks import LOWER_FACE, aperture
+from mytalk.media import SpeechReader
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionBackend, sample_together
 from mytalk.motion.stream import MAX_REWIND, MotionFrame, MotionStream, scale_aperture
@@ -47,6 +51,32 @@ def speak(
             shown += 1
         out += stream.advance()
     return out + list(stream.finish())
+
+
+def test_packets_do_not_change_what_is_learned_from_own_speech(
+    model: MotionBackend, canonical: NDArray[np.float32]
+) -> None:
+    """A talking face: it moves as the stream itself asks for, and twice as wide at one lip corner."""
+    sound = SpeechReader(Path(str(files("mytalk"))) / "assets" / "demo_speech.flac")
+    speech = np.concatenate(list(sound.samples()))
+    plain = speak(model, canonical, speech, 640)
+    talking = [canonical.copy() for _ in plain]
+    for face, frame in zip(talking, plain, strict=True):
+        face[list(LOWER_FACE)] = frame.lower + 0.3 * (frame.lower - plain[0].lower)[:, [1, 0, 2]]
+    made = []
+    for packet in (640, 8000):
+        stream = MotionStream(model, PROFILES["balanced"], steps=1, seed=1, own_speech=True)
+        out: list[MotionFrame] = []
+        shown = 0
+        for start in range(0, len(speech), packet):
+            stream.push_speech(speech[start : start + packet])
+            while shown * FRAME_SAMPLES <= start + packet:
+                stream.push_face(shown * FRAME_SAMPLES, talking[min(shown, len(talking) - 1)])
+                shown += 1
+            out += stream.advance()
+        assert stream._corrections
+        made.append(stack(out + list(stream.finish())))
+    np.testing.assert_array_equal(made[0], made[1])
 
 
 def stack(frames: list[MotionFrame]) -> NDArray[np.float32]:

@@ -69,3 +69,14 @@ def test_the_command_prints_a_line_for_each_way_and_person(
 def test_a_penalty_of_nothing_is_refused(folder: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "crossvalidate", str(folder), "--data", str(data), "--ridge", "0"]) != 0
     assert "penalties above 0" in capsys.readouterr().err
+
+
+def test_own_speech_is_scored_by_person_and_refused_to_strangers(
+    folder: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "crossvalidate", str(folder), "--data", str(data), "--own-speech", "--people"]
+    assert main([*command, "--penalty", "1e4", "50", "--penalty", "2e4", "100"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[4:] == ["10000,", "50", "20000,", "100", "adapted", "strangers", "who"]
+    assert [line.split()[0] for line in lines[4:-1]] == ["mean", "low", "high", "median", "worst_decile", "worst"]
+    assert re.match(r"3 people; adapted \d+% of the halves, and \d+\.\d% to the sound of somebody else", lines[-1])
