@@ -18,6 +18,8 @@ class RoundRobin(Generic[Slot]):
     ...     turns.add(slot)
     >>> [turns.take(thread) for thread in ("one", "other", "third")]
     ['a', 'b', None]
+    >>> turns.waits
+    False
     >>> turns.give_back("a")
     True
     >>> turns.take("third")
@@ -43,6 +45,11 @@ class RoundRobin(Generic[Slot]):
         """Removes a slot, whichever thread holds it."""
         self._order.remove(slot)
         self._holders.pop(slot, None)
+
+    @property
+    def waits(self) -> bool:
+        """Says whether there is a slot that has work and no holder."""
+        return any(slot not in self._holders and self._has_work(slot) for slot in self._order)
 
     def take(self, holder: str) -> Slot | None:
         """Gives the slot whose turn it is, of those that have work and no holder."""

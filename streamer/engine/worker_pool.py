@@ -54,8 +54,10 @@ class WorkerPool:
     # --- any thread, with the lock held
 
     def look(self) -> None:
-        """Wakes one resting thread: a slot may have work."""
-        self._rest.notify()
+        """Wakes one resting thread where a slot waits for one. A thread that is woken for nothing waits for the
+        interpreter twice, and keeps the others from it."""
+        if self.slots.waits:
+            self._rest.notify()
 
     def look_all(self) -> None:
         """Wakes all resting threads: they may have to end."""

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
+import pytest
+
 from streamer.engine.round_robin import RoundRobin
+from streamer.engine.worker_pool import WorkerPool
 
 
 def slots_of(*slots: str, work: set[str] | None = None) -> RoundRobin[str]:
@@ -74,3 +80,36 @@ def test_a_slot_that_is_removed_from_a_threads_hands_is_gone() -> None:
     assert turns.take_beside("two", lambda slot: True) == "a"
     assert turns.take_beside("two", lambda slot: True) is None
     assert list(turns) == ["a"]
+
+
+def test_a_slot_waits_while_it_has_work_and_no_holder() -> None:
+    busy = {"a"}
+    turns = RoundRobin[str](has_work=lambda slot: slot in busy)
+    turns.add("a")
+    turns.add("b")
+    assert turns.waits
+    assert turns.take("one") == "a"
+    assert not turns.waits
+    busy.add("b")
+    assert turns.waits
+    busy.clear()
+    assert not turns.give_back("a")
+    assert not turns.waits
+
+
+def test_a_thread_is_not_woken_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy, woken = set[object](), list[bool]()
+    pool = WorkerPool(threading.Lock(), lambda slot: slot in busy, lambda: True)
+    monkeypatch.setattr(pool._rest, "notify", lambda: woken.append(True))
+    slot: Any = object()
+    pool.slots.add(slot)
+    pool.look()
+    assert not woken
+    busy.add(slot)
+    pool.look()
+    assert woken == [True]
+    assert pool.take() is slot
+    pool.look()  # whoever has it goes on with it
+    assert woken == [True]
+    pool.give_back(slot)
+    assert woken == [True, True]
