@@ -23,7 +23,7 @@ def _record(times: list[int], shape: NDArray[np.float32]) -> list[Recorded]:
     recorder, out = Recorder(64), []
     for at in times:
         moved = POSE.to_frame(shape + np.float32(at / SAMPLE_RATE))
-        picture = Picture.from_rgb(np.full((64, 64, 3), 40 + at // 400, np.uint8))
+        picture = Picture.from_rgb(np.full((64, 64, 3), (40 + at // 400) % 256, np.uint8))
         out += list(recorder.push(Tracked(at, picture, Face(moved), POSE)))
     last = recorder.finish()
     return out if last is None else [*out, last]
