@@ -15,7 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.appearance.renderer import Appearance, MouthRenderer
+from mytalk.appearance.interfaces import Appearance
+from mytalk.appearance.renderer import MouthRenderer
 from mytalk.errors import EngineError
 from mytalk.face import Choice, Face, HeadPose, PoseFilter, SpeakerTracker, fit_pose
 from mytalk.face.idle_motion import IdlePortrait

@@ -107,7 +107,7 @@ class Picture:
             luma = cv2.resize(luma, size, interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR)
         chroma = (slice(y0 // 2, y1 // 2), slice(x0 // 2, x1 // 2))
         u, v = (cv2.resize(plane[chroma], size, interpolation=cv2.INTER_LINEAR) for plane in (self.u, self.v))
-        return np.asarray(cv2.transform(cv2.merge([luma, u, v]), _to_rgb(self.matrix, self.full_range)), np.uint8)
+        return np.asarray(cv2.transform(cv2.merge([luma, u, v]), rgb_of_yuv(self.matrix, self.full_range)), np.uint8)
 
     def with_region(
         self, box: Box, rgb: NDArray[np.float32] | NDArray[np.uint8], alpha: NDArray[np.float32]
@@ -191,7 +191,7 @@ def yuv_of_rgb(matrix: Matrix, full_range: bool) -> NDArray[np.float64]:
 
 
 @cache
-def _to_rgb(matrix: Matrix, full_range: bool) -> NDArray[np.float64]:
+def rgb_of_yuv(matrix: Matrix, full_range: bool) -> NDArray[np.float64]:
     """Returns the matrix from YUV and 1 to RGB, ``(3, 4)``: the inverse of H.273 equations 38-40."""
     kr, kb = _LUMA[matrix]
     kg, red, blue = 1 - kr - kb, 2 * (1 - kr), 2 * (1 - kb)

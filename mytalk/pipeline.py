@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.appearance.renderer import Appearance
+from mytalk.appearance.interfaces import Appearance
+from mytalk.appearance.warm_up import load_renderer
 from mytalk.checkpoint import folder_label, read_preset
 from mytalk.errors import OptionError
 from mytalk.graph_backend import load_graphs
@@ -134,6 +135,7 @@ def load(
     named = replace(sizes, name=folder_label(folder)) if folder.parent != EMBEDDED else sizes
     if dtype not in ("float32", "bfloat16", "float16"):
         raise OptionError(f"dtype {dtype!r}: need float32, bfloat16 or float16")
+    load_renderer()
     graphs = graphs_for(folder, sizes)
     on_cpu = device == "cpu" or (device == "auto" and not may_have_gpu())
     if on_cpu and dtype == "float32" and graphs is not None and speech_model is None:

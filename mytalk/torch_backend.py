@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
+from mytalk.appearance.interfaces import Appearance
 from mytalk.appearance.model import AppearanceModel
-from mytalk.appearance.renderer import Appearance
 from mytalk.checkpoint import read_preset, read_speech_model
 from mytalk.errors import OptionError
 from mytalk.face.networks import face_networks

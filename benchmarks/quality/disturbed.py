@@ -23,8 +23,8 @@ import torch
 
 import mytalk
 from benchmarks.quality.appearance import mean
-from mytalk.appearance.compose import apply
-from mytalk.appearance.renderer import Appearance
+from mytalk.appearance.interfaces import Appearance
+from mytalk.appearance.placement import apply_affine
 from mytalk.evaluation.engine import enrolment_of
 from mytalk.evaluation.filmed import Filmed, track_film
 from mytalk.evaluation.true_landmarks import PixelScore, score_pixels
@@ -43,10 +43,10 @@ def relit(picture: Picture, face: Face, by: tuple[float, float, float]) -> Pictu
 def behind_a_microphone(picture: Picture, face: Face) -> Picture:
     rgb = picture.rgb()
     matrix = fit_pose(face).crop_matrix()
-    lips = apply(matrix, face.points[list(LOWER_FACE), :2])[list(LOWER_LIPS_OUTER)]
+    lips = apply_affine(matrix, face.points[list(LOWER_FACE), :2])[list(LOWER_LIPS_OUTER)]
     to_picture = cv2.invertAffineTransform(matrix)
     below = np.array([lips[:, 0].mean(), lips[:, 1].max() + 4], np.float32)
-    x, y = np.rint(apply(to_picture, below)).astype(int).tolist()
+    x, y = np.rint(apply_affine(to_picture, below)).astype(int).tolist()
     radius = round(14 * float(np.linalg.norm(to_picture[:, 0])))
     cv2.line(rgb, (x, y), (x, picture.height), (15, 15, 15), radius)
     cv2.circle(rgb, (x, y), radius, (25, 25, 30), -1, cv2.LINE_AA)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.appearance.warp import COARSE, LOWER_LIP, UPPER_LIP, Points
+from mytalk.appearance.compiled import compiled
+from mytalk.appearance.mesh import COARSE, LOWER_LIP, UPPER_LIP, Points
+from mytalk.appearance.scene import Neighbours
 from mytalk.face.landmarks import LOWER_COUNT, LOWER_LIPS_INNER, LOWER_LIPS_OUTER
+from mytalk.picture import Picture
 
 CAPACITY = 64
 """Mouths that a bank holds at most."""
@@ -47,21 +50,9 @@ class Mouth:
 
     points: Points  # (169, 2) crop pixels
     crop: NDArray[np.uint8]  # (F, F, 3): what the network sees, the mouth crop or the whole face
-    pixels: NDArray[np.uint8]  # (h, w, 3): the same place in the picture's own resolution
+    pixels: Picture | None  # the same place in the picture's own resolution; None: a network sees the crop, and no more
     to_pixels: NDArray[np.float32]  # (2, 3): crop pixels -> pixels
     skin: NDArray[np.float32]  # (3,) colour of the skin around it, 0..255
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbours:
-    """Holds mouths of a similar lip shape, nearest first."""
-
-    points: NDArray[np.float32]  # (N, 169, 2) crop pixels
-    half_crops: NDArray[np.uint8]  # (N, 64, 64, 3): their crops at half the resolution
-    distance: NDArray[np.float32]  # (N,) how unlike the wanted one each is, about crop pixels
-
-    def __len__(self) -> int:
-        return len(self.distance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +77,6 @@ class ReferenceBank:
         self._last_seen: list[int] = []
         self._count = 0
         self._points = np.zeros((capacity, LOWER_COUNT, 2), np.float32)
-        self._heights = np.zeros((capacity, 3, len(LOWER_LIP)), np.float32)
         self._details = np.zeros(capacity, np.float32)
         self._halves = np.zeros((capacity, COARSE, COARSE, 3), np.uint8)
         self._pairwise = np.full((capacity, capacity), np.inf, np.float32)
@@ -131,7 +121,7 @@ class ReferenceBank:
         else:
             self._mouths[slot], self._last_seen[slot] = mouth, self._count
         self._points[slot], self._halves[slot] = mouth.points, half_size(mouth.crop)
-        self._heights[slot], self._details[slot] = _lip_heights(mouth.points), detail_of(mouth.to_pixels)
+        self._details[slot] = detail_of(mouth.to_pixels)
         to_others = self._distance(mouth.points)
         to_others[slot] = np.inf
         self._pairwise[slot, : len(self)] = self._pairwise[: len(self), slot] = to_others
@@ -152,8 +142,19 @@ class ReferenceBank:
         neighbours = Neighbours(self._points[order], self._halves[order], distance[order])
         return BankMatch(self._mouths[slot], float(distance[slot]), neighbours)
 
+    def recoded(self, mouth: Mouth, picture: Picture) -> Mouth:
+        """Returns a mouth of the bank, its pixels in the YUV of ``picture``, and keeps it so: a camera may change."""
+        pixels = mouth.pixels
+        if pixels is None or (pixels.matrix, pixels.full_range) == (picture.matrix, picture.full_range):
+            return mouth
+        box, alpha = (0, 0, pixels.width, pixels.height), np.ones(pixels.y.shape, np.float32)
+        empty = replace(pixels, matrix=picture.matrix, full_range=picture.full_range)
+        slot = next(i for i, one in enumerate(self._mouths) if one is mouth)
+        self._mouths[slot] = replace(mouth, pixels=empty.with_region(box, pixels.region_rgb(box), alpha))
+        return self._mouths[slot]
+
     def _distance(self, points: Points) -> NDArray[np.float32]:
-        return distances(self._points[: len(self)], points, self._heights[: len(self)])
+        return distances(self._points[: len(self)], points)
 
 
 def detail_of(to_pixels: NDArray[np.float32]) -> float:
@@ -166,25 +167,35 @@ def half_size(crop: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(cv2.resize(crop, (COARSE, COARSE), interpolation=cv2.INTER_AREA))
 
 
-def distances(
-    mouths: NDArray[np.float32], points: Points, heights: NDArray[np.float32] | None = None
-) -> NDArray[np.float32]:
-    """Measures how far mouths ``(N, 169, 2)`` are from wanted landmarks ``(169, 2)``, about crop pixels, ``(N,)``.
+@compiled
+def distances(mouths: NDArray[np.float32], points: Points) -> NDArray[np.float32]:
+    """Measures how far mouths ``(N, 169, 2)`` are from wanted landmarks ``(169, 2)``, about crop pixels, ``(N,)``."""
+    wanted, out = _lip_heights(points), np.empty(len(mouths), np.float32)
+    for n in range(len(mouths)):
+        distance = np.float32(0)
+        for i in range(len(points)):
+            across, down = mouths[n, i, 0] - points[i, 0], mouths[n, i, 1] - points[i, 1]
+            distance += np.sqrt(across * across + down * down) * _WEIGHTS[i]
+        own = _lip_heights(mouths[n])
+        for k in range(3):
+            apart = np.float32(0)
+            for i in range(len(LOWER_LIP)):
+                apart += abs(own[k, i] - wanted[k, i])
+            distance += _LIP_WEIGHTS[k] * apart / np.float32(len(LOWER_LIP))
+        out[n] = np.float32(_SCALE) * distance
+    return out
 
-    ``heights`` are the mouths' ``_lip_heights``, where they are known.
-    """
-    heights = _lip_heights(mouths) if heights is None else heights
-    offset = mouths - points
-    offset *= offset
-    distance = np.sqrt(offset[..., 0] + offset[..., 1]) @ _WEIGHTS
-    distance += np.abs(heights - _lip_heights(points)).mean(axis=-1) @ _LIP_WEIGHTS
-    return np.asarray(_SCALE * distance, np.float32)
 
-
-def _lip_heights(points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Returns the thickness of the lower and the upper lip at 11 places, and the mean gap 11 times: ``(..., 3, 11)``
-    crop pixels."""
-    y = points[..., 1]
-    lower, upper = y[..., _OUTER_LOWER] - y[..., LOWER_LIP], y[..., UPPER_LIP] - y[..., _OUTER_UPPER]
-    gap = (y[..., LOWER_LIP] - y[..., UPPER_LIP]).mean(axis=-1, keepdims=True)
-    return np.stack([lower, upper, np.broadcast_to(gap, lower.shape)], axis=-2)
+@compiled
+def _lip_heights(points: Points) -> NDArray[np.float32]:
+    """Returns the thickness of the lower and the upper lip at 11 places, and the mean gap 11 times: ``(3, 11)`` crop
+    pixels."""
+    count, gap = len(LOWER_LIP), np.float32(0)
+    heights = np.empty((3, count), np.float32)
+    for i in range(count):
+        heights[0, i] = points[_OUTER_LOWER[i], 1] - points[LOWER_LIP[i], 1]
+        heights[1, i] = points[UPPER_LIP[i], 1] - points[_OUTER_UPPER[i], 1]
+        gap += (points[LOWER_LIP[i], 1] - points[UPPER_LIP[i], 1]) / np.float32(count)
+    for i in range(count):
+        heights[2, i] = gap
+    return heights

@@ -1,106 +1,166 @@
-"""Composes the mouth crop back into the picture, in the picture's own resolution.
+"""Composes the mouth crop into the picture, in the picture's own resolution and its own YUV.
 
 The nearest mouth is sampled once, straight from the pixels it was seen in; only what is added to it, which is smooth or
-small, is enlarged from the crop.
+small, is enlarged from the crop. Only the box that changes is worked on.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.appearance.bank import Mouth
-from mytalk.appearance.colour_match import Colours, repeat_rgb
-from mytalk.appearance.crop_frame import MOUTH, CropFrame
-from mytalk.appearance.network_inputs import Matrix, affine_scale
+from mytalk.appearance.colour_match import CELLS
+from mytalk.appearance.compiled import Real, compiled
+from mytalk.appearance.fill import Field
+from mytalk.appearance.mask import Mask
+from mytalk.appearance.paint import Skin
+from mytalk.appearance.sampling import Colours, Matrix, cubic, enlarged, linear
+from mytalk.appearance.scene import Frame, Planes, Reference
 from mytalk.appearance.warp import Flow
 from mytalk.face.pose import CROP_PIXELS
-from mytalk.picture import Box, Picture
+
+Layers = NDArray[np.float32]
+"""``(128, 128, 10)``, of each pixel of the crop: how far it is painted, how far its skin moves, where its skin comes
+from in the picture (x, y), where its mouth comes from in the pixels of the mouth (x, y), how far those are kept, and
+what is added to them in YUV."""
+
+PAINTED, MOVED, SKIN_X, SKIN_Y, MOUTH_X, MOUTH_Y, KEPT, ADDED = range(8)
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Says where (part of) the mouth crop lies in a picture."""
+@compiled
+def layers_of(frame: Frame, skin: Skin, painted: Mask, flow: Flow, to_pixels: Matrix, kept: Field,
+              colours: Colours, cover: Field, covered: bool) -> Layers:  # fmt: skip
+    """Assembles the layers of a frame. ``cover`` ``(32, 32)``: how far something is in front of each cell, which is
+    then neither painted nor moved."""
+    layers = np.empty((CROP_PIXELS, CROP_PIXELS, 10), np.float32)
+    hidden = np.zeros((CROP_PIXELS, CROP_PIXELS, 1), np.float32)
+    if covered:
+        hidden = enlarged(cover.reshape(CELLS, CELLS, 1), CROP_PIXELS)
+    picture, mouth, yuv = frame.to_picture, to_pixels, frame.yuv_of_rgb
+    for y in range(CROP_PIXELS):
+        for x in range(CROP_PIXELS):
+            share = 1 - hidden[y, x, 0]
+            layers[y, x, PAINTED], layers[y, x, MOVED] = painted[y, x] * share, skin.mask[y, x]
+            layers[y, x, KEPT] = kept[y, x]
+            sx = np.float32(x) + share * (skin.flow[y, x, 0] - np.float32(x))
+            sy = np.float32(y) + share * (skin.flow[y, x, 1] - np.float32(y))
+            layers[y, x, SKIN_X] = picture[0, 0] * sx + picture[0, 1] * sy + picture[0, 2]
+            layers[y, x, SKIN_Y] = picture[1, 0] * sx + picture[1, 1] * sy + picture[1, 2]
+            mx, my = flow[y, x, 0], flow[y, x, 1]
+            layers[y, x, MOUTH_X] = mouth[0, 0] * mx + mouth[0, 1] * my + mouth[0, 2]
+            layers[y, x, MOUTH_Y] = mouth[1, 0] * mx + mouth[1, 1] * my + mouth[1, 2]
+            for c in range(3):
+                layers[y, x, ADDED + c] = (
+                    yuv[c, 0] * colours[y, x, 0] + yuv[c, 1] * colours[y, x, 1] + yuv[c, 2] * colours[y, x, 2]
+                    + (1 - kept[y, x]) * yuv[c, 3]
+                )  # fmt: skip
+    return layers
 
-    box: Box
-    to_crop: Matrix  # (2, 3): pixels of the box -> pixels of the 128 crop
-    to_pixels: Matrix  # (2, 3): pixels of the 128 crop -> pixels of the box
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """Returns width and height of the box, pixels."""
-        return self.box[2] - self.box[0], self.box[3] - self.box[1]
+@compiled
+def box_of(layers: Layers, frame: Frame) -> tuple[int, int, int, int]:
+    """Finds the box of the picture that changes, its corners even: first column and row, last ones exclusive."""
+    top, bottom, left, right = CROP_PIXELS, -1, CROP_PIXELS, -1
+    for y in range(CROP_PIXELS):
+        for x in range(CROP_PIXELS):
+            if layers[y, x, PAINTED] > 0 or layers[y, x, MOVED] > 0:
+                top, bottom, left, right = min(top, y), max(bottom, y), min(left, x), max(right, x)
+    if bottom < 0:
+        return 0, 0, 0, 0
+    matrix, height, width = frame.to_picture, frame.y.shape[0], frame.y.shape[1]
+    x0, y0, x1, y1 = np.float32(width), np.float32(height), np.float32(0), np.float32(0)
+    for row in (top - 1, bottom + 1):  # as far as a linear sample of the last pixel reaches
+        for column in (left - 1, right + 1):
+            x = matrix[0, 0] * np.float32(column) + matrix[0, 1] * np.float32(row) + matrix[0, 2]
+            y = matrix[1, 0] * np.float32(column) + matrix[1, 1] * np.float32(row) + matrix[1, 2]
+            x0, y0, x1, y1 = min(x0, x), min(y0, y), max(x1, x), max(y1, y)
+    return (
+        max(int(np.floor(x0)) & ~1, 0), max(int(np.floor(y0)) & ~1, 0),
+        min((int(np.ceil(x1)) + 2) & ~1, width), min((int(np.ceil(y1)) + 2) & ~1, height),
+    )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Painting:
-    """Holds the mouth as ``kept * mouth + colours``, in the crop; as ``colours`` alone where there is no ``mouth``."""
+@compiled
+def compose(frame: Frame, layers: Layers, mouth: Reference, moves: bool, opacity: Real) -> Planes:
+    """Blends layers into a picture, which stays equal to the bit where they are transparent.
 
-    mouth: Mouth | None
-    flow: Flow  # (128, 128, 2) into the mouth's crop
-    kept: NDArray[np.float32] | None  # (S, S); None: all
-    colours: Colours  # (S, S, 3)
-    covered: NDArray[np.float32] | None = None  # (128, 128): how far something is in front of it; None: nothing
-
-
-def placement_of(
-    picture: Picture, to_crop: Matrix, part: NDArray[np.float32] | None = None, frame: CropFrame = MOUTH
-) -> Placement | None:
-    """Finds the box around ``frame``, or around the crop's pixels where ``part`` is above 0. None: not in the picture.
-
-    ``to_crop`` takes picture pixels to crop pixels.
+    A chroma sample takes the mean opacity of its four pixels, and moves only where that is above 0.
     """
-    x, y, width, height = frame.left, frame.top, frame.side, frame.side
-    if part is not None:
-        x, y, width, height = cv2.boundingRect(np.uint8(part > 0))
-    corners = np.array([[x, y], [x + width, y], [x, y + height], [x + width, y + height]], np.float32) - 0.5
-    to_picture = cv2.invertAffineTransform(to_crop)
-    low, high = (
-        np.floor(apply_affine(to_picture, corners).min(axis=0)),
-        np.ceil(apply_affine(to_picture, corners).max(axis=0)),
+    y_plane, u_plane, v_plane = frame.y.copy(), frame.u.copy(), frame.v.copy()
+    x0, y0, x1, y1 = box_of(layers, frame)
+    one, finite = np.empty(10, np.float32), True
+    for row in range(y0, y1, 2):
+        for column in range(x0, x1, 2):
+            total = np.float32(0)
+            for k in range(4):
+                if not _fetch(one, layers, frame.to_crop, np.float32(column + k % 2), np.float32(row + k // 2)):
+                    continue
+                alpha = np.float32(opacity) * max(one[PAINTED], one[MOVED])
+                total += alpha
+                old = np.float32(frame.y[row + k // 2, column + k % 2])
+                under = cubic(frame.y, one[SKIN_X], one[SKIN_Y]) if moves and one[MOVED] > 0 else old
+                wanted = under
+                if one[PAINTED] > 0:
+                    seen = cubic(mouth.y, one[MOUTH_X], one[MOUTH_Y]) if one[KEPT] > 0 else np.float32(0)
+                    wanted = one[KEPT] * seen + one[ADDED]
+                    if moves:
+                        wanted = under + one[PAINTED] * (wanted - under)
+                mixed = old + alpha * (wanted - old)
+                finite = finite and mixed == mixed
+                y_plane[row + k // 2, column + k % 2] = _rounded(mixed)
+            x, y = np.float32(column) + np.float32(0.5), np.float32(row) + np.float32(0.5)
+            if total > 0 and _fetch(one, layers, frame.to_crop, x, y):
+                u_plane[row // 2, column // 2] = _chroma(frame.u, mouth.u, one, 1, column // 2, row // 2, moves, total)
+                v_plane[row // 2, column // 2] = _chroma(frame.v, mouth.v, one, 2, column // 2, row // 2, moves, total)
+    return Planes(y_plane, u_plane, v_plane, finite)
+
+
+@compiled
+def _chroma(
+    plane: NDArray[np.uint8], mouth: NDArray[np.uint8], one: Field, channel: int, x: int, y: int, moves: bool,
+    total: Real,
+) -> int:  # fmt: skip
+    """Blends one chroma sample, its place taken from the middle of its four pixels."""
+    half, quarter = np.float32(0.5), np.float32(0.25)
+    old = np.float32(plane[y, x])
+    under = old
+    if moves and one[MOVED] > 0:
+        under = linear(plane, half * one[SKIN_X] - quarter, half * one[SKIN_Y] - quarter)
+    wanted = (
+        one[KEPT] * linear(mouth, half * one[MOUTH_X] - quarter, half * one[MOUTH_Y] - quarter) + one[ADDED + channel]
     )
-    box = picture.even_box((int(low[0]), int(low[1]), int(high[0]) + 1, int(high[1]) + 1))
-    if box[2] - box[0] < 2 or box[3] - box[1] < 2:
-        return None
-    to_crop, to_picture = to_crop.copy(), to_picture.astype(np.float32)
-    to_crop[:, 2] += to_crop[:, :2] @ np.array(box[:2], np.float32)
-    to_picture[:, 2] -= np.array(box[:2], np.float32)
-    return Placement(box, to_crop, to_picture)
+    if moves:
+        wanted = under + one[PAINTED] * (wanted - under)
+    return _rounded(old + quarter * total * (wanted - old))
 
 
-def paint(painting: Painting, placement: Placement) -> Colours:
-    """Paints the mouth in a box of the picture, ``(h, w, 3)``."""
-    if painting.mouth is None:
-        return resample_field(painting.colours, placement)
-    out = sample_warped(painting.mouth.pixels, painting.flow, painting.mouth.to_pixels, placement)
-    if painting.kept is not None:
-        out *= repeat_rgb(resample_field(painting.kept, placement))
-    out += resample_field(painting.colours, placement)
-    return out
+@compiled
+def _fetch(one: Field, layers: Layers, to_crop: Matrix, x: Real, y: Real) -> bool:
+    """Samples the layers at a pixel of the picture by linear interpolation; False where they are transparent."""
+    last = np.float32(CROP_PIXELS - 1)
+    across = to_crop[0, 0] * x + to_crop[0, 1] * y + to_crop[0, 2]
+    down = to_crop[1, 0] * x + to_crop[1, 1] * y + to_crop[1, 2]
+    if not (0 < across < last and 0 < down < last):
+        return False
+    column, row = int(across), int(down)
+    across, down = across - np.float32(column), down - np.float32(row)
+    a, b = (1 - across) * (1 - down), across * (1 - down)
+    c, d = (1 - across) * down, across * down
+    for k in range(2):
+        one[k] = (
+            a * layers[row, column, k] + b * layers[row, column + 1, k]
+            + c * layers[row + 1, column, k] + d * layers[row + 1, column + 1, k]
+        )  # fmt: skip
+    if not (one[PAINTED] > 0 or one[MOVED] > 0):
+        return False
+    for k in range(2, 10):
+        one[k] = (
+            a * layers[row, column, k] + b * layers[row, column + 1, k]
+            + c * layers[row + 1, column, k] + d * layers[row + 1, column + 1, k]
+        )  # fmt: skip
+    return True
 
 
-def resample_field(field: NDArray[np.float32], placement: Placement) -> NDArray[np.float32]:
-    """Resamples a field of the crop, of any size, over a box of the picture; 0 outside the crop."""
-    matrix = (affine_scale(field.shape[0] / CROP_PIXELS) @ np.vstack([placement.to_crop, [0, 0, 1]]))[:2]
-    return np.asarray(
-        cv2.warpAffine(field, matrix, placement.size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP), np.float32
-    )
-
-
-def sample_warped(pixels: NDArray[np.uint8], flow: Flow, to_pixels: Matrix, placement: Placement) -> Colours:
-    """Samples pixels of another box, warped by ``flow`` of the crop, over a box of the picture."""
-    positions = cv2.transform(flow, to_pixels)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    over_box = cv2.warpAffine(
-        positions, placement.to_crop, placement.size, flags=flags, borderMode=cv2.BORDER_REPLICATE
-    )
-    seen = cv2.remap(pixels, over_box, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(seen, np.float32)
-
-
-def apply_affine(matrix: Matrix, points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Applies an affine ``(2, 3)`` to points ``(..., 2)``."""
-    return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], np.float32)
+@compiled
+def _rounded(value: Real) -> int:
+    return int(min(max(value, np.float32(0)), np.float32(255)) + np.float32(0.5))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytalk.appearance.preset import AppearancePreset
+from mytalk.appearance.warped_reference import WarpedReference
 from mytalk.runtime.onnx_graph import Graph
 
 
@@ -17,6 +18,10 @@ class GraphAppearance:
 
     preset: AppearancePreset
     graph: Graph
+
+    def new_painter(self) -> WarpedReference:
+        """Returns the painter of a new session."""
+        return WarpedReference(self)
 
     def refine(
         self, references: NDArray[np.float32], non_lip: NDArray[np.float32], landmarks: NDArray[np.float32]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.appearance.warp import Points
+from mytalk.appearance.mesh import Points
 from mytalk.face.landmarks import LIPS, LOWER_FACE, TEMPLATE
 from mytalk.smoothstep import smoothstep
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,9 @@ from mytalk.appearance.preset import AppearancePreset
 from mytalk.runtime.call_batcher import CallBatcher
 from mytalk.runtime.cuda_graphs import PaddedGraphs, Recorder, record_batches
 from mytalk.runtime.graph_module import GraphModule, GraphSpec
+
+if TYPE_CHECKING:
+    from mytalk.appearance.interfaces import Painter
 
 BATCH = 8
 """Pictures of one batch at most, on a GPU: by then its kernels are long enough to fill it."""
@@ -58,6 +61,14 @@ class AppearanceModel(GraphModule):
         for quant in (self.appearance_quant, self.landmark_quant):
             assert quant.bias is not None
             nn.init.constant_(quant.bias[preset.latent :], _FIRST_LOG_VARIANCE)
+
+    def new_painter(self) -> Painter:
+        """Returns the painter of a new session."""
+        from mytalk.appearance.painted_face import PaintedFace, TorchRefiner
+        from mytalk.appearance.warped_reference import WarpedReference
+
+        self.eval()
+        return WarpedReference(TorchRefiner(self)) if self.preset.residual else PaintedFace(self)
 
     def forward(self, references: Tensor, non_lip: Tensor, landmarks: Tensor, noise: Tensor | None = None) -> Rendering:
         """Renders a batch of mouths.

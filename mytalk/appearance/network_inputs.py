@@ -11,56 +11,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.appearance.bank import Mouth
-from mytalk.appearance.colour_match import ColourMatcher, Colours, repeat_rgb, uniform_colour
 from mytalk.appearance.crop_frame import FACE, MOUTH, CropFrame, Window
 from mytalk.appearance.mask import mouth_mask
-from mytalk.appearance.mouth_interior import MouthInterior
+from mytalk.appearance.mesh import Points
+from mytalk.appearance.paint import Skin
 from mytalk.appearance.raster import face_picture, landmark_picture
-from mytalk.appearance.warp import Flow, Points, Warp
+from mytalk.appearance.sampling import Colours, Matrix, sample_colours
 from mytalk.face.pose import CROP_PIXELS
 
-Matrix = NDArray[np.float32]  # (2, 3) affine
-
-_SLIT_SHADE = np.float32(0.65)  # share of light that nearly closed lips take from what is between them
 _UNIT_DEVIATIONS = 4.0  # standard deviations of the mouth region that make one unit of the network
 _MIN_DEVIATION = 6.0  # smallest standard deviation that is normalised, 0..255
 _MAX_SHRINK = 1.2  # source pixels a crop pixel beyond which the source is averaged first
-
-
-@dataclass(frozen=True, slots=True)
-class WarpedMouth:
-    """Holds one mouth warped to the target, in the crop."""
-
-    warp: Warp
-    colours: Colours  # kept * the mouth's own pixels + drawn
-    correction: Colours
-    kept: NDArray[np.float32] | None = None  # (S, S); None: all
-    drawn: Colours | None = None  # None: nothing
-
-    @property
-    def corrected(self) -> Colours:
-        """Returns the mouth in the current frame's light."""
-        return self.colours + self.correction
-
-
-def warp_mouth(mouth: Mouth, warp: Warp, matcher: ColourMatcher, inside: MouthInterior) -> WarpedMouth:
-    """Warps one mouth to a target, and corrects its colours to the frame around it."""
-    size = mouth.crop.shape[0]
-    colours = sample(mouth.crop, resized_flow(warp.flow, size))
-    kept: NDArray[np.float32] | None = None
-    drawn: Colours | None = None
-    if warp.shade is not None:
-        kept = 1 - _SLIT_SHADE * resized(warp.shade, size)
-    if warp.cavity is not None:
-        cavity = resized(warp.cavity, size)
-        kept = 1 - cavity if kept is None else kept * (1 - cavity)
-        drawn = repeat_rgb(cavity) * inside.colours(mouth.skin)
-    if kept is not None:
-        colours *= repeat_rgb(kept)
-    if drawn is not None:
-        colours += drawn
-    return WarpedMouth(warp, colours, matcher.correction(colours), kept, drawn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +34,7 @@ class Exposure:
 
     def normalise(self, colours: Colours) -> Colours:
         """Converts colours of 0..255 to the network's units."""
-        shifted = colours - uniform_colour(self.mean, *colours.shape[-3:-1])
+        shifted = colours - _uniform_colour(self.mean, *colours.shape[-3:-1])
         shifted *= 1 / self.unit
         return shifted
 
@@ -139,6 +100,17 @@ def lip_picture(face: NDArray[np.uint8], points: Points, masked: bool) -> NDArra
     return picture
 
 
+def repeat_rgb(share: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Repeats a field ``(H, W)`` for three colours, ``(H, W, 3)``: numpy is slow to repeat a short last axis."""
+    return np.asarray(cv2.merge([share, share, share]), np.float32)
+
+
+def _uniform_colour(colour: NDArray[np.float32], height: int, width: int) -> Colours:
+    """Returns one colour ``(3,)`` at each of ``(height, width)`` pixels: a view of one line, not to be written to."""
+    line = np.tile(np.asarray(colour, np.float32), width)
+    return np.broadcast_to(line, (height, 3 * width)).reshape(height, width, 3)
+
+
 def _signed(drawn: NDArray[np.uint8]) -> NDArray[np.float32]:
     return drawn.astype(np.float32) * np.float32(1 / 127.5) - 1
 
@@ -149,16 +121,6 @@ def _exposure_of(lips: Colours, inside: NDArray[np.float32]) -> Exposure:
     mean = weight @ lips
     deviation = float(np.sqrt((weight @ np.square(lips - mean)).sum() / 3))
     return Exposure(mean, np.float32(_UNIT_DEVIATIONS * max(deviation, _MIN_DEVIATION)))
-
-
-def window_of(region: NDArray[np.float32], side: int, cell: int) -> Window:
-    """Places a window of ``side`` rows and columns in the middle of the mouth region, aligned to whole cells."""
-    corners = cv2.boundingRect(np.uint8(region > 0))
-    starts = []
-    for first, length in ((corners[1], corners[3]), (corners[0], corners[2])):
-        start = round((first + (length - side) / 2) / cell) * cell
-        starts.append(int(np.clip(start, 0, region.shape[0] - side)))
-    return slice(starts[0], starts[0] + side), slice(starts[1], starts[1] + side)
 
 
 def to_crop(pixels: NDArray[np.uint8], to_pixels: Matrix, size: int, frame: CropFrame = MOUTH) -> NDArray[np.uint8]:
@@ -186,17 +148,11 @@ def skin_colour(crop: NDArray[np.uint8], points: Points) -> NDArray[np.float32]:
     return np.asarray(np.median(crop[y0:y1:2, x0:x1:2].reshape(-1, 3), axis=0), np.float32)
 
 
-def sample(pixels: NDArray[np.uint8], positions: Flow, interpolation: int = cv2.INTER_LINEAR) -> Colours:
-    """Samples colours at ``positions`` ``(H, W, 2)``, repeating the edge outside."""
-    drawn = cv2.remap(pixels, positions, None, interpolation, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(drawn, np.float32)
-
-
-def resized_flow(flow: Flow, size: int) -> Flow:
-    """Rescales a flow of the 128 crop to the same crop at ``size``."""
-    if size == CROP_PIXELS:
-        return flow
-    return (resized(flow, size) + np.float32(0.5)) * np.float32(size / CROP_PIXELS) - np.float32(0.5)
+def moved_skin(mouth: Colours, skin: Skin) -> Colours:
+    """Moves the skin of a mouth crop ``(S, S, 3)`` to the wanted landmarks, as it does live."""
+    size = len(mouth)
+    flow = (resized(skin.flow, size) + np.float32(0.5)) * np.float32(size / CROP_PIXELS) - np.float32(0.5)
+    return sample_colours(mouth, flow)
 
 
 def resized(values: NDArray[np.float32], size: int) -> NDArray[np.float32]:

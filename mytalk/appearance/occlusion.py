@@ -6,76 +6,101 @@ with them. The inside of a mouth varies too much to be compared, so it counts as
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from mytalk.appearance.bank import ReferenceBank
-from mytalk.appearance.colour_match import CELLS, ColourMatcher, Colours
-from mytalk.appearance.mask import Mask, mouth_mask
-from mytalk.appearance.network_inputs import resized
-from mytalk.appearance.reference_mean import MAX_NEIGHBOURS, neighbour_means
-from mytalk.appearance.warp import Points, Target
+from mytalk.appearance.colour_match import CELLS, ColourMatcher, log_difference
+from mytalk.appearance.compiled import compiled
+from mytalk.appearance.fill import Field, blur
+from mytalk.appearance.sampling import Colours
 from mytalk.face.pose import CROP_PIXELS
 
 MIN_MOUTHS = 8
 """Mouths that a bank must hold before it can tell an object from this person's face."""
 
-_SKIN_DIFFERENCE = 0.4  # log difference up to which a cell is skin
-_OBJECT_DIFFERENCE = 0.65  # and from which on it is an object
-_CELL_SIGMA = 1.5  # Gaussian sigma, cells: what is smaller is a fold, a highlight or an edge
-_LIPS_SHARE = 0.05  # share of a cell that may lie between the lips
-_FREE_SHARE = 0.3  # share of object cells around one, up to which it is free
-_COVERED_SHARE = 0.6  # and from which on it is covered
-_LIP_EDGES = np.ones((5, 5), np.uint8)  # crop pixels by which the area between the lips is grown
-_MIN_SHARE = 0.05  # covered share below which nothing is covered
-_MAX_REFERENCE_SHARE = 0.05  # covered share of the mouth region from which on a mouth is no reference
-_MAX_FRAME_SHARE = 0.7  # covered share of all cells from which on it is the person who looks different
-_ATTACK = 0.8  # share of the way towards more cover in one frame
-_RELEASE = 0.4  # and towards less
+MAX_REFERENCE_SHARE = 0.05
+"""Covered share of the mouth region from which on a mouth is no reference."""
+
+SKIN_DIFFERENCE = 0.4  # log difference up to which a cell is skin
+OBJECT_DIFFERENCE = 0.65  # and from which on it is an object
+CELL_SIGMA = 1.5  # Gaussian sigma, cells: what is smaller is a fold, a highlight or an edge
+LIPS_SHARE = 0.05  # greatest share of a pixel of a cell that may lie between the lips
+LIPS_REACH = 2  # crop pixels from a cell's middle within which that counts
+FREE_SHARE = 0.3  # share of object cells around one, up to which it is free
+COVERED_SHARE = 0.6  # and from which on it is covered
+MIN_SHARE = 0.05  # covered share below which nothing is covered
+MAX_FRAME_SHARE = 0.7  # covered share of all cells from which on it is the person who looks different
+ATTACK = 0.8  # share of the way towards more cover in one frame
+RELEASE = 0.4  # and towards less
+_BLOCK = CROP_PIXELS // CELLS
+_ZERO, _ONE = np.float32(0), np.float32(1)
 
 
-class Occlusion:
-    """Tracks what covers one session's mouth from frame to frame."""
+@compiled
+def track_cover(shares: Field, expected: Colours, interior: Field, matcher: ColourMatcher) -> bool:
+    """Updates how far each cell is covered, ``(32, 32)`` in 0..1, from the last frame to this one; says if any is.
 
-    def __init__(self) -> None:
-        self._shares: NDArray[np.float32] | None = None  # of cells
-
-    def __call__(self, expected: Colours, target: Target, matcher: ColourMatcher) -> Mask | None:
-        """Returns how far each pixel of the next frame is covered, ``(128, 128)`` in 0..1; None: nothing is.
-
-        ``expected`` ``(S, S, 3)`` is the wanted mouth, ``matcher`` that of the frame whose skin has been moved to it.
-        """
-        shares = _covered_shares(expected, target, matcher)
-        if self._shares is not None:
-            change = shares - self._shares
-            shares = self._shares + np.where(change > 0, np.float32(_ATTACK), np.float32(_RELEASE)) * change
-        self._shares = shares if float(shares.max()) > _MIN_SHARE else None
-        return None if self._shares is None else resized(self._shares, CROP_PIXELS)
-
-
-def is_covered(crop: NDArray[np.uint8], points: Points, bank: ReferenceBank) -> bool:
-    """Says whether part of a mouth ``(S, S, 3)`` with these landmarks is covered, as far as a bank can tell."""
-    if len(bank) < MIN_MOUTHS:
-        return False
-    target, region = Target(points), mouth_mask(points)
-    matcher = ColourMatcher(crop.astype(np.float32), resized(region, crop.shape[0]))
-    expected = neighbour_means(bank.find(points, MAX_NEIGHBOURS).neighbours, target, 1)[0]
-    region = resized(region, CELLS)
-    return float((region * _covered_shares(expected, target, matcher)).sum()) > _MAX_REFERENCE_SHARE * float(
-        region.sum()
-    )
+    ``expected`` is the wanted mouth, ``interior`` its inside, ``matcher`` that of the frame whose skin has been moved
+    to it.
+    """
+    now = covered_shares(expected, interior, matcher)
+    some, most = _any(shares), _ZERO
+    for row in range(CELLS):
+        for column in range(CELLS):
+            change = now[row, column] - shares[row, column]
+            step = np.float32(ATTACK) if change > 0 else np.float32(RELEASE)
+            shares[row, column] += step * change if some else change
+            most = max(most, shares[row, column])
+    if most > MIN_SHARE:
+        return True
+    for row in range(CELLS):
+        for column in range(CELLS):
+            shares[row, column] = 0
+    return False
 
 
-def _covered_shares(expected: Colours, target: Target, matcher: ColourMatcher) -> NDArray[np.float32]:
+@compiled
+def _any(shares: Field) -> bool:
+    for row in range(CELLS):
+        for column in range(CELLS):
+            if shares[row, column] > 0:
+                return True
+    return False
+
+
+@compiled
+def covered_shares(expected: Colours, interior: Field, matcher: ColourMatcher) -> Field:
     """Returns how far each cell is covered, ``(32, 32)`` in 0..1."""
-    comparable = np.float32(resized(cv2.dilate(target.interior(), _LIP_EDGES), CELLS) < _LIPS_SHARE)
-    foreign = (
-        np.clip((matcher.log_difference(expected) - _SKIN_DIFFERENCE) / (_OBJECT_DIFFERENCE - _SKIN_DIFFERENCE), 0, 1)
-        * comparable
-    )
-    nearby = cv2.GaussianBlur(foreign, (0, 0), _CELL_SIGMA) / (
-        cv2.GaussianBlur(comparable, (0, 0), _CELL_SIGMA) + np.float32(1e-3)
-    )
-    shares = np.asarray(np.clip((nearby - _FREE_SHARE) / (_COVERED_SHARE - _FREE_SHARE), 0, 1), np.float32)
-    return shares if float(shares.mean()) < _MAX_FRAME_SHARE else np.zeros_like(shares)
+    comparable, foreign = _without_lips(interior), log_difference(matcher, expected)
+    for row in range(CELLS):
+        for column in range(CELLS):
+            share = (foreign[row, column] - np.float32(SKIN_DIFFERENCE)) / np.float32(
+                OBJECT_DIFFERENCE - SKIN_DIFFERENCE
+            )
+            foreign[row, column] = min(max(share, _ZERO), _ONE) * comparable[row, column]
+    foreign, around = blur(foreign, CELL_SIGMA, 1), blur(comparable, CELL_SIGMA, 1)
+    total = _ZERO
+    for row in range(CELLS):
+        for column in range(CELLS):
+            nearby = foreign[row, column] / (around[row, column] + np.float32(1e-3))
+            share = (nearby - np.float32(FREE_SHARE)) / np.float32(COVERED_SHARE - FREE_SHARE)
+            foreign[row, column] = min(max(share, _ZERO), _ONE)
+            total += foreign[row, column]
+    if not total < MAX_FRAME_SHARE * CELLS * CELLS:
+        return np.zeros((CELLS, CELLS), np.float32)
+    return foreign
+
+
+@compiled
+def _without_lips(interior: Field) -> Field:
+    """Marks the cells that hold next to nothing of the inside of the mouth, ``(32, 32)``."""
+    free = np.empty((CELLS, CELLS), np.float32)
+    for row in range(CELLS):
+        for column in range(CELLS):
+            most = _ZERO
+            for y in range(max(row * _BLOCK + 1 - LIPS_REACH, 0), min(row * _BLOCK + 3 + LIPS_REACH, CROP_PIXELS)):
+                for x in range(
+                    max(column * _BLOCK + 1 - LIPS_REACH, 0), min(column * _BLOCK + 3 + LIPS_REACH, CROP_PIXELS)
+                ):
+                    most = max(most, interior[y, x])
+            free[row, column] = _ONE if most < LIPS_SHARE else _ZERO
+    return free

@@ -6,55 +6,82 @@ for its fine detail, which the nearest mouth has: so means are made at half the 
 
 from __future__ import annotations
 
-import cv2
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.appearance.bank import Neighbours, half_size
-from mytalk.appearance.colour_match import ColourMatcher, repeat_rgb
-from mytalk.appearance.network_inputs import WarpedMouth
-from mytalk.appearance.warp import COARSE, Target
+from mytalk.appearance.colour_match import ColourMatcher, correction
+from mytalk.appearance.compiled import compiled, inlined
+from mytalk.appearance.fill import Field
+from mytalk.appearance.mesh import COARSE
+from mytalk.appearance.sampling import Colours, enlarged, reduced, sample_colours
+from mytalk.appearance.scene import Neighbours
+from mytalk.appearance.warp import Target, fit_lips, flow_from
 
 MAX_NEIGHBOURS = 12
 """Mouths that a mean is made of, at most."""
 
-_SIGMAS = (1.5, 0.7)
+SIGMAS = (1.5, 0.7)
 """Sigmas of the Gaussians over distances of mouths that weigh the widest and the narrowest mean, crop pixels."""
 
 
-def reference_pictures(
-    nearest: WarpedMouth, neighbours: Neighbours, target: Target, matcher: ColourMatcher, count: int
+@inlined
+def mean_changes(
+    seen: Colours, kept: Field, neighbours: Neighbours, target: Target, matcher: ColourMatcher, count: int
 ) -> NDArray[np.float32]:
-    """Makes ``count`` pictures of the wanted mouth in the current frame's light, ``(count, S, S, 3)``.
+    """Returns what ``count`` means of the wanted mouth, wide to narrow, have that the mouth ``seen`` has not, in the
+    current frame's light, ``(count, 128, 128, 3)``.
 
-    Means from wide to narrow, with the fine detail of the nearest mouth; the last is that mouth alone. Where its
-    interior is drawn or shaded, means change nothing.
+    ``seen`` is in that light already; where its inside is drawn or shaded, ``kept`` below 1, means change less. One
+    neighbour alone has no mean.
     """
-    seen = nearest.corrected
-    out = np.empty((count, *seen.shape), np.float32)
-    out[:] = seen
-    if count == 1 or len(neighbours) == 1:
-        return out
-    coarse = half_size(seen)
-    for one, mean in zip(out, neighbour_means(neighbours, target, count - 1), strict=False):  # the last stays
-        difference = cv2.resize(
-            mean + matcher.correction(mean) - coarse, seen.shape[1::-1], interpolation=cv2.INTER_LINEAR
-        )
-        one += difference if nearest.kept is None else difference * repeat_rgb(nearest.kept)
-    return out
+    side = len(seen)
+    changes = np.zeros((count, side, side, 3), np.float32)
+    if count == 0 or len(neighbours.distance) == 1:
+        return changes
+    coarse, means = reduced(seen, COARSE), neighbour_means(neighbours, target, count)
+    for k in range(count):
+        light = correction(matcher, means[k])
+        for y in range(COARSE):
+            for x in range(COARSE):
+                for c in range(3):
+                    light[y, x, c] += means[k, y, x, c] - coarse[y, x, c]
+        change = enlarged(light, side)
+        for y in range(side):
+            for x in range(side):
+                for c in range(3):
+                    changes[k, y, x, c] = kept[y, x] * change[y, x, c]
+    return changes
 
 
+@compiled
 def neighbour_means(neighbours: Neighbours, target: Target, count: int) -> NDArray[np.float32]:
     """Averages the neighbours, warped to the target at half the resolution, wide to narrow, ``(count, 64, 64, 3)``."""
-    flows = target.coarse_flows(neighbours.points)
-    flows[..., 1] += COARSE * np.arange(len(flows), dtype=np.float32)[:, None, None]
-    # One above the other, and so one call. Where two meet their rims mix, which no painted pixel comes from.
-    warped = cv2.remap(
-        neighbours.half_crops.reshape(-1, COARSE, 3), flows.reshape(-1, COARSE, 2), None, cv2.INTER_LINEAR
-    )
-    widest, narrowest = _SIGMAS
-    sigma = widest * (narrowest / widest) ** (np.arange(count)[:, None] / max(count - 1, 1))
-    shares = np.exp((neighbours.distance[0] ** 2 - neighbours.distance**2) / (2 * sigma**2))
-    shares /= shares.sum(axis=1, keepdims=True)
-    mixed = shares.astype(np.float32) @ warped.reshape(len(flows), -1).astype(np.float32)
-    return np.asarray(mixed.reshape(count, COARSE, COARSE, 3), np.float32)
+    shares = mean_shares(neighbours.distance, count)
+    means = np.zeros((count, COARSE, COARSE, 3), np.float32)
+    for i in range(len(neighbours.distance)):
+        source = neighbours.points[i]
+        flow = flow_from(target, source, fit_lips(source, target.points).anchored, 2)
+        warped = sample_colours(neighbours.half_crops[i], flow)
+        for k in range(count):
+            share = shares[k, i]
+            for y in range(COARSE):
+                for x in range(COARSE):
+                    for c in range(3):
+                        means[k, y, x, c] += share * warped[y, x, c]
+    return means
+
+
+@compiled
+def mean_shares(distance: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Returns the share of each neighbour in each mean, ``(count, N)``."""
+    shares = np.empty((count, len(distance)), np.float32)
+    for k in range(count):
+        sigma, total = SIGMAS[0] * (SIGMAS[1] / SIGMAS[0]) ** (k / max(count - 1, 1)), np.float32(0)
+        for i in range(len(distance)):
+            shares[k, i] = math.exp((distance[0] ** 2 - distance[i] ** 2) / (2 * sigma**2))
+            total += shares[k, i]
+        for i in range(len(distance)):
+            shares[k, i] /= total
+    return shares

@@ -2,49 +2,38 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mytalk.appearance.bank import MAX_AGE, Mouth, ReferenceBank, detail_of
-from mytalk.appearance.blend import Blend, Layers, Skin, blend, blend_on
-from mytalk.appearance.colour_match import Colours
-from mytalk.appearance.compose import apply_affine, placement_of
 from mytalk.appearance.crop_frame import FACE, MOUTH, frame_of
-from mytalk.appearance.graph_backend import GraphAppearance
+from mytalk.appearance.interfaces import Appearance, Job, Painter
 from mytalk.appearance.jaw_limit import limit_jaw
-from mytalk.appearance.mask import Mask, mouth_mask, moving_mask, painted_mask
-from mytalk.appearance.model import AppearanceModel
-from mytalk.appearance.network_inputs import Matrix, resized_flow, sample, skin_colour, to_crop
-from mytalk.appearance.occlusion import is_covered
-from mytalk.appearance.painters import PaintedFace, Painter, TargetFrame, WarpedReference
+from mytalk.appearance.kernel import is_covered
+from mytalk.appearance.mesh import Points
+from mytalk.appearance.network_inputs import skin_colour, to_crop
+from mytalk.appearance.occlusion import MIN_MOUTHS
+from mytalk.appearance.placement import apply_affine, placement_of
 from mytalk.appearance.preset import EDGE
-from mytalk.appearance.warp import GRID, Flow, Points, Target, displacement
+from mytalk.appearance.reference_mean import MAX_NEIGHBOURS
+from mytalk.appearance.scene import Frame
+from mytalk.appearance.warped_reference import WarpedReference
 from mytalk.face.pose import HeadPose
-from mytalk.picture import Picture
-
-Appearance = AppearanceModel | GraphAppearance
-"""The second stage: by torch on any device, or by a graph on the CPU."""
-
-_MIN_MOVE = 0.1  # crop pixels: landmarks that all move less leave the skin as it is
+from mytalk.picture import Box, Matrix, Picture, rgb_of_yuv, yuv_of_rgb
 
 
 class MouthRenderer:
-    """Renders mouths into pictures and owns the reference bank. ``model`` None warps the nearest mouth and refines
+    """Renders mouths into pictures and owns the reference bank. ``appearance`` None warps the nearest mouth and refines
     nothing."""
 
-    def __init__(self, model: Appearance | None, *, still: bool = False) -> None:
-        self._painter: Painter = WarpedReference(None)
-        self._size, self._frame = EDGE.size, MOUTH
-        self._blend: Blend = blend
-        if model is not None:
-            self._size, self._frame = model.preset.size, frame_of(model.preset)
-        if isinstance(model, GraphAppearance):
-            self._painter = WarpedReference(model)
-        elif model is not None:
-            self._blend = blend_on(next(model.parameters()).device)
-            model.eval()
-            self._painter = WarpedReference(model) if self._frame is MOUTH else PaintedFace(model)
+    def __init__(self, appearance: Appearance | None, *, still: bool = False) -> None:
+        self._painter: Painter = WarpedReference(None) if appearance is None else appearance.new_painter()
+        preset = EDGE if appearance is None else appearance.preset
+        self._size, self._frame = preset.size, frame_of(preset)
         self._covered_in_a_row = 0  # mouths in a row that were left out as covered; many are a new look
         self._bank = ReferenceBank(capacity=1) if still else ReferenceBank()
 
@@ -75,24 +64,21 @@ class MouthRenderer:
         """Adds this mouth, ``(169, 2)`` picture pixels, to the bank if it differs from those seen so far and nothing
         covers it."""
         matrix = pose.crop_matrix()
-        in_crop = apply_affine(matrix, points)
-        placement = placement_of(picture, matrix, frame=self._frame)
-        if placement is None:
+        in_crop, warped = apply_affine(matrix, points), self._frame is MOUTH
+        detail = detail_of(_inverse(matrix)) if warped else 0.0
+        placement = placement_of(picture, matrix, self._frame)
+        slot = None if placement is None else self._bank.slot_for(in_crop, detail)
+        if placement is None or slot is None:
             return
-        slot = self._bank.slot_for(in_crop, detail_of(placement.to_pixels) if self._frame is MOUTH else 0.0)
-        if slot is None:
-            return
-        pixels, to_pixels = picture.region_rgb(placement.box), placement.to_pixels
-        crop = to_crop(pixels, to_pixels, self._size, self._frame)
-        if self._frame is FACE:  # the network sees no more of it, and nothing else is painted with it
-            pixels, to_pixels = crop, FACE.to_pixels(self._size)
+        crop = to_crop(picture.region_rgb(placement.box), placement.to_pixels, self._size, self._frame)
         mouth = crop[self._frame.mouth(self._size)]
-        if self._frame is MOUTH and self._covered_in_a_row < MAX_AGE and is_covered(mouth, in_crop, self._bank):
+        if warped and self._covered_in_a_row < MAX_AGE and self._is_covered(mouth, in_crop):
             self._covered_in_a_row += 1
             return
         self._covered_in_a_row = 0
-        skin = skin_colour(mouth, in_crop)
-        self._bank.put(slot, Mouth(in_crop, crop, pixels, to_pixels, skin))
+        pixels = _cut(picture, placement.box) if warped else None
+        to_pixels = placement.to_pixels if warped else FACE.to_pixels(self._size)
+        self._bank.put(slot, Mouth(in_crop, crop, pixels, to_pixels, skin_colour(mouth, in_crop)))
 
     def render(
         self,
@@ -110,54 +96,58 @@ class MouthRenderer:
         Nothing outside the feathered mouth region changes, and with ``opacity`` 0 nothing at all. Lips and what is
         between them are always painted anew, skin beside them only where it has to move; skin up to the jaw line
         follows the landmarks with the picture's own pixels. ``face`` are all ``(478, 2)`` landmarks of the picture,
-        which a model that sees the whole face needs.
+        which a model that sees the whole face needs. Raises FloatingPointError where a landmark, or what a model gave,
+        is not a number.
         """
         if opacity <= 0:
             return picture
         if not len(self._bank):
             self.observe(picture, pose, source)
+        if not len(self._bank):
+            return picture
+        if not np.isfinite(target).all():
+            raise FloatingPointError("a wanted landmark is not a number")
         matrix = pose.crop_matrix()
-        placement = placement_of(picture, matrix, frame=self._frame)
-        if placement is None or not len(self._bank):
-            return picture
-        source_points = apply_affine(matrix, source)
-        wanted_points = limit_jaw(apply_affine(matrix, target), source_points)
-        warp_target, region = Target(wanted_points), mouth_mask(wanted_points)
-        flow, skin_mask = _follow(warp_target, source_points)
-        pixels = picture.region_rgb(placement.box)
-        current = self._current(pixels, placement.to_pixels, None if skin_mask is None else flow)
+        seen = apply_affine(matrix, source)
+        wanted = limit_jaw(apply_affine(matrix, target), seen)
+        frame = frame_of_picture(picture, matrix)
         tracked = None if face is None else apply_affine(matrix, face)
-        painted = painted_mask(region, wanted_points, None if skin_mask is None else flow)
-        painting = self._painter.paint(
-            self._bank, warp_target, TargetFrame(current, region, painted, tracked, detail_of(placement.to_pixels))
-        )
-        if painting.covered is not None:
-            free = 1 - painting.covered
-            painted *= free
-            flow = GRID + (flow - GRID) * cv2.merge([free, free])
-        # Only the box that changes is worked on from here.
-        inner = placement_of(picture, matrix, painted if skin_mask is None else np.maximum(painted, skin_mask))
-        if inner is None:
-            return picture
-        skin = None if skin_mask is None else Skin(pixels, placement.to_pixels, flow, skin_mask)
-        return self._blend(picture, Layers(skin, painting, painted, inner, opacity))
+        job = Job(picture, frame, seen, wanted, tracked, opacity, detail_of(frame.to_picture))
+        return self._painter.paint(self._bank, job)
 
-    def _current(self, pixels: NDArray[np.uint8], to_pixels: Matrix, flow: Flow | None) -> Colours:
-        """Crops the current frame as the network sees it, its mouth crop's skin moved by ``flow``."""
-        current = to_crop(pixels, to_pixels, self._size, self._frame)
-        if flow is not None:
-            mouth = self._frame.mouth(self._size)
-            current[mouth] = sample(current[mouth], resized_flow(flow, self._size)).astype(np.uint8)
-        return current.astype(np.float32)
+    def _is_covered(self, mouth: NDArray[np.uint8], points: Points) -> bool:
+        if len(self._bank) < MIN_MOUTHS:
+            return False
+        return bool(is_covered(mouth.astype(np.float32), points, self._bank.find(points, MAX_NEIGHBOURS).neighbours))
 
 
-def _follow(warp_target: Target, source_points: Points) -> tuple[Flow, Mask | None]:
-    """Returns how the current frame's skin follows the landmarks, and where it moves; None: nowhere."""
-    if displacement(warp_target.points, source_points) < _MIN_MOVE:
-        return GRID, None
-    skin_mask = moving_mask(source_points, warp_target.points)
-    moved = warp_target.flow_from(source_points)
-    moved -= GRID
-    moved *= cv2.merge([skin_mask, skin_mask])
-    moved += GRID
-    return moved, skin_mask
+def frame_of_picture(picture: Picture, matrix: NDArray[np.float32]) -> Frame:
+    """Returns a picture as compiled code takes it; ``matrix`` takes its pixels to those of the 128 crop."""
+    y, u, v = (_plain(plane) for plane in (picture.y, picture.u, picture.v))
+    return Frame(y, u, v, matrix, _inverse(matrix), *_conversions(picture.matrix, picture.full_range))
+
+
+def _plain(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Returns a plane in the one layout that code is compiled for."""
+    return plane if plane.flags.c_contiguous and plane.flags.writeable else np.array(plane, order="C")
+
+
+@cache
+def _conversions(matrix: Matrix, full_range: bool) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Returns the matrices from YUV to RGB and back, ``(3, 4)`` each."""
+    return (
+        np.ascontiguousarray(rgb_of_yuv(matrix, full_range), np.float32),
+        np.ascontiguousarray(yuv_of_rgb(matrix, full_range), np.float32),
+    )
+
+
+def _inverse(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(cv2.invertAffineTransform(matrix), np.float32)
+
+
+def _cut(picture: Picture, box: Box) -> Picture:
+    """Copies an even box out of a picture."""
+    x0, y0, x1, y1 = box
+    half = slice(y0 // 2, y1 // 2), slice(x0 // 2, x1 // 2)
+    y, u, v = (np.array(part, order="C") for part in (picture.y[y0:y1, x0:x1], picture.u[half], picture.v[half]))
+    return Picture(y, u, v, picture.matrix, picture.full_range)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mytalk.appearance.bank import CAPACITY
-from mytalk.appearance.renderer import Appearance, MouthRenderer
+from mytalk.appearance.interfaces import Appearance
+from mytalk.appearance.renderer import MouthRenderer
 from mytalk.evaluation.crop import Box, Crop, face_crop, mouth_box
 from mytalk.evaluation.fidelity import change, detail, psnr, sharpness, ssim
 from mytalk.face import Face, fit_pose

@@ -12,7 +12,6 @@ import pytest
 from numpy.typing import NDArray
 
 from mytalk import Picture, Pipeline, StreamOptions, VideoFrame
-from mytalk.appearance.painters import WarpedReference
 from mytalk.errors import EngineError, OptionError
 from mytalk.face import Face, FaceTracker, fit_pose
 from mytalk.face.landmarks import LOWER_FACE, aperture
@@ -270,12 +269,9 @@ def test_where_the_motion_model_gives_nan_pictures_pass_through_and_it_is_counte
 def test_a_nan_from_the_appearance_model_lets_the_picture_through_and_is_counted(
     pipeline: Pipeline, portrait: Picture, portrait_face: Face, babble: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def nan_of_the_painter(self: Any, *given: Any) -> Any:
-        painting = paint(self, *given)
-        return replace(painting, colours=painting.colours * np.float32("nan"))
-
-    paint = WarpedReference.paint
-    monkeypatch.setattr(WarpedReference, "paint", nan_of_the_painter)
+    size = pipeline.preset.appearance.window
+    nan = np.full((size, size, 3), np.nan, np.float32)
+    monkeypatch.setattr(pipeline.appearance, "refine", lambda *_: nan)
     stream = pipeline.stream()
     frames = film(portrait, 20)
     out = run(stream, [(frame, portrait_face) for frame in frames], babble[:12_800], 640)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from mytalk.appearance.bank import distances
 from mytalk.appearance.crop_frame import FACE
+from mytalk.appearance.mesh import Points
 from mytalk.appearance.preset import AppearancePreset
 from mytalk.appearance.reference_mean import MAX_NEIGHBOURS
-from mytalk.appearance.warp import Points
 from mytalk.errors import DataError
 from mytalk.face.landmarks import LOWER_FACE, POINTS, aperture
 from mytalk.training.appearance.augment import Camera, NoAugmentation

@@ -8,30 +8,30 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.appearance.bank import Mouth, Neighbours, distances, half_size
-from mytalk.appearance.colour_match import ColourMatcher
+from mytalk.appearance.bank import distances, half_size
+from mytalk.appearance.colour_match import matcher_of
 from mytalk.appearance.crop_frame import FACE, Window
-from mytalk.appearance.mask import mouth_mask, moving_mask, painted_mask
-from mytalk.appearance.mouth_interior import MouthInterior
+from mytalk.appearance.mask import mouth_mask, painted_mask
+from mytalk.appearance.mesh import Points
 from mytalk.appearance.network_inputs import (
     NetworkInputs,
     face_inputs,
     lip_picture,
     mouth_inputs,
+    moved_skin,
     resized,
-    resized_flow,
-    sample,
     skin_colour,
-    warp_mouth,
-    window_of,
 )
+from mytalk.appearance.paint import follow, warp_mouth, window_of
 from mytalk.appearance.preset import AppearancePreset
-from mytalk.appearance.reference_mean import reference_pictures
-from mytalk.appearance.warp import GRID, Flow, Points, Target, displacement
+from mytalk.appearance.reference_mean import mean_changes
+from mytalk.appearance.scene import Neighbours, Reference
+from mytalk.appearance.warp import target_of
 from mytalk.face.landmarks import LIPS_OUTER, LOWER_FACE, MIRROR
 from mytalk.face.pose import CROP_PIXELS
 
 _LOWER, _OUTER = list(LOWER_FACE), list(LIPS_OUTER)
+_NO_PIXELS = (np.zeros((2, 2), np.uint8),) * 3  # the network sees the crop alone
 _IDENTITY = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
 
 Field = NDArray[np.float32]
@@ -82,10 +82,10 @@ def row_of(scene: Scene, preset: AppearancePreset, moved: tuple[int, int] = (0, 
     mouth = _lips(scene.truth.points[_OUTER])
     crop = FACE.mouth(preset.size)
     around = scene.current.face.astype(np.float32)
-    flow = _skin_flow(scene.current.lower, scene.truth.lower)
-    if flow is not None:
-        around[crop] = sample(around[crop].astype(np.uint8), resized_flow(flow, preset.size))
-    painted = resized(painted_mask(region, scene.truth.lower, flow), preset.size)
+    skin = follow(target_of(scene.truth.lower), scene.current.lower)
+    if skin.moves:
+        around[crop] = moved_skin(np.ascontiguousarray(around[crop]), skin)
+    painted = resized(painted_mask(region, scene.truth.lower, skin.flow, skin.moves), preset.size)
     truth = scene.truth.face.astype(np.float32)
     region, mouth = resized(region, preset.size), resized(mouth, preset.size)
     if preset.framing == "face":
@@ -94,7 +94,9 @@ def row_of(scene: Scene, preset: AppearancePreset, moved: tuple[int, int] = (0, 
         region, mouth = FACE.pad(region), FACE.pad(mouth)
     else:
         around, truth = around[crop], truth[crop]
-        window = _moved(window_of(region, preset.window, preset.stem), moved, preset.size)
+        row, column = window_of(region, preset.window, preset.stem)
+        middle = slice(row, row + preset.window), slice(column, column + preset.window)
+        window = _moved(middle, moved, preset.size)
         inputs = _mouth_inputs(scene, preset, around, region, painted, window)
         around, truth, region, mouth = around[window], truth[window], region[window], mouth[window]
     pictures = {
@@ -116,28 +118,19 @@ def row_of(scene: Scene, preset: AppearancePreset, moved: tuple[int, int] = (0, 
 def _mouth_inputs(
     scene: Scene, preset: AppearancePreset, current: Field, region: Field, painted: Field, window: Window
 ) -> NetworkInputs:
-    target = Target(scene.truth.lower)
-    matcher, interior = ColourMatcher(current, painted), MouthInterior(target.points, preset.size)
+    target = target_of(scene.truth.lower)
+    matcher = matcher_of(np.ascontiguousarray(current), painted)
     crops = [np.ascontiguousarray(one.face[FACE.mouth(preset.size)]) for one in scene.references]
-    points, half_crops = (
-        np.stack([one.lower for one in scene.references]),
-        np.stack([half_size(crop) for crop in crops]),
-    )
-    distance = distances(points, target.points)
+    points = np.stack([one.lower for one in scene.references])
+    half_crops, distance = np.stack([half_size(crop) for crop in crops]), distances(points, target.points)
     order = np.argsort(distance, kind="stable")
     around, crop = Neighbours(points[order], half_crops[order], distance[order]), crops[order[0]]
-    first = Mouth(around.points[0], crop, crop, _IDENTITY, skin_colour(crop, around.points[0]))
-    nearest = warp_mouth(first, target.warp_from(first.points), matcher, interior)
-    return mouth_inputs(
-        reference_pictures(nearest, around, target, matcher, preset.references), current, region, target.points, window
-    )
-
-
-def _skin_flow(inputs: Points, target_points: Points) -> Flow | None:
-    """Returns how the current frame's skin follows the landmarks, as it does live; None: they have not moved."""
-    if displacement(target_points, inputs) <= 1.0:
-        return None
-    return GRID + moving_mask(inputs, target_points)[..., None] * (Target(target_points).warp_from(inputs).flow - GRID)
+    first = Reference(around.points[0], crop, *_NO_PIXELS, _IDENTITY, skin_colour(crop, around.points[0]))
+    nearest = warp_mouth(first, target, matcher)
+    seen = nearest.corrected
+    changes = mean_changes(seen, nearest.kept, around, target, matcher, preset.references - 1)
+    lips = np.concatenate([seen + changes, seen[None]])
+    return mouth_inputs(lips, current, region, target.points, window)
 
 
 def _moved(window: Window, by: tuple[int, int], size: int) -> Window:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.appearance.compose import apply_affine, placement_of
 from mytalk.appearance.crop_frame import FACE
 from mytalk.appearance.network_inputs import to_crop
+from mytalk.appearance.placement import apply_affine, placement_of
 from mytalk.face.pose import CROP_PIXELS, HeadPose
 from mytalk.face.tracker import Face
 from mytalk.media_time import FRAME_SAMPLES, MOTION_RATE

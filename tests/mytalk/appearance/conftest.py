@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mytalk.appearance.compose import apply_affine
+from mytalk.appearance.placement import apply_affine
 from mytalk.face import Face, HeadPose, fit_pose
 from mytalk.face.landmarks import LOWER_FACE, LOWER_LIPS_INNER, LOWER_LIPS_OUTER
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mytalk.appearance.colour_match import ColourMatcher
-from mytalk.appearance.compose import apply_affine
+from mytalk.appearance.colour_match import correction, matcher_of
 from mytalk.appearance.mask import mouth_mask
-from mytalk.appearance.mouth_interior import MouthInterior
+from mytalk.appearance.mouth_interior import interior_colours
 from mytalk.appearance.network_inputs import mouth_inputs
-from mytalk.appearance.warp import GRID, Target
+from mytalk.appearance.placement import apply_affine
+from mytalk.appearance.warp import GRID, interior_of
 from mytalk.face import Face, fit_pose
 from mytalk.face.landmarks import INNER_LOWER, INNER_UPPER, LOWER_FACE, LOWER_LIPS_INNER, LOWER_MIRROR
 
@@ -32,12 +32,12 @@ def face() -> NDArray[np.float32]:
 
 
 def test_a_mouth_in_the_same_light_is_left_as_it_is(points: Points, face: NDArray[np.float32]) -> None:
-    assert np.abs(ColourMatcher(face, mouth_mask(points)).correction(face)).max() < 0.01
+    assert np.abs(correction(matcher_of(face, mouth_mask(points)), face)).max() < 0.01
 
 
 def test_a_mouth_seen_in_less_light_is_brought_to_the_frames(points: Points, face: NDArray[np.float32]) -> None:
     region, darker = mouth_mask(points), face * np.float32(0.94)
-    matched = darker + ColourMatcher(face, region).correction(darker)
+    matched = darker + correction(matcher_of(face, region), darker)
     assert np.abs(matched - face)[region > 0.5].mean() < 1.5
 
 
@@ -48,14 +48,14 @@ def test_a_lamp_that_goes_on_or_off_lights_the_mouth_as_it_does_the_face(
     region, corrected = mouth_mask(points), face * np.array(light, np.float32)
     current = corrected.copy()
     current[(region == 0) & (np.arange(128) > 95)] = (30, 60, 40)  # and a part around it is of another thing
-    matched = face + ColourMatcher(current, region).correction(face)
+    matched = face + correction(matcher_of(current, region), face)
     assert np.abs(matched / corrected - 1)[region > 0.5].mean() < 0.02
 
 
 def test_other_content_around_the_mouth_does_not_recolour_it(points: Points, face: NDArray[np.float32]) -> None:
     region, current = mouth_mask(points), face.copy()
     current[region == 0] = 20.0
-    change = ColourMatcher(current, region).correction(face)
+    change = correction(matcher_of(current, region), face)
     assert np.abs(change / face).max() < 0.15
 
 
@@ -63,7 +63,7 @@ def test_background_beside_a_turned_cheek_does_not_tint_it(points: Points, face:
     region, current = mouth_mask(points), face.copy()
     beside = (region == 0) & (np.arange(128) > 90)
     current[beside] = (150, 155, 155)
-    change = ColourMatcher(current, region).correction(face)
+    change = correction(matcher_of(current, region), face)
     assert np.abs(change / face)[region > 0.5].max() < 0.02
 
 
@@ -80,7 +80,7 @@ def test_network_sees_the_same_whatever_the_exposure(points: Points, face: NDArr
 def test_drawn_inside_is_dark_with_lighter_teeth_on_top(points: Points) -> None:
     wide = points.copy()
     wide[list(LOWER_LIPS_INNER[1:10]), 1] += 12
-    inside = MouthInterior(wide).colours(SKIN).mean(axis=2)
+    inside = interior_colours(wide, SKIN).mean(axis=2)
     upper, lower = wide[INNER_UPPER[2]], wide[INNER_LOWER[2]]
 
     def at(share: float) -> float:
@@ -96,5 +96,5 @@ def test_drawn_inside_of_a_mirrored_mouth_is_mirrored(points: Points) -> None:
     wide = points.copy()
     wide[list(LOWER_LIPS_INNER[1:10]), 1] += 12
     mirrored = wide[list(LOWER_MIRROR)] * np.array([-1, 1], np.float32) + np.array([127, 0], np.float32)
-    inside, other = MouthInterior(wide).colours(SKIN), MouthInterior(mirrored).colours(SKIN)[:, ::-1]
-    assert np.percentile(np.abs(inside - other)[Target(wide).interior() > 0.5], 95) < 5
+    inside, other = interior_colours(wide, SKIN), interior_colours(mirrored, SKIN)[:, ::-1]
+    assert np.percentile(np.abs(inside - other)[interior_of(wide) > 0.5], 95) < 5

@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 
 from mytalk import Picture
 from mytalk.appearance.bank import MAX_AGE
-from mytalk.appearance.colour_match import ColourMatcher
-from mytalk.appearance.compose import apply_affine
-from mytalk.appearance.occlusion import MIN_MOUTHS, Occlusion, is_covered
+from mytalk.appearance.colour_match import CELLS, ColourMatcher, matcher_of
+from mytalk.appearance.kernel import is_covered
+from mytalk.appearance.occlusion import MIN_MOUTHS, track_cover
+from mytalk.appearance.placement import apply_affine
+from mytalk.appearance.reference_mean import MAX_NEIGHBOURS
 from mytalk.appearance.renderer import MouthRenderer
-from mytalk.appearance.warp import Target
+from mytalk.appearance.sampling import enlarged
+from mytalk.appearance.warp import interior_of
 from mytalk.face import HeadPose
 from mytalk.face.landmarks import LOWER_LIPS_INNER, LOWER_LIPS_OUTER
 
@@ -21,6 +24,17 @@ Points = NDArray[np.float32]
 Colours = NDArray[np.float32]
 LOWER = list(LOWER_LIPS_INNER[1:10] + LOWER_LIPS_OUTER[1:10])
 CHIN = 73  # row of the crop
+
+
+class Cover:
+    """How far each pixel of one frame after the other is covered; None: nothing is."""
+
+    def __init__(self) -> None:
+        self.shares = np.zeros((CELLS, CELLS), np.float32)
+
+    def __call__(self, expected: Colours, points: Points, matcher: ColourMatcher) -> NDArray[np.float32] | None:
+        some = track_cover(self.shares, expected, interior_of(points), matcher)
+        return enlarged(self.shares[..., None], 128)[..., 0] if some else None
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +92,10 @@ def test_a_mouth_that_says_something_else_is_not_taken_for_covered(
     wide = cv2.warpAffine(spoken[11][0].rgb(), matrix, (128, 128)).astype(np.float32)
     points = apply_affine(matrix, spoken[11][1])
     for current in (wide, wide * np.float32(0.8)):
-        assert Occlusion()(wide, Target(points), ColourMatcher(current, np.zeros((128, 128), np.float32))) is None
+        assert Cover()(wide, points, matcher_of(current, np.zeros((128, 128), np.float32))) is None
     teeth = wide.copy()
-    teeth[Target(points).interior() > 0.3] = 230
-    assert Occlusion()(wide, Target(points), ColourMatcher(teeth, np.zeros((128, 128), np.float32))) is None
+    teeth[interior_of(points) > 0.3] = 230
+    assert Cover()(wide, points, matcher_of(teeth, np.zeros((128, 128), np.float32))) is None
 
 
 def test_cover_comes_at_once_and_goes_within_frames(pose: HeadPose, spoken: list[tuple[Picture, Points]]) -> None:
@@ -90,15 +104,15 @@ def test_cover_comes_at_once_and_goes_within_frames(pose: HeadPose, spoken: list
         cv2.warpAffine(picture.rgb(), matrix, (128, 128)).astype(np.float32)
         for picture in (spoken[5][0], behind_a_microphone(spoken[5][0], pose)[0])
     )
-    goal, nothing = Target(apply_affine(matrix, spoken[5][1])), np.zeros((128, 128), np.float32)
-    cover = Occlusion()
-    assert cover(free, goal, ColourMatcher(free, nothing)) is None
-    first = cover(free, goal, ColourMatcher(hidden, nothing))
+    goal, nothing = apply_affine(matrix, spoken[5][1]), np.zeros((128, 128), np.float32)
+    cover = Cover()
+    assert cover(free, goal, matcher_of(free, nothing)) is None
+    first = cover(free, goal, matcher_of(hidden, nothing))
     assert first is not None
     assert first[CHIN, 64] > 0.75
     assert first[60, 20] == 0
     for _ in range(3):
-        gone = cover(free, goal, ColourMatcher(free, nothing))
+        gone = cover(free, goal, matcher_of(free, nothing))
     assert gone is None or gone.max() < 0.3
 
 
@@ -131,5 +145,6 @@ def test_a_bank_of_few_mouths_takes_nothing_for_covered(pose: HeadPose, spoken: 
     for picture, shape in spoken[:5]:
         few.observe(picture, pose, shape)
     assert few.bank_size < MIN_MOUTHS
-    assert not is_covered(crop, apply_affine(matrix, points), few._bank)
-    assert is_covered(crop, apply_affine(matrix, points), many._bank)
+    shape = apply_affine(matrix, points)
+    assert not few._is_covered(crop, shape)
+    assert is_covered(crop.astype(np.float32), shape, many._bank.find(shape, MAX_NEIGHBOURS).neighbours)

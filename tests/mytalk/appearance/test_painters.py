@@ -5,19 +5,21 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
+from mytalk import Picture
 from mytalk.appearance.bank import Mouth, ReferenceBank
-from mytalk.appearance.compose import Painting
-from mytalk.appearance.mask import mouth_mask
+from mytalk.appearance.interfaces import Job
+from mytalk.appearance.mask import mouth_mask, painted_mask
 from mytalk.appearance.model import AppearanceModel
-from mytalk.appearance.painters import TargetFrame, WarpedReference
+from mytalk.appearance.painted_face import TorchRefiner
 from mytalk.appearance.preset import EDGE
-from mytalk.appearance.warp import Target
+from mytalk.appearance.renderer import frame_of_picture
+from mytalk.appearance.warp import GRID, interior_of
+from mytalk.appearance.warped_reference import WarpedReference
 from mytalk.face.landmarks import LOWER_LIPS_INNER, LOWER_LIPS_OUTER
 
 Points = NDArray[np.float32]
@@ -32,7 +34,7 @@ def wider(lips: Points, by: float) -> Points:
 
 def drawn(points: Points) -> NDArray[np.uint8]:
     """Skin with a dark mouth whose upper half is light, as teeth are."""
-    inside = Target(points).interior()[..., None]
+    inside = interior_of(points)[..., None]
     picture = SKIN + inside * (DARK - SKIN)
     loop = points[list(LOWER_LIPS_INNER)]
     teeth = inside * (np.arange(128)[:, None, None] < loop[:, 1].mean())
@@ -58,28 +60,41 @@ def alone(model: AppearanceModel) -> AppearanceModel:
     return quiet
 
 
-def painting(model: AppearanceModel | None, lips: Points, mouths: int) -> Painting:
-    """Lips that open a little wider than any of the bank."""
+IDENTITY = np.eye(2, 3, dtype=np.float32)
+
+
+def painter(model: AppearanceModel | None) -> WarpedReference:
+    return WarpedReference(None if model is None else TorchRefiner(model))
+
+
+def mouth_of(points: Points, crop: NDArray[np.uint8]) -> Mouth:
+    return Mouth(points, crop, Picture.from_rgb(crop), IDENTITY, SKIN)
+
+
+def bank_of(lips: Points, mouths: int, step: float = -2.0) -> ReferenceBank:
     bank = ReferenceBank()
     for number in range(mouths):
-        points = wider(lips, -2.0 * number)
-        crop = drawn(points)
-        bank.put(number, Mouth(points, crop, crop, np.eye(2, 3, dtype=np.float32), SKIN))
-    target = Target(wider(lips, 2))
-    current = drawn(target.points).astype(np.float32)
-    region = mouth_mask(target.points)
-    return WarpedReference(model).paint(bank, target, TargetFrame(current, region, region, None))
+        points = wider(lips, step * number)
+        bank.put(number, mouth_of(points, drawn(points)))
+    return bank
 
 
-def picture_of(one: Painting) -> NDArray[np.float32]:
-    assert one.mouth is not None
-    warped = cv2.remap(one.mouth.crop, one.flow, None, cv2.INTER_LINEAR).astype(np.float32)
-    return np.asarray(warped * (1 if one.kept is None else one.kept[..., None]) + one.colours, np.float32)
+def paint(one: WarpedReference, bank: ReferenceBank, wanted: Points) -> NDArray[np.float32]:
+    """The mouth crop as it is painted, into a picture that is one."""
+    picture = Picture.from_rgb(drawn(wanted))
+    made = one.paint(bank, Job(picture, frame_of_picture(picture, IDENTITY), wanted, wanted, None, 1.0, 1.0))
+    return made.rgb().astype(np.float32)
+
+
+def painted_skin(wanted: Points) -> NDArray[np.bool_]:
+    """The skin around the lips that is painted in full."""
+    return (painted_mask(mouth_mask(wanted), wanted, GRID, False) > 0.9) & (interior_of(wanted) == 0)
 
 
 def test_a_network_that_lightens_leaves_the_dark_of_a_mouth_dark(lips: Points) -> None:
-    plain, refined = (picture_of(painting(model, lips, 3)) for model in (None, brightening(0.5)))
-    inside = Target(wider(lips, 2)).interior() > 0.95
+    bank, wanted = bank_of(lips, 3), wider(lips, 2)
+    plain, refined = (paint(painter(model), bank, wanted) for model in (None, brightening(0.5)))
+    inside = interior_of(wider(lips, 2)) > 0.95
     dark, teeth = inside & (plain.mean(axis=2) < 40), inside & (plain.mean(axis=2) > 150)
     change = (refined - plain).mean(axis=2)
     assert change[teeth].mean() > 10
@@ -87,28 +102,24 @@ def test_a_network_that_lightens_leaves_the_dark_of_a_mouth_dark(lips: Points) -
 
 
 def test_inside_of_a_mouth_that_one_reference_shows_is_not_refined(lips: Points) -> None:
-    plain, refined = (painting(model, lips, 1) for model in (None, brightening(0.5)))
-    inside = Target(wider(lips, 2)).interior() > 0.95
-    change = np.abs(refined.colours - plain.colours).mean(axis=2)
-    around = mouth_mask(wider(lips, 2)) > 0.99
-    assert change[inside].mean() < 0.1 * change[around & ~inside].mean()
+    bank, wanted = bank_of(lips, 1), wider(lips, 2)
+    plain, refined = (paint(painter(model), bank, wanted) for model in (None, brightening(0.5)))
+    inside = interior_of(wider(lips, 2)) > 0.95
+    change = np.abs(refined - plain).mean(axis=2)
+    assert change[inside].mean() < 0.1 * change[painted_skin(wanted)].mean()
 
 
 def test_without_refinement_the_network_is_not_asked_and_the_mouth_is_the_warped_one(lips: Points) -> None:
     model, asked = brightening(0.5), []
     model.register_forward_hook(lambda *_: asked.append(1))
-    bank = ReferenceBank()
-    bank.put(0, Mouth(lips, drawn(lips), drawn(lips), np.eye(2, 3, dtype=np.float32), SKIN))
-    target = Target(wider(lips, 2.0))
-    region = mouth_mask(target.points)
-    scene = TargetFrame(drawn(target.points).astype(np.float32), region, region, None)
-    refining, warping = WarpedReference(model), WarpedReference(None)
-    refined = picture_of(refining.paint(bank, target, scene))
+    bank, wanted = bank_of(lips, 1), wider(lips, 2.0)
+    refining = painter(model)
+    refined = paint(refining, bank, wanted)
     assert len(asked) == 1
     refining.refinement = False
-    unrefined = picture_of(refining.paint(bank, target, scene))
+    unrefined = paint(refining, bank, wanted)
     assert len(asked) == 1
-    np.testing.assert_array_equal(unrefined, picture_of(warping.paint(bank, target, scene)))
+    np.testing.assert_array_equal(unrefined, paint(painter(None), bank, wanted))
     assert np.abs(unrefined - refined).max() > 1
 
 
@@ -117,33 +128,23 @@ def test_without_refinement_other_mouths_are_not_looked_at(lips: Points) -> None
     for number, (by, light) in enumerate(((0.0, 0), (0.4, 16), (0.8, 16), (1.2, 16))):
         crop = drawn(wider(lips, by))
         crop[mouth_mask(wider(lips, by)) > 0.5] += np.uint8(light)
-        bank.put(number, Mouth(wider(lips, by), crop, crop, np.eye(2, 3, dtype=np.float32), SKIN))
-    target = Target(wider(lips, -2.0))
-    region = mouth_mask(target.points)
-    scene = TargetFrame(drawn(target.points).astype(np.float32), region, region, None)
-    averaging, unrefined = WarpedReference(alone(brightening(0.5))), WarpedReference(brightening(0.5))
+        bank.put(number, mouth_of(wider(lips, by), crop))
+    wanted = wider(lips, -2.0)
+    averaging, unrefined = painter(alone(brightening(0.5))), painter(brightening(0.5))
     unrefined.refinement = False
-    plain, averaged, warped = (
-        picture_of(one.paint(bank, target, scene)) for one in (WarpedReference(None), averaging, unrefined)
-    )
+    plain, averaged, warped = (paint(one, bank, wanted) for one in (painter(None), averaging, unrefined))
     np.testing.assert_array_equal(warped, plain)
-    skin = (region > 0.9) & (Target(target.points).interior() == 0)
-    assert (averaged - plain)[skin].mean() > 1  # the others are lighter than the nearest
+    assert (averaged - plain)[painted_skin(wanted)].mean() > 1  # the others are lighter than the nearest
 
 
 def test_network_is_followed_less_the_more_mouths_there_are_and_not_asked_from_a_dozen_on(lips: Points) -> None:
     model, asked = brightening(0.5), []
     model.register_forward_hook(lambda *_: asked.append(1))
-    target = Target(wider(lips, 2))
-    region = mouth_mask(target.points)
-    scene = TargetFrame(drawn(target.points).astype(np.float32), region, region, None)
-    skin = (region > 0.9) & (target.interior() == 0)
-    bank, changes = ReferenceBank(), []
-    for number in range(EDGE.enough + 1):
-        points = wider(lips, -1.0 * number)
-        bank.put(number, Mouth(points, drawn(points), drawn(points), np.eye(2, 3, dtype=np.float32), SKIN))
-        refined, averaged = WarpedReference(model), WarpedReference(alone(model))
-        made, bare = (picture_of(one.paint(bank, target, scene)) for one in (refined, averaged))
+    wanted = wider(lips, 2)
+    skin, changes = painted_skin(wanted), []
+    for mouths in range(1, EDGE.enough + 2):
+        bank = bank_of(lips, mouths, -1.0)
+        made, bare = (paint(one, bank, wanted) for one in (painter(model), painter(alone(model))))
         changes.append(float((made - bare)[skin].mean()))
     assert len(asked) == EDGE.enough - 1
     assert changes[0] > 5
@@ -155,23 +156,13 @@ def test_network_is_followed_less_the_more_mouths_there_are_and_not_asked_from_a
 def test_a_frugal_painter_asks_the_network_for_every_second_frame_of_one_mouth(lips: Points) -> None:
     model, asked = brightening(0.5), []
     model.register_forward_hook(lambda *_: asked.append(1))
-    crops = [drawn(wider(lips, -8.0 * number)) for number in range(2)]
-    bank = ReferenceBank()
-    for number, crop in enumerate(crops):
-        bank.put(number, Mouth(wider(lips, -8.0 * number), crop, crop, np.eye(2, 3, dtype=np.float32), SKIN))
-    painter = WarpedReference(model)
-
-    def paint(by: float) -> Painting:
-        target = Target(wider(lips, by))
-        region = mouth_mask(target.points)
-        return painter.paint(bank, target, TargetFrame(drawn(target.points).astype(np.float32), region, region, None))
-
-    every = [paint(by) for by in (2.0, 2.2, 2.4, 2.6)]
+    bank, one = bank_of(lips, 2, -8.0), painter(model)
+    every = [paint(one, bank, wider(lips, by)) for by in (2.0, 2.2, 2.4, 2.6)]
     assert len(asked) == 4
-    painter.reuse_residual = True
-    reused = [paint(by) for by in (2.0, 2.2, 2.4, 2.6)]
+    one.reuse_residual = True
+    reused = [paint(one, bank, wider(lips, by)) for by in (2.0, 2.2, 2.4, 2.6)]
     assert len(asked) == 6
-    for one, other in zip(every, reused, strict=True):
-        assert np.abs(picture_of(one) - picture_of(other)).mean() < 0.5
-    paint(-10.0)  # another mouth is nearest: there is nothing to take over
+    for made, other in zip(every, reused, strict=True):
+        assert np.abs(made - other).mean() < 0.5
+    paint(one, bank, wider(lips, -10.0))  # another mouth is nearest: there is nothing to take over
     assert len(asked) == 7

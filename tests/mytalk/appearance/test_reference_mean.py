@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mytalk.appearance.bank import Mouth, Neighbours, distances, half_size
-from mytalk.appearance.colour_match import ColourMatcher
+from mytalk.appearance.bank import distances, half_size
+from mytalk.appearance.colour_match import ColourMatcher, matcher_of
 from mytalk.appearance.mask import mouth_mask
-from mytalk.appearance.mouth_interior import MouthInterior
-from mytalk.appearance.network_inputs import WarpedMouth, warp_mouth
-from mytalk.appearance.reference_mean import reference_pictures
-from mytalk.appearance.warp import Target
+from mytalk.appearance.paint import WarpedMouth, warp_mouth
+from mytalk.appearance.reference_mean import mean_changes
+from mytalk.appearance.scene import Neighbours, Reference
+from mytalk.appearance.warp import Target, interior_of, target_of
 from mytalk.face.landmarks import LOWER_LIPS_INNER, LOWER_LIPS_OUTER
 
 Points = NDArray[np.float32]
@@ -31,7 +31,7 @@ def drawn(points: Points) -> NDArray[np.float32]:
     canvas = np.zeros((128, 128), np.uint8)
     cv2.fillPoly(canvas, [np.rint(points[list(LOWER_LIPS_OUTER)]).astype(np.int32)], 255, cv2.LINE_AA)
     picture = SKIN + canvas[..., None] / np.float32(255) * (LIPS - SKIN)
-    return np.asarray(picture + Target(points).interior()[..., None] * (DARK - picture), np.float32)
+    return np.asarray(picture + interior_of(points)[..., None] * (DARK - picture), np.float32)
 
 
 def seen(points: Points, chance: np.random.Generator) -> NDArray[np.uint8]:
@@ -50,16 +50,26 @@ def bank_of(
     distance = distances(points, target.points)
     order = np.argsort(distance)
     crop = pictures[order[0]]
-    mouth = Mouth(sources[order[0]], crop, crop, np.eye(2, 3, dtype=np.float32), SKIN)
-    matcher = ColourMatcher(drawn(target.points), mouth_mask(target.points))
-    nearest = warp_mouth(mouth, target.warp_from(mouth.points), matcher, MouthInterior(target.points))
+    nothing = (np.zeros((2, 2), np.uint8),) * 3
+    mouth = Reference(sources[order[0]], crop, *nothing, np.eye(2, 3, dtype=np.float32), SKIN)
+    matcher = matcher_of(drawn(target.points), mouth_mask(target.points))
+    nearest = warp_mouth(mouth, target, matcher)
     return nearest, Neighbours(points[order], half_crops[order], distance[order]), matcher
+
+
+def reference_pictures(
+    nearest: WarpedMouth, neighbours: Neighbours, target: Target, matcher: ColourMatcher, count: int
+) -> NDArray[np.float32]:
+    """Means from wide to narrow, and the nearest mouth."""
+    seen = nearest.corrected
+    changes = mean_changes(seen, nearest.kept, neighbours, target, matcher, count - 1)
+    return np.concatenate([seen + changes, seen[None]])
 
 
 def test_mean_of_many_mouths_is_nearer_to_the_truth_than_the_nearest(lips: Points) -> None:
     chance = np.random.default_rng(3)
     sources = [wider(lips, by) for by in np.linspace(-1.5, 2, 12)]
-    target = Target(wider(lips, 0.4))
+    target = target_of(wider(lips, 0.4))
     nearest, neighbours, matcher = bank_of(sources, [seen(one, chance) for one in sources], target)
     wide, narrow, alone = reference_pictures(nearest, neighbours, target, matcher, 3)
     region, truth = mouth_mask(target.points) > 0.9, drawn(target.points)
@@ -72,7 +82,7 @@ def test_mean_of_many_mouths_is_nearer_to_the_truth_than_the_nearest(lips: Point
 def test_fine_detail_stays_that_of_the_nearest_mouth(lips: Points) -> None:
     chance = np.random.default_rng(4)
     sources = [wider(lips, by) for by in np.linspace(-1.5, 2, 12)]
-    target = Target(wider(lips, 0.4))
+    target = target_of(wider(lips, 0.4))
     nearest, neighbours, matcher = bank_of(sources, [seen(one, chance) for one in sources], target)
     wide = reference_pictures(nearest, neighbours, target, matcher, 2)[0]
     region = mouth_mask(target.points) > 0.9
@@ -82,7 +92,7 @@ def test_fine_detail_stays_that_of_the_nearest_mouth(lips: Points) -> None:
 
 
 def test_one_mouth_alone_is_left_as_it_is(lips: Points) -> None:
-    target = Target(wider(lips, 3))
+    target = target_of(wider(lips, 3))
     nearest, neighbours, matcher = bank_of([lips], [seen(lips, np.random.default_rng(5))], target)
     for one in reference_pictures(nearest, neighbours, target, matcher, 3):
         np.testing.assert_array_equal(one, nearest.corrected)
@@ -90,9 +100,8 @@ def test_one_mouth_alone_is_left_as_it_is(lips: Points) -> None:
 
 def test_inside_that_is_drawn_is_not_mixed_with_what_closed_mouths_show(lips: Points) -> None:
     sources = [wider(lips, by) for by in (-14.0, -13.5, -13.0, -12.5)]
-    target = Target(wider(lips, 6))
+    target = target_of(wider(lips, 6))
     nearest, neighbours, matcher = bank_of(sources, [np.uint8(drawn(one)) for one in sources], target)
-    assert nearest.kept is not None
     assert nearest.kept.min() < 0.01
     wide = reference_pictures(nearest, neighbours, target, matcher, 2)[0]
     np.testing.assert_allclose(wide[nearest.kept == 0], nearest.corrected[nearest.kept == 0])

@@ -11,13 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from mytalk import Picture
-from mytalk.appearance.compose import apply_affine, placement_of, resample_field
 from mytalk.appearance.mask import mouth_mask, moving_mask
 from mytalk.appearance.model import AppearanceModel
+from mytalk.appearance.placement import apply_affine, placement_of
 from mytalk.appearance.preset import EDGE
 from mytalk.appearance.renderer import MouthRenderer
 from mytalk.face import HeadPose
 from mytalk.face.landmarks import LOWER_FACE, LOWER_LIPS_INNER, LOWER_LIPS_OUTER
+from tests.mytalk.support.crop_fields import resample_field
 
 Points = NDArray[np.float32]
 
@@ -67,7 +68,8 @@ def test_nothing_outside_the_mask_changes(
     half = changeable.reshape(portrait.height // 2, 2, portrait.width // 2, 2).any(axis=(1, 3))
     assert np.array_equal(rendered.u[~half], portrait.u[~half])
     assert np.array_equal(rendered.v[~half], portrait.v[~half])
-    assert not same(rendered, portrait)
+    change = np.abs(rendered.y.astype(int) - portrait.y).max()
+    assert change > 20 if opens else change <= 2  # a mouth that is wanted as it was filmed stays so
 
 
 def distance_from_lips(pose: HeadPose, points: Points) -> NDArray[np.float32]:

@@ -13,17 +13,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mytalk import Picture, Pipeline, StreamOptions, VideoFrame
-from mytalk.appearance.compose import apply_affine, placement_of, resample_field
 from mytalk.appearance.crop_frame import FACE, MOUTH
 from mytalk.appearance.mask import mouth_mask, moving_mask
 from mytalk.appearance.model import AppearanceModel
 from mytalk.appearance.network_inputs import WHOLE_FACE, face_inputs, lip_picture, to_crop
+from mytalk.appearance.placement import apply_affine, placement_of
 from mytalk.appearance.preset import PAPER
 from mytalk.appearance.raster import face_picture, landmark_picture
 from mytalk.appearance.renderer import MouthRenderer
 from mytalk.errors import PresetError
 from mytalk.face import Face, HeadPose
 from mytalk.face.landmarks import LOWER_FACE, LOWER_LIPS_INNER, LOWER_LIPS_OUTER
+from tests.mytalk.support.crop_fields import resample_field
 
 Points = NDArray[np.float32]
 SMALL = replace(

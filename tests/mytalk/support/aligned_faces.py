@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from mytalk import Picture
-from mytalk.appearance.compose import apply_affine, placement_of
 from mytalk.appearance.crop_frame import FACE
 from mytalk.appearance.network_inputs import to_crop
+from mytalk.appearance.placement import apply_affine, placement_of
 from mytalk.appearance.renderer import MouthRenderer
 from mytalk.face import Face, fit_pose
 from mytalk.face.landmarks import LOWER_FACE, LOWER_LIPS_INNER

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mytalk.appearance.compose import placement_of
 from mytalk.appearance.crop_frame import FACE
 from mytalk.appearance.network_inputs import to_crop
+from mytalk.appearance.placement import placement_of
 from mytalk.face import Face, FaceTracker, HeadPose, fit_pose
 from mytalk.face.landmarks import LIPS
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
