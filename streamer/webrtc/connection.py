@@ -89,7 +89,7 @@ class Connection:
                 transceiver.setCodecPreferences([codec for codec in known if codec.mimeType == "audio/opus"])
         with self._blaming_the_offer(offer):
             await connection.setRemoteDescription(Description(sdp=offer.sdp, type="offer"))
-        self._bind_tracks()
+        self._bind_tracks(layered=bool(offer.layers.names))
         for transport in self._transports:
             limit_gathering(transport, GATHER_TIMEOUT)
             DatagramGuard(transport, self.refusals)
@@ -220,7 +220,7 @@ class Connection:
             abort(self._connection)  # sockets that were opened after it was closed
             raise UnknownSessionError("the session ended while the offer was answered (make another)") from cause
 
-    def _bind_tracks(self) -> None:
+    def _bind_tracks(self, *, layered: bool) -> None:
         """Bounds the tracks that the offer sends, before their first packet."""
         for transceiver in self._connection.getTransceivers():
             if transceiver.receiver.track is None:
@@ -228,7 +228,7 @@ class Connection:
             if transceiver.kind == "audio":
                 self.sound_in = InboundTrack(transceiver.receiver)
             else:
-                self.pictures_in = InboundTrack(transceiver.receiver)
+                self.pictures_in = InboundTrack(transceiver.receiver, layered=layered)
 
 
 def _new_etag() -> str:

@@ -12,6 +12,7 @@ from streamer.errors import RequestError
 from streamer.webrtc.candidates import is_usable
 from streamer.webrtc.h264_formats import as_offered, formats_of, with_listed_formats
 from streamer.webrtc.sdp_fragment import MAX_CANDIDATES
+from streamer.webrtc.simulcast import Layers, layers_of, without_retransmissions
 
 MAX_SECTIONS = 3
 """Media sections an offer may hold: one of audio, one of video, one of data, which is refused."""
@@ -39,7 +40,7 @@ class Offer:
     ``sdp``: without its data section, and with H264 as aiortc lists it; ``complete`` answers what the peer offered.
     ``video_codecs``: names as in ``rtpmap``, small letters, best first. ``candidates``: how many it names.
     ``formats``: all codecs that it names, for people to read. ``h264``: payload types whose parameters ``sdp`` names
-    otherwise, and what the answer says of them.
+    otherwise, and what the answer says of them. ``layers``: those of its video, where it sends several.
     """
 
     sdp: str
@@ -54,12 +55,13 @@ class Offer:
     candidates: int
     formats: str
     h264: Mapping[int, str | None]
+    layers: Layers
 
     def complete(self, answer: str) -> str:
         """Makes of an answer to ``sdp`` one to what the peer offered: its own formats of H264, and its data section,
         refused by port 0 (RFC 3264, 6) outside the bundle (RFC 9143, 7.3.3). Audio and video connect without it.
         """
-        answer = as_offered(answer, self.h264)
+        answer = _with_lines(as_offered(answer, self.h264), self.layers.answered())
         if self.data is None:
             return answer
         head, *sections = re.split(r"(?m)^(?=m=)", answer)
@@ -94,6 +96,9 @@ def read_offer(sdp: str) -> Offer:
     data = _data_section(sections)
     audio, video = _section(sections, "audio"), _section(sections, "video")
     bare = cleaned if data is None else _without_data(cleaned, data)
+    layers = next((layers_of(one) for one in _sections(bare)[1:] if one.startswith("m=video")), Layers())
+    if layers.names:
+        bare = "".join(without_retransmissions(one) for one in _sections(bare)).replace("\n", "\r\n")
     readable, h264 = _with_readable_h264(bare, receiving=video is not None and video.direction == "sendonly")
     return Offer(
         readable,
@@ -108,6 +113,7 @@ def read_offer(sdp: str) -> Offer:
         candidates=candidates,
         formats=_formats(cleaned),
         h264=h264,
+        layers=layers,
     )
 
 
@@ -136,9 +142,21 @@ def _without_data(sdp: str, data: DataSection) -> str:
     return "".join(["\r\n".join([*lines, ""]), *sections])
 
 
+def _sections(sdp: str) -> list[str]:
+    """Parts a text into what stands before the first media section, and the sections; lines end in ``\\n``."""
+    return re.split(r"(?m)^(?=m=)", sdp.replace("\r\n", "\n"))
+
+
+def _with_lines(answer: str, lines: list[str]) -> str:
+    """Appends lines to an answer's video section."""
+    sections = _sections(answer)
+    appended = [one + "".join(f"{line}\n" for line in lines) if one.startswith("m=video") else one for one in sections]
+    return "".join(appended).replace("\n", "\r\n")
+
+
 def _with_readable_h264(sdp: str, receiving: bool) -> tuple[str, dict[int, str | None]]:
     """Returns the offer with formats of H264 that aiortc lists, and the parameters that the answer has for them."""
-    head, *sections = re.split(r"(?m)^(?=m=)", sdp.replace("\r\n", "\n"))
+    head, *sections = _sections(sdp)
     answered: dict[int, str | None] = {}
     for index, section in enumerate(sections):
         if section.startswith("m=video"):
@@ -154,7 +172,7 @@ _NAMED = 12
 def _formats(sdp: str) -> str:
     """Names the codecs of an offer, and the profiles and modes of H264; not those that only repeat what was lost."""
     names: list[str] = []
-    for section in re.split(r"(?m)^(?=m=)", sdp.replace("\r\n", "\n"))[1:]:
+    for section in _sections(sdp)[1:]:
         h264 = {one.payload_type: str(one) for one in formats_of(section)}
         for payload_type, name in re.findall(r"(?m)^a=rtpmap:(\d{1,3}) ([\w.-]{1,20})/", section):
             if name.lower() not in _AUXILIARY:

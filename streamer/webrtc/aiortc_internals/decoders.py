@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ REFUSAL_PAUSE = 1.0
 
 VIDEO_TIME_BASE = Fraction(1, 90_000)
 
+_NAL_UNIT = re.compile(rb"\x00\x00\x01(.)", re.DOTALL)
 _VP8_START = b"\x9d\x01\x2a"  # RFC 6386, 9.1
 
 
@@ -49,6 +51,13 @@ def too_large(data: bytes) -> bool:
         return False
     width, height = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (6, 8))
     return width * height > MAX_PIXELS
+
+
+def is_keyframe(codec: str, data: bytes) -> bool:
+    """Whether a frame of VP8 (RFC 6386, 9.1) or H264 (Annex B: NAL unit types 5 and 7) can be decoded alone."""
+    if codec == "VP8":
+        return bool(data) and not data[0] & 1
+    return any(found[1][0] & 31 in (5, 7) for found in _NAL_UNIT.finditer(data))
 
 
 def bounded_decoder(codec: RTCRtpCodecParameters) -> Any:

@@ -1,5 +1,6 @@
 """Bounds what aiortc 1.16.0 leaves unbounded on the receiving side, and reads what it does not publish.
 
+- aiortc puts the layers of a simulcast into one jitter buffer: here one layer is passed on.
 - aiortc's audio jitter buffer holds 80 ms, and 280 ms for good after one lost packet: here only what comes after a
   missing packet is held, 40 ms at most.
 - aiortc's video jitter buffer waits for the next frame before it hands one on: here the RTP marker ends a frame.
@@ -15,8 +16,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import queue
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -34,6 +37,7 @@ from streamer.webrtc.aiortc_internals import decoders
 from streamer.webrtc.aiortc_internals.decoders import Decoded
 from streamer.webrtc.aiortc_internals.nacks import BoundedNacks
 from streamer.webrtc.aiortc_internals.timestamps import Timestamps
+from streamer.webrtc.simulcast import BestLayer
 
 SPEECH_DEPTH = 2
 """Packets (20 ms each) after a missing one that wait for it."""
@@ -44,6 +48,7 @@ _DECODER_BOUND = {"audio": 50, "video": 30}  # encoded frames: 1 s each
 _PACKETS_BOUND = 200  # packets of speech kept for ``packet``. Full: the oldest is forgotten
 _TRACK_BOUND = {"audio": 50, "video": 8}  # decoded frames
 _RATE = {"audio": 48_000, "video": 90_000}  # timestamps a second
+_NO_FORMAT = 128  # a payload type that no packet has: they are of 7 bits
 _REORDER = {"audio": 0, "video": 90_000}  # timestamps that a packet may go back: 1 s of B-frames
 
 
@@ -92,6 +97,11 @@ class PictureBuffer(JitterBuffer):
         """Takes the next whole frame, if all of its packets are there."""
         return self._remove_frame(0)
 
+    def restart(self) -> None:
+        """Forgets what it holds: the next packet begins another sequence."""
+        self.remove(self.capacity)
+        self._origin = None
+
     def _remove_frame(self, sequence_number: int) -> JitterFrame | None:
         parts: list[Any] = []
         while len(parts) < self.capacity:
@@ -124,6 +134,7 @@ class DecoderQueue(queue.Queue[Any]):
     def __init__(self, kind: str, ask_for_keyframe: Callable[[], None]) -> None:
         super().__init__()
         self.dropped = 0
+        self.needs_keyframe = False  # what comes before one belongs to pictures that the decoder does not have
         self.packets: OrderedDict[int, bytes] = OrderedDict()  # pts -> speech on its way through the decoder
         self._kind = kind
         self._ask_for_keyframe = ask_for_keyframe
@@ -132,6 +143,11 @@ class DecoderQueue(queue.Queue[Any]):
         if item is not None and self._kind == "video" and decoders.too_large(item[1].data):
             self.dropped += 1
             return
+        if item is not None and self.needs_keyframe:
+            self.needs_keyframe = not decoders.is_keyframe(item[0].name, item[1].data)
+            if self.needs_keyframe:
+                self.dropped += 1
+                return
         if item is None or (self._kind == "video" and self.qsize() >= _DECODER_BOUND["video"]):
             self._drop(keep=0)
             if item is not None:
@@ -181,10 +197,11 @@ class TrackQueue:
 class InboundTrack:
     """Bounds one receiver and keeps its sender's newest report. Make it before the first packet comes.
 
-    ``refused`` is called with the reason, on the event loop, when its pictures begin to be left out.
+    ``refused`` is called with the reason, on the event loop, when its pictures begin to be left out. ``layered``: its
+    sender sends several sizes at once.
     """
 
-    def __init__(self, receiver: RTCRtpReceiver) -> None:
+    def __init__(self, receiver: RTCRtpReceiver, *, layered: bool = False) -> None:
         self.report: SenderReport | None = None
         self.track: MediaStreamTrack = receiver.track
         self.refused: Callable[[str], None] = _nothing
@@ -197,6 +214,9 @@ class InboundTrack:
         self._buffer = SpeechBuffer() if self._kind == "audio" else PictureBuffer()
         self._timestamps = Timestamps(_REORDER[self._kind])
         self._thread: threading.Thread | None = None
+        self._layers = BestLayer() if layered else None
+        self._layer: int | None = None  # the SSRC of the last packet that was passed on
+        self._passed = 0.0  # time.monotonic() of that packet
         loop = asyncio.get_running_loop()
 
         def deliver(decoded: Decoded) -> None:
@@ -243,6 +263,30 @@ class InboundTrack:
         return self.decoder_queue.packets.pop(pts, None)
 
     async def _on_rtp(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+        if self._layers is None:
+            await self._take(packet, arrival_time_ms)
+            return
+        now = time.monotonic()
+        counted = copy.copy(packet)
+        counted.payload_type = _NO_FORMAT  # aiortc estimates the bitrate from it, and goes no further
+        await self._handle_rtp(counted, arrival_time_ms)
+        packet.extensions.abs_send_time = None
+        for one in self._layers.add(packet, now):
+            if self._layer not in (None, one.ssrc):
+                self._begin_layer(now - self._passed)
+            self._layer, self._passed = one.ssrc, now
+            await self._take(one, arrival_time_ms)
+
+    def _begin_layer(self, gap: float) -> None:
+        """Goes on with another layer, whose numbers and timestamps are its own, ``gap`` seconds after the last one."""
+        assert isinstance(self._buffer, PictureBuffer)
+        self._buffer.restart()
+        self._timestamps.jump(round(gap * _RATE["video"]))
+        self._replace(self._receiver, _PREFIX + "nack_generator", BoundedNacks(self._private("decoder_error").set))
+        self.decoder_queue.needs_keyframe = True
+        self._private("decoder_error").set()  # asks for one
+
+    async def _take(self, packet: RtpPacket, arrival_time_ms: int) -> None:
         await self._handle_rtp(packet, arrival_time_ms)
         codec = self._private("codecs").get(packet.payload_type)
         if codec is None or self._private("decoder_thread") is None or self._buffer._origin is None:
@@ -256,7 +300,8 @@ class InboundTrack:
     async def _on_rtcp(self, packet: AnyRtcpPacket) -> None:
         if isinstance(packet, RtcpByePacket):
             return
-        if isinstance(packet, RtcpSrPacket) and packet.sender_info.ntp_timestamp:
+        of_another = self._layers is not None and getattr(packet, "ssrc", None) != self._layer
+        if isinstance(packet, RtcpSrPacket) and packet.sender_info.ntp_timestamp and not of_another:
             pts = self._timestamps.near(packet.sender_info.rtp_timestamp)
             if pts is not None:
                 self.report = SenderReport(packet.sender_info.ntp_timestamp, pts, _RATE[self._kind])

@@ -19,13 +19,19 @@ class Timestamps:
     def __init__(self, reorder: int) -> None:
         self._reorder = reorder
         self._last: tuple[int, int] | None = None  # timestamp and count of the last packet
+        self._jump: int | None = None  # count from the last packet to the next, whatever its timestamp
+
+    def jump(self, units: int) -> None:
+        """Places the next packet so far after the last, whatever its timestamp: it is of another source."""
+        self._jump = units
 
     def map(self, timestamp: int) -> int:
         """Takes the next packet's timestamp and returns its count."""
         count = 0
         if self._last is not None:
-            step = _signed(timestamp - self._last[0])
+            step = _signed(timestamp - self._last[0]) if self._jump is None else self._jump
             count = self._last[1] + (step if step >= -self._reorder else step + _WRAP)
+        self._jump = None
         self._last = (timestamp, count)
         return count
 

@@ -82,6 +82,7 @@ def test_the_page_for_operators_names_every_option_of_the_server_and_no_other() 
         "--requests",
         "--url",
         "--record",
+        "--ulimit",
     }
     assert named - elsewhere == known
 

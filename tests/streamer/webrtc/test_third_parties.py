@@ -285,3 +285,36 @@ async def test_chromium_publishes_by_whip_and_trickles(client: Client, models: F
         assert viewer.pictures[-1][1].width == 320
         assert page.complaints == []
         await viewer.close()
+
+
+LAYERED = """
+window.publishLayers = async (url, token) => {
+  const pc = window.up = new RTCPeerConnection();
+  const media = await navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 640, height: 480 } });
+  const [audio, video] = [media.getAudioTracks()[0], media.getVideoTracks()[0]];
+  pc.addTransceiver(audio, { direction: 'sendonly' });
+  const sendEncodings = [4, 2, 1].map((by, at) => ({ rid: 'qhf'[at], scaleResolutionDownBy: by }));
+  pc.addTransceiver(video, { direction: 'sendonly', sendEncodings });
+  await pc.setLocalDescription();
+  while (pc.iceGatheringState !== 'complete') await new Promise((done) => setTimeout(done, 20));
+  const headers = { 'Content-Type': 'application/sdp', Authorization: `Bearer ${token}` };
+  const response = await fetch(url, { method: 'POST', headers, body: pc.localDescription.sdp });
+  if (response.status !== 201) throw new Error(`${response.status} ${await response.text()}`);
+  await pc.setRemoteDescription({ type: 'answer', sdp: await response.text() });
+};
+"""
+
+
+@BROWSER
+@pytest.mark.browser
+async def test_one_of_chromiums_layers_is_shown(client: Client, server: Running, tmp_path: Path) -> None:
+    session = await client.create()
+    async with page_of_another_origin(tmp_path) as page:
+        await page.run(f"(() => {{ {LAYERED} }})()")
+        await page.run(f"publishLayers('{client.url}{session['urls']['whip']}', '{session['token']}')")
+        assert "a=simulcast:recv q;h;f" in await page.run("up.remoteDescription.sdp")
+        await eventually(lambda: server.sessions.all()[0].state == "live")
+        viewer = await watch(client, session)
+        await viewer.until(pictures=40)
+        await viewer.close()
+        assert page.complaints == []
