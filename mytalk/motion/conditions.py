@@ -48,7 +48,7 @@ class MotionRequest:
     @property
     def rows(self) -> int:
         """Returns T."""
-        return self.noise.shape[1]
+        return int(self.noise.shape[1])
 
     @property
     def first(self) -> int:
