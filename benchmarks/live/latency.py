@@ -1,7 +1,8 @@
 """Measures what a live session costs in time, at the far end: a camera and speech go up, dubbed video and speech
 come back.
 
-    python -m benchmarks.live.latency [--seconds 60] [--profile balanced] [--clip VIDEO] [--interrupts 20] [--json FILE]
+    python -m benchmarks.live.latency [--seconds 60] [--profile balanced] [--clip VIDEO] [--interrupts 20] [--busy 1]
+        [--json FILE]
 
 A real aiortc peer on loopback sends 512 x 512 at 25 fps and speech in 20 ms packets to ``mytalk serve`` (a process of
 its own), and measures what it receives: three seconds of a still picture and silence; speech, until the mouth moves;
@@ -9,7 +10,8 @@ its own), and measures what it receives: three seconds of a still picture and si
 after them on (``after_loss``); then a hum that is interrupted again and again. Every picture carries its number;
 speech is found again by correlation, second by second. Times are from the peer's microphone or camera to the peer's
 decoded frame: both encoders and both decoders are in them; loading the models and a player's buffer against the
-network's jitter are not. The peer runs on the same cores.
+network's jitter are not. The peer runs on the same cores. ``--busy N``: in the midst of the film N other processes
+compute for ten seconds. Without ``--clip`` the film is that of `benchmarks.clips`.
 
 Beside it, as a yardstick: what a design that makes pictures in blocks of 16 would take on this run's own figures.
 """
@@ -21,6 +23,8 @@ import asyncio
 import json
 import os
 import platform
+import sys
+import tempfile
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -30,9 +34,9 @@ import aiohttp
 import numpy as np
 import uvloop
 
+from benchmarks.clips import SPEECH, film_to_dub
 from benchmarks.live.aiortc_peer import losing_packets
 from benchmarks.live.live_peers import (
-    ASSETS,
     Camera,
     Microphone,
     Peer,
@@ -57,6 +61,7 @@ LATE_MS = 40.0  # over the median of its run: a picture that comes so much later
 BLOCK = 16  # pictures, of the yardstick
 LOOK_AHEAD_MS = 160.0  # of the yardstick's speech features
 LOSS, LOSS_SECONDS = 0.1, 5.0  # share of packets that the peer does not get, and for how long
+BUSY_FROM, BUSY_SECONDS = 5.0, 10.0  # seconds into the film, and how long other processes compute
 RECOVERY, AFTER_LOSS = 2.0, 8.0  # seconds after them that are not looked at, and that are
 
 
@@ -76,12 +81,14 @@ async def converse(url: str, options: argparse.Namespace, pid: int) -> dict[str,
         peer.mouth = None
         camera.roll()
         await asyncio.sleep(1)
+        competing = asyncio.create_task(compete(options.busy))
         began, server_began, peer_began = time.monotonic(), processor_seconds(pid), time.process_time()
         while time.monotonic() - began < options.seconds:
             await asyncio.sleep(1)
             state = await session.call("GET", "session")
             looks.append(state["stats"])
         took = time.monotonic() - began
+        await competing
         server, own = processor_seconds(pid) - server_began, time.process_time() - peer_began
         recovered = await recover(peer)
         waits = await interrupt(session, peer, microphone, options.interrupts)
@@ -125,6 +132,18 @@ def first_frame(microphone: Microphone, peer: Peer) -> float | None:
     moved = (at for at, how_far in zip(arrivals, away, strict=True) if at > spoken_at and how_far > 1.5 * still + 0.5)
     at = next(moved, None)
     return None if at is None else 1000 * (at - spoken_at)
+
+
+async def compete(count: int) -> None:
+    """Runs so many processes that do nothing but compute, for a while."""
+    await asyncio.sleep(BUSY_FROM)
+    busy = [await asyncio.create_subprocess_exec(sys.executable, "-c", "while True: pass") for _ in range(count)]
+    try:
+        await asyncio.sleep(BUSY_SECONDS if count else 0)
+    finally:
+        for process in busy:
+            process.kill()
+            await process.wait()
 
 
 async def recover(peer: Peer) -> float:
@@ -259,15 +278,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--profile", default="balanced")
-    parser.add_argument("--clip", type=Path, default=ASSETS / "astronaut.png", help="a clip or picture of a face")
-    parser.add_argument("--speech", type=Path, default=ASSETS / "demo_speech.flac")
+    parser.add_argument("--clip", type=Path, help="a clip or picture of a face of your own")
+    parser.add_argument("--speech", type=Path, default=SPEECH)
+    parser.add_argument("--busy", type=int, default=0, help="processes that compute beside it for ten seconds")
     parser.add_argument("--interrupts", type=int, default=20)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    with serving() as (url, pid), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        figures = runner.run(converse(url, options, pid))
+    with tempfile.TemporaryDirectory() as folder:
+        film = film_to_dub(options.clip, Path(folder))
+        options.clip = film.clip
+        with serving() as (url, pid), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            figures = runner.run(converse(url, options, pid))
     machine = {"machine": platform.machine(), "cores": os.cpu_count(), "load": os.getloadavg()[0]}
-    figures = machine | {"profile": options.profile, "seconds": options.seconds} | figures
+    figures = (
+        machine
+        | {"profile": options.profile, "seconds": options.seconds, "film": film.what, "busy": options.busy}
+        | figures
+    )
     print(table(figures))
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")

@@ -3,7 +3,7 @@
     python -m benchmarks.models.device_sessions [--preset edge|paper|FOLDER] [--device cpu|cuda] [--dtype bfloat16]
         [--counts 1 2 4 8] [--threads 1] [--rounds 40] [--clip FILM] [--faces FILE] [--json FILE]
 
-Live sessions of profile ``balanced`` on the embedded portrait's own film, 25 fps, hop by hop as an engine thread does
+Live sessions of profile ``balanced`` on the film of `benchmarks.clips`, 25 fps, hop by hop as an engine thread does
 it: every session hears 80 ms of speech, the windows that are ready are sampled in batches, and each session's two
 pictures are rendered. With ``--threads N`` the sessions are dealt out to so many threads, each of which does that for
 its own, batches included; a round begins when all have ended the last one. The engine deals anew at every job, so that
@@ -31,8 +31,8 @@ import torch
 from numpy.typing import NDArray
 
 import mytalk
+from benchmarks.clips import SPEECH, film_to_dub
 from benchmarks.models.motion import wav2vec_base
-from benchmarks.models.throughput import ASSETS, animated
 from benchmarks.models.timing import machine
 from mytalk import LipSyncStream, Pipeline, StreamOptions, VideoFrame
 from mytalk.face import Face, SpeakerTracker
@@ -61,7 +61,7 @@ def loaded(options: argparse.Namespace) -> Pipeline:
 def film(options: argparse.Namespace) -> list[tuple[VideoFrame, Face]]:
     """Reads pictures and the faces in them."""
     with tempfile.TemporaryDirectory() as folder:
-        clip = options.clip or animated(Path(folder), mytalk.load("edge", "cpu"))
+        clip = film_to_dub(options.clip, Path(folder)).clip
         pictures = list(islice(open_face(clip).frames(endless=True), PICTURES))
     if options.faces and options.faces.exists():
         points = np.load(options.faces)
@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--counts", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--threads", type=int, default=1, help="engine threads, that sessions are dealt out to")
     parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--clip", type=Path, default=None, help="a film of one face, otherwise the portrait's own")
+    parser.add_argument("--clip", type=Path, default=None, help="a film of one face of your own")
     parser.add_argument("--faces", type=Path, default=None, help="where faces are kept (.npy)")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -168,7 +168,7 @@ def main() -> None:
         parser.error(f"--threads {options.threads}: need 1 or more")
     leave_some_to_others(options.threads)
     pipeline, reel = loaded(options), film(options)
-    speech = np.concatenate(list(SpeechReader(ASSETS / "demo_speech.flac").samples()))
+    speech = np.concatenate(list(SpeechReader(SPEECH).samples()))
     size = f"{reel[0][0].picture.width} x {reel[0][0].picture.height}"
     print(
         f"{machine(torch.device(pipeline.device))}, {os.cpu_count()} cores, {options.threads} engine threads; "

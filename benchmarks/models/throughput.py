@@ -1,12 +1,13 @@
-"""Measures how long a film takes: ``mytalk dub`` of a 10 s, 512 x 512, 25 fps clip, everything included.
+"""Measures what ``mytalk dub`` of a film takes: its time from the process's start, its memory, and its CPU by stage.
 
-    python -m benchmarks.models.throughput [--clip VIDEO] [--json FILE]
+    python -m benchmarks.models.throughput [--clip VIDEO] [--speech SOUND] [--json FILE]
 
-Without ``--clip`` the clip is the embedded portrait, its mouth moved by the engine itself and the rest still, as with
-``mytalk dub --still``: what is measured is the dub of that clip, and a video moves by itself. Decode, face tracking,
-both models, compositing, and H264 and AAC encoding are included; loading the models (stated beside) is not. Stages of
-different threads overlap, so they add up to more than the whole. CPU time is that of all threads together, so two busy
-cores take two seconds of it a second. The embedded weights, all cores of this machine, which ought to be idle.
+Without ``--clip`` the film is the one of clips.toml that is timed (8 s, 512 x 512, a real woman), where it lies in
+``../shared/real``; else a film of the embedded portrait that is made, moves and has noise (`benchmarks.clips`).
+
+The film is dubbed by a process of its own. *CPU* is what the kernel counted: of the whole process by ``wait4``, of a
+stage by the clock of the thread that it runs in. What is left is the codecs' own threads, start and all between the
+stages. Wall time is the process's, from its start to its end; it holds for an idle machine, whose load is printed.
 """
 
 from __future__ import annotations
@@ -15,79 +16,128 @@ import argparse
 import json
 import os
 import platform
-import resource
+import subprocess
+import sys
 import tempfile
 import time
-from dataclasses import asdict
-from importlib.resources import files
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from streamer.cpu import leave_some_to_others, sleep_when_idle
-
-sleep_when_idle()
-
-import mytalk  # noqa: E402
-from mytalk import StreamOptions  # noqa: E402
-from mytalk.dub import DubReport, dub  # noqa: E402
-from mytalk.media import SpeechReader, open_face  # noqa: E402
-
-ASSETS = Path(str(files("mytalk") / "assets"))
-FRAME_MS = 40.0
-OPTIONS = StreamOptions(profile="offline")  # as mytalk dub has them for a video
+STAGES = {"detect": "track", "hear": "hear", "motion": "motion", "render": "render"}
+"""Stages of a stream by the names that the table has them by."""
 
 
-def animated(folder: Path, pipeline: mytalk.Pipeline) -> Path:
-    """Makes the embedded portrait speak the embedded speech: a real 512 x 512 clip at 25 fps."""
-    path = folder / "clip.mp4"
-    dub(pipeline, open_face(ASSETS / "astronaut.png"), SpeechReader(ASSETS / "demo_speech.flac"), path, OPTIONS)
-    return path
+def account() -> dict[str, float]:
+    """Counts CPU seconds of each stage and thread of a dub in this process, from now on."""
+    from mytalk import dub
+    from mytalk.lipsync_stream import LipSyncStream
+
+    spent: dict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def timed(self: LipSyncStream, stage: str) -> Iterator[None]:
+        start = time.thread_time()
+        try:
+            yield
+        finally:
+            spent[STAGES[stage]] += time.thread_time() - start
+
+    def counted(work: Callable[[Any], None], thread: str) -> Callable[[Any], None]:
+        def run(job: Any) -> None:
+            start = time.thread_time()
+            try:
+                work(job)
+            finally:
+                spent[thread] += time.thread_time() - start
+
+        return run
+
+    LipSyncStream._timed = timed  # type: ignore[method-assign, assignment]
+    for thread in ("_read", "_render", "_write"):
+        setattr(dub._Job, thread, counted(getattr(dub._Job, thread), thread))
+    return spent
 
 
-def peak_megabytes() -> float:
-    """Reads the most memory of this process, and of the largest that it had and that has ended."""
-    return sum(resource.getrusage(usage).ru_maxrss for usage in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
+def child(report: Path, words: list[str]) -> int:
+    """Runs ``mytalk`` with ``words`` in this process, and writes what its stages took."""
+    from streamer import cli
+
+    cli.sleep_when_idle()
+    spent = account()
+    code = cli.main(words)
+    report.write_text(json.dumps(spent))
+    return code
 
 
-def table(report: DubReport, load_seconds: float, cpu_ms: float, peak: float) -> str:
-    lines = [f"{stage:10} {ms:7.1f} ms a frame" for stage, ms in report.stage_ms.items()]
-    whole = report.took / report.frames * 1e3
-    lines += [
-        f"{'whole':10} {whole:7.1f} ms a frame ({FRAME_MS - whole:+.1f} ms left of {FRAME_MS:.0f} at 25 fps)",
-        f"{'CPU':10} {cpu_ms:7.1f} ms a frame, all threads together",
-        f"real-time factor {report.real_time_factor:.2f} for {report.seconds:.1f} s; {report.frames} frames, "
-        f"{report.passthrough} without a face; peak memory {peak:.0f} MB; models loaded in {load_seconds:.1f} s",
-    ]
-    return "\n".join(lines)
+def measure(clip: Path, speech: Path, folder: Path, options: list[str]) -> dict[str, Any]:
+    """Dubs a film in a process of its own; returns seconds of wall and CPU, megabytes, and frames."""
+    import av
+
+    report, output = folder / "report.json", folder / "dubbed.mp4"
+    words = ["dub", str(clip), str(speech), "-o", str(output), *options]
+    command = [sys.executable, "-m", "benchmarks.models.throughput", "--child", str(report), *words]
+    start = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.monotonic() - start
+    if status:
+        raise SystemExit(f"mytalk dub ended with {os.waitstatus_to_exitcode(status)}")
+    with av.open(str(output)) as film:
+        frames, seconds = film.streams.video[0].frames, float(film.duration or 0) / av.time_base
+    cpu = usage.ru_utime + usage.ru_stime
+    spent = json.loads(report.read_text())
+    return {
+        "wall_s": wall,
+        "cpu_s": cpu,
+        "peak_mb": usage.ru_maxrss / 1024,
+        "frames": frames,
+        "seconds": seconds,
+        "stages_ms": by_stage(spent, cpu, frames),
+    }
+
+
+def by_stage(spent: dict[str, float], cpu: float, frames: int) -> dict[str, float]:
+    """Returns CPU milliseconds a frame of each stage, of what each thread does besides, and of all the rest."""
+    stages = {name: spent.get(name, 0.0) for name in STAGES.values()}
+    stages["decode and read"] = spent["_read"] - spent["track"] - spent["hear"]
+    stages["between motion and picture"] = spent["_render"] - spent["motion"] - spent["render"]
+    stages["encode and write"] = spent["_write"]
+    stages["codecs' threads, and start"] = cpu - sum(stages.values())
+    return {name: 1e3 * seconds / frames for name, seconds in stages.items()}
 
 
 def main() -> None:
+    """Prints a table."""
+    if sys.argv[1:2] == ["--child"]:
+        sys.exit(child(Path(sys.argv[2]), sys.argv[3:]))
+    from benchmarks.clips import SPEECH, film_to_dub
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clip", type=Path, default=None, help="a clip of your own")
-    parser.add_argument("--speech", type=Path, default=ASSETS / "demo_speech.flac")
+    parser.add_argument("--clip", type=Path, help="a film of your own")
+    parser.add_argument("--speech", type=Path, default=SPEECH)
     parser.add_argument("--preset", default="edge")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--json", type=Path, default=None)
+    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    leave_some_to_others()
-    start = time.perf_counter()
-    pipeline = mytalk.load(arguments.preset, arguments.device)
-    load_seconds = time.perf_counter() - start
-    with tempfile.TemporaryDirectory() as folder:
-        clip = arguments.clip or animated(Path(folder), pipeline)
-        output = Path(folder) / "dubbed.mp4"
-        worked = time.process_time()
-        report = dub(pipeline, open_face(clip), SpeechReader(arguments.speech), output, OPTIONS)
-        cpu_ms = (time.process_time() - worked) / report.frames * 1e3
-    peak = peak_megabytes()
+    with tempfile.TemporaryDirectory() as name:
+        film = film_to_dub(arguments.clip, Path(name))
+        options = ["--preset", arguments.preset, "--device", arguments.device]
+        figures = measure(film.clip, arguments.speech, Path(name), options)
+    load = os.getloadavg()[0]
+    print(f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}; {film.what}")
+    for stage, ms in figures["stages_ms"].items():
+        print(f"{stage:28} {ms:7.1f} ms of CPU a frame")
+    print(f"{'all':28} {1e3 * figures['cpu_s'] / figures['frames']:7.1f} ms of CPU a frame, start included")
     print(
-        f"{platform.machine()}, {os.cpu_count()} cores, preset {report.preset}, {report.device}, {report.steps} steps"
+        f"{figures['wall_s'] / figures['seconds']:.2f} times the film's {figures['seconds']:.1f} s, start included;"
+        f" {figures['cpu_s'] / figures['seconds']:.2f} in CPU; peak memory {figures['peak_mb']:.0f} MB"
     )
-    print(table(report, load_seconds, cpu_ms, peak))
     if arguments.json is not None:
-        written = {"machine": platform.platform(), "cores": os.cpu_count(), "peak_mb": peak, "load_s": load_seconds}
-        whole = {**asdict(report), "path": str(clip), "real_time_factor": report.real_time_factor}
-        whole |= {"cpu_ms": cpu_ms, "whole_ms": report.took / report.frames * 1e3}
-        arguments.json.write_text(json.dumps({**written, **whole}, indent=2) + "\n")
+        about = {"machine": platform.platform(), "cores": os.cpu_count(), "load": load, "film": film.what}
+        arguments.json.write_text(json.dumps({**about, **figures}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
