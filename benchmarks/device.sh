@@ -6,12 +6,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
+failed=0
 
 part() {  # part SECONDS TITLE COMMAND...: a part that takes longer is ended, and says so
     local limit=$1 title=$2
     shift 2
     echo "== $title"
-    timeout --foreground "$limit" "$@" || echo "== $title: ended with $? (124: its $limit s were over)"
+    timeout --foreground "$limit" "$@" || { echo "== $title: ended with $? (124: its $limit s were over)"; failed=1; }
 }
 
 if "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
@@ -38,3 +39,4 @@ else
     echo "left out: paper in bfloat16, sessions held (needs a GPU)"
     echo "left out: tests that need a GPU"
 fi
+exit "$failed"

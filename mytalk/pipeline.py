@@ -24,7 +24,7 @@ from mytalk.motion.conditions import MotionRequest, SampledMotion
 from mytalk.picture import VideoFrame
 from mytalk.preset_folders import EMBEDDED, NumberType, graphs_for, preset_folder
 from mytalk.presets import Preset
-from mytalk.runtime.extras import import_torch
+from mytalk.runtime.extras import require_torch
 from mytalk.runtime.gpu import may_have_gpu
 from mytalk.stream_options import StreamOptions
 
@@ -127,8 +127,8 @@ def load(
 
     A folder's pipeline has the folder's name and a hash of its weights as its preset's name.
 
-    Raises PresetError for an unknown preset, a speech model that is not there or a package that is missing,
-    WeightsError for damaged weights or another speech model, OptionError for a missing device or another number type.
+    Raises PresetError for an unknown preset or a speech model that is not there, WeightsError for damaged weights or
+    another speech model, OptionError for a missing device or package, or another number type.
     """
     folder = preset_folder(preset)
     sizes = read_preset(folder)
@@ -140,8 +140,10 @@ def load(
     on_cpu = device == "cpu" or (device == "auto" and not may_have_gpu())
     if on_cpu and dtype == "float32" and graphs is not None and speech_model is None:
         return Pipeline(named, *load_graphs(folder, graphs, sizes))
-    torch_needed = "this device or number type" if graphs is not None else f"{folder}: a preset without exported graphs"
-    import_torch(torch_needed)
+    reason = (
+        f"device {device} in {dtype}" if graphs is not None else f"{folder}: without graphs (mytalk train graphs) it"
+    )
+    require_torch(reason)
     from mytalk.torch_backend import load_by_torch
 
     return Pipeline(named, *load_by_torch(folder, sizes, device, speech_model, dtype), dtype)

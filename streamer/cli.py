@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from mytalk.errors import InputError, MyTalkError
+from mytalk.runtime.extras import needed
 from streamer.commands.quiet_stderr import open_standard_streams, silenced
 from streamer.commands.signals import end_on_signals
 from streamer.cpu import sleep_when_idle
@@ -27,6 +28,9 @@ COMMANDS = {
     "train": "train the models of a preset",
 }
 """Modules of ``streamer.commands``, and what they are for. Only the one that is called is imported."""
+
+_EXTRAS = {"evaluate": "evaluate", "train": "train"}  # those that commands are told to install; otherwise gpu
+_OPTIONAL = frozenset({"accelerate", "flatbuffers", "onnx", "pocketsphinx", "tensorboard", "tflite", "torch"})
 
 _NESTED = ("trainer", "action")  # names under which commands keep a subcommand of their own
 
@@ -44,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in words[:1]
     end_on_signals()
     sleep_when_idle()
+    args = None
     with nullcontext() if debug else silenced():
         try:
             _check_folder()
@@ -57,11 +62,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _print_error("interrupted; no unfinished file was kept")
             return INTERRUPTED
         except Exception as error:
+            if (missing := _missing_extra(error, args.command if args is not None else "")) is not None:
+                _print_error(missing)
+                _print_traceback(debug)
+                return InputError.exit_code
             _print_error(
                 f"unexpected: {type(error).__name__}: {error} (mytalk --debug ... shows where)".replace("\n", " ")
             )
             _print_traceback(debug)
             return BUG
+
+
+def _missing_extra(error: Exception, command: str) -> str | None:
+    """Words that a package of an extra is not installed; None where that is not what went wrong."""
+    if not isinstance(error, ModuleNotFoundError) or error.name is None:
+        return None
+    module = error.name.partition(".")[0]
+    return needed(f"mytalk {command}", module, _EXTRAS.get(command, "gpu")) if module in _OPTIONAL else None
 
 
 def _check_folder() -> None:

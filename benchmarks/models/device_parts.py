@@ -98,7 +98,7 @@ def print_difference(device: torch.device, dtype: NumberType) -> None:
     apart = np.abs(found - wanted)
     mouth = apart[:, np.abs(wanted - wanted[0]).max(axis=(0, 3)) > 0]
     print(
-        f"pictures beside the CPU's: at most {apart.max():.0f} of 255 apart, {mouth.mean():.3f} in the mean of the mouth"
+        f"pictures beside the CPU's: at most {apart.max():.0f} of 255 apart, in the mouth {mouth.mean():.3f} on average"
     )
 
 

@@ -113,10 +113,10 @@ def play_round(
     wishes = [(session, request) for session in sessions if (request := session.request()) is not None]
     while wishes:
         batch = batching.schedule([request.steps for _, request in wishes])
-        chosen = [wishes[index] for index in batch.positions]
+        chosen = [wishes[index] for index in batch.places]
         for (session, request), motion in zip(chosen, pipeline.sample([one for _, one in chosen]), strict=True):
             session.accept(request, motion)
-        wishes = [wish for index, wish in enumerate(wishes) if index not in batch.positions]
+        wishes = [wish for index, wish in enumerate(wishes) if index not in batch.places]
     timer.done("move")
     pictures_out = sum(sum(1 for _ in session.pull()) for session in sessions)
     timer.done("render")

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from importlib import import_module
-from types import ModuleType
 
-from mytalk.errors import PresetError
-
-
-def import_torch(what: str) -> ModuleType:
-    """Imports torch for ``what`` needs it. Raises PresetError that says what to install."""
-    return import_extra("torch", "gpu", what)
+from mytalk.errors import OptionError
 
 
-def import_extra(module: str, extra: str, what: str) -> ModuleType:
-    """Imports a module of an extra. Raises PresetError that says what to install."""
+def require_torch(what: str) -> None:
+    """Imports torch for ``what`` needs it. Raises OptionError that says what to install."""
     try:
-        return import_module(module)
+        import_module("torch")
     except ModuleNotFoundError as error:
-        if error.name != module.split(".")[0]:
+        if error.name != "torch":
             raise
-        raise PresetError(f"{what} needs {error.name}: pip install 'mytalk-streamer[{extra}]'") from error
+        raise OptionError(needed(what, "torch", "gpu")) from error
+
+
+def needed(what: str, module: str, extra: str) -> str:
+    """Words that ``what`` cannot be done without a module of an extra.
+
+    >>> needed("training", "torch", "train")
+    "training needs torch: pip install 'mytalk-streamer[train]'"
+    """
+    return f"{what} needs {module}: pip install 'mytalk-streamer[{extra}]'"
