@@ -28,12 +28,12 @@ def load_graphs(folder: Path, graphs_folder: Path, preset: Preset) -> tuple[Grap
     Raises WeightsError where weights or graphs are missing, damaged or of other sizes.
     """
     exported = read_graphs(graphs_folder)
+    parts = {part for name in exported for part in _parts_of(name)}
+    stored = {part: read_arrays(folder, part) for part in sorted(parts)}
     with ThreadPoolExecutor(len(exported) + 1) as threads:
         faces = threads.submit(face_networks)
-        loading = {name: threads.submit(_load, name, graph, folder) for name, graph in exported.items()}
-        space = MotionSpace(
-            **{name: read_arrays(folder, "motion")[f"space.{name}"] for name in ("basis", "scale", "opening")}
-        )
+        loading = {name: threads.submit(_load, name, graph, folder, stored) for name, graph in exported.items()}
+        space = MotionSpace(*(stored["motion"][f"space.{name}"] for name in ("basis", "scale", "opening")))
         graphs = {name: one.result() for name, one in loading.items()}
         faces.result()
     return assemble(preset, space, graphs)
@@ -47,10 +47,15 @@ def assemble(preset: Preset, space: MotionSpace, graphs: Mapping[str, Graph]) ->
     return motion, GraphAppearance(preset.appearance, graphs["appearance"])
 
 
-def _load(name: str, exported: ExportedGraph, folder: Path) -> Graph:
+def _parts_of(name: str) -> tuple[str, ...]:
+    """Returns the parts of a checkpoint that a graph takes weights of."""
+    return _PARTS.get(name, (name,))
+
+
+def _load(name: str, exported: ExportedGraph, folder: Path, stored: Mapping[str, dict[str, Array]]) -> Graph:
     weights: dict[str, Array] = {}
-    for part in _PARTS.get(name, (name,)):
-        weights |= {f"{part}/{tensor}": array for tensor, array in read_arrays(folder, part).items()}
+    for part in _parts_of(name):
+        weights |= {f"{part}/{tensor}": array for tensor, array in stored[part].items()}
     if name == "front":
         weights |= front_weights()
     if name == "readout":
