@@ -93,6 +93,11 @@ async def test_where_no_film_can_be_written_no_session_is_made(
 async def test_a_film_is_replaced_when_it_is_whole(
     url: str, server: Running, wav: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    with wave.open(str(wav), "rb") as file:
+        parameters, frames = file.getparams(), file.readframes(file.getnframes())
+    with wave.open(str(wav), "wb") as file:  # it is ended within
+        file.setparams(parameters)
+        file.writeframes(60 * frames)
     out, link = tmp_path / "talk.mp4", tmp_path / "link.mp4"
     out.write_bytes(b"precious")
     link.symlink_to(out)

@@ -38,7 +38,8 @@ async def test_it_says_where_to_publish_and_watch_and_speaks_when_the_camera_is_
 
     def says(words: str) -> bool:
         nonlocal printed
-        printed += capsys.readouterr().out
+        captured = capsys.readouterr()
+        printed += captured.out + captured.err
         return words in printed
 
     dubbing = asyncio.create_task(asyncio.to_thread(main, ["dub", str(wav), "--url", url]))
@@ -60,6 +61,7 @@ async def test_it_says_where_to_publish_and_watch_and_speaks_when_the_camera_is_
         await eventually(lambda: says("Said."))
         assert np.abs(np.concatenate(models.streams[0].speech)).max() > 0.1
         await obs.stop(client, token[1])
+        await eventually(lambda: says("The camera sends no pictures: the voice waits for it."))
     await session.end("the test is over")
     assert await asyncio.wait_for(dubbing, LIMIT_S) == 0
 
