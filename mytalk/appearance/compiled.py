@@ -35,6 +35,12 @@ def compiled(function: Function) -> Function:
     return cast(Function, made)
 
 
+def leaf(function: Function) -> Function:
+    """Marks a function that is called for each pixel: it becomes part of its caller, where no reference is counted."""
+    made = numba.njit(nogil=True, error_model="numpy", fastmath=_FAST, forceinline=True)(function)
+    return cast(Function, made)
+
+
 def inlined(function: Function) -> Function:
     """Marks a function that is called in one place of another, and is compiled as part of it."""
     made = numba.njit(nogil=True, error_model="numpy", fastmath=_FAST, inline="always")(function)

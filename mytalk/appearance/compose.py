@@ -6,15 +6,17 @@ small, is enlarged from the crop. Only the box that changes is worked on.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from mytalk.appearance.colour_match import CELLS
-from mytalk.appearance.compiled import Real, compiled
+from mytalk.appearance.compiled import Real, compiled, leaf
 from mytalk.appearance.fill import Field
 from mytalk.appearance.mask import Mask
 from mytalk.appearance.paint import Skin
-from mytalk.appearance.sampling import Colours, Matrix, cubic, enlarged, linear
+from mytalk.appearance.sampling import ONE, Colours, Matrix, cubic, enlarged, linear
 from mytalk.appearance.scene import Frame, Planes, Reference
 from mytalk.appearance.warp import Flow
 from mytalk.face.pose import CROP_PIXELS
@@ -23,6 +25,11 @@ Layers = NDArray[np.float32]
 """``(128, 128, 10)``, of each pixel of the crop: how far it is painted, how far its skin moves, where its skin comes
 from in the picture (x, y), where its mouth comes from in the pixels of the mouth (x, y), how far those are kept, and
 what is added to them in YUV."""
+
+_NEXT = np.uintp(1)  # unsigned, so that compiled code looks for no negative index
+_HALF, _QUARTER = np.float32(0.5), np.float32(0.25)
+Place = tuple[Any, Any, Real, Real]
+"""First row and column of four pixels of the crop, and the shares of those to the right and below."""
 
 PAINTED, MOVED, SKIN_X, SKIN_Y, MOUTH_X, MOUTH_Y, KEPT, ADDED = range(8)
 
@@ -39,7 +46,7 @@ def layers_of(frame: Frame, skin: Skin, painted: Mask, flow: Flow, to_pixels: Ma
     picture, mouth, yuv = frame.to_picture, to_pixels, frame.yuv_of_rgb
     for y in range(CROP_PIXELS):
         for x in range(CROP_PIXELS):
-            share = 1 - hidden[y, x, 0]
+            share = ONE - hidden[y, x, 0]
             layers[y, x, PAINTED], layers[y, x, MOVED] = painted[y, x] * share, skin.mask[y, x]
             layers[y, x, KEPT] = kept[y, x]
             sx = np.float32(x) + share * (skin.flow[y, x, 0] - np.float32(x))
@@ -52,7 +59,7 @@ def layers_of(frame: Frame, skin: Skin, painted: Mask, flow: Flow, to_pixels: Ma
             for c in range(3):
                 layers[y, x, ADDED + c] = (
                     yuv[c, 0] * colours[y, x, 0] + yuv[c, 1] * colours[y, x, 1] + yuv[c, 2] * colours[y, x, 2]
-                    + (1 - kept[y, x]) * yuv[c, 3]
+                    + (ONE - kept[y, x]) * yuv[c, 3]
                 )  # fmt: skip
     return layers
 
@@ -86,81 +93,85 @@ def compose(frame: Frame, layers: Layers, mouth: Reference, moves: bool, opacity
 
     A chroma sample takes the mean opacity of its four pixels, and moves only where that is above 0.
     """
-    y_plane, u_plane, v_plane = frame.y.copy(), frame.u.copy(), frame.v.copy()
+    y_old, u_old, v_old = frame.y, frame.u, frame.v  # once: each look-up counts a reference
+    y_mouth, u_mouth, v_mouth = mouth.y, mouth.u, mouth.v
+    y_plane, u_plane, v_plane = y_old.copy(), u_old.copy(), v_old.copy()
+    to_crop = (
+        frame.to_crop[0, 0], frame.to_crop[0, 1], frame.to_crop[0, 2],
+        frame.to_crop[1, 0], frame.to_crop[1, 1], frame.to_crop[1, 2],
+    )  # fmt: skip
     x0, y0, x1, y1 = box_of(layers, frame)
-    one, finite = np.empty(10, np.float32), True
+    finite = True
     for row in range(y0, y1, 2):
         for column in range(x0, x1, 2):
             total = np.float32(0)
             for k in range(4):
-                if not _fetch(one, layers, frame.to_crop, np.float32(column + k % 2), np.float32(row + k // 2)):
-                    continue
-                alpha = np.float32(opacity) * max(one[PAINTED], one[MOVED])
-                total += alpha
-                old = np.float32(frame.y[row + k // 2, column + k % 2])
-                under = cubic(frame.y, one[SKIN_X], one[SKIN_Y]) if moves and one[MOVED] > 0 else old
-                wanted = under
-                if one[PAINTED] > 0:
-                    seen = cubic(mouth.y, one[MOUTH_X], one[MOUTH_Y]) if one[KEPT] > 0 else np.float32(0)
-                    wanted = one[KEPT] * seen + one[ADDED]
-                    if moves:
-                        wanted = under + one[PAINTED] * (wanted - under)
-                mixed = old + alpha * (wanted - old)
-                finite = finite and mixed == mixed
-                y_plane[row + k // 2, column + k % 2] = _rounded(mixed)
-            x, y = np.float32(column) + np.float32(0.5), np.float32(row) + np.float32(0.5)
-            if total > 0 and _fetch(one, layers, frame.to_crop, x, y):
-                u_plane[row // 2, column // 2] = _chroma(frame.u, mouth.u, one, 1, column // 2, row // 2, moves, total)
-                v_plane[row // 2, column // 2] = _chroma(frame.v, mouth.v, one, 2, column // 2, row // 2, moves, total)
+                x, y = column + k % 2, row + k // 2
+                at = _place(to_crop, np.float32(x), np.float32(y))
+                painted, moved = _layer(layers, at, PAINTED), _layer(layers, at, MOVED)
+                alpha = np.float32(opacity) * max(painted, moved)
+                if alpha > 0:
+                    total += alpha
+                    old = np.float32(y_old[y, x])
+                    under = old
+                    if moves and moved > 0:
+                        under = cubic(y_old, _layer(layers, at, SKIN_X), _layer(layers, at, SKIN_Y))
+                    wanted = under
+                    if painted > 0:
+                        seen = cubic(y_mouth, _layer(layers, at, MOUTH_X), _layer(layers, at, MOUTH_Y))
+                        wanted = _layer(layers, at, KEPT) * seen + _layer(layers, at, ADDED)
+                        wanted = under + painted * (wanted - under) if moves else wanted
+                    mixed = old + alpha * (wanted - old)
+                    finite = finite and mixed == mixed
+                    y_plane[y, x] = _rounded(mixed)
+            if total > 0:
+                at = _place(to_crop, np.float32(column) + _HALF, np.float32(row) + _HALF)
+                x, y = column // 2, row // 2
+                u_plane[y, x] = _chroma(u_old, u_mouth, layers, at, ADDED + 1, x, y, moves, total * _QUARTER)
+                v_plane[y, x] = _chroma(v_old, v_mouth, layers, at, ADDED + 2, x, y, moves, total * _QUARTER)
     return Planes(y_plane, u_plane, v_plane, finite)
 
 
-@compiled
+@leaf
 def _chroma(
-    plane: NDArray[np.uint8], mouth: NDArray[np.uint8], one: Field, channel: int, x: int, y: int, moves: bool,
-    total: Real,
+    plane: NDArray[np.uint8], mouth: NDArray[np.uint8], layers: Layers, at: Place, added: int, x: int, y: int,
+    moves: bool, alpha: Real,
 ) -> int:  # fmt: skip
     """Blends one chroma sample, its place taken from the middle of its four pixels."""
-    half, quarter = np.float32(0.5), np.float32(0.25)
-    old = np.float32(plane[y, x])
+    old, painted = np.float32(plane[y, x]), _layer(layers, at, PAINTED)
     under = old
-    if moves and one[MOVED] > 0:
-        under = linear(plane, half * one[SKIN_X] - quarter, half * one[SKIN_Y] - quarter)
-    wanted = (
-        one[KEPT] * linear(mouth, half * one[MOUTH_X] - quarter, half * one[MOUTH_Y] - quarter) + one[ADDED + channel]
-    )
+    if moves and _layer(layers, at, MOVED) > 0:
+        across, down = _layer(layers, at, SKIN_X), _layer(layers, at, SKIN_Y)
+        under = linear(plane, _HALF * across - _QUARTER, _HALF * down - _QUARTER)
+    across, down = _layer(layers, at, MOUTH_X), _layer(layers, at, MOUTH_Y)
+    seen = linear(mouth, _HALF * across - _QUARTER, _HALF * down - _QUARTER)
+    wanted = _layer(layers, at, KEPT) * seen + _layer(layers, at, added)
     if moves:
-        wanted = under + one[PAINTED] * (wanted - under)
-    return _rounded(old + quarter * total * (wanted - old))
+        wanted = under + painted * (wanted - under)
+    return _rounded(old + alpha * (wanted - old))
 
 
-@compiled
-def _fetch(one: Field, layers: Layers, to_crop: Matrix, x: Real, y: Real) -> bool:
-    """Samples the layers at a pixel of the picture by linear interpolation; False where they are transparent."""
+@leaf
+def _place(to_crop: tuple[Real, ...], x: Real, y: Real) -> Place:
+    """Returns the pixels of the crop around a pixel of the picture, and the shares of those to the right and below;
+    outside of the crop, those of its border, which is transparent."""
     last = np.float32(CROP_PIXELS - 1)
-    across = to_crop[0, 0] * x + to_crop[0, 1] * y + to_crop[0, 2]
-    down = to_crop[1, 0] * x + to_crop[1, 1] * y + to_crop[1, 2]
-    if not (0 < across < last and 0 < down < last):
-        return False
-    column, row = int(across), int(down)
-    across, down = across - np.float32(column), down - np.float32(row)
-    a, b = (1 - across) * (1 - down), across * (1 - down)
-    c, d = (1 - across) * down, across * down
-    for k in range(2):
-        one[k] = (
-            a * layers[row, column, k] + b * layers[row, column + 1, k]
-            + c * layers[row + 1, column, k] + d * layers[row + 1, column + 1, k]
-        )  # fmt: skip
-    if not (one[PAINTED] > 0 or one[MOVED] > 0):
-        return False
-    for k in range(2, 10):
-        one[k] = (
-            a * layers[row, column, k] + b * layers[row, column + 1, k]
-            + c * layers[row + 1, column, k] + d * layers[row + 1, column + 1, k]
-        )  # fmt: skip
-    return True
+    across = min(max(to_crop[0] * x + to_crop[1] * y + to_crop[2], np.float32(0)), last)
+    down = min(max(to_crop[3] * x + to_crop[4] * y + to_crop[5], np.float32(0)), last)
+    column, row = min(int(across), CROP_PIXELS - 2), min(int(down), CROP_PIXELS - 2)
+    return np.uintp(row), np.uintp(column), across - np.float32(column), down - np.float32(row)
 
 
-@compiled
+@leaf
+def _layer(layers: Layers, at: Place, k: int) -> Real:
+    """Samples one layer by linear interpolation."""
+    row, column, across, down = at
+    top = layers[row, column, k] + across * (layers[row, column + _NEXT, k] - layers[row, column, k])
+    low = layers[row + _NEXT, column, k]
+    low += across * (layers[row + _NEXT, column + _NEXT, k] - low)
+    return top + down * (low - top)
+
+
+@leaf
 def _rounded(value: Real) -> int:
     return int(min(max(value, np.float32(0)), np.float32(255)) + np.float32(0.5))

@@ -161,4 +161,4 @@ def _distance_from(polygon: Points, reach: Real) -> Field:
 def _ramp(value: Real) -> Real:
     """Maps values to 0 below 0 and 1 above 1, smoothly between."""
     share = min(max(value, np.float32(0)), np.float32(1))
-    return share * share * (3 - 2 * share)
+    return share * share * (np.float32(3) - np.float32(2) * share)

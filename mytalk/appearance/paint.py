@@ -14,7 +14,7 @@ from mytalk.appearance.mask import Mask, mouth_mask, moving_mask, painted_mask
 from mytalk.appearance.mouth_interior import interior_colours
 from mytalk.appearance.reference_mean import mean_changes
 from mytalk.appearance.refinement import without_detail
-from mytalk.appearance.sampling import Colours, linear, sample_colours
+from mytalk.appearance.sampling import ONE, Colours, linear, sample_colours
 from mytalk.appearance.scene import Frame, Reference, Scene
 from mytalk.appearance.warp import (
     GRID,
@@ -100,24 +100,25 @@ def follow(target: Target, source: NDArray[np.float32]) -> Skin:
 @compiled
 def crop_of(frame: Frame) -> Colours:
     """Samples the mouth crop of a picture, ``(128, 128, 3)`` RGB."""
+    y_plane, u_plane, v_plane = frame.y, frame.u, frame.v  # once: each look-up counts a reference
     to_picture, rgb = frame.to_picture, frame.rgb_of_yuv
     scale = np.sqrt(abs(to_picture[0, 0] * to_picture[1, 1] - to_picture[0, 1] * to_picture[1, 0]))
     places = max(int(scale / np.float32(MAX_SHRINK)), 1)  # along each axis
-    share, half, quarter = np.float32(1 / (places * places)), np.float32(0.5), np.float32(0.25)
+    step, share = np.float32(1 / places), np.float32(1 / (places * places))
+    first, half, quarter = (step - ONE) * np.float32(0.5), np.float32(0.5), np.float32(0.25)
     crop = np.empty((CROP_PIXELS, CROP_PIXELS, 3), np.float32)
     for row in range(CROP_PIXELS):
         for column in range(CROP_PIXELS):
-            light = np.float32(0)
-            for k in range(places * places):
-                x = np.float32(column) + (np.float32(k % places) + half) / np.float32(places) - half
-                y = np.float32(row) + (np.float32(k // places) + half) / np.float32(places) - half
-                across = to_picture[0, 0] * x + to_picture[0, 1] * y + to_picture[0, 2]
-                down = to_picture[1, 0] * x + to_picture[1, 1] * y + to_picture[1, 2]
-                light += share * linear(frame.y, across, down)
-            x, y = np.float32(column), np.float32(row)
-            across = half * (to_picture[0, 0] * x + to_picture[0, 1] * y + to_picture[0, 2]) - quarter
-            down = half * (to_picture[1, 0] * x + to_picture[1, 1] * y + to_picture[1, 2]) - quarter
-            u, v = linear(frame.u, across, down), linear(frame.v, across, down)
+            light, x, y = np.float32(0), np.float32(column), np.float32(row)
+            across = to_picture[0, 0] * x + to_picture[0, 1] * y + to_picture[0, 2]
+            down = to_picture[1, 0] * x + to_picture[1, 1] * y + to_picture[1, 2]
+            u = linear(u_plane, half * across - quarter, half * down - quarter)
+            v = linear(v_plane, half * across - quarter, half * down - quarter)
+            for i in range(places):
+                for j in range(places):
+                    x, y = first + np.float32(j) * step, first + np.float32(i) * step
+                    right = across + to_picture[0, 0] * x + to_picture[0, 1] * y
+                    light += share * linear(y_plane, right, down + to_picture[1, 0] * x + to_picture[1, 1] * y)
             for c in range(3):
                 colour = rgb[c, 0] * light + rgb[c, 1] * u + rgb[c, 2] * v + rgb[c, 3]
                 crop[row, column, c] = min(max(colour, np.float32(0)), np.float32(255))

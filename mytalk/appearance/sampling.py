@@ -7,15 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.appearance.compiled import Real, compiled
+from mytalk.appearance.compiled import Real, compiled, leaf
 
 Colours = NDArray[np.float32]  # (S, S, 3), 0..255
 Matrix = NDArray[np.float32]  # (2, 3) affine
 
+ONE = np.float32(1)  # with a plain 1 the rest would be computed in float64
 _SHARPNESS = np.float32(-0.75)  # of the cubic kernel, as OpenCV has it
+_FAR = (np.float32(-5 * _SHARPNESS), np.float32(8 * _SHARPNESS), np.float32(-4 * _SHARPNESS))
+_NEAR = (np.float32(_SHARPNESS + 2), np.float32(-_SHARPNESS - 3))
 
 
-@compiled
+@leaf
 def _corners(position: Real, size: int) -> tuple[Any, Any, Real]:
     """Returns the two pixels around a position along one axis, and the share of the second."""
     position = min(max(position, np.float32(0)), np.float32(size - 1))
@@ -32,8 +35,8 @@ def sample_colours(pixels: NDArray[Any], positions: NDArray[np.float32]) -> Colo
         for column in range(positions.shape[1]):
             x0, x1, across = _corners(positions[row, column, 0], width)
             y0, y1, down = _corners(positions[row, column, 1], height)
-            one, two = (1 - across) * (1 - down), across * (1 - down)
-            three, four = (1 - across) * down, across * down
+            one, two = (ONE - across) * (ONE - down), across * (ONE - down)
+            three, four = (ONE - across) * down, across * down
             for c in range(3):
                 out[row, column, c] = (
                     one * np.float32(pixels[y0, x0, c]) + two * np.float32(pixels[y0, x1, c])
@@ -42,43 +45,53 @@ def sample_colours(pixels: NDArray[Any], positions: NDArray[np.float32]) -> Colo
     return out
 
 
-@compiled
+@leaf
 def linear(plane: NDArray[Any], x: Real, y: Real) -> Real:
     """Samples ``(h, w)`` at one place by linear interpolation."""
     x0, x1, across = _corners(x, plane.shape[1])
     y0, y1, down = _corners(y, plane.shape[0])
-    above = np.float32(plane[y0, x0]) * (1 - across) + np.float32(plane[y0, x1]) * across
-    below = np.float32(plane[y1, x0]) * (1 - across) + np.float32(plane[y1, x1]) * across
-    return above * (1 - down) + below * down
+    above = np.float32(plane[y0, x0]) * (ONE - across) + np.float32(plane[y0, x1]) * across
+    below = np.float32(plane[y1, x0]) * (ONE - across) + np.float32(plane[y1, x1]) * across
+    return above * (ONE - down) + below * down
 
 
-@compiled
+@leaf
 def _cubic_weights(share: Real) -> tuple[Real, Real, Real, Real]:
     """Returns the weights of the pixels -1, 0, 1 and 2 for a place ``share`` after pixel 0. Keys 1981."""
-    one, other = share + 1, 1 - share
-    before = ((_SHARPNESS * one - 5 * _SHARPNESS) * one + 8 * _SHARPNESS) * one - 4 * _SHARPNESS
-    first = ((_SHARPNESS + 2) * share - (_SHARPNESS + 3)) * share * share + 1
-    second = ((_SHARPNESS + 2) * other - (_SHARPNESS + 3)) * other * other + 1
-    return before, first, second, 1 - before - first - second
+    # The cubics before and beyond one pixel: near = (a + 2) x^3 - (a + 3) x^2 + 1, far = a x^3 - 5 a x^2 + 8 a x - 4 a.
+    one, other = share + ONE, ONE - share
+    before = ((_SHARPNESS * one + _FAR[0]) * one + _FAR[1]) * one + _FAR[2]
+    first = (_NEAR[0] * share + _NEAR[1]) * share * share + ONE
+    second = (_NEAR[0] * other + _NEAR[1]) * other * other + ONE
+    return before, first, second, ONE - before - first - second
 
 
-@compiled
+@leaf
 def cubic(plane: NDArray[Any], x: Real, y: Real) -> Real:
     """Samples ``(h, w)`` at one place by cubic interpolation, within 0..255."""
     height, width = plane.shape
     column, row = int(np.floor(x)), int(np.floor(y))
-    a, b, c, d = _cubic_weights(np.float32(x) - np.float32(column))
-    weights = _cubic_weights(np.float32(y) - np.float32(row))
-    x0, x1 = min(max(column - 1, 0), width - 1), min(max(column, 0), width - 1)
-    x2, x3 = min(max(column + 1, 0), width - 1), min(max(column + 2, 0), width - 1)
-    value = np.float32(0)
-    for k in range(4):
-        line = min(max(row - 1 + k, 0), height - 1)
-        value += weights[k] * (
-            a * np.float32(plane[line, x0]) + b * np.float32(plane[line, x1])
-            + c * np.float32(plane[line, x2]) + d * np.float32(plane[line, x3])
-        )  # fmt: skip
+    columns = (
+        np.uintp(min(max(column - 1, 0), width - 1)), np.uintp(min(max(column, 0), width - 1)),
+        np.uintp(min(max(column + 1, 0), width - 1)), np.uintp(min(max(column + 2, 0), width - 1)),
+    )  # fmt: skip
+    across = _cubic_weights(np.float32(x) - np.float32(column))
+    a, b, c, d = _cubic_weights(np.float32(y) - np.float32(row))
+    value = (
+        a * _weighted(plane, np.uintp(min(max(row - 1, 0), height - 1)), columns, across)
+        + b * _weighted(plane, np.uintp(min(max(row, 0), height - 1)), columns, across)
+        + c * _weighted(plane, np.uintp(min(max(row + 1, 0), height - 1)), columns, across)
+        + d * _weighted(plane, np.uintp(min(max(row + 2, 0), height - 1)), columns, across)
+    )
     return min(max(value, np.float32(0)), np.float32(255))
+
+
+@leaf
+def _weighted(plane: NDArray[Any], row: Any, columns: tuple[Any, ...], weights: tuple[Real, ...]) -> Real:
+    return (
+        weights[0] * np.float32(plane[row, columns[0]]) + weights[1] * np.float32(plane[row, columns[1]])
+        + weights[2] * np.float32(plane[row, columns[2]]) + weights[3] * np.float32(plane[row, columns[3]])
+    )  # fmt: skip
 
 
 @compiled
