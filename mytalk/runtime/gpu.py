@@ -9,10 +9,8 @@ import sys
 
 def may_have_gpu() -> bool:
     """Says whether torch is installed and this machine has a CUDA driver: then torch must be asked."""
-    if importlib.util.find_spec("torch") is None:
-        return False
     try:
         ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
         return False
-    return True
+    return importlib.util.find_spec("torch") is not None
