@@ -19,7 +19,7 @@ def models() -> FakeModels:
 
 @pytest.fixture
 async def server(models: FakeModels) -> AsyncIterator[Running]:
-    async with running(ServerConfig(port=0), lambda: models) as server:
+    async with running(ServerConfig(port=0, max_sessions=2), lambda: models) as server:
         await server.loading
         yield server
 

@@ -21,7 +21,7 @@ async def main(portrait: Path, speech: Path) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    config = ServerConfig(port=0, portrait=portrait, demo_speech=speech)
+    config = ServerConfig(port=0, portrait=portrait, demo_speech=speech, max_sessions=2)
     async with running(config, FakeModels) as server:
         await server.loading
         print(f"Serving at {server.url}", flush=True)
