@@ -37,7 +37,7 @@ def without_detail(change: Colours, base: Colours, interior: Field) -> Colours:
 @compiled
 def _grey(colours: Colours) -> Field:
     grey = np.empty(colours.shape[:2], np.float32)
-    for y in range(len(grey)):
-        for x in range(grey.shape[1]):
+    for y in range(colours.shape[0]):
+        for x in range(colours.shape[1]):
             grey[y, x] = (colours[y, x, 0] + colours[y, x, 1] + colours[y, x, 2]) * np.float32(1 / 3)
     return grey
