@@ -57,6 +57,10 @@ async def _speak(session: Session, pcm: bytes) -> None:
                 print("The camera is back.", file=sys.stderr, flush=True)
             elif isinstance(event, SessionEnded):
                 reason = event.reason
+    except ClientError as error:
+        if said:
+            raise
+        reason = str(error)
     finally:
         saying.cancel()
         await asyncio.gather(saying, return_exceptions=True)
