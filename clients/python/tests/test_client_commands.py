@@ -106,7 +106,7 @@ async def test_a_film_is_replaced_when_it_is_whole(
     assert out.read_bytes() == b"precious"
     await server.sessions.close()
     assert await saying == 1
-    assert "before all was said" in capsys.readouterr().err
+    assert "mytalk-client: error: " in capsys.readouterr().err
     assert not list(tmp_path.glob(".*"))  # noqa: ASYNC240
     assert out.read_bytes() == b"precious"
 
