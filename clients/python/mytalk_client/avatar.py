@@ -49,6 +49,9 @@ WAITING_ITEMS = 100
 """Pictures and pieces of sound that wait to be taken; 1.3 s. Full: the oldest picture is left out, and where only sound
 waits the session is not read on."""
 
+RECENT_SOUNDS = 50
+"""Pieces of sound (1 s) that are kept between utterances: the word that one began comes behind its first sound."""
+
 ANSWER_SECONDS = 2.0
 """The longest that an interrupt waits for the server to say how far it got."""
 
@@ -97,6 +100,7 @@ class Avatar:
         self._room = asyncio.Event()
         self._room.set()
         self._sounding_from: int | None = None  # pts
+        self._recent: deque[Audio] = deque(maxlen=RECENT_SOUNDS)  # that no utterance has claimed yet
         self._open = False  # speech was pushed since the last utterance's end
         self._interrupted = asyncio.Event()  # ends waiting pushes
         self._answers: dict[int, asyncio.Future[float]] = {}  # of interrupts, by the generation that they begin
@@ -132,6 +136,7 @@ class Avatar:
         Sound that waits to be taken is gone at once. Raises ``ClientError`` where the server does not answer.
         """
         self._open, self._resampler, self._sounding_from = False, None, None
+        self._recent.clear()
         self._interrupted.set()
         self._interrupted = asyncio.Event()
         kept = [item for item in self._items if not isinstance(item, Sound)]
@@ -211,11 +216,9 @@ class Avatar:
                     for picture in await self._decoded(event):
                         await self._put(picture)
                 elif isinstance(event, Audio):
-                    if (sound := self._sound(event)) is not None:
-                        await self._put(sound)
+                    await self._on_sound(event)
                 elif isinstance(event, PlaybackStarted):
-                    if event.generation == self.session.generation:
-                        self._sounding_from = event.pts
+                    await self._on_started(event)
                 elif isinstance(event, PlaybackFinished):
                     await self._on_finished(event)
                 elif isinstance(event, Error) and event.fatal:
@@ -224,6 +227,26 @@ class Avatar:
                     return
         finally:
             self._filled.set()
+
+    async def _on_started(self, event: PlaybackStarted) -> None:
+        if event.generation != self.session.generation:
+            return
+        self._sounding_from = event.pts
+        waiting = list(self._recent)
+        self._recent.clear()
+        for sound in waiting:
+            await self._on_sound(sound)
+
+    async def _on_sound(self, event: Audio) -> None:
+        """Takes 20 ms: what of them belongs to the utterance that is heard; one channel, as both are alike."""
+        if event.generation != self.session.generation:
+            return
+        if self._sounding_from is None:
+            self._recent.append(event)
+            return
+        late = max(0, self._sounding_from - event.pts)
+        if pcm := _left(event.data)[2 * _TO_HEARD * late :]:
+            await self._put(Sound(pcm, event.pts + late))
 
     async def _on_finished(self, event: PlaybackFinished) -> None:
         seconds = event.position / _MEDIA_RATE if event.utterance is not None else 0.0
@@ -234,14 +257,6 @@ class Avatar:
             if event.generation == self.session.generation:
                 self._sounding_from = None
             await self._put(Finished(seconds, event.interrupted))
-
-    def _sound(self, event: Audio) -> Sound | None:
-        """Returns what of 20 ms belongs to the utterance that is heard; one channel, as both are alike."""
-        if self._sounding_from is None or event.generation != self.session.generation:
-            return None
-        late = max(0, self._sounding_from - event.pts)
-        pcm = _left(event.data)[2 * _TO_HEARD * late :]
-        return Sound(pcm, event.pts + late) if pcm else None
 
     async def _decoded(self, event: Video) -> list[Picture]:
         packet = av.Packet(event.data)
