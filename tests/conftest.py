@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,6 +22,8 @@ from mytalk import Picture, Pipeline
 from mytalk.face import Face, FaceTracker
 from mytalk.media_time import SAMPLE_RATE
 
+ROOT = Path(__file__).parents[1]
+
 settings.register_profile("long", max_examples=10_000, print_blob=True)
 """For ``pytest tests/streamer/fuzz --hypothesis-profile=long --timeout=0``: a hundred times the usual examples."""
 
@@ -29,6 +34,16 @@ def pytest_configure(config: pytest.Config) -> None:
     Two processes on two cores with as many threads of torch as there are cores slow each other tenfold.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if config.args_source is pytest.Config.ArgsSource.TESTPATHS and not hasattr(config, "workerinput"):
+        _compile_renderer()
+
+
+def _compile_renderer() -> None:
+    """Compiles the renderer where it is not compiled yet, for the checkout and for what is installed: no test that
+    waits for a server shall wait for that."""
+    compiling = (sys.executable, "-c", "from mytalk.appearance.warm_up import load_renderer; load_renderer()")
+    for folder in (ROOT, ROOT / "clients"):
+        subprocess.run(compiling, cwd=folder, check=True)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
