@@ -22,6 +22,7 @@ else
     echo "no GPU: the parts that need one are left out by name"
     device=cpu narrow=float32 counts=(1 2) paper_counts=() batches=(1 4)
 fi
+"$python" -c 'from mytalk.appearance.warm_up import load_renderer; load_renderer()'  # compiles on a first start
 models=benchmarks.models
 part 60 "edge, by stage" "$python" -m "$models.device_parts" --device "$device" --batches "${batches[@]}" --seconds 1
 part 120 "edge, sessions held" "$python" -m "$models.device_sessions" --device "$device" --counts "${counts[@]}" --rounds 20

@@ -88,13 +88,13 @@ def print_rates(preset: str, device: torch.device, dtype: NumberType, batches: l
 
 def print_difference(device: torch.device, dtype: NumberType) -> None:
     """Prints how far the pictures of ``edge`` on the device are from those on the CPU."""
+    if device.type == "cpu" and dtype == "float32":
+        print("left out: the picture on a GPU beside the CPU's (it needs a GPU)")
+        return
     folder = preset_folder("edge")
     sizes = read_preset(folder)
     wanted = _dubbed(mytalk.load("edge", "cpu"))
     found = _dubbed(Pipeline(sizes, *load_by_torch(folder, sizes, str(device), dtype=dtype), dtype))
-    if device.type == "cpu" and dtype == "float32":
-        print("left out: the picture on a GPU beside the CPU's (it needs a GPU)")
-        return
     apart = np.abs(found - wanted)
     mouth = apart[:, np.abs(wanted - wanted[0]).max(axis=(0, 3)) > 0]
     print(
