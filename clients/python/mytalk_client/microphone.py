@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from mytalk_client.arguments import add_face, add_server, face
-from mytalk_client.errors import DeviceError
+from mytalk_client.errors import DeviceError, EndedError
 from mytalk_client.formats import SpeechFormat
 from mytalk_client.messages import Audio, Error, SessionEnded, SessionResumed
 from mytalk_client.session import Session, connect
@@ -73,7 +73,7 @@ async def talk(session: Session, sounddevice: Any) -> None:
                         print(event, flush=True)
             finally:
                 hearing.cancel()
-                with suppress(asyncio.CancelledError):
+                with suppress(asyncio.CancelledError, EndedError):  # how it ended, the iteration says
                     await hearing
     except sounddevice.PortAudioError as error:
         raise DeviceError(f"no usable sound device: {error} (python -m sounddevice lists them)") from error

@@ -52,7 +52,11 @@ async def test_a_session_that_ends_while_it_answers_is_not_found(
     session = await client.create(source="portrait", speech="demo")
     [ours] = server.sessions.all()
     ends: list[asyncio.Task[None]] = []
-    monkeypatch.setattr(Viewer, "_bind_tracks", lambda _: ends.append(asyncio.create_task(ours.connections.close())))
+
+    def ends_meanwhile(*_: object, **__: object) -> None:
+        ends.append(asyncio.create_task(ours.connections.close()))
+
+    monkeypatch.setattr(Viewer, "_bind_tracks", ends_meanwhile)
     assert (await post(client, session["urls"]["whep"], session["view_token"], OFFER)).status == 404
     await asyncio.gather(*ends)
 
