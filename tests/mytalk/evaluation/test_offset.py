@@ -12,10 +12,12 @@ from mytalk.errors import WeightsError
 from mytalk.evaluation.offset import MARGIN, OffsetEstimator
 from mytalk.face import Face, fit_pose
 from mytalk.face.landmarks import LOWER_FACE
-from mytalk.media_time import FRAME_SAMPLES
+from mytalk.media import SpeechReader
+from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.motion.agreement import MAX_LAG, Offset
 
 FRAMES = 100
+LATER = 3.9  # seconds into the speech: further than any lag that is searched
 Faces = NDArray[np.float32]
 Sound = NDArray[np.float32]
 
@@ -25,25 +27,29 @@ def estimator() -> OffsetEstimator:
     return OffsetEstimator()
 
 
-def _speech(seed: int, samples: int) -> Sound:
-    """Voiced noise with syllables of uneven length and loudness."""
-    rng = np.random.default_rng(seed)
-    envelope = np.concatenate(
-        [rng.uniform(0.2, 1) * np.hanning(int(n)) for n in rng.integers(1500, 6000, samples // 1500)]
-    )[:samples]
-    return np.asarray(0.3 * envelope * np.sign(np.sin(2 * np.pi * 130 / 16000 * np.arange(samples))), np.float32)
+@pytest.fixture(scope="module")
+def spoken() -> Sound:
+    """The demo's speech, 10.8 s: what is no voice would move the model's mouth for a moment alone."""
+    path = Path(str(files("mytalk"))) / "assets" / "demo_speech.flac"
+    return np.concatenate(list(SpeechReader(path).samples()))
 
 
-def _talking(estimator: OffsetEstimator, face: Face, seed: int) -> tuple[Faces, Sound]:
-    """Lips as the model moves them to a sound, and that sound with a margin to choose from."""
+def _part(spoken: Sound, start: float) -> Sound:
+    """Speech from ``start`` seconds on, of a clip's length with a margin to choose from."""
+    first, count = round(start * SAMPLE_RATE), FRAMES * FRAME_SAMPLES + 4 * MARGIN
+    assert first + count <= len(spoken)
+    return spoken[first : first + count]
+
+
+def _talking(estimator: OffsetEstimator, face: Face, heard: Sound) -> Faces:
+    """A face whose lips are as the model moves them to a sound, from twice the margin on."""
     shape = fit_pose(face).to_canonical(face.points)
     still = np.repeat(shape[None], FRAMES, axis=0)
-    heard = _speech(seed, FRAMES * FRAME_SAMPLES + 4 * MARGIN)
     lower = estimator._expected(still, heard)
     start = 2 * MARGIN // FRAME_SAMPLES
     still[:, list(LOWER_FACE)] = lower[start : start + FRAMES]
-    noise = np.random.default_rng(seed).normal(0, 0.004, still.shape)
-    return (still + noise).astype(np.float32), heard
+    noise = np.random.default_rng(1).normal(0, 0.004, still.shape)
+    return (still + noise).astype(np.float32)
 
 
 def _moved(heard: Sound, samples: int) -> Sound:
@@ -53,11 +59,12 @@ def _moved(heard: Sound, samples: int) -> Sound:
 
 
 def test_a_folder_of_motion_weights_alone_will_do(
-    estimator: OffsetEstimator, portrait_face: Face, tmp_path: Path
+    estimator: OffsetEstimator, portrait_face: Face, spoken: Sound, tmp_path: Path
 ) -> None:
     for name in ("config.json", "identity.safetensors", "motion.safetensors", "readout.safetensors"):
         shutil.copy(str(files("mytalk") / "weights" / "edge" / name), tmp_path)
-    faces, heard = _talking(estimator, portrait_face, 3)
+    heard = _part(spoken, 0)
+    faces = _talking(estimator, portrait_face, heard)
     other = OffsetEstimator(str(tmp_path)).estimate([(faces, _moved(heard, 700))])
     assert other == estimator.estimate([(faces, _moved(heard, 700))])
     (tmp_path / "motion.safetensors").unlink()
@@ -67,9 +74,10 @@ def test_a_folder_of_motion_weights_alone_will_do(
 
 @pytest.mark.parametrize("samples", [-8000, 0, 300, 5000])
 def test_sound_that_is_late_by_so_much_is_measured_so(
-    estimator: OffsetEstimator, portrait_face: Face, samples: int
+    estimator: OffsetEstimator, portrait_face: Face, spoken: Sound, samples: int
 ) -> None:
-    faces, heard = _talking(estimator, portrait_face, 1)
+    heard = _part(spoken, 0)
+    faces = _talking(estimator, portrait_face, heard)
     found = estimator.estimate([(faces, _moved(heard, samples))])
     assert found.ms == pytest.approx(samples / 16, abs=12)
     assert found.confident
@@ -77,8 +85,11 @@ def test_sound_that_is_late_by_so_much_is_measured_so(
     assert found.problem(strict=True) is None
 
 
-def test_clips_of_one_recording_are_sure_together(estimator: OffsetEstimator, portrait_face: Face) -> None:
-    clips = [_talking(estimator, portrait_face, seed) for seed in (1, 2)]
+def test_clips_of_one_recording_are_sure_together(
+    estimator: OffsetEstimator, portrait_face: Face, spoken: Sound
+) -> None:
+    parts = [_part(spoken, start) for start in (0, LATER)]
+    clips = [(_talking(estimator, portrait_face, heard), heard) for heard in parts]
     alone = estimator.estimate([(clips[0][0], _moved(clips[0][1], 2000))])
     both = estimator.estimate([(faces, _moved(heard, 2000)) for faces, heard in clips])
     assert both.ms == pytest.approx(125, abs=12)
@@ -86,15 +97,16 @@ def test_clips_of_one_recording_are_sure_together(estimator: OffsetEstimator, po
     assert both.confidence > alone.confidence
 
 
-def test_another_sound_is_not_believed(estimator: OffsetEstimator, portrait_face: Face) -> None:
-    faces, _ = _talking(estimator, portrait_face, 1)
-    found = estimator.estimate([(faces, _moved(_speech(9, FRAMES * FRAME_SAMPLES + 4 * MARGIN), 0))])
+def test_another_sound_is_not_believed(estimator: OffsetEstimator, portrait_face: Face, spoken: Sound) -> None:
+    faces = _talking(estimator, portrait_face, _part(spoken, 0))
+    found = estimator.estimate([(faces, _moved(_part(spoken, LATER), 0))])
     assert not found.confident
     assert found.to_remove_ms == 0
 
 
-def test_a_face_that_does_not_move_says_nothing(estimator: OffsetEstimator, portrait_face: Face) -> None:
-    faces, heard = _talking(estimator, portrait_face, 1)
+def test_a_face_that_does_not_move_says_nothing(estimator: OffsetEstimator, portrait_face: Face, spoken: Sound) -> None:
+    heard = _part(spoken, 0)
+    faces = _talking(estimator, portrait_face, heard)
     still = np.repeat(faces[:1], FRAMES, axis=0)
     found = estimator.estimate([(still, _moved(heard, 0))])
     assert not found.confident
