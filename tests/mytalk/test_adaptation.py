@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 from mytalk import Pipeline, StreamOptions
 from mytalk.adaptation import adapt_to_film
 from mytalk.dub import dub
+from mytalk.lipsync_stream import LipSyncStream
 from mytalk.media import FilmWriter, SpeechReader, open_face
 from mytalk.media.face_source import ClipSource
+from mytalk.motion.own_speech import Correction
 from tests.support.films import write_sound
 
 ASSETS = Path(str(files("mytalk"))) / "assets"
@@ -97,6 +100,28 @@ def test_a_dub_says_what_it_was_adapted_to(
     assert "not adapted" in str(message("other"))
     assert message("off", own_speech=False) is None
     assert "adapted to" in str(message("style", own_speech=False, style=clip(film)))
+
+
+def test_a_dub_hands_the_stream_what_it_learned(
+    pipeline: Pipeline, film: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed: list[tuple[Mapping[int, Correction], Correction | None]] = []
+    adapt = LipSyncStream.adapt
+
+    def record(stream: LipSyncStream, corrections: Mapping[int, Correction], anybody: Correction | None = None) -> None:
+        handed.append((corrections, anybody))
+        adapt(stream, corrections, anybody)
+
+    monkeypatch.setattr(LipSyncStream, "adapt", record)
+    speech = write_sound(folder / "handed.wav", spoken()[:, : RATE // 2], RATE, layout="mono")
+    expected = adapt_to_film(pipeline, clip(film), StreamOptions().profile).corrections[0]
+
+    dub(pipeline, clip(film), SpeechReader(speech), folder / "handed.mp4", StreamOptions(), length="shortest")
+    ((own, anybody),) = handed
+    assert own.keys() == {0}
+    assert anybody is None
+    np.testing.assert_allclose(own[0].weight, expected.weight, rtol=1e-3, atol=1e-5)
+    assert np.abs(expected.weight).max() > 0
 
 
 def test_an_image_has_no_speech_of_its_own(pipeline: Pipeline, folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mytalk.errors import EngineError
 from mytalk.face import Face
 from mytalk.media_time import FRAME_SAMPLES
+from mytalk.motion.own_speech import Correction
 from mytalk.picture import Picture, VideoFrame
 from mytalk.speech.stream import EncodedSpeech
 
@@ -30,6 +31,7 @@ class FakeStream:
         self.engine, self.options = engine, options
         self.tracked = 0
         self.enrolled: list[tuple[Picture, Face]] = []
+        self.adapted: list[tuple[Mapping[int, Correction], Correction | None]] = []
         self.speech: list[NDArray[np.float32]] = []
         self.speech_samples = 0
         self.most_waiting = 0
@@ -50,6 +52,10 @@ class FakeStream:
         assert not self._count
         assert not self._frames
         self.enrolled += pictures
+
+    def adapt(self, corrections: Mapping[int, Correction], anybody: Correction | None = None) -> None:
+        assert not self._count
+        self.adapted.append((corrections, anybody))
 
     def push_frame(self, frame: VideoFrame, face: Face | None) -> None:
         assert not self._frames or frame.at > self._frames[-1].at
