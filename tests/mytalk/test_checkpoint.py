@@ -153,9 +153,12 @@ def test_a_preset_without_weights_is_an_error_that_says_what_to_do(name: str) ->
 def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PresetError, match=r"config\.json"):
         mytalk.load(tmp_path)
-    save_preset(tmp_path, PRESETS["edge"])
-    with pytest.raises(WeightsError, match="holds no motion weights"):
+    save_preset(tmp_path, PRESETS["edge"])  # without a readout: has no graphs, runs by torch
+    with pytest.raises(WeightsError, match="holds no identity weights"):
         mytalk.load(tmp_path)
+    save_preset(tmp_path, read_preset(EMBEDDED / "edge"))  # runs by graphs
+    with pytest.raises(WeightsError, match="holds no appearance weights"):
+        mytalk.load(tmp_path, device="cpu")
 
 
 @pytest.mark.parametrize("device", ["tpu", "cuda:77", "mps"])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from mytalk.checkpoint import read_preset, save_preset
 from mytalk.errors import DataError, WeightsError
 from mytalk.preset_folders import EMBEDDED
 from mytalk.torch_backend import load_motion
@@ -83,7 +85,7 @@ def test_without_speech_or_a_readout_it_says_what_is_missing(tmp_path: Path, pre
     with pytest.raises(DataError, match="no synthetic speech"):
         fit_voice(readout, [])
 
-    config = (preset / "config.json").read_text()
-    (preset / "config.json").write_text(config.replace('"readout": 0.85', '"readout": 0.0'))
+    sizes = read_preset(preset)
+    save_preset(preset, replace(sizes, motion=replace(sizes.motion, readout=0.0)))
     with pytest.raises(WeightsError, match="no readout"):
         add_voice(preset, [corpus])
