@@ -304,6 +304,15 @@ def test_only_the_parts_asked_for_are_dubbed(tmp_path: Path, clip: Path) -> None
     assert report.frames == 25
 
 
+def test_a_film_without_sound_adapts_to_nobody_and_says_so(tmp_path: Path, clip: Path) -> None:
+    asked, left = FakeEngine(), FakeEngine()
+    report = _dub(clip, _speech(tmp_path, 0.5), tmp_path / "asked.mp4", asked)
+    assert report.own_speech == "not adapted: the film has no sound"
+    assert asked.streams[0].adapted == [({}, None)]
+    assert _dub(clip, _speech(tmp_path, 0.5), tmp_path / "left.mp4", left, own_speech=False).own_speech is None
+    assert left.streams[0].adapted == []
+
+
 @pytest.mark.parametrize(("start", "end"), [(-1, 2), (2, 2), (3, 1), (-1, None)])
 def test_a_part_ends_after_it_starts(start: int, end: int | None) -> None:
     with pytest.raises(OptionError, match="an end after it"):
