@@ -6,7 +6,8 @@ Without ``--clip`` the film is the one of clips.toml that is timed (8 s, 512 x 5
 ``../shared/real``; else a film of the embedded portrait that is made, moves and has noise (`benchmarks.clips`).
 
 The film is dubbed by a process of its own. *CPU* is what the kernel counted: of the whole process by ``wait4``, of a
-stage by the clock of the thread that it runs in. What is left is the codecs' own threads, start and all between the
+stage by the clock of the thread that it runs in. A film with own speech is tracked as the mouth adapts to that, once.
+What is left is the codecs' own threads, start and all between the
 stages. Wall time is the process's, from its start to its end; it holds for an idle machine, whose load is printed.
 """
 
@@ -32,7 +33,7 @@ STAGES = {"detect": "track", "hear": "hear", "motion": "motion", "render": "rend
 
 def account() -> dict[str, float]:
     """Counts CPU seconds of each stage and thread of a dub in this process, from now on."""
-    from mytalk import dub
+    from mytalk import adaptation, dub
     from mytalk.lipsync_stream import LipSyncStream
 
     spent: dict[str, float] = defaultdict(float)
@@ -45,11 +46,11 @@ def account() -> dict[str, float]:
         finally:
             spent[STAGES[stage]] += time.thread_time() - start
 
-    def counted(work: Callable[[Any], None], thread: str) -> Callable[[Any], None]:
-        def run(job: Any) -> None:
+    def counted(work: Callable[..., Any], thread: str) -> Callable[..., Any]:
+        def run(*given: Any, **named: Any) -> Any:
             start = time.thread_time()
             try:
-                work(job)
+                return work(*given, **named)
             finally:
                 spent[thread] += time.thread_time() - start
 
@@ -58,6 +59,7 @@ def account() -> dict[str, float]:
     LipSyncStream._timed = timed  # type: ignore[method-assign, assignment]
     for thread in ("_read", "_render", "_write"):
         setattr(dub._Job, thread, counted(getattr(dub._Job, thread), thread))
+    adaptation.adapt_to_film = counted(adaptation.adapt_to_film, "adapt")
     return spent
 
 
@@ -101,7 +103,9 @@ def measure(clip: Path, speech: Path, folder: Path, options: list[str]) -> dict[
 
 def by_stage(spent: dict[str, float], cpu: float, frames: int) -> dict[str, float]:
     """Returns CPU milliseconds a frame of each stage, of what each thread does besides, and of all the rest."""
-    stages = {name: spent.get(name, 0.0) for name in STAGES.values()}
+    spent = defaultdict(float, spent)
+    stages = {name: spent[name] for name in STAGES.values()}
+    stages["adapt: track, hear and read"] = spent["adapt"]
     stages["decode and read"] = spent["_read"] - spent["track"] - spent["hear"]
     stages["between motion and picture"] = spent["_render"] - spent["motion"] - spent["render"]
     stages["encode and write"] = spent["_write"]
