@@ -27,7 +27,7 @@ class Hub:
 
 @dataclass
 class Publication:
-    """What was published, and how."""
+    """Holds a published track and its options."""
 
     track: Any
     options: rtc.TrackPublishOptions

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from conftest import LIMIT_S, RATE, tone
 from livekit import rtc
 from livekit.agents.voice.avatar import DataStreamAudioOutput
 from livekit.agents.voice.io import PlaybackFinishedEvent
@@ -17,6 +16,7 @@ from livekit.plugins.mytalk.room import RoomAvatar, RoomRequest
 from livekit.plugins.mytalk.runner import VIDEO_BITS_PER_SECOND, AvatarRunner, Runner
 from local_room import LocalRoom, Publication
 from mytalk_client import ClientError
+from streamer_process import LIMIT_S, RATE, tone
 
 AVATAR = "mytalk-avatar"
 

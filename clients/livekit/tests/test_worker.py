@@ -10,7 +10,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from conftest import LIMIT_S, RATE, tone
 from livekit import rtc
 from livekit.agents import AgentSession
 from livekit.agents.voice.avatar import DataStreamAudioOutput
@@ -20,6 +19,7 @@ from livekit.plugins.mytalk import worker as worker_module
 from livekit.plugins.mytalk.room import BadRequestError, RoomRequest
 from livekit.plugins.mytalk.worker import Worker, serving
 from local_room import LocalRoom
+from streamer_process import LIMIT_S, RATE, tone
 
 KEYS = {
     "livekit_url": "ws://local",

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
-from conftest import LIMIT_S, RATE, tone
 from mytalk_client.avatar import HEARD_RATE
 from pipecat.frames.frames import (
     EndFrame,
@@ -26,6 +25,7 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 from pipecat_mytalk import MyTalkVideoService
+from streamer_process import LIMIT_S, RATE, tone
 
 SILENCE_BEHIND = 1.0
 """Seconds that may follow an utterance before the word of its end is there, where the machine is busy."""

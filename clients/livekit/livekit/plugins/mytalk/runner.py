@@ -11,7 +11,7 @@ from mytalk_client.avatar import HEARD_RATE
 from .generator import FRAMES_PER_SECOND, MyTalkVideoGenerator
 
 VIDEO_BITS_PER_SECOND = 2_000_000
-"""What a face of 512 x 512 at 25 fps needs to keep its teeth; LiveKit's own choice for such a size is 0.5 Mbit/s."""
+"""Bitrate at which a face of 512 x 512 at 25 fps keeps its teeth; LiveKit's own choice for that size is 0.5 Mbit/s."""
 
 
 class Receiver(DataStreamAudioReceiver):
