@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mytalk.errors import DataError
 from mytalk.evaluation.intervals import OverPeople, over_people
 from mytalk.evaluation.sync import correlation
 from mytalk.face.landmarks import LOWER_FACE, aperture
@@ -25,9 +24,9 @@ from mytalk.presets import PROFILES
 from mytalk.speech.readout import DELAYS, Readout, stack_context
 from mytalk.speech.timing import BACK
 from mytalk.torch_backend import load_motion
-from mytalk.training.data.person_offsets import read_offsets
 from mytalk.training.data.sequences import ClipSequences
 from mytalk.training.data.store import ClipStore
+from mytalk.training.speech.left_out import open_left_out
 from mytalk.training.speech.readout import BALANCE, RIDGE, Sums, solve_one, standardise, sums_of_people
 
 
@@ -75,20 +74,16 @@ def cross_validate(
 
     Raises DataError where fewer than two people are there, and what reading the data or the table raises.
     """
-    model, store = load_motion(preset), ClipStore([*data, *(folder for folder in score if folder not in data)])
-    late = read_offsets(offsets) if offsets is not None else None
-    sequences = ClipSequences(store, model.space, front=None, evenness=1.0, offsets=late)
-    people = [entry.person for entry in store.entries]
-    left_out = sorted({entry.person for entry in ClipStore(score).entries})
-    if len(set(people)) < 2:
-        raise DataError(f"{people[0]}: one person alone (cross-validation needs two or more)")
+    model = load_motion(preset)
+    clips = open_left_out(model.space, data, score, offsets)
+    sequences, people = clips.sequences, clips.people
     readout = Readout(model.denoiser.coefficients).eval()
     standardise(readout, sequences)
     sums = sums_of_people(readout, sequences, people, tick)
     delay = min(PROFILES[profile].lookahead, DELAYS - 1)
-    heard = {name: _clips_of(name, model, readout, store, sequences, people, delay) for name in left_out}
+    heard = {name: _clips_of(name, model, readout, clips.store, sequences, people, delay) for name in clips.left_out}
     for choice in choices:
-        yield Row(choice, {name: _score(clips, sums, name, delay, choice) for name, clips in heard.items()})
+        yield Row(choice, {name: _score(own, sums, name, delay, choice) for name, own in heard.items()})
 
 
 @dataclass(frozen=True, slots=True)

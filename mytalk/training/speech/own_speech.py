@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytalk.adaptation import speech_stream
-from mytalk.errors import DataError
 from mytalk.evaluation.sync import correlation
 from mytalk.face.landmarks import LOWER_FACE, aperture
 from mytalk.media_time import FRAME_SAMPLES
@@ -20,9 +19,9 @@ from mytalk.motion.torch_backend import TorchMotion
 from mytalk.presets import PROFILES
 from mytalk.speech.readout import DELAYS, Readout
 from mytalk.torch_backend import load_motion
-from mytalk.training.data.person_offsets import read_offsets
 from mytalk.training.data.sequences import ClipSequences
 from mytalk.training.data.store import ClipStore
+from mytalk.training.speech.left_out import open_left_out
 from mytalk.training.speech.readout import Sums, principal_directions, solve_one, standardise, sums_of_people
 
 Penalties = tuple[float, float]
@@ -62,13 +61,9 @@ def cross_validate_own_speech(
 
     Raises DataError where fewer than two people are there, and what reading the data or the table raises.
     """
-    model, store = load_motion(preset), ClipStore([*data, *(folder for folder in score if folder not in data)])
-    late = read_offsets(offsets) if offsets is not None else None
-    sequences = ClipSequences(store, model.space, front=None, evenness=1.0, offsets=late)
-    people = [entry.person for entry in store.entries]
-    left_out = sorted({entry.person for entry in ClipStore(score).entries})
-    if len(set(people)) < 2:
-        raise DataError(f"{people[0]}: one person alone (cross-validation needs two or more)")
+    model = load_motion(preset)
+    clips = open_left_out(model.space, data, score, offsets)
+    sequences, people = clips.sequences, clips.people
     readout = Readout(model.denoiser.coefficients).eval()
     standardise(readout, sequences)
     known = model.readout
@@ -77,7 +72,13 @@ def cross_validate_own_speech(
         readout.voice_bias.copy_(known.voice_bias)
     model.readout = readout
     yield from adapt_each(
-        model, sequences, store, sums_of_people(readout, sequences, people, tick), left_out, penalties, profile
+        model,
+        sequences,
+        clips.store,
+        sums_of_people(readout, sequences, people, tick),
+        clips.left_out,
+        penalties,
+        profile,
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.errors import DataError, OptionError
+from mytalk.errors import OptionError
 from mytalk.evaluation.intervals import OverPeople, over_people
 from mytalk.evaluation.sync import correlation
 from mytalk.face.landmarks import LIPS, aperture
@@ -25,10 +25,10 @@ from mytalk.motion.stream import MotionStream
 from mytalk.motion.torch_backend import TorchMotion
 from mytalk.presets import PROFILES, Profile
 from mytalk.torch_backend import load_motion
-from mytalk.training.data.person_offsets import read_offsets
 from mytalk.training.data.sequences import ClipSequences
 from mytalk.training.data.sequences import Sequence as Clip
 from mytalk.training.data.store import ClipStore
+from mytalk.training.speech.left_out import open_left_out
 from mytalk.training.speech.readout import solve, sums_of_people
 
 FOLDS = 5
@@ -72,16 +72,12 @@ def score_shares(
     Raises OptionError for a preset without a readout, DataError where fewer than two people are there, and what reading
     the data or the table raises.
     """
-    model, store = load_motion(preset).eval(), ClipStore([*data, *(folder for folder in score if folder not in data)])
+    model = load_motion(preset).eval()
     if model.readout is None:
         raise OptionError(f"{preset}: it has no readout whose share could be scored")
-    late = read_offsets(offsets) if offsets is not None else None
-    sequences = ClipSequences(store, model.space, front=None, evenness=1.0, offsets=late)
-    people = [entry.person for entry in store.entries]
-    if len(set(people)) < 2:
-        raise DataError(f"{people[0]}: one person alone (cross-validation needs two or more)")
+    opened = open_left_out(model.space, data, score, offsets)
+    sequences, people, left_out = opened.sequences, opened.people, opened.left_out
     sums = sums_of_people(model.readout, sequences, people, tick)
-    left_out = sorted({entry.person for entry in ClipStore(score).entries})
     scores: dict[float, dict[str, PersonScore]] = {share: {} for share in shares}
     for held in (left_out[fold::FOLDS] for fold in range(min(FOLDS, len(left_out)))):
         weight, bias = solve([own for person, own in sums.items() if person not in held])
@@ -93,7 +89,7 @@ def score_shares(
                 clips = [index for index, name in enumerate(people) if name == person]
                 gain = sequences.person(person)[1]
                 scores[share][person] = _score_person(
-                    TorchMotion(model), PROFILES[profile], store, sequences, clips, gain
+                    TorchMotion(model), PROFILES[profile], opened.store, sequences, clips, gain
                 )
     return [ShareRow(share, by_person) for share, by_person in scores.items()]
 
