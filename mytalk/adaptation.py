@@ -11,9 +11,9 @@ import numpy as np
 from mytalk.errors import NoSpeechError
 from mytalk.face import Choice, Face, PoseFilter, SpeakerTracker, fit_pose
 from mytalk.face.landmarks import LOWER_FACE
-from mytalk.lipsync_stream import MAX_YAW
+from mytalk.lipsync_stream import MAX_YAW, LipSyncStream
 from mytalk.media import SpeechReader
-from mytalk.media.face_source import ClipSource
+from mytalk.media.face_source import ClipSource, FaceSource
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.motion.batch import MotionBackend
 from mytalk.motion.own_speech import Correction, Learned, OwnSpeech
@@ -23,6 +23,7 @@ from mytalk.speech.stream import EncodedSpeech, SpeechStream
 
 if TYPE_CHECKING:
     from mytalk.pipeline import Pipeline
+    from mytalk.stream_options import StreamOptions
 
 MOST_SAMPLES = 60 * SAMPLE_RATE
 """Media time of a film that is watched and heard before it is dubbed."""
@@ -55,6 +56,28 @@ class Adaptation:
         if main.correction is None:
             return f"not adapted: {main.reason}"
         return f"adapted to {main.seconds:.1f} s of own speech"
+
+
+def adapt_stream(
+    pipeline: Pipeline,
+    stream: LipSyncStream,
+    face: FaceSource,
+    options: StreamOptions,
+    style: ClipSource | None,
+    *,
+    own_speech: bool,
+) -> Adaptation | None:
+    """Adapts the stream to the film that is given for it; None where none is."""
+    if style is not None:
+        adaptation = adapt_to_film(pipeline, style, options.profile)
+        main = adaptation.main
+        stream.adapt({}, None if main is None else main.correction)
+        return adaptation
+    if not own_speech or not isinstance(face, ClipSource):
+        return None
+    adaptation = adapt_to_film(pipeline, face, options.profile, options.face)
+    stream.adapt(adaptation.corrections)
+    return adaptation
 
 
 def adapt_to_film(pipeline: Pipeline, film: ClipSource, profile: str, choice: Choice = "largest") -> Adaptation:

@@ -33,8 +33,7 @@ from mytalk.picture import VideoFrame
 from mytalk.runtime.channel import Channel, ChannelClosed
 from mytalk.speech.feed import SpeechFeed
 
-if TYPE_CHECKING:  # torch is slow to import, and files are checked before it is needed
-    from mytalk.adaptation import Adaptation
+if TYPE_CHECKING:  # what runs models is slow to import, and files are checked before
     from mytalk.lipsync_stream import LipSyncStream
     from mytalk.pipeline import Pipeline
     from mytalk.speech.stream import EncodedSpeech
@@ -122,13 +121,15 @@ def dub(
 
     Raises a ``MyTalkError``; nothing is left of an unfinished film.
     """
+    from mytalk.adaptation import adapt_stream
+
     length = check_length(face, length)
     speech = speech if face.still else speech.beside_picture()
     stream = pipeline.stream(replace(options, still=face.still))
     steps = options.steps or pipeline.steps
     with FilmWriter(output, face.info, speech, force=force, comment=_provenance(pipeline, options, steps)) as writer:
         start = time.perf_counter()
-        adaptation = _adapt(pipeline, stream, face, options, style, own_speech=own_speech)
+        adaptation = adapt_stream(pipeline, stream, face, options, style, own_speech=own_speech)
         adapted = time.perf_counter()
         faces = None if adaptation is None or style is not None else adaptation.faces
         job = _Job(stream, face, speech, writer, length, progress, only, faces)
@@ -152,30 +153,6 @@ def dub(
         own_speech=None if adaptation is None else adaptation.message,
         warnings=warnings,
     )
-
-
-def _adapt(
-    pipeline: Pipeline,
-    stream: LipSyncStream,
-    face: FaceSource,
-    options: StreamOptions,
-    style: ClipSource | None,
-    *,
-    own_speech: bool,
-) -> Adaptation | None:
-    """Adapts the stream to the film that is given for it; None where none is."""
-    from mytalk.adaptation import adapt_to_film
-
-    if style is not None:
-        adaptation = adapt_to_film(pipeline, style, options.profile)
-        main = adaptation.main
-        stream.adapt({}, None if main is None else main.correction)
-        return adaptation
-    if not own_speech or not isinstance(face, ClipSource):
-        return None
-    adaptation = adapt_to_film(pipeline, face, options.profile, options.face)
-    stream.adapt(adaptation.corrections)
-    return adaptation
 
 
 class _Job:
@@ -276,8 +253,7 @@ class _Job:
 
     def _is_chosen(self, frame: VideoFrame) -> bool:
         """Says whether the film is dubbed at this frame."""
-        seconds = frame.pts * frame.time_base
-        return not self._only or any(seconds in span for span in self._only)
+        return not self._only or any(frame.pts * frame.time_base in span for span in self._only)
 
     def _render(self) -> None:
         """Renders pictures: this thread, the engine."""

@@ -8,7 +8,6 @@ without holes. Pictures are placed beside it by when they arrived, then by the s
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -322,29 +321,6 @@ def timestamp(frame: VideoFrame, rate: int) -> int:
     """
     moved = frame.at - to_samples(frame.pts, frame.time_base)
     return round(frame.pts * frame.time_base * rate) + moved * rate // SAMPLE_RATE
-
-
-@dataclass(frozen=True, slots=True)
-class SenderReport:
-    """One RTCP sender report (RFC 3550, 6.4.1): the same moment on the sender's wall clock and on the track.
-
-    ``ntp`` is a 32.32 fixed-point NTP time, ``pts`` the track's timestamp and ``rate`` its units a second.
-    """
-
-    ntp: int
-    pts: int
-    rate: int
-
-    def pts_at(self, ntp: int) -> Fraction:
-        """Gives the track's timestamp at a moment of the sender's clock."""
-        return self.pts + Fraction((ntp - self.ntp) * self.rate, 1 << 32)
-
-
-def picture_offset(speech: SenderReport, picture: SenderReport, speech_offset: int) -> int:
-    """Gives media time minus track time of the pictures, from both tracks' reports and the speech's offset (48 kHz)."""
-    speech_position = speech.pts_at(picture.ntp) + speech_offset  # 48 kHz, at the picture report's moment
-    media = speech_position * SAMPLE_RATE / OUTPUT_RATE
-    return round(media - Fraction(picture.pts * SAMPLE_RATE, picture.rate))
 
 
 def _whole(samples: int, *, up: bool = False) -> int:

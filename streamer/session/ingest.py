@@ -16,7 +16,8 @@ from streamer.clock import SAMPLE_NS
 from streamer.media.audio import CHUNK, CHUNK_TIME, OUTPUT_RATE, SpeechChunk, Stereo, mixed
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.media.pacer import Pacer
-from streamer.media.timeline import HOLD, PictureTimeline, SpeechTimeline, picture_offset
+from streamer.media.sender_report import picture_offset
+from streamer.media.timeline import HOLD, PictureTimeline, SpeechTimeline
 from streamer.media.video_delay import DubbedSpeech, HeldPictures
 from streamer.protocol.generation import Cleared
 from streamer.session.camera_watch import LEFT_WAIT, CameraWatch

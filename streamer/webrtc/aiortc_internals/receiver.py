@@ -32,7 +32,7 @@ from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
 from aiortc.rtp import AnyRtcpPacket, RtcpByePacket, RtcpSrPacket, RtpPacket
 from aiortc.utils import uint16_add
 
-from streamer.media.timeline import SenderReport
+from streamer.media.sender_report import SenderReport
 from streamer.webrtc.aiortc_internals import decoders
 from streamer.webrtc.aiortc_internals.decoders import Decoded
 from streamer.webrtc.aiortc_internals.nacks import BoundedNacks

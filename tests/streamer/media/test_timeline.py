@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from streamer.clock import MILLISECOND_NS, SECOND_NS
 from streamer.media.audio import CHUNK, CHUNK_TIME, SpeechChunk
-from streamer.media.timeline import PictureTimeline, SenderReport, SpeechTimeline, picture_offset
+from streamer.media.sender_report import SenderReport, picture_offset
+from streamer.media.timeline import PictureTimeline, SpeechTimeline
 
 PACKET_NS = 20 * MILLISECOND_NS
 TICKS = Fraction(1, 90_000)
