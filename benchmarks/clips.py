@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 HERE = Path(__file__).parent
 REAL = HERE.parents[1] / "shared" / "real"
-"""Where the clips of clips.toml lie, beside the repository, on a machine that has them."""
+"""Folder of the clips of clips.toml, beside the repository; a machine may have none."""
 
 ASSETS = Path(str(files("mytalk") / "assets"))
 SPEECH = ASSETS / "demo_speech.flac"

@@ -45,7 +45,7 @@ def film(pipeline: Pipeline, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def with_another_track(film: Path, folder: Path) -> Path:
-    """The same pictures with the speech from its middle on, and then its beginning: not what the lips say."""
+    """A film whose lips do not say its sound: the speech from its middle on, and then its beginning."""
     sound = write_sound(folder / "other.wav", np.roll(spoken(), spoken().shape[1] // 2, axis=1), RATE, layout="mono")
     return with_sound(film, sound, folder / "other.mp4")
 

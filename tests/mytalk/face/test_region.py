@@ -14,7 +14,7 @@ PIXELS = 64
 
 
 def bright_spot(picture: Picture, region: Region, coarsest: float = 2.0) -> tuple[float, float]:
-    """Where the brightness of the sampled region is centred, in shares of its side."""
+    """Returns the centre of brightness of the sampled region, in shares of its side."""
     light = sample_rgb(picture, region, PIXELS, coarsest).mean(axis=2)
     y, x = np.mgrid[:PIXELS, :PIXELS] / PIXELS
     weight = np.clip(light - 40, 0, None)

@@ -63,7 +63,7 @@ def arguments_like(spec: GraphSpec, rows: int, frames: int) -> list[Tensor]:
 def test_the_graphs_in_the_package_are_those_of_todays_modules(
     models: tuple[MotionModel, AppearanceModel], shipped: dict[str, ExportedGraph], name: str
 ) -> None:
-    """Where this fails, the code or the sizes have changed: ``mytalk train graphs mytalk/weights/edge``."""
+    """A failure means changed code or sizes: run ``mytalk train graphs mytalk/weights/edge``."""
     module = graph_modules(*models)[name]
     exported = export(module, graph_tensors(*models)[name])
     assert exported.arguments == shipped[name].arguments

@@ -1,4 +1,4 @@
-"""What is recorded across an absence of the camera follows on without a hole, and loses none of the speech."""
+"""A recording goes on across an absence of the camera without a hole, and loses none of the speech."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def loud(heard: NDArray[np.int16]) -> NDArray[np.int16]:
 
 
 def reported(*stretches: tuple[bool, bool, int]) -> list[dict[str, object]]:
-    """What is reported of a camera that sends or not, and is connected or not, each for so many nanoseconds."""
+    """Returns the events of a camera that sends or not, and is connected or not, each for so many nanoseconds."""
     events, now = Events(FakeClock()), 0
     watch = CameraWatch(events)
     for sends, connected, nanoseconds in stretches:
