@@ -127,7 +127,14 @@ def dub(
     speech = speech if face.still else speech.beside_picture()
     stream = pipeline.stream(replace(options, still=face.still))
     steps = options.steps or pipeline.steps
-    with FilmWriter(output, face.info, speech, force=force, comment=_provenance(pipeline, options, steps)) as writer:
+    with FilmWriter(
+        output,
+        face.info,
+        speech,
+        force=force,
+        comment=_provenance(pipeline, options, steps),
+        transparent=face.transparent,
+    ) as writer:
         start = time.perf_counter()
         adaptation = adapt_stream(pipeline, stream, face, options, style, own_speech=own_speech)
         adapted = time.perf_counter()

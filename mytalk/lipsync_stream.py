@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mytalk.appearance.backdrop import composed
 from mytalk.appearance.interfaces import Appearance
 from mytalk.appearance.renderer import MouthRenderer
 from mytalk.errors import EngineError
@@ -248,7 +249,8 @@ class LipSyncStream:
                 self._emitted.append(waiting)
                 while self._emitted[0].frame.at < waiting.frame.at - MAX_REWIND * FRAME_SAMPLES:
                     self._emitted.popleft()
-            yield self._animate(self._render(waiting), waiting)
+            frame = self._animate(self._render(waiting), waiting)
+            yield frame if frame.picture.matte is None else replace(frame, picture=composed(frame.picture))
 
     def close(self) -> None:
         """Drops the tracker. Call it from the thread that tracks, or when that one has ended."""

@@ -41,6 +41,8 @@ class Picture:
     v: NDArray[np.uint8]  # (H / 2, W / 2)
     matrix: Matrix = "bt601"
     full_range: bool = False
+    matte: Matte | None = None  # of a picture whose person is to be seen before something else
+    cutout: Picture | None = None  # the person alone, with the matte, of a picture composed for outputs without one
 
     @property
     def width(self) -> int:
@@ -82,6 +84,18 @@ class Picture:
         frame = av.VideoFrame(self.width, self.height, "yuv420p")
         for plane, samples in zip(frame.planes, (self.y, self.u, self.v), strict=True):
             _plane(plane)[:] = samples
+        return self._tagged(frame)
+
+    def to_transparent_av(self) -> av.VideoFrame:
+        """Converts to a yuva420p frame: the person alone, or all of the picture where nobody was cut out of it."""
+        seen = self.cutout or self
+        alpha = np.full_like(seen.y, 255) if seen.matte is None else seen.matte.alpha
+        frame = av.VideoFrame(seen.width, seen.height, "yuva420p")
+        for plane, samples in zip(frame.planes, (seen.y, seen.u, seen.v, alpha), strict=True):
+            _plane(plane)[:] = samples
+        return seen._tagged(frame)
+
+    def _tagged(self, frame: av.VideoFrame) -> av.VideoFrame:
         frame.color_range = _JPEG_RANGE if self.full_range else _MPEG_RANGE
         frame.colorspace = _TO_H273[self.matrix]
         return frame
@@ -127,6 +141,18 @@ class Picture:
         for plane, new in ((u, new_u), (v, new_v)):
             _blend(plane[chroma], _halve(new * some) / weight, alpha_c)
         return replace(self, y=y, u=u, v=v)
+
+
+@dataclass(frozen=True, slots=True)
+class Matte:
+    """Says how much of each pixel of a picture is a person's, and what is to be seen behind them.
+
+    ``kept``: the composed picture keeps the person alone as its ``cutout``, for outputs that can be transparent.
+    """
+
+    alpha: NDArray[np.uint8]  # (H, W), 255: all of it
+    behind: Picture  # of the picture's size, matrix and range
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)

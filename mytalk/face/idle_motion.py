@@ -137,15 +137,18 @@ class IdlePortrait:
 
     def _sampled(self, picture: Picture, from_x: Map, from_y: Map) -> Picture:
         x0, y0, x1, y1 = self._box
+        matte = picture.matte
+        alpha = () if matte is None else ((matte.alpha, 1),)
         planes = []
-        for plane, step in ((picture.y, 1), (picture.u, 2), (picture.v, 2)):
+        for plane, step in ((picture.y, 1), (picture.u, 2), (picture.v, 2), *alpha):
             xs, ys = (m[::step, ::step] / step for m in (from_x, from_y))
             out = plane.copy()
             part = (slice(y0 // step, y1 // step), slice(x0 // step, x1 // step))
             warped = cv2.remap(plane, xs, ys, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
             np.copyto(out[part], warped, where=self._weight[::step, ::step] > 0)
             planes.append(out)
-        return replace(picture, y=planes[0], u=planes[1], v=planes[2])
+        moved = matte if matte is None else replace(matte, alpha=planes[3])
+        return replace(picture, y=planes[0], u=planes[1], v=planes[2], matte=moved)
 
     def _cut(self, portrait: Picture) -> tuple[bool, bool, bool, bool]:
         """Says which sides of the box are the picture's own."""

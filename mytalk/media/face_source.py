@@ -28,6 +28,11 @@ class FaceSource(ABC):
     still: bool
     warnings: list[str]
 
+    @property
+    def transparent(self) -> bool:
+        """Says whether its pictures show a person before nothing, for outputs that can be transparent."""
+        return False
+
     @abstractmethod
     def frames(self, *, endless: bool) -> Iterator[VideoFrame]:
         """Plays from the start: once, or (``endless``) until the caller stops asking."""
@@ -50,6 +55,10 @@ class StillSource(FaceSource):
             frames=None,
             colour=Colour.of(picture),
         )
+
+    @property
+    def transparent(self) -> bool:
+        return self.picture.matte is not None and self.picture.matte.kept
 
     def frames(self, *, endless: bool = True) -> Iterator[VideoFrame]:
         """Yields the picture until the caller stops asking."""

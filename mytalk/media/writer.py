@@ -1,4 +1,4 @@
-"""Writes the film: H264 and AAC in MP4, MOV or Matroska, complete or not at all."""
+"""Writes the film: H264 and AAC in MP4, MOV or Matroska, VP9 and Opus in WebM, complete or not at all."""
 
 from __future__ import annotations
 
@@ -24,19 +24,26 @@ from mytalk.media.speech import SpeechReader
 from mytalk.media.video import VideoInfo
 from mytalk.picture import VideoFrame
 
-FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+
+WEBM = ".webm"
+"""Ending of films that can be transparent: https://wiki.webmproject.org/alpha-channel, read by browsers and OBS."""
 
 # ISO/IEC 14496-3, table 1.18.
 _AAC_RATES = (7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
+_OPUS_RATE = 48_000  # RFC 7845: whatever the source had
 _AAC_BITS = 96_000  # a second and channel
 _AAC_FRAME_BITS = 6144  # the most a frame of 1024 samples may hold, a channel
 
 _X264 = {"preset": "veryfast", "crf": "18"}
+_VP9 = {"deadline": "good", "cpu-used": "4", "crf": "24", "b": "0", "auto-alt-ref": "0"}  # which alpha excludes
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
-def check_output(path: Path, *, force: bool) -> None:
+def check_output(path: Path, *, force: bool, transparent: bool = False) -> None:
     """Raises ``OutputError`` or ``OutputExistsError`` where a film cannot or may not be written to ``path``."""
+    if transparent and path.suffix.lower() != WEBM:
+        raise OptionError(f"{path}: such a film cannot be transparent (need {WEBM}, or a green background)")
     if path.suffix.lower() not in FORMATS:
         raise OptionError(f"{path}: its ending names no format that is written (need {', '.join(FORMATS)})")
     if not path.parent.is_dir():
@@ -62,8 +69,10 @@ class SoundFormat:
     warning: str | None = None
 
     @classmethod
-    def nearest(cls, speech: SpeechReader) -> SoundFormat:
-        """Finds the format nearest to a speech's own."""
+    def nearest(cls, speech: SpeechReader, suffix: str = ".mp4") -> SoundFormat:
+        """Finds the format nearest to a speech's own, of a film whose name ends in ``suffix``."""
+        if suffix == WEBM:
+            return cls(_OPUS_RATE, "mono" if speech.channels == 1 else "stereo")
         rate = next((rate for rate in _AAC_RATES if rate >= speech.rate), _AAC_RATES[-1])
         layout = speech.layout if _aac_opens(rate, speech.layout) else "stereo"
         if (rate, layout) == (speech.rate, speech.layout):
@@ -80,16 +89,26 @@ class FilmWriter:
     when it is complete: ``finish``. Where ``path`` is a link, what it leads to is replaced. ``abort`` leaves nothing
     behind; a ``with`` block left without ``finish`` aborts.
 
+    ``transparent``: pictures that have a ``cutout`` show the person alone; WebM can.
+
     Raises ``OutputError`` and its children. One thread at a time.
     """
 
     def __init__(
-        self, path: Path, info: VideoInfo, speech: SpeechReader, *, force: bool = False, comment: str = ""
+        self,
+        path: Path,
+        info: VideoInfo,
+        speech: SpeechReader,
+        *,
+        force: bool = False,
+        comment: str = "",
+        transparent: bool = False,
     ) -> None:
-        check_output(path, force=force)
+        check_output(path, force=force, transparent=transparent)
+        self._transparent = transparent
         self.path, self.force, self.info = path, force, info
         self._target = path.resolve()  # a link stays, and what it leads to is replaced
-        self.sound = SoundFormat.nearest(speech)
+        self.sound = SoundFormat.nearest(speech, path.suffix.lower())
         self._held: VideoFrame | None = None  # its duration is known when the next frame comes
         self._sound_blocks = speech.blocks()
         self._rest: NDArray[np.float32] | None = None  # of a block of sound: what lies past the picture
@@ -99,7 +118,7 @@ class FilmWriter:
         try:
             self._container = _open(self._part, FORMATS[path.suffix.lower()])
             self._container.metadata["comment"] = comment
-            self._picture_stream = _add_pictures(self._container, info)
+            self._picture_stream = _add_pictures(self._container, info, transparent=transparent)
             self._sound_stream = _add_sound(self._container, self.sound)
         except BaseException:
             self._part.unlink(missing_ok=True)
@@ -147,7 +166,7 @@ class FilmWriter:
         self.abort()
 
     def _encode(self, frame: VideoFrame, ticks: int) -> None:
-        picture = frame.picture.to_av()
+        picture = frame.picture.to_transparent_av() if self._transparent else frame.picture.to_av()
         picture.pts, picture.duration, picture.time_base = frame.pts, ticks, frame.time_base
         picture.color_range = self.info.colour.range
         picture.colorspace = self.info.colour.matrix
@@ -206,9 +225,13 @@ def _open(part: Path, kind: str) -> OutputContainer:
         return av.open(f"file:{part}", "w", format=kind, container_options=options)
 
 
-def _add_pictures(container: OutputContainer, info: VideoInfo) -> VideoStream:
-    stream = container.add_stream("libx264", rate=info.rate, options=_X264)
-    stream.width, stream.height, stream.pix_fmt = info.width, info.height, "yuv420p"
+def _add_pictures(container: OutputContainer, info: VideoInfo, *, transparent: bool) -> VideoStream:
+    webm = container.format.name == "webm"
+    stream = container.add_stream("libvpx-vp9" if webm else "libx264", rate=info.rate, options=_VP9 if webm else _X264)
+    stream.width, stream.height = info.width, info.height
+    stream.pix_fmt = "yuva420p" if transparent else "yuv420p"
+    if transparent:
+        stream.metadata["alpha_mode"] = "1"
     context = stream.codec_context
     stream.time_base = context.time_base = info.time_base
     context.sample_aspect_ratio = info.sample_aspect
@@ -221,8 +244,12 @@ def _add_pictures(container: OutputContainer, info: VideoInfo) -> VideoStream:
 
 
 def _add_sound(container: OutputContainer, sound: SoundFormat) -> AudioStream:
-    stream = container.add_stream("aac", rate=sound.rate, layout=sound.layout, format="fltp")
     channels = av.AudioLayout(sound.layout).nb_channels
+    if container.format.name == "webm":
+        opus = container.add_stream("libopus", rate=sound.rate, layout=sound.layout)
+        opus.bit_rate = channels * _AAC_BITS
+        return opus
+    stream = container.add_stream("aac", rate=sound.rate, layout=sound.layout, format="fltp")
     stream.bit_rate = channels * min(_AAC_BITS, _AAC_FRAME_BITS * sound.rate // 1024)
     return stream
 

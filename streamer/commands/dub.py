@@ -31,7 +31,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("source", type=Path, metavar="VIDEO_OR_IMAGE", help="any file with a face that PyAV can read")
     parser.add_argument("speech", type=Path, metavar="SPEECH", help="any file with sound; a film's sound will do")
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="OUT.mp4", help="the film: .mp4, .m4v, .mov or .mkv"
+        "-o", "--output", type=Path, required=True, metavar="OUT.mp4", help="the film: .mp4, .m4v, .mov, .mkv or .webm"
     )
     parser.add_argument(
         "--length",
@@ -65,6 +65,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument(
         "--style", type=Path, metavar="CLIP", help="adapt the mouth to this other clip of the person speaking instead"
+    )
+    parser.add_argument(
+        "--background",
+        default="own",
+        metavar="WHICH",
+        help="what an image's person is seen before: own, what the image shows; green; transparent, in .webm; or the "
+        "file of another image (default: %(default)s)",
     )
     parser.add_argument(
         "--force",
@@ -105,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
         only=args.only,
         own_speech=args.own_speech == "on",
         style=args.style,
+        background=args.background,
     )
     return 0
 
@@ -160,6 +168,7 @@ def make_film(
     only: Sequence[Span] = (),
     own_speech: bool = False,
     style: Path | None = None,
+    background: str = "own",
 ) -> None:
     """Makes the film. Options and files are checked while the models are loaded; raises ``MyTalkError``."""
     loading = begin(partial(_load, args), "load")
@@ -186,7 +195,8 @@ def make_film(
     if args.still and not source.still:
         raise OptionError(f"{source.name}: a video moves by itself (--still is for an image)")
     _check_spans(source, only)
-    check_output(output, force=force)
+    check_output(output, force=force, transparent=background == "transparent")
+    source = _before(source, background)
     print(f"loading {args.preset}", file=sys.stderr, flush=True)
     pipeline = loading.result()
     with Progress("dubbing", "frame") as progress:
@@ -213,6 +223,21 @@ def _load(args: argparse.Namespace) -> Pipeline:
     from mytalk.pipeline import load
 
     return load(args.preset, device=args.device, speech_model=args.speech_model, dtype=args.dtype)
+
+
+def _before(source: FaceSource, background: str) -> FaceSource:
+    """Returns the source before what ``--background`` names. Raises OptionError, and UnreadableError for a file."""
+    from mytalk.appearance.backdrop import Background, source_on_background
+    from mytalk.media.face_source import StillSource, open_face
+
+    plain: Background
+    for plain in ("own", "green", "transparent"):
+        if background == plain:
+            return source_on_background(source, plain)
+    image = open_face(Path(background))
+    if not isinstance(image, StillSource):
+        raise OptionError(f"{background}: a film cannot be the background (need own, green, transparent or an image)")
+    return source_on_background(source, "image", image.picture.rgb())
 
 
 def _check_spans(source: FaceSource, only: Sequence[Span]) -> None:

@@ -1,4 +1,4 @@
-"""Makes the face tracker's networks from those in the ``mediapipe`` 0.10.21 package.
+"""Makes the networks that find faces and cut out people from those in the ``mediapipe`` 0.10.21 package.
 
 python -m mytalk.training.face.networks -o mytalk/weights/face
 python -m mytalk.training.face.networks --wheel mediapipe-0.10.21-...-x86_64.whl -o mytalk/weights/face
@@ -18,6 +18,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from mytalk.appearance.matte import PERSON_FILE, PERSON_SIDE
 from mytalk.errors import DataError
 from mytalk.face.networks import DETECTOR_FILE, DETECTOR_SIDE, MESH_FILE, MESH_SIDE
 from mytalk.training.face.onnx_writer import OnnxWriter
@@ -27,6 +28,7 @@ from mytalk.training.face.towers import merge_towers
 
 _MESH = "mediapipe/modules/face_landmark/face_landmark_with_attention.tflite"
 _DETECTOR = "mediapipe/modules/face_detection/face_detection_short_range.tflite"
+_PERSON = "mediapipe/modules/selfie_segmentation/selfie_segmentation.tflite"
 _LICENCE = "mediapipe-0.10.21.dist-info/LICENSE"
 _MESH_POINTS = 468  # without the irises
 _EYE_RING = 16  # first points of an eye's contour: the depth of its iris is their mean
@@ -45,6 +47,7 @@ def main() -> None:
     for name, content in (
         (MESH_FILE, convert_mesh(_read(source, _MESH)).SerializeToString()),
         (DETECTOR_FILE, convert_detector(_read(source, _DETECTOR)).SerializeToString()),
+        (PERSON_FILE, convert_person(_read(source, _PERSON)).SerializeToString()),
         ("LICENSE", _read(source, _LICENCE)),
     ):
         (arguments.output / name).write_bytes(content)
@@ -102,6 +105,19 @@ def convert_detector(content: bytes) -> onnx.ModelProto:
         {"boxes": (boxes, anchors.shape), "scores": (scores, (len(anchors),))},
         _origin(_DETECTOR, content),
     )
+
+
+def convert_person(content: bytes) -> onnx.ModelProto:
+    """Converts the network that parts people from what is behind them.
+
+    ``crop``: RGB ``(256, 256, 3)``. ``person``: ``(256, 256)``, 0..1 at each pixel.
+    """
+    model, writer = read_model(content), OnnxWriter()
+    conversion = Conversion(model, writer, {model.inputs[0]: _picture(writer, PERSON_SIDE, 1 / 255, 0.0)})
+    conversion.run()
+    size = (PERSON_SIDE, PERSON_SIDE)
+    person = writer.node("Reshape", conversion.values[model.outputs[0]], np.array(size))
+    return writer.model({"crop": (*size, 3)}, {"person": (person, size)}, _origin(_PERSON, content))
 
 
 def anchor_centres() -> NDArray[np.float32]:

@@ -124,7 +124,44 @@ class Conversion:
 
     def _multiply(self, operator: Operator) -> None:
         value, factor = operator.inputs
-        self.values[operator.outputs[0]] = self.writer.node("Mul", self.values[value], self.constants[factor])
+        by = self.constants[factor] if factor in self.constants else self.values[factor]
+        self.values[operator.outputs[0]] = self.writer.node("Mul", self.values[value], by)
+
+    def _logistic(self, operator: Operator) -> None:
+        self.values[operator.outputs[0]] = self.writer.node("Sigmoid", self.values[operator.inputs[0]])
+
+    def _hard_swish(self, operator: Operator) -> None:
+        self.values[operator.outputs[0]] = self.writer.node("HardSwish", self.values[operator.inputs[0]])
+
+    def _whole_average(self, operator: Operator) -> None:
+        if self.model.shapes[operator.outputs[0]][1:3] != (1, 1):
+            raise DataError("an average over less than the whole picture is not converted")
+        self.values[operator.outputs[0]] = self.writer.node("GlobalAveragePool", self.values[operator.inputs[0]])
+
+    def _resize(self, operator: Operator) -> None:
+        if operator.options["AlignCorners"] or not operator.options["HalfPixelCenters"]:
+            raise DataError("a resize whose pixels are not counted from their middles is not converted")
+        (_, height, width, _), (_, high, wide, _) = (
+            self.model.shapes[number] for number in (operator.inputs[0], operator.outputs[0])
+        )
+        self.values[operator.outputs[0]] = self.writer.node(
+            "Resize", self.values[operator.inputs[0]], "", [1, 1, high / height, wide / width], mode="linear"
+        )
+
+    def _transposed(self, operator: Operator) -> None:
+        picture, kernel, bias = operator.inputs
+        weights = self.constants[kernel]  # (out, kh, kw, in)
+        strides = [operator.options["StrideH"], operator.options["StrideW"]]
+        if list(weights.shape[1:3]) != strides:
+            raise DataError("a transposed convolution whose kernels overlap is not converted")
+        self.values[operator.outputs[0]] = self.writer.node(
+            "ConvTranspose",
+            self.values[picture],
+            weights.transpose(3, 0, 1, 2),
+            self.constants[bias],
+            kernel_shape=strides,
+            strides=strides,
+        )
 
     def _concatenate(self, operator: Operator) -> None:
         if len(self.model.shapes[operator.outputs[0]]) == 4:
@@ -176,6 +213,11 @@ _CONVERTERS: dict[str, Callable[[Conversion, Operator], None]] = {
     "MAX_POOL_2D": Conversion._max_pool,
     "PRELU": Conversion._prelu,
     "RELU": Conversion._relu,
+    "AVERAGE_POOL_2D": Conversion._whole_average,
+    "RESIZE_BILINEAR": Conversion._resize,
+    "HARD_SWISH": Conversion._hard_swish,
+    "LOGISTIC": Conversion._logistic,
+    "Convolution2DTransposeBias": Conversion._transposed,
     "ADD": Conversion._add,
     "PAD": Conversion._pad,
     "RESHAPE": Conversion._reshape,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,10 +28,14 @@ _OPTIONS: dict[str, tuple[type, tuple[str, ...]]] = {
         tflite.Pool2DOptions,
         ("Padding", "StrideW", "StrideH", "FilterWidth", "FilterHeight", "FusedActivationFunction"),
     ),
+    "AVERAGE_POOL_2D": (tflite.Pool2DOptions, ("FilterWidth", "FilterHeight", "FusedActivationFunction")),
+    "RESIZE_BILINEAR": (tflite.ResizeBilinearOptions, ("AlignCorners", "HalfPixelCenters")),
     "ADD": (tflite.AddOptions, ("FusedActivationFunction",)),
     "MUL": (tflite.MulOptions, ("FusedActivationFunction",)),
     "CONCATENATION": (tflite.ConcatenationOptions, ("Axis", "FusedActivationFunction")),
 }
+
+_TRANSPOSED = "Convolution2DTransposeBias"  # MediaPipe's own: its options are a struct of padding and two strides
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,10 @@ def _operator(model: Any, operator: Any) -> Operator:
     options: dict[str, Any] = {}
     if name == "CUSTOM":
         name = code.CustomCode().decode()
-        if operator.CustomOptionsLength():
+        if name == _TRANSPOSED:
+            _, width, height = struct.unpack("<iii", operator.CustomOptionsAsNumpy().tobytes())
+            options = {"StrideW": width, "StrideH": height}
+        elif operator.CustomOptionsLength():
             options = dict(flexbuffers.Loads(operator.CustomOptionsAsNumpy().tobytes()))
     elif name in _OPTIONS:
         kind, names = _OPTIONS[name]

@@ -3,16 +3,22 @@ from __future__ import annotations
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from av.video.codeccontext import VideoCodecContext
 
+from mytalk.appearance.backdrop import composed, source_on_background
 from mytalk.errors import OptionError, OutputError, OutputExistsError, OutputFullError
 from mytalk.media import FilmWriter, SpeechReader, VideoReader
+from mytalk.media.face_source import StillSource
 from mytalk.media.writer import check_output
+from mytalk.picture import Picture
 from tests.support.films import number_of, numbered, read_film, speech_like, write_film, write_sound
 
 
@@ -238,3 +244,28 @@ def test_force_replaces_what_a_link_leads_to_and_keeps_the_link(tmp_path: Path) 
     assert link.is_symlink()
     assert len(read_film(tmp_path / "other" / "film.mp4").times) == 5
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["film.mp4"]
+
+
+def test_a_webm_film_shows_the_person_before_nothing(tmp_path: Path, portrait: Picture) -> None:
+    source = source_on_background(StillSource(portrait), "transparent")
+    out = tmp_path / "out.webm"
+    with FilmWriter(out, source.info, _speech(tmp_path, 0.2), transparent=source.transparent) as writer:
+        for frame in islice(source.frames(endless=True), 5):
+            writer.write(replace(frame, picture=composed(frame.picture)))
+        writer.finish(sound="fill")
+    with av.open(str(out)) as film:
+        assert film.streams.audio[0].codec_context.name == "opus"
+        decoder = av.CodecContext.create("libvpx-vp9", "r")  # FFmpeg's own leaves alpha out
+        assert isinstance(decoder, VideoCodecContext)
+        decoded = [frame for packet in film.demux(film.streams.video[0]) for frame in decoder.decode(packet)]
+    assert len(decoded) == 5
+    rgba = decoded[-1].to_ndarray(format="rgba")
+    assert rgba[:150, -100:, 3].max() < 8
+    assert rgba[80:140, 200:250, 3].min() > 247
+    difference = rgba[80:140, 200:250, :3].astype(int) - portrait.rgb()[80:140, 200:250]
+    assert np.abs(difference).mean() < 6
+
+
+def test_other_films_cannot_be_transparent(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"out\.mp4: such a film cannot be transparent \(need \.webm"):
+        check_output(tmp_path / "out.mp4", force=False, transparent=True)

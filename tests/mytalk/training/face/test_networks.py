@@ -11,10 +11,18 @@ import numpy as np
 import onnx
 import pytest
 
+from mytalk.appearance.matte import PERSON_FILE
 from mytalk.errors import DataError
 from mytalk.face.networks import DETECTOR_FILE, MESH_FILE
 from mytalk.training.face import networks
-from mytalk.training.face.networks import anchor_centres, convert_detector, convert_mesh, main, package_files
+from mytalk.training.face.networks import (
+    anchor_centres,
+    convert_detector,
+    convert_mesh,
+    convert_person,
+    main,
+    package_files,
+)
 
 SHIPPED = Path(str(files("mytalk") / "weights" / "face"))
 
@@ -32,6 +40,7 @@ def test_the_shipped_networks_are_what_mediapipe_s_become() -> None:
     for convert, name, file in (
         (convert_mesh, networks._MESH, MESH_FILE),
         (convert_detector, networks._DETECTOR, DETECTOR_FILE),
+        (convert_person, networks._PERSON, PERSON_FILE),
     ):
         content = (source / name).read_bytes()
         made, shipped = convert(content), onnx.load(SHIPPED / file)
