@@ -6,7 +6,9 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import threading
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from mytalk.media_time import SAMPLE_RATE
@@ -35,6 +37,27 @@ def unix_now() -> int:
 def thread_cpu_ns() -> int:
     """Nanoseconds that the calling thread has computed since it began."""
     return time.thread_time_ns()
+
+
+def process_cpu_ns() -> int:
+    """Nanoseconds that all threads of this process have computed since it began."""
+    return time.process_time_ns()
+
+
+def cpu_clock_of_this_thread() -> Callable[[], int]:
+    """Returns what reads, from any thread, the nanoseconds that the calling one has computed: 0 where the system has no
+    such clock, and once that thread has ended."""
+    if not hasattr(time, "pthread_getcpuclockid"):
+        return lambda: 0
+    clock = time.pthread_getcpuclockid(threading.get_ident())
+
+    def read() -> int:
+        try:
+            return time.clock_gettime_ns(clock)
+        except OSError:  # it has ended
+            return 0
+
+    return read
 
 
 class Clock(Protocol):

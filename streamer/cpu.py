@@ -15,6 +15,9 @@ _MOST_ENGINE, _MOST_BESIDE = 8, 4  # Python runs one thread at a time where it i
 _LEAST_CODECS, _MOST_CODECS = 4, 16
 _SWITCH_INTERVAL = 0.0002  # seconds that one thread may keep another from Python; usually 5 ms
 _THREADS = Path("/proc/self/task")  # one entry each
+_STATISTICS = Path("/proc/stat")  # one line for each core: ticks by what it did (proc_stat(5))
+_IDLE = slice(3, 5)  # columns of a core that did nothing, or waited for a disk
+_GUEST = slice(8, 10)  # columns that others hold too
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")  # cgroup v2: microseconds of CPU, or "max", and in how many they may be used
 
 
@@ -46,6 +49,19 @@ def available_cores(quota: Path = _QUOTA) -> int:
         return max(1, min(cores, int(used) // int(period)))
     except (OSError, ValueError):  # no container, or one without a limit
         return cores
+
+
+def machine_cpu_seconds(statistics: Path = _STATISTICS) -> float | None:
+    """Reads the seconds that all programs have computed on the cores that this process may use; None where the system
+    does not say."""
+    try:
+        lines = [line.split() for line in statistics.read_text().splitlines() if line.startswith("cpu")]
+    except OSError:
+        return None
+    mine = {f"cpu{number}" for number in os.sched_getaffinity(0)}
+    ticks = [[int(field) for field in fields[1:]] for fields in lines if fields[0] in mine]
+    busy = sum(sum(one) - sum(one[_IDLE]) - sum(one[_GUEST]) for one in ticks)
+    return busy / os.sysconf("SC_CLK_TCK")
 
 
 def take_priority(nice: int) -> bool:

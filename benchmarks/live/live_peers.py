@@ -29,9 +29,10 @@ from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
 from benchmarks.live import aiortc_peer
+from mytalk.face import FaceTracker
 from mytalk.media import open_face
 from mytalk.media_time import FRAME_SAMPLES
-from mytalk.picture import Picture, VideoFrame
+from mytalk.picture import Box, Picture, VideoFrame
 from streamer.media.audio import CHUNK, OUTPUT_RATE, SpeechChunk, stereo_of
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.webrtc.aiortc_internals.decoders import CameraPicture
@@ -42,6 +43,7 @@ ASSETS = Path(str(files("mytalk") / "assets"))
 BITS = 14
 KEY_PICTURES = 50  # between two keyframes of a camera
 MARK_ROWS = 24  # lower edge of the picture
+MOST_ROOM = 5.0  # side of a film's pictures over the width of the face
 
 
 class Sender(MediaStreamTrack):
@@ -65,12 +67,11 @@ class Sender(MediaStreamTrack):
         return self.frame(index)
 
     @abstractmethod
-    def frame(self, index: int) -> av.AudioFrame | av.VideoFrame: ...
+    def frame(self, index: int) -> av.AudioFrame | av.VideoFrame | av.Packet[Any]: ...
 
 
 class Camera(Sender):
-    """Sends numbered pictures: the first of a film until it ``rolls``, then to and fro through it. They leave
-    encoded, in VP8 as fast as a browser encodes it: with aiortc's own settings it would fill a core.
+    """Sends numbered pictures: the first of a film until it ``rolls``, then to and fro through it.
 
     They leave encoded, in VP8 as fast as a browser encodes it: with aiortc's own settings it would fill a core.
     """
@@ -106,6 +107,36 @@ class Camera(Sender):
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts, frame.time_base = index * 3600, Fraction(1, 90_000)
         return frame
+
+
+class LoopedCamera(Sender):
+    """Sends a film over and over that was encoded once, for all cameras: one costs nearly nothing."""
+
+    def __init__(self, loop: list[bytes]) -> None:
+        super().__init__("video", 1 / 25)
+        self._loop = loop
+
+    @staticmethod
+    def encode(film: list[NDArray[np.uint8]]) -> list[bytes]:
+        """Encodes a film to and fro, each picture numbered by its place in that loop."""
+        camera = Camera(film)
+        camera.rolls_from = 0
+        frames = (camera.frame(index) for index in range(2 * len(film) - 2))
+        return [bytes(camera._encoded(frame, index)) for index, frame in enumerate(frames)]
+
+    async def recv(self) -> av.Packet[Any]:
+        await super().recv()
+        return self.frame(len(self.sent) - 1)
+
+    def frame(self, index: int) -> av.Packet[Any]:
+        packet = av.Packet(self._loop[index % len(self._loop)])
+        packet.pts, packet.time_base = index * 3600, Fraction(1, 90_000)
+        return packet
+
+    def sent_at(self, number: int, before: float) -> float | None:
+        """Says when the picture of this number was last sent, up to a moment."""
+        times = self.sent[number :: len(self._loop)]
+        return max((at for at in times if at <= before), default=None)
 
 
 def number_of(luma: NDArray[np.uint8]) -> int:
@@ -232,16 +263,34 @@ def serving(*arguments: str) -> Iterator[tuple[str, int]]:
 
 
 def film_of(clip: Path, size: int = 512) -> list[NDArray[np.uint8]]:
-    """Reads four seconds of a clip, or a still that sways, as square planes ``(3/2 size, size)``."""
+    """Reads four seconds of a clip, or a still that sways, as square planes ``(3/2 size, size)``.
+
+    What lies far from the face is cut off, so that it is wide enough to be dubbed however small the pictures are.
+    """
     source = open_face(clip)
-    films = []
+    films, box = [], None
     for index, frame in enumerate(islice(source.frames(endless=True), 100)):
-        picture = frame.picture.to_av().reformat(size, size, format="yuv420p")
+        box = box or _around_face(frame.picture)
+        picture = av.VideoFrame.from_ndarray(frame.picture.region_rgb(box), format="rgb24")
+        picture = picture.reformat(size, size, format="yuv420p")
         if source.still:
             rgb = np.roll(picture.to_ndarray(format="rgb24"), round(6 * np.sin(index / 16)), axis=1)
             picture = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
         films.append(picture.to_ndarray())
     return films
+
+
+def _around_face(picture: Picture) -> Box:
+    """Returns a square of the picture, with the largest face in its middle where there is one."""
+    whole = min(picture.width, picture.height) // 2 * 2
+    faces = FaceTracker().faces(picture)
+    x, y, side = picture.width / 2, picture.height / 2, whole
+    if faces:
+        x0, y0, x1, y1 = faces[0].box
+        x, y, side = (x0 + x1) / 2, (y0 + y1) / 2, min(whole, int(MOST_ROOM * (x1 - x0)) // 2 * 2)
+    left = int(np.clip(x - side / 2, 0, picture.width - side)) // 2 * 2
+    top = int(np.clip(y - side / 2, 0, picture.height - side)) // 2 * 2
+    return left, top, left + side, top + side
 
 
 def family(pid: int) -> list[int]:

@@ -13,7 +13,7 @@ MIN_PRESENCE = 0.5
 """Score above which the region holds a face."""
 
 _COARSEST = 2.0  # picture pixels for a pixel of the mesh: beyond, what linear sampling leaves out shows in landmarks
-_MARGIN = 1.5  # side of a face's region over that of its landmarks' box
+REGION_MARGIN = 1.5  # side of a face's region over that of its landmarks' box
 _RIGHT_EYE, _LEFT_EYE = 33, 263  # outer corners
 
 
@@ -28,4 +28,4 @@ def fit_mesh(picture: Picture, region: Region) -> Face | None:
 
 def region_of(face: Face) -> Region:
     """Returns the region in which the mesh finds this face again in the next picture."""
-    return Region.around(face.box, face.points[_RIGHT_EYE], face.points[_LEFT_EYE], _MARGIN)
+    return Region.around(face.box, face.points[_RIGHT_EYE], face.points[_LEFT_EYE], REGION_MARGIN)

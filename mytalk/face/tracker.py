@@ -8,7 +8,7 @@ import numpy as np
 
 from mytalk.face.detector import detect_faces
 from mytalk.face.face import Face as Face
-from mytalk.face.mesh import fit_mesh, region_of
+from mytalk.face.mesh import REGION_MARGIN, fit_mesh, region_of
 from mytalk.face.pose import fit_pose, template_distance
 from mytalk.face.region import Region
 from mytalk.picture import Picture
@@ -30,6 +30,7 @@ class FaceTracker:
 
     def __init__(self) -> None:
         self._region: Region | None = None
+        self._upright = False  # whether the face there is known to be
         self.too_small = False  # the face that was found last
 
     def __call__(self, picture: Picture, *, search: bool = True) -> Face | None:
@@ -38,22 +39,25 @@ class FaceTracker:
         ``search``: where the tracked face is gone, the largest one is taken instead.
         """
         face = self._track(picture)
-        if face is None and search:
-            face = next(iter(self.faces(picture)), None)
-            if face is not None and self._is_upside_down(face, picture):
-                face = None
-        self.too_small = face is not None and face.width < MIN_FACE_PIXELS
-        self._region = None if face is None or self.too_small else region_of(face)
-        return None if self.too_small else face
+        if face is None:
+            self._upright = False
+            face = next(iter(self.faces(picture)), None) if search else None
+        return self._keep(face, picture)
 
     def follow(self, face: Face, picture: Picture) -> Face | None:
         """Tracks this face, found in this picture, from here on; returns None where it is too small or upside down."""
         self.reset()
-        self.too_small = face.width < MIN_FACE_PIXELS
-        if self.too_small or self._is_upside_down(face, picture):
-            return None
-        self._region = region_of(face)
-        return face
+        return self._keep(face, picture)
+
+    def _keep(self, face: Face | None, picture: Picture) -> Face | None:
+        """Looks for this face in the next picture; returns None where it is too small, which it need not stay, or
+        upside down."""
+        self.too_small = face is not None and face.width < MIN_FACE_PIXELS
+        if face is not None and not self.too_small and not self._upright:
+            self._upright = not self._is_upside_down(face, picture)
+            face = face if self._upright else None
+        self._region = None if face is None else region_of(face)
+        return None if self.too_small else face
 
     def faces(self, picture: Picture) -> list[Face]:
         """Finds every face in one picture, at most four, largest first. The tracked face stays the same."""
@@ -62,7 +66,7 @@ class FaceTracker:
 
     def reset(self) -> None:
         """Forgets where the face was: the next picture is of another shot."""
-        self._region = None
+        self._region, self._upright = None, False
 
     def _is_upside_down(self, face: Face, picture: Picture) -> bool:
         """Says whether the mesh took a face for upright that stands on its head.
@@ -86,8 +90,9 @@ class FaceTracker:
         region = self._region
         if region is None:
             return None
+        least = min(MIN_FACE_PIXELS, region.side / REGION_MARGIN)
         for middle, length in ((region.x, picture.width), (region.y, picture.height)):
-            if min(middle + region.side / 2, length) - max(middle - region.side / 2, 0) < MIN_FACE_PIXELS:
+            if min(middle + region.side / 2, length) - max(middle - region.side / 2, 0) < least:
                 return None
         return fit_mesh(picture, region)
 

@@ -16,12 +16,13 @@ from contextlib import suppress
 from functools import partial
 
 from mytalk.errors import EngineError
-from streamer.clock import SECOND_NS, Clock
-from streamer.cpu import ONE_EACH, Threads
+from streamer.clock import SECOND_NS, Clock, cpu_clock_of_this_thread, process_cpu_ns
+from streamer.cpu import ONE_EACH, Threads, available_cores, machine_cpu_seconds
 from streamer.engine.admission import StreamLoad, refusal
 from streamer.engine.interfaces import Models
 from streamer.engine.load import LoadMeter
 from streamer.engine.motion_batches import MotionBatches
+from streamer.engine.process_load import cpu_times
 from streamer.engine.slot import Deliver, EngineSlot, Fail, OpenStream, ReadControls
 from streamer.engine.worker_pool import WorkerPool
 
@@ -76,6 +77,8 @@ class Engine:
         """Loads the models and starts the threads; raises what loading raises."""
         self._loop = asyncio.get_running_loop()
         self._loaded = self._loop.create_future()
+        loop_cpu = cpu_clock_of_this_thread()
+        self.load.watch_process(lambda: cpu_times(process_cpu_ns, loop_cpu, machine_cpu_seconds), available_cores())
         self._start_thread(self._run_first, self._engine_names[0])
         await asyncio.shield(self._loaded)
 
@@ -159,10 +162,11 @@ class Engine:
         ``instead_of`` fewer; None: there is."""
         now = self._clock.now()
         streams = [slot.load.at(now) for slot in self._engines.slots if not slot.closing]
+        threads, shared = self.threads._asdict(), self.load.shared
         if instead_of is None:
-            return refusal(streams, self.threads._asdict(), {"engine": self.load.cost(steps)})
+            return refusal(streams, threads, {"engine": self.load.cost(steps)}, shared)
         more = self.load.cost(steps) - self.load.cost(instead_of)
-        return refusal(streams, self.threads._asdict(), dict.fromkeys(self.threads._fields, 0.0) | {"engine": more})
+        return refusal(streams, threads, dict.fromkeys(threads, 0.0) | {"engine": more}, shared)
 
     def _start_thread(self, target: Callable[[], None], name: str) -> None:
         ended = self._ended[name] = asyncio.Event()
@@ -238,6 +242,7 @@ class Engine:
             if self.state != "loading":
                 return False
             self.steps = models.steps
+            self.load.on_device = frozenset() if models.device == "cpu" else frozenset(("engine", "listener"))
             for name in self._engine_names[1:]:
                 self._start_thread(partial(self._run_engine, models), name)
             for name in self._tracker_names:

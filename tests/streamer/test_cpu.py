@@ -10,7 +10,14 @@ import cv2
 import pytest
 import torch
 
-from streamer.cpu import Threads, available_cores, engine_threads, leave_some_to_others, take_priority
+from streamer.cpu import (
+    Threads,
+    available_cores,
+    engine_threads,
+    leave_some_to_others,
+    machine_cpu_seconds,
+    take_priority,
+)
 from tests.support.limits import LIMIT_S
 
 
@@ -92,3 +99,21 @@ def test_threads_that_begin_to_use_torch_later_have_the_number_that_was_set() ->
     finally:
         torch.set_num_threads(before)
     assert seen == [before + 2] * 2
+
+
+def test_what_programs_computed_is_read_of_the_cores_that_this_process_may_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Idle time, waiting for disks, and guests, which are counted among users, are no work."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 2})
+    monkeypatch.setattr(os, "sysconf", lambda _: 100)
+    file = tmp_path / "stat"
+    lines = ["cpu 9 9 9 9 9 9 9 9 9 9", *(f"cpu{n} 100 10 20 900 80 1 2 7 30 4" for n in (0, 1, 2)), "intr 5 0 0"]
+    file.write_text("\n".join(lines))
+    assert machine_cpu_seconds(file) == 2 * 1.4
+    assert machine_cpu_seconds(tmp_path / "none") is None
+
+
+def test_this_machine_counts_what_its_programs_compute() -> None:
+    seconds = machine_cpu_seconds()
+    assert seconds is None or seconds > 0

@@ -57,10 +57,10 @@ def test_a_live_session_gets_no_more_steps_than_the_engine_has_time_for() -> Non
 
 
 class Busy(StreamLoad):
-    """Works for half of the time for a stream."""
+    """Works for a little less than half of the time for a stream."""
 
     def at(self, now: int) -> dict[str, float]:
-        return {"engine": 0.5}
+        return {"engine": 0.45}
 
 
 async def test_the_engine_counts_the_steps_that_are_asked_for_in_place_of_others(
@@ -72,7 +72,8 @@ async def test_the_engine_counts_the_steps_that_are_asked_for_in_place_of_others
         monkeypatch.setattr(slot, "load", Busy(0))
         monkeypatch.setattr(engine, "threads", ONE_EACH)
         monkeypatch.setattr(engine.load, "cost", lambda steps: steps / 2)
-        assert engine.refusal(2) is None  # 0.5 + 0.5
+        monkeypatch.setattr(type(engine.load), "shared", None)  # the peers take as much of this process
+        assert engine.refusal(2) is None  # 0.45 + 0.45
         assert engine.refusal(3) is not None
         assert engine.refusal(4, instead_of=2) is None
         assert engine.refusal(5, instead_of=2) is not None

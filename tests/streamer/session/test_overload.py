@@ -50,11 +50,11 @@ class DeviceModels(FakeModels):
 
     def __init__(self) -> None:
         super().__init__()
-        self.device = Device(FakeClock())
+        self.gpu = Device(FakeClock())
 
     def stream(self, options: Any) -> FakeStream:
         stream = super().stream(options)
-        stream.spend = self.device.spend
+        stream.spend = self.gpu.spend
         return stream
 
 
@@ -69,7 +69,7 @@ async def test_a_slow_device_costs_pictures_and_no_sound_and_they_come_back(
     engine = Engine(lambda: models, SystemClock())
     await engine.start()
     call = Call(engine, face=open_face(portrait))
-    device = models.device = Device(call.fake_clock)
+    device = models.gpu = Device(call.fake_clock)
     words: list[int] = []
 
     def followed() -> bool:

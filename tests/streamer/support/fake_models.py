@@ -114,7 +114,7 @@ class FakeStream:
 class FakeModels:
     """A pipeline of fake streams."""
 
-    steps = 4
+    steps, device = 4, "cpu"
 
     def __init__(self, cost: float = 0.0) -> None:
         self.cost = cost
