@@ -18,6 +18,10 @@ from numpy.typing import NDArray
 from mytalk.appearance.backdrop import composed
 from mytalk.appearance.interfaces import Appearance
 from mytalk.appearance.renderer import MouthRenderer
+from mytalk.controls.mouth import Mouth
+from mytalk.controls.portrait import idle_state
+from mytalk.controls.stages import shaped
+from mytalk.controls.timeline import ControlTimeline
 from mytalk.errors import EngineError
 from mytalk.face import Choice, Face, HeadPose, PoseFilter, SpeakerTracker, fit_pose
 from mytalk.face.idle_motion import IdlePortrait
@@ -29,7 +33,7 @@ from mytalk.motion.faces import MAX_PEOPLE
 from mytalk.motion.interpolation import MotionCurve
 from mytalk.motion.memory import MAX_REWIND
 from mytalk.motion.own_speech import Correction
-from mytalk.motion.stream import MotionStream, scale_aperture
+from mytalk.motion.stream import MotionStream
 from mytalk.picture import Picture, VideoFrame
 from mytalk.presets import PROFILES
 from mytalk.speech.stream import EncodedSpeech
@@ -79,6 +83,8 @@ class LipSyncStream:
         self._model = motion
         self._options = options
         self._controls = options.controls(steps)
+        self._timeline = ControlTimeline(self._controls)
+        self._next_at = 0  # media time from which no picture has been made
         self._motion = MotionStream(
             motion,
             profile,
@@ -106,13 +112,15 @@ class LipSyncStream:
 
     @property
     def controls(self) -> StreamControls:
-        """Returns the controls that hold from the next window, picture and tracked face on. A portrait's own small
-        motion keeps its first seed. To be set on the thread that pulls."""
+        """Returns the controls that hold. A change fades in over 120 ms of pictures from its ``since`` on, or from the
+        next picture on where it names none; seed, steps and face hold from the next window and tracked face on. A
+        portrait's own small motion keeps its first seed. To be set on the thread that pulls."""
         return self._controls
 
     @controls.setter
     def controls(self, controls: StreamControls) -> None:
         self._controls = controls
+        self._timeline.change(controls, self._next_at if controls.since is None else controls.since)
         self._motion.steps, self._motion.seed = controls.steps, controls.seed
 
     @property
@@ -262,6 +270,7 @@ class LipSyncStream:
 
     def _render(self, waiting: _Waiting) -> VideoFrame:
         self._counts["frames"] += 1
+        self._next_at = waiting.frame.at + 1
         lower = self._shape_at(waiting.frame.at)
         if lower is None or waiting.face is None or waiting.pose is None:
             self._counts["passthrough"] += 1
@@ -298,7 +307,8 @@ class LipSyncStream:
             _, idle = self._idle
             if idle.portrait is not waiting.frame.picture:  # a clip moves by itself
                 return frame
-            return replace(frame, picture=idle(frame.picture, frame.at))
+            state = self._timeline.faded(frame.at, lambda controls: idle_state(controls, self._options.seed, frame.at))
+            return replace(frame, picture=idle.posed(frame.picture, *state.tolist()))
 
     def _renderer_of(self, face: Face) -> MouthRenderer:
         """Returns the renderer that holds this person's mouths."""
@@ -316,12 +326,18 @@ class LipSyncStream:
         """Fades in after the face has come back, and out before it goes."""
         ahead = next((i for i, w in enumerate(self._waiting) if w.face is None), FADE_FRAMES)
         opacity = min(1.0, waiting.with_face / FADE_FRAMES, (ahead + 1) / FADE_FRAMES)
-        return opacity if self._controls.on_silence == "close" else min(opacity, self._curve.voice_at(waiting.frame.at))
+        voice = self._curve.voice_at(waiting.frame.at)
+        return min(
+            opacity, self._timeline.faded(waiting.frame.at, lambda one: 1.0 if one.on_silence == "close" else voice)
+        )
 
     def _shape_at(self, at: int) -> NDArray[np.float32] | None:
-        """Returns the lower face at media time ``at``, canonical ``(169, 3)``."""
+        """Returns the lower face at media time ``at``, canonical ``(169, 3)``, as the controls have it."""
         lower = self._curve.shape_at(at, self._motion.emitted)
-        return None if lower is None else scale_aperture(lower, self._controls.mouth_opening, self._model)
+        if lower is None:
+            return None
+        mouth = Mouth(lower, self._curve.rest, self._curve.voice_at(at), at, self._model.space)
+        return self._timeline.faded(at, lambda controls: shaped(mouth, controls))
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

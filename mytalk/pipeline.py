@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mytalk.appearance.interfaces import Appearance
 from mytalk.appearance.warm_up import load_renderer
 from mytalk.checkpoint import folder_label, read_preset
+from mytalk.controls import Controls
 from mytalk.errors import OptionError
 from mytalk.graph_backend import load_graphs
 from mytalk.lipsync_stream import LipSyncStream
@@ -59,15 +60,24 @@ class Pipeline:
         return sample_together(self.motion, requests)
 
     def dub(
-        self, frames: Iterable[VideoFrame], speech: NDArray[np.float32], options: StreamOptions | None = None
+        self,
+        frames: Iterable[VideoFrame],
+        speech: NDArray[np.float32],
+        options: StreamOptions | None = None,
+        *,
+        controls: Controls | None = None,
     ) -> Iterator[VideoFrame]:
         """Yields the frames speaking ``speech`` (16 kHz mono, -1..1), and silence after its end.
 
         Frames without a face come back as they are. Without ``options`` in profile ``offline``, which holds 37
-        motion frames of pictures at a time. Raises OptionError for speech of another kind at once, and for a frame
-        that is no ``VideoFrame`` or no later than the one before when it comes. Arrays go to `dub_arrays`.
+        motion frames of pictures at a time. ``controls`` take the place of those in ``options``. Raises OptionError
+        for speech of another kind at once, and for a frame that is no ``VideoFrame`` or no later than the one before
+        when it comes. Arrays go to `dub_arrays`.
         """
-        return self._dub(frames, check_speech(speech), options or StreamOptions(profile="offline"))
+        options = options or StreamOptions(profile="offline")
+        if controls is not None:
+            options = replace(options, **controls.named())
+        return self._dub(frames, check_speech(speech), options)
 
     def dub_arrays(
         self,
@@ -77,6 +87,8 @@ class Pipeline:
         rate: int,
         order: Order = "rgb",
         options: StreamOptions | None = None,
+        *,
+        controls: Controls | None = None,
     ) -> Iterator[NDArray[np.uint8]]:
         """Yields the frames speaking ``audio``, as arrays of the kind that was given.
 
@@ -87,7 +99,7 @@ class Pipeline:
         ``order``, and for a frame when it comes.
         """
         film = ArrayFilm(frames, fps, order)
-        dubbed = self.dub(film.frames(), speech_of(audio, rate), options)
+        dubbed = self.dub(film.frames(), speech_of(audio, rate), options, controls=controls)
         return (film.array(frame) for frame in dubbed)
 
     def _dub(

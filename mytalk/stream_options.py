@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from mytalk.controls import Controls
 from mytalk.errors import OptionError
-from mytalk.face import Choice
 from mytalk.presets import PROFILES
 
 
 @dataclass(frozen=True, slots=True)
-class StreamControls:
+class StreamControls(Controls):
     """Holds what may change while a stream runs. A change replaces the whole value, between two windows.
 
-    ``steps`` and ``seed`` are of the motion to come. ``mouth_opening`` multiplies the lips' aperture (1: as generated).
-    ``face`` and ``on_silence`` mean what they do in :class:`StreamOptions`. ``refinement``: whether a network refines
-    the warped mouths of a preset that has one.
+    ``steps`` is a number here, the preset's where none was asked for. ``refinement``: whether a network refines the
+    warped mouths of a preset that has one. ``since``: media time from which a change fades in (None: now).
     """
 
-    steps: int
-    seed: int = 0
-    mouth_opening: float = 1.0
-    on_silence: Literal["close", "passthrough"] = "close"
-    face: Choice = "largest"
+    steps: int = 1
     refinement: bool = True
+    since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class StreamOptions:
-    """Holds the options of a session. ``steps`` None takes the preset's. ``face`` says which one speaks:
-    ``largest``, or the one nearest to a point (shares of width and height). ``on_silence``: the mouth rests
-    (``close``), or the picture is shown as it came (``passthrough``).
+class StreamOptions(Controls):
+    """Holds the options of a session: the controls that it begins with, and what does not change.
 
     ``still`` says that all pictures are one portrait; ``alive`` has it blink and move its head a little.
     ``learn`` False keeps no mouths but those of ``enrol``: measuring asks for it. ``live`` keeps half a second of
@@ -40,37 +33,19 @@ class StreamOptions:
     filmed; the stream adapts to it while it runs.
     """
 
-    seed: int = 0
-    steps: int | None = None
     profile: str = "balanced"
-    mouth_opening: float = 1.0
     still: bool = False
     alive: bool = False
     learn: bool = True
     live: bool = False
-    face: Choice = "largest"
-    on_silence: Literal["close", "passthrough"] = "close"
     generation: int = 0
     own_speech: bool = False
 
     def __post_init__(self) -> None:
+        Controls.__post_init__(self)
         if self.profile not in PROFILES:
             raise OptionError(f"profile {self.profile!r} is unknown (known: {', '.join(PROFILES)})")
-        if not 0 <= self.mouth_opening <= 3:
-            raise OptionError(f"mouth opening {self.mouth_opening}: need 0 (closed) to 3 (1 = as generated)")
-        if self.steps is not None and not 1 <= self.steps <= 50:
-            raise OptionError(f"steps {self.steps}: need 1 to 50")
-        if not 0 <= self.seed < 2**64:
-            raise OptionError(f"seed {self.seed}: need 0 to 2^64 - 1")
-        if self.face != "largest" and not all(0 <= share <= 1 for share in self.face):
-            raise OptionError(f"face {self.face}: need 'largest', or a point as two shares from 0 to 1")
 
     def controls(self, preset_steps: int) -> StreamControls:
         """Returns what a stream with these options begins with; ``preset_steps``: where ``steps`` is None."""
-        return StreamControls(
-            steps=self.steps or preset_steps,
-            seed=self.seed,
-            mouth_opening=self.mouth_opening,
-            on_silence=self.on_silence,
-            face=self.face,
-        )
+        return StreamControls(**{**self.named(), "steps": self.steps or preset_steps})

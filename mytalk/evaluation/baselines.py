@@ -77,7 +77,7 @@ class LoudnessRun:
 
     def __iter__(self) -> Iterator[Pair]:
         rest, curve = self._enrol()
-        self.requested.take(MotionFrame(i, self._space.opened(rest, float(gap))) for i, gap in enumerate(curve))
+        self.requested.take(MotionFrame(i, self._space.opened(rest, float(gap)), rest) for i, gap in enumerate(curve))
         times = np.arange(len(curve)) * FRAME_SAMPLES
         for frame, face in self._frames():
             if frame.at >= len(self._sound):

@@ -123,11 +123,14 @@ class IdlePortrait:
 
     def __call__(self, picture: Picture, at: int) -> Picture:
         """Returns the picture as it is at media time ``at``."""
-        across, down, lean = head_motion(self._seed, at)
+        return self.posed(picture, *head_motion(self._seed, at), eyelids(self._seed, at))
+
+    def posed(self, picture: Picture, across: float, down: float, lean: float, closed: float) -> Picture:
+        """Returns the picture with its head moved across and down by face widths and leant by radians, and its lids
+        closed so far, 0..1."""
         # Where each pixel comes from: the motion is small, so its inverse is its negative.
         from_x = self._x - self._weight * (across * self._width - lean * (self._y - self._pivot[1]))
         from_y = self._y - self._weight * (down * self._width + lean * (self._x - self._pivot[0]))
-        closed = eyelids(self._seed, at)
         if closed > 0:
             for eye in self._eyes:
                 drop = _lid_drop(eye, closed)

@@ -45,6 +45,11 @@ class MotionCurve:
         share = np.float32((at - before.index * FRAME_SAMPLES) / FRAME_SAMPLES)
         return np.asarray(before.lower + share * (self._frames[1].lower - before.lower), np.float32)
 
+    @property
+    def rest(self) -> NDArray[np.float32]:
+        """Returns the rest shape ``(169, 3)`` of whom the last ``shape_at`` found."""
+        return self._frames[0].rest
+
     def voice_at(self, at: int) -> float:
         """Returns how far somebody speaks at media time ``at``, 0..1; call ``shape_at`` first, which must have found
         a shape."""

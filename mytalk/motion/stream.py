@@ -49,6 +49,7 @@ class MotionFrame:
 
     index: int
     lower: NDArray[np.float32]  # (169, 3) canonical
+    rest: NDArray[np.float32]  # of the person, likewise
     voice: float = 1.0  # 0 where nobody speaks and the mouth rests, 1 where somebody does, between them for some frames
 
 
@@ -241,8 +242,10 @@ class MotionStream:
             row = _mixed(self._tentative[index], row)
         self._history.append(row)
         voice = self._gate.next(self._gate_lookahead)
-        shape = self._shape(mean + LIVELINESS * (row - mean), voice, self._faces.person_at(index))
-        return MotionFrame(index, shape, voice)
+        person = self._faces.person_at(index)
+        shape = self._shape(mean + LIVELINESS * (row - mean), voice, person)
+        assert person.lower is not None
+        return MotionFrame(index, shape, person.lower, voice)
 
     def _skip(self, window: Window) -> None:
         """Passes over frames without motion: to the windows after them, the mouth was at rest."""
@@ -335,8 +338,3 @@ class MotionStream:
 def _mixed(before: NDArray[np.float32], now: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mixes a frame of an older window with the same one of the window that replaces it."""
     return np.asarray(before + np.float32(CROSSFADE) * (now - before), np.float32)
-
-
-def scale_aperture(lower: NDArray[np.float32], amount: float, model: MotionBackend) -> NDArray[np.float32]:
-    """Multiplies a shape's lip aperture: 0 closes the mouth, 1 leaves it, 2 opens it twice as far."""
-    return lower if amount == 1 else model.space.opened(lower, (amount - 1) * max(float(aperture(lower)), 0.0))

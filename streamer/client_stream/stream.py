@@ -53,8 +53,9 @@ class Host(Protocol):
     def controls(self) -> Mapping[str, m.Scalar]:
         """Returns what can be changed, with its values."""
 
-    def control(self, changes: Mapping[str, m.Scalar]) -> None:
-        """Changes all of them, or raises ``ProtocolError`` and changes none."""
+    def control(self, changes: Mapping[str, m.Scalar]) -> int | None:
+        """Changes all of them, or raises ``ProtocolError`` and changes none. Returns the media time from which they
+        fade in; None before media begins."""
 
     def clear(self) -> Event:
         """Drops all speech (barge-in). Returns the event, which listeners get too."""
@@ -237,10 +238,11 @@ class Stream:
     def _update(self, message: m.SessionUpdate) -> None:
         if message.speech is not None:
             self._voice.check(message.speech)
+        since = None
         if message.controls is not None:
             self._updating = True
             try:
-                self._host.control(message.controls)
+                since = self._host.control(message.controls)
             finally:
                 self._updating = False
         if message.speech is not None:
@@ -248,7 +250,7 @@ class Stream:
         if message.output is not None:
             self.output.choose(message.output)
         controls = self._host.controls if message.controls is not None else None
-        self.send(m.SessionUpdated(message.speech, message.output, controls, event_id=message.event_id))
+        self.send(m.SessionUpdated(message.speech, message.output, controls, since, event_id=message.event_id))
 
     @property
     def _voice(self) -> UtteranceQueue:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
+from streamer.commands.control_options import add_control_options, given_controls
 from streamer.commands.weights_options import add_weights_options
 from streamer.config.server_config import ServerConfig
 
@@ -32,8 +34,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--profile", choices=("low", "balanced", "quality"), default="balanced", help="delay or quality"
     )
-    parser.add_argument("--mouth-opening", type=float, default=1.0, help="0 to 3 (default: %(default)s, as generated)")
     add_weights_options(parser)
+    add_control_options(parser, without=("face",))
     parser.set_defaults(run=run)
 
 
@@ -53,9 +55,8 @@ async def show(args: argparse.Namespace) -> None:
     asked = {
         "source": "live" if args.webcam else "portrait",
         "profile": args.profile,
-        "mouth_opening": args.mouth_opening,
     }
-    options = SessionOptions.from_json(asked)
+    options = replace(SessionOptions.from_json(asked), **given_controls(args))
     config = ServerConfig(preset=args.preset, device=args.device, speech_model=args.speech_model, dtype=args.dtype)
     names = DeviceNames(
         face=None if args.webcam else args.face or config.portrait_path,

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from mytalk.errors import OptionError
 from streamer.commands.background import begin
+from streamer.commands.control_options import add_control_options, given_controls
 from streamer.commands.progress_bar import Progress
 from streamer.commands.weights_options import add_weights_options
 from streamer.cpu import leave_some_to_others
 
 if TYPE_CHECKING:  # what reads films and runs models is imported while the models are loaded
     from mytalk.dub import DubReport, Length
-    from mytalk.face import Choice
     from mytalk.media import FaceSource
     from mytalk.media.span import Span
     from mytalk.pipeline import Pipeline
@@ -38,14 +38,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         choices=("video", "speech", "shortest"),
         help="how long the film is (default: the speech's length for an image, the video's for a video); a video that "
         "must go on plays forward and backward, a speech that ends early leaves the mouth at rest",
-    )
-    parser.add_argument(
-        "--face",
-        type=face_choice,
-        default="largest",
-        metavar="WHICH",
-        help="which face speaks, where there are several: largest, or the one nearest to a point that is given as "
-        "shares of the width and height, from the upper left: 0.3,0.4 (default: %(default)s)",
     )
     parser.add_argument(
         "--only",
@@ -84,18 +76,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of every command that makes a film."""
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same mouth (default: %(default)s)")
-    parser.add_argument("--steps", type=int, help="diffusion steps, 1 to 50 (default: the preset's)")
     add_weights_options(parser)
-    parser.add_argument(
-        "--mouth-opening", type=float, default=1.0, help="0 keeps it closed, 1 is as generated (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--on-silence",
-        choices=("close", "passthrough"),
-        default="close",
-        help="where the speech pauses: the mouth rests, or the film's own picture is shown (default: %(default)s)",
-    )
+    add_control_options(parser)
     parser.add_argument("--still", action="store_true", help="an image moves its mouth alone: no blinks, no sway")
 
 
@@ -108,27 +90,12 @@ def run(args: argparse.Namespace) -> int:
         args.output,
         length=args.length,
         force=args.force,
-        face=args.face,
         only=args.only,
         own_speech=args.own_speech == "on",
         style=args.style,
         background=args.background,
     )
     return 0
-
-
-def face_choice(text: str) -> Choice:
-    """Reads ``largest``, or a point as ``X,Y``. Raises ``argparse.ArgumentTypeError``."""
-    if text == "largest":
-        return "largest"
-    try:
-        x, y = map(float, text.split(","))
-    except ValueError:
-        x = y = -1.0
-    if 0 <= x <= 1 and 0 <= y <= 1:
-        return x, y
-    need = "need largest, or a point as two shares of the picture's width and height from 0 to 1, as 0.3,0.4"
-    raise argparse.ArgumentTypeError(f"{text!r} ({need})")
 
 
 def span(text: str) -> Span:
@@ -164,7 +131,6 @@ def make_film(
     *,
     length: Length | None,
     force: bool,
-    face: Choice = "largest",
     only: Sequence[Span] = (),
     own_speech: bool = False,
     style: Path | None = None,
@@ -178,15 +144,7 @@ def make_film(
     from mytalk.media.writer import check_output
     from mytalk.stream_options import StreamOptions
 
-    options = StreamOptions(
-        seed=args.seed,
-        steps=args.steps,
-        mouth_opening=args.mouth_opening,
-        profile="offline",
-        face=face,
-        alive=not args.still,
-        on_silence=args.on_silence,
-    )
+    options = StreamOptions(**given_controls(args), profile="offline", alive=not args.still)
     source, sound = open_face(picture), SpeechReader(speech)
     manner = None if style is None else open_face(style)
     if manner is not None and not isinstance(manner, ClipSource):

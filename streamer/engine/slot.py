@@ -283,7 +283,9 @@ class EngineSlot:
             self._deliver(replace(frame, at=frame.at + self._base))
 
     def _take_in(self, stream: LipSync) -> None:
-        stream.controls = self._controls()
+        controls = self._controls()
+        since = controls.since
+        stream.controls = controls if since is None else replace(controls, since=max(0, since - self._base))
         if self._held_until:
             stream.hold_video(self._held_until)
             self._held_until = 0

@@ -24,6 +24,7 @@ from streamer.http.webrtc_signalling import SDP, redirected
 from streamer.http.websocket import StreamRoute
 from streamer.http.whep import Whep
 from streamer.http.whip import Whip
+from streamer.session.control_fields import table
 from streamer.session.options import SessionOptions
 from streamer.session.registry import SessionRegistry
 from streamer.session.session import Session
@@ -78,6 +79,7 @@ class Routes:
         app.router.add_get("/v1/sessions/{id}/stream", StreamRoute(self._access, self._sessions.clock).serve)
         for protocol in (Whip, Whep):
             protocol(self._sessions, self._access, self._config).add_routes(app.router)
+        app.router.add_get("/v1/controls", self._controls)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
@@ -204,6 +206,10 @@ class Routes:
         if self._config.portrait is not None:
             self._access.check_portrait(request)
         return web.FileResponse(self._config.portrait_path)
+
+    async def _controls(self, request: web.Request) -> web.Response:
+        """Answers with the table of controls, which pages make their sliders from."""
+        return web.json_response({"controls": table()})
 
     # --- operations
 

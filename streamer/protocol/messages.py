@@ -155,11 +155,15 @@ class SessionResumed(Message, frozen=True, tag="session.resumed"):
 
 
 class SessionUpdated(Message, frozen=True, tag="session.updated"):
-    """States the values that hold now: changed by the client, or by the server under overload (``rung``)."""
+    """States the values that hold now: changed by the client, or by the server under overload (``rung``).
+
+    ``pts``: media time from which a change of controls fades in, over 120 ms.
+    """
 
     speech: SpeechFormat | None = None
     output: Output | None = None
     controls: Controls | None = None
+    pts: U53 | None = None
     rung: str | None = None
     pictures: str | None = None
     at_ms: U53 | None = None

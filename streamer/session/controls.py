@@ -6,13 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from mytalk.controls.values import CONTROL, MAX_STEPS
 from streamer.errors import ProtocolError, RequestError
 from streamer.protocol.messages import Scalar
-from streamer.session.options import MAX_STEPS, SessionOptions
-
-LIVE = ("face", "mouth_opening", "on_silence", "seed", "steps")
-"""Fields of :class:`SessionOptions` that a client may change. On the wire, which face speaks is a text: ``largest``, or
-a point as two shares of the picture's sides, ``0.25,0.5``."""
+from streamer.session.control_fields import LIVE, check_control, written_controls
+from streamer.session.options import SessionOptions
 
 
 class LiveControls:
@@ -34,11 +32,11 @@ class LiveControls:
         self._max_steps = max_steps
         self._refusal = refusal
 
-    def change(self, changes: Mapping[str, Scalar]) -> None:
-        """Takes all ``changes``. Raises ``ProtocolError``, and takes none, where one of them cannot be made."""
-        controls = self.now
-        for name, value in changes.items():
-            controls = replace(controls, **{name: self._checked(name, value)})
+    def change(self, changes: Mapping[str, Scalar], since: int | None = None) -> None:
+        """Takes all ``changes``, which fade in from media time ``since`` on. Raises ``ProtocolError``, and takes none,
+        where one of them cannot be made."""
+        taken = {name: self._checked(name, value) for name, value in changes.items()}
+        controls = replace(self.now, **taken, since=since)
         before, steps = self.now.steps, controls.steps
         if steps > before and self._refusal(steps, before) is not None:
             reason = f"steps is {steps}, and the engine has no time for more than {before} (wait for a session to end)"
@@ -47,10 +45,7 @@ class LiveControls:
 
     def values(self) -> dict[str, Scalar]:
         """Returns the controls that hold now, by the names that the protocol gives them."""
-        now = self.now
-        face = now.face if isinstance(now.face, str) else ",".join(map(str, now.face))
-        same = {"mouth_opening": now.mouth_opening, "on_silence": now.on_silence}
-        return {"face": face, **same, "seed": now.seed, "steps": now.steps}
+        return written_controls(self.now)
 
     def _checked(self, name: str, value: Scalar) -> Any:
         """Reads one control's value. Raises ``ProtocolError`` where there is no such control or value."""
@@ -58,16 +53,9 @@ class LiveControls:
             known = ", ".join(LIVE)
             raise ProtocolError("unknown_control", f"{name[:40]!r} cannot be changed live (what can: {known})")
         try:
-            options = SessionOptions.from_json({name: _point(value) if name == "face" else value})
-            options.check_steps(self._max_steps)
+            given = check_control(CONTROL[name], value)
+            if name == "steps":
+                SessionOptions(steps=given).check_steps(self._max_steps)
         except RequestError as error:
             raise ProtocolError("bad_control", str(error)) from error
-        return getattr(options.controls(self._preset_steps), name)
-
-
-def _point(value: Scalar) -> object:
-    """Reads a point that was given as a text; returns anything else as it is."""
-    try:
-        return [float(share) for share in str(value).split(",")] if "," in str(value) else value
-    except ValueError:
-        return value
+        return self._preset_steps if name == "steps" and given is None else given

@@ -11,7 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mytalk.errors import MyTalkError
+from mytalk.media_time import FRAME_SAMPLES
 from mytalk.picture import VideoFrame
+from mytalk.presets import PROFILES
 from mytalk.stream_options import StreamControls
 from streamer.engine.interfaces import LipSync, Models
 from streamer.engine.overload import OverloadLadder, Rung, reduced
@@ -50,6 +52,7 @@ class EngineLink:
         self._left_out = 0  # pictures, at half rate
         self._past = Counter[str]()  # pictures, at the slots it had before
         self._lost = asyncio.Event()  # the slot, with the engine
+        self._made_until = -1  # media time of the last picture that the engine returned
         self._said = 0  # media time up to which chunks have been said
         self._downsample = Downsampler()
         self._ladder = self._new_ladder()
@@ -91,6 +94,12 @@ class EngineLink:
         counts = self._past + Counter(left_out=self._left_out)
         counts.update(self._slot.counts if self._slot is not None else {})
         return counts
+
+    @property
+    def next_change(self) -> int:
+        """Returns the media time, one hop after the last picture made, from which a change of controls fades in."""
+        frames = -(-(self._made_until + 1) // FRAME_SAMPLES)
+        return (frames + PROFILES[self._options.profile].hop) * FRAME_SAMPLES
 
     def say(self, chunk: SpeechChunk) -> None:
         """Takes the next 20 ms of speech."""
@@ -243,6 +252,7 @@ class EngineLink:
     def _finished(self, frame: VideoFrame) -> None:
         if self._pacer.untouched_before == FOREVER:
             self._pacer.untouched_before = frame.at
+        self._made_until = frame.at
         self._pacer.picture(frame, self._clock.now())
 
     def _failed(self, failure: MyTalkError) -> None:

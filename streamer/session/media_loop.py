@@ -135,6 +135,11 @@ class MediaLoop:
         """Says why its pictures leave untouched."""
         return self._link.failure
 
+    @property
+    def next_change(self) -> int:
+        """Returns the media time from which a change of controls fades in."""
+        return self._link.next_change
+
     def close(self) -> None:
         """Gives the slot at the engine back."""
         self._link.close()

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_type_hints
 
+import msgspec
 from msgspec import Meta, Struct
 
+from mytalk.controls import TABLE, Controls
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.stream_options import StreamControls, StreamOptions
 from streamer.errors import RequestError
 from streamer.media.video_delay import MOST_DELAY
 from streamer.outputs.push_targets import check_url
+from streamer.session.control_fields import read_controls, wire_type
 from streamer.validation import checked
 
-MAX_STEPS = 50
-MAX_MOUTH_OPENING = 3.0
+Source = Literal["live", "portrait"]
+Speech = Literal["live", "demo", "stream"]
 
 
-Share = Annotated[float, Meta(ge=0, le=1)]
-"""Of a side of the picture."""
-
-Face = Annotated[
-    Literal["largest"] | tuple[Share, Share], Meta(description="'largest', or a point as two shares from 0 to 1")
-]
-
-
-class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """Holds what a client asks of a session.
+@dataclass(frozen=True, slots=True)
+class SessionOptions(Controls):
+    """Holds what a client asks of a session: the controls that it begins with, and what does not change.
 
     ``source``: the peer's camera, or the server's portrait. ``speech``: the peer's microphone, the demo, or what a
     client streams (``stream``).
 
-    ``face`` says which one speaks: the largest, or the one nearest to a point (shares of the picture's sides).
-    ``on_silence``: the mouth rests, or the picture is shown as it came.
     ``video_delay`` holds the camera's pictures for so many milliseconds: dubbed speech comes that much later.
     ``on_camera_left``: what leaves while a camera that was there sends no picture, see PROTOCOL.md.
     ``own_speech``: the speech is that of the person who is seen, from the same microphone as the pictures: the mouth
@@ -41,17 +36,12 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
     ``record``: into the server's folder of recordings. ``push``: to a streaming server, a URL of RTMP or SRT.
     """
 
-    source: Literal["live", "portrait"] = "live"
-    speech: Literal["live", "demo", "stream"] = "live"
+    source: Source = "live"
+    speech: Speech = "live"
     profile: Literal["low", "balanced", "quality"] = "balanced"
-    seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
-    steps: Annotated[int, Meta(ge=1, le=MAX_STEPS)] | None = None
-    mouth_opening: Annotated[float, Meta(ge=0, le=MAX_MOUTH_OPENING)] = 1.0
     record: bool = False
     push: str | None = None
     video_delay: Annotated[int, Meta(ge=0, le=MOST_DELAY * 1000 // SAMPLE_RATE)] = 0
-    face: Face = "largest"
-    on_silence: Literal["close", "passthrough"] = "close"
     on_camera_left: Literal["hold", "idle", "end"] = "hold"
     own_speech: bool = False
 
@@ -60,7 +50,8 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
         """Raises ``RequestError`` that names the field, what it was and what it may be."""
         if not isinstance(body, dict):
             raise RequestError("the body is not a JSON object (need one, {} for all defaults)")
-        options = checked(body, cls)
+        given = msgspec.structs.asdict(checked(body, _JSON))
+        options = cls(**given | read_controls(given))
         if options.push is not None:
             check_url(options.push)
         if options.video_delay and options.source != "live":
@@ -83,26 +74,27 @@ class SessionOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
     def controls(self, preset_steps: int) -> StreamControls:
         """Returns what the session begins with; ``preset_steps``: where it asks for no number of steps."""
-        return StreamControls(
-            steps=self.steps or preset_steps,
-            seed=self.seed,
-            mouth_opening=self.mouth_opening,
-            on_silence=self.on_silence,
-            face=self.face,
-        )
+        return StreamControls(**{**self.named(), "steps": self.steps or preset_steps})
 
     def for_stream(self, controls: StreamControls, generation: int) -> StreamOptions:
         """Returns the part that the models see; ``controls`` and ``generation``: those to begin with."""
         return StreamOptions(
-            seed=controls.seed,
-            steps=controls.steps,
+            **controls.named(),
             profile=self.profile,
-            mouth_opening=controls.mouth_opening,
             still=self.source == "portrait",
             alive=self.source == "portrait",
             live=True,
-            face=controls.face,
-            on_silence=controls.on_silence,
             generation=generation,
             own_speech=self.own_speech,
         )
+
+
+def _json_type() -> type[Struct]:
+    """Returns the type of the JSON body: its fields are those of `SessionOptions`, the controls as on the wire."""
+    kinds = get_type_hints(SessionOptions, include_extras=True)
+    controls = {control.name: wire_type(control) for control in TABLE}
+    members = [(one.name, controls.get(one.name, kinds[one.name]), one.default) for one in fields(SessionOptions)]
+    return msgspec.defstruct("Session", members, frozen=True, forbid_unknown_fields=True)
+
+
+_JSON = _json_type()

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from prometheus_client import Histogram
 
+from mytalk.controls.values import MAX_STEPS
 from streamer.clock import Clock
 from streamer.engine.engine import Engine
 from streamer.executors import Executors
 from streamer.session.idle_timeout import IDLE_WAIT
-from streamer.session.options import MAX_STEPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

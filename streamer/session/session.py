@@ -196,10 +196,16 @@ class Session:
         """Returns the controls that can be changed live, with their values."""
         return self._setup.controls.values()
 
-    def control(self, changes: Mapping[str, Scalar]) -> None:
-        """Changes controls. Raises ``ProtocolError`` and changes none where one of them cannot be."""
-        self._setup.controls.change(changes)
-        self.events.add("session.updated", controls=self.controls)
+    def control(self, changes: Mapping[str, Scalar]) -> int | None:
+        """Changes controls; returns the media time from which the change fades in, None before media begins.
+
+        Raises ``ProtocolError`` and changes none where one of them cannot be.
+        """
+        since = None if self._live is None else self._live.next_change
+        self._setup.controls.change(changes, since)
+        known = {} if since is None else {"pts": since}
+        self.events.add("session.updated", controls=self.controls, **known)
+        return since
 
     def say(self, samples: Stereo, at: int | None = None) -> None:
         """Takes dubbed speech, see :meth:`~streamer.session.media_start.MediaStart.say`. Raises ``ConflictError`` where

@@ -108,6 +108,8 @@ export interface SessionUpdated extends Named {
   speech?: SpeechFormat;
   output?: Output;
   controls?: Record<string, Scalar>;
+  /** Media time (16 kHz) from which a change of controls fades in, over 120 ms. */
+  pts?: number;
   /** Overload level of the server; `full`: nothing is reduced. */
   rung?: string;
   pictures?: string;

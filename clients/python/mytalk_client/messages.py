@@ -51,7 +51,8 @@ class SessionResumed:
 
 @dataclass(frozen=True, slots=True)
 class SessionUpdated:
-    """States the values that hold now. ``rung``: given up by a server under overload.
+    """States the values that hold now. ``rung``: given up by a server under overload. ``pts``: media time from which a
+    change of controls fades in, over 120 ms.
 
     ``at_ms``, here and below: the age of the session when it happened.
     """
@@ -59,6 +60,7 @@ class SessionUpdated:
     speech: Mapping[str, str | int] | None = None
     output: Mapping[str, str] | None = None
     controls: Mapping[str, Scalar] | None = None
+    pts: int | None = None
     rung: str | None = None
     pictures: str | None = None
     at_ms: int | None = None

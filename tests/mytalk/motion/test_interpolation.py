@@ -11,7 +11,7 @@ from mytalk.motion.stream import MotionFrame
 
 
 def frame(index: int, voice: float = 1.0) -> MotionFrame:
-    return MotionFrame(index, np.full((169, 3), index, np.float32), voice)
+    return MotionFrame(index, np.full((169, 3), index, np.float32), np.zeros((169, 3), np.float32), voice)
 
 
 def height(curve: MotionCurve, at: float, emitted: int) -> float | None:

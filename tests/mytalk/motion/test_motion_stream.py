@@ -16,7 +16,7 @@ from mytalk.face.landmarks import LOWER_FACE, aperture
 from mytalk.media import SpeechReader
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionBackend, sample_together
-from mytalk.motion.stream import MAX_REWIND, MotionFrame, MotionStream, scale_aperture
+from mytalk.motion.stream import MAX_REWIND, MotionFrame, MotionStream
 from mytalk.presets import PROFILES
 
 Samples = NDArray[np.float32]
@@ -262,13 +262,3 @@ def test_speech_that_no_face_comes_for_is_not_kept(model: MotionBackend, babble:
         stream.push_face(second * 16_000, None)
         assert not list(stream.advance())
     assert len(stream._features) <= model.preset.window + MAX_REWIND + 12
-
-
-def test_mouth_opening_scales_the_aperture(
-    model: MotionBackend, canonical: NDArray[np.float32], babble: Samples
-) -> None:
-    shape = max(speak(model, canonical, babble[:32_000], 640), key=lambda frame: float(aperture(frame.lower))).lower
-    gap = float(aperture(shape))
-    assert float(aperture(scale_aperture(shape, 0.0, model))) < 0.35 * gap
-    assert float(aperture(scale_aperture(shape, 2.0, model))) > 1.6 * gap
-    np.testing.assert_allclose(scale_aperture(shape, 1.0, model), shape)

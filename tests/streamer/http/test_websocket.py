@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+from dataclasses import replace
 from itertools import pairwise
 
 import av
 import cv2
 import numpy as np
 
+from mytalk.media_time import FRAME_SAMPLES
 from mytalk.stream_options import StreamControls
 from streamer.protocol.packets import Flags, Kind, Packet
+from streamer.session.control_fields import written_controls
 from tests.streamer.support.fake_models import MARK, FakeModels
 from tests.streamer.support.http_client import Client, bearer
 from tests.streamer.support.sounds import babble
@@ -162,22 +165,18 @@ async def test_speech_for_a_picture_is_heard_beside_it_and_late_speech_is_report
 
 async def test_controls_change_what_the_engine_does_and_are_events(client: Client, models: FakeModels) -> None:
     async with streaming(client) as streamer:
-        assert streamer.messages[0]["controls"] == {
-            "face": "largest",
-            "mouth_opening": 1.0,
-            "on_silence": "close",
-            "seed": 0,
-            "steps": 4,
-        }
+        begun = streamer.messages[0]["controls"]
+        assert begun == written_controls(StreamControls(steps=4))
         await streamer.begin()
         await streamer.until(lambda: bool(models.streams))
         less = {"face": "0.25,0.5", "mouth_opening": 0.5, "on_silence": "passthrough", "seed": 7, "steps": 2}
         await streamer.send(type="session.update", controls=less, event_id="less")
         changed = await streamer.one("session.updated", count=2)
-        assert (changed["controls"], changed["event_id"]) == (less, "less")
+        assert (changed["controls"], changed["event_id"]) == (begun | less, "less")
+        assert changed["pts"] % FRAME_SAMPLES == 0
         await streamer.until(lambda: models.streams[0].controls.steps == 2)
         wanted = StreamControls(steps=2, seed=7, mouth_opening=0.5, on_silence="passthrough", face=(0.25, 0.5))
-        assert models.streams[0].controls == wanted
+        assert models.streams[0].controls == replace(wanted, since=changed["pts"])
         for wrong in ({"mouth_opening": 9}, {"steps": 3, "face": "2,x"}, {"seed": -1}):
             await streamer.send(type="session.update", controls=wrong)
         assert (await streamer.one("error", count=3))["code"] == "bad_control"

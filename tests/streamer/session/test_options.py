@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.errors import RequestError
+from streamer.session.control_fields import table
 from streamer.session.options import SessionOptions
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.http_client import Client, ask, reason, request
 from tests.streamer.support.waiting import eventually
 from tests.streamer.support.whip_clients import published
 
+FIXTURE = Path(__file__).parents[3] / "clients" / "fixtures" / "controls.json"
 PAGE = Path(__file__).parents[3] / "streamer" / "docs" / "PROTOCOL.md"
 
 
@@ -78,7 +80,18 @@ async def test_the_largest_seed_is_taken_and_one_more_is_not(client: Client) -> 
 def test_the_protocols_page_names_every_field_and_its_default() -> None:
     section = PAGE.read_text().partition("## What a session may be asked for")[2].partition("\n## ")[0]
     documented = dict(re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", section, re.MULTILINE))
-    assert documented == {field.name: as_json(field.default) for field in msgspec.structs.fields(SessionOptions)}
+    assert documented == {field.name: as_json(field.default) for field in fields(SessionOptions)}
+
+
+def test_the_table_that_is_served_is_the_one_that_clients_are_tested_with() -> None:
+    """The fixture is written by ``python -m streamer.session.control_fields``."""
+    assert json.loads(FIXTURE.read_text()) == table()
+
+
+async def test_anybody_may_read_the_table_of_controls(client: Client) -> None:
+    status, answer, _ = await request(client, "GET", "/v1/controls")
+    assert status == 200
+    assert answer == {"controls": table()}
 
 
 def as_json(value: object) -> str:

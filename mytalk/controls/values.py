@@ -1,0 +1,66 @@
+"""Holds the values of the controls. A field here is a control everywhere: its metadata is the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from mytalk.controls.table import Control, choice, coded, control_of, number, whole
+from mytalk.face import Choice
+
+MAX_SEED = 2**64 - 1
+MAX_STEPS = 50
+
+
+def decode_face(text: str) -> Choice:
+    """Reads ``largest``, or a point as ``X,Y``. Raises ValueError."""
+    if text == "largest":
+        return "largest"
+    x, y = map(float, text.split(","))
+    if not (0 <= x <= 1 and 0 <= y <= 1):
+        raise ValueError(text)
+    return x, y
+
+
+def encode_face(value: Choice) -> str:
+    """Writes what `decode_face` reads."""
+    return value if isinstance(value, str) else ",".join(f"{share:.16g}" for share in value)
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """Holds the value of every control. Raises OptionError, which names the range, for one that is out of it."""
+
+    seed: int = whole(0, 0, MAX_SEED, "same seed and same speech, same performance; another seed, another take")
+    steps: int | None = whole(None, 1, MAX_STEPS, "steps of sampling, for motion to come")
+    face: Choice = coded(
+        "largest",
+        decode_face,
+        encode_face,
+        "largest, or a point as two shares of the picture's width and height from 0 to 1, as 0.3,0.4",
+        "which face speaks, where there are several: the largest, or the one nearest to a point",
+        fades=False,
+    )
+    on_silence: Literal["close", "passthrough"] = choice(
+        "close", ("close", "passthrough"), "where speech pauses, the mouth rests, or the picture is shown as it came"
+    )
+    mouth_opening: float = number(1.0, 0, 3, "how far the lips open; 0 keeps them closed", unit="times")
+    motion_scale: float = number(1.0, 0, 2, "strength of all motion: lips, face and head", unit="times")
+    lip_weight: float = number(1.0, 0, 2, "strength of the lips' motion", unit="times")
+    expression_weight: float = number(1.0, 0, 2, "strength of the motion of jaw, chin and cheeks", unit="times")
+    pose_weight: float = number(1.0, 0, 3, "strength of the head's motion", unit="times", of="portraits")
+
+    def __post_init__(self) -> None:
+        for control in TABLE:
+            control.check(getattr(self, control.name))
+
+    def named(self) -> dict[str, Any]:
+        """Returns the values by name."""
+        return {control.name: getattr(self, control.name) for control in TABLE}
+
+
+TABLE: tuple[Control, ...] = tuple(control for one in fields(Controls) if (control := control_of(one)) is not None)
+"""All controls, in the order in which people are shown them."""
+
+CONTROL: dict[str, Control] = {control.name: control for control in TABLE}
+"""Controls by name."""

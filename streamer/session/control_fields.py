@@ -1,0 +1,98 @@
+"""Reads controls as clients send them: each as its entry in the table says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from mytalk.controls import TABLE, Control, Controls
+from mytalk.errors import OptionError
+from streamer.errors import MismatchError
+from streamer.protocol.messages import Scalar
+from streamer.validation import checked
+
+MAX_SEED = 2**32 - 1
+"""Largest seed on the wire: what every client's numbers hold."""
+
+MAX_TEXT = 2000
+"""Characters of a coded value."""
+
+PATH = Path(__file__).parents[2] / "clients" / "fixtures" / "controls.json"
+"""The table as clients are tested with it: ``python -m streamer.session.control_fields`` writes it."""
+
+LIVE: tuple[str, ...] = tuple(sorted(control.name for control in TABLE if control.live))
+"""Controls that a client may change while its session runs."""
+
+
+def wire_type(control: Control) -> Any:
+    """Returns the type that a control has in JSON. A coded one is a text; a point may be a list of two numbers."""
+    most = min(control.most, MAX_SEED)
+    kinds: dict[str, Any] = {
+        "number": lambda: Annotated[float, Meta(ge=control.least, le=most)],
+        "whole": lambda: Annotated[int, Meta(ge=int(control.least), le=int(most))],
+        "choice": lambda: Literal[control.choices],
+        "coded": lambda: Annotated[
+            Annotated[str, Meta(max_length=MAX_TEXT)] | list[float], Meta(description=control.form)
+        ],
+    }
+    kind = kinds[control.kind]()
+    return kind | None if control.default is None else kind
+
+
+def read_controls(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the values of controls that came as JSON of the `wire_type`. Raises ``MismatchError``."""
+    return {control.name: _read(control, given[control.name]) for control in TABLE if control.name in given}
+
+
+def check_control(control: Control, value: object) -> Any:
+    """Returns the value of one control that came as JSON. Raises ``MismatchError``, which names the range."""
+    return _read(control, checked(value, wire_type(control), control.name))
+
+
+def written_controls(controls: Controls) -> dict[str, Scalar]:
+    """Returns the controls that may be changed live, by the names and in the form that the protocol has."""
+    now = controls.named()
+    return {control.name: _written(control, now[control.name]) for control in TABLE if control.live}
+
+
+def table() -> list[dict[str, Any]]:
+    """Returns the table as JSON, for pages and clients that make their sliders from it."""
+    return [
+        {
+            "name": control.name,
+            "kind": control.kind,
+            "description": control.description,
+            "applies_to": control.applies_to,
+            "range": control.range,
+            "default": _written(control, control.default),
+            "live": control.live,
+            **({"least": control.least, "most": min(control.most, MAX_SEED)} if control.most else {}),
+            **({"unit": control.unit} if control.unit else {}),
+            **({"choices": list(control.choices)} if control.choices else {}),
+        }
+        for control in TABLE
+    ]
+
+
+def _read(control: Control, value: Any) -> Any:
+    if control.kind != "coded":
+        return value
+    try:
+        return control.read(",".join(map(str, value)) if isinstance(value, list) else value)
+    except OptionError as error:
+        raise MismatchError(str(error)) from error
+
+
+def _written(control: Control, value: Any) -> Scalar:
+    if value is None or control.encode is None:
+        scalar: Scalar = value
+        return scalar
+    return control.encode(value)
+
+
+if __name__ == "__main__":
+    PATH.write_text(json.dumps(table(), indent=2) + "\n", "utf-8")
