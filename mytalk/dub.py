@@ -12,6 +12,7 @@ with the length of the film. What fails in any thread stops all three, and is ra
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +28,7 @@ from mytalk.errors import NoFaceError, OptionError
 from mytalk.face.tracker import MIN_FACE_PIXELS, Face
 from mytalk.media import FaceSource, FilmWriter, SpeechReader
 from mytalk.media.face_source import CACHE_BYTES, ClipSource, picture_bytes
+from mytalk.media.kept import KeptTracks, Sound
 from mytalk.media.span import Span
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.picture import VideoFrame
@@ -35,6 +37,8 @@ from mytalk.speech.feed import SpeechFeed
 
 if TYPE_CHECKING:  # what runs models is slow to import, and files are checked before
     from mytalk.lipsync_stream import LipSyncStream
+    from mytalk.media.encoding import Encoding
+    from mytalk.media.sound_format import SoundCodec
     from mytalk.pipeline import Pipeline
     from mytalk.speech.stream import EncodedSpeech
     from mytalk.stream_options import StreamOptions
@@ -106,6 +110,9 @@ def dub(
     only: Sequence[Span] = (),
     own_speech: bool = True,
     style: ClipSource | None = None,
+    encoding: Encoding | None = None,
+    sound: Sound | None = None,
+    sound_codec: SoundCodec | None = None,
 ) -> DubReport:
     """Writes ``face`` speaking ``speech`` to ``output``.
 
@@ -119,6 +126,9 @@ def dub(
     The mouth is adapted to how the person spoke in ``style``, another film of them; without it, where ``own_speech``,
     to how they spoke in ``face`` itself.
 
+    ``encoding`` says how the pictures are coded. A video's other tracks, chapters, attachments and tags are carried
+    over; ``sound`` says which sound track gives its place to the speech.
+
     Raises a ``MyTalkError``; nothing is left of an unfinished film.
     """
     from mytalk.adaptation import adapt_stream
@@ -127,14 +137,22 @@ def dub(
     speech = speech if face.still else speech.beside_picture()
     stream = pipeline.stream(replace(options, still=face.still))
     steps = options.steps or pipeline.steps
-    with FilmWriter(
-        output,
-        face.info,
-        speech,
-        force=force,
-        comment=_provenance(pipeline, options, steps),
-        transparent=face.transparent,
-    ) as writer:
+    kept = KeptTracks(face.reader.path, face.info.first, sound or Sound()) if isinstance(face, ClipSource) else None
+    comment = _provenance(pipeline, options, steps)
+    with (
+        contextlib.closing(kept) if kept is not None else contextlib.nullcontext(),
+        FilmWriter(
+            output,
+            face.info,
+            speech,
+            force=force,
+            comment=comment,
+            transparent=face.transparent,
+            encoding=encoding,
+            kept=kept,
+            sound_codec=sound_codec,
+        ) as writer,
+    ):
         start = time.perf_counter()
         adaptation = adapt_stream(pipeline, stream, face, options, style, own_speech=own_speech)
         adapted = time.perf_counter()
@@ -146,7 +164,8 @@ def dub(
     stages = {name.removesuffix("_ms"): total for name, total in stats.items() if name.endswith("_ms")}
     totals = {"adapt": (adapted - start) * 1e3, "decode": job.decode_ms, **stages, "encode": job.encode_ms}
     notes = [writer.sound.warning, job.cut_warning()]
-    warnings = [*face.warnings, *speech.warnings, *filter(None, notes)]
+    unkept = [*writer.plan.warnings, *(kept.warnings if kept is not None else [])]
+    warnings = [*face.warnings, *speech.warnings, *unkept, *filter(None, notes)]
     return DubReport(
         path=output,
         frames=job.written,

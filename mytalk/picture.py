@@ -3,10 +3,10 @@ bit."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache
-from typing import Literal
+from typing import Literal, Protocol
 
 import av
 import cv2
@@ -32,9 +32,19 @@ _TO_H273: dict[Matrix, int] = {"bt601": 6, "bt709": 1, "bt2020": 9}
 _MPEG_RANGE, _JPEG_RANGE = 1, 2
 
 
+class Stored(Protocol):
+    """Holds a picture as its file stores it: of more bits or another chroma, perhaps with alpha, perhaps turned."""
+
+    def with_change(self, picture: Picture) -> av.VideoFrame:
+        """Returns the stored frame, changed where ``picture`` differs from what was read; to the bit elsewhere."""
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Holds one upright picture: 8-bit planar YUV 4:2:0 of even width and height. The planes are never written to."""
+    """Holds one upright picture: 8-bit planar YUV 4:2:0 of even width and height. The planes are never written to.
+
+    ``stored``: what a file holds of it, where that is more than this and is to be kept.
+    """
 
     y: NDArray[np.uint8]  # (H, W)
     u: NDArray[np.uint8]  # (H / 2, W / 2)
@@ -43,6 +53,7 @@ class Picture:
     full_range: bool = False
     matte: Matte | None = None  # of a picture whose person is to be seen before something else
     cutout: Picture | None = None  # the person alone, with the matte, of a picture composed for outputs without one
+    stored: Stored | None = field(default=None, repr=False, compare=False)
 
     @property
     def width(self) -> int:

@@ -40,9 +40,9 @@ class Decoder:
     def __init__(self, path: Path, kind: Literal["video", "audio"]) -> None:
         self.path = path
         self.damaged = 0
-        self.container = _open(path)
+        self.container = open_container(path)
         try:
-            self.stream: VideoStream | AudioStream = _pick(self.container, path, kind)
+            self.stream: VideoStream | AudioStream = picked_stream(self.container, path, kind)
         except BaseException:
             self.container.close()
             raise
@@ -105,7 +105,8 @@ class Decoder:
             yield packet
 
 
-def _open(path: Path) -> InputContainer:
+def open_container(path: Path) -> InputContainer:
+    """Opens a local file for reading. Raises UnreadableError."""
     if path.is_dir():
         raise UnreadableError(f"{path}: is a folder (need a file)")
     if path.exists() and not path.is_file():
@@ -125,7 +126,8 @@ def _open(path: Path) -> InputContainer:
     return container
 
 
-def _pick(container: InputContainer, path: Path, kind: Literal["video", "audio"]) -> VideoStream | AudioStream:
+def picked_stream(container: InputContainer, path: Path, kind: Literal["video", "audio"]) -> VideoStream | AudioStream:
+    """Returns the file's main picture or sound. Raises UnreadableError, and NoSpeechError where it has no sound."""
     if kind == "audio":
         sound = container.streams.best("audio")
         if sound is None:

@@ -135,17 +135,17 @@ class ClipSource(FaceSource):
                 index -= 1
 
 
-def open_face(path: Path) -> FaceSource:
+def open_face(path: Path, *, stored: bool = False) -> FaceSource:
     """Opens a video as a ``ClipSource``, an image (or a video of one single frame) as a ``StillSource``.
 
-    Raises ``UnreadableError``.
+    ``stored``: as for ``VideoReader``. Raises ``UnreadableError``.
     """
-    reader = VideoReader(path)
+    reader = VideoReader(path, stored=stored)
     if reader.image or reader.single:
         return StillSource(reader.image_picture(), str(path), reader.warnings)
     return ClipSource(reader)
 
 
 def picture_bytes(info: VideoInfo) -> int:
-    """Returns the memory of one decoded picture: planar 4:2:0, 8 bit."""
-    return info.width * info.height * 3 // 2
+    """Returns the memory of one decoded picture: planar 4:2:0, 8 bit, and what its file stores of it where kept."""
+    return info.width * info.height * 3 // 2 + (0 if info.stored is None else info.stored.bytes)

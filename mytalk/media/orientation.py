@@ -29,6 +29,11 @@ class Orientation:
             return picture
         return replace(picture, y=self.turn(picture.y), u=self.turn(picture.u), v=self.turn(picture.v))
 
+    def back(self, plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Turns an upright plane ``(H, W)`` back as it was stored."""
+        mirrored = Orientation(False, self.mirror_columns, self.mirror_rows).turn(plane)
+        return Orientation(self.transpose).turn(mirrored)
+
     def turn(self, plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Turns one plane ``(H, W)``, or pixels ``(H, W, C)``."""
         turned: NDArray[np.uint8] = np.asarray(cv2.transpose(plane), np.uint8) if self.transpose else plane
@@ -58,6 +63,16 @@ def of_frame(frame: VideoFrame) -> Orientation | None:
     except ValueError:  # side data of a kind that the binding has no name for
         return _of_angle(frame.rotation)
     return Orientation() if data is None else _of_matrix(struct.unpack("=9i", bytes(data)))
+
+
+def matrix_of_frame(frame: VideoFrame) -> tuple[int, ...] | None:
+    """Returns the nine numbers of a frame's display matrix; None where it has none, or none that turns."""
+    try:
+        data = cast(Buffer | None, frame.side_data.get("DISPLAYMATRIX"))
+    except ValueError:
+        return None
+    matrix = None if data is None else struct.unpack("=9i", bytes(data))
+    return None if matrix is None or _of_matrix(matrix) in (None, Orientation()) else matrix
 
 
 def from_exif(value: int | None) -> Orientation:

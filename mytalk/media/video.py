@@ -19,6 +19,15 @@ from mytalk.media import orientation
 from mytalk.media.decoder import MAX_SIDE, Decoder
 from mytalk.media.deinterlace import deinterlaced
 from mytalk.media.still import is_heif, read_still
+from mytalk.media.stored import (
+    PLAIN,
+    MasteringDisplay,
+    PixelFormat,
+    StoredFormat,
+    StoredPicture,
+    planar,
+    reformatted,
+)
 from mytalk.media_time import to_samples
 from mytalk.picture import Picture, VideoFrame
 
@@ -28,6 +37,7 @@ MAX_IMAGE_SIDE = 1920
 _HEAD = 4096  # bytes of a file in which a HEIC photo lists its brands
 _UNSPECIFIED = 2  # H.273: matrix, primaries and transfer alike
 _FULL_RANGE = 2
+_CODECS = {"libdav1d": "av1", "libaom-av1": "av1", "libvpx-vp9": "vp9", "libvpx": "vp8"}  # decoders, and what they read
 _JITTER = 1  # seconds by which a stamp may lie behind without meaning that the clock started anew
 
 
@@ -60,6 +70,9 @@ class VideoInfo:
     frames: int | None  # as the header says; None where it does not
     sample_aspect: Fraction = Fraction(1)
     colour: Colour = Colour()
+    codec: str = ""  # of the file, as FFmpeg calls what it is coded in
+    first: Fraction = Fraction(0)  # seconds of the file's own clock at which its first picture stands
+    stored: StoredFormat | None = None  # None: pictures hold all there is, or it is not asked for
 
 
 class VideoReader:
@@ -73,8 +86,10 @@ class VideoReader:
     ``warnings`` tells of damage, of a file that ends before its header says, and of anything not kept.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, stored: bool = False) -> None:
+        """``stored``: whether each picture brings its stored frame, where that holds more than 8-bit 4:2:0."""
         self.path = path
+        self._stored = stored
         self.warnings: list[str] = []
         self.seekable = True  # every frame seen had a timestamp of its own, in rising order
         self.stamps = array("q")  # pts of the frames seen so far
@@ -179,7 +194,14 @@ class VideoReader:
             span = int(frame.color_range)
             width, height = self._size
             frame = frame.reformat(width=width, height=height, src_color_range=span, dst_color_range=span)
-        return self._orientation.upright(Picture.from_av(frame))
+        seen = Picture.from_av(frame)
+        stored = self.info.stored
+        if stored is not None:
+            if planar(frame.format.name) != stored.pixels.name:
+                self._warn("its pixel format changes on the way, and is kept as it starts")
+                frame = reformatted(frame, stored.pixels.name)
+            seen = replace(seen, stored=StoredPicture(frame, seen, self._orientation))
+        return self._orientation.upright(seen)
 
     def _find_orientation(self, frame: av.VideoFrame) -> orientation.Orientation:
         if self.image:
@@ -194,8 +216,12 @@ class VideoReader:
         width, height = (side + side % 2 for side in self._size)
         if (width, height) != self._size and not (self.image or self.single):
             self._warn(f"a picture of {self._size[0]} x {self._size[1]} grows by one row or column to even sides")
-        if any(component.bits > 8 for component in frame.format.components):
+        stored = self._stored_format(frame) if self._stored else None
+        pixels = PixelFormat.of(frame.format.name)
+        if stored is None and pixels.bits > 8:
             self._warn("more than 8 bits a sample are written as 8")
+        if stored is None and self._stored and pixels.alpha and not self.image:
+            self._warn(f"its alpha is left out: a film of {pixels.words} ({pixels.name}) cannot be kept")
         time_base = stream.time_base or Fraction(1, 25)
         rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
         aspect = stream.sample_aspect_ratio or Fraction(1)
@@ -207,8 +233,21 @@ class VideoReader:
             rate=rate,
             frames=stream.frames or (math.ceil(self._length * rate) if self._length else None),
             sample_aspect=1 / aspect if turned else aspect,
-            colour=_colour(frame),
+            colour=_colour(frame) if stored is None else _own_colour(frame),
+            codec=_CODECS.get(stream.codec_context.name, stream.codec_context.name),
+            first=(_stamp(frame) or 0) * time_base,
+            stored=stored,
         )
+
+    def _stored_format(self, frame: av.VideoFrame) -> StoredFormat | None:
+        """Describes what the file holds beyond 8-bit 4:2:0; None where that is nothing, or cannot be kept."""
+        name = planar(frame.format.name)
+        if name is None or name in PLAIN or self.image or self.single:
+            return None
+        pixels, (width, height) = PixelFormat.of(name), self._size
+        if width % (1 << pixels.chroma[0]) or height % (1 << pixels.chroma[1]):
+            return None  # a picture of the engine's has one row or column more
+        return StoredFormat(pixels, width, height, orientation.matrix_of_frame(frame), MasteringDisplay.of_frame(frame))
 
     def _report(self, decoder: Decoder, last: int | None) -> None:
         if decoder.damaged:
@@ -261,11 +300,21 @@ def _stated_length(decoder: Decoder, stream: VideoStream) -> Fraction | None:
     return None
 
 
+def _own_colour(frame: av.VideoFrame) -> Colour:
+    """Returns the frame's tags as its file has them."""
+    full = frame.format.name.startswith("yuvj")
+    return Colour(
+        range=_FULL_RANGE if full else int(frame.color_range),
+        matrix=int(frame.colorspace),
+        primaries=int(frame.color_primaries),
+        transfer=int(frame.color_trc),
+    )
+
+
 def _colour(frame: av.VideoFrame) -> Colour:
     """Returns the frame's tags; where ``Picture`` converts (RGB, grey), range and matrix are those of the
     conversion."""
-    light = {"primaries": int(frame.color_primaries), "transfer": int(frame.color_trc)}
     if frame.format.is_rgb or frame.format.name in ("pal8", "gray"):
+        light = {"primaries": int(frame.color_primaries), "transfer": int(frame.color_trc)}
         return replace(Colour.of(Picture.from_av(frame)), **light)
-    full = frame.format.name.startswith("yuvj")
-    return Colour(range=_FULL_RANGE if full else int(frame.color_range), matrix=int(frame.colorspace), **light)
+    return _own_colour(frame)

@@ -1,4 +1,4 @@
-"""Writes the film: H264 and AAC in MP4, MOV or Matroska, VP9 and Opus in WebM, complete or not at all."""
+"""Writes the film in MP4, MOV, Matroska or WebM, complete or not at all."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
-from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 from av.codec.context import Flags
 from av.container import OutputContainer
@@ -19,8 +18,12 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from mytalk.errors import OptionError, OutputError, OutputExistsError, OutputFullError
+from mytalk.media.encoding import Encoding, VideoPlan, plan_video
+from mytalk.media.kept import KeptTracks
 from mytalk.media.samples import to_frame
+from mytalk.media.sound_format import SoundCodec, SoundFormat
 from mytalk.media.speech import SpeechReader
+from mytalk.media.stored import converted
 from mytalk.media.video import VideoInfo
 from mytalk.picture import VideoFrame
 
@@ -29,14 +32,6 @@ FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".we
 WEBM = ".webm"
 """Ending of films that can be transparent: https://wiki.webmproject.org/alpha-channel, read by browsers and OBS."""
 
-# ISO/IEC 14496-3, table 1.18.
-_AAC_RATES = (7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
-_OPUS_RATE = 48_000  # RFC 7845: whatever the source had
-_AAC_BITS = 96_000  # a second and channel
-_AAC_FRAME_BITS = 6144  # the most a frame of 1024 samples may hold, a channel
-
-_X264 = {"preset": "veryfast", "crf": "18"}
-_VP9 = {"deadline": "good", "cpu-used": "4", "crf": "24", "b": "0", "auto-alt-ref": "0"}  # which alpha excludes
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
@@ -60,34 +55,14 @@ def check_output(path: Path, *, force: bool, transparent: bool = False) -> None:
         raise OutputExistsError(f"{path}: is there already (--force replaces it)")
 
 
-@dataclass(frozen=True, slots=True)
-class SoundFormat:
-    """Holds what AAC can carry of a speech: rate and layout, and what changed, if anything."""
-
-    rate: int
-    layout: str
-    warning: str | None = None
-
-    @classmethod
-    def nearest(cls, speech: SpeechReader, suffix: str = ".mp4") -> SoundFormat:
-        """Finds the format nearest to a speech's own, of a film whose name ends in ``suffix``."""
-        if suffix == WEBM:
-            return cls(_OPUS_RATE, "mono" if speech.channels == 1 else "stereo")
-        rate = next((rate for rate in _AAC_RATES if rate >= speech.rate), _AAC_RATES[-1])
-        layout = speech.layout if _aac_opens(rate, speech.layout) else "stereo"
-        if (rate, layout) == (speech.rate, speech.layout):
-            return cls(rate, layout)
-        given, written = f"{speech.layout} at {speech.rate} Hz", f"{layout} at {rate} Hz"
-        return cls(rate, layout, f"{speech.path}: AAC cannot carry {given}; the output has {written}")
-
-
 class FilmWriter:
     """Writes a film with the pictures it is given and the speech of a reader, both starting at 0.
 
     Pictures keep their timestamps in the source's own time base (Matroska rounds them to milliseconds) and the
-    source's colour tags and pixel shape. The file is written beside ``path`` under another name, and takes its name
-    when it is complete: ``finish``. Where ``path`` is a link, what it leads to is replaced. ``abort`` leaves nothing
-    behind; a ``with`` block left without ``finish`` aborts.
+    source's colour tags and pixel shape; ``encoding`` says how they are coded. ``kept`` brings the other tracks of a
+    film, which may begin before its picture: then all of this begins as much later. The file is written beside
+    ``path`` under another name, and takes its name when it is complete: ``finish``. Where ``path`` is a link, what it
+    leads to is replaced. ``abort`` leaves nothing behind; a ``with`` block left without ``finish`` aborts.
 
     ``transparent``: pictures that have a ``cutout`` show the person alone; WebM can.
 
@@ -103,12 +78,20 @@ class FilmWriter:
         force: bool = False,
         comment: str = "",
         transparent: bool = False,
+        encoding: Encoding | None = None,
+        kept: KeptTracks | None = None,
+        sound_codec: SoundCodec | None = None,
     ) -> None:
         check_output(path, force=force, transparent=transparent)
         self._transparent = transparent
+        kind = FORMATS[path.suffix.lower()]
+        self.plan = plan_video(info, kind, encoding or Encoding(), path.name, transparent=transparent)
+        self.sound = SoundFormat.nearest(speech, sound_codec or ("opus" if kind == "webm" else "aac"))
+        self._kept = kept
+        lead = Fraction(0) if kept is None else kept.lead
+        self._lead_ticks, self._lead_samples = round(lead / info.time_base), round(lead * speech.rate)
         self.path, self.force, self.info = path, force, info
         self._target = path.resolve()  # a link stays, and what it leads to is replaced
-        self.sound = SoundFormat.nearest(speech, path.suffix.lower())
         self._held: VideoFrame | None = None  # its duration is known when the next frame comes
         self._sound_blocks = speech.blocks()
         self._rest: NDArray[np.float32] | None = None  # of a block of sound: what lies past the picture
@@ -116,10 +99,10 @@ class FilmWriter:
         self._position = 0  # samples of sound given to the encoder, at the speech's rate
         self._part = _make_beside(self._target)
         try:
-            self._container = _open(self._part, FORMATS[path.suffix.lower()])
+            self._container = _open(self._part, kind)
             self._container.metadata["comment"] = comment
-            self._picture_stream = _add_pictures(self._container, info, transparent=transparent)
-            self._sound_stream = _add_sound(self._container, self.sound)
+            self._picture_stream = _add_pictures(self._container, info, self.plan)
+            self._sound_stream = self._add_sound()
         except BaseException:
             self._part.unlink(missing_ok=True)
             raise
@@ -130,6 +113,7 @@ class FilmWriter:
             self._encode(self._held, frame.pts - self._held.pts)
         self._held = frame
         self._feed(self._sound_samples(frame.pts))
+        self._keep(frame.pts)
 
     def finish(self, *, sound: str = "whole") -> None:
         """Completes the file and gives it its name.
@@ -137,14 +121,16 @@ class FilmWriter:
         ``sound``: ``whole`` writes all of the speech; ``cut`` no more of it than there are pictures for; ``fill`` as
         much as there are pictures for, with silence where the speech is shorter.
         """
-        end = None
+        end = last = None
         if self._held is not None:
-            end = self._sound_samples(self._held.pts + self.info.interval)
+            last = self._held.pts + self.info.interval
+            end = self._sound_samples(last)
             self._encode(self._held, self.info.interval)
             self._held = None
         self._feed(None if sound == "whole" else end)
         if sound == "fill" and end is not None:
             self._fill(end)
+        self._keep(last if sound == "cut" else None)
         with _as_output_error(self.path):
             for stream in (self._picture_stream, self._sound_stream):
                 self._container.mux(stream.encode(None))
@@ -165,11 +151,41 @@ class FilmWriter:
     def __exit__(self, *_: object) -> None:
         self.abort()
 
+    def _add_sound(self) -> AudioStream:
+        """Adds the new sound, and the kept tracks around it in the order in which they stand in the film."""
+        if self._kept is None:
+            return self.sound.add_to(self._container, self.path.name)
+        stream: AudioStream | None = None
+        for one in self._kept.streams():
+            if self._kept.replaced is not None and one.index == self._kept.replaced.index:
+                stream = self.sound.add_to(self._container, self.path.name)
+            elif not self._kept.is_picture(one):
+                self._kept.copy(one, self._container)
+        stream = stream or self.sound.add_to(self._container, self.path.name)
+        self._kept.describe_sound(stream, self._container)
+        self._kept.describe_film(self._container, self._picture_stream)
+        self._kept.begin()
+        return stream
+
+    def _keep(self, until: int | None) -> None:
+        """Copies packets of the kept tracks up to a picture's timestamp; None: all."""
+        if self._kept is None:
+            return
+        seconds = None if until is None else (until + self._lead_ticks) * self.info.time_base
+        with _as_output_error(self.path):
+            self._kept.mux_until(self._container, seconds)
+
     def _encode(self, frame: VideoFrame, ticks: int) -> None:
-        picture = frame.picture.to_transparent_av() if self._transparent else frame.picture.to_av()
-        picture.pts, picture.duration, picture.time_base = frame.pts, ticks, frame.time_base
-        picture.color_range = self.info.colour.range
-        picture.colorspace = self.info.colour.matrix
+        stored = frame.picture.stored if self.plan.stored else None
+        if stored is not None:
+            picture = stored.with_change(frame.picture)
+        else:
+            picture = frame.picture.to_transparent_av() if self._transparent else frame.picture.to_av()
+        if picture.format.name != self.plan.pixels:
+            picture = converted(picture, self.plan.pixels, self.plan.colour.matrix)
+        picture.pts, picture.duration, picture.time_base = frame.pts + self._lead_ticks, ticks, frame.time_base
+        picture.color_range = self.plan.colour.range
+        picture.colorspace = self.plan.colour.matrix
         with _as_output_error(self.path):
             self._container.mux(self._picture_stream.encode(picture))
 
@@ -195,7 +211,7 @@ class FilmWriter:
             self._encode_sound(np.zeros((self._speech.channels, samples), np.float32))
 
     def _encode_sound(self, block: NDArray[np.float32]) -> None:
-        frame = to_frame(block, self._speech.rate, self._speech.layout, self._position)
+        frame = to_frame(block, self._speech.rate, self._speech.layout, self._position + self._lead_samples)
         self._position += block.shape[1]
         with _as_output_error(self.path):
             self._container.mux(self._sound_stream.encode(frame))
@@ -225,42 +241,25 @@ def _open(part: Path, kind: str) -> OutputContainer:
         return av.open(f"file:{part}", "w", format=kind, container_options=options)
 
 
-def _add_pictures(container: OutputContainer, info: VideoInfo, *, transparent: bool) -> VideoStream:
-    webm = container.format.name == "webm"
-    stream = container.add_stream("libvpx-vp9" if webm else "libx264", rate=info.rate, options=_VP9 if webm else _X264)
-    stream.width, stream.height = info.width, info.height
-    stream.pix_fmt = "yuva420p" if transparent else "yuv420p"
-    if transparent:
+def _add_pictures(container: OutputContainer, info: VideoInfo, plan: VideoPlan) -> VideoStream:
+    stream = container.add_stream(plan.encoder, rate=info.rate, options=plan.options)
+    assert isinstance(stream, VideoStream)
+    stored = info.stored if plan.stored else None
+    stream.width, stream.height = (info.width, info.height) if stored is None else (stored.width, stored.height)
+    stream.pix_fmt = plan.pixels
+    if plan.codec == "vp9" and plan.pixels.startswith("yuva"):
         stream.metadata["alpha_mode"] = "1"
+    if stored is not None:
+        stream.set_display_matrix(stored.display_matrix)
     context = stream.codec_context
+    if plan.tag is not None:
+        context.codec_tag = plan.tag
     stream.time_base = context.time_base = info.time_base
-    context.sample_aspect_ratio = info.sample_aspect
-    context.color_range, context.colorspace = info.colour.range, info.colour.matrix
-    context.color_primaries, context.color_trc = info.colour.primaries, info.colour.transfer
+    turned = stored is not None and stored.turned
+    context.sample_aspect_ratio = 1 / info.sample_aspect if turned else info.sample_aspect
+    context.color_range, context.colorspace = plan.colour.range, plan.colour.matrix
+    context.color_primaries, context.color_trc = plan.colour.primaries, plan.colour.transfer
     context.flags |= Flags.frame_duration
     with _as_output_error(Path(container.name)):
         context.open()
     return stream
-
-
-def _add_sound(container: OutputContainer, sound: SoundFormat) -> AudioStream:
-    channels = av.AudioLayout(sound.layout).nb_channels
-    if container.format.name == "webm":
-        opus = container.add_stream("libopus", rate=sound.rate, layout=sound.layout)
-        opus.bit_rate = channels * _AAC_BITS
-        return opus
-    stream = container.add_stream("aac", rate=sound.rate, layout=sound.layout, format="fltp")
-    stream.bit_rate = channels * min(_AAC_BITS, _AAC_FRAME_BITS * sound.rate // 1024)
-    return stream
-
-
-def _aac_opens(rate: int, layout: str) -> bool:
-    """Says whether the encoder takes this channel layout."""
-    context = av.CodecContext.create("aac", "w")
-    assert isinstance(context, AudioCodecContext)
-    context.sample_rate, context.layout, context.format = rate, layout, "fltp"
-    try:
-        context.open()
-    except av.FFmpegError:
-        return False
-    return True

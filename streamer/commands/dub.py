@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from mytalk.errors import OptionError
 from streamer.commands.background import begin
 from streamer.commands.control_options import add_control_options, given_controls
+from streamer.commands.film_options import FilmOptions, add_film_options, film_options
 from streamer.commands.progress_bar import Progress
 from streamer.commands.weights_options import add_weights_options
 from streamer.cpu import leave_some_to_others
@@ -70,6 +71,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="replace the output if it is there; a link stays, what it leads to is replaced",
     )
+    add_film_options(parser)
     add_model_options(parser)
     parser.set_defaults(run=run)
 
@@ -94,6 +96,7 @@ def run(args: argparse.Namespace) -> int:
         own_speech=args.own_speech == "on",
         style=args.style,
         background=args.background,
+        film=film_options(args),
     )
     return 0
 
@@ -135,17 +138,20 @@ def make_film(
     own_speech: bool = False,
     style: Path | None = None,
     background: str = "own",
+    film: FilmOptions | None = None,
 ) -> None:
     """Makes the film. Options and files are checked while the models are loaded; raises ``MyTalkError``."""
     loading = begin(partial(_load, args), "load")
     from mytalk.dub import check_length, dub
     from mytalk.media import SpeechReader, open_face
+    from mytalk.media.encoding import Encoding, plan_video
     from mytalk.media.face_source import ClipSource
-    from mytalk.media.writer import check_output
+    from mytalk.media.kept import Sound
+    from mytalk.media.writer import FORMATS, check_output
     from mytalk.stream_options import StreamOptions
 
     options = StreamOptions(**given_controls(args), profile="offline", alive=not args.still)
-    source, sound = open_face(picture), SpeechReader(speech)
+    source, sound = open_face(picture, stored=True), SpeechReader(speech)
     manner = None if style is None else open_face(style)
     if manner is not None and not isinstance(manner, ClipSource):
         raise OptionError(f"{style}: an image does not speak (--style needs a film of the person speaking)")
@@ -155,6 +161,9 @@ def make_film(
     _check_spans(source, only)
     check_output(output, force=force, transparent=background == "transparent")
     source = _before(source, background)
+    kind = FORMATS[output.suffix.lower()]
+    written = film or FilmOptions(Encoding(), Sound(), None)
+    plan_video(source.info, kind, written.encoding, source.name, transparent=source.transparent)
     print(f"loading {args.preset}", file=sys.stderr, flush=True)
     pipeline = loading.result()
     with Progress("dubbing", "frame") as progress:
@@ -170,6 +179,9 @@ def make_film(
             only=only,
             own_speech=own_speech,
             style=manner,
+            encoding=written.encoding,
+            sound=written.sound,
+            sound_codec=written.sound_codec,
         )
     for warning in report.warnings:
         print(f"mytalk: warning: {warning}", file=sys.stderr)

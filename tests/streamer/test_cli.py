@@ -244,7 +244,7 @@ def test_a_full_disk_is_one_line(
 def test_an_error_of_our_own_is_one_line_too(
     tmp_path: Path, speech_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wrong(*_: object) -> None:
+    def wrong(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a bug\nof two lines")
 
     monkeypatch.setattr("mytalk.media.open_face", wrong)
