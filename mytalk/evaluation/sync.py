@@ -12,7 +12,8 @@ from mytalk.media_time import FRAME_SAMPLES
 MAX_LAG = 8  # frames either way that are searched
 CLOSED = 0.03  # aperture, in distances between the eyes, up to which a mouth counts as closed
 SILENT = 30.0  # dB under the loudest tenth of a recording: nobody speaks
-_SETTLED = 8  # frames into a silence from which the mouth ought to rest
+SETTLED = 20  # frames into a silence from which the mouth ought to rest; in shorter pauses filmed mouths do not
+READY = 5  # frames before the next sound from which it may open: lips lead the sound
 
 Curve = NDArray[np.float32]
 
@@ -56,14 +57,18 @@ def loudness(sound: NDArray[np.float32]) -> Curve:
 
 
 def silence(sound: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Finds frames that lie at least 320 ms inside a silence, where the mouth has had the time to close."""
+    """Finds the settled silence: frames 800 ms and more after the last sound, and more than 200 ms before the next.
+
+    So it takes a pause of over a second, which is one between utterances (Campione and Veronis 2002); in the shorter
+    ones within an utterance people breathe in, and open their lips as far as in speech.
+    """
     level = loudness(sound)
     quiet = level < max(float(np.quantile(level, 0.9)) - SILENT, -70.0)
     settled = np.zeros_like(quiet)
     run = 0
     for index, still in enumerate(quiet):
         run = run + 1 if still else 0
-        settled[index] = run > _SETTLED
+        settled[index] = run > SETTLED and quiet[index : index + READY + 1].all()
     return settled
 
 

@@ -24,7 +24,7 @@ from mytalk.motion.memory import MAX_REWIND
 from mytalk.motion.own_speech import Correction, OwnSpeech
 from mytalk.motion.person import Person
 from mytalk.motion.sampler import frame_noise
-from mytalk.motion.silence_gate import ANTICIPATION_FRAMES, SilenceGate
+from mytalk.motion.silence_gate import SilenceGate
 from mytalk.motion.windows import Window, WindowPlanner
 from mytalk.presets import Profile
 from mytalk.speech.stream import EncodedSpeech, ReadoutEstimate, SpeechStream
@@ -80,7 +80,6 @@ class MotionStream:
         self._planner = WindowPlanner(profile, model.preset.window, generation)
         self._keep_frames = model.preset.window + MAX_REWIND
         self._gate = SilenceGate()
-        self._gate_lookahead = min(profile.lookahead, ANTICIPATION_FRAMES)
         self._faces = FaceTrack(model, self._keep_frames)
         self._features: deque[NDArray[np.float32]] = deque()  # (D,) a motion frame from _features_first on
         # Those that windows have not come to; ``end`` counts from _speech_first.
@@ -210,7 +209,7 @@ class MotionStream:
             self._own_speech.forget_waiting()
         self._speech_first = kept
         gate = self._gate
-        self._gate = SilenceGate(gate.floor, gate.peak, gate.share, gate.spoken)  # nothing heard, nothing held
+        self._gate = SilenceGate(gate.floor, gate.peak, gate.share, gate.heard)  # nothing heard, nothing held
         self._speech = self._new_speech()
         return kept * FRAME_SAMPLES
 
@@ -241,7 +240,7 @@ class MotionStream:
         if index == window.emit.start and index in self._tentative:
             row = _mixed(self._tentative[index], row)
         self._history.append(row)
-        voice = self._gate.next(self._gate_lookahead)
+        voice = self._gate.next(self._profile.lookahead)
         person = self._faces.person_at(index)
         shape = self._shape(mean + LIVELINESS * (row - mean), voice, person)
         assert person.lower is not None
@@ -251,7 +250,7 @@ class MotionStream:
         """Passes over frames without motion: to the windows after them, the mouth was at rest."""
         self._history.extend(np.zeros(self._model.preset.coefficients, np.float32) for _ in window.emit)
         for _ in window.emit:
-            self._gate.next(self._gate_lookahead)
+            self._gate.next(self._profile.lookahead)
         self._tentative.clear()
         self._forget_features(window)
 
@@ -331,8 +330,7 @@ class MotionStream:
         motion = np.clip(row * np.float32(person.gain), -MAX_COEFFICIENT, MAX_COEFFICIENT) * np.float32(share)
         lower = person.with_manner(person.lower + space.decode(motion), space, share)
         gap = float(aperture(lower))
-        allowed = 0.0 if self._gate.ready else max(0.0, gap)
-        return np.asarray(lower if allowed == gap else space.opened(lower, allowed - gap), np.float32)
+        return np.asarray(lower if gap >= 0 else space.opened(lower, -gap), np.float32)
 
 
 def _mixed(before: NDArray[np.float32], now: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -44,9 +44,15 @@ def test_frames_without_a_face_do_not_count() -> None:
 
 
 def test_only_the_settled_part_of_a_silence_counts() -> None:
-    sound = np.concatenate([np.full(50 * 640, 0.1), np.zeros(50 * 640)]).astype(np.float32)
-    quiet = silence(sound)
-    assert not quiet[:58].any()
-    assert quiet[58:].all()
-    ours = np.concatenate([np.full(60, 0.1), np.zeros(40)]).astype(np.float32)
-    assert sync_score(ours, curve(100), sound).closed_in_silence == pytest.approx(40 / 42)
+    loud, nothing = np.full(50 * 640, 0.1, np.float32), np.zeros(50 * 640, np.float32)
+    quiet = silence(np.concatenate([loud, nothing, loud]))
+    assert np.flatnonzero(quiet).tolist() == list(range(70, 95))  # 0.8 s in, 0.2 s before the next sound
+    sound = np.concatenate([loud, nothing])
+    assert silence(sound)[70:].all()  # nothing is known to follow
+    ours = np.concatenate([np.full(72, 0.1), np.zeros(28)]).astype(np.float32)
+    assert sync_score(ours, curve(100), sound).closed_in_silence == pytest.approx(28 / 30)
+
+
+def test_a_pause_within_an_utterance_is_no_settled_silence() -> None:
+    loud, pause = np.full(50 * 640, 0.1, np.float32), np.zeros(24 * 640, np.float32)
+    assert not silence(np.concatenate([loud, pause, loud])).any()

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mytalk.motion.silence_gate import HOLD_FRAMES, UNPROVEN_FRAMES, SilenceGate
+from mytalk.motion.silence_gate import (
+    CLOSING_RATE,
+    HOLD_FRAMES,
+    LONG_PAUSE_FRAMES,
+    UNPROVEN_FRAMES,
+    SilenceGate,
+)
+
+CLOSING_FRAMES = round(1 / CLOSING_RATE)
 
 
 def shares(levels: list[float], lookahead: int = 3) -> list[float]:
@@ -37,31 +45,22 @@ def test_a_room_before_the_first_word_is_not_speech() -> None:
     assert [gate.next(2) for _ in range(4)] == [1, 1, 1, 1]
 
 
-def test_the_gate_tells_getting_ready_from_speaking() -> None:
-    gate = SilenceGate()
-    gate.push_levels(np.array([-80.0] * 20 + [-20.0] * 5 + [-80.0] * 10, np.float32))
-    states = [(gate.next(3) > 0, gate.ready) for _ in range(35)]
-    assert states[16] == (False, False)
-    assert states[18] == (True, True)
-    assert states[20] == (True, False)
-    assert states[30] == (True, False)  # closing is not getting ready
+@pytest.mark.parametrize("lookahead", [2, 3, 6, 25])
+def test_a_pause_within_speech_does_not_shut(lookahead: int) -> None:
+    """Measured on 16 clips of natural speech: in pauses up to 0.7 s the filmed mouth is as open as in speech."""
+    pause = [-80.0] * (LONG_PAUSE_FRAMES - 1)
+    assert min(shares([-20.0] * 10 + pause + [-20.0] * 10, lookahead)) == 1
 
 
-def test_lips_that_a_short_pause_closed_stay_so_until_speech_is_heard() -> None:
-    gate = SilenceGate()
-    gate.push_levels(np.array([-20.0] * 10 + [-80.0] * 11 + [-20.0] * 10, np.float32))
-    states = [(gate.next(2), gate.ready) for _ in range(25)]
-    assert [share for share, _ in states[16:19]] == [1, 0.5, 0]
-    assert states[19:21] == [(1, True), (1, True)]  # moves, lips together
-    assert states[21] == (1, False)
-
-
-def test_a_recording_that_begins_within_a_sentence_does_not_begin_with_lips_together() -> None:
-    gate = SilenceGate()
-    gate.push_levels(np.array([-80.0] * 5 + [-20.0] * 10, np.float32))
-    states = [(gate.next(2) > 0, gate.ready) for _ in range(8)]
-    assert states[3] == (True, False)
-    assert not any(ready for _, ready in states)
+def test_a_long_pause_shuts_late_live_and_from_its_beginning_in_a_file() -> None:
+    levels = [-20.0] * 10 + [-80.0] * 60 + [-20.0] * 10
+    live, file = (np.array(shares(levels, lookahead)) for lookahead in (3, 25))
+    assert np.flatnonzero(live < 1)[0] == 10 + LONG_PAUSE_FRAMES - 3 - 1
+    assert np.flatnonzero(file < 1)[0] == 10 + HOLD_FRAMES
+    for shut, beginning in ((live, LONG_PAUSE_FRAMES), (file, HOLD_FRAMES)):
+        assert shut[10 + beginning + CLOSING_FRAMES : 65].max() == 0
+        assert min(shut[70:]) == 1
+    assert live[67] == file[65] == 1  # lips lead the sound, as far as it is known
 
 
 @pytest.mark.parametrize("level", [-60.0, -43.0, -30.0])
@@ -75,9 +74,9 @@ def test_speech_over_loud_steady_noise_is_heard_and_the_floor_falls_with_the_noi
     noise = -35 + rng.normal(0, 0.5, 100)
     word = np.maximum(noise[:40], -18 + rng.normal(0, 4, 40))
     opened = shares([*noise, *word, *noise, *[-80.0] * 100, *(word - 20)])
-    assert max(opened[55:95]) == 0
+    assert max(opened[65:95]) == 0
     assert min(opened[102:138]) == 1
-    assert max(opened[150:335]) == 0
+    assert max(opened[165:335]) == 0
     assert max(opened[345:]) == 1
 
 
@@ -93,10 +92,6 @@ def test_one_opening_for_one_word_however_its_level_trembles() -> None:
     word = -24 + np.random.default_rng(1).normal(0, 6, 40)
     opened = np.array(shares([-70.0] * 50 + word.tolist() + [-70.0] * 50)) > 0
     assert np.abs(np.diff(opened.astype(int))).sum() == 2
-
-
-def test_a_pause_within_a_sentence_does_not_shut() -> None:
-    assert min(shares([-20.0] * 10 + [-80.0] * 4 + [-20.0] * 10)[4:]) == 1
 
 
 def openings(levels: list[float], voice: list[float], lookahead: int = 2) -> list[float]:
@@ -123,11 +118,11 @@ def test_a_voice_is_heard_that_level_alone_takes_for_a_pause() -> None:
 
 def test_the_later_verdict_on_a_frame_counts() -> None:
     gate = SilenceGate()
-    gate.push_levels(np.full(10, -20, np.float32))
+    gate.push_levels(np.array(loud(60), np.float32))
     gate.set_voice(6, np.full(6, 1, np.float32))
     assert gate.next(2) == 1
-    gate.set_voice(10, np.full(10, -1, np.float32))  # of the first one too, which has left
-    assert gate.next(2) < 1
+    gate.set_voice(60, np.full(60, -1, np.float32))  # of the first one too, which has left
+    assert [gate.next(2) for _ in range(50)][-1] == 0
 
 
 def loud(frames: int) -> list[float]:
@@ -135,13 +130,32 @@ def loud(frames: int) -> list[float]:
     return ([-18.0] * 3 + [-26.0] * 3) * (frames // 6) + [-18.0] * (frames % 6)
 
 
-def test_sound_that_is_never_surely_a_voice_moves_the_mouth_for_a_moment_alone() -> None:
+def test_music_before_any_voice_does_not_open_the_mouth() -> None:
     """Measured on plucked strings with drums: -0.4 to 0.6, most of it above the gate's own limits."""
     music = np.random.default_rng(2).uniform(-0.4, 0.6, 200).tolist()
     assert min(shares(loud(200))[1:]) == 1
     opened = openings(loud(200), music)
-    assert max(opened[:25]) == 1
-    assert max(opened[2 * UNPROVEN_FRAMES + HOLD_FRAMES :]) == 0
+    assert max(opened) <= 0.4
+    assert max(opened[8:]) == 0
+
+
+def test_music_after_a_voice_moves_the_mouth_for_a_moment_alone() -> None:
+    music = np.random.default_rng(2).uniform(-0.4, 0.6, 200).tolist()
+    opened = openings(loud(260), [0.9] * 60 + music)
+    assert min(opened[1:85]) == 1
+    assert max(opened[60 + 2 * UNPROVEN_FRAMES + CLOSING_FRAMES :]) == 0
+
+
+def test_the_first_word_opens_the_mouth_before_it_is_heard() -> None:
+    voice = np.array([-1.0] * 20 + [0.3, 0.5] + [0.9] * 18, np.float32)
+    gate, opened = SilenceGate(), []
+    gate.push_levels(np.array([-80.0] * 20 + [-20.0] * 20, np.float32))
+    for frame in range(36):
+        gate.set_voice(frame + 4, voice[: frame + 4])
+        opened.append(gate.next(3))
+    assert opened[16] == 0
+    assert 0 < opened[17] < opened[18] < 1  # slowly, until it is surely a voice
+    assert min(opened[19:]) == 1
 
 
 def test_speech_opens_over_music_and_what_follows_it_does_not() -> None:
