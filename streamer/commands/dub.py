@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from mytalk.errors import OptionError
 from streamer.commands.background import begin
-from streamer.commands.control_options import add_control_options, given_controls
+from streamer.commands.control_options import add_control_options
+from streamer.commands.dub_films import run_films
+from streamer.commands.film_job import check_film
 from streamer.commands.film_options import FilmOptions, add_film_options, film_options
 from streamer.commands.progress_bar import Progress
 from streamer.commands.weights_options import add_weights_options
@@ -21,7 +23,6 @@ from streamer.cpu import leave_some_to_others
 
 if TYPE_CHECKING:  # what reads films and runs models is imported while the models are loaded
     from mytalk.dub import DubReport, Length
-    from mytalk.media import FaceSource
     from mytalk.media.span import Span
     from mytalk.pipeline import Pipeline
 
@@ -29,10 +30,23 @@ if TYPE_CHECKING:  # what reads films and runs models is imported while the mode
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the command and its options."""
     parser = subparsers.add_parser("dub", description=__doc__)
-    parser.add_argument("source", type=Path, metavar="VIDEO_OR_IMAGE", help="any file with a face that PyAV can read")
-    parser.add_argument("speech", type=Path, metavar="SPEECH", help="any file with sound; a film's sound will do")
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="OUT.mp4", help="the film: .mp4, .m4v, .mov, .mkv or .webm"
+        "source",
+        type=Path,
+        metavar="VIDEO_OR_IMAGE",
+        help="any file with a face that PyAV can read; without SPEECH, many films: a MANIFEST.tsv with VIDEO, a tab, "
+        "SPEECH and perhaps the output's name on each line, or a folder of films and speech of the same names",
+    )
+    parser.add_argument(
+        "speech", type=Path, nargs="?", metavar="SPEECH", help="any file with sound; a film's sound will do"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT.mp4",
+        help="the film: .mp4, .m4v, .mov, .mkv or .webm; of many films, their folder, in which finished ones are left",
     )
     parser.add_argument(
         "--length",
@@ -71,6 +85,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="replace the output if it is there; a link stays, what it leads to is replaced",
     )
+    parser.add_argument("--jobs", type=int, metavar="N", help="of many films, how many at once (default: one a core)")
     add_film_options(parser)
     add_model_options(parser)
     parser.set_defaults(run=run)
@@ -84,7 +99,11 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Makes the film and prints its figures; raises ``MyTalkError``."""
+    """Makes the film, or many, and prints its figures; raises ``MyTalkError``."""
+    if args.speech is None:
+        return run_films(args)
+    if args.jobs is not None:
+        raise OptionError("--jobs is for many films (give a manifest, or a folder of pairs, and no SPEECH)")
     make_film(
         args,
         args.source,
@@ -142,47 +161,23 @@ def make_film(
 ) -> None:
     """Makes the film. Options and files are checked while the models are loaded; raises ``MyTalkError``."""
     loading = begin(partial(_load, args), "load")
-    from mytalk.dub import check_length, dub
-    from mytalk.media import SpeechReader, open_face
-    from mytalk.media.encoding import Encoding, plan_video
-    from mytalk.media.face_source import ClipSource
-    from mytalk.media.kept import Sound
-    from mytalk.media.writer import FORMATS, check_output
-    from mytalk.stream_options import StreamOptions
-
-    options = StreamOptions(**given_controls(args), profile="offline", alive=not args.still)
-    source, sound = open_face(picture, stored=True), SpeechReader(speech)
-    manner = None if style is None else open_face(style)
-    if manner is not None and not isinstance(manner, ClipSource):
-        raise OptionError(f"{style}: an image does not speak (--style needs a film of the person speaking)")
-    length = check_length(source, length)
-    if args.still and not source.still:
-        raise OptionError(f"{source.name}: a video moves by itself (--still is for an image)")
-    _check_spans(source, only)
-    check_output(output, force=force, transparent=background == "transparent")
-    source = _before(source, background)
-    kind = FORMATS[output.suffix.lower()]
-    written = film or FilmOptions(Encoding(), Sound(), None)
-    plan_video(source.info, kind, written.encoding, source.name, transparent=source.transparent)
+    job = check_film(
+        args,
+        picture,
+        speech,
+        output,
+        length=length,
+        force=force,
+        only=only,
+        own_speech=own_speech,
+        style=style,
+        background=background,
+        film=film,
+    )
     print(f"loading {args.preset}", file=sys.stderr, flush=True)
     pipeline = loading.result()
     with Progress("dubbing", "frame") as progress:
-        report = dub(
-            pipeline,
-            source,
-            sound,
-            output,
-            options,
-            length=length,
-            force=force,
-            progress=progress,
-            only=only,
-            own_speech=own_speech,
-            style=manner,
-            encoding=written.encoding,
-            sound=written.sound,
-            sound_codec=written.sound_codec,
-        )
+        report = job.make(pipeline, progress)
     for warning in report.warnings:
         print(f"mytalk: warning: {warning}", file=sys.stderr)
     print(_summary(report), flush=True)
@@ -193,33 +188,6 @@ def _load(args: argparse.Namespace) -> Pipeline:
     from mytalk.pipeline import load
 
     return load(args.preset, device=args.device, speech_model=args.speech_model, dtype=args.dtype)
-
-
-def _before(source: FaceSource, background: str) -> FaceSource:
-    """Returns the source before what ``--background`` names. Raises OptionError, and UnreadableError for a file."""
-    from mytalk.appearance.backdrop import Background, source_on_background
-    from mytalk.media.face_source import StillSource, open_face
-
-    plain: Background
-    for plain in ("own", "green", "transparent"):
-        if background == plain:
-            return source_on_background(source, plain)
-    image = open_face(Path(background))
-    if not isinstance(image, StillSource):
-        raise OptionError(f"{background}: a film cannot be the background (need own, green, transparent or an image)")
-    return source_on_background(source, "image", image.picture.rgb())
-
-
-def _check_spans(source: FaceSource, only: Sequence[Span]) -> None:
-    """Raises OptionError for a part that begins after the film has ended, as far as its header tells."""
-    if source.info.frames is None:
-        return
-    end = source.info.frames / source.info.rate
-    for part in only:
-        if part.start >= end:
-            raise OptionError(
-                f"{source.name}: --only begins at {float(part.start):g} s, and the film ends at {float(end):.2f} s"
-            )
 
 
 def _summary(report: DubReport) -> str:

@@ -1,0 +1,1 @@
+"""Dubs many films at once, and films in which several people speak."""

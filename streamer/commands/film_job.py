@@ -1,0 +1,125 @@
+"""Checks one film to be dubbed, and dubs it: for one film, and in each process that dubs many."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mytalk.errors import OptionError
+from streamer.commands.control_options import given_controls
+from streamer.commands.film_options import FilmOptions
+
+if TYPE_CHECKING:  # what reads films and runs models is imported while the models are loaded
+    from mytalk.dub import DubReport, Length
+    from mytalk.media import FaceSource, SpeechReader
+    from mytalk.media.face_source import ClipSource
+    from mytalk.media.span import Span
+    from mytalk.pipeline import Pipeline
+    from mytalk.stream_options import StreamOptions
+
+
+@dataclass(frozen=True, slots=True)
+class FilmJob:
+    """Holds a film whose files and options were checked."""
+
+    source: FaceSource
+    speech: SpeechReader
+    output: Path
+    options: StreamOptions
+    length: Length
+    force: bool
+    only: Sequence[Span]
+    own_speech: bool
+    style: ClipSource | None
+    film: FilmOptions
+
+    def make(self, pipeline: Pipeline, progress: Callable[[int, int | None], None]) -> DubReport:
+        """Makes the film; raises ``MyTalkError``."""
+        from mytalk.dub import dub
+
+        return dub(
+            pipeline,
+            self.source,
+            self.speech,
+            self.output,
+            self.options,
+            length=self.length,
+            force=self.force,
+            progress=progress,
+            only=self.only,
+            own_speech=self.own_speech,
+            style=self.style,
+            encoding=self.film.encoding,
+            sound=self.film.sound,
+            sound_codec=self.film.sound_codec,
+        )
+
+
+def check_film(
+    args: argparse.Namespace,
+    picture: Path,
+    speech: Path,
+    output: Path,
+    *,
+    length: Length | None,
+    force: bool,
+    only: Sequence[Span] = (),
+    own_speech: bool = False,
+    style: Path | None = None,
+    background: str = "own",
+    film: FilmOptions | None = None,
+) -> FilmJob:
+    """Opens a film's files and checks its options, before any model runs. Raises ``MyTalkError``."""
+    from mytalk.dub import check_length
+    from mytalk.media import SpeechReader, open_face
+    from mytalk.media.encoding import Encoding, plan_video
+    from mytalk.media.face_source import ClipSource
+    from mytalk.media.kept import Sound
+    from mytalk.media.writer import FORMATS, check_output
+    from mytalk.stream_options import StreamOptions
+
+    options = StreamOptions(**given_controls(args), profile="offline", alive=not args.still)
+    source, sound = open_face(picture, stored=True), SpeechReader(speech)
+    manner = None if style is None else open_face(style)
+    if manner is not None and not isinstance(manner, ClipSource):
+        raise OptionError(f"{style}: an image does not speak (--style needs a film of the person speaking)")
+    length = check_length(source, length)
+    if args.still and not source.still:
+        raise OptionError(f"{source.name}: a video moves by itself (--still is for an image)")
+    _check_spans(source, only)
+    check_output(output, force=force, transparent=background == "transparent")
+    source = _before(source, background)
+    kind = FORMATS[output.suffix.lower()]
+    written = film or FilmOptions(Encoding(), Sound(), None)
+    plan_video(source.info, kind, written.encoding, source.name, transparent=source.transparent)
+    return FilmJob(source, sound, output, options, length, force, only, own_speech, manner, written)
+
+
+def _before(source: FaceSource, background: str) -> FaceSource:
+    """Returns the source before what ``--background`` names. Raises OptionError, and UnreadableError for a file."""
+    from mytalk.appearance.backdrop import Background, source_on_background
+    from mytalk.media.face_source import StillSource, open_face
+
+    plain: Background
+    for plain in ("own", "green", "transparent"):
+        if background == plain:
+            return source_on_background(source, plain)
+    image = open_face(Path(background))
+    if not isinstance(image, StillSource):
+        raise OptionError(f"{background}: a film cannot be the background (need own, green, transparent or an image)")
+    return source_on_background(source, "image", image.picture.rgb())
+
+
+def _check_spans(source: FaceSource, only: Sequence[Span]) -> None:
+    """Raises OptionError for a part that begins after the film has ended, as far as its header tells."""
+    if source.info.frames is None:
+        return
+    end = source.info.frames / source.info.rate
+    for part in only:
+        if part.start >= end:
+            raise OptionError(
+                f"{source.name}: --only begins at {float(part.start):g} s, and the film ends at {float(end):.2f} s"
+            )
