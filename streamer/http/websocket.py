@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 
 from aiohttp import WSMsgType, web
 
@@ -34,6 +35,9 @@ GOODBYES = (1000, 1001)
 TAKEN_OVER = 4000
 """Close code of a connection whose stream was resumed on another one."""
 
+CLOSE_WAIT = 2.0
+"""Seconds in which a client has to answer the server's close frame."""
+
 _ACK_PAUSE = SECOND_NS // 2
 _FAREWELL = 2 * SECOND_NS  # for the last messages to leave
 _BURST = 16  # messages after which others get theirs
@@ -56,7 +60,7 @@ class StreamRoute:
             protocols=(SUBPROTOCOL,),
             compress=False,
             heartbeat=HEARTBEAT,
-            timeout=2,
+            timeout=CLOSE_WAIT,
             max_msg_size=MESSAGE_BYTES + HEADER.size,
         )
         await socket.prepare(request)
@@ -88,15 +92,22 @@ class Connection:
         self._stream = stream
         self._clock = clock
         self._left = False  # its client said goodbye
+        self._closes = False  # this end does
+        self._closed = asyncio.Event()  # by this end
+        self._reading: asyncio.Task[None]
 
     async def run(self) -> None:
         """Carries messages both ways. Raises nothing but ``CancelledError``."""
         self._resumption.connect(self)
-        works = (self._read(), self._write(), self._acknowledge(), self._farewell())
-        tasks = [asyncio.create_task(work) for work in works]
+        self._reading = asyncio.create_task(self._read())
+        works = (self._write(), self._acknowledge(), self._farewell(), self._closed.wait())
+        others = [asyncio.create_task(work) for work in works]
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([self._reading, *others], return_when=asyncio.FIRST_COMPLETED)
+            if self._closes:
+                await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            tasks = [self._reading, *others]
             for task in tasks:
                 task.cancel()
             for outcome in await asyncio.gather(*tasks, return_exceptions=True):
@@ -106,7 +117,21 @@ class Connection:
 
     async def give_way(self) -> None:
         """Closes the connection: another one carries the stream from here on."""
-        await self._socket.close(code=TAKEN_OVER, message=b"resumed elsewhere")
+        await self._close(TAKEN_OVER, b"resumed elsewhere")
+
+    async def _close(self, code: int, message: bytes = b"") -> None:
+        """Closes the connection, and reads on until the client has answered, for ``CLOSE_WAIT`` at most. A socket that
+        is closed while bytes come in is reset, and the client's system drops the close code with what it has not read.
+        """
+        self._closes = True
+        self._reading.cancel()  # aiohttp waits for the answer only where nobody else reads
+        await asyncio.wait({self._reading})
+        try:
+            with suppress(TimeoutError):  # the client reads nothing
+                async with asyncio.timeout(2 * CLOSE_WAIT):
+                    await self._socket.close(code=code, message=message)
+        finally:
+            self._closed.set()
 
     async def _read(self) -> None:
         """Takes in what comes, and rests while too much speech waits. Returns when the client has gone."""
@@ -129,7 +154,7 @@ class Connection:
         while self._resumption.carrier is self:
             data = stream.next()
             if data is None and stream.over is not None:
-                await self._socket.close(code=stream.over)
+                await self._close(stream.over)
                 return
             if data is None:
                 stream.wake.clear()

@@ -6,6 +6,7 @@ import asyncio
 
 import av
 import pytest
+from aiohttp import WSMsgType
 
 from streamer.client_stream import resumption
 from streamer.clock import SECOND_NS
@@ -17,7 +18,7 @@ from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.http_client import Client, bearer
 from tests.streamer.support.sounds import babble
 from tests.streamer.support.stream_client import Streamer, found_in, streaming
-from tests.streamer.support.waiting import eventually
+from tests.streamer.support.waiting import LIMIT_S, eventually
 
 
 async def test_a_cut_loses_nothing_either_way(client: Client) -> None:
@@ -142,6 +143,25 @@ async def test_the_end_of_a_session_is_announced(client: Client, server: Running
         await streamer.until(lambda: streamer.code == 1000)
         assert streamer.messages[-1]["type"] == "session.ended"
     await eventually(lambda: not server.sessions.all())
+
+
+async def test_a_client_that_is_still_sending_can_read_how_its_stream_was_closed(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A socket that is closed while bytes come in is reset, and the client's system drops the close code unread."""
+    monkeypatch.setattr(websocket, "CLOSE_WAIT", LIMIT_S)
+    monkeypatch.setattr(websocket, "_FAREWELL", round(LIMIT_S * SECOND_NS))
+    session = await client.create(source="portrait", speech="stream")
+    protocols = (SUBPROTOCOL, TOKEN_PREFIX + session["token"])
+    url = client.url + session["urls"]["stream"]
+    async with client.http.ws_connect(url, protocols=protocols, autoclose=False) as socket:
+        await socket.send_json({"type": "session.end"})
+        while (message := await socket.receive(LIMIT_S)).type is not WSMsgType.CLOSE:
+            pass
+        assert message.data == 1000
+        for _ in range(100):
+            await socket.send_json({"type": "ping", "data": "on its way"})  # raises where the socket is closed
+            await asyncio.sleep(0)
 
 
 async def test_a_server_that_stops_says_so(client: Client, server: Running) -> None:
