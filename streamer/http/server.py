@@ -32,6 +32,7 @@ from streamer.http.routes import Routes
 from streamer.outputs.push_targets import look_ahead
 from streamer.outputs.recording_file import make_folder
 from streamer.process_limits import allow_open_files, return_freed_memory
+from streamer.session.freed_memory import give_memory_back
 from streamer.session.registry import SessionRegistry
 from streamer.telemetry.loop_watchdog import LoopWatchdog
 
@@ -91,14 +92,17 @@ async def running(
     connections.start(runner.server, listener, tls)
     watchdog.start()
     loading = asyncio.create_task(engine.start(), name="load the models")
-    watching = asyncio.create_task(_end_overdue(sessions, access, clock), name="end overdue sessions")
-    saving = asyncio.create_task(_save(access, clock), name="keep what keys have used")
+    tasks = [
+        loading,
+        asyncio.create_task(_end_overdue(sessions, access, clock), name="end overdue sessions"),
+        asyncio.create_task(_save(access, clock), name="keep what keys have used"),
+        asyncio.create_task(give_memory_back(sessions, executors.blocking, clock), name="give memory back"),
+    ]
     try:
         yield Running(_url(listener, secure=tls is not None), engine, sessions, loading)
     finally:
-        loading.cancel()
-        watching.cancel()
-        saving.cancel()
+        for task in tasks:
+            task.cancel()
         try:
             async with asyncio.timeout(STOP_TIMEOUT):
                 await sessions.close()
@@ -108,7 +112,7 @@ async def running(
                 await access.save()
         except TimeoutError:
             log.error("the server did not stop within %s s", STOP_TIMEOUT)
-        await asyncio.gather(loading, watching, saving, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         listener.close()
         watchdog.close()
         executors.close()

@@ -51,6 +51,36 @@ def test_large_blocks_between_small_ones_go_back_to_the_system(given: bool) -> N
     assert (freed_kb > 50 * 2 * LARGE_BLOCK // 1024 * 0.9) == given
 
 
+PIECES = """
+import ctypes
+from streamer.process_limits import return_free_pages
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+blocks = [libc.malloc(50_000) for _ in range(400)]
+last = libc.malloc(50_000)  # above them: they are not the end of the heap
+for block in blocks:
+    libc.memset(block, 1, 50_000)
+
+def resident():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
+
+before = resident()
+for block in blocks:
+    libc.free(block)
+if given:
+    assert return_free_pages()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(not GLIBC, reason="needs glibc")
+@pytest.mark.parametrize("given", [False, True])
+def test_free_pages_inside_a_heap_go_back_to_the_system(given: bool) -> None:
+    [freed_kb] = printed(PIECES, given=given)
+    assert (freed_kb > 15_000) == given
+
+
 FILES = """
 import resource
 from streamer.process_limits import allow_open_files
