@@ -21,7 +21,7 @@ from streamer.webrtc.aiortc_internals import ice_restart
 from streamer.webrtc.aiortc_internals.datagrams import DatagramGuard
 from streamer.webrtc.aiortc_internals.ice import limit_gathering, remote_username
 from streamer.webrtc.aiortc_internals.receiver import InboundTrack
-from streamer.webrtc.aiortc_internals.shutdown import abort
+from streamer.webrtc.aiortc_internals.shutdown import abort, release
 from streamer.webrtc.aiortc_internals.sources import SourceGuard
 from streamer.webrtc.rate_limit import RateLimit
 from streamer.webrtc.refusals import Refusals
@@ -66,9 +66,13 @@ class Connection:
         self.sound_in: InboundTrack | None = None
         self.pictures_in: InboundTrack | None = None
         self.carried = (0, 0)  # bytes received and sent, when datagrams were counted last
+        self._received = 0  # datagrams, when they were counted last
+        self._answered = True  # or not asked yet
+        self._released = False
         self._candidates = 0  # that the peer named so far
         self.refusals = Refusals()
         self._restart: asyncio.Task[bool] | None = None
+        self._guards: list[DatagramGuard | SourceGuard] = []
         self._restart_limit = RateLimit(1 / RESTART_PAUSE, RESTARTS_AT_ONCE)
         # With no ICE server named, aiortc would ask a public one and wait 5 s where it does not answer.
         servers = [server.to_rtc() for server in ice_servers]
@@ -82,6 +86,7 @@ class Connection:
         ``UnknownSessionError`` where the session closed the connection meanwhile.
         """
         connection = self._connection
+        self._answered = False
         self._add_media(offer)
         for transceiver in connection.getTransceivers():
             if transceiver.kind == "audio":
@@ -92,18 +97,20 @@ class Connection:
         self._bind_tracks(layered=bool(offer.layers.names))
         for transport in self._transports:
             limit_gathering(transport, GATHER_TIMEOUT)
-            DatagramGuard(transport, self.refusals)
+            self._guards.append(DatagramGuard(transport, self.refusals))
         for dtls in {transceiver.receiver.transport for transceiver in connection.getTransceivers()}:
-            SourceGuard(dtls, self.refusals)
+            self._guards.append(SourceGuard(dtls, self.refusals))
         with self._blaming_the_offer(offer):
             await connection.setLocalDescription(await connection.createAnswer())
         self._candidates = offer.candidates
+        self._answered = True
         self._negotiated()
         return offer.complete(connection.localDescription.sdp)
 
     async def trickle(self, fragment: Fragment) -> None:
         """Takes candidates that came after the offer. Raises ``RequestError`` for too many, ``UnprocessableError`` for
-        those of another ICE session."""
+        those of another ICE session, ``UnknownSessionError`` where the connection has ended."""
+        self._check_lasts()
         if fragment.username not in (None, self.remote_username):
             raise UnprocessableError("the fragment's ice-ufrag is not this ICE session's (to restart: If-Match: *)")
         self._candidates += len(fragment.candidates)
@@ -120,8 +127,10 @@ class Connection:
     async def restart_ice(self, fragment: Fragment) -> str:
         """Takes new credentials and returns the answer's fragment. ``etag`` is another one from here on.
 
-        Raises ``UnprocessableError`` for an offer that was not bundled, and ``QuotaError`` for too many restarts.
+        Raises ``UnprocessableError`` for an offer that was not bundled, ``QuotaError`` for too many restarts, and
+        ``UnknownSessionError`` where the connection has ended.
         """
+        self._check_lasts()
         assert fragment.username is not None
         assert fragment.password is not None
         if len(self._transports) != 1:
@@ -153,20 +162,26 @@ class Connection:
         return True
 
     async def datagrams(self) -> int:
-        """Counts the datagrams received so far on all transports, and the bytes in ``carried``."""
+        """Counts the datagrams received so far on all transports, and the bytes in ``carried``; as before, where it has
+        closed."""
+        if self._released:
+            return self._received
         report = await self._connection.getStats()
         transports = [stat for stat in report.values() if stat.type == "transport"]
         self.carried = (sum(one.bytesReceived for one in transports), sum(one.bytesSent for one in transports))
-        return sum(one.packetsReceived for one in transports)
+        self._received = sum(one.packetsReceived for one in transports)
+        return self._received
 
     async def close(self) -> None:
         """Frees sockets, threads and tasks, whatever happens, within twice ``CLOSE_TIMEOUT``."""
         self.gone.set()
+        closed = False
         if self._restart is not None:
             self._restart.cancel()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._connection.close()
+            closed = True
         except TimeoutError:
             log.error("a connection did not close within %s s: its sockets are closed without a goodbye", CLOSE_TIMEOUT)
         except Exception:
@@ -177,6 +192,15 @@ class Connection:
         tracks = [track for track in (self.sound_in, self.pictures_in) if track is not None]
         if not all(await asyncio.gather(*(track.ended(CLOSE_TIMEOUT) for track in tracks))):
             log.error("a decoder did not end within %s s", CLOSE_TIMEOUT)
+        if closed and self._answered and not self._released:
+            self._release()
+
+    def _release(self) -> None:
+        """Frees what is left of a connection that has closed, without the collector of garbage."""
+        self._released = True
+        for guard in self._guards:
+            guard.release()
+        release(self._connection)
 
     def _add_media(self, offer: Offer) -> None:
         """Adds what this end sends and receives, before the offer is taken."""
@@ -219,6 +243,10 @@ class Connection:
         if self.gone.is_set():
             abort(self._connection)  # sockets that were opened after it was closed
             raise UnknownSessionError("the session ended while the offer was answered (make another)") from cause
+
+    def _check_lasts(self) -> None:
+        if self.gone.is_set():
+            raise UnknownSessionError("the connection has ended (make another)")
 
     def _bind_tracks(self, *, layered: bool) -> None:
         """Bounds the tracks that the offer sends, before their first packet."""

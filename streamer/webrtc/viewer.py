@@ -61,6 +61,12 @@ class Viewer(Connection):
         self._broadcast.leave(self)
         await super().close()
 
+    def _release(self) -> None:
+        super()._release()
+        for sender in (self._sound_sender, self._picture_sender):
+            if sender is not None:
+                sender.release()
+
     def _add_media(self, offer: Offer) -> None:
         """Chooses, of the codecs that the viewer knows, one that is being encoded already; else its first."""
         if offer.has_audio:

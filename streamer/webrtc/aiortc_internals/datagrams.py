@@ -48,6 +48,8 @@ class DatagramGuard:
     def __init__(self, transport: RTCIceTransport, refusals: Refusals) -> None:
         connection: Any = transport._connection
         self._connection = connection
+        self._transport: Any = transport
+        self._guarded: list[StunProtocol] = []
         self._refusals = refusals
         self._checks = RateLimit(CHECKS_PER_SECOND, CHECK_BURST)
         self._errors = RateLimit(ERRORS_PER_SECOND, ERROR_BURST)
@@ -61,8 +63,21 @@ class DatagramGuard:
         connection.respond_error = self._on_error
         transport._recv = self._next
 
+    def release(self) -> None:
+        """Leaves a transport that has closed, so that nothing refers to it in circles."""
+        for protocol in self._guarded:
+            for name in ("datagram_received", "send_stun"):
+                vars(protocol).pop(name, None)
+        self._guarded.clear()
+        for name in ("data_received", "check_incoming", "respond_error", "get_component_candidates"):
+            vars(self._connection).pop(name, None)
+        vars(self._transport).pop("_recv", None)
+        self._connection._protocols = []
+        self._connection._check_list.clear()
+
     def _guard(self, protocol: StunProtocol) -> None:
         """Guards one socket, or one allocation at a TURN server."""
+        self._guarded.append(protocol)
         receive, send = protocol.datagram_received, protocol.send_stun
 
         def datagram_received(data: bytes | str, addr: tuple[Any, ...]) -> None:

@@ -81,6 +81,12 @@ class EncodedSender:
         self._waiting.append(encoded)
         self._filled.set()
 
+    def release(self) -> None:
+        """Leaves a sender that has stopped, and whoever set callbacks; its counts stay."""
+        self.ready = self.refresh = self.report = self.estimate = _nothing
+        self._waiting.clear()
+        self._kept = Retransmissions()
+
     async def _run(self, codec: RTCRtpCodecParameters) -> None:
         """Runs in the place of aiortc's loop; keeps the figures that its sender reports are made from."""
         self._private("rtp_started").set()

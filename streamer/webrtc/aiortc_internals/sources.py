@@ -33,6 +33,7 @@ class SourceGuard:
 
     def __init__(self, transport: RTCDtlsTransport, refusals: Refusals) -> None:
         replaced: Any = transport
+        self._transport = replaced
         self._router = replaced._rtp_router
         self._refusals = refusals
         self._rtcp = RateLimit(RTCP_RATE, RTCP_BURST)
@@ -40,6 +41,11 @@ class SourceGuard:
         self._route, self._handle_rtcp = self._router.route_rtp, replaced._handle_rtcp_data
         self._router.route_rtp = self._on_rtp
         replaced._handle_rtcp_data = self._on_rtcp
+
+    def release(self) -> None:
+        """Leaves a transport that has closed, so that nothing refers to it in circles."""
+        vars(self._router).pop("route_rtp", None)
+        vars(self._transport).pop("_handle_rtcp_data", None)
 
     def _on_rtp(self, packet: RtpPacket) -> RtpReceiver | None:
         now = time.monotonic()

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
-from collections.abc import AsyncIterator
+import weakref
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from aiortc.rtp import RtcpByePacket
 
+from streamer.executors import Pool
 from streamer.webrtc import connection as connections
+from streamer.webrtc.broadcast import Broadcast
 from streamer.webrtc.connection import Connection
+from streamer.webrtc.peer import Peer
 from streamer.webrtc.sdp_offer import read_offer
+from streamer.webrtc.viewer import Viewer as OurViewer
+from tests.streamer.support.offers import GOOD
 from tests.streamer.support.peers import Viewer
 from tests.streamer.support.sounds import babble
 from tests.streamer.support.tracks import Camera, Microphone
@@ -23,9 +30,9 @@ from tests.streamer.support.waiting import LIMIT_S, eventually
 class Publisher:
     """A peer that sends camera and microphone, and our end of its connection; what comes is counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, ours: Connection | None = None) -> None:
         self.peer = Viewer(Microphone(babble(5)), Camera())
-        self.ours = Connection()
+        self.ours = ours or Connection()
         self.came = {"sound": 0, "pictures": 0}
         self._readers: list[asyncio.Task[None]] = []
 
@@ -129,3 +136,79 @@ async def test_a_decoder_at_work_does_not_hold_the_event_loop(monkeypatch: pytes
         monkeypatch.undo()
         go_on.set()
         await closing
+
+
+def parts_of(connection: Any) -> list[weakref.ref[Any]]:
+    """What one of our connections is made of, libraries' objects included."""
+    transceivers = connection._connection.getTransceivers()
+    ends = [end for one in transceivers for end in (one, one.sender, one.receiver)]
+    dtls = {one.receiver.transport for one in transceivers}
+    ice = [one.transport for one in dtls]
+    aioice = [one._connection for one in ice]
+    sockets = [protocol for one in aioice for protocol in one._protocols]
+    parts = [connection, connection._connection, *ends, *dtls, *ice, *aioice, *sockets]
+    return [weakref.ref(part) for part in parts]
+
+
+@pytest.fixture
+def _no_collector() -> Iterator[None]:
+    """Leaves objects to their reference counts alone."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.parametrize("kind", ["publisher", "peer"])
+async def test_a_connection_that_closed_is_freed_without_the_collector(kind: str) -> None:
+    pool = Pool("codec", 1, 1)
+    one = Publisher(Connection() if kind == "publisher" else Peer(Broadcast(pool)))
+    await one.connect()
+    parts = parts_of(one.ours)
+    await one.close()
+    del one
+    await eventually(lambda: [part() for part in parts if part() is not None] == [])
+    pool.close()
+
+
+@pytest.mark.usefixtures("_no_collector")
+async def test_a_viewer_that_closed_is_freed_without_the_collector() -> None:
+    pool = Pool("codec", 1, 1)
+    ours, theirs = OurViewer(Broadcast(pool)), Viewer(receive=("audio", "video"))
+    await theirs.take(await ours.answer(read_offer(await theirs.offer())))
+    await eventually(ours.connected.is_set)
+    parts = parts_of(ours)
+    assert len(parts) > 10
+    came = await ours.datagrams()
+    await ours.close()
+    assert await ours.datagrams() == came > 0
+    assert ours.packets == 0
+    await theirs.close()
+    del ours
+    await eventually(lambda: [part() for part in parts if part() is not None] == [])
+    pool.close()
+
+
+async def test_an_answer_that_is_cancelled_leaves_no_socket_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """aioice forgets the sockets that it has opened, where it is cancelled before all are open."""
+    loop = asyncio.get_running_loop()
+    open_endpoint, opened, go_on, sockets = loop.create_datagram_endpoint, asyncio.Event(), asyncio.Event(), []
+
+    async def slow(*arguments: Any, **options: Any) -> Any:
+        transport, protocol = await open_endpoint(*arguments, **options)
+        sockets.append(transport)
+        opened.set()
+        await go_on.wait()
+        return transport, protocol
+
+    monkeypatch.setattr(loop, "create_datagram_endpoint", slow)
+    ours = Connection()
+    answering = asyncio.create_task(ours.answer(read_offer(GOOD)))
+    await opened.wait()
+    answering.cancel()
+    loop.call_soon(go_on.set)
+    with pytest.raises(asyncio.CancelledError):
+        await answering
+    await ours.close()
+    assert [socket for socket in sockets if not socket.is_closing()] == []
