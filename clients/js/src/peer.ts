@@ -173,6 +173,11 @@ export class Peer {
       for (const track of before.tracks) this.media.removeTrack(track);
       before.connection.close();
     }
+    for (const transport of transportsOf(link.connection)) {
+      transport.addEventListener("statechange", () => {
+        if (link === this.#link) this.#checkState();
+      });
+    }
     this.#setState("open");
     this.#checkState();
   }
@@ -184,6 +189,10 @@ export class Peer {
     if (this.#state !== "open" || this.#isRecovering) return;
     const state = this.connection.connectionState;
     const lost = new PeerError("the connection was lost");
+    if (transportsOf(this.connection).some((transport) => transport.state === "closed")) {
+      void this.#recover(new PeerError("the server closed the connection"));
+      return;
+    }
     if (state === "disconnected") this.#timer = setTimeout(() => void this.#recover(lost), DISCONNECT_TIMEOUT_MS);
     if (state === "failed") void this.#recover(lost);
   }
@@ -267,6 +276,14 @@ export class Peer {
 interface Link {
   connection: RTCPeerConnection;
   tracks: MediaStreamTrack[];
+}
+
+/**
+ * The DTLS transports of a connection: one, where its media are bundled. The state of one that the other side closes is
+ * "closed" at once; that of the connection is "disconnected" only 5 s after its last packet.
+ */
+function transportsOf(connection: RTCPeerConnection): RTCDtlsTransport[] {
+  return [...new Set(connection.getReceivers().flatMap(({ transport }) => transport ?? []))];
 }
 
 function pause(attempt: number): number {

@@ -15,6 +15,17 @@ export class FakeMedia {
   };
 }
 
+/** A fake `RTCDtlsTransport`. */
+class FakeTransport extends EventTarget {
+  state = "connected";
+
+  /** The other side closes it. */
+  close(): void {
+    this.state = "closed";
+    this.dispatchEvent(new Event("statechange"));
+  }
+}
+
 /** A fake `RTCPeerConnection` for offers, answers and restarts. Its credentials carry the number of restarts. */
 export class FakeConnection extends EventTarget {
   static made: FakeConnection[] = [];
@@ -28,12 +39,18 @@ export class FakeConnection extends EventTarget {
   localDescription: { sdp: string } | null = null;
   remoteDescription: { type: string; sdp: string } | null = null;
   onicecandidate: ((event: { candidate: object | null }) => void) | null = null;
+  transport = new FakeTransport();
   addTransceiver = vi.fn();
   close = vi.fn();
 
   constructor() {
     super();
     FakeConnection.made.push(this);
+  }
+
+  /** Two, bundled. */
+  getReceivers(): { transport: FakeTransport }[] {
+    return [{ transport: this.transport }, { transport: this.transport }];
   }
 
   restartIce(): void {

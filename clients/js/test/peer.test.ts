@@ -15,6 +15,10 @@ class FakeConnection extends EventTarget {
     return Promise.resolve(new Map(this.stats.entries()));
   }
 
+  getReceivers(): never[] {
+    return [];
+  }
+
   close(): void {
     this.closed = true;
   }

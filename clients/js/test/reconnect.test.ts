@@ -61,6 +61,27 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+test("a connection that the server closes is made again at once, without a restart", async () => {
+  const { peer, asked, states, attempts, first } = await watching();
+  first.transport.close();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(asked).toEqual(["DELETE /whep/1", "POST /whep"]);
+  expect(states).toEqual(["reconnecting", "open"]);
+  expect(attempts).toMatchObject([{ attempt: 1, cause: { message: "the server closed the connection" } }]);
+  first.transport.close();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(states).toEqual(["reconnecting", "open"]);
+  await peer.close();
+});
+
+test("where the session has ended too, it is closed at once", async () => {
+  const { peer, states, first } = await watching({ POST: [forgotten] });
+  first.transport.close();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(states).toEqual(["reconnecting", "closed"]);
+  expect(await peer.closed).toMatchObject({ name: "PeerError", cause: { status: 404 } });
+});
+
 test.each([404, 410])("a server that answers a restart with %i gets another offer, and media go on", async (status) => {
   const gone = () => new Response("{}", { status });
   const { peer, asked, states, attempts, first } = await watching({ PATCH: [gone] });

@@ -85,6 +85,7 @@ class Connection extends EventTarget {
   setLocalDescription = () => Promise.resolve();
   setRemoteDescription = () => Promise.resolve();
   setConfiguration = () => undefined;
+  getReceivers = () => [];
   close = () => undefined;
 }
 

@@ -354,6 +354,9 @@ var Peer = class {
 			for (const track of before.tracks) this.media.removeTrack(track);
 			before.connection.close();
 		}
+		for (const transport of transportsOf(link.connection)) transport.addEventListener("statechange", () => {
+			if (link === this.#link) this.#checkState();
+		});
 		this.#setState("open");
 		this.#checkState();
 	}
@@ -362,6 +365,10 @@ var Peer = class {
 		if (this.#state !== "open" || this.#isRecovering) return;
 		const state = this.connection.connectionState;
 		const lost = new PeerError("the connection was lost");
+		if (transportsOf(this.connection).some((transport) => transport.state === "closed")) {
+			this.#recover(new PeerError("the server closed the connection"));
+			return;
+		}
 		if (state === "disconnected") this.#timer = setTimeout(() => void this.#recover(lost), DISCONNECT_TIMEOUT_MS);
 		if (state === "failed") this.#recover(lost);
 	}
@@ -439,6 +446,13 @@ var Peer = class {
 		this.#listeners.emit("connection", state);
 	}
 };
+/**
+* The DTLS transports of a connection: one, where its media are bundled. The state of one that the other side closes is
+* "closed" at once; that of the connection is "disconnected" only 5 s after its last packet.
+*/
+function transportsOf(connection) {
+	return [...new Set(connection.getReceivers().flatMap(({ transport }) => transport ?? []))];
+}
 function pause(attempt) {
 	return Math.min(MAX_PAUSE_MS$1, FIRST_PAUSE_MS$1 * 2 ** (attempt - 2)) * (.75 + Math.random() / 2);
 }

@@ -21,9 +21,11 @@ WATCH = """(async () => {
   const element = document.getElementById('result');
   window.states = [];
   window.attempts = [];
+  window.causes = [];
   const peer = await session.watch({ element });
   peer.on('connection', (state) => states.push(state));
   peer.on('reconnecting', ({ attempt, of, cause }) => attempts.push(`${attempt} of ${of}: ${cause.name}`));
+  peer.on('reconnecting', ({ cause }) => causes.push(cause.message));
   window.peer = peer;
 })()"""
 
@@ -109,6 +111,7 @@ async def test_a_viewer_that_the_server_drops_reconnects(server: Running, tmp_pa
         assert list(session.connections.viewers.values()) != [viewer]
         await session.end("the test is over")
         await page.until("states.at(-1) === 'closed'")
+        assert await page.run("causes") == ["the server closed the connection"] * 2  # told by DTLS, not missed
         assert "no such session" in await page.run("peer.closed.then((error) => error.message)")
 
 
