@@ -20,6 +20,7 @@ from streamer.errors import NoUsableTrackError, QuotaError, RequestError, Unknow
 from streamer.webrtc.aiortc_internals import ice_restart
 from streamer.webrtc.aiortc_internals.datagrams import DatagramGuard
 from streamer.webrtc.aiortc_internals.ice import limit_gathering, remote_username
+from streamer.webrtc.aiortc_internals.payloads import set_payload_types
 from streamer.webrtc.aiortc_internals.receiver import InboundTrack
 from streamer.webrtc.aiortc_internals.shutdown import abort, release
 from streamer.webrtc.aiortc_internals.sources import SourceGuard
@@ -94,6 +95,8 @@ class Connection:
                 transceiver.setCodecPreferences([codec for codec in known if codec.mimeType == "audio/opus"])
         with self._blaming_the_offer(offer):
             await connection.setRemoteDescription(Description(sdp=offer.sdp, type="offer"))
+        for transceiver in connection.getTransceivers():
+            set_payload_types(transceiver, offer.payload_types)
         self._bind_tracks(layered=bool(offer.layers.names))
         for transport in self._transports:
             limit_gathering(transport, GATHER_TIMEOUT)

@@ -10,11 +10,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from streamer.webrtc.payload_types import KEPT
+
 DECODABLE = {"42": "Baseline", "4d": "Main", "64": "High"}
 """First byte of ``profile-level-id`` -> profile (RFC 6184, table 5). Live sessions take 8-bit 4:2:0: these."""
-
-DYNAMIC = range(96, 128)
-"""Payload types that aiortc answers with; it replaces others by its own."""
 
 _LISTED = {"42"}  # profiles in aiortc's own table
 _DEFAULT = "42000a"  # Baseline, level 1: what no profile-level-id means (RFC 6184, 8.1)
@@ -47,7 +46,7 @@ class H264Format:
     def is_usable(self, receiving: bool) -> bool:
         """Whether it can be received; else, whether it can be sent: our packets are of mode 1."""
         decodable = re.fullmatch("[0-9a-f]{6}", self.profile) is not None and self.profile[:2] in DECODABLE
-        return decodable and self.payload_type in DYNAMIC and self.mode in (("0", "1") if receiving else ("1",))
+        return decodable and self.payload_type in KEPT and self.mode in (("0", "1") if receiving else ("1",))
 
     @property
     def answered(self) -> str | None:

@@ -11,6 +11,7 @@ from aiortc.sdp import MediaDescription, SessionDescription
 from streamer.errors import RequestError
 from streamer.webrtc.candidates import is_usable
 from streamer.webrtc.h264_formats import as_offered, formats_of, with_listed_formats
+from streamer.webrtc.payload_types import with_kept_types
 from streamer.webrtc.sdp_fragment import MAX_CANDIDATES
 from streamer.webrtc.simulcast import Layers, layers_of, without_retransmissions
 
@@ -41,6 +42,7 @@ class Offer:
     ``video_codecs``: names as in ``rtpmap``, small letters, best first. ``candidates``: how many it names.
     ``formats``: all codecs that it names, for people to read. ``h264``: payload types whose parameters ``sdp`` names
     otherwise, and what the answer says of them. ``layers``: those of its video, where it sends several.
+    ``payload_types``: those of ``sdp`` that are others in the offer, and which.
     """
 
     sdp: str
@@ -56,6 +58,7 @@ class Offer:
     formats: str
     h264: Mapping[int, str | None]
     layers: Layers
+    payload_types: Mapping[int, int]
 
     def complete(self, answer: str) -> str:
         """Makes of an answer to ``sdp`` one to what the peer offered: its own formats of H264, and its data section,
@@ -99,6 +102,8 @@ def read_offer(sdp: str) -> Offer:
     layers = next((layers_of(one) for one in _sections(bare)[1:] if one.startswith("m=video")), Layers())
     if layers.names:
         bare = "".join(without_retransmissions(one) for one in _sections(bare)).replace("\n", "\r\n")
+    parts, offered = with_kept_types(_sections(bare))
+    bare = "".join(parts).replace("\n", "\r\n")
     readable, h264 = _with_readable_h264(bare, receiving=video is not None and video.direction == "sendonly")
     return Offer(
         readable,
@@ -112,8 +117,9 @@ def read_offer(sdp: str) -> Offer:
         video_codecs=tuple(dict.fromkeys(codec.name.lower() for codec in video.rtp.codecs)) if video else (),
         candidates=candidates,
         formats=_formats(cleaned),
-        h264=h264,
+        h264={offered.get(number, number): parameters for number, parameters in h264.items()},
         layers=layers,
+        payload_types=offered,
     )
 
 
