@@ -138,9 +138,13 @@ def coded(
     *,
     of: Side = "both",
     fades: bool = True,
+    choices: tuple[str, ...] = (),
 ) -> Any:
-    """Makes the field of a control whose value is more than one number or word. ``decode`` raises ValueError."""
-    given = {"decode": decode, "encode": encode, "form": form}
+    """Makes the field of a control whose value is more than one number or word; ``choices``: texts to be offered.
+
+    ``decode`` raises ValueError.
+    """
+    given = {"decode": decode, "encode": encode, "form": form, "choices": choices}
     return _field("coded", default, description, applies_to=of, fades=fades, **given)
 
 

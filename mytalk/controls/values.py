@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from mytalk.controls.action_units import decode_units
+from mytalk.controls.pins import FORM, KeyMotion, decode_pins, encode_pins
 from mytalk.controls.table import Control, choice, coded, control_of, number, whole
 from mytalk.face import Choice
 
@@ -25,6 +27,16 @@ def decode_face(text: str) -> Choice:
 def encode_face(value: Choice) -> str:
     """Writes what `decode_face` reads."""
     return value if isinstance(value, str) else ",".join(f"{share:.16g}" for share in value)
+
+
+EMOTIONS = ("neutral", "happy", "sad", "angry", "surprised", "disgusted", "afraid")
+
+
+def decode_emotion(text: str) -> str:
+    """Reads the label of an emotion, or strengths of action units. Raises ValueError."""
+    if text not in EMOTIONS:
+        decode_units(text)
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,20 @@ class Controls:
     lip_weight: float = number(1.0, 0, 2, "strength of the lips' motion", unit="times")
     expression_weight: float = number(1.0, 0, 2, "strength of the motion of jaw, chin and cheeks", unit="times")
     pose_weight: float = number(1.0, 0, 3, "strength of the head's motion", unit="times", of="portraits")
+
+    articulation: float = number(0.5, 0, 1, "how readable the lips are: 0 mumbles, 0.5 is as generated, 1 is clearest")
+    emotion: str = coded(
+        "neutral",
+        decode_emotion,
+        str,
+        f"{', '.join(EMOTIONS)}, or strengths of action units from 0 to 1.5, as 12=0.8,15=0.2",
+        "expression that is added to speech: the lower face in films, brows and lids too in portraits",
+        choices=EMOTIONS,
+    )
+    intensity: float = number(1.0, 0, 1.5, "strength of the emotion", unit="times")
+    key_motions: tuple[KeyMotion, ...] = coded(
+        (), decode_pins, encode_pins, FORM, "shapes that the mouth passes through at given times"
+    )
 
     def __post_init__(self) -> None:
         for control in TABLE:

@@ -86,6 +86,8 @@ class Routes:
         app.router.add_get("/", _file(PAGE / "index.html"))
         for path in (*PAGE.glob("*.*"), *(PAGE / "built").iterdir()):
             app.router.add_get(f"/{path.name}", _file(path))
+        for path in (PAGE / "controls").iterdir():
+            app.router.add_get(f"/controls/{path.name}", _file(path))
         app.router.add_get("/portrait", self._portrait)
         return app
 

@@ -79,7 +79,7 @@ def table() -> list[dict[str, Any]]:
 
 
 def _read(control: Control, value: Any) -> Any:
-    if control.kind != "coded":
+    if control.kind != "coded" or not isinstance(value, str | list):  # another is a default
         return value
     try:
         return control.read(",".join(map(str, value)) if isinstance(value, list) else value)

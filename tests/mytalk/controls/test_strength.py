@@ -9,29 +9,15 @@ from numpy.typing import NDArray
 from mytalk.controls import Controls
 from mytalk.controls.mouth import Mouth
 from mytalk.controls.stages import shaped
-from mytalk.face.landmarks import LOWER_FACE, LOWER_LIPS_INNER, TEMPLATE, aperture
-from mytalk.motion.space import Opening
+from mytalk.face.landmarks import LOWER_FACE, LOWER_LIPS_INNER, aperture
+from tests.mytalk.controls.mouths import mouth_of
 
 CHIN = LOWER_FACE.index(152)
-REST = TEMPLATE[list(LOWER_FACE)]
-
-
-class JawOpening(Opening):
-    """Opens the lips by moving everything below them down."""
-
-    def direction(self) -> NDArray[np.float32]:
-        down = np.zeros((169, 3), np.float32)
-        down[:, 1] = np.clip((REST[:, 1] - REST[list(LOWER_LIPS_INNER), 1].mean()) * 20, -0.5, 1)
-        return down
-
-
-SPACE = JawOpening()
 
 
 @pytest.fixture
 def mouth() -> Mouth:
-    rest = SPACE.closed(REST)
-    return Mouth(SPACE.opened(rest, 0.2), rest, voice=1.0, at=0, space=SPACE)
+    return mouth_of(0.2)
 
 
 def moved(mouth: Mouth, controls: Controls) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mytalk.controls.values import CONTROL
 from streamer.errors import RequestError
 from streamer.session.control_fields import table
 from streamer.session.options import SessionOptions
@@ -80,7 +81,7 @@ async def test_the_largest_seed_is_taken_and_one_more_is_not(client: Client) -> 
 def test_the_protocols_page_names_every_field_and_its_default() -> None:
     section = PAGE.read_text().partition("## What a session may be asked for")[2].partition("\n## ")[0]
     documented = dict(re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", section, re.MULTILINE))
-    assert documented == {field.name: as_json(field.default) for field in fields(SessionOptions)}
+    assert documented == {field.name: as_json(field.name, field.default) for field in fields(SessionOptions)}
 
 
 def test_the_table_that_is_served_is_the_one_that_clients_are_tested_with() -> None:
@@ -94,8 +95,11 @@ async def test_anybody_may_read_the_table_of_controls(client: Client) -> None:
     assert answer == {"controls": table()}
 
 
-def as_json(value: object) -> str:
-    return json.dumps(int(value) if isinstance(value, float) else value).strip('"')
+def as_json(name: str, value: object) -> str:
+    control = CONTROL.get(name)
+    if control is not None and control.encode is not None:
+        return control.encode(value)
+    return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value).strip('"')
 
 
 @given(
