@@ -33,7 +33,7 @@ if [ "$device" = cuda ]; then
     part 120 "paper in $narrow, sessions held" "$python" -m "$models.device_sessions" \
         --preset paper --device cuda --dtype "$narrow" --counts "${paper_counts[@]}" --rounds 15
     part 90 "tests that need a GPU" "$python" -m pytest -q -n 0 -k gpu \
-        tests/mytalk/runtime/test_cuda_graphs.py tests/mytalk/training/run/test_loop.py
+        tests/mytalk/runtime/test_cuda_graphs.py tests/mytalk/appearance/test_batched.py tests/mytalk/training/run/test_loop.py
 else
     echo "left out: edge in bfloat16, by stage (needs a GPU)"
     echo "left out: paper in bfloat16, by stage (needs a GPU)"

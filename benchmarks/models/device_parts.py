@@ -3,10 +3,10 @@
     python -m benchmarks.models.device_parts [--preset edge|paper] [--device cpu|cuda] [--dtype float32|bfloat16]
         [--batches 1 8 64] [--seconds 2]
 
-Frames a second of batches of so many sessions: motion frames for the denoiser, which makes a hop of two a window, and
-pictures for the network that draws. ``paper`` has random weights. The picture of ``edge``: a second of the embedded
-portrait, dubbed on the device and on the CPU, and how far pixels differ, of 255. On a CPU, where there are no CUDA
-graphs, what needs a GPU is left out, and says so.
+Frames a second of batches of so many sessions: motion frames for the denoiser, which makes a hop of two a window,
+pictures for the network that draws, and whole frames for what warps and blends them (``edge``). ``paper`` has random
+weights. The picture of ``edge``: a second of the embedded portrait, dubbed on the device and on the CPU, and how far
+pixels differ, of 255. On a CPU, where there are no CUDA graphs, what needs a GPU is left out, and says so.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import argparse
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -24,6 +25,7 @@ import mytalk
 from benchmarks.clips import ASSETS, SPEECH
 from benchmarks.models.timing import machine
 from mytalk import Pipeline, VideoFrame
+from mytalk.appearance.batched.kernel import empty_frames, render_batch
 from mytalk.appearance.model import AppearanceModel
 from mytalk.checkpoint import read_preset
 from mytalk.media import SpeechReader, open_face
@@ -32,8 +34,10 @@ from mytalk.motion.model import MotionModel
 from mytalk.motion.sampler import DDIM
 from mytalk.preset_folders import NumberType, preset_folder
 from mytalk.presets import PRESETS, PROFILES
+from mytalk.runtime.cuda_graphs import PaddedGraphs
 from mytalk.torch_backend import load_by_torch, new_appearance, torch_device
 
+SIDE = 256  # rows and columns of the part of a picture that a mouth is rendered into
 HOP = PROFILES["balanced"].hop
 FRAMES = 25
 
@@ -67,7 +71,7 @@ def models_on(preset: str, device: torch.device, dtype: NumberType) -> tuple[Mot
 def print_rates(preset: str, device: torch.device, dtype: NumberType, batches: list[int], seconds: float) -> None:
     """Prints frames a second by stage and batch, eagerly and by graphs."""
     motion, appearance = models_on(preset, device, dtype)
-    steps = DDIM(PRESETS[preset].steps)
+    steps, sizes = DDIM(PRESETS[preset].steps), PRESETS[preset].appearance
     ways = ["eager"] if device.type == "cpu" else ["eager", "graphs"]
     print(f"{'frames a second':24}" + "".join(f"{f'batch {batch}':>12}" for batch in batches))
     for way in ways:
@@ -82,6 +86,14 @@ def print_rates(preset: str, device: torch.device, dtype: NumberType, batches: l
         print(f"{f'motion, {way}':24}" + "".join(f"{one:12.0f}" for one in made), flush=True)
         made = [rate(lambda batch=batch: appearance._render_black(batch), batch, seconds, device) for batch in batches]
         print(f"{f'pictures, {way}':24}" + "".join(f"{one:12.0f}" for one in made), flush=True)
+        if sizes.residual:
+            frames = [empty_frames(sizes, device, SIDE, batch) for batch in batches]
+            render = PaddedGraphs(render_batch) if way == "graphs" else render_batch
+            made = [
+                rate(partial(render, *given), batch, seconds, device)
+                for batch, given in zip(batches, frames, strict=True)
+            ]
+            print(f"{f'frames, {way}':24}" + "".join(f"{one:12.0f}" for one in made), flush=True)
     if device.type == "cpu":
         print("left out: CUDA graphs (they need a GPU)")
 

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytalk.appearance.bank import ReferenceBank
+from mytalk.appearance.kernel import Followed, Network
 from mytalk.appearance.mesh import Points
+from mytalk.appearance.paint import Prepared
 from mytalk.appearance.preset import AppearancePreset
-from mytalk.appearance.scene import Frame
+from mytalk.appearance.scene import Frame, Planes, Scene
 from mytalk.picture import Picture
 
 
@@ -40,6 +42,21 @@ class Painter(Protocol):
 
     def paint(self, bank: ReferenceBank, job: Job) -> Picture:
         """Paints a mouth from a bank that is not empty. Raises FloatingPointError where a model gave NaN."""
+        ...
+
+
+class Kernel(Protocol):
+    """Renders the frames of sessions that warp mouths. Any thread may call it."""
+
+    def prepare(self, scene: Scene, followed: Followed, cover: NDArray[np.float32], network: Network) -> Prepared:
+        """Returns what a network is shown of a frame."""
+        ...
+
+    def finish(
+        self, scene: Scene, followed: Followed, cover: NDArray[np.float32], network: Network, one: Prepared | None
+    ) -> Planes:
+        """Renders a frame, of which ``one`` may be prepared already. ``cover`` ``(32, 32)`` goes from frame to frame
+        and is changed."""
         ...
 
 

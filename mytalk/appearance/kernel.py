@@ -54,6 +54,20 @@ def render(
     return planes, one
 
 
+class CompiledKernel:
+    """Renders frames one by one, in the thread that calls, without the interpreter's lock."""
+
+    def prepare(self, scene: Scene, followed: Followed, cover: Field, network: Network) -> Prepared:
+        """Returns what a frame's mouth is before a network is asked."""
+        return render(scene, followed, cover, network, NOTHING_PREPARED, PREPARE)[1]
+
+    def finish(self, scene: Scene, followed: Followed, cover: Field, network: Network, one: Prepared | None) -> Planes:
+        """Renders a frame, of which ``one`` may be prepared already. ``cover`` goes from frame to frame and is
+        changed."""
+        stages = PREPARE | FINISH if one is None else FINISH
+        return render(scene, followed, cover, network, NOTHING_PREPARED if one is None else one, stages)[0]
+
+
 @inlined
 def finish(scene: Scene, one: Prepared, followed: Followed, cover: Field, network: Network) -> Planes:
     """Refines what was prepared, leaves out what is covered, and blends the rest into the frame.

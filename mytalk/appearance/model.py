@@ -16,6 +16,7 @@ from mytalk.runtime.cuda_graphs import PaddedGraphs, Recorder, record_batches
 from mytalk.runtime.graph_module import GraphModule, GraphSpec
 
 if TYPE_CHECKING:
+    from mytalk.appearance.batched.kernel import BatchedKernel
     from mytalk.appearance.interfaces import Painter
 
 BATCH = 8
@@ -49,6 +50,7 @@ class AppearanceModel(GraphModule):
         super().__init__()
         self.preset = preset
         self._batcher: CallBatcher | None = None  # what a session asks of it, on a GPU
+        self._kernel: BatchedKernel | None = None  # what renders its sessions' frames there
         self.lip_encoder = Encoder(preset)
         self.non_lip_encoder = Encoder(preset)
         self.landmark_encoder = Encoder(preset)
@@ -68,7 +70,7 @@ class AppearanceModel(GraphModule):
         from mytalk.appearance.warped_reference import WarpedReference
 
         self.eval()
-        return WarpedReference(TorchRefiner(self)) if self.preset.residual else PaintedFace(self)
+        return WarpedReference(TorchRefiner(self), self._kernel) if self.preset.residual else PaintedFace(self)
 
     def forward(self, references: Tensor, non_lip: Tensor, landmarks: Tensor, noise: Tensor | None = None) -> Rendering:
         """Renders a batch of mouths.
@@ -130,6 +132,12 @@ class AppearanceModel(GraphModule):
         run = self._refine if self.preset.residual else self._paint
         self._batcher = CallBatcher(PaddedGraphs(run, record), BATCH)
         record_batches(self._render_black, BATCH)
+        if self.preset.residual:
+            from mytalk.appearance.batched.kernel import BatchedKernel
+
+            self._kernel = BatchedKernel(self.post_quant.weight.device, self.preset, record)
+            if record is None:
+                self._kernel.record()
 
     @torch.inference_mode()
     def _render_black(self, rows: int) -> Tensor:

@@ -29,6 +29,12 @@ TONGUE_TOP = 0.62  # share of the gap, from the upper lip, at which the tongue b
 TONGUE_BEYOND = 6.0  # crop pixels that the tongue goes on under the lower lip, so that no dark line shows along it
 TEETH_LIGHTNESS = 1.0  # lightness of teeth / the skin's, before the shade of lip and corners
 TEETH_TINT = 0.6  # share of the skin's colour cast that teeth take
+SHADOW_REACH = 0.3  # share of a tooth's shown height that the lip's shadow reaches down
+SHADOW = 0.45  # share of its light that a tooth loses there
+GAP_SHADE = 0.35  # share of its light that a tooth loses beside a gap
+CORNER_LIGHT = 1.05  # light of the teeth in the middle, before it falls with the square of the way to a corner
+GAP_LINE = (-6.0, 12.0)  # crop pixels along a gap, from the upper lip, between which it is drawn
+TONGUE_BLUR, TEETH_BLUR, SHADOW_BLUR, GAP_BLUR = 2.5, 0.7, 1.0, 0.6  # Gaussian sigmas, crop pixels
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -42,7 +48,7 @@ def interior_colours(points: Points, skin: NDArray[np.float32]) -> Colours:
         for axis in range(2):
             top[i, axis] += np.float32(TONGUE_TOP) * (lower[i, axis] - upper[i, axis])
         beyond[i, 1] += np.float32(TONGUE_BEYOND)
-    tongue, teeth = _filled(top, beyond, 2.5), _teeth(upper, lower)
+    tongue, teeth = _filled(top, beyond, TONGUE_BLUR), _teeth(upper, lower)
     light = LUMA[0] * skin[0] + LUMA[1] * skin[1] + LUMA[2] * skin[2]
     out = np.empty((CROP_PIXELS, CROP_PIXELS, 3), np.float32)
     for c in range(3):
@@ -70,17 +76,17 @@ def _teeth(upper: Points, lower: Points) -> Field:
         shown = min(np.float32(TEETH_SHARE) * length, np.float32(TEETH_HEIGHT)) * (1 - abs(share * share * share))
         edge[i, 0] += shown / max(length, np.float32(1e-3)) * gap_x
         edge[i, 1] += shown / max(length, np.float32(1e-3)) * gap_y
-        dim[i, 0] -= np.float32(0.3) * shown * down
-        dim[i, 1] += np.float32(0.3) * shown * across
+        dim[i, 0] -= np.float32(SHADOW_REACH) * shown * down
+        dim[i, 1] += np.float32(SHADOW_REACH) * shown * across
         above[i, 0], above[i, 1] = above[i, 0] - 1, above[i, 1] - 1
-    band, shadow = _filled(above, edge, 0.7), _filled(above, dim, 1.0)
+    band, shadow = _filled(above, edge, TEETH_BLUR), _filled(above, dim, SHADOW_BLUR)
     gaps = _tooth_gaps(upper[middle, 0], upper[middle, 1], across, down)
     half = max(width / 2, np.float32(1))
     for y in range(CROP_PIXELS):
         for x in range(CROP_PIXELS):
             off = (np.float32(x) - upper[middle, 0]) / half
-            corner = min(max(np.float32(1.05) - off * off, np.float32(0)), np.float32(1))
-            band[y, x] *= corner * (1 - np.float32(0.35) * gaps[y, x]) * (1 - np.float32(0.45) * shadow[y, x])
+            corner = min(max(np.float32(CORNER_LIGHT) - off * off, np.float32(0)), np.float32(1))
+            band[y, x] *= corner * (1 - np.float32(GAP_SHADE) * gaps[y, x]) * (1 - np.float32(SHADOW) * shadow[y, x])
     return band
 
 
@@ -91,11 +97,11 @@ def _tooth_gaps(x: Real, y: Real, across: Real, down: Real) -> Field:
     for offset in TOOTH_GAPS:
         for k in range(4):
             aside = offset + np.float32(0.5 if k == 1 or k == 2 else -0.5)
-            along = np.float32(-6 if k < 2 else 12)
+            along = np.float32(GAP_LINE[0] if k < 2 else GAP_LINE[1])
             quad[k, 0] = x + aside * across - along * down
             quad[k, 1] = y + aside * down + along * across
         add_coverage(canvas, quad, 1.0)
-    return blur(canvas, 0.6, 1)
+    return blur(canvas, GAP_BLUR, 1)
 
 
 @compiled

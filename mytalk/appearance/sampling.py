@@ -13,9 +13,9 @@ Colours = NDArray[np.float32]  # (S, S, 3), 0..255
 Matrix = NDArray[np.float32]  # (2, 3) affine
 
 ONE = np.float32(1)  # with a plain 1 the rest would be computed in float64
-_SHARPNESS = np.float32(-0.75)  # of the cubic kernel, as OpenCV has it
-_FAR = (np.float32(-5 * _SHARPNESS), np.float32(8 * _SHARPNESS), np.float32(-4 * _SHARPNESS))
-_NEAR = (np.float32(_SHARPNESS + 2), np.float32(-_SHARPNESS - 3))
+SHARPNESS = np.float32(-0.75)  # of the cubic kernel, as OpenCV has it
+_FAR = (np.float32(-5 * SHARPNESS), np.float32(8 * SHARPNESS), np.float32(-4 * SHARPNESS))
+_NEAR = (np.float32(SHARPNESS + 2), np.float32(-SHARPNESS - 3))
 
 
 @leaf
@@ -60,7 +60,7 @@ def _cubic_weights(share: Real) -> tuple[Real, Real, Real, Real]:
     """Returns the weights of the pixels -1, 0, 1 and 2 for a place ``share`` after pixel 0. Keys 1981."""
     # The cubics before and beyond one pixel: near = (a + 2) x^3 - (a + 3) x^2 + 1, far = a x^3 - 5 a x^2 + 8 a x - 4 a.
     one, other = share + ONE, ONE - share
-    before = ((_SHARPNESS * one + _FAR[0]) * one + _FAR[1]) * one + _FAR[2]
+    before = ((SHARPNESS * one + _FAR[0]) * one + _FAR[1]) * one + _FAR[2]
     first = (_NEAR[0] * share + _NEAR[1]) * share * share + ONE
     second = (_NEAR[0] * other + _NEAR[1]) * other * other + ONE
     return before, first, second, ONE - before - first - second

@@ -24,7 +24,7 @@ def load_renderer() -> None:
     if not is_cached(render):
         again = "" if CACHE is not None else ", at every start: no folder can be written that would keep it"
         log.warning("compiling the renderer for this processor, which takes about half a minute%s", again)
-    scene = _empty_scene()
+    scene = empty_scene()
     followed, cover = Followed(1.0, 1.0, True, 1.0), np.zeros((CELLS, CELLS), np.float32)
     network = Network(np.zeros((EDGE.window, EDGE.window, 3), np.float32), EDGE.stem, 1)
     render(scene, followed, cover, network, NOTHING_PREPARED, PREPARE | FINISH)
@@ -33,10 +33,10 @@ def load_renderer() -> None:
     distances(scene.neighbours.points, scene.wanted)
 
 
-def _empty_scene() -> Scene:
-    """Returns a black scene, of the kinds that a session's scenes have."""
+def empty_scene(side: int = 2) -> Scene:
+    """Returns a black scene, of the kinds that a session's scenes have; its picture has ``side`` rows and columns."""
     points, identity = np.zeros((LOWER_COUNT, 2), np.float32), np.eye(2, 3, dtype=np.float32)
-    luma, chroma = np.zeros((2, 2), np.uint8), np.zeros((1, 1), np.uint8)
+    luma, chroma = np.zeros((side, side), np.uint8), np.zeros((side // 2, side // 2), np.uint8)
     colours = np.zeros((3, 4), np.float32)
     frame = Frame(luma, chroma, chroma, identity, identity, colours, colours)
     crop = np.zeros((CROP_PIXELS, CROP_PIXELS, 3), np.uint8)

@@ -31,18 +31,19 @@ Flow = NDArray[np.float32]  # (128, 128, 2): where each pixel comes from
 MAX_STRETCH = 1.4  # wanted gap / source gap up to which the mouth's inside is stretched; beyond, cavity is uncovered
 MIN_STRETCH = 0.8  # the same down to which it is squeezed; below, the lower lip covers it
 
-_CLOSED_GAP = 3.0  # widest gap of a source, crop pixels, up to which its inside is not trusted
-_OPEN_GAP = 8.0  # and from which on it fully is
-_CAVITY_DEPTH = 3.0  # depth of cavity, crop pixels, from which it is drawn in full
-_DARK_GAP = 1.0  # gap, crop pixels, up to which covered teeth are all dark
-_CLEAR_GAP = 5.0  # and from which on not at all
-_MIN_HEIGHT = 0.0625  # crop pixels up to which a triangle is not drawn: its map is wild
-_BORDER_MARGIN = 1.0  # crop pixels: landmarks are clipped this far inside the border
-_MIN_CAVITY = 0.5  # depth, crop pixels, below which no cavity is drawn
-_MIN_SHADE = 0.05  # share below which no shade is drawn
-_LIP_OVERLAP = 0.6  # crop pixels that cavity goes on below the lower lip's edge
-_RIM = 0.5  # crop pixels by which what is drawn reaches over its outline, so that no pixel of it is left out
-_SKIN_TRIANGLES = len(TRIANGLES) - INNER_TRIANGLES
+CLOSED_GAP = 3.0  # widest gap of a source, crop pixels, up to which its inside is not trusted
+OPEN_GAP = 8.0  # and from which on it fully is
+CAVITY_DEPTH = 3.0  # depth of cavity, crop pixels, from which it is drawn in full
+DARK_GAP = 1.0  # gap, crop pixels, up to which covered teeth are all dark
+CLEAR_GAP = 5.0  # and from which on not at all
+MIN_HEIGHT = 0.0625  # crop pixels up to which a triangle is not drawn: its map is wild
+BORDER_MARGIN = 1.0  # crop pixels: landmarks are clipped this far inside the border
+MIN_CAVITY = 0.5  # depth, crop pixels, below which no cavity is drawn
+MIN_SHADE = 0.05  # share below which no shade is drawn
+LIP_OVERLAP = 0.6  # crop pixels that cavity goes on below the lower lip's edge
+INTERIOR_BLUR, CAVITY_BLUR, SHADE_BLUR = 1.0, 1.0, 0.8  # Gaussian sigmas, crop pixels
+RIM = 0.5  # crop pixels by which what is drawn reaches over its outline, so that no pixel of it is left out
+SKIN_TRIANGLES = len(TRIANGLES) - INNER_TRIANGLES
 _LAST = np.float32(CROP_PIXELS - 1)
 
 
@@ -77,7 +78,7 @@ def target_of(points: Points) -> Target:
         for k in range(3):
             p, q = TRIANGLES[t, k], TRIANGLES[t, (k + 1) % 3]
             longest = max(longest, np.hypot(mesh[p, 0] - mesh[q, 0], mesh[p, 1] - mesh[q, 1]))
-        if abs(area) > np.float32(_MIN_HEIGHT) * longest:
+        if abs(area) > np.float32(MIN_HEIGHT) * longest:
             fronts[t] = 1 if area > 0 else -1
             for k in range(3):
                 p, q = TRIANGLES[t, (k + 1) % 3], TRIANGLES[t, (k + 2) % 3]
@@ -87,7 +88,7 @@ def target_of(points: Points) -> Target:
     # Where triangles overlap, skin wins over the mouth's inside, and front over back.
     for order in range(4):
         for t in range(len(TRIANGLES)):
-            if fronts[t] == 2 * (order % 2) - 1 and (t < _SKIN_TRIANGLES) == (order > 1):
+            if fronts[t] == 2 * (order % 2) - 1 and (t < SKIN_TRIANGLES) == (order > 1):
                 _draw_triangle(index, t, mesh, barycentric)
     return Target(points, index, barycentric)
 
@@ -96,7 +97,7 @@ def target_of(points: Points) -> Target:
 def _draw_triangle(index: NDArray[np.int16], t: int, mesh: Points, barycentric: NDArray[np.float32]) -> None:
     """Marks the pixels of a triangle, and those that its edges pass within half a pixel of, across or down."""
     a, b, c = TRIANGLES[t, 0], TRIANGLES[t, 1], TRIANGLES[t, 2]
-    rim, last = np.float32(_RIM), CROP_PIXELS - 1
+    rim, last = np.float32(RIM), CROP_PIXELS - 1
     x0 = max(int(np.ceil(min(mesh[a, 0], mesh[b, 0], mesh[c, 0]) - rim)), 0)
     x1 = min(int(max(mesh[a, 0], mesh[b, 0], mesh[c, 0]) + rim), last)
     y0 = max(int(np.ceil(min(mesh[a, 1], mesh[b, 1], mesh[c, 1]) - rim)), 0)
@@ -142,7 +143,7 @@ def fit_lips(source: Points, target: Points) -> Fit:
         widest = max(widest, gap)
     # Between lips that are hardly open there is more lip than teeth: little to stretch into a wide mouth.
     trust = min(
-        max((widest - np.float32(_CLOSED_GAP)) / np.float32(_OPEN_GAP - _CLOSED_GAP), np.float32(0)), np.float32(1)
+        max((widest - np.float32(CLOSED_GAP)) / np.float32(OPEN_GAP - CLOSED_GAP), np.float32(0)), np.float32(1)
     )
     for i in range(len(visible)):
         visible[i] *= trust + (1 - trust) * visible[i] * visible[i]
@@ -196,7 +197,7 @@ def _affine_maps(barycentric: NDArray[np.float32], mesh: Points) -> NDArray[np.f
 def _vertices(points: Points, inside: Points) -> Points:
     """Assembles mesh points ``(V, 2)``: landmarks, border, and the inner lip loop for the mouth's inside."""
     mesh = np.empty((len(MESH_ROWS) + len(BORDER) + len(LOOP), 2), np.float32)
-    low, high = np.float32(_BORDER_MARGIN), _LAST - np.float32(_BORDER_MARGIN)
+    low, high = np.float32(BORDER_MARGIN), _LAST - np.float32(BORDER_MARGIN)
     for axis in range(2):
         for i in range(len(MESH_ROWS)):
             mesh[i, axis] = min(max(points[MESH_ROWS[i], axis], low), high)
@@ -212,7 +213,7 @@ def interior_of(points: Points) -> NDArray[np.float32]:
     """Returns the inside of a mouth as a mask ``(128, 128)`` in 0..1."""
     canvas = np.zeros((CROP_PIXELS, CROP_PIXELS), np.float32)
     add_coverage(canvas, rows_of(points, LOOP), 1.0)
-    return blur(canvas, 1.0, 1)
+    return blur(canvas, INTERIOR_BLUR, 1)
 
 
 @compiled
@@ -233,12 +234,12 @@ def cavity_of(target: Points, visible: NDArray[np.float32]) -> NDArray[np.float3
         for axis in range(2):
             edge[i, axis] += visible[i] * (beyond[i, axis] - edge[i, axis])
         depth = np.hypot(beyond[i, 0] - edge[i, 0], beyond[i, 1] - edge[i, 1])
-        shares[i], deepest = min(depth / np.float32(_CAVITY_DEPTH), np.float32(1)), max(deepest, depth)
+        shares[i], deepest = min(depth / np.float32(CAVITY_DEPTH), np.float32(1)), max(deepest, depth)
         # A little beyond the lower lip's edge, where neighbouring pixels come from places far apart.
-        beyond[i, 1] += np.float32(_LIP_OVERLAP)
-    if deepest < _MIN_CAVITY:
+        beyond[i, 1] += np.float32(LIP_OVERLAP)
+    if deepest < MIN_CAVITY:
         return np.zeros((0, 0), np.float32)
-    return _strip(edge, beyond, shares, 1.0)
+    return _strip(edge, beyond, shares, CAVITY_BLUR)
 
 
 @compiled
@@ -249,19 +250,19 @@ def shade_of(target: Points, covered: NDArray[np.float32]) -> NDArray[np.float32
     deepest = np.float32(0)
     for i in range(len(covered)):
         gap = np.hypot(lower[i, 0] - upper[i, 0], lower[i, 1] - upper[i, 1])
-        narrow = (np.float32(_CLEAR_GAP) - gap) / np.float32(_CLEAR_GAP - _DARK_GAP)
+        narrow = (np.float32(CLEAR_GAP) - gap) / np.float32(CLEAR_GAP - DARK_GAP)
         shares[i] *= min(max(narrow, np.float32(0)), np.float32(1))
         deepest = max(deepest, shares[i])
-    if deepest < _MIN_SHADE:
+    if deepest < MIN_SHADE:
         return np.zeros((0, 0), np.float32)
-    return _strip(upper, lower, shares, 0.8)
+    return _strip(upper, lower, shares, SHADE_BLUR)
 
 
 @compiled
 def _strip(above: Points, below: Points, shares: NDArray[np.float32], sigma: Real) -> NDArray[np.float32]:
     """Fills the area between two lines of equally many points with a share for each point, ``(128, 128)``."""
     canvas = np.zeros((CROP_PIXELS, CROP_PIXELS), np.float32)
-    quad, rim = np.empty((4, 2), np.float32), np.float32(_RIM)
+    quad, rim = np.empty((4, 2), np.float32), np.float32(RIM)
     for i in range(len(above) - 1):
         for k in range(2):
             quad[k, 0], quad[k, 1] = above[i + k, 0], above[i + k, 1] - rim

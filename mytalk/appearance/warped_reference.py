@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from mytalk.appearance.bank import Mouth, ReferenceBank
 from mytalk.appearance.colour_match import CELLS
-from mytalk.appearance.interfaces import Job, Refiner
-from mytalk.appearance.kernel import FINISH, NOTHING_PREPARED, PREPARE, Followed, Network, render
+from mytalk.appearance.interfaces import Job, Kernel, Refiner
+from mytalk.appearance.kernel import CompiledKernel, Followed, Network
 from mytalk.appearance.network_inputs import mouth_inputs
 from mytalk.appearance.occlusion import MIN_MOUTHS
 from mytalk.appearance.paint import Prepared, window_of
@@ -32,9 +32,11 @@ class WarpedReference:
     the same. Without ``refinement`` the nearest mouth is all that is used.
     """
 
-    def __init__(self, refiner: Refiner | None) -> None:
+    def __init__(self, refiner: Refiner | None, kernel: Kernel | None = None) -> None:
+        """``kernel`` None: compiled for the CPU."""
         self.reuse_residual, self.refinement = False, True
         self._refiner = refiner
+        self._kernel = kernel or CompiledKernel()
         self._preset = EDGE if refiner is None else refiner.preset
         self._last: Mouth | None = None
         self._residual: Colours | None = None  # what the network added to the last frame, which asked it
@@ -54,7 +56,7 @@ class WarpedReference:
         weight = _network_weight(self._preset, len(bank)) if share > 0 else 0.0
         if self._refiner is None or weight == 0:
             network = Network(self._nothing, self._preset.stem, 1 if share > 0 else 0)
-            planes, _ = render(scene, followed, self._cover, network, NOTHING_PREPARED, PREPARE | FINISH)
+            planes = self._kernel.finish(scene, followed, self._cover, network, None)
         else:
             planes = self._refined(self._refiner, scene, followed, weight, residual)
         if not planes.finite:
@@ -67,11 +69,11 @@ class WarpedReference:
         """Paints by the network's residual, that of the last frame where it is given."""
         preset = self._preset
         network = Network(self._nothing, preset.stem, 1 if residual is not None else preset.references - 1)
-        _, one = render(scene, followed, self._cover, network, NOTHING_PREPARED, PREPARE)
+        one = self._kernel.prepare(scene, followed, self._cover, network)
         if residual is None:
             residual = self._residual = _residual_of(refiner, one)
         network = network._replace(residual=np.float32(weight) * residual)
-        return render(scene, followed, self._cover, network, one, FINISH)[0]
+        return self._kernel.finish(scene, followed, self._cover, network, one)
 
 
 def reference_of(mouth: Mouth) -> Reference:

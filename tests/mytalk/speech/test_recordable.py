@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from mytalk.appearance.batched.kernel import BatchedKernel
 from mytalk.appearance.model import AppearanceModel
 from mytalk.motion.model import MotionModel
 from mytalk.presets import PRESETS, Preset
@@ -132,3 +133,12 @@ def test_a_read_of_the_cpu_is_found(work: Callable[[Tensor], Tensor]) -> None:
     with FromTheCpu() as cpu, FromNumbers() as numbers:
         work(torch.zeros(3, device=NOWHERE))
     assert len(cpu.found + numbers.found) == 1
+
+
+def test_what_renders_frames_can_be_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mytalk.appearance.batched.kernel.BATCH", 1)
+    monkeypatch.setattr("mytalk.appearance.batched.kernel._RECORDED_SIDES", (128,))
+    BatchedKernel(NOWHERE, PRESETS["edge"].appearance, Recordings()).record()  # which brings tables to the device
+    recordings = Recordings()
+    BatchedKernel(NOWHERE, PRESETS["edge"].appearance, recordings).record()
+    assert recordings.made == 1
