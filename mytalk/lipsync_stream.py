@@ -19,13 +19,14 @@ from mytalk.appearance.backdrop import composed
 from mytalk.appearance.interfaces import Appearance
 from mytalk.appearance.renderer import MouthRenderer
 from mytalk.controls.mouth import Mouth
-from mytalk.controls.portrait import idle_state
+from mytalk.controls.portrait import Moment, portrait_vector, state_of
 from mytalk.controls.stages import shaped
 from mytalk.controls.timeline import ControlTimeline
 from mytalk.errors import EngineError
 from mytalk.face import Choice, Face, HeadPose, PoseFilter, SpeakerTracker, fit_pose
-from mytalk.face.idle_motion import IdlePortrait
 from mytalk.face.landmarks import LOWER_FACE
+from mytalk.face.portrait import PortraitWarp
+from mytalk.face.speech_rhythm import SpeechRhythm
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionBackend
 from mytalk.motion.conditions import MotionRequest, SampledMotion
@@ -99,7 +100,8 @@ class LipSyncStream:
         self.face_status: FaceStatus = "unknown"
         self._missing_reason: FaceStatus = "none"  # why ``track`` found none, where it did not
         self._still_face: tuple[Picture, Choice, Face | None] | None = None
-        self._idle: tuple[int, IdlePortrait] | None = None  # and whose it is
+        self._portrait: tuple[int, PortraitWarp] | None = None  # and whose it is
+        self._rhythm = SpeechRhythm(options.seed)
         self._poses = PoseFilter()
         self._waiting: deque[_Waiting] = deque()
         self._emitted: deque[_Waiting] = deque()  # pictures that ``clear`` may take back
@@ -201,9 +203,7 @@ class LipSyncStream:
 
     def push_speech(self, samples: NDArray[np.float32]) -> None:
         """Takes speech, 16 kHz mono, -1..1, going on where the last call ended; media time 0 to begin with."""
-        with self._timed("hear"):
-            self._motion.push_speech(samples)
-        self.speech_samples += len(samples)
+        self.push_encoded(self.encode_speech(samples))
 
     def encode_speech(self, samples: NDArray[np.float32]) -> EncodedSpeech:
         """Encodes speech for ``push_encoded``, which takes the results in order: the longer part of ``push_speech``.
@@ -217,6 +217,8 @@ class LipSyncStream:
         """Takes what ``encode_speech`` returned: the rest of ``push_speech``."""
         self._motion.push_encoded(encoded)
         self.speech_samples += encoded.samples
+        if self._options.still:
+            self._rhythm.push(encoded.levels)
 
     def finish(self) -> None:
         """Ends the input: what waits comes out of ``pull``, the mouth staying as it was last."""
@@ -231,6 +233,7 @@ class LipSyncStream:
         """
         self.speech_samples = self._motion.clear(None if at is None else at // FRAME_SAMPLES, generation)
         self._curve.forget_from(self.speech_samples)
+        self._rhythm.forget_from(self.speech_samples)
         while self._emitted and self._emitted[-1].frame.at >= max(self.speech_samples, at or 0):
             self._waiting.appendleft(self._emitted.pop())
         return self.speech_samples
@@ -297,18 +300,18 @@ class LipSyncStream:
         return VideoFrame(picture, waiting.frame.at, waiting.frame.pts, waiting.frame.time_base)
 
     def _animate(self, frame: VideoFrame, waiting: _Waiting) -> VideoFrame:
-        """Adds the portrait's own small motion to its mouth's."""
-        if not (self._options.alive and self._options.still) or waiting.face is None:
+        """Turns the portrait's head, eyes and brows."""
+        if not self._options.still or waiting.face is None:
             return frame
         with self._timed("render"):
-            if self._idle is None or self._idle[0] != waiting.face.person:
-                idle = IdlePortrait(waiting.frame.picture, waiting.face, self._options.seed)
-                self._idle = waiting.face.person, idle
-            _, idle = self._idle
-            if idle.portrait is not waiting.frame.picture:  # a clip moves by itself
+            if self._portrait is None or self._portrait[0] != waiting.face.person:
+                self._portrait = waiting.face.person, PortraitWarp(waiting.frame.picture, waiting.face)
+            _, warp = self._portrait
+            if warp.portrait is not waiting.frame.picture:  # a clip moves by itself
                 return frame
-            state = self._timeline.faded(frame.at, lambda controls: idle_state(controls, self._options.seed, frame.at))
-            return replace(frame, picture=idle.posed(frame.picture, *state.tolist()))
+            moment = Moment(self._options.seed, frame.at, self._rhythm.at(frame.at), self._options.alive)
+            vector = self._timeline.faded(frame.at, lambda controls: portrait_vector(controls, moment))
+            return replace(frame, picture=warp(frame.picture, state_of(vector)))
 
     def _renderer_of(self, face: Face) -> MouthRenderer:
         """Returns the renderer that holds this person's mouths."""

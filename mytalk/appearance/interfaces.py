@@ -28,6 +28,7 @@ class Job:
     face: NDArray[np.float32] | None  # (478, 2): all landmarks that were tracked
     opacity: float
     detail: float  # of the picture: `bank.detail_of`
+    foreign: bool = False  # whether the bank's mouths look otherwise than the picture's: no object is told by them
 
 
 class Painter(Protocol):

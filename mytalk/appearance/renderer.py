@@ -14,9 +14,11 @@ from mytalk.appearance.crop_frame import FACE, MOUTH, frame_of
 from mytalk.appearance.interfaces import Appearance, Job, Painter
 from mytalk.appearance.jaw_limit import limit_jaw
 from mytalk.appearance.kernel import is_covered
+from mytalk.appearance.look import Look, matched
 from mytalk.appearance.mesh import Points
 from mytalk.appearance.network_inputs import skin_colour, to_crop
 from mytalk.appearance.occlusion import MIN_MOUTHS
+from mytalk.appearance.paint import crop_of
 from mytalk.appearance.placement import apply_affine, placement_of
 from mytalk.appearance.preset import EDGE
 from mytalk.appearance.reference_mean import MAX_NEIGHBOURS
@@ -28,14 +30,17 @@ from mytalk.picture import Box, Matrix, Picture, rgb_of_yuv, yuv_of_rgb
 
 class MouthRenderer:
     """Renders mouths into pictures and owns the reference bank. ``appearance`` None warps the nearest mouth and refines
-    nothing."""
+    nothing. With a ``look`` the mouths of that are all that it renders with, in the light of the first picture."""
 
-    def __init__(self, appearance: Appearance | None, *, still: bool = False) -> None:
+    def __init__(self, appearance: Appearance | None, *, still: bool = False, look: Look | None = None) -> None:
         self._painter: Painter = WarpedReference(None) if appearance is None else appearance.new_painter()
         preset = EDGE if appearance is None else appearance.preset
         self._size, self._frame = preset.size, frame_of(preset)
         self._covered_in_a_row = 0  # mouths in a row that were left out as covered; many are a new look
-        self._bank = ReferenceBank(capacity=1) if still else ReferenceBank()
+        self._look, self._is_matched = look, False
+        self._bank = ReferenceBank(capacity=1) if still and look is None else ReferenceBank()
+        for one in look or ():
+            self._observe(one.picture, one.pose, one.points)
 
     @property
     def bank_size(self) -> int:
@@ -62,7 +67,11 @@ class MouthRenderer:
 
     def observe(self, picture: Picture, pose: HeadPose, points: Points) -> None:
         """Adds this mouth, ``(169, 2)`` picture pixels, to the bank if it differs from those seen so far and nothing
-        covers it."""
+        covers it; nothing with a look, which has its own."""
+        if self._look is None:
+            self._observe(picture, pose, points)
+
+    def _observe(self, picture: Picture, pose: HeadPose, points: Points) -> None:
         matrix = pose.crop_matrix()
         in_crop, warped = apply_affine(matrix, points), self._frame is MOUTH
         detail = detail_of(_inverse(matrix)) if warped else 0.0
@@ -112,7 +121,12 @@ class MouthRenderer:
         wanted = limit_jaw(apply_affine(matrix, target), seen)
         frame = frame_of_picture(picture, matrix)
         tracked = None if face is None else apply_affine(matrix, face)
-        job = Job(picture, frame, seen, wanted, tracked, opacity, detail_of(frame.to_picture))
+        if self._look is not None and not self._is_matched and self._frame is MOUTH:
+            self._is_matched, film = True, crop_of(frame)
+            for slot, mouth in enumerate(self._bank.mouths):
+                self._bank.put(slot, matched(mouth, film, seen))
+        foreign = self._look is not None
+        job = Job(picture, frame, seen, wanted, tracked, opacity, detail_of(frame.to_picture), foreign)
         return self._painter.paint(self._bank, job)
 
     def _is_covered(self, mouth: NDArray[np.uint8], points: Points) -> bool:

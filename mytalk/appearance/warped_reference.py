@@ -52,7 +52,7 @@ class WarpedReference:
         scene = Scene(job.frame, job.source, job.wanted, reference_of(mouth), match.neighbours)
         share = 0.0 if self._refiner is None or not self.refinement else 1 - _shape_trust(match.distance)
         known = min(1.0, (len(match.neighbours.distance) - 1) / (REFERENCES - 1))
-        followed = Followed(share, known, len(bank) >= MIN_MOUTHS, job.opacity)
+        followed = Followed(share, known, len(bank) >= MIN_MOUTHS and not job.foreign, job.opacity)
         weight = _network_weight(self._preset, len(bank)) if share > 0 else 0.0
         if self._refiner is None or weight == 0:
             network = Network(self._nothing, self._preset.stem, 1 if share > 0 else 0)

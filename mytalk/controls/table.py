@@ -17,6 +17,16 @@ _KEY = "control"
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Describes one of the numbers that a value is made of."""
+
+    name: str
+    least: float
+    most: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
 class Control:
     """Describes one control.
 
@@ -40,6 +50,8 @@ class Control:
     decode: Callable[[str], Any] | None = None
     encode: Callable[[Any], str] | None = None
     form: str = ""  # of a coded value, in words
+    parts: tuple[Part, ...] = ()  # of a coded value that is several numbers
+    begun: Callable[[Any, Any, int], Any] | None = None  # makes of a value, the last one and media time what holds
 
     @property
     def range(self) -> str:
@@ -139,13 +151,32 @@ def coded(
     of: Side = "both",
     fades: bool = True,
     choices: tuple[str, ...] = (),
+    **given: Any,
 ) -> Any:
     """Makes the field of a control whose value is more than one number or word; ``choices``: texts to be offered.
 
     ``decode`` raises ValueError.
     """
-    given = {"decode": decode, "encode": encode, "form": form, "choices": choices}
+    given |= {"decode": decode, "encode": encode, "form": form, "choices": choices}
     return _field("coded", default, description, applies_to=of, fades=fades, **given)
+
+
+def numbers(parts: tuple[Part, ...], description: str, *, of: Side = "both") -> Any:
+    """Makes the field of a control that is several numbers, 0 by default: ``10,-5``; what is left out at the end is
+    0."""
+
+    def decode(text: str) -> tuple[float, ...]:
+        values = [float(value) for value in text.split(",")]
+        values += [0.0] * (len(parts) - len(values))
+        if not all(part.least <= value <= part.most for part, value in zip(parts, values, strict=True)):
+            raise ValueError(text)
+        return tuple(values)
+
+    def encode(value: tuple[float, ...]) -> str:
+        return ",".join(f"{one:.16g}" for one in value)
+
+    form = ", ".join(f"{part.name} {part.least:g} to {part.most:g} {part.unit}" for part in parts)
+    return coded((0.0,) * len(parts), decode, encode, form, description, of=of, parts=parts)
 
 
 def control_of(one: Field[Any]) -> Control | None:

@@ -6,9 +6,13 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from mytalk.controls.action_units import decode_units
+from mytalk.controls.blink import Blink
 from mytalk.controls.pins import FORM, KeyMotion, decode_pins, encode_pins
-from mytalk.controls.table import Control, choice, coded, control_of, number, whole
+from mytalk.controls.table import Control, Part, choice, coded, control_of, number, numbers, whole
 from mytalk.face import Choice
+from mytalk.face.eyes import MAX_GAZE_PITCH, MAX_GAZE_YAW
+from mytalk.face.head_turn import MAX_PITCH, MAX_ROLL, MAX_SHIFT, MAX_YAW
+from mytalk.face.idle_motion import MAX_BLINK_RATE, SWAYS, PosePreset
 
 MAX_SEED = 2**64 - 1
 MAX_STEPS = 50
@@ -61,7 +65,6 @@ class Controls:
     lip_weight: float = number(1.0, 0, 2, "strength of the lips' motion", unit="times")
     expression_weight: float = number(1.0, 0, 2, "strength of the motion of jaw, chin and cheeks", unit="times")
     pose_weight: float = number(1.0, 0, 3, "strength of the head's motion", unit="times", of="portraits")
-
     articulation: float = number(0.5, 0, 1, "how readable the lips are: 0 mumbles, 0.5 is as generated, 1 is clearest")
     emotion: str = coded(
         "neutral",
@@ -75,6 +78,39 @@ class Controls:
     key_motions: tuple[KeyMotion, ...] = coded(
         (), decode_pins, encode_pins, FORM, "shapes that the mouth passes through at given times"
     )
+    head_pose: tuple[float, ...] = numbers(
+        (
+            Part("yaw", -MAX_YAW, MAX_YAW, "degrees"),
+            Part("pitch", -MAX_PITCH, MAX_PITCH, "degrees"),
+            Part("roll", -MAX_ROLL, MAX_ROLL, "degrees"),
+            Part("across", -MAX_SHIFT, MAX_SHIFT, "face widths"),
+            Part("down", -MAX_SHIFT, MAX_SHIFT, "face widths"),
+        ),
+        "turns the head to the picture's right, up and clockwise, and moves it right and down",
+        of="portraits",
+    )
+    pose_preset: PosePreset = choice("calm", tuple(SWAYS), "how the head moves by itself", of="portraits")
+    pose_rhythm: float = number(
+        1.0, 0, 3, "how far the head dips with stressed syllables and turns with phrases", unit="times", of="portraits"
+    )
+    gaze: tuple[float, ...] = numbers(
+        (
+            Part("yaw", -MAX_GAZE_YAW, MAX_GAZE_YAW, "degrees"),
+            Part("pitch", -MAX_GAZE_PITCH, MAX_GAZE_PITCH, "degrees"),
+        ),
+        "turns the eyes to the picture's right and up",
+        of="portraits",
+    )
+    blink: Blink = coded(
+        Blink(),
+        Blink.read,
+        Blink.written,
+        f"0 to {MAX_BLINK_RATE:g} blinks a minute, or now",
+        "how often the eyes blink; now has them blink once more",
+        of="portraits",
+        begun=Blink.begun,
+    )
+    brows: float = number(0.0, -1, 1, "raises the brows, or lowers them below 0", of="portraits")
 
     def __post_init__(self) -> None:
         for control in TABLE:

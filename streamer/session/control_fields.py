@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -43,6 +44,14 @@ def wire_type(control: Control) -> Any:
     return kind | None if control.default is None else kind
 
 
+def wire_value(control: Control, value: Any) -> Scalar:
+    """Returns a control's value as JSON has it."""
+    if value is None or control.encode is None:
+        scalar: Scalar = value
+        return scalar
+    return control.encode(value)
+
+
 def read_controls(given: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the values of controls that came as JSON of the `wire_type`. Raises ``MismatchError``."""
     return {control.name: _read(control, given[control.name]) for control in TABLE if control.name in given}
@@ -56,7 +65,7 @@ def check_control(control: Control, value: object) -> Any:
 def written_controls(controls: Controls) -> dict[str, Scalar]:
     """Returns the controls that may be changed live, by the names and in the form that the protocol has."""
     now = controls.named()
-    return {control.name: _written(control, now[control.name]) for control in TABLE if control.live}
+    return {control.name: wire_value(control, now[control.name]) for control in TABLE if control.live}
 
 
 def table() -> list[dict[str, Any]]:
@@ -68,11 +77,12 @@ def table() -> list[dict[str, Any]]:
             "description": control.description,
             "applies_to": control.applies_to,
             "range": control.range,
-            "default": _written(control, control.default),
+            "default": wire_value(control, control.default),
             "live": control.live,
             **({"least": control.least, "most": min(control.most, MAX_SEED)} if control.most else {}),
             **({"unit": control.unit} if control.unit else {}),
             **({"choices": list(control.choices)} if control.choices else {}),
+            **({"parts": [asdict(part) for part in control.parts]} if control.parts else {}),
         }
         for control in TABLE
     ]
@@ -85,13 +95,6 @@ def _read(control: Control, value: Any) -> Any:
         return control.read(",".join(map(str, value)) if isinstance(value, list) else value)
     except OptionError as error:
         raise MismatchError(str(error)) from error
-
-
-def _written(control: Control, value: Any) -> Scalar:
-    if value is None or control.encode is None:
-        scalar: Scalar = value
-        return scalar
-    return control.encode(value)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,9 @@ class LiveControls:
         """Takes all ``changes``, which fade in from media time ``since`` on. Raises ``ProtocolError``, and takes none,
         where one of them cannot be made."""
         taken = {name: self._checked(name, value) for name, value in changes.items()}
+        for name, value in taken.items():
+            if (begun := CONTROL[name].begun) is not None:
+                taken[name] = begun(value, getattr(self.now, name), since or 0)
         controls = replace(self.now, **taken, since=since)
         before, steps = self.now.steps, controls.steps
         if steps > before and self._refusal(steps, before) is not None:

@@ -15,7 +15,7 @@ from mytalk.stream_options import StreamControls, StreamOptions
 from streamer.errors import RequestError
 from streamer.media.video_delay import MOST_DELAY
 from streamer.outputs.push_targets import check_url
-from streamer.session.control_fields import read_controls, wire_type
+from streamer.session.control_fields import read_controls, wire_type, wire_value
 from streamer.validation import checked
 
 Source = Literal["live", "portrait"]
@@ -92,8 +92,8 @@ class SessionOptions(Controls):
 def _json_type() -> type[Struct]:
     """Returns the type of the JSON body: its fields are those of `SessionOptions`, the controls as on the wire."""
     kinds = get_type_hints(SessionOptions, include_extras=True)
-    controls = {control.name: wire_type(control) for control in TABLE}
-    members = [(one.name, controls.get(one.name, kinds[one.name]), one.default) for one in fields(SessionOptions)]
+    controls = {control.name: (wire_type(control), wire_value(control, control.default)) for control in TABLE}
+    members = [(one.name, *controls.get(one.name, (kinds[one.name], one.default))) for one in fields(SessionOptions)]
     return msgspec.defstruct("Session", members, frozen=True, forbid_unknown_fields=True)
 
 

@@ -14,7 +14,8 @@ from mytalk.appearance.backdrop import GREEN, composed, on_background, source_on
 from mytalk.appearance.matte import _rough, cut_out, own_colours
 from mytalk.errors import OptionError
 from mytalk.face import Face
-from mytalk.face.idle_motion import IdlePortrait
+from mytalk.face.head_turn import Turn
+from mytalk.face.portrait import PortraitState, PortraitWarp
 from mytalk.media.face_source import StillSource, open_face
 from mytalk.picture import Matte, Picture
 from tests.support.films import numbered, write_film
@@ -93,8 +94,8 @@ def test_the_matte_moves_with_the_head(portrait: Picture, portrait_face: Face) -
     _, alpha = cut_out(portrait)
     plane = np.full_like(portrait.u, 128)
     same = Picture(alpha, plane, plane, matte=Matte(alpha, replace(portrait)))
-    idle = IdlePortrait(same, portrait_face, seed=3)
-    moved = [idle(same, at) for at in range(0, 32_000, 8000)]
+    warp = PortraitWarp(same, portrait_face)
+    moved = [warp(same, PortraitState(Turn(yaw=yaw, roll=2))) for yaw in (-10, 0, 15)]
     for one in moved:
         assert one.matte is not None
         np.testing.assert_array_equal(one.matte.alpha, one.y)

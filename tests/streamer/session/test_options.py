@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mytalk.controls.values import CONTROL
@@ -102,6 +102,7 @@ def as_json(name: str, value: object) -> str:
     return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value).strip('"')
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine draws slowly
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text(),
