@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mytalk.appearance.matte import cut_out
+from mytalk.appearance.matte import SPARE, cut_out, spread
 from mytalk.errors import OptionError
-from mytalk.media.face_source import FaceSource, StillSource
+from mytalk.media.face_source import FaceSource, StillSource, open_face
 from mytalk.picture import Matte, Picture, yuv_of_rgb
 
 Background = Literal["own", "green", "transparent", "image"]
@@ -45,6 +46,20 @@ def source_on_background(
     return StillSource(on_background(source.picture, background, image), source.name, source.warnings)
 
 
+def source_before(source: FaceSource, background: str) -> FaceSource:
+    """Returns a portrait's source before what a command line names: own, green, transparent, or the file of an image.
+
+    Raises OptionError, and UnreadableError for the file."""
+    plain: Background
+    for plain in ("own", "green", "transparent"):
+        if background == plain:
+            return source_on_background(source, plain)
+    image = open_face(Path(background))
+    if not isinstance(image, StillSource):
+        raise OptionError(f"{background}: a film cannot be the background (need own, green, transparent or an image)")
+    return source_on_background(source, "image", image.picture.rgb())
+
+
 def composed(picture: Picture) -> Picture:
     """Returns the picture as it is to be seen: the person before their background. Takes 2 ms for 512 x 512."""
     matte = picture.matte
@@ -54,7 +69,17 @@ def composed(picture: Picture) -> Picture:
     coarse = cv2.resize(alpha, (alpha.shape[1] // 2, alpha.shape[0] // 2), interpolation=cv2.INTER_AREA)
     front, back = (picture.y, picture.u, picture.v), (matte.behind.y, matte.behind.u, matte.behind.v)
     y, u, v = (_over(*planes) for planes in zip(front, back, (alpha, coarse, coarse), strict=True))
-    return replace(picture, y=y, u=u, v=v, matte=None, cutout=picture if matte.kept else None)
+    return replace(picture, y=y, u=u, v=v, matte=None, cutout=_alone(picture, matte) if matte.kept else None)
+
+
+def _alone(picture: Picture, matte: Matte) -> Picture:
+    """Returns a picture without what its matte leaves out: it would be there to see for who ignores the alpha."""
+    away = spread(matte.alpha > 0, SPARE - 1) == 0
+    planes = picture.y.copy(), picture.u.copy(), picture.v.copy()
+    planes[0][away] = 0 if picture.full_range else 16
+    for chroma in planes[1:]:
+        chroma[away[::2, ::2]] = 128
+    return replace(picture, y=planes[0], u=planes[1], v=planes[2])
 
 
 def _over(front: NDArray[np.uint8], back: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:

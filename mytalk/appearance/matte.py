@@ -24,6 +24,9 @@ PERSON_FILE = "person.onnx"
 PERSON_SIDE = 256
 """Pixels of the crop that the network looks at."""
 
+WORKING_SIDE = 512
+"""Pixels of the longer side at which lines and colours are fitted; both are smooth, and memory is bounded."""
+
 UNSURE = (0.3, 0.7)
 """Shares of the network between which a pixel is neither the person's nor not: it is so at edges, and where what
 somebody wears or stands before is odd, which would become holes and shreds."""
@@ -46,25 +49,29 @@ PURE_POWER = 4
 with 4, 3 % (``tests/mytalk/appearance/test_matte.py``)."""
 
 SPARE = 4
-"""Pixels beyond the outline that get the person's colours too: motion samples between pixels."""
+"""Pixels past the outline that have the person's colours too: motion and players sample between pixels."""
 
 _loading = threading.Lock()
 
 
 def cut_out(portrait: Picture) -> tuple[Picture, NDArray[np.uint8]]:
-    """Returns the portrait with the colours, near its outline, that the person alone would have, and how much of each
-    pixel is theirs, ``(H, W)``.
+    """Returns the portrait with the person's own colours up to a little past their outline, and how much of each pixel
+    is theirs, ``(H, W)``.
 
-    Takes 100 ms for 512 x 512, and 30 ms more the first time: for a thread. Well inside the outline every pixel stays
-    equal to the bit.
+    Inside, every pixel stays equal to the bit, and so does what is further away: trackers look at it too. Takes 100 ms
+    for 512 x 512, and 30 ms more the first time: for a thread.
     """
     rgb = portrait.region_rgb((0, 0, portrait.width, portrait.height)).astype(np.float32) / 255
     alpha = _refined(rgb, _rough(rgb))
-    reach = cv2.dilate((alpha > 0).astype(np.uint8), np.ones((2 * SPARE + 1, 2 * SPARE + 1), np.uint8))
-    mixed = ((alpha < 1) & (reach > 0)).astype(np.float32)
     whole = (0, 0, portrait.width, portrait.height)
-    own = portrait.with_region(whole, own_colours(rgb, alpha) * 255, mixed)
+    mixed = (alpha < 1) & (spread(alpha > 0, SPARE) > 0)
+    own = portrait.with_region(whole, own_colours(rgb, alpha) * 255, mixed.astype(np.float32))
     return own, np.rint(alpha * 255).astype(np.uint8)
+
+
+def spread(mask: NDArray[np.bool_], pixels: int) -> NDArray[np.uint8]:
+    """Grows a mask by so many pixels to each side."""
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((2 * pixels + 1,) * 2, np.uint8)), np.uint8)
 
 
 def own_colours(rgb: Plane, alpha: Plane) -> Plane:
@@ -73,14 +80,23 @@ def own_colours(rgb: Plane, alpha: Plane) -> Plane:
     Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021, equations 5 to 7; its first pass here weighs
     pixels by a power of their shares, so that mixed ones say little of either colour.
     """
-    front = back = rgb
-    share, power = alpha[..., None], PURE_POWER
+    scale = min(1.0, WORKING_SIDE / max(alpha.shape))
+    small, share = _resized(rgb, scale), _resized(alpha, scale)
+    front = back = small
+    power = PURE_POWER
     for radius in COLOUR_RADII:
-        size = (2 * max(1, round(radius * max(alpha.shape))) + 1,) * 2
-        front_mean, back = _weighted_mean(front, alpha**power, size), _weighted_mean(back, (1 - alpha) ** power, size)
-        front = np.clip(front_mean + share * (rgb - share * front_mean - (1 - share) * back), 0, 1)
+        size = (2 * max(1, round(radius * max(share.shape))) + 1,) * 2
+        front_mean = _weighted_mean(front, share**power, size)
+        back = _weighted_mean(back, (1 - share) ** power, size)
+        front = _corrected(small, share, front_mean, back)
         power = 1
-    return front
+    return front if scale == 1 else _corrected(rgb, alpha, _upsampled(front_mean, alpha), _upsampled(back, alpha))
+
+
+def _corrected(rgb: Plane, alpha: Plane, front: Plane, back: Plane) -> Plane:
+    share = alpha[..., None]
+    mixed = share * front + (1 - share) * back
+    return np.asarray(np.clip(front + share * (rgb - mixed), 0, 1), np.float32)
 
 
 def _weighted_mean(colours: Plane, weight: Plane, size: tuple[int, int]) -> Plane:
@@ -96,21 +112,41 @@ def _rough(rgb: Plane) -> Plane:
 
 
 def _refined(rgb: Plane, rough: Plane) -> Plane:
-    """Moves a rough mask's edge to the picture's own: the guided filter of colour images, He et al. 2013, eq. 14-16."""
+    """Moves a rough mask's edge to the picture's own: the guided filter of colour images, He et al. 2013, eq. 14-16,
+    whose lines are fitted at ``WORKING_SIDE``, as those of He and Sun's fast guided filter (2015)."""
+    scale = min(1.0, WORKING_SIDE / max(rough.shape))
+    slope, offset = (_upsampled(one, rough) for one in _edge_lines(_resized(rgb, scale), _resized(rough, scale)))
+    alpha = np.einsum("hwi,hwi->hw", slope, rgb) + offset
+    alpha = np.clip((alpha - CLEAR) / (OPAQUE - CLEAR), 0, 1)
+    # Far from the rough edge nothing is unsure: no holes inside, and no shreds outside.
+    radius = max(1, round(GUIDE_RADIUS * max(rough.shape)))
+    alpha[spread(rough <= OPAQUE, radius) == 0] = 1
+    alpha[spread(rough > CLEAR, radius) == 0] = 0
+    return np.asarray(alpha, np.float32)
+
+
+def _edge_lines(rgb: Plane, rough: Plane) -> tuple[Plane, Plane]:
+    """Fits a line of colour to the mask around each pixel: slopes ``(H, W, 3)`` and offsets ``(H, W)``."""
     size = (2 * max(1, round(GUIDE_RADIUS * max(rough.shape))) + 1,) * 2
     mean, mask_mean = _mean(rgb, size), _mean(rough, size)
     products = _mean(np.einsum("hwi,hwj->hwij", rgb, rgb).reshape(*rough.shape, 9), size)
     spread = products.reshape(*rough.shape, 3, 3) - np.einsum("hwi,hwj->hwij", mean, mean)
     common = _mean(rgb * rough[..., None], size) - mean * mask_mean[..., None]
     slope = np.linalg.solve(spread + GUIDE_EPSILON * np.eye(3, dtype=np.float32), common[..., None])[..., 0]
-    offset = mask_mean - np.einsum("hwi,hwi->hw", slope, mean)
-    alpha = np.einsum("hwi,hwi->hw", _mean(slope, size), rgb) + _mean(offset, size)
-    alpha = np.clip((alpha - CLEAR) / (OPAQUE - CLEAR), 0, 1)
-    # Far from the rough edge nothing is unsure: no holes inside, and no shreds outside.
-    around = np.ones(size, np.uint8)
-    alpha[cv2.erode((rough > OPAQUE).astype(np.uint8), around) > 0] = 1
-    alpha[cv2.dilate((rough > 1 - OPAQUE).astype(np.uint8), around) == 0] = 0
-    return np.asarray(alpha, np.float32)
+    return _mean(slope, size), _mean(mask_mean - np.einsum("hwi,hwi->hw", slope, mean), size)
+
+
+def _resized(plane: Plane, scale: float) -> Plane:
+    if scale == 1:
+        return plane
+    size = max(2, round(plane.shape[1] * scale)), max(2, round(plane.shape[0] * scale))
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _upsampled(plane: Plane, like: Plane) -> Plane:
+    if plane.shape[:2] == like.shape[:2]:
+        return plane
+    return np.asarray(cv2.resize(plane, like.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _mean(plane: Plane, size: tuple[int, int]) -> Plane:

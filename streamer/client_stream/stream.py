@@ -33,7 +33,14 @@ MOST_ERRORS = 100
 URGENT_BYTES = 64 << 10
 """Bytes of uncounted answers (pongs) that may wait. Full: the connection is not read, which could ask for more."""
 
-_MEDIA_NAMES = {Kind.AUDIO_PCM16: "audio", Kind.VIDEO_H264: "h264", Kind.VIDEO_JPEG: "jpeg", Kind.FMP4: "fmp4"}
+_MEDIA_NAMES = {
+    Kind.AUDIO_PCM16: "audio",
+    Kind.VIDEO_H264: "h264",
+    Kind.VIDEO_JPEG: "jpeg",
+    Kind.FMP4: "fmp4",
+    Kind.VIDEO_PNG: "png",
+    Kind.VIDEO_WEBP: "webp",
+}
 
 
 class Host(Protocol):

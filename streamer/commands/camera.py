@@ -10,6 +10,7 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+from mytalk.errors import OptionError
 from streamer.commands.control_options import add_control_options, given_controls
 from streamer.commands.weights_options import add_weights_options
 from streamer.config.server_config import ServerConfig
@@ -20,6 +21,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser("camera", description=__doc__)
     face = parser.add_mutually_exclusive_group()
     face.add_argument("--face", type=Path, metavar="FILE", help="portrait or clip (default: the embedded portrait)")
+    parser.add_argument(
+        "--background",
+        default="own",
+        metavar="WHICH",
+        help="what a portrait's person is seen before: own, what the portrait shows; green; or the file of another "
+        "image (default: %(default)s)",
+    )
     face.add_argument("--webcam", metavar="NAME", help="/dev/video0, a webcam's name, or the URL of a stream")
     voice = parser.add_mutually_exclusive_group()
     voice.add_argument("--microphone", metavar="NAME", help="part of its name, or its number (default: the system's)")
@@ -56,10 +64,13 @@ async def show(args: argparse.Namespace) -> None:
         "source": "live" if args.webcam else "portrait",
         "profile": args.profile,
     }
+    if args.webcam and args.background != "own":
+        raise OptionError("--background is for a portrait (leave --webcam out)")
     options = replace(SessionOptions.from_json(asked), **given_controls(args))
     config = ServerConfig(preset=args.preset, device=args.device, speech_model=args.speech_model, dtype=args.dtype)
     names = DeviceNames(
         face=None if args.webcam else args.face or config.portrait_path,
+        background=args.background,
         webcam=args.webcam,
         voice=args.voice,
         microphone=args.microphone,

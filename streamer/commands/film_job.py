@@ -73,6 +73,7 @@ def check_film(
     film: FilmOptions | None = None,
 ) -> FilmJob:
     """Opens a film's files and checks its options, before any model runs. Raises ``MyTalkError``."""
+    from mytalk.appearance.backdrop import source_before
     from mytalk.dub import check_length
     from mytalk.media import SpeechReader, open_face
     from mytalk.media.encoding import Encoding, plan_video
@@ -91,26 +92,11 @@ def check_film(
         raise OptionError(f"{source.name}: a video moves by itself (--still is for an image)")
     _check_spans(source, only)
     check_output(output, force=force, transparent=background == "transparent")
-    source = _before(source, background)
+    source = source_before(source, background)
     kind = FORMATS[output.suffix.lower()]
     written = film or FilmOptions(Encoding(), Sound(), None)
     plan_video(source.info, kind, written.encoding, source.name, transparent=source.transparent)
     return FilmJob(source, sound, output, options, length, force, only, own_speech, manner, written)
-
-
-def _before(source: FaceSource, background: str) -> FaceSource:
-    """Returns the source before what ``--background`` names. Raises OptionError, and UnreadableError for a file."""
-    from mytalk.appearance.backdrop import Background, source_on_background
-    from mytalk.media.face_source import StillSource, open_face
-
-    plain: Background
-    for plain in ("own", "green", "transparent"):
-        if background == plain:
-            return source_on_background(source, plain)
-    image = open_face(Path(background))
-    if not isinstance(image, StillSource):
-        raise OptionError(f"{background}: a film cannot be the background (need own, green, transparent or an image)")
-    return source_on_background(source, "image", image.picture.rgb())
 
 
 def _check_spans(source: FaceSource, only: Sequence[Span]) -> None:

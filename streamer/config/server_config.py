@@ -68,6 +68,7 @@ class ServerConfig:
         Help("priority from -20 (first) to 19, where the system allows it; 0: as it was started"),
     ] = -5
     portrait: Annotated[Path | None, Help("picture or clip of portrait sessions, instead of the embedded one")] = None
+    faces: Annotated[Path | None, Help("folder of portraits and clips that sessions may ask for by file name")] = None
     demo_speech: Annotated[Path | None, Help("sound that demo sessions speak, instead of the embedded one")] = None
     ice_servers: Annotated[
         tuple[IceServer, ...], Help("'stun:HOST', 'turn:HOST secret=SHARED' or 'turn:HOST USER PASSWORD'")

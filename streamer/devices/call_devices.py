@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from mytalk.appearance.backdrop import source_before
 from mytalk.errors import InputError
 from mytalk.media.face_source import FaceSource, open_face
 from mytalk.picture import Picture
@@ -36,11 +37,12 @@ NOWHERE = "none"
 class DeviceNames:
     """Names the devices and files of a call; None: the system's own device.
 
-    ``face``: portrait or clip, None where ``webcam`` is the face: a device, or the URL of a stream. ``voice``: a file
-    that is said over and over, or the URL of a stream; None: the microphone's.
+    ``face``: portrait or clip, before ``background``; None where ``webcam`` is the face: a device, or the URL of a
+    stream. ``voice``: a file that is said over and over, or the URL of a stream; None: the microphone's.
     """
 
     face: Path | None = None
+    background: str = "own"
     webcam: str | None = None
     voice: str | None = None
     microphone: str | None = None
@@ -119,7 +121,7 @@ class CallDevices:
             self._keep(webcam)
             return webcam.size
         assert names.face is not None
-        self._face = open_face(names.face)
+        self._face = source_before(open_face(names.face), names.background)
         return self._face.info.width, self._face.info.height
 
     def _open_voice(self) -> None:

@@ -25,15 +25,16 @@ from streamer.http.websocket import StreamRoute
 from streamer.http.whep import Whep
 from streamer.http.whip import Whip
 from streamer.session.control_fields import table
-from streamer.session.options import SessionOptions
+from streamer.session.options import FaceChoice, SessionOptions
 from streamer.session.registry import SessionRegistry
 from streamer.session.session import Session
 from streamer.telemetry import metrics
 from streamer.telemetry.loop_watchdog import LoopWatchdog
+from streamer.validation import checked
 from streamer.webrtc.peer import Peer
 from streamer.webrtc.sdp_offer import Offer, read_offer
 
-ROUTES = ("webrtc", "whip", "whep", "stream", "clear", "tokens")
+ROUTES = ("webrtc", "whip", "whep", "stream", "clear", "face", "tokens")
 """Parts of the URLs of a session."""
 
 PAGE = Path(str(files("streamer"))) / "page"
@@ -71,10 +72,11 @@ class Routes:
         app.router.add_delete("/v1/sessions/{id}", self._delete)
         app.router.add_post("/v1/sessions/{id}/webrtc", self._connect)
         app.router.add_post("/v1/sessions/{id}/clear", self._clear)
+        app.router.add_post("/v1/sessions/{id}/face", self._face)
         app.router.add_post("/v1/sessions/{id}/tokens", self._tokens)
         app.router.add_route("OPTIONS", "/v1/sessions", preflight_of("GET", "POST"))
         app.router.add_route("OPTIONS", "/v1/sessions/{id}", preflight_of("GET", "DELETE"))
-        for name in ("webrtc", "clear", "tokens"):
+        for name in ("webrtc", "clear", "face", "tokens"):
             app.router.add_route("OPTIONS", f"/v1/sessions/{{id}}/{name}", preflight_of("POST"))
         app.router.add_get("/v1/sessions/{id}/stream", StreamRoute(self._access, self._sessions.clock).serve)
         for protocol in (Whip, Whep):
@@ -124,8 +126,24 @@ class Routes:
         with self._uploads.place():
             upload = await read_upload(request)
             options = SessionOptions.from_json(upload.options)
-            face = await self._sessions.read_face(upload.portrait, options, upload.consent)
+            face = await self._sessions.read_face(
+                options, upload.consent, picture=upload.portrait, background=upload.background
+            )
         return await self._sessions.create(options, face, upload.consent, key_id)
+
+    async def _face(self, request: web.Request) -> web.Response:
+        """Shows another face in a running session: an uploaded one, or the server's by its name."""
+        session = self._access.session(request, "own")
+        if request.content_type == "multipart/form-data":
+            with self._uploads.place():
+                upload = await read_upload(request)
+                if upload.portrait is None or upload.background is not None or set(upload.options) != {"source"}:
+                    raise RequestError("another face is a portrait and its consent alone (need no options with it)")
+                await self._sessions.change_face(session, None, upload.consent, upload.portrait)
+        else:
+            choice = checked(await read_json(request), FaceChoice)
+            await self._sessions.change_face(session, choice.portrait, None, None)
+        return web.json_response({"id": session.id, "state": session.state}, status=202)
 
     async def _tokens(self, request: web.Request) -> web.Response:
         """Answers with a fresh token: any for the session's owner, for others one like their own."""

@@ -1,6 +1,7 @@
 """Reads ``POST /v1/sessions`` with a portrait: multipart/form-data (RFC 7578) with bounds on everything.
 
-Two parts: ``session``, the JSON that the route takes without a portrait, with a ``consent`` in it; and ``portrait``.
+Parts: ``session``, the JSON that the route takes without a portrait, with a ``consent`` in it; ``portrait``, and
+``background``, an image to be seen behind the person. One of the two images must be there.
 The body is read whole and then split: aiohttp's reader takes what comes before the first part line by line, on the
 event loop, for as long as it comes.
 """
@@ -32,7 +33,7 @@ UPLOADS = 4
 RETRY_UPLOAD = 2
 """Seconds after which a client whose upload was refused may try again."""
 
-_MOST = {"session": 64 * 1024, "portrait": MAX_BYTES}  # bytes
+_MOST = {"session": 64 * 1024, "portrait": MAX_BYTES, "background": MAX_BYTES}  # bytes
 _BODY = sum(_MOST.values()) + 64 * 1024  # bytes, with what stands around the parts
 _HEADERS = 4096  # bytes of one part's
 _STEP = 1 << 20  # bytes that are searched at a time
@@ -44,7 +45,8 @@ class Upload:
 
     options: dict[str, Any]  # for SessionOptions
     consent: Consent | None
-    portrait: bytes
+    portrait: bytes | None
+    background: bytes | None
 
 
 class UploadLimit:
@@ -72,7 +74,7 @@ async def read_upload(request: web.Request) -> Upload:
 
 
 def _upload(parts: dict[str, bytes]) -> Upload:
-    if "portrait" not in parts:
+    if not {"portrait", "background"} & parts.keys():
         raise RequestError("the upload has no part named portrait (need one: PNG, JPEG, WebP or HEIC)")
     try:
         options = json.loads(parts.get("session", b"{}"))
@@ -81,7 +83,8 @@ def _upload(parts: dict[str, bytes]) -> Upload:
     if not isinstance(options, dict):
         raise RequestError("the part named session is not a JSON object (need one, {} for all defaults)")
     given = options.pop("consent", None)
-    return Upload({"source": "portrait"} | options, Consent.from_json(given) if given else None, parts["portrait"])
+    consent = Consent.from_json(given) if given else None
+    return Upload({"source": "portrait"} | options, consent, parts.get("portrait"), parts.get("background"))
 
 
 async def _named(body: bytes, content_type: str) -> dict[str, bytes]:

@@ -1,7 +1,9 @@
-"""Writes a session's media into an MP4 file (``record``) or to a streaming server (``push``: RTMP, SRT).
+"""Writes a session's media into an MP4 file, a transparent session's into WebM (``record``), or to a streaming server
+(``push``: RTMP, SRT).
 
 A recording is a sink of the pacer for sound, and one of the broadcast's audience for pictures: the bytes that viewers
-of H264 get. Files and networks may stand still, so each recording has a thread of its own that writes.
+of H264 get, or those of a codec with alpha. Files and networks may stand still, so each recording has a thread of its
+own that writes.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from streamer.protocol.generation import Cleared
 from streamer.webrtc.bitrate import START_BITRATE
 from streamer.webrtc.broadcast import Broadcast
 from streamer.webrtc.encoded import VIDEO_RATE, Encoded
+from streamer.webrtc.video_encoder import TRANSPARENT
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +55,7 @@ class Recorder:
         self._failed = failed
         self._loop = asyncio.get_running_loop()
         self._last_key = 0
+        self._is_transparent = isinstance(target, Path) and target.suffix == ".webm"
         self._absence = AbsenceCut() if isinstance(target, Path) else None
         self._over = False
         self._sender = None if isinstance(target, Path) else _sender(target)
@@ -59,7 +63,7 @@ class Recorder:
         self._written = asyncio.Event()  # the thread is done
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
         self._thread.start()
-        self.pictures = _Pictures(self)
+        self.pictures = _Pictures(self, TRANSPARENT if self._is_transparent else "h264")
         broadcast.join(self.pictures)
 
     # --- a sink
@@ -161,7 +165,7 @@ class Recorder:
         except OSError as error:
             return _text(error)
         try:
-            muxing.write(first, self._items.get, file, "mp4")
+            muxing.write(first, self._items.get, file, "webm" if self._is_transparent else "mp4")
             file.keep()
         except (OSError, av.FFmpegError) as error:
             kept = "it is kept up to there" if file.keep_what_plays() else "nothing of it could be kept"
@@ -182,11 +186,11 @@ class Recorder:
 class _Pictures:
     """Takes encoded pictures for a recording, as one of the broadcast's audience."""
 
-    codec: str | None = "h264"
     rate = START_BITRATE
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, codec: str) -> None:
         self._recorder = recorder
+        self.codec: str | None = codec
 
     def sound(self, encoded: Encoded) -> None:
         """Ignores Opus: a recording's sound is AAC, made of the samples."""

@@ -40,7 +40,7 @@ def parse_server(data: str | bytes) -> ServerMessage | Packet:
         return message
     packet = Packet.from_bytes(data)
     if packet.kind in SPEECH_KINDS:
-        raise PacketError(f"kind {packet.kind:d} is a client's to send (need 16 to 19)")
+        raise PacketError(f"kind {packet.kind:d} is a client's to send (need 16 to 21)")
     return packet
 
 

@@ -52,11 +52,12 @@ class Output(Struct, frozen=True):
     """Describes the media that the server sends.
 
     ``audio``: 48 kHz stereo. ``video``: ``fmp4`` carries picture and sound in one. ``form``: ``json``
-    sends media as ``media`` messages with base64, for clients that cannot read binary.
+    sends media as ``media`` messages with base64, for clients that cannot read binary. ``png`` and ``webp`` are
+    transparent where the session's background is.
     """
 
     audio: Literal["none", "pcm16"] = "none"
-    video: Literal["none", "h264", "jpeg", "fmp4"] = "none"
+    video: Literal["none", "h264", "jpeg", "fmp4", "png", "webp"] = "none"
     form: Literal["binary", "json"] = "binary"
 
 
@@ -211,6 +212,13 @@ class FaceFound(Message, frozen=True, tag="face.found"):
     at_ms: U53 | None = None
 
 
+class FaceChanged(Message, frozen=True, tag="face.changed"):
+    """Reports that the face that was brought in last is all that is seen from media time ``pts`` on."""
+
+    pts: U53
+    at_ms: U53 | None = None
+
+
 class CameraLeft(Message, frozen=True, tag="camera.left"):
     """Reports that the camera has sent no picture for two seconds.
 
@@ -260,7 +268,7 @@ class OutputDropped(Message, frozen=True, tag="output.dropped"):
 class Media(Message, frozen=True, tag="media"):
     """Carries a binary message of the server as JSON."""
 
-    kind: Literal["audio", "h264", "jpeg", "fmp4"]
+    kind: Literal["audio", "h264", "jpeg", "fmp4", "png", "webp"]
     generation: U32
     pts: U53
     data: Payload
@@ -283,6 +291,17 @@ class Error(Message, frozen=True, tag="error"):
     count: U53 | None = None
     at_ms: U53 | None = None
     event_id: str | None = None
+
+
+class Warning(Message, frozen=True, tag="warning"):
+    """Reports what the publisher's encoder should do otherwise: ``message`` says what to set. The session goes on.
+
+    ``b_frames``: pictures come out of order; ``keyframe_interval``: those from which decoding can begin are rare.
+    """
+
+    code: Literal["b_frames", "keyframe_interval"]
+    message: str
+    at_ms: U53 | None = None
 
 
 class ServerAck(Message, frozen=True, tag="ack"):
@@ -309,12 +328,14 @@ ServerMessage = (
     | SpeechLate
     | FaceLost
     | FaceFound
+    | FaceChanged
     | CameraLeft
     | CameraBack
     | PlaybackStarted
     | PlaybackFinished
     | OutputDropped
     | Media
+    | Warning
     | Error
     | ServerAck
     | Pong

@@ -24,6 +24,8 @@ class Kind(IntEnum):
     VIDEO_H264 = 17
     VIDEO_JPEG = 18
     FMP4 = 19
+    VIDEO_PNG = 20
+    VIDEO_WEBP = 21
 
 
 SPEECH_KINDS = frozenset((Kind.SPEECH_PCM16, Kind.SPEECH_OPUS))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,10 +16,12 @@ from mytalk.media_time import FRAME_SAMPLES
 from mytalk.picture import VideoFrame
 from mytalk.presets import PROFILES
 from mytalk.stream_options import StreamControls
+from streamer.clock import SECOND_NS
 from streamer.engine.interfaces import LipSync, Models
 from streamer.engine.overload import OverloadLadder, Rung, reduced
-from streamer.engine.slot import EngineSlot
+from streamer.engine.slot import Deliver, EngineSlot, Fail
 from streamer.media.audio import CHUNK_TIME, SpeechChunk
+from streamer.media.crossfade import Crossfade
 from streamer.media.pacer import FOREVER, Pacer
 from streamer.media.resample import Downsampler
 from streamer.protocol.generation import Cleared
@@ -29,6 +32,12 @@ if TYPE_CHECKING:
     from mytalk.lipsync_stream import FaceStatus
 
 log = logging.getLogger(__name__)
+
+COMING_WAIT = 3 * SECOND_NS
+"""How long a face that comes may take until it is all that is seen; then it replaces the one before at once."""
+
+Changed = Callable[[int], None]
+"""Called with the media time from which the face that comes is all that is seen."""
 
 
 class EngineLink:
@@ -48,6 +57,10 @@ class EngineLink:
         self._generation = setup.generation.number  # that the session is in
         self._slot: EngineSlot | None = None
         self._stale: EngineSlot | None = None  # left after a stall; another is taken once the engine has freed it
+        self._coming: EngineSlot | None = None  # that of a face that comes, beside the one that goes
+        self._coming_until = 0  # ns
+        self._fade = Crossfade()  # from the one to the other
+        self._changed: Changed = lambda at: None
         self._odd = False  # the picture that came last, among those of two
         self._left_out = 0  # pictures, at half rate
         self._past = Counter[str]()  # pictures, at the slots it had before
@@ -104,7 +117,11 @@ class EngineLink:
     def say(self, chunk: SpeechChunk) -> None:
         """Takes the next 20 ms of speech."""
         self._said = chunk.at + CHUNK_TIME
-        if self._slot is not None and not self._slot.speech(self._downsample(chunk.samples)):
+        if self._slot is None:
+            return
+        samples = self._downsample(chunk.samples)
+        taken = [slot.speech(samples) for slot in (self._slot, self._coming) if slot is not None]
+        if not all(taken):
             log.warning("the engine is 4 s behind: its slot is taken anew")
             self._renew()
 
@@ -115,6 +132,22 @@ class EngineLink:
             self._left_out += 1
         elif self._slot is not None:
             self._slot.picture(frame)
+
+    def change_face(self, changed: Changed) -> None:
+        """Brings another face in, whose pictures come by ``show_coming`` until ``changed`` is called; from then on
+        they are those of ``show``. At once where there is no slot, and where the one that there is is lost."""
+        self._changed = changed
+        if self._slot is None:
+            self._end_change(self._said)
+            return
+        self._fade = Crossfade()
+        self._coming_until = self._clock.now() + COMING_WAIT
+        self._coming = self._open_slot(self._finished_coming, self._failed_coming)
+
+    def show_coming(self, frame: VideoFrame) -> None:
+        """Takes the next picture of the face that comes."""
+        if self._coming is not None:
+            self._coming.picture(frame)
 
     def skip_to(self, at: int, now: int) -> None:
         """Goes on at media time ``at`` after a stall, at a slot that knows nothing of what was before."""
@@ -142,10 +175,14 @@ class EngineLink:
         if self._slot is not None:
             self._downsample.clear()
             self._slot.clear(cleared)
+        if self._coming is not None:
+            self._coming.clear(cleared)
 
     def watch(self, now: int) -> None:
         """Gives up what an overloaded engine cannot do, and takes it back; reports a face that goes and comes back."""
         self._faces.look(self.face_status, now)
+        if self._coming is not None and now >= self._coming_until:
+            self._promote(self._said)
         if self.resting or self.failure is not None or self._lost.is_set():
             return
         if self._stale is not None:
@@ -196,17 +233,21 @@ class EngineLink:
 
     def close(self) -> None:
         """Gives the slot back."""
-        if self._slot is not None:
-            self._slot.close()
+        for slot in (self._slot, self._coming):
+            if slot is not None:
+                slot.close()
 
     def _take(self) -> None:
         """The engine hears the session from here on; pictures leave untouched until its first one comes."""
         self._downsample = Downsampler()
-        self._slot = self._engine.open_slot(
+        self._slot = self._open_slot(self._finished, self._failed)
+
+    def _open_slot(self, deliver: Deliver, fail: Fail) -> EngineSlot:
+        return self._engine.open_slot(
             open_stream=partial(self._open_stream, self._generation),
             controls=self._in_force,
-            deliver=self._finished,
-            fail=self._failed,
+            deliver=deliver,
+            fail=fail,
             base=self._said,
             generation=self._generation,
             name=self._name,
@@ -232,10 +273,41 @@ class EngineLink:
     def _leave(self) -> None:
         """Pictures leave untouched from here on, those that are finished apart."""
         self._pacer.untouched_before = FOREVER
+        if self._coming is not None:
+            self._coming.close()
+            self._coming = None
+            self._end_change(self._said)
+        self._free_slot()
+
+    def _free_slot(self) -> None:
         if self._slot is not None:
             self._slot.close()
             self._past.update(self._slot.counts)
             self._slot = None
+
+    # --- a face that comes
+
+    def _promote(self, at: int) -> None:
+        """Leaves the slot of the face that goes to that of the one that comes."""
+        self._free_slot()
+        self._slot, self._coming = self._coming, None
+        self._end_change(at)
+
+    def _end_change(self, at: int) -> None:
+        changed, self._changed = self._changed, lambda at: None
+        changed(at)
+
+    def _finished_coming(self, frame: VideoFrame) -> None:
+        shown = frame if self._coming is None else self._fade.coming(frame)
+        if shown is not None:
+            self._deliver(shown)
+        if self._coming is not None and self._fade.over:
+            self._promote(frame.at)
+
+    def _failed_coming(self, failure: MyTalkError) -> None:
+        if self._coming is not None:
+            self._promote(self._said)
+        self._failed(failure)
 
     def _new_ladder(self) -> OverloadLadder:
         rungs = [rung for rung in Rung if self._controls.now.steps > 1 or rung is not Rung.FEWER_STEPS]
@@ -250,6 +322,11 @@ class EngineLink:
         return reduced(self._controls.now, self._ladder.rung)
 
     def _finished(self, frame: VideoFrame) -> None:
+        shown = frame if self._coming is None else self._fade.going(frame)
+        if shown is not None:
+            self._deliver(shown)
+
+    def _deliver(self, frame: VideoFrame) -> None:
         if self._pacer.untouched_before == FOREVER:
             self._pacer.untouched_before = frame.at
         self._made_until = frame.at

@@ -9,10 +9,12 @@ from fractions import Fraction
 
 import numpy as np
 
+from mytalk.appearance.backdrop import composed
 from mytalk.media.face_source import FaceSource
 from mytalk.media_time import FRAME_SAMPLES, SAMPLE_RATE
 from mytalk.picture import Picture, VideoFrame
 from streamer.clock import SAMPLE_NS
+from streamer.errors import ConflictError
 from streamer.media.audio import CHUNK, CHUNK_TIME, OUTPUT_RATE, SpeechChunk, Stereo, mixed
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.media.pacer import Pacer
@@ -20,6 +22,7 @@ from streamer.media.sender_report import picture_offset
 from streamer.media.timeline import HOLD, PictureTimeline, SpeechTimeline
 from streamer.media.video_delay import DubbedSpeech, HeldPictures
 from streamer.protocol.generation import Cleared
+from streamer.protocol.messages import FaceChanged
 from streamer.session.camera_watch import LEFT_WAIT, CameraWatch
 from streamer.session.engine_link import EngineLink
 from streamer.session.media_setup import MediaSetup
@@ -57,6 +60,10 @@ class Ingest:
         self._dubbed = dubbed
         self._pacer, self._link = pacer, link
         self._face = setup.face
+        self._coming: FaceSource | None = None  # a face that is being brought in
+        self._showing: dict[FaceSource, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None  # once it was started
+        self._untouched: tuple[Picture, Picture] | None = None  # a picture with a matte, and as it is to be seen
         self._stored_speech = setup.speech
         self._voice = setup.voice
         self._generation = setup.generation.number
@@ -69,6 +76,11 @@ class Ingest:
         self._position = 0  # chunks of a stored speech that were said or left out
         self._resumed = 0  # media time at which the last stall ended
 
+    @property
+    def picture_size(self) -> tuple[int, int] | None:
+        """Returns width and height of the newest picture, None before the first."""
+        return None if self._given is None else (self._given.width, self._given.height)
+
     # --- for the session
 
     def start(self, group: asyncio.TaskGroup) -> None:
@@ -77,8 +89,32 @@ class Ingest:
             group.create_task(self._speak(self._stored_speech))
         if self._dubbed is not None:
             group.create_task(self._dub(self._dubbed))
+        self._group = group
         if self._face is not None:
-            group.create_task(self._show(self._face))
+            self._showing[self._face] = group.create_task(self._show(self._face))
+
+    def change_face(self, source: FaceSource) -> None:
+        """Brings another stored face in; its pictures have the size of those before. Raises ``ConflictError`` while
+        one is being brought in."""
+        if self._coming is not None:
+            raise ConflictError("another face is being brought in (wait for face.changed)")
+        assert self._group is not None
+        began = -(-((self._clock.now() - self._origin) // SAMPLE_NS) // FRAME_SAMPLES) * FRAME_SAMPLES
+        if source is self._face:
+            self._events.add_message(FaceChanged(began))
+            return
+        self._coming = source
+        self._showing[source] = self._group.create_task(self._show(source, began))
+        self._link.change_face(self._face_changed)
+
+    def _face_changed(self, at: int) -> None:
+        """Frees the face that has gone."""
+        assert self._face is not None
+        assert self._coming is not None
+        self._showing.pop(self._face).cancel()
+        self._face, self._coming = self._coming, None
+        self._untouched = None
+        self._events.add_message(FaceChanged(at))
 
     def replace(self, publisher: Connection) -> None:
         """Takes another publisher in the place of one that has gone; its tracks count their own time."""
@@ -192,14 +228,18 @@ class Ingest:
 
     # --- pictures
 
-    async def _show(self, source: FaceSource) -> None:
-        """Shows a stored portrait or clip, paced by the session's clock."""
-        frames, moved = source.frames(endless=True), 0
+    async def _show(self, source: FaceSource, began: int = 0) -> None:
+        """Shows a stored portrait or clip from media time ``began`` on, paced by the session's clock."""
+        frames, moved = source.frames(endless=True), began
         while True:
             frame = next(frames) if source.still else await self._codecs.run(_next_frame, frames)
             moved = max(moved, self._resumed - frame.at)
             await self._clock.sleep_until(self._origin + (frame.at + moved) * SAMPLE_NS)
-            self._take(replace(frame, at=frame.at + moved) if moved else frame)
+            frame = replace(frame, at=frame.at + moved) if moved else frame
+            if source is self._face:
+                self._take(frame)
+            else:
+                self._link.show_coming(frame)
 
     @property
     def _is_connected(self) -> bool:
@@ -238,8 +278,14 @@ class Ingest:
         if self._idles:
             self._link.portray(frame.picture is self._given)
         self._given = frame.picture
-        self._pacer.expect(frame)
+        self._pacer.expect(frame if frame.picture.matte is None else replace(frame, picture=self._seen(frame.picture)))
         self._link.show(frame)
+
+    def _seen(self, picture: Picture) -> Picture:
+        """Returns a portrait as it is to be seen where the engine does not make it: composed once."""
+        if self._untouched is None or self._untouched[0] is not picture:
+            self._untouched = picture, composed(picture)
+        return self._untouched[1]
 
     def _align(self) -> None:
         if self._publisher is None:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from fractions import Fraction
 
 from mytalk.errors import MyTalkError
+from mytalk.media.face_source import FaceSource
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.picture import Picture
 from mytalk.presets import PROFILES
@@ -72,6 +73,10 @@ class MediaLoop:
     def replace(self, publisher: Connection) -> None:
         """Takes another publisher in the place of one that has gone; its tracks count their own time."""
         self._ingest.replace(publisher)
+
+    def change_face(self, source: FaceSource) -> None:
+        """Brings another stored face in, see :meth:`Ingest.change_face`."""
+        self._ingest.change_face(source)
 
     def sound(self, samples: Stereo, *, pts: int, now: int, packet: bytes | None) -> None:
         """Takes a packet of the publisher's microphone: its samples at 48 kHz, and the packet itself."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import av
 
+from mytalk.media.face_source import FaceSource
 from streamer.clock import SECOND_NS
 from streamer.errors import ConflictError
 from streamer.media.audio import OUTPUT_RATE, Stereo, stereo_of
 from streamer.media.video_delay import DubbedSpeech
 from streamer.protocol.events import Event
-from streamer.protocol.messages import PlaybackFinished
+from streamer.protocol.messages import FaceChanged, PlaybackFinished
 from streamer.session.media_loop import MediaLoop
 from streamer.session.media_setup import MediaSetup
 from streamer.webrtc.aiortc_internals.decoders import CameraPicture
@@ -56,6 +58,14 @@ class MediaStart:
         if self.loop is not None:
             self.loop.replace(publisher)
         self._next.put_nowait(publisher)
+
+    def change_face(self, source: FaceSource) -> None:
+        """Shows another stored face: from the beginning where media has not begun, else as ``MediaLoop`` does."""
+        if self.loop is not None:
+            self.loop.change_face(source)
+        else:
+            self._setup = replace(self._setup, face=source)
+            self._setup.events.add_message(FaceChanged(0))
 
     def clear(self) -> Event:
         """Barge-in, see :meth:`MediaLoop.clear`; before media begins, what waits to be said is dropped."""

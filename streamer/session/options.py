@@ -9,6 +9,7 @@ from typing import Annotated, Literal, get_type_hints
 import msgspec
 from msgspec import Meta, Struct
 
+from mytalk.appearance.backdrop import Background
 from mytalk.controls import TABLE, Controls
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.stream_options import StreamControls, StreamOptions
@@ -22,6 +23,16 @@ Source = Literal["live", "portrait"]
 Speech = Literal["live", "demo", "stream"]
 
 
+FaceName = Annotated[str, Meta(min_length=1, max_length=255)]
+"""Of a file in the server's folder of faces."""
+
+
+class FaceChoice(Struct, frozen=True, forbid_unknown_fields=True):
+    """Names another face for a session: a file of the server's folder of faces, None: its own portrait."""
+
+    portrait: FaceName | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class SessionOptions(Controls):
     """Holds what a client asks of a session: the controls that it begins with, and what does not change.
@@ -29,6 +40,8 @@ class SessionOptions(Controls):
     ``source``: the peer's camera, or the server's portrait. ``speech``: the peer's microphone, the demo, or what a
     client streams (``stream``).
 
+    ``portrait``: a file of the server's folder of faces, None: its own. ``background``: what is behind the person of a
+    portrait; ``image``: one that the client sends with it.
     ``video_delay`` holds the camera's pictures for so many milliseconds: dubbed speech comes that much later.
     ``on_camera_left``: what leaves while a camera that was there sends no picture, see PROTOCOL.md.
     ``own_speech``: the speech is that of the person who is seen, from the same microphone as the pictures: the mouth
@@ -44,6 +57,8 @@ class SessionOptions(Controls):
     video_delay: Annotated[int, Meta(ge=0, le=MOST_DELAY * 1000 // SAMPLE_RATE)] = 0
     on_camera_left: Literal["hold", "idle", "end"] = "hold"
     own_speech: bool = False
+    portrait: FaceName | None = None
+    background: Background = "own"
 
     @classmethod
     def from_json(cls, body: object) -> SessionOptions:
@@ -56,6 +71,8 @@ class SessionOptions(Controls):
             check_url(options.push)
         if options.video_delay and options.source != "live":
             raise RequestError("video_delay holds a camera's pictures (need source live, or video_delay 0)")
+        if options.source != "portrait" and (options.portrait, options.background) != (None, "own"):
+            raise RequestError("portrait and background are of a portrait session (need source portrait)")
         if options.own_speech and (options.source, options.speech) != ("live", "live"):
             raise RequestError(
                 "own_speech is a camera's and a microphone's of one person (need source and speech live)"
@@ -69,7 +86,8 @@ class SessionOptions(Controls):
 
     def recording_targets(self, recordings: Path | None, session_id: str) -> list[Path | str]:
         """Returns where to record: a file named after it in ``recordings``, the URL of ``push``, both or neither."""
-        file = [recordings / f"{session_id}.mp4"] if self.record and recordings is not None else []
+        name = f"{session_id}.{'webm' if self.background == 'transparent' else 'mp4'}"
+        file = [recordings / name] if self.record and recordings is not None else []
         return [*file, *([self.push] if self.push is not None else [])]
 
     def controls(self, preset_steps: int) -> StreamControls:

@@ -7,21 +7,23 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
-from mytalk.media.face_source import FaceSource, StillSource, open_face
+from mytalk.media.face_source import FaceSource
+from mytalk.media.fitted import Size
 from streamer.client_stream.resumption import STOPPING
 from streamer.clock import SECOND_NS, Clock
 from streamer.config.server_config import ServerConfig
 from streamer.engine.engine import Engine
 from streamer.engine.overload import Rung
-from streamer.errors import BusyError, RequestError, UnknownSessionError
+from streamer.errors import BusyError, ConflictError, RequestError, UnknownSessionError
 from streamer.executors import Executors
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.outputs.push_targets import check_leave, check_way
+from streamer.session.face_reader import FaceReader, Pixels, background_of
 from streamer.session.options import SessionOptions
-from streamer.session.portrait_decoder import PortraitDecoder
-from streamer.session.portraits import Consent, check_consent, face_of
+from streamer.session.portraits import Consent, check_consent
 from streamer.session.server_parts import ServerParts
 from streamer.session.session import Session
 from streamer.telemetry import logs
@@ -63,12 +65,10 @@ class SessionRegistry:
         self._executors = executors
         self.clock = clock
         self._sessions: dict[str, tuple[Session, asyncio.Task[None]]] = {}
-        self._portrait: FaceSource | None = None
         self._speech: LoopedSpeech | None = None
-        self._reading = asyncio.Lock()  # of the server's own files
+        self._reading = asyncio.Lock()  # of the server's own speech
         self._reserved: Counter[str | None] = Counter()  # places of sessions that are being made, by key id
-        self._decoder = PortraitDecoder()
-        self._decoding = asyncio.Lock()  # one at a time: it takes a core
+        self._faces = FaceReader(config, executors)
 
     @property
     def condition(self) -> str:
@@ -91,14 +91,44 @@ class SessionRegistry:
         """Returns the sessions of a key, with those that are being made."""
         return self._reserved[key_id] + sum(session.key_id == key_id for session in self.all())
 
-    async def read_face(self, picture: bytes, options: SessionOptions, consent: Consent | None) -> StillSource:
-        """Reads a client's own portrait. Raises ``InputError`` where it may not be one, ``BusyError`` as below."""
+    async def read_face(
+        self, options: SessionOptions, consent: Consent | None, *, picture: bytes | None, background: bytes | None
+    ) -> FaceSource:
+        """Reads the face of a portrait session: a client's own ``picture`` or a stored one, before its own
+        ``background`` where it sent that. Raises ``InputError`` where they cannot be used, ``BusyError`` as below."""
         if options.source != "portrait":
             raise RequestError(f"a portrait, but the source is {options.source} (need portrait, or none)")
+        if (options.background == "image") != (background is not None):
+            raise RequestError('a background is sent where "background" is "image" (need both, or neither)')
+        image = None if background is None else await self._faces.image(background)
+        return await self._read(options, consent, picture, image)
+
+    async def change_face(
+        self, session: Session, name: str | None, consent: Consent | None, picture: bytes | None
+    ) -> None:
+        """Shows another face in a session: a client's own ``picture``, or the server's by ``name``. Admitted, and its
+        consent checked, like that of a new session. ``ConflictError``: the session has none that can be changed."""
+        before = session.face
+        if before is None:
+            raise ConflictError("the session shows a camera (need one whose source is portrait)")
+        self._check_engine(session.options.steps)
+        options = replace(session.options, portrait=name)
+        size = (before.info.width, before.info.height)
+        face = await self._read(options, consent, picture, background_of(before), size)
+        session.change_face(face, consent)
+
+    async def _read(
+        self,
+        options: SessionOptions,
+        consent: Consent | None,
+        picture: bytes | None,
+        image: Pixels | None,
+        size: Size | None = None,
+    ) -> FaceSource:
+        if picture is None:
+            return await self._faces.stored(options, image, size)
         check_consent(consent, required=self._config.require_consent)
-        async with self._decoding:
-            rgb = await self._executors.blocking.run_or_refuse(self._decoder.decode, picture)
-            return await self._executors.blocking.run_or_refuse(face_of, rgb)
+        return await self._faces.uploaded(picture, options, image, size)
 
     async def create(
         self,
@@ -111,7 +141,7 @@ class SessionRegistry:
         key that it is made with. ``BusyError``: no room for it. ``InputError``: a stored file cannot be read."""
         await self._check_films(options)
         if face is None and options.source == "portrait":
-            face = await self._read_portrait()
+            face = await self.read_face(options, None, picture=None, background=None)
         speech = await self._read_speech() if options.speech == "demo" else None
         options.check_steps(self._max_steps)
         await self._make_room(options.steps)
@@ -139,7 +169,7 @@ class SessionRegistry:
     async def close(self) -> None:
         """Refuses new sessions and ends the others."""
         self.draining = True
-        self._decoder.close()
+        self._faces.close()
         tasks = [task for _, task in self._sessions.values()]
         await asyncio.gather(*(session.end(STOPPING) for session in self.all()))
         await asyncio.gather(*tasks)
@@ -254,13 +284,6 @@ class SessionRegistry:
         self._past_traffic.update(session.traffic)
         self._past_refusals.update(session.connections.refusals)
         self._past_packets += session.connections.viewer_packets
-
-    async def _read_portrait(self) -> FaceSource:
-        async with self._reading:
-            if self._portrait is None or not self._portrait.still:
-                # A clip has a reader of its own for each session; a still is shared.
-                self._portrait = await self._executors.blocking.run_or_refuse(open_face, self._config.portrait_path)
-            return self._portrait
 
     async def _read_speech(self) -> LoopedSpeech:
         async with self._reading:

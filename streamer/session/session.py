@@ -207,6 +207,20 @@ class Session:
         self.events.add("session.updated", controls=self.controls, **known)
         return since
 
+    @property
+    def face(self) -> FaceSource | None:
+        """Returns the stored face that it shows, or that was brought in last; None: a camera's."""
+        return self._setup.face
+
+    def change_face(self, face: FaceSource, consent: Consent | None) -> None:
+        """Shows another stored face, of the size of the one before; ``face.changed`` says when it is all that is seen.
+        Raises ``ConflictError`` while another is being brought in."""
+        self._check_open()
+        if self._media is not None:
+            self._media.change_face(face)
+        self._setup = replace(self._setup, face=face)
+        self.consent = consent
+
     def say(self, samples: Stereo, at: int | None = None) -> None:
         """Takes dubbed speech, see :meth:`~streamer.session.media_start.MediaStart.say`. Raises ``ConflictError`` where
         the session is not live."""

@@ -20,7 +20,7 @@ from streamer.webrtc.bitrate import common_rate
 from streamer.webrtc.encoded import Encoded
 from streamer.webrtc.encoder_faults import EncoderFaults
 from streamer.webrtc.speech_encoder import SpeechEncoder
-from streamer.webrtc.video_encoder import ENCODERS, H264, Vp8
+from streamer.webrtc.video_encoder import H264, Vp8, encoder_of
 
 KEYFRAME_PAUSE = SAMPLE_RATE // 4
 """Media time between two keyframes at least, however many viewers ask."""
@@ -34,7 +34,7 @@ _PICTURE_BOUND = 4  # pictures. Full (encoding takes longer than a frame): the o
 class Audience(Protocol):
     """Takes encoded media: the peer of a call, a WHEP viewer, a recorder, a stream's client."""
 
-    codec: str | None  # a key of ENCODERS; None: only listens
+    codec: str | None  # as ``encoder_of`` takes it; None: only listens
 
     @property
     def rate(self) -> int:
@@ -164,7 +164,7 @@ class Broadcast:
             self._set_rates(frame.at)
             for codec in self.codecs:
                 if codec not in self._encoders:
-                    self._encoders[codec] = ENCODERS[codec]()
+                    self._encoders[codec] = encoder_of(codec)
             async with asyncio.TaskGroup() as group:
                 for codec, encoder in self._encoders.items():
                     group.create_task(self._encode(codec, encoder, frame, ntp))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from av.packet import PacketSideData
+
 VIDEO_RATE = 90_000
 """Units a second of a picture's timestamps (RFC 3551)."""
 
@@ -19,3 +21,4 @@ class Encoded:
     timestamp: int  # media time in VIDEO_RATE or OUTPUT_RATE: a picture's keep the source's intervals
     ntp: int  # when the pacer released it (RFC 5905, 64 bits)
     key: bool = True  # can be decoded without what came before
+    alpha: PacketSideData | None = None  # of a codec that can be transparent: its second picture, for WebM

@@ -11,9 +11,10 @@ from fractions import Fraction
 from typing import Any
 
 import av
+from av.packet import PacketSideData
 from av.video.frame import PictureType
 
-from mytalk.picture import VideoFrame
+from mytalk.picture import Picture, VideoFrame
 from streamer.media.timeline import timestamp
 from streamer.webrtc.aiortc_internals.payloads import h264_payloads, vp8_payloads
 from streamer.webrtc.bitrate import START_BITRATE
@@ -25,6 +26,9 @@ H264_OPTIONS = {"preset": "superfast"}
 VP8_OPTIONS = {"cpu-used": "-12", "noise-sensitivity": "0"}
 """Of libvpx, where aiortc has -6, and 4, which takes a face's texture for noise: two thirds of its time, and 4 dB
 better on a film that moves (likewise)."""
+
+TRANSPARENT = "vp8 with alpha"
+"""Name of the codec of transparent recordings; no viewer asks for it."""
 
 _NEVER = 1 << 20  # pictures between keyframes that nobody asked for
 
@@ -40,7 +44,7 @@ class VideoEncoder(ABC):
 
     def encode(self, frame: VideoFrame, ntp: int, *, keyframe: bool = False) -> Encoded | None:
         """Encodes one picture; None where the encoder holds it back. Raises whatever FFmpeg raises."""
-        picture = frame.picture.to_av()
+        picture = self._frame_of(frame.picture)
         stamp = timestamp(frame, VIDEO_RATE)
         picture.pts, picture.time_base = stamp, Fraction(1, VIDEO_RATE)
         picture.pict_type = PictureType.I if keyframe else PictureType.NONE
@@ -56,7 +60,13 @@ class VideoEncoder(ABC):
         if not data:
             return None
         key = any(packet.is_keyframe for packet in packets)
-        return Encoded(data, self._cut(data), frame.at, stamp, ntp, key)
+        return Encoded(data, self._cut(data), frame.at, stamp, ntp, key, self._alpha_of(packets))
+
+    def _frame_of(self, picture: Picture) -> av.VideoFrame:
+        return picture.to_av()
+
+    def _alpha_of(self, packets: list[Any]) -> PacketSideData | None:
+        return None
 
     def _outdated(self, picture: av.VideoFrame) -> bool:
         resized = (picture.width, picture.height) != (self._codec.width, self._codec.height)
@@ -121,5 +131,32 @@ class Vp8(VideoEncoder):
         return vp8_payloads(data, self._picture_id)
 
 
+class Vp8Alpha(Vp8):
+    """Encodes the person alone, as WebM has it: alpha is a second VP8 picture beside each. RTP has no such thing."""
+
+    name = TRANSPARENT
+
+    def _frame_of(self, picture: Picture) -> av.VideoFrame:
+        return picture.to_transparent_av()
+
+    def _open(self, picture: av.VideoFrame) -> Any:
+        codec = super()._open(picture)
+        codec.pix_fmt = "yuva420p"
+        codec.options = codec.options | {"auto-alt-ref": "0"}  # which alpha excludes
+        return codec
+
+    def _alpha_of(self, packets: list[Any]) -> PacketSideData | None:
+        alpha: PacketSideData = packets[0].get_sidedata("matroska_block_additional")
+        return alpha
+
+    def _cut(self, data: bytes) -> list[bytes]:
+        return []
+
+
 ENCODERS: dict[str, type[H264] | type[Vp8]] = {"h264": H264, "vp8": Vp8}
 """Encoders by their codec's name in ``rtpmap``, in small letters."""
+
+
+def encoder_of(codec: str) -> H264 | Vp8:
+    """Makes an encoder of a codec in ``ENCODERS``, or of ``TRANSPARENT``."""
+    return Vp8Alpha() if codec == TRANSPARENT else ENCODERS[codec]()

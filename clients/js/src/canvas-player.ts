@@ -1,7 +1,7 @@
 /** Plays a stream's media on a canvas and the loudspeaker: a picture is drawn when the sound of its time is heard. */
 
-import type { Media } from "./messages.js";
-import { H264Decoder, JpegDecoder, type Decoded, type PictureDecoder } from "./picture-decoder.js";
+import type { Media, MediaKind } from "./messages.js";
+import { H264Decoder, ImageDecoder, type Decoded, type PictureDecoder } from "./picture-decoder.js";
 import { SoundPlayer } from "./sound-player.js";
 import type { Stream } from "./stream.js";
 
@@ -21,7 +21,7 @@ export class CanvasPlayer {
   #shown: number | undefined; // media time
   #frame = 0;
 
-  /** Plays the `h264` or `jpeg` and the `pcm16` of `stream` from now on. `failed` is called for undecodable pictures. */
+  /** Plays the pictures (all but `fmp4`) and the `pcm16` of `stream` from now on. `failed` is called for undecodable pictures. */
   constructor(
     private readonly canvas: HTMLCanvasElement,
     stream: Stream,
@@ -60,10 +60,10 @@ export class CanvasPlayer {
     else if (media.kind !== "fmp4") this.#decoderOf(media.kind).push(media);
   }
 
-  #decoderOf(kind: "h264" | "jpeg"): PictureDecoder {
+  #decoderOf(kind: Exclude<MediaKind, "audio" | "fmp4">): PictureDecoder {
     if (this.#decoder?.kind !== kind) {
       this.#decoder?.decoder.close();
-      const made = kind === "h264" ? H264Decoder : JpegDecoder;
+      const made = kind === "h264" ? H264Decoder : ImageDecoder;
       this.#decoder = { kind, decoder: new made((picture) => this.#decoded(picture), this.failed) };
     }
     return this.#decoder.decoder;
@@ -87,6 +87,7 @@ export class CanvasPlayer {
     const [width, height] = "displayWidth" in image ? [image.displayWidth, image.displayHeight] : [image.width, image.height];
     if (this.canvas.width !== width) this.canvas.width = width;
     if (this.canvas.height !== height) this.canvas.height = height;
+    this.#context?.clearRect(0, 0, width, height); // what is transparent lets the last picture through otherwise
     this.#context?.drawImage(image, 0, 0);
     image.close();
     this.#shown = pts;

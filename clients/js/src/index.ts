@@ -22,6 +22,7 @@ export {
   Client,
   Session,
   type ClientOptions,
+  type Face,
   type Portrait,
   type SessionDescription,
   type SessionOptions,

@@ -16,7 +16,7 @@ export type SpeechRate = (typeof SPEECH_RATES)[number];
 /** Media that the server sends. `fmp4` carries picture and sound together. */
 export interface Output {
   audio: "none" | "pcm16";
-  video: "none" | "h264" | "jpeg" | "fmp4";
+  video: "none" | "h264" | "jpeg" | "fmp4" | "png" | "webp";
   form: "binary" | "json";
 }
 
@@ -154,6 +154,21 @@ export interface FaceFound {
   at_ms?: number;
 }
 
+/** The face that was brought in last is all that is seen from media time `pts` on. */
+export interface FaceChanged {
+  type: "face.changed";
+  pts: number;
+  at_ms?: number;
+}
+
+/** What the publisher's encoder should do otherwise: `message` says what to set. The session goes on. */
+export interface WarningMessage {
+  type: "warning";
+  code: "b_frames" | "keyframe_interval";
+  message: string;
+  at_ms?: number;
+}
+
 /**
  * The camera has sent no picture for two seconds. `silent`: its connection lives, as that of a page in the background;
  * `gone`: it does not.
@@ -206,7 +221,7 @@ export interface Media {
   init: boolean;
 }
 
-export type MediaKind = "audio" | "h264" | "jpeg" | "fmp4";
+export type MediaKind = "audio" | "h264" | "jpeg" | "fmp4" | "png" | "webp";
 
 export interface SessionEnded {
   type: "session.ended";
@@ -242,6 +257,8 @@ export type ServerMessage =
   | SpeechLate
   | FaceLost
   | FaceFound
+  | FaceChanged
+  | WarningMessage
   | CameraLeft
   | CameraBack
   | PlaybackStarted

@@ -10,7 +10,7 @@ const INIT = 2;
 const TIMED = 4;
 
 const SPEECH_KINDS = { pcm16: 1, opus: 2 } as const;
-const MEDIA_KINDS: Record<number, MediaKind> = { 16: "audio", 17: "h264", 18: "jpeg", 19: "fmp4" };
+const MEDIA_KINDS: Record<number, MediaKind> = { 16: "audio", 17: "h264", 18: "jpeg", 19: "fmp4", 20: "png", 21: "webp" };
 
 /** Speech to the server. */
 export interface SpeechPacket {
@@ -46,7 +46,7 @@ export function unpackMedia(bytes: Uint8Array): Media {
   const header = new DataView(bytes.buffer, bytes.byteOffset, HEADER_BYTES);
   const kind = MEDIA_KINDS[header.getUint8(0)];
   if (kind === undefined) {
-    throw new ProtocolError("bad_packet", `kind ${header.getUint8(0)} is not the server's (need 16 to 19)`);
+    throw new ProtocolError("bad_packet", `kind ${header.getUint8(0)} is not the server's (need 16 to 21)`);
   }
   const flags = header.getUint8(1);
   const pts = header.getBigUint64(8, true);

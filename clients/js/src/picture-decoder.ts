@@ -1,4 +1,4 @@
-/** Decodes the pictures of a stream: H264 (Annex B) by WebCodecs, JPEG by the browser's image decoder. */
+/** Decodes the pictures of a stream: H264 (Annex B) by WebCodecs, JPEG, PNG and WebP by the browser's image decoder. */
 
 import type { Media } from "./messages.js";
 
@@ -74,7 +74,7 @@ export class H264Decoder implements PictureDecoder {
   }
 }
 
-export class JpegDecoder implements PictureDecoder {
+export class ImageDecoder implements PictureDecoder {
   #isClosed = false;
   #last: Promise<void> = Promise.resolve();
 
@@ -84,8 +84,8 @@ export class JpegDecoder implements PictureDecoder {
   ) {}
 
   /** Decodes a picture. They are shown in order, however long each takes. */
-  push({ pts, data }: Media): void {
-    const decoded = createImageBitmap(new Blob([data as Uint8Array<ArrayBuffer>], { type: "image/jpeg" }));
+  push({ pts, data, kind }: Media): void {
+    const decoded = createImageBitmap(new Blob([data as Uint8Array<ArrayBuffer>], { type: `image/${kind}` }));
     decoded.catch(() => undefined);
     this.#last = this.#last.then(async () => {
       try {

@@ -32,6 +32,10 @@ export interface SessionOptions {
   video_delay?: number;
   /** The microphone is that of the person before the camera: the mouth adapts to how they speak. */
   own_speech?: boolean;
+  /** A portrait or clip of the server's folder of faces, by its file name; left out: the server's own. */
+  portrait?: string;
+  /** What is behind the person of a portrait: its own, green, nothing (`png` and `webp`; green elsewhere), or an image. */
+  background?: "own" | "green" | "transparent" | "image";
   /** Records it into the server's folder of recordings. */
   record?: boolean;
   /** Pushes it to a streaming server: a URL of RTMP or SRT. */
@@ -44,7 +48,12 @@ export interface Portrait {
   picture: Blob;
   /** Consent: who agreed, when (ISO 8601), and to what. A server may require it. */
   consent?: { who: string; when: string; purpose: string };
+  /** What is to be seen behind the person instead: makes the option `background` `image`. */
+  background?: Blob;
 }
+
+/** Another face of a session: an upload, a file of the server's folder of faces by its name, or the server's own. */
+export type Face = Pick<Portrait, "picture" | "consent"> | { portrait?: string };
 
 /** Answer of `POST /v1/sessions`. */
 export interface SessionDescription {
@@ -106,11 +115,9 @@ export class Client {
 
   /** Creates a session whose face is a picture. Throws `HttpError` of status 422 where no face is found in it. */
   async createWith(portrait: Portrait, options: SessionOptions = {}, signal?: AbortSignal): Promise<Session> {
-    const { picture, consent } = portrait;
-    const form = new FormData();
-    form.append("session", JSON.stringify({ source: "portrait", ...options, ...(consent && { consent }) }));
-    form.append("portrait", picture);
-    return await this.#create(form, {}, signal);
+    const { picture, consent, background } = portrait;
+    const asked = { source: "portrait", ...options, ...(background && { background: "image" }), ...(consent && { consent }) };
+    return await this.#create(formOf(asked, { portrait: picture, background }), {}, signal);
   }
 
   #create(body: BodyInit, kind: Record<string, string>, signal?: AbortSignal): Promise<Session> {
@@ -202,6 +209,18 @@ export class Session {
     return (await this.#request("POST", "clear", signal)) as PlaybackFinished;
   }
 
+  /**
+   * Shows another face, crossfaded, while sound goes on; `face.changed` follows on its stream. Throws `HttpError`: 422
+   * without a face, 409 while another comes, or where the session shows a camera.
+   */
+  async changeFace(face: Face, signal?: AbortSignal): Promise<void> {
+    const upload = "picture" in face ? face : undefined;
+    const body = upload ? formOf({ ...(upload.consent && { consent: upload.consent }) }, { portrait: upload.picture }) : JSON.stringify(face);
+    const kind: Record<string, string> = upload ? {} : { "Content-Type": "application/json" };
+    const headers = { ...bearer(this.#token.current), ...kind };
+    await request(this.#fetch, this.url("face"), { method: "POST", headers, body, ...(signal && { signal }) });
+  }
+
   /** Ends it and frees its resources. No error where it has ended already. */
   async end(): Promise<void> {
     this.#token.stop();
@@ -211,7 +230,7 @@ export class Session {
     });
   }
 
-  /** The address of one of its routes: `session`, `stream`, `whip`, `whep`, `webrtc`, `clear`. */
+  /** The address of one of its routes: `session`, `stream`, `whip`, `whep`, `webrtc`, `clear`, `face`. */
   url(route: string): URL {
     const path = this.description.urls[route];
     if (path === undefined) throw new TypeError(`the server has no ${route} (an older one?)`);
@@ -230,6 +249,13 @@ export class Session {
     const init = { method, headers, keepalive, ...(signal && { signal }) };
     return await (await request(this.#fetch, this.url(route), init)).json();
   }
+}
+
+function formOf(session: object, images: Record<string, Blob | undefined>): FormData {
+  const form = new FormData();
+  form.append("session", JSON.stringify(session));
+  for (const [name, image] of Object.entries(images)) if (image) form.append(name, image);
+  return form;
 }
 
 function bearer(token: string): Record<string, string> {

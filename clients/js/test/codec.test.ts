@@ -63,6 +63,8 @@ describe("text", () => {
       "speech.late": true,
       "face.lost": true,
       "face.found": true,
+      "face.changed": true,
+      warning: true,
       "camera.left": true,
       "camera.back": true,
       "playback.started": true,
@@ -113,7 +115,7 @@ describe("packets", () => {
   test.each(packets.filter(({ from }) => from === "server"))("the server's: $name", (row) => {
     expect(parseServer(bytes(row.hex))).toEqual({
       type: "media",
-      kind: { 16: "audio", 17: "h264", 18: "jpeg", 19: "fmp4" }[row.kind],
+      kind: { 16: "audio", 17: "h264", 18: "jpeg", 19: "fmp4", 20: "png", 21: "webp" }[row.kind],
       generation: row.generation,
       pts: row.pts,
       keyframe: (row.flags & 1) !== 0,

@@ -50,6 +50,31 @@ test("a picture is uploaded with its consent", async () => {
   expect(headers).toEqual({}); // the boundary is fetch's to say
 });
 
+test("an image is uploaded to be behind the person", async () => {
+  const fetching = served(answer(made.status, made.response));
+  const [picture, background] = [new Blob([Uint8Array.of(1, 2, 3)]), new Blob([Uint8Array.of(4, 5)])];
+  await new Client("https://host.example", { fetch: fetching }).createWith({ picture, background });
+  const { body } = fetching.mock.calls[0]?.[1] as RequestInit & { body: FormData };
+  expect(JSON.parse(body.get("session") as string)).toEqual({ source: "portrait", background: "image" });
+  expect((body.get("background") as Blob).size).toBe(2);
+});
+
+test("another face is uploaded, or named", async () => {
+  const fetching = served(answer(made.status, made.response), answer(202, {}), answer(202, {}));
+  const session = await new Client("https://host.example", { fetch: fetching }).create();
+  const consent = { who: "Jane Doe", when: "2026-11-25", purpose: "a greeting" };
+  await session.changeFace({ picture: new Blob([Uint8Array.of(1, 2, 3)]), consent });
+  await session.changeFace({ portrait: "idle.mp4" });
+  const [url, upload] = fetching.mock.calls[1] as [URL, RequestInit & { body: FormData }];
+  expect(String(url)).toBe("https://host.example/v1/sessions/%3Cid%3E/face");
+  expect(JSON.parse(upload.body.get("session") as string)).toEqual({ consent });
+  expect((upload.body.get("portrait") as Blob).size).toBe(3);
+  expect(upload.headers).toEqual({ Authorization: "Bearer <token>" });
+  const named = fetching.mock.calls[2]?.[1] as RequestInit;
+  expect(JSON.parse(named.body as string)).toEqual({ portrait: "idle.mp4" });
+  expect(named.headers).toMatchObject({ "Content-Type": "application/json" });
+});
+
 test("a refusal is an error with its code", async () => {
   const client = new Client("https://host.example", { fetch: served(answer(refused.status, refused.response)) });
   await expect(client.create()).rejects.toMatchObject({ name: "HttpError", status: 400, code: "bad_request" });

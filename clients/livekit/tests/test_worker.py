@@ -64,6 +64,23 @@ async def test_an_agents_session_speaks_through_a_worker(worker: tuple[Worker, s
     assert mytalk.avatar.IDENTITY not in agent.remote_participants
 
 
+async def test_an_agent_changes_its_face(worker: tuple[Worker, str], agent: LocalRoom) -> None:
+    avatar = mytalk.AvatarSession(worker_url=worker[1], worker_key="a key")
+    with pytest.raises(mytalk.MyTalkError, match="not been started"):
+        await avatar.change_face()
+    await avatar.start(AgentSession(), agent, **KEYS)  # type: ignore[arg-type]
+    await asyncio.wait_for(avatar.wait_for_join(), LIMIT_S)
+    await avatar.change_face()  # the server's own
+    with pytest.raises(mytalk.MyTalkError, match="no folder of faces"):
+        await avatar.change_face("clerk.png")
+    with pytest.raises(mytalk.MyTalkError, match="portrait"):
+        await avatar.change_face(b"no picture")
+    assert len(worker[0].rooms) == 1
+    await avatar.aclose()
+    with pytest.raises(mytalk.MyTalkError, match="unknown_room"):
+        await avatar.change_face()
+
+
 async def test_the_transcript_of_an_interrupted_segment_ends_where_its_speech_did(
     worker: tuple[Worker, str], agent: LocalRoom
 ) -> None:
@@ -133,6 +150,8 @@ def test_other_machines_need_a_key(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 def test_a_request_survives_its_journey() -> None:
     asked = RoomRequest("wss://x", "t", "agent", b"\x89PNG", {"who": "me"}, {"seed": 3})
     assert RoomRequest.parse(json.dumps(asked.to_json()).encode()) == asked
+    named = RoomRequest("wss://x", "t", portrait="clerk.png")
+    assert RoomRequest.parse(json.dumps(named.to_json()).encode()) == named
 
 
 @pytest.mark.parametrize(
@@ -143,6 +162,7 @@ def test_a_request_survives_its_journey() -> None:
         ({"url": "ws://x"}, "token"),
         ({"url": "ws://x", "token": "t", "portrait": "?"}, "portrait"),
         ({"url": "ws://x", "token": "t", "portrait": 3}, "portrait"),
+        ({"url": "ws://x", "token": "t", "portrait_name": 3}, "portrait_name"),
         ({"url": "ws://x", "token": "t", "options": []}, "options"),
         ({"url": "ws://x", "token": "t", "colour": "red"}, "colour"),
         ([], "object"),

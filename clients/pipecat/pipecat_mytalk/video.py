@@ -38,7 +38,8 @@ class MyTalkVideoService(AIService):
 
     ``url``: of a MyTalk streamer, with ``api_key`` where it wants one; without, one is started on this machine for as
     long as the pipeline lives, which takes some seconds and needs the package ``mytalk-streamer``. ``portrait``: the
-    bytes of a picture of a face, with ``consent`` (who, when, purpose) of the person; the server's own face without.
+    bytes of a picture of a face, with ``consent`` (who, when, purpose) of the person, or the name of a portrait or clip
+    in the server's folder of faces; the server's own face without.
     ``options``: of its session, such as ``profile``.
 
     Pictures leave all the time, RGB, at 25 a second; sound while it speaks, at 48 kHz. ``TTSStoppedFrame`` leaves when
@@ -50,7 +51,7 @@ class MyTalkVideoService(AIService):
         *,
         url: str | None = None,
         api_key: str | None = None,
-        portrait: bytes | None = None,
+        portrait: bytes | str | None = None,
         consent: Mapping[str, str] | None = None,
         options: Mapping[str, object] | None = None,
     ) -> None:
@@ -78,6 +79,13 @@ class MyTalkVideoService(AIService):
             await self.push_error(error_msg=f"no avatar: {error}", exception=error)
             return
         self.disclosure = self._avatar.disclosure
+
+    async def change_face(self, portrait: bytes | str | None = None, consent: Mapping[str, str] | None = None) -> None:
+        """Shows another face, crossfaded, while speech goes on: ``portrait`` and ``consent`` as at the beginning.
+        Raises ``ClientError``."""
+        if self._avatar is None:
+            raise ClientError("there is no face (the service has not started, or its face is gone)")
+        await self._avatar.change_face(portrait, consent)
 
     async def start(self, frame: StartFrame) -> None:
         """Begins to show the face."""

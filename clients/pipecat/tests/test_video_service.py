@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
+from mytalk_client import ClientError, RefusedError
 from mytalk_client.avatar import HEARD_RATE
 from pipecat.frames.frames import (
     EndFrame,
@@ -169,6 +171,21 @@ async def test_other_frames_pass(server: str) -> None:
         await running.worker.queue_frame(TextFrame("a word"))
         await running.worker.queue_frame(TTSStoppedFrame(context_id="nothing was said"))
         await running.until(lambda: bool(running.sink.of(TextFrame)) and bool(running.sink.of(TTSStoppedFrame)))
+
+
+async def test_another_face_comes_while_it_speaks(server: str) -> None:
+    service = MyTalkVideoService(url=server)
+    with pytest.raises(ClientError, match="there is no face"):
+        await service.change_face()
+    async with pipeline(service) as running:
+        await running.say(1, "one")
+        await running.until(lambda: running.sink.seconds() > 0.1)
+        await service.change_face()  # the server's own
+        with pytest.raises(RefusedError, match="no folder of faces"):
+            await service.change_face("clerk.png")
+        await running.until(lambda: bool(running.sink.of(TTSStoppedFrame)))
+        assert running.sink.seconds() >= 1
+        assert not running.errors
 
 
 async def test_without_a_server_there_is_an_error_and_speech_passes() -> None:

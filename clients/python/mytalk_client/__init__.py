@@ -2,18 +2,20 @@
 
 from mytalk_client.errors import ClientError, DeviceError, EndedError, FormatError, LostError, RefusedError
 from mytalk_client.formats import SpeechFormat
-from mytalk_client.http import SessionInfo, create_session, end_session, session_state
+from mytalk_client.http import SessionInfo, change_face, create_session, end_session, session_state
 from mytalk_client.messages import (
     Audio,
     CameraBack,
     CameraLeft,
     Error,
     Event,
+    FaceChanged,
     FaceFound,
     FaceLost,
     OutputDropped,
     PlaybackFinished,
     PlaybackStarted,
+    PublisherWarning,
     SessionEnded,
     SessionResumed,
     SessionUpdated,
@@ -34,6 +36,7 @@ __all__ = [
     "EndedError",
     "Error",
     "Event",
+    "FaceChanged",
     "FaceFound",
     "FaceLost",
     "FormatError",
@@ -41,6 +44,7 @@ __all__ = [
     "OutputDropped",
     "PlaybackFinished",
     "PlaybackStarted",
+    "PublisherWarning",
     "RefusedError",
     "Session",
     "SessionEnded",
@@ -53,6 +57,7 @@ __all__ = [
     "SpeechLate",
     "SyncSession",
     "Video",
+    "change_face",
     "connect",
     "connect_sync",
     "create_session",

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from mytalk_client.errors import ClientError
 from mytalk_client.formats import SpeechFormat
-from mytalk_client.http import Consent
+from mytalk_client.http import Consent, Portrait
 from mytalk_client.messages import (
     Audio,
     Error,
@@ -156,6 +156,10 @@ class Avatar:
             del self._answers[generation]
 
     # --- showing
+
+    async def change_face(self, portrait: Portrait | None = None, consent: Consent | None = None) -> None:
+        """Shows another face, as :meth:`Session.change_face` does; pictures keep their size."""
+        await self.session.change_face(portrait, consent)
 
     def __aiter__(self) -> AsyncIterator[Item]:
         return self
@@ -290,7 +294,7 @@ async def open_avatar(
     url: str,
     api_key: str | None = None,
     *,
-    portrait: bytes | None = None,
+    portrait: Portrait | None = None,
     consent: Consent | None = None,
     **options: object,
 ) -> AsyncIterator[Avatar]:

@@ -9,7 +9,7 @@ from mytalk_client.errors import FormatError
 from mytalk_client.opus import opus_samples
 
 Encoding = Literal["pcm16", "opus"]
-VideoEncoding = Literal["none", "h264", "jpeg", "fmp4"]
+VideoEncoding = Literal["none", "h264", "jpeg", "fmp4", "png", "webp"]
 
 RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 """Samples a second that speech may have; Opus has 48 000."""

@@ -24,6 +24,9 @@ PATIENCE = 15.0
 
 _LEAST_PAUSE = 0.2  # seconds before another try, whatever the server says
 
+Portrait = bytes | str
+"""The bytes of a picture of a face, or the name of a file in the server's folder of faces."""
+
 Consent = Mapping[str, str]
 """Of the person on a portrait: ``who``, ``when`` and ``purpose``."""
 
@@ -50,12 +53,14 @@ def create_session(
     url: str,
     api_key: str | None = None,
     *,
-    portrait: bytes | None = None,
+    portrait: Portrait | None = None,
     consent: Consent | None = None,
     patience: float = PATIENCE,
     **options: object,
 ) -> SessionInfo:
     """Makes a session with ``options`` and, for a face of your own, the bytes of a picture and its consent.
+
+    ``background`` among the options may be the bytes of an image too.
 
     A busy server is asked again after its ``Retry-After``, within ``patience`` seconds, with a line in the log.
     Raises ``RefusedError`` or ``LostError``.
@@ -83,15 +88,16 @@ def pause_after(refused: RefusedError, left: float) -> float:
 def ask_for_session(
     url: str,
     api_key: str | None,
-    portrait: bytes | None,
+    portrait: Portrait | None,
     consent: Consent | None,
     options: Mapping[str, object],
 ) -> SessionInfo:
     """Asks once for a session. Raises ``RefusedError`` or ``LostError``."""
-    if portrait is None:
-        body, content_type = json.dumps(options).encode(), "application/json"
-    else:
-        body, content_type = _multipart(dict(options) | {"consent": dict(consent or {})}, portrait)
+    images: dict[str, bytes] = {}
+    asked = dict(options)
+    if isinstance(background := asked.get("background"), bytes):
+        asked["background"], images["background"] = "image", background
+    body, content_type = _body(asked, images, portrait, consent)
     answer = _request("POST", f"{url.rstrip('/')}/v1/sessions", api_key, body, content_type)
     try:
         urls = {name: url.rstrip("/") + path for name, path in answer["urls"].items()}
@@ -99,6 +105,15 @@ def ask_for_session(
         return SessionInfo(answer["id"], answer["token"], urls, *texts, int(answer.get("expires_in", 0)))
     except (KeyError, TypeError, AttributeError) as error:
         raise ClientError(f"{url} does not answer as a MyTalk streamer does (without {error})") from error
+
+
+def change_face(info: SessionInfo, portrait: Portrait | None = None, consent: Consent | None = None) -> None:
+    """Shows another face in a session: your own, with the person's consent, one of the server's by its name, or its
+    own portrait. ``face.changed`` follows. Raises ``RefusedError`` or ``LostError``."""
+    if "face" not in info.urls:
+        raise ClientError("the server cannot change faces (an older one)")
+    body, content_type = _body({}, {}, portrait, consent)
+    _request("POST", info.urls["face"], info.token, body, content_type)
 
 
 def session_state(info: SessionInfo) -> str:
@@ -118,11 +133,23 @@ def end_session(info: SessionInfo) -> None:
     _request("DELETE", info.urls["session"], info.token)
 
 
-def _multipart(options: Mapping[str, Any], portrait: bytes) -> tuple[bytes, str]:
+def _body(
+    asked: dict[str, object], images: dict[str, bytes], portrait: Portrait | None, consent: Consent | None
+) -> tuple[bytes, str]:
+    """Returns the body of a request that names or brings a face, and its content type."""
+    if isinstance(portrait, str):
+        asked = asked | {"portrait": portrait}
+    elif portrait is not None:
+        images = images | {"portrait": portrait}
+        asked = asked | ({"consent": dict(consent)} if consent else {})
+    return _multipart(asked, images) if images else (json.dumps(asked).encode(), "application/json")
+
+
+def _multipart(options: Mapping[str, Any], images: Mapping[str, bytes]) -> tuple[bytes, str]:
     """Returns the body and its content type (RFC 7578)."""
     border = secrets.token_hex(16)
     parts = [("session", "application/json", json.dumps(options).encode())]
-    parts.append(("portrait", "application/octet-stream", portrait))
+    parts += [(name, "application/octet-stream", image) for name, image in images.items()]
     body = b"".join(
         f'--{border}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\n'
         f"Content-Type: {kind}\r\n\r\n".encode()

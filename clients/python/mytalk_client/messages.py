@@ -121,6 +121,23 @@ class FaceFound:
 
 
 @dataclass(frozen=True, slots=True)
+class FaceChanged:
+    """Reports that the face that was brought in last is all that is seen from media time ``pts`` on."""
+
+    pts: int
+    at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherWarning:
+    """Reports what the publisher's encoder should do otherwise: ``message`` says what to set. The session goes on."""
+
+    code: Literal["b_frames", "keyframe_interval"]
+    message: str
+    at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CameraLeft:
     """Reports that the camera has sent no picture for two seconds: what comes meanwhile, the session's options say.
 
@@ -208,7 +225,7 @@ class Audio:
 class Video:
     """Holds a picture, or for ``fmp4`` a segment of MP4 (``init``: the one before all others)."""
 
-    encoding: Literal["h264", "jpeg", "fmp4"]
+    encoding: Literal["h264", "jpeg", "fmp4", "png", "webp"]
     generation: int
     pts: int
     data: bytes
@@ -225,6 +242,8 @@ Event = (
     | SpeechLate
     | FaceLost
     | FaceFound
+    | FaceChanged
+    | PublisherWarning
     | CameraLeft
     | CameraBack
     | PlaybackStarted
@@ -248,6 +267,8 @@ TYPES: dict[str, type] = {
     "speech.late": SpeechLate,
     "face.lost": FaceLost,
     "face.found": FaceFound,
+    "face.changed": FaceChanged,
+    "warning": PublisherWarning,
     "camera.left": CameraLeft,
     "camera.back": CameraBack,
     "playback.started": PlaybackStarted,
@@ -257,7 +278,7 @@ TYPES: dict[str, type] = {
     "ack": Ack,
     "pong": Pong,
 }
-_KINDS: dict[int, Literal["h264", "jpeg", "fmp4"]] = {17: "h264", 18: "jpeg", 19: "fmp4"}
+_KINDS = {17: "h264", 18: "jpeg", 19: "fmp4", 20: "png", 21: "webp"}
 _AUDIO = 16
 
 

@@ -21,8 +21,10 @@ from mytalk_client.formats import Samples, SpeechFormat, VideoEncoding, check_vi
 from mytalk_client.http import (
     PATIENCE,
     Consent,
+    Portrait,
     SessionInfo,
     ask_for_session,
+    change_face,
     end_session,
     pause_after,
     renewed,
@@ -148,6 +150,12 @@ class Session:
         """Changes controls, such as ``mouth_opening=0.7``. ``SessionUpdated`` or ``Error`` follows."""
         self._check_open()
         self._link.send(text("session.update", controls=controls, event_id=event_id))
+
+    async def change_face(self, portrait: Portrait | None = None, consent: Consent | None = None) -> None:
+        """Shows another face, crossfaded, while speech goes on: the bytes of a picture, the name of a portrait or clip
+        of the server's folder, or its own. ``FaceChanged`` follows. Raises ``RefusedError`` or ``LostError``."""
+        self._check_open()
+        await asyncio.to_thread(change_face, self.info, portrait, consent)
 
     @property
     def ahead_ms(self) -> int:
@@ -275,7 +283,7 @@ async def connect(
     audio: bool = False,
     video: VideoEncoding = "none",
     source: Literal["portrait", "live"] = "portrait",
-    portrait: bytes | None = None,
+    portrait: Portrait | None = None,
     consent: Consent | None = None,
     info: SessionInfo | None = None,
     patience: float = PATIENCE,
@@ -284,8 +292,10 @@ async def connect(
     """Opens a session for as long as the block runs: a new one, or with ``info`` one that was made before.
 
     ``speech``: what you give (default: 24 kHz, mono). ``audio`` and ``video``: what you want back. ``portrait``: the
-    bytes of a picture of a face, with ``consent`` of the person. ``patience``: seconds for which a busy server is
-    asked again, when it said to; 0: not at all. ``options``: ``profile``, ``seed``... as the server has them.
+    bytes of a picture of a face, with ``consent`` of the person, or the name of a file in the server's folder of faces.
+    ``background`` among the options: ``green``, ``transparent``, or the bytes of an image.
+    ``patience``: seconds for which a busy server is asked again, when it said to; 0: not at all. ``options``:
+    ``profile``, ``seed``... as the server has them.
     Raises ``FormatError``, ``RefusedError`` or ``LostError``.
     """
     check_video(video)
@@ -306,7 +316,7 @@ async def connect(
 async def _created(
     url: str,
     api_key: str | None,
-    portrait: bytes | None,
+    portrait: Portrait | None,
     consent: Consent | None,
     asked: dict[str, object],
     patience: float,

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 from mytalk_client.errors import FormatError
 from mytalk_client.formats import Samples, is_whole
+from mytalk_client.http import Consent, Portrait
 from mytalk_client.messages import Event, Scalar
 from mytalk_client.session import Session, connect
 
@@ -56,6 +57,10 @@ class SyncSession:
     def update(self, event_id: str | None = None, **controls: Scalar) -> None:
         """Changes controls."""
         self._run(self.session.update(event_id, **controls))
+
+    def change_face(self, portrait: Portrait | None = None, consent: Consent | None = None) -> None:
+        """Shows another face, as :meth:`Session.change_face` does."""
+        self._run(self.session.change_face(portrait, consent))
 
     def next(self, timeout: float | None = None) -> Event | None:
         """Returns the next event; None at the end of the session. Raises ``TimeoutError`` after ``timeout`` seconds."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from mytalk_client import (
     EndedError,
     Error,
     Event,
+    FaceChanged,
     LostError,
     PlaybackFinished,
     PlaybackStarted,
@@ -31,6 +33,7 @@ from mytalk_client import (
     connect_sync,
     create_session,
     end_session,
+    session_state,
 )
 from mytalk_client import session as session_module
 
@@ -221,6 +224,33 @@ async def test_who_does_not_listen_is_not_drowned(url: str, monkeypatch: pytest.
         assert session._held < 110_000
         async for _ in session:
             if session._held < 5_000:
+                break
+
+
+async def test_another_face_comes_while_it_speaks(url: str) -> None:
+    portrait = (files("mytalk") / "assets" / "astronaut.png").read_bytes()
+    consent = {"who": "Eileen Collins", "when": "2026-11-30", "purpose": "a test"}
+    async with connect(url, video="webp", background="green") as session:
+        await session.change_face(portrait, consent)
+        pictures: list[Video] = []
+        async with asyncio.timeout(LIMIT_S):
+            async for event in session:
+                if isinstance(event, FaceChanged):
+                    break
+                if isinstance(event, Video):
+                    pictures.append(event)
+        assert {picture.encoding for picture in pictures} == {"webp"}
+        assert await asyncio.to_thread(session_state, session.info) == "live"
+        with pytest.raises(RefusedError, match="no folder of faces"):
+            await session.change_face("clerk.png")
+
+
+async def test_a_session_begins_before_an_image_of_its_own(url: str) -> None:
+    portrait = (files("mytalk") / "assets" / "astronaut.png").read_bytes()
+    async with connect(url, video="png", portrait=portrait, background=portrait) as session:
+        async for event in session:
+            if isinstance(event, Video):
+                assert event.data.startswith(b"\x89PNG")
                 break
 
 

@@ -828,7 +828,7 @@ async function call(url, media, options = {}) {
 }
 
 // dist/picture-decoder.js
-/** Decodes the pictures of a stream: H264 (Annex B) by WebCodecs, JPEG by the browser's image decoder. */
+/** Decodes the pictures of a stream: H264 (Annex B) by WebCodecs, JPEG, PNG and WebP by the browser's image decoder. */
 const UNIT_US = 1e6 / 16e3;
 /** Baseline at level 3.1, where a stream's parameter sets do not tell the codec. */
 const FALLBACK_CODEC = "avc1.42e01f";
@@ -887,7 +887,7 @@ var H264Decoder = class {
 		});
 	}
 };
-var JpegDecoder = class {
+var ImageDecoder = class {
 	show;
 	failed;
 	#isClosed = false;
@@ -897,8 +897,8 @@ var JpegDecoder = class {
 		this.failed = failed;
 	}
 	/** Decodes a picture. They are shown in order, however long each takes. */
-	push({ pts, data }) {
-		const decoded = createImageBitmap(new Blob([data], { type: "image/jpeg" }));
+	push({ pts, data, kind }) {
+		const decoded = createImageBitmap(new Blob([data], { type: `image/${kind}` }));
 		decoded.catch(() => void 0);
 		this.#last = this.#last.then(async () => {
 			try {
@@ -1016,7 +1016,7 @@ var CanvasPlayer = class {
 	#decoder;
 	#shown;
 	#frame = 0;
-	/** Plays the `h264` or `jpeg` and the `pcm16` of `stream` from now on. `failed` is called for undecodable pictures. */
+	/** Plays the pictures (all but `fmp4`) and the `pcm16` of `stream` from now on. `failed` is called for undecodable pictures. */
 	constructor(canvas, stream, failed = () => void 0) {
 		this.canvas = canvas;
 		this.failed = failed;
@@ -1048,7 +1048,7 @@ var CanvasPlayer = class {
 	#decoderOf(kind) {
 		if (this.#decoder?.kind !== kind) {
 			this.#decoder?.decoder.close();
-			const made = kind === "h264" ? H264Decoder : JpegDecoder;
+			const made = kind === "h264" ? H264Decoder : ImageDecoder;
 			this.#decoder = {
 				kind,
 				decoder: new made((picture) => this.#decoded(picture), this.failed)
@@ -1073,6 +1073,7 @@ var CanvasPlayer = class {
 		const [width, height] = "displayWidth" in image ? [image.displayWidth, image.displayHeight] : [image.width, image.height];
 		if (this.canvas.width !== width) this.canvas.width = width;
 		if (this.canvas.height !== height) this.canvas.height = height;
+		this.#context?.clearRect(0, 0, width, height);
 		this.#context?.drawImage(image, 0, 0);
 		image.close();
 		this.#shown = pts;
@@ -1106,7 +1107,9 @@ const MEDIA_KINDS = {
 	16: "audio",
 	17: "h264",
 	18: "jpeg",
-	19: "fmp4"
+	19: "fmp4",
+	20: "png",
+	21: "webp"
 };
 /** Packs speech. Throws `RangeError` for numbers that the header cannot hold. */
 function packSpeech({ encoding, generation, pts, payload, timed = false }) {
@@ -1127,7 +1130,7 @@ function unpackMedia(bytes) {
 	if (bytes.length <= 16) throw new ProtocolError("bad_packet", `${bytes.length} bytes (need a header of ${16} and a payload)`);
 	const header = new DataView(bytes.buffer, bytes.byteOffset, 16);
 	const kind = MEDIA_KINDS[header.getUint8(0)];
-	if (kind === void 0) throw new ProtocolError("bad_packet", `kind ${header.getUint8(0)} is not the server's (need 16 to 19)`);
+	if (kind === void 0) throw new ProtocolError("bad_packet", `kind ${header.getUint8(0)} is not the server's (need 16 to 21)`);
 	const flags = header.getUint8(1);
 	const pts = header.getBigUint64(8, true);
 	if (flags & -4 || header.getUint16(2, true) !== 0 || pts > Number.MAX_SAFE_INTEGER) throw new ProtocolError("bad_packet", "the header has flags or values that this version does not know");
@@ -1205,6 +1208,11 @@ const NEEDED = {
 	"speech.late": { dropped_ms: count },
 	"face.lost": { reason: among("none", "small", "turned") },
 	"face.found": { lost_ms: count },
+	"face.changed": { pts: count },
+	warning: {
+		code: among("b_frames", "keyframe_interval"),
+		message: text
+	},
 	"camera.left": { reason: among("silent", "gone") },
 	"camera.back": { away_ms: count },
 	"playback.started": {
@@ -1219,7 +1227,7 @@ const NEEDED = {
 	},
 	"output.dropped": { pictures: count },
 	media: {
-		kind: among("audio", "h264", "jpeg", "fmp4"),
+		kind: among("audio", "h264", "jpeg", "fmp4", "png", "webp"),
 		generation: count,
 		pts: count,
 		data: text
@@ -2259,15 +2267,17 @@ var Client = class {
 	}
 	/** Creates a session whose face is a picture. Throws `HttpError` of status 422 where no face is found in it. */
 	async createWith(portrait, options = {}, signal) {
-		const { picture, consent } = portrait;
-		const form = new FormData();
-		form.append("session", JSON.stringify({
+		const { picture, consent, background } = portrait;
+		const asked = {
 			source: "portrait",
 			...options,
+			...background && { background: "image" },
 			...consent && { consent }
-		}));
-		form.append("portrait", picture);
-		return await this.#create(form, {}, signal);
+		};
+		return await this.#create(formOf(asked, {
+			portrait: picture,
+			background
+		}), {}, signal);
 	}
 	#create(body, kind, signal) {
 		return whileBusy(() => this.#createOnce(body, kind, signal), this.#patienceMs, {
@@ -2362,6 +2372,25 @@ var Session = class {
 	async clear(signal) {
 		return await this.#request("POST", "clear", signal);
 	}
+	/**
+	* Shows another face, crossfaded, while sound goes on; `face.changed` follows on its stream. Throws `HttpError`: 422
+	* without a face, 409 while another comes, or where the session shows a camera.
+	*/
+	async changeFace(face, signal) {
+		const upload = "picture" in face ? face : void 0;
+		const body = upload ? formOf({ ...upload.consent && { consent: upload.consent } }, { portrait: upload.picture }) : JSON.stringify(face);
+		const kind = upload ? {} : { "Content-Type": "application/json" };
+		const headers = {
+			...bearer(this.#token.current),
+			...kind
+		};
+		await request(this.#fetch, this.url("face"), {
+			method: "POST",
+			headers,
+			body,
+			...signal && { signal }
+		});
+	}
 	/** Ends it and frees its resources. No error where it has ended already. */
 	async end() {
 		this.#token.stop();
@@ -2369,7 +2398,7 @@ var Session = class {
 			if (!(error instanceof HttpError && error.status === 404)) throw error;
 		});
 	}
-	/** The address of one of its routes: `session`, `stream`, `whip`, `whep`, `webrtc`, `clear`. */
+	/** The address of one of its routes: `session`, `stream`, `whip`, `whep`, `webrtc`, `clear`, `face`. */
 	url(route) {
 		const path = this.description.urls[route];
 		if (path === void 0) throw new TypeError(`the server has no ${route} (an older one?)`);
@@ -2391,6 +2420,12 @@ var Session = class {
 		return await (await request(this.#fetch, this.url(route), init)).json();
 	}
 };
+function formOf(session, images) {
+	const form = new FormData();
+	form.append("session", JSON.stringify(session));
+	for (const [name, image] of Object.entries(images)) if (image) form.append(name, image);
+	return form;
+}
 function bearer(token) {
 	return { Authorization: `Bearer ${token}` };
 }

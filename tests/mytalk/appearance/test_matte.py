@@ -70,8 +70,16 @@ def test_before_green_the_background_is_green_and_the_person_is_untouched(transp
     seen = composed(transparent)
     np.testing.assert_array_equal(seen.y[alpha == 255], transparent.y[alpha == 255])
     np.testing.assert_allclose(seen.rgb()[:40, -100:], np.broadcast_to(GREEN, (40, 100, 3)), atol=2)
-    assert seen.cutout is transparent
+    assert seen.cutout is not None
+    assert seen.cutout.matte is transparent.matte
     assert seen.matte is None
+
+
+def test_of_what_was_behind_nothing_stays_below_the_alpha(transparent: Picture) -> None:
+    alone = composed(transparent).cutout
+    assert alone is not None
+    assert np.ptp(alone.rgb()[:60, :60]) == 0  # the flag
+    assert np.ptp(transparent.rgb()[:60, :60]) > 100
 
 
 def test_only_what_can_be_transparent_keeps_the_person_alone(portrait: Picture) -> None:

@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from pyvirtualcam import camera as backends
 
 from mytalk.errors import InputError, UnreadableError
 from mytalk.picture import Picture, VideoFrame
+from streamer.cli import main
 from streamer.cpu import ONE_EACH
 from streamer.devices import call_devices
 from streamer.devices.call_devices import NOWHERE, CallDevices, DeviceNames
@@ -98,6 +100,27 @@ async def test_a_portrait_speaks_in_a_virtual_camera(config: Any, capsys: pytest
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert not [thread for thread in threading.enumerate() if thread.name == "virtual camera"]
+
+
+async def test_a_portrait_s_person_is_shown_before_green(config: Any, portrait: Picture, tmp_path: Path) -> None:
+    face = tmp_path / "me.png"
+    await asyncio.to_thread(Image.fromarray(portrait.rgb()).save, face)
+    names = DeviceNames(face=face, background="green", voice=str(config.demo_speech_path), loudspeaker=NOWHERE)
+    task = asyncio.create_task(hold(names, SessionOptions(source="portrait")))
+    try:
+        shown = lambda: getattr(Backend, "shape", None) == (512, 512) and len(Backend.frames) > 5  # noqa: E731
+        await eventually(lambda: task.done() or shown())
+        assert not task.done()
+        y, u, v = Backend.frames[-1][511], Backend.frames[-1][512 * 512 + 255], Backend.frames[-1][512 * 640 + 255]
+        assert (int(y), int(u), int(v)) == (145, 54, 34)  # of ITU-R BT.601
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def test_a_webcam_keeps_its_background(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["camera", "--webcam", "/dev/video0", "--background", "green"]) != 0
+    assert "--background is for a portrait" in capsys.readouterr().err
 
 
 async def test_a_camera_that_fails_ends_the_call_with_a_word(config: Any) -> None:

@@ -15,7 +15,9 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
+from mytalk.picture import Picture
 from streamer.config.server_config import ServerConfig
 from streamer.executors import Pool
 from streamer.http.server import Running
@@ -23,11 +25,13 @@ from streamer.media.audio import CHUNK, CHUNK_TIME, SpeechChunk
 from streamer.outputs import recording_file
 from streamer.outputs.recorder import Recorder
 from streamer.outputs.recording_file import RecordingFile
+from streamer.protocol.packets import Kind
 from streamer.webrtc.broadcast import Broadcast
 from tests.streamer.support.broadcasts import encoded_of
 from tests.streamer.support.http_client import Client, ask
 from tests.streamer.support.ports import free_port, listening
 from tests.streamer.support.recordings import look_at
+from tests.streamer.support.stream_client import Streamer
 from tests.streamer.support.waiting import LIMIT_S, eventually
 from tests.streamer.support.whip_clients import loud, published, watch
 
@@ -40,6 +44,30 @@ def port() -> int:
 @pytest.fixture
 def config(config: ServerConfig, tmp_path: Path, port: int) -> ServerConfig:
     return dataclasses.replace(config, recordings=tmp_path / "recordings", push_to=(f"rtmp://127.0.0.1:{port}/live/",))
+
+
+async def test_a_transparent_session_is_recorded_so(client: Client, config: ServerConfig, portrait: Picture) -> None:
+    assert config.recordings is not None
+    rgb = portrait.rgb()
+    await asyncio.to_thread(Image.fromarray(rgb).save, config.portrait_path)
+    session = await client.create(source="portrait", speech="demo", background="transparent", record=True)
+    stream = Streamer(client, session)
+    await stream.connect()
+    await stream.send(type="session.update", output={"audio": "pcm16", "video": "h264"})
+    await stream.until(lambda: len(stream.of(Kind.VIDEO_H264)) > 30)
+    await ask(client, "DELETE", session["urls"]["session"], session["token"])
+    await stream.close()
+    [path] = config.recordings.iterdir()
+    assert path.name == f"{session['id']}.webm"
+    with av.open(path) as film:
+        assert film.streams.audio[0].codec_context.name == "opus"
+        decoder: Any = av.CodecContext.create("libvpx", "r")
+        frames = [frame for packet in film.demux(film.streams.video[0]) for frame in decoder.decode(packet)]
+    assert len(frames) > 20
+    for rgba in (frame.to_ndarray(format="rgba") for frame in (frames[0], frames[-1])):
+        assert rgba.shape[:2] == rgb.shape[:2]
+        assert rgba[:150, -100:, 3].max() < 8
+        assert rgba[110:140, 200:250, 3].min() > 247
 
 
 async def test_a_recorded_session_is_a_complete_file_when_it_has_ended(client: Client, config: ServerConfig) -> None:

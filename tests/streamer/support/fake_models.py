@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mytalk.appearance.backdrop import composed
 from mytalk.face.tracker import Face
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.picture import Picture, VideoFrame
@@ -104,7 +105,7 @@ class FakeStream:
             x0, y0, x1, y1 = MARK
             white = np.full((y1 - y0, x1 - x0, 3), 255, np.uint8)
             painted = frame.picture.with_region(MARK, white, np.ones((y1 - y0, x1 - x0), np.float32))
-            yield VideoFrame(painted, frame.at, frame.pts, frame.time_base)
+            yield VideoFrame(composed(painted), frame.at, frame.pts, frame.time_base)
 
     def close(self) -> None:
         self._here("close")

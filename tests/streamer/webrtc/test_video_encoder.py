@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -13,9 +14,9 @@ from aiortc.codecs.vpx import vp8_depayload
 
 from mytalk import Picture
 from mytalk.media_time import to_samples
-from mytalk.picture import VideoFrame
+from mytalk.picture import Matte, VideoFrame
 from streamer.webrtc.encoded import Encoded
-from streamer.webrtc.video_encoder import ENCODERS, VideoEncoder
+from streamer.webrtc.video_encoder import ENCODERS, TRANSPARENT, VideoEncoder, encoder_of
 from tests.streamer.support.pictures import number_of, numbered
 
 DECODERS = {"h264": "h264", "vp8": "libvpx"}
@@ -35,6 +36,21 @@ def encode(encoder: VideoEncoder, index: int, size: int = 256, *, keyframe: bool
 @pytest.fixture(params=sorted(ENCODERS))
 def codec(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+def test_a_transparent_picture_has_its_alpha_beside_it() -> None:
+    alone = Picture.from_rgb(numbered(3))
+    matte = Matte(np.full((256, 256), 200, np.uint8), alone, kept=True)
+    whole = replace(alone, cutout=replace(alone, matte=matte))
+    encoder, decoder = encoder_of(TRANSPARENT), av.CodecContext.create("libvpx", "r")
+    encoded = encoder.encode(VideoFrame(whole, 0, 0, Fraction(1, 25)), ntp=0)
+    assert encoded is not None
+    packet = av.Packet(encoded.data)
+    packet.set_sidedata(encoded.alpha)
+    [picture] = decoder.decode(packet)  # type: ignore[attr-defined]
+    rgba = picture.to_ndarray(format="rgba")
+    assert number_of(rgba[..., :3]) == 3
+    assert abs(int(rgba[128, 128, 3]) - 200) <= 2
 
 
 def test_every_picture_comes_out_at_once_at_its_own_time(codec: str) -> None:

@@ -18,7 +18,7 @@ from mytalk_client.avatar import SPEECH_RATE
 from mytalk_client.local_server import local_server
 
 from .log import logger
-from .room import JOIN_SECONDS, RoomRequest
+from .room import JOIN_SECONDS, RoomRequest, face_to_json
 
 IDENTITY = "mytalk-avatar"
 
@@ -32,16 +32,17 @@ class MyTalkError(Exception):
 class AvatarSession(BaseAvatarSession):  # type: ignore[type-arg]
     """Is the avatar of one agent, in one room.
 
-    ``portrait``: the bytes of a picture of a face, with ``consent`` (who, when, purpose) of the person; the server's
-    own face without. ``worker_url``: of a running ``mytalk-livekit-worker`` (or MYTALK_WORKER_URL), with ``worker_key``
-    (or MYTALK_WORKER_KEY); without one, a worker is started for this session, which takes some seconds.
-    ``server_url``: of a MyTalk streamer that such a worker shall use. ``options``: of its session, such as ``profile``.
+    ``portrait``: the bytes of a picture of a face, with ``consent`` (who, when, purpose) of the person, or the name of
+    a portrait or clip in the server's folder of faces; the server's own face without. ``worker_url``: of a running
+    ``mytalk-livekit-worker`` (or MYTALK_WORKER_URL), with ``worker_key`` (or MYTALK_WORKER_KEY); without one, a worker
+    is started for this session, which takes some seconds. ``server_url``: of a MyTalk streamer that such a worker shall
+    use. ``options``: of its session, such as ``profile`` or ``background="green"``.
     """
 
     def __init__(
         self,
         *,
-        portrait: bytes | None = None,
+        portrait: bytes | str | None = None,
         consent: Mapping[str, str] | None = None,
         worker_url: str | None = None,
         worker_key: str | None = None,
@@ -57,6 +58,8 @@ class AvatarSession(BaseAvatarSession):  # type: ignore[type-arg]
         self._server_url = server_url
         self._identity, self._name = avatar_participant_identity, avatar_participant_name
         self._started = AsyncExitStack()
+        self._headers = {"Authorization": f"Bearer {self._worker_key}"} if self._worker_key else {}
+        self._room_url: str | None = None  # at the worker, once it has joined
         self.disclosure = ""  # to be shown to whoever sees the avatar
 
     @property
@@ -98,6 +101,16 @@ class AvatarSession(BaseAvatarSession):  # type: ignore[type-arg]
         )
         agent_session.output.replace_audio_tail(output)
 
+    async def change_face(self, portrait: bytes | str | None = None, consent: Mapping[str, str] | None = None) -> None:
+        """Shows another face, crossfaded, while speech goes on: ``portrait`` and ``consent`` as at the beginning.
+        Raises ``MyTalkError``."""
+        if self._room_url is None:
+            raise MyTalkError("the avatar has not been started")
+        try:
+            await self._post(f"{self._room_url}/face", face_to_json(portrait, consent))
+        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as error:
+            raise MyTalkError(f"no other face: {error}") from error
+
     async def aclose(self) -> None:
         """Makes the avatar leave, and stops what was started for it."""
         try:
@@ -116,28 +129,36 @@ class AvatarSession(BaseAvatarSession):  # type: ignore[type-arg]
             worker = self._worker_url or ""
             if not worker:
                 worker = await self._started.enter_async_context(local_server(command=self._command()))
-            headers = {"Authorization": f"Bearer {self._worker_key}"} if self._worker_key else {}
-            timeout = aiohttp.ClientTimeout(_ANSWER_SECONDS)
-            async with aiohttp.ClientSession(worker.rstrip("/") + "/", headers=headers, timeout=timeout) as http:
-                async with http.post("v1/rooms", json=asked.to_json()) as response:
-                    body = await response.json()
-                if response.status != 201:
-                    raise MyTalkError(f"{body['error']['code']}: {body['error']['message']}")
+            rooms = f"{worker.rstrip('/')}/v1/rooms"
+            body = await self._post(rooms, asked.to_json())
         except (ClientError, aiohttp.ClientError, TimeoutError, ValueError, KeyError) as error:
             await self._started.aclose()
             raise MyTalkError(f"no avatar from {where}: {error}") from error
         self.disclosure = body["disclosure"]
-        self._started.push_async_callback(_leave, worker, headers, body["id"])
+        self._room_url = f"{rooms}/{body['id']}"
+        self._started.push_async_callback(_leave, self._room_url, self._headers)
+
+    async def _post(self, url: str, body: Mapping[str, object]) -> dict[str, str]:
+        """Returns the worker's answer, empty where it has none. Raises ``MyTalkError`` where it refuses."""
+        timeout = aiohttp.ClientTimeout(_ANSWER_SECONDS)
+        async with (
+            aiohttp.ClientSession(headers=self._headers, timeout=timeout) as http,
+            http.post(url, json=body) as response,
+        ):
+            answer = dict(await response.json()) if response.content_type == "application/json" else {}
+        if response.status >= 400:
+            raise MyTalkError(f"{answer['error']['code']}: {answer['error']['message']}")
+        return answer
 
     def _command(self) -> tuple[str, ...]:
         server = ("--server", self._server_url) if self._server_url else ()
         return sys.executable, "-m", "livekit.plugins.mytalk.worker", "--port", "0", *server
 
 
-async def _leave(worker: str, headers: Mapping[str, str], id_: str) -> None:
+async def _leave(room_url: str, headers: Mapping[str, str]) -> None:
     """Makes an avatar leave its room; a worker that is gone has left it."""
     try:
         async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(5)) as http:
-            await http.delete(f"{worker.rstrip('/')}/v1/rooms/{id_}")
+            await http.delete(room_url)
     except (aiohttp.ClientError, TimeoutError) as error:
         logger.info("the worker is gone: %s", error)

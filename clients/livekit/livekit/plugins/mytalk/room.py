@@ -13,7 +13,7 @@ from typing import Any
 
 from livekit import rtc
 from mytalk_client import ClientError, EndedError
-from mytalk_client.avatar import open_avatar
+from mytalk_client.avatar import Avatar, open_avatar
 
 from .generator import MyTalkVideoGenerator
 from .runner import runner_for
@@ -37,18 +37,14 @@ class RoomRequest:
     url: str
     token: str
     agent: str = ""
-    portrait: bytes | None = None
+    portrait: bytes | str | None = None  # a picture, or the name of a file in the server's folder of faces
     consent: Mapping[str, str] | None = None
     options: Mapping[str, object] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
         """Returns the body of the request."""
         body: dict[str, object] = {"url": self.url, "token": self.token, "agent": self.agent}
-        if self.portrait is not None:
-            body["portrait"] = base64.b64encode(self.portrait).decode()
-        if self.consent is not None:
-            body["consent"] = dict(self.consent)
-        return body | {"options": dict(self.options)}
+        return body | face_to_json(self.portrait, self.consent) | {"options": dict(self.options)}
 
     @classmethod
     def parse(cls, data: bytes) -> RoomRequest:
@@ -59,7 +55,7 @@ class RoomRequest:
             raise BadRequestError(f"no JSON: {error}") from error
         if not isinstance(body, dict):
             raise BadRequestError("no JSON object")
-        if unknown := set(body) - {one.name for one in fields(cls)}:
+        if unknown := set(body) - {one.name for one in fields(cls)} - {"portrait_name"}:
             raise BadRequestError(f"unknown: {', '.join(sorted(unknown))}")
         for name in ("url", "token"):
             if not isinstance(body.get(name), str) or not body[name]:
@@ -68,15 +64,38 @@ class RoomRequest:
             raise BadRequestError("url: not that of a LiveKit server (need ws:// or wss://)")
         _check(body, "agent", str)
         _check(body, "options", dict)
-        _check(body, "consent", dict)
-        if isinstance(portrait := body.get("portrait"), str):
-            try:
-                body["portrait"] = base64.b64decode(portrait, validate=True)
-            except binascii.Error as error:
-                raise BadRequestError(f"portrait: no base64 ({error})") from error
-        elif portrait is not None:
-            raise BadRequestError("portrait: no base64")
-        return cls(**body)
+        portrait, consent = face_of_json({name: body.pop(name) for name in _FACE if name in body})
+        return cls(**body, portrait=portrait, consent=consent)
+
+
+_FACE = ("portrait", "portrait_name", "consent")
+
+
+def face_to_json(portrait: bytes | str | None, consent: Mapping[str, str] | None) -> dict[str, object]:
+    """Returns the fields of a request that say which face is shown."""
+    body: dict[str, object] = {} if consent is None else {"consent": dict(consent)}
+    if isinstance(portrait, str):
+        body["portrait_name"] = portrait
+    elif portrait is not None:
+        body["portrait"] = base64.b64encode(portrait).decode()
+    return body
+
+
+def face_of_json(body: object) -> tuple[bytes | str | None, Mapping[str, str] | None]:
+    """Reads those fields. Raises ``BadRequestError``."""
+    if not isinstance(body, dict) or set(body) - set(_FACE):
+        raise BadRequestError(f"no face (known: {', '.join(_FACE)})")
+    _check(body, "consent", dict)
+    _check(body, "portrait_name", str)
+    portrait = body.get("portrait")
+    if portrait is None:
+        return body.get("portrait_name"), body.get("consent")
+    if not isinstance(portrait, str):
+        raise BadRequestError("portrait: no base64")
+    try:
+        return base64.b64decode(portrait, validate=True), body.get("consent")
+    except binascii.Error as error:
+        raise BadRequestError(f"portrait: no base64 ({error})") from error
 
 
 def _check(body: Mapping[str, Any], name: str, kind: type) -> None:
@@ -96,6 +115,7 @@ class RoomAvatar:
     ) -> None:
         self._asked, self._server_url, self._api_key, self._room = asked, server_url, api_key, room
         self._joined = asyncio.Event()
+        self._avatar: Avatar | None = None
         self.disclosure = ""
 
     async def joined(self, running: asyncio.Task[None]) -> None:
@@ -109,12 +129,18 @@ class RoomAvatar:
             running.result()
             raise EndedError("the avatar left before it had joined")
 
+    async def change_face(self, portrait: bytes | str | None, consent: Mapping[str, str] | None) -> None:
+        """Shows another face in the room. Raises ``ClientError``."""
+        if self._avatar is None:
+            raise ClientError("the avatar has not joined yet")
+        await self._avatar.change_face(portrait, consent)
+
     async def run(self) -> None:
         """Joins, speaks for as long as the agent is there, leaves. Raises ``ClientError`` or ``rtc.ConnectError``."""
         asked = self._asked
         of_face = {"portrait": asked.portrait, "consent": asked.consent}
         async with open_avatar(self._server_url, self._api_key, **of_face, **asked.options) as avatar:  # type: ignore[arg-type]
-            self.disclosure = avatar.disclosure
+            self._avatar, self.disclosure = avatar, avatar.disclosure
             room = self._room()
             try:
                 generator = MyTalkVideoGenerator(avatar)

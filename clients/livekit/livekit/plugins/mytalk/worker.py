@@ -2,7 +2,8 @@
 
     mytalk-livekit-worker [--server URL] [--host 127.0.0.1] [--port 8089] [-- OPTIONS OF mytalk serve]
 
-``POST /v1/rooms`` with a room's URL and token makes an avatar join it, ``DELETE /v1/rooms/{id}`` makes it leave. Where
+``POST /v1/rooms`` with a room's URL and token makes an avatar join it, ``POST /v1/rooms/{id}/face`` gives it another
+face, ``DELETE /v1/rooms/{id}`` makes it leave. Where
 MYTALK_WORKER_KEY is set, ``Authorization: Bearer`` must carry it; without it the worker listens on loopback alone.
 """
 
@@ -12,6 +13,7 @@ import argparse
 import asyncio
 import hmac
 import ipaddress
+import json
 import os
 import secrets
 import signal
@@ -25,7 +27,7 @@ from mytalk_client import ClientError, RefusedError
 from mytalk_client.local_server import local_server
 
 from .log import logger
-from .room import BadRequestError, RoomAvatar, RoomRequest
+from .room import BadRequestError, RoomAvatar, RoomRequest, face_of_json
 
 ROOMS = 64
 """Rooms at a time. The server behind refuses as many sessions as it has no time for; this bounds what waits for it."""
@@ -48,12 +50,14 @@ class Worker:
     ) -> None:
         self.server_url, self._api_key, self._worker_key, self._room = server_url, api_key, worker_key, room
         self.rooms: dict[str, asyncio.Task[None]] = {}
+        self._avatars: dict[str, RoomAvatar] = {}
 
     def app(self) -> web.Application:
         """Returns the HTTP service."""
         app = web.Application(client_max_size=REQUEST_BYTES, middlewares=[self._check])
         app.router.add_get("/readyz", self._readyz)
         app.router.add_post("/v1/rooms", self._join)
+        app.router.add_post("/v1/rooms/{id}/face", self._change_face)
         app.router.add_delete("/v1/rooms/{id}", self._leave)
         return app
 
@@ -85,18 +89,31 @@ class Worker:
         if len(self.rooms) >= ROOMS:
             return _error(503, "busy", f"{ROOMS} rooms (need one that ends first)", {"Retry-After": "1"})
         id_ = secrets.token_urlsafe(16)
-        avatar = RoomAvatar(asked, self.server_url, self._api_key, self._room)
+        avatar = self._avatars[id_] = RoomAvatar(asked, self.server_url, self._api_key, self._room)
         task = self.rooms[id_] = asyncio.create_task(avatar.run(), name=f"avatar {id_}")
-        task.add_done_callback(lambda _: self.rooms.pop(id_, None))
+        task.add_done_callback(lambda _: (self.rooms.pop(id_, None), self._avatars.pop(id_, None)))
         task.add_done_callback(_report)
         try:
             await avatar.joined(task)
         except RefusedError as error:
-            headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else None
-            return _error(error.status or 502, error.code, str(error), headers)
+            return _refused(error)
         except (ClientError, rtc.ConnectError, OSError) as error:
             return _error(502, "not_joined", str(error))
         return web.json_response({"id": id_, "disclosure": avatar.disclosure}, status=201)
+
+    async def _change_face(self, request: web.Request) -> web.Response:
+        avatar = self._avatars.get(request.match_info["id"])
+        if avatar is None:
+            return _error(404, "unknown_room", "no such room (it has ended)")
+        try:
+            await avatar.change_face(*face_of_json(json.loads(await request.read())))
+        except ValueError as error:  # no JSON, or a field that is wrong
+            return _error(400, "bad_request", str(error))
+        except RefusedError as error:
+            return _refused(error)
+        except ClientError as error:
+            return _error(502, "not_changed", str(error))
+        return web.Response(status=202)
 
     async def _leave(self, request: web.Request) -> web.Response:
         task = self.rooms.get(request.match_info["id"])
@@ -105,6 +122,12 @@ class Worker:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         return web.Response(status=204)
+
+
+def _refused(error: RefusedError) -> web.Response:
+    """Passes on what the streamer answered."""
+    headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else None
+    return _error(error.status or 502, error.code, str(error), headers)
 
 
 def _error(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> web.Response:
