@@ -27,6 +27,7 @@ from mytalk.face import Choice, Face, HeadPose, PoseFilter, SpeakerTracker, fit_
 from mytalk.face.landmarks import LOWER_FACE
 from mytalk.face.portrait import PortraitWarp
 from mytalk.face.speech_rhythm import SpeechRhythm
+from mytalk.marking.watermark import Watermark
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionBackend
 from mytalk.motion.conditions import MotionRequest, SampledMotion
@@ -95,6 +96,7 @@ class LipSyncStream:
             own_speech=options.own_speech,
         )
         self._appearance = appearance
+        self._watermark = None if options.watermark is None else Watermark(options.watermark)
         self._renderers: dict[int, MouthRenderer] = {}  # by person, the last one seen at the end
         self._tracker: SpeakerTracker | None = None
         self.face_status: FaceStatus = "unknown"
@@ -289,14 +291,17 @@ class LipSyncStream:
             if self._options.learn:
                 renderer.observe(waiting.frame.picture, waiting.pose, source)
             target = waiting.pose.to_frame(lower)[:, :2]
+            opacity = self._opacity(waiting)
             try:
                 with np.errstate(invalid="raise"):  # a NaN that would become a pixel
                     picture = renderer.render(
-                        waiting.frame.picture, waiting.pose, source, target, self._opacity(waiting), face=tracked
+                        waiting.frame.picture, waiting.pose, source, target, opacity, face=tracked
                     )
             except FloatingPointError:
                 self._counts["not_finite"] += 1
                 return waiting.frame
+            if self._watermark is not None and picture is not waiting.frame.picture:
+                picture = self._watermark.mark(picture, waiting.pose, waiting.frame.at, opacity)
         return VideoFrame(picture, waiting.frame.at, waiting.frame.pts, waiting.frame.time_base)
 
     def _animate(self, frame: VideoFrame, waiting: _Waiting) -> VideoFrame:

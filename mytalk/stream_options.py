@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mytalk.controls import Controls
 from mytalk.errors import OptionError
+from mytalk.marking.payload import Payload
 from mytalk.presets import PROFILES
 
 
@@ -30,7 +31,8 @@ class StreamOptions(Controls):
     ``learn`` False keeps no mouths but those of ``enrol``: measuring asks for it. ``live`` keeps half a second of
     pictures that have been made, because a barge-in has them made again, and renders frugally. ``generation``:
     barge-ins of the session before the stream began. ``own_speech``: the speech is that of the person who is seen, as
-    filmed; the stream adapts to it while it runs.
+    filmed; the stream adapts to it while it runs. ``watermark`` is what pictures with a new mouth are marked with;
+    None: they are not.
     """
 
     profile: str = "balanced"
@@ -40,6 +42,7 @@ class StreamOptions(Controls):
     live: bool = False
     generation: int = 0
     own_speech: bool = False
+    watermark: Payload | None = None
 
     def __post_init__(self) -> None:
         Controls.__post_init__(self)

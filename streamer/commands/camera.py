@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mytalk.errors import OptionError
 from streamer.commands.control_options import add_control_options, given_controls
-from streamer.commands.weights_options import add_weights_options
+from streamer.commands.weights_options import add_watermark_option, add_weights_options
 from streamer.config.server_config import ServerConfig
 
 
@@ -42,6 +42,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--profile", choices=("low", "balanced", "quality"), default="balanced", help="delay or quality"
     )
+    add_watermark_option(parser)
     add_weights_options(parser)
     add_control_options(parser, without=("face",))
     parser.set_defaults(run=run)
@@ -76,6 +77,7 @@ async def show(args: argparse.Namespace) -> None:
         microphone=args.microphone,
         camera=args.to,
         loudspeaker=args.loudspeaker,
+        watermark=args.watermark,
     )
     threads = engine_threads(available_cores())
     with CallDevices(names) as devices:

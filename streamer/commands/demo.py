@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
         device=args.device,
         speech_model=args.speech_model,
         dtype=args.dtype,
+        watermark=args.watermark,
     )
     output = args.output or DEFAULT_OUTPUT
     force = args.force or args.output is None

@@ -18,7 +18,7 @@ from streamer.commands.dub_films import run_films
 from streamer.commands.film_job import check_film
 from streamer.commands.film_options import FilmOptions, add_film_options, film_options
 from streamer.commands.progress_bar import Progress
-from streamer.commands.weights_options import add_weights_options
+from streamer.commands.weights_options import add_watermark_option, add_weights_options, say_watermark
 from streamer.cpu import leave_some_to_others
 
 if TYPE_CHECKING:  # what reads films and runs models is imported while the models are loaded
@@ -94,6 +94,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of every command that makes a film."""
     add_weights_options(parser)
+    add_watermark_option(parser)
     add_control_options(parser)
     parser.add_argument("--still", action="store_true", help="an image moves its mouth alone: no blinks, no sway")
 
@@ -174,6 +175,7 @@ def make_film(
         background=background,
         film=film,
     )
+    say_watermark(args)
     print(f"loading {args.preset}", file=sys.stderr, flush=True)
     pipeline = loading.result()
     with Progress("dubbing", "frame") as progress:

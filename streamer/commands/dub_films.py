@@ -16,6 +16,7 @@ from tqdm import tqdm
 from mytalk.errors import OptionError
 from streamer.commands import signals
 from streamer.commands.film_options import film_options
+from streamer.commands.weights_options import say_watermark
 from streamer.cpu import available_cores, leave_some_to_others, sleep_when_idle
 
 if TYPE_CHECKING:  # what opens films is slow to import
@@ -40,6 +41,7 @@ def run_films(args: argparse.Namespace) -> int:
 
     films = read_films(args.source)
     film_options(args)
+    say_watermark(args)
     if args.jobs is not None and args.jobs < 1:
         raise OptionError(f"--jobs {args.jobs}: need at least 1")
     journal = Journal(args.output)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,6 +81,7 @@ def check_film(
     from mytalk.media.kept import Sound
     from mytalk.media.writer import FORMATS, check_output
     from mytalk.stream_options import StreamOptions
+    from streamer.trust.film_payload import film_payload
 
     options = StreamOptions(**given_controls(args), profile="offline", alive=not args.still)
     source, sound = open_face(picture, stored=True), SpeechReader(speech)
@@ -96,6 +97,8 @@ def check_film(
     kind = FORMATS[output.suffix.lower()]
     written = film or FilmOptions(Encoding(), Sound(), None)
     plan_video(source.info, kind, written.encoding, source.name, transparent=source.transparent)
+    if args.watermark:
+        options = replace(options, watermark=film_payload([picture, speech], args.preset, options.seed))
     return FilmJob(source, sound, output, options, length, force, only, own_speech, manner, written)
 
 

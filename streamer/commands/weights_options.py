@@ -1,8 +1,9 @@
-"""Defines the options that choose a command's weights, device and number format."""
+"""Defines the options that choose a command's weights, device and number format, and whether pictures are marked."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 
 
 def add_weights_options(parser: argparse.ArgumentParser) -> None:
@@ -21,3 +22,19 @@ def add_weights_options(parser: argparse.ArgumentParser) -> None:
         help="wav2vec 2.0 of a preset that hears through it: a local folder, or a name on the hub "
         "(default: the one that the preset was trained with, by name)",
     )
+
+
+def add_watermark_option(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--no-watermark``."""
+    parser.add_argument(
+        "--no-watermark",
+        dest="watermark",
+        action="store_false",
+        help="leave pictures without the imperceptible watermark, which says that they are synthetic",
+    )
+
+
+def say_watermark(args: argparse.Namespace) -> None:
+    """Says on standard error where a film gets no watermark."""
+    if not args.watermark:
+        print("what is made gets no watermark (--no-watermark)", file=sys.stderr)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
+from mytalk.marking import Payload
 from mytalk.media.face_source import FaceSource
 from mytalk.picture import Picture
 from streamer.clock import SECOND_NS, Clock
@@ -43,6 +45,7 @@ class DeviceCall:
         *,
         face: FaceSource | None,
         voice: LoopedSpeech | None,
+        watermark: bool = True,
     ) -> None:
         self.events = Events(clock)
         self._clock = clock
@@ -62,6 +65,7 @@ class DeviceCall:
             face=face,
             speech=voice,
             name="camera",
+            watermark=Payload.of("session", secrets.token_hex()) if watermark else None,
         )
         self._media = MediaLoop(setup, origin=clock.now(), publisher=None, dubbed=None)
 

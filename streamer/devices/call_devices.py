@@ -39,6 +39,7 @@ class DeviceNames:
 
     ``face``: portrait or clip, before ``background``; None where ``webcam`` is the face: a device, or the URL of a
     stream. ``voice``: a file that is said over and over, or the URL of a stream; None: the microphone's.
+    ``watermark``: whether pictures are marked.
     """
 
     face: Path | None = None
@@ -48,6 +49,7 @@ class DeviceNames:
     microphone: str | None = None
     camera: str | None = None
     loudspeaker: str | None = None
+    watermark: bool = True
 
 
 class CallDevices:
@@ -93,7 +95,14 @@ class CallDevices:
         try:
             await engine.start()
             call = self._call = DeviceCall(
-                engine, executors, clock, options, self._sinks, face=self._face, voice=self._voice
+                engine,
+                executors,
+                clock,
+                options,
+                self._sinks,
+                face=self._face,
+                voice=self._voice,
+                watermark=self._names.watermark,
             )
             self._begin()
             print(f"Showing in {self.camera.name}: choose it as your camera (Ctrl-C to stop)", flush=True)

@@ -193,6 +193,8 @@ def serve(config: ServerConfig, ready: Callable[[str], None] | None = None) -> N
 
     return_freed_memory()
     allow_open_files()
+    if not config.watermark:
+        log.warning("pictures leave without a watermark (--no-watermark)")
     if config.nice and not take_priority(config.nice):
         log.debug("the system does not allow the priority %d (need CAP_SYS_NICE, or a limit of nice)", config.nice)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -48,6 +48,7 @@ class EngineLink:
         self.resting = False  # no one sees the pictures: it has no slot
         self._portrays = False  # the last picture lives on as a portrait
         self._options = setup.options
+        self._watermark = setup.watermark
         self._controls = setup.controls
         self._engine = setup.engine
         self._clock = setup.clock
@@ -314,7 +315,7 @@ class EngineLink:
         return OverloadLadder(rungs, self._clock.now())
 
     def _open_stream(self, generation: int, models: Models) -> LipSync:
-        options = self._options.for_stream(self._in_force(), generation)
+        options = replace(self._options.for_stream(self._in_force(), generation), watermark=self._watermark)
         return models.stream(replace(options, still=True, alive=True) if self._portrays else options)
 
     def _in_force(self) -> StreamControls:

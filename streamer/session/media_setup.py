@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from prometheus_client import Histogram
 
+from mytalk.marking import Payload
 from mytalk.media.face_source import FaceSource
 from mytalk.media_time import SAMPLE_RATE
 from streamer.client_stream.utterances import UtteranceQueue
@@ -28,6 +29,7 @@ class MediaSetup:
     ``face`` and ``speech`` None: the publisher's own. ``voice``: untimed speech that a client streams, None where the
     session's speech comes from elsewhere. ``sinks`` get what leaves. ``skew``: by how much
     pictures left later than their sound. ``name``: the session's id, for the log.
+    ``watermark``: what dubbed pictures are marked with; None: they are not.
     """
 
     options: SessionOptions
@@ -43,6 +45,7 @@ class MediaSetup:
     speech: LoopedSpeech | None = None
     voice: UtteranceQueue | None = None
     name: str = ""
+    watermark: Payload | None = None
 
     @property
     def video_delay(self) -> int:

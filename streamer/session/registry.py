@@ -150,6 +150,7 @@ class SessionRegistry:
         session.consent = consent
         with logs.of_session(session.id):
             data = {"source": options.source, "speech": options.speech, "key": key_id}
+            data |= {"watermark": str(self._parts.watermark_of(session.id))}
             log.info("session began", extra={"data": data})
             task = asyncio.create_task(session.run(), name=f"session {session.id[:6]}")
         self._sessions[session.id] = (session, task)
@@ -245,6 +246,7 @@ class SessionRegistry:
             recordings=self._config.recordings,
             idle_wait=self._config.idle_seconds * SECOND_NS,
             max_steps=self._max_steps,
+            watermark=self._config.watermark,
         )
 
     @property

@@ -8,6 +8,7 @@ from pathlib import Path
 from prometheus_client import Histogram
 
 from mytalk.controls.values import MAX_STEPS
+from mytalk.marking import Payload
 from streamer.clock import Clock
 from streamer.engine.engine import Engine
 from streamer.executors import Executors
@@ -20,7 +21,7 @@ class ServerParts:
 
     ``skew``: by how much pictures left later than their sound. ``recordings``: the folder of recordings, where there is
     one. ``idle_wait``: nanoseconds after which a session without users ends. ``max_steps``: the most sampling steps
-    that one may ask for.
+    that one may ask for. ``watermark``: whether dubbed pictures are marked.
     """
 
     engine: Engine
@@ -30,3 +31,8 @@ class ServerParts:
     recordings: Path | None = None
     idle_wait: int = IDLE_WAIT
     max_steps: int = MAX_STEPS
+    watermark: bool = True
+
+    def watermark_of(self, session_id: str) -> Payload | None:
+        """Returns what the pictures of a session are marked with."""
+        return Payload.of("session", session_id) if self.watermark else None

@@ -94,6 +94,7 @@ class Session:
             speech=speech,
             voice=self.voice,
             name=self.id,
+            watermark=server.watermark_of(self.id),
         )
         self.figures = SessionFigures(self._setup, self.broadcast)
         self._clock = clock

@@ -25,6 +25,8 @@ NOT_CHOSEN = {
     "evaluation/plots.py",
     "evaluation/strips.py",
     # Codes of formats, standards and libraries.
+    "marking/code.py",
+    "marking/payload.py",
     "picture.py",
     "training/data/shards.py",
     "training/run/atomic_write.py",
@@ -49,6 +51,8 @@ NOT_CHOSEN = {
     "runtime/onnx_graph.py:_ERRORS_ONLY",
     "training/voices/corpus.py:_FORMAT",
     "evaluation/metrics.py:_INF",
+    # Follow from other constants.
+    "marking/detector.py:FALSE_ALARM",
     # Positions, shapes and neutral values.
     "appearance/mesh.py:INNER_TRIANGLES",
     "appearance/batched/geometry.py:_FAR",

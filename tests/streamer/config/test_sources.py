@@ -54,21 +54,26 @@ def test_every_field_can_be_set_from_each_of_the_three(tmp_path: Path) -> None:
         tuple[str, ...]: ["https://a.example", "https://b.example"],
         int: 7,
         Path | None: "/a/b",
-        bool: True,
         tuple[IceServer, ...]: ["stun:a.example", "turn:b.example u p"],
     }
-    chosen = {name: values[kind] for name, kind in get_type_hints(ServerConfig).items()}
+    chosen = {
+        name: not getattr(ServerConfig(), name) if kind is bool else values[kind]
+        for name, kind in get_type_hints(ServerConfig).items()
+    }
     toml = tmp_path / "all.toml"
     toml.write_text(
-        "".join(f"{name} = {str(value).lower() if value is True else repr(value)}\n" for name, value in chosen.items())
+        "".join(
+            f"{name} = {str(value).lower() if isinstance(value, bool) else repr(value)}\n"
+            for name, value in chosen.items()
+        )
     )
     environment, arguments = {}, []
     for name, value in chosen.items():
         environment[f"MYTALK_SERVE_{name.upper()}"] = ",".join(value) if isinstance(value, list) else str(value)
         singular = {"ice_servers": "ice_server", "allow_origins": "allow_origin"}.get(name, name)
         flag = "--" + singular.replace("_", "-")
-        if value is True:
-            arguments.append(flag)
+        if isinstance(value, bool):
+            arguments.append(flag if value else flag.replace("--", "--no-"))
         else:
             arguments += [part for one in (value if isinstance(value, list) else [value]) for part in (flag, str(one))]
     by_file = settings("--config", str(toml)).config

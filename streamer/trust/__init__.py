@@ -1,0 +1,1 @@
+"""Marks what leaves as synthetic, proves it, and says of any video whether it is marked."""
