@@ -37,6 +37,7 @@ from streamer.webrtc.aiortc_internals.receiver import InboundTrack
 WAYS = ("goodbye", "deleted", "vanishes", "websocket")
 PICTURES = 5  # that a peer waits for before it leaves
 PATIENCE = 60.0  # seconds
+FEWEST = 10  # sessions
 MOST_SKEW_MS, MOST_LATE_PERCENT, MOST_GROWTH_MB = 20.0, 1.0, 20.0
 MOST_THREADS = 2  # more at the end: pools fill as they are needed
 SERVERS = ("server_memory_mb", "server_files", "server_threads")
@@ -217,6 +218,8 @@ async def soak(url: str, pid: int, minutes: float) -> tuple[dict[str, Any], list
     async with aiohttp.ClientSession() as http:
         churn = Churn(http, url, pid)
         figures = await churn.run(60 * minutes)
+    if len(churn.rows) < FEWEST:
+        raise SystemExit(f"{len(churn.rows)} sessions came and went (need {FEWEST} to compare: take more --minutes)")
     figures |= {"refused": churn.refused} | growth(churn.rows)
     return {"kept": kept(figures)} | figures, churn.rows
 

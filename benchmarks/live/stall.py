@@ -7,6 +7,9 @@ after so many seconds (SIGCONT), as after a pause of a virtual machine. Its WebS
 
 ``back_s`` is from SIGCONT until the first picture from which on, for a second, pictures and sound leave side by side:
 20 pictures a second or more, none of them late or untouched, and each within 80 ms of the sound that arrives with it.
+``late_before`` counts the looks, ten in the second before the pause, at which more pictures were late or untouched:
+where there are any, other programs leave the server too little of the machine, and ``back_s`` is theirs too. ``cpu_s``
+does not depend on them: what the server computes in the second after SIGCONT, beside ``cpu_before_s``, in that before.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from typing import Any
 import aiohttp
 import numpy as np
 
-from benchmarks.live.live_peers import Session, family, serving
+from benchmarks.live.live_peers import Session, family, processor_seconds, serving
 from streamer.protocol.codec import SUBPROTOCOL
 from streamer.protocol.packets import Kind, Packet
 
@@ -44,7 +47,7 @@ class Received:
 
     sounds: list[tuple[float, float]] = field(default_factory=list)
     pictures: list[tuple[float, float]] = field(default_factory=list)
-    spoilt: list[float] = field(default_factory=list)  # when pictures had been counted as late or untouched
+    spoilt: list[float] = field(default_factory=list)  # when more pictures were counted as late or untouched
 
     def back(self, since: float) -> float | None:
         """Returns the seconds from ``since`` until all is well for a second; None where it never is."""
@@ -103,22 +106,36 @@ async def stand_still(http: aiohttp.ClientSession, url: str, pid: int, seconds: 
     async with http.ws_connect(address, protocols=protocols, max_msg_size=0) as socket:
         await socket.send_json({"type": "session.update", "output": {"audio": "pcm16", "video": "h264"}})
         tasks = [asyncio.create_task(read(socket, received)), asyncio.create_task(look(session, received))]
-        await asyncio.sleep(BEFORE)
-        stopped = family(pid)
+        await asyncio.sleep(BEFORE - STEADY)
+        cpu = [processor_seconds(pid)]
+        await asyncio.sleep(STEADY)
+        cpu.append(processor_seconds(pid))
+        stopped, now = family(pid), time.monotonic()
+        late_before = sum(at > now - STEADY for at in received.spoilt)
         for one in stopped:
             os.kill(one, signal.SIGSTOP)
         await asyncio.sleep(seconds)
         for one in reversed(stopped):
             os.kill(one, signal.SIGCONT)
         since = time.monotonic()
-        await asyncio.sleep(AFTER)
+        await asyncio.sleep(STEADY)
+        cpu.append(processor_seconds(pid))
+        await asyncio.sleep(AFTER - STEADY)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         state = (await session.call("GET", "session"))["state"]
         await session.call("DELETE", "session")
     first = next((at - since for at, _ in received.sounds if at > since), None)
-    return {"stopped_s": seconds, "back_s": received.back(since), "first_sound_s": first, "state": state}
+    return {
+        "stopped_s": seconds,
+        "back_s": received.back(since),
+        "first_sound_s": first,
+        "late_before": late_before,
+        "cpu_before_s": cpu[1] - cpu[0],
+        "cpu_s": cpu[2] - cpu[1],
+        "state": state,
+    }
 
 
 async def measure(url: str, pid: int, pauses: list[float]) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import gc
 import logging
 import signal
 import socket
@@ -32,7 +31,7 @@ from streamer.http.routes import Routes
 from streamer.outputs.push_targets import look_ahead
 from streamer.outputs.recording_file import make_folder
 from streamer.process_limits import allow_open_files, return_freed_memory
-from streamer.session.freed_memory import give_memory_back
+from streamer.session.freed_memory import give_memory_back, settle_collector
 from streamer.session.registry import SessionRegistry
 from streamer.telemetry.loop_watchdog import LoopWatchdog
 
@@ -220,8 +219,7 @@ def load_models(config: ServerConfig, threads: Threads) -> Models:
     portrait = open_face(config.portrait_path).frames(endless=True)
     for _ in pipeline.dub(islice(portrait, _WARM_UP), np.zeros(0, np.float32)):
         pass
-    gc.collect()
-    gc.freeze()  # else a full collection walks all of torch every minute or so, and every session stands still for it
+    settle_collector()
     return pipeline
 
 

@@ -14,7 +14,7 @@ import pytest
 from streamer.clock import FakeClock
 from streamer.executors import Pool
 from streamer.session import freed_memory
-from streamer.session.freed_memory import FEW_VIEWERS, PAUSE, give_memory_back
+from streamer.session.freed_memory import FEW_VIEWERS, MANY_ENDED, PAUSE, RARELY, give_memory_back, settle_collector
 
 
 class Sessions:
@@ -76,8 +76,22 @@ async def test_garbage_goes_and_pages_are_returned_after_a_session_has_ended(tri
         await looks(clock, pool, 2)
         assert left() is not None
         assert len(trims) == 4
+        sessions.ended["its client left"] += MANY_ENDED - 1
+        await looks(clock, pool)
+        assert left() is None
     finally:
         gc.enable()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         pool.close()
+
+
+def test_what_is_loaded_is_not_walked_again() -> None:
+    before = gc.get_threshold()
+    settle_collector()
+    try:
+        assert len(gc.get_objects()) < 1000
+        assert gc.get_threshold() == (*before[:2], RARELY)
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
