@@ -37,12 +37,14 @@ from streamer.media.audio import CHUNK, OUTPUT_RATE, SpeechChunk, stereo_of
 from streamer.media.looped_speech import LoopedSpeech
 from streamer.webrtc.aiortc_internals.decoders import CameraPicture
 from streamer.webrtc.aiortc_internals.receiver import InboundTrack
+from streamer.webrtc.aiortc_internals.shutdown import abort
 from streamer.webrtc.video_encoder import Vp8
 
 ASSETS = Path(str(files("mytalk") / "assets"))
 BITS = 14
 KEY_PICTURES = 50  # between two keyframes of a camera
 MARK_ROWS = 24  # lower edge of the picture
+CLOSE_S = 10.0  # seconds
 MOST_ROOM = 5.0  # side of a film's pictures over the width of the face
 
 
@@ -224,8 +226,15 @@ class Peer:
         aiortc_peer.vanish(self.connection)
 
     async def close(self) -> None:
-        await self.connection.close()
-        await asyncio.gather(*self._readers)
+        """Closes it, within ``CLOSE_S``: aiortc may wait without end for a task of its own that has failed."""
+        closing = asyncio.create_task(self.connection.close())
+        done, late = await asyncio.wait([closing, *self._readers], timeout=CLOSE_S)
+        if late:
+            abort(self.connection)
+        for task in late:
+            task.cancel()
+        for task in done:
+            task.result()
 
 
 class Session:

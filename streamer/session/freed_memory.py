@@ -15,8 +15,8 @@ Python looks for such by itself, but only once a quarter as many objects have be
 last: after loading, that is after 40 sessions. Then it finds them all at once, and their pages lie scattered."""
 
 FEW_VIEWERS, MANY_ENDED = 50, 20
-"""With more viewers, garbage is collected once so many sessions have ended: walking 600 objects of each takes 6 ms for 50
-viewers and 36 ms for 200, and the event loop stands meanwhile."""
+"""With more viewers, garbage is collected once so many sessions have ended. Walking 600 objects of each takes 6 ms for
+50 viewers and 36 ms for 200, and the event loop stands meanwhile."""
 
 RARELY = 100
 """Collections of the middle generation before Python walks all objects by itself; 10 is its default. While 200 viewers
