@@ -8,8 +8,9 @@ honest camera and microphone publish by WHIP and a viewer watches by WHEP. Wante
 
 The first two lines have no attack, the second one more session. Attacker, server and honest peers share the machine's
 cores, so the attacker runs at niceness 10, as if it had a machine of its own. ``own_ms`` is by how much the honest
-process itself was late, at most; a gap contains it. ``stalls`` counts what held the server's event loop for more than
-20 ms, and names the place that did most often.
+process itself was late, at most; a gap contains it. ``loop`` is the processor time of the server's event loop alone, in
+cores: beside that of ``none``, what the attack takes of it, whatever else the machine does. ``stalls`` counts what held
+the loop for more than 20 ms, and names the place that did most often.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from typing import Any
 
 import aiohttp
 
+from benchmarks.live.clients import loop_seconds
 from benchmarks.live.hostile import by_http, by_packets, by_stream
 from benchmarks.live.hostile.by_packets import Attack
 from benchmarks.live.hostile.target import Target, memory_mb, open_files
@@ -117,14 +119,14 @@ async def row(name: str, target: Target, honest: HonestProcess, seconds: float) 
         memory_mb(target.pid),
         open_files(target.pid),
     )
-    cpu, began = processor_seconds(target.pid), time.monotonic()
+    cpu, loop, began = processor_seconds(target.pid), loop_seconds(target.pid), time.monotonic()
     await honest.felt()
     try:
         outcome = await ATTACKS[name](target, seconds)
     except (RuntimeError, aiohttp.ClientError, TimeoutError, SystemExit) as error:
         outcome = f"{type(error).__name__}: {error}"
     felt, took = await honest.felt(), time.monotonic() - began
-    used = (processor_seconds(target.pid) - cpu) / took
+    used, on_loop = (processor_seconds(target.pid) - cpu) / took, (loop_seconds(target.pid) - loop) / took
     held = await target.metrics("mytalk_loop_stalls_total") - stalls
     most = held.most_common(1)
     until = time.monotonic() + SETTLE
@@ -145,6 +147,7 @@ async def row(name: str, target: Target, honest: HonestProcess, seconds: float) 
         "growth_mb": growth,
         "files": open_files(target.pid) - files,
         "server_cores": used,
+        "loop_cores": on_loop,
         "stalls": held.total(),
         "stalled": most[0][0] if most else "",
         "outcome": outcome,
@@ -156,13 +159,12 @@ def line(row: dict[str, Any]) -> str:
     return (
         f"{row['attack']:20} {'yes' if row['kept'] else 'NO':4} {row['sound_gap_ms']:7.0f} {row['own_ms']:6.0f} "
         f"{row['pictures_per_second']:6.1f} {row['untouched_percent']:6.1f} {row['growth_mb']:7.1f} {row['files']:5} "
-        f"{row['server_cores']:6.2f} {row['stalls']:6} {row['stalled'][:50]:50} {row['outcome']}"
+        f"{row['server_cores']:6.2f} {row['loop_cores']:5.2f} {row['stalls']:6} {row['stalled'][:48]:48} "
+        f"{row['outcome']}"
     )
 
 
-HEAD = (
-    f"{'attack':20} kept sound_ms own_ms pics/s untou% growMB files  cores stalls {'most often at':50} what came of it"
-)
+HEAD = f"{'attack':20} kept sound_ms own_ms pics/s untou% growMB files  cores  loop stalls {'most often at':48} outcome"
 
 
 async def measure(url: str, pid: int, key: str, rtmp: str, names: list[str], seconds: float) -> list[dict[str, Any]]:

@@ -25,7 +25,8 @@ from benchmarks.live.hostile.target import PATIENCE, Target, paced, rtp
 DATAGRAMS = 10_000  # a second
 NACKS = 20  # a second
 JUMPS = 60  # a second
-PICTURES = 5  # a second, of 4096 x 2304
+PICTURES = 5  # a second, of RGB_SIZE
+RGB_SIZE = (4096, 2304)
 SOURCES = 400
 MAGIC = 0x2112A442  # RFC 8489, 5
 
@@ -116,7 +117,7 @@ async def sequence_jumps(target: Target, seconds: float) -> str:
 
 async def rgb_camera(target: Target, seconds: float) -> str:
     """Publishes H264 of 4096 x 2304 in RGB, 5 pictures a second."""
-    pictures = await asyncio.to_thread(_rgb_pictures, 4096, 2304)
+    pictures = await asyncio.to_thread(_rgb_pictures, *RGB_SIZE)
     async with publisher(target, "h264") as (session, peer):
         (sound_type, sound), (payload_type, ssrc) = stream_of(peer, "audio"), stream_of(peer, "video")
         number = 0

@@ -30,6 +30,7 @@ ATTACKS: dict[Attack, str] = {
     by_packets.nack_flood: "packets of pictures",
     by_packets.sequence_jumps: "60 a second",
     by_packets.many_sources: "refused source x ",
+    by_packets.rgb_camera: "pictures {",
     by_packets.byes: "the session is ",
     by_packets.stun_malformed: "refused malformed x ",
     by_packets.stun_of_strangers: "refused error x ",
@@ -45,6 +46,7 @@ async def test_an_honest_session_goes_on_beside(
     monkeypatch.setattr(by_http, "OFFERS", 40)
     monkeypatch.setattr("streamer.webrtc.connections.MOST_VIEWERS", 20)
     monkeypatch.setattr(by_packets, "DATAGRAMS", 2000)
+    monkeypatch.setattr(by_packets, "RGB_SIZE", (1280, 720))
     keys = Keys(tmp_path / "keys.json")
     key = keys.add("admin")
     config = replace(config, keys=keys.path, max_sessions=6)
