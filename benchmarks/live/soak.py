@@ -176,7 +176,10 @@ class Churn:
 
     async def _late(self, session: Session) -> tuple[int, int]:
         """Pictures of the long call that left late or untouched, and all."""
-        pictures = (await session.call("GET", "session"))["stats"]["pictures"]
+        try:
+            pictures = (await session.call("GET", "session"))["stats"]["pictures"]
+        except aiohttp.ClientResponseError as error:
+            raise SystemExit(f"the long call has ended ({error.status}): this process got no time for 4 s?") from error
         late = pictures["late"] + pictures["untouched"]
         return late, late + pictures["on_time"]
 

@@ -68,7 +68,6 @@ class Connection:
         self.pictures_in: InboundTrack | None = None
         self.carried = (0, 0)  # bytes received and sent, when datagrams were counted last
         self._received = 0  # datagrams, when they were counted last
-        self._answered = True  # or not asked yet
         self._released = False
         self._candidates = 0  # that the peer named so far
         self.refusals = Refusals()
@@ -87,7 +86,6 @@ class Connection:
         ``UnknownSessionError`` where the session closed the connection meanwhile.
         """
         connection = self._connection
-        self._answered = False
         self._add_media(offer)
         for transceiver in connection.getTransceivers():
             if transceiver.kind == "audio":
@@ -106,7 +104,6 @@ class Connection:
         with self._blaming_the_offer(offer):
             await connection.setLocalDescription(await connection.createAnswer())
         self._candidates = offer.candidates
-        self._answered = True
         self._negotiated()
         return offer.complete(connection.localDescription.sdp)
 
@@ -195,7 +192,7 @@ class Connection:
         tracks = [track for track in (self.sound_in, self.pictures_in) if track is not None]
         if not all(await asyncio.gather(*(track.ended(CLOSE_TIMEOUT) for track in tracks))):
             log.error("a decoder did not end within %s s", CLOSE_TIMEOUT)
-        if closed and self._answered and not self._released:
+        if closed and self.connected.is_set() and not self._released:  # otherwise aiortc is still at it
             self._release()
 
     def _release(self) -> None:
