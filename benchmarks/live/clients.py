@@ -10,6 +10,9 @@ count packets, report on them as others do, and decode nothing. Then ``--joins``
 them, and decode: from the POST of the offer to the first decoded picture, ICE and DTLS included. Publisher and viewers
 run on the same cores: their work is not in the server's figures, but it is in its way.
 
+``collections_over_20_ms`` are the collections of garbage that held the server's event loop for longer, from the first
+viewer until all have gone at once.
+
 Before them, alone: what ``websocket.py`` measures, at the balanced profile.
 """
 
@@ -121,11 +124,15 @@ def loop_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def sent(http: aiohttp.ClientSession, url: str) -> int:
-    """Reads the packets that the server has sent to viewers."""
+SENT = "mytalk_viewer_packets_total"  # packets that the server has sent to viewers
+COLLECTIONS = 'mytalk_loop_stalls_total{place="garbage collection"}'  # that held its event loop for more than 20 ms
+
+
+async def metric(http: aiohttp.ClientSession, url: str, name: str) -> int:
+    """Reads one figure of the server's; 0 where it has none of that name."""
     async with http.get(f"{url}metrics") as response:
         lines = (await response.text()).splitlines()
-    return int(float(next(line.split()[1] for line in lines if line.startswith("mytalk_viewer_packets_total "))))
+    return int(float(next((line.split()[-1] for line in lines if line.startswith(f"{name} ")), "0")))
 
 
 async def watch(
@@ -134,10 +141,10 @@ async def watch(
     """Measures what so many viewers cost for so long."""
     await asyncio.sleep(SETTLE)
     began, cpu, loop, own = time.monotonic(), processor_seconds(pid), loop_seconds(pid), time.process_time()
-    before, received = await sent(http, url), sum(watcher.packets for watcher in watchers)
+    before, received = await metric(http, url, SENT), sum(watcher.packets for watcher in watchers)
     await asyncio.sleep(seconds)
     took = time.monotonic() - began
-    forwarded, counted = await sent(http, url) - before, sum(watcher.packets for watcher in watchers) - received
+    forwarded, counted = await metric(http, url, SENT) - before, sum(watcher.packets for watcher in watchers) - received
     return {
         "viewers": len(watchers),
         "watching": sum(watcher.connection.connectionState == "connected" for watcher in watchers),
@@ -182,11 +189,11 @@ async def measure(url: str, pid: int, options: argparse.Namespace) -> dict[str, 
                 waits.append(1000 * (await late.first_picture - began))
             await late.close()
         state = await session.call("GET", "session")
-        for watcher in watchers:
-            await watcher.close()
+        await asyncio.gather(*(watcher.close() for watcher in watchers))
+        collections = await metric(http, url, COLLECTIONS)
         await publisher.connection.close()
         await session.call("DELETE", "session")
-    return summary(rows, waits, state["stats"], pid)
+    return summary(rows, waits, state["stats"], pid) | {"collections_over_20_ms": collections}
 
 
 def summary(rows: list[dict[str, Any]], waits: list[float], stats: dict[str, Any], pid: int) -> dict[str, Any]:
