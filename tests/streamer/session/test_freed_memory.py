@@ -91,7 +91,7 @@ def test_what_is_loaded_is_not_walked_again() -> None:
     settle_collector()
     try:
         assert len(gc.get_objects()) < 1000
-        assert gc.get_threshold() == (*before[:2], RARELY)
+        assert gc.get_threshold()[:2] == before[:2]
+        assert gc.get_threshold()[2] in (RARELY, 0)  # Python 3.14 has no oldest generation to count for
     finally:
-        gc.unfreeze()
         gc.set_threshold(*before)
