@@ -35,15 +35,16 @@ def settle_collector() -> None:
 
 
 async def give_memory_back(sessions: SessionRegistry, blocking: Pool, clock: Clock) -> None:
-    """Gives memory back after sessions have ended, until it is cancelled."""
-    known = collected = due = 0
+    """Gives memory back after sessions have ended or viewers have gone, until it is cancelled."""
+    known = collected = before = due = 0
     while True:
         await clock.sleep_until(clock.now() + PAUSE)
-        if (ended := sessions.ended.total()) != known:
-            known, due = ended, _LOOKS
+        ended, viewers = sessions.ended.total(), sum(len(one.connections.viewers) for one in sessions.all())
+        if ended != known or viewers < before:
+            due = _LOOKS
+        known, before = ended, viewers
         if due:
             due -= 1
-            viewers = sum(len(session.connections.viewers) for session in sessions.all())
             if viewers <= FEW_VIEWERS or ended - collected >= MANY_ENDED:
                 gc.collect()
                 collected = ended

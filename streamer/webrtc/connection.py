@@ -68,11 +68,12 @@ class Connection:
         self.pictures_in: InboundTrack | None = None
         self.carried = (0, 0)  # bytes received and sent, when datagrams were counted last
         self._received = 0  # datagrams, when they were counted last
-        self._released = False
+        self._answering = self._released = False
         self._candidates = 0  # that the peer named so far
         self.refusals = Refusals()
         self._restart: asyncio.Task[bool] | None = None
-        self._guards: list[DatagramGuard | SourceGuard] = []
+        self._guards: list[DatagramGuard] = []
+        self._source_guards: list[SourceGuard] = []
         self._restart_limit = RateLimit(1 / RESTART_PAUSE, RESTARTS_AT_ONCE)
         # With no ICE server named, aiortc would ask a public one and wait 5 s where it does not answer.
         servers = [server.to_rtc() for server in ice_servers]
@@ -86,6 +87,7 @@ class Connection:
         ``UnknownSessionError`` where the session closed the connection meanwhile.
         """
         connection = self._connection
+        self._answering = True
         self._add_media(offer)
         for transceiver in connection.getTransceivers():
             if transceiver.kind == "audio":
@@ -100,10 +102,11 @@ class Connection:
             limit_gathering(transport, GATHER_TIMEOUT)
             self._guards.append(DatagramGuard(transport, self.refusals))
         for dtls in {transceiver.receiver.transport for transceiver in connection.getTransceivers()}:
-            self._guards.append(SourceGuard(dtls, self.refusals))
+            self._source_guards.append(SourceGuard(dtls, self.refusals))
         with self._blaming_the_offer(offer):
             await connection.setLocalDescription(await connection.createAnswer())
         self._candidates = offer.candidates
+        self._answering = False
         self._negotiated()
         return offer.complete(connection.localDescription.sdp)
 
@@ -180,6 +183,7 @@ class Connection:
             self._restart.cancel()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self._stop_connecting()
                 await self._connection.close()
             closed = True
         except TimeoutError:
@@ -192,14 +196,23 @@ class Connection:
         tracks = [track for track in (self.sound_in, self.pictures_in) if track is not None]
         if not all(await asyncio.gather(*(track.ended(CLOSE_TIMEOUT) for track in tracks))):
             log.error("a decoder did not end within %s s", CLOSE_TIMEOUT)
-        if closed and self.connected.is_set() and not self._released:  # otherwise aiortc is still at it
+        if closed and not self._answering and not self._released:
             self._release()
+
+    async def _stop_connecting(self) -> None:
+        connecting = {task for guard in self._guards for task in guard.connecting}
+        for task in connecting:
+            task.cancel()
+        if connecting:
+            await asyncio.wait(connecting)
 
     def _release(self) -> None:
         """Frees what is left of a connection that has closed, without the collector of garbage."""
         self._released = True
         for guard in self._guards:
             guard.release()
+        for source_guard in self._source_guards:
+            source_guard.release()
         release(self._connection)
 
     def _add_media(self, offer: Offer) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from aioice.ice import CandidatePair, StunProtocol
 from aioice.stun import Class, Message
-from aiortc import RTCIceTransport
+from aiortc import RTCIceParameters, RTCIceTransport
 
 from streamer.webrtc.rate_limit import RateLimit
 from streamer.webrtc.refusals import Refusals
@@ -56,12 +56,14 @@ class DatagramGuard:
         self._in_turn = 0
         self._queue_data = connection.data_received
         self._learn, self._respond_error = connection.check_incoming, connection.respond_error
-        self._receive = transport._recv
+        self._receive, self._start = transport._recv, transport.start
+        self.connecting: set[asyncio.Task[Any]] = set()  # aiortc's tasks that connect by this transport
         connection._protocols = _Protocols(self._guard)
         connection.data_received = self._on_data
         connection.check_incoming = self._on_check
         connection.respond_error = self._on_error
         transport._recv = self._next
+        transport.start = self._connect  # type: ignore[method-assign, assignment]
 
     def release(self) -> None:
         """Leaves a transport that has closed, so that nothing refers to it in circles."""
@@ -71,9 +73,21 @@ class DatagramGuard:
         self._guarded.clear()
         for name in ("data_received", "check_incoming", "respond_error", "get_component_candidates"):
             vars(self._connection).pop(name, None)
-        vars(self._transport).pop("_recv", None)
+        for name in ("_recv", "start"):
+            vars(self._transport).pop(name, None)
         self._connection._protocols = []
+        for pair in self._connection._check_list:
+            pair.task = None
         self._connection._check_list.clear()
+
+    async def _connect(self, parameters: RTCIceParameters) -> None:
+        """Notes which task connects: aiortc goes on with it after ``close``, and starts senders that nothing stops."""
+        task = asyncio.current_task()
+        assert task is not None
+        self.connecting.add(task)
+        task.add_done_callback(self.connecting.discard)
+        del task  # cancelled, it would know this frame, and the frame it
+        await self._start(parameters)
 
     def _guard(self, protocol: StunProtocol) -> None:
         """Guards one socket, or one allocation at a TURN server."""

@@ -40,6 +40,6 @@ def release(connection: RTCPeerConnection) -> None:
         receiver: Any = transceiver.receiver
         for emitter in (receiver.transport, receiver.transport.transport, receiver.transport.transport.iceGatherer):
             emitter.remove_all_listeners()
-        for part in (transceiver.sender, receiver, transceiver):
+        for part in (transceiver.sender, receiver):
             vars(part).clear()
     private._RTCPeerConnection__transceivers.clear()

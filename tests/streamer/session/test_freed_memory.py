@@ -51,7 +51,7 @@ async def looks(clock: FakeClock, pool: Pool, count: int = 1) -> None:
         await asyncio.sleep(0)
 
 
-async def test_garbage_goes_and_pages_are_returned_after_a_session_has_ended(trims: list[None]) -> None:
+async def test_garbage_goes_and_pages_are_returned_after_sessions_and_viewers_have_gone(trims: list[None]) -> None:
     clock, pool, sessions = FakeClock(), Pool("blocking", 1, 4), Sessions()
     task = asyncio.create_task(give_memory_back(sessions, pool, clock))  # type: ignore[arg-type]
     await asyncio.sleep(0)
@@ -79,6 +79,11 @@ async def test_garbage_goes_and_pages_are_returned_after_a_session_has_ended(tri
         sessions.ended["its client left"] += MANY_ENDED - 1
         await looks(clock, pool)
         assert left() is None
+        await looks(clock, pool, 3)
+        assert len(trims) == 6
+        sessions.viewers -= 1
+        await looks(clock, pool, 3)
+        assert len(trims) == 8
     finally:
         gc.enable()
         task.cancel()

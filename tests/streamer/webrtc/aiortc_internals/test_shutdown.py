@@ -190,6 +190,44 @@ async def test_a_viewer_that_closed_is_freed_without_the_collector() -> None:
     pool.close()
 
 
+async def closed_while_it_waits() -> list[weakref.ref[Any]]:
+    """Closes a connection whose peer never comes; returns its parts."""
+    ours = Connection()
+    await ours.answer(read_offer(GOOD))
+    [guard] = ours._guards
+    await eventually(lambda: bool(guard.connecting))
+    parts = parts_of(ours)
+    await ours.close()
+    assert not guard.connecting
+    return parts
+
+
+@pytest.mark.usefixtures("_no_collector")
+async def test_a_connection_that_closes_before_its_peer_comes_is_freed_too() -> None:
+    parts = await closed_while_it_waits()
+    await eventually(lambda: [part() for part in parts if part() is not None] == [])
+
+
+@pytest.mark.usefixtures("_no_collector")
+async def test_connections_that_close_while_they_connect_leave_nothing_at_work(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """aiortc goes on connecting after its ``close``, and starts senders that nothing stops."""
+    pool, parts = Pool("codec", 1, 1), []
+    for turns in range(0, 120, 12):  # of the event loop, which are few until they are connected
+        ours, theirs = OurViewer(Broadcast(pool)), Viewer(receive=("audio", "video"))
+        await theirs.take(await ours.answer(read_offer(await theirs.offer())))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        parts += parts_of(ours)
+        await ours.close()
+        await theirs.close()
+    del ours
+    await eventually(lambda: [part() for part in parts if part() is not None] == [])
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
+    pool.close()
+
+
 async def test_an_answer_that_is_cancelled_leaves_no_socket_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """aioice forgets the sockets that it has opened, where it is cancelled before all are open."""
     loop = asyncio.get_running_loop()
