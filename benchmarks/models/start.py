@@ -27,11 +27,11 @@ _CHILD = """
 import json, os, sys, time
 began = float(sys.argv[1])
 from streamer import cli
-from mytalk import dub
+from mytalk import dub, film_threads
 marks = {}
 def mark(name):
     marks.setdefault(name, [time.monotonic() - began, time.process_time()])
-run = dub._Job.run
+run = film_threads.FilmThreads.run
 def noted(self):
     mark("models")
     run(self)
@@ -39,7 +39,7 @@ def first(done, total):
     mark("picture")
     print(json.dumps(marks), flush=True)
     os._exit(0)
-dub._Job.run = noted
+film_threads.FilmThreads.run = noted
 started = dub.dub
 dub.dub = lambda *given, **named: started(*given, **{**named, "progress": first})
 sys.exit(cli.main(sys.argv[2:]))

@@ -33,7 +33,8 @@ STAGES = {"detect": "track", "hear": "hear", "motion": "motion", "render": "rend
 
 def account() -> dict[str, float]:
     """Counts CPU seconds of each stage and thread of a dub in this process, from now on."""
-    from mytalk import adaptation, dub
+    from mytalk import adaptation
+    from mytalk.film_threads import FilmThreads
     from mytalk.lipsync_stream import LipSyncStream
 
     spent: dict[str, float] = defaultdict(float)
@@ -58,7 +59,7 @@ def account() -> dict[str, float]:
 
     LipSyncStream._timed = timed  # type: ignore[method-assign, assignment]
     for thread in ("_read", "_render", "_write"):
-        setattr(dub._Job, thread, counted(getattr(dub._Job, thread), thread))
+        setattr(FilmThreads, thread, counted(getattr(FilmThreads, thread), thread))
     adaptation.adapt_to_film = counted(adaptation.adapt_to_film, "adapt")
     return spent
 

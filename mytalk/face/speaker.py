@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from mytalk.face.appearance_match import Descriptor, describe_face, descriptor_distance
 from mytalk.face.pose import fit_pose
+from mytalk.face.shot_change import ShotChange
 from mytalk.face.tracker import Face, FaceTracker
 from mytalk.picture import Picture
 
@@ -35,7 +34,6 @@ _SAME_PERSON = 0.2  # descriptor distance up to which a face chosen anew is a pe
 _SAME_OTHER = 0.15  # descriptor distance up to which a face beside the chosen one is one seen before
 _MAX_OTHERS = 3  # faces beside the chosen one that a shot's descriptors hold
 _MAX_PEOPLE = 8  # people followed before whose descriptors are kept; the oldest is dropped
-_CUT_DIFFERENCE = 28.0  # mean change of a 16 x 9 picture, 8-bit steps of luma, from which another shot begins
 
 
 @dataclass(slots=True)
@@ -106,7 +104,7 @@ class SpeakerTracker:
         self._person = 0  # who is being followed
         self._since_search = SEARCH_INTERVAL
         self._hidden_pictures = 0  # pictures for which others were there without the chosen face
-        self._small: NDArray[np.uint8] | None = None
+        self._is_cut = ShotChange()
 
     def __call__(self, picture: Picture) -> Face | None:
         """Returns the face that speaks in the next picture, or None where it is not visible."""
@@ -191,12 +189,6 @@ class SpeakerTracker:
         for index, one in enumerate(seen):
             if index != own:
                 self._shot_faces.add_other(one)
-
-    def _is_cut(self, picture: Picture) -> bool:
-        """Says whether another shot begins with this picture."""
-        small = cv2.resize(picture.y[::4, ::4], (16, 9), interpolation=cv2.INTER_AREA)
-        before, self._small = self._small, small
-        return before is not None and float(np.abs(small.astype(np.int16) - before).mean()) > _CUT_DIFFERENCE
 
 
 def _choose(faces: Sequence[Face], choice: Choice, picture: Picture) -> int:

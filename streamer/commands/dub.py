@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING
 from mytalk.errors import OptionError
 from streamer.commands.background import begin
 from streamer.commands.control_options import add_control_options
+from streamer.commands.dub_cast import CastJob, check_cast_film
 from streamer.commands.dub_films import run_films
-from streamer.commands.film_job import check_film
+from streamer.commands.film_job import FilmJob, check_film
 from streamer.commands.film_options import FilmOptions, add_film_options, film_options
 from streamer.commands.progress_bar import Progress
 from streamer.commands.weights_options import add_watermark_option, add_weights_options, say_watermark
 from streamer.cpu import leave_some_to_others
 
 if TYPE_CHECKING:  # what reads films and runs models is imported while the models are loaded
-    from mytalk.dub import DubReport, Length
+    from mytalk.dub import DubReport
+    from mytalk.film_threads import Length
     from mytalk.media.span import Span
     from mytalk.pipeline import Pipeline
 
@@ -85,6 +87,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="replace the output if it is there; a link stays, what it leads to is replaced",
     )
+    parser.add_argument(
+        "--cast",
+        type=Path,
+        metavar="CAST.json",
+        help="in place of SPEECH: several people of the film speak; who, when, with which voice and face (STUDIO.md)",
+    )
     parser.add_argument("--jobs", type=int, metavar="N", help="of many films, how many at once (default: one a core)")
     add_film_options(parser)
     add_model_options(parser)
@@ -101,6 +109,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Makes the film, or many, and prints its figures; raises ``MyTalkError``."""
+    if args.cast is not None:
+        return _run_cast(args)
     if args.speech is None:
         return run_films(args)
     if args.jobs is not None:
@@ -146,6 +156,15 @@ def _seconds(text: str) -> Fraction:
     return seconds
 
 
+def _run_cast(args: argparse.Namespace) -> int:
+    if args.speech is not None:
+        raise OptionError("SPEECH and --cast: the cast names its voices (give one of them)")
+    if args.jobs is not None:
+        raise OptionError("--jobs is for many films")
+    _make(args, lambda: check_cast_film(args, args.source, args.cast, args.output))
+    return 0
+
+
 def make_film(
     args: argparse.Namespace,
     picture: Path,
@@ -161,20 +180,28 @@ def make_film(
     film: FilmOptions | None = None,
 ) -> None:
     """Makes the film. Options and files are checked while the models are loaded; raises ``MyTalkError``."""
-    loading = begin(partial(_load, args), "load")
-    job = check_film(
+    _make(
         args,
-        picture,
-        speech,
-        output,
-        length=length,
-        force=force,
-        only=only,
-        own_speech=own_speech,
-        style=style,
-        background=background,
-        film=film,
+        lambda: check_film(
+            args,
+            picture,
+            speech,
+            output,
+            length=length,
+            force=force,
+            only=only,
+            own_speech=own_speech,
+            style=style,
+            background=background,
+            film=film,
+        ),
     )
+
+
+def _make(args: argparse.Namespace, check: Callable[[], FilmJob | CastJob]) -> None:
+    """Makes what ``check`` allows, with models that are loaded meanwhile, and prints its figures."""
+    loading = begin(partial(_load, args), "load")
+    job = check()
     say_watermark(args)
     print(f"loading {args.preset}", file=sys.stderr, flush=True)
     pipeline = loading.result()

@@ -13,7 +13,8 @@ from streamer.commands.control_options import given_controls
 from streamer.commands.film_options import FilmOptions
 
 if TYPE_CHECKING:  # what reads films and runs models is imported while the models are loaded
-    from mytalk.dub import DubReport, Length
+    from mytalk.dub import DubReport
+    from mytalk.film_threads import Length
     from mytalk.media import FaceSource, SpeechReader
     from mytalk.media.face_source import ClipSource
     from mytalk.media.span import Span
