@@ -18,6 +18,7 @@ from mytalk.errors import EngineError
 from mytalk.face.landmarks import LOWER_FACE, aperture
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionBackend, sample_together
+from mytalk.motion.closure import close_lips
 from mytalk.motion.conditions import Conditions, MotionRequest, SampledMotion
 from mytalk.motion.faces import FaceTrack
 from mytalk.motion.memory import MAX_REWIND
@@ -80,6 +81,7 @@ class MotionStream:
         self._planner = WindowPlanner(profile, model.preset.window, generation)
         self._keep_frames = model.preset.window + MAX_REWIND
         self._gate = SilenceGate()
+        self._closures: NDArray[np.float32] = np.zeros(0, np.float32)  # up to the end of the window that runs next
         self._faces = FaceTrack(model, self._keep_frames)
         self._features: deque[NDArray[np.float32]] = deque()  # (D,) a motion frame from _features_first on
         # Those that windows have not come to; ``end`` counts from _speech_first.
@@ -243,6 +245,9 @@ class MotionStream:
         voice = self._gate.next(self._profile.lookahead)
         person = self._faces.person_at(index)
         shape = self._shape(mean + LIVELINESS * (row - mean), voice, person)
+        left = window.first + window.rows - index
+        if left <= len(self._closures):
+            shape = close_lips(shape, float(self._closures[-left]), self._model.space)
         assert person.lower is not None
         return MotionFrame(index, shape, person.lower, voice)
 
@@ -298,9 +303,11 @@ class MotionStream:
         while self._estimates and self._estimates[0].end < end:
             self._estimates.popleft()
         if not self._estimates:
+            self._closures = np.zeros(0, np.float32)
             return None
         self._gate.set_voice(self._estimates[0].end, self._estimates[0].voice)
         one = self._estimates[0]
+        self._closures = one.closure
         self._learn(window.emit.start)
         correction = self._corrections.get(self._faces.person_id_at(window.emit.start), self._any_correction)
         motion = one.motion if correction is None else correction(one.motion, one.context)

@@ -1,12 +1,13 @@
-"""Reads mouth and voice off a speech recogniser's features: linear, in closed form.
+"""Reads mouth, voice and closures off a speech recogniser's features: linear, in closed form.
 
 A recogniser that thousands of people trained gives the same features for a phone whoever speaks it, and a linear map
 from them to mouths needs little film; the denoiser, which minutes of film teach, overfits its speakers long before. The
 two err differently, so what leaves is a mixture: `MotionModel.sample`. `mytalk.training.speech.readout` fits the
 weights.
 
-The same features tell whether somebody speaks: to a recogniser, noise as loud as a voice is no voice. That map is
-linear too, and fitted to speech whose pauses are known: `mytalk.training.speech.voice_readout`.
+The same features tell whether somebody speaks: to a recogniser, noise as loud as a voice is no voice. They tell p, b
+and m too, at which lips meet, and a mouth that is a mean of many does not quite. Both maps are linear, and fitted to
+speech whose pauses and phones are known: `mytalk.training.speech.voice_readout`.
 """
 
 from __future__ import annotations
@@ -36,15 +37,16 @@ class ReadoutResult(NamedTuple):
 
     motion: Tensor  # (B, n, K)
     voice: Tensor  # (B, n): about 1 where somebody speaks, about -1 where nobody does; 0 where this was never learned
+    closure: Tensor  # (B, n): about the share of the frame that is p, b or m; 0 where this was never learned
     context: Tensor  # (B, n, DIRECTIONS): what `mytalk.motion.own_speech` corrects motion by
 
 
 class Readout(GraphModule):
-    """Predicts motion and voice of the newest frames from 16 kHz samples, each from all speech so far.
+    """Predicts motion, voice and closures of the newest frames from 16 kHz samples, each from all speech so far.
 
     Buffers, stored with the weights: ``mean`` and ``scale`` ``(288,)`` of the features, ``weight`` ``(DELAYS, 6 * 288,
-    K)`` and ``bias`` ``(DELAYS, K)``, ``voice_weight`` ``(DELAYS, 6 * 288)`` and ``voice_bias`` ``(DELAYS,)``, and
-    ``directions`` ``(6 * 288, DIRECTIONS)``.
+    K)`` and ``bias`` ``(DELAYS, K)``, ``voice_weight`` and ``closure_weight`` ``(DELAYS, 6 * 288)``, ``voice_bias`` and
+    ``closure_bias`` ``(DELAYS,)``, and ``directions`` ``(6 * 288, DIRECTIONS)``.
     """
 
     def __init__(self, coefficients: int) -> None:
@@ -62,6 +64,10 @@ class Readout(GraphModule):
         self.voice_bias: Tensor
         self.register_buffer("voice_weight", torch.zeros(DELAYS, (BACK + 1 + AHEAD) * WIDTH))
         self.register_buffer("voice_bias", torch.zeros(DELAYS))
+        self.closure_weight: Tensor
+        self.closure_bias: Tensor
+        self.register_buffer("closure_weight", torch.zeros(DELAYS, (BACK + 1 + AHEAD) * WIDTH))
+        self.register_buffer("closure_bias", torch.zeros(DELAYS))
         self.directions: Tensor
         self.register_buffer("directions", torch.zeros((BACK + 1 + AHEAD) * WIDTH, DIRECTIONS))
 
@@ -98,13 +104,14 @@ class Readout(GraphModule):
         """Predicts from features ``(B, BACK + n, 288)``."""
         context = stack_context(self.standardise(features))  # (B, n, F)
         projected = context @ self.directions
-        weight = torch.cat([self.weight, self.voice_weight[..., None]], dim=-1).flip(0)  # the newest frame's last
-        bias = torch.cat([self.bias, self.voice_bias[..., None]], dim=-1).flip(0)
+        others = (self.voice_weight[..., None], self.closure_weight[..., None])
+        weight = torch.cat([self.weight, *others], dim=-1).flip(0)  # the newest frame's last
+        bias = torch.cat([self.bias, self.voice_bias[:, None], self.closure_bias[:, None]], dim=-1).flip(0)
         context = F.pad(context, (0, 0, DELAYS - 1, 0))  # whatever n, there is a frame for each set of weights
         near = context[:, -(DELAYS - 1) :]
         far = context[:, : -(DELAYS - 1)] @ weight[0] + bias[0]
         readout = torch.cat([far, (near[:, :, None] @ weight[1:])[:, :, 0] + bias[1:]], dim=1)[:, DELAYS - 1 :]
-        return ReadoutResult(readout[..., :-1], readout[..., -1], projected)
+        return ReadoutResult(readout[..., :-2], readout[..., -2], readout[..., -1], projected)
 
     def standardise(self, features: Tensor) -> Tensor:
         """Standardises features ``(..., 288)``; they are zero before the first sample, and there alone."""

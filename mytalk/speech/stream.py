@@ -17,6 +17,7 @@ class ReadoutArrays(NamedTuple):
 
     motion: Array  # (n, K)
     voice: Array  # (n,)
+    closure: Array  # (n,)
     context: Array  # (n, R): see `mytalk.speech.readout.ReadoutResult`
 
 
@@ -51,6 +52,7 @@ class ReadoutEstimate(NamedTuple):
     end: int
     motion: Array  # (n, K)
     voice: Array  # (n,)
+    closure: Array  # (n,)
     context: Array  # (n, R): see `mytalk.speech.readout.ReadoutResult`
 
 

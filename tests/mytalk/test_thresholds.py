@@ -116,6 +116,7 @@ NOT_CHOSEN = {
     "training/motion/examples.py:UNHEARD",
     "training/motion/task.py:_PICTURE_FRAMES",
     "training/speech/voice_readout.py:SEED",
+    "training/speech/voice_readout.py:_BILABIAL",
     "training/speech/voice_readout.py:_SILENCE",
     "training/voices/visemes.py:_CHIN",
     "training/voices/visemes.py:_TOP",

@@ -68,8 +68,8 @@ def cross_validate_own_speech(
     standardise(readout, sequences)
     known = model.readout
     if known is not None:
-        readout.voice_weight.copy_(known.voice_weight)
-        readout.voice_bias.copy_(known.voice_bias)
+        for name in ("voice_weight", "voice_bias", "closure_weight", "closure_bias"):
+            getattr(readout, name).copy_(getattr(known, name))
     model.readout = readout
     yield from adapt_each(
         model,

@@ -83,14 +83,14 @@ def fit_readout(
 ) -> Readout:
     """Fits a readout to the clips of ``people``: one name a clip of the sequences, which must hold samples.
 
-    What an earlier readout ``known`` tells of voices stays, and with it the mean and scale of features, which that
-    was fitted to.
+    What an earlier readout ``known`` tells of voices and closures stays, and with it the mean and scale of features,
+    which that was fitted to.
     """
     readout = Readout(coefficients).eval()
     if known is None:
         standardise(readout, sequences)
     else:
-        for name in ("mean", "scale", "voice_weight", "voice_bias"):
+        for name in ("mean", "scale", "voice_weight", "voice_bias", "closure_weight", "closure_bias"):
             getattr(readout, name).copy_(getattr(known, name))
     sums = list(sums_of_people(readout, sequences, people, tick).values())
     readout.weight[:], readout.bias[:] = solve(sums)
@@ -199,7 +199,8 @@ def add_clip(readout: Readout, samples: Tensor, motion: Tensor, sums: Sums) -> N
 
 def save_readout(folder: Path, readout: Readout) -> None:
     """Writes a readout into a preset folder, its larger tensors in 16 bits."""
-    narrow = {name: getattr(readout, name).half() for name in ("weight", "voice_weight", "directions")}
+    large = ("weight", "voice_weight", "closure_weight", "directions")
+    narrow = {name: getattr(readout, name).half() for name in large}
     save_tensors(folder, "readout", {**readout.state_dict(), **narrow})
 
 

@@ -1,4 +1,4 @@
-"""``mytalk train voice``: fits a preset's readout to tell a voice from noise."""
+"""``mytalk train voice``: fits a preset's readout to tell a voice from noise, and where lips close."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Adds the command."""
     parser = commands.add_parser(
         "voice",
-        help="have a preset's readout tell a voice from noise",
-        description="Fits a linear map from a speech recogniser's features to whether somebody speaks, in closed form, "
-        "and writes it beside a preset's readout: some minutes for an hour of synthetic speech.",
+        help="have a preset's readout tell a voice from noise, and where lips close",
+        description="Fits linear maps from a speech recogniser's features to whether somebody speaks and where p, b "
+        "and m are, in closed form, and writes them beside a preset's readout: some minutes for an hour of synthetic "
+        "speech.",
     )
     parser.add_argument("preset", type=Path, metavar="FOLDER", help="which mytalk train readout has given a readout")
     parser.add_argument(

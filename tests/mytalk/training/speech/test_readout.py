@@ -31,18 +31,20 @@ def test_a_readout_becomes_part_of_the_preset(with_readout: Path) -> None:
     assert (model.readout.weight.abs().amax((1, 2)) > 0).all()
 
 
-def test_fitted_anew_it_knows_voices_as_before(with_readout: Path, data: Path, tmp_path: Path) -> None:
+def test_fitted_anew_it_knows_voices_and_closures_as_before(with_readout: Path, data: Path, tmp_path: Path) -> None:
     for path in with_readout.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     before = load_motion(tmp_path).readout
     assert before is not None
     before.voice_weight.fill_(0.25)
+    before.closure_weight.fill_(0.5)
     save_readout(tmp_path, before)
     fitted = add_readout(tmp_path, [data], share=0.6)
     after = load_motion(tmp_path).readout
     assert after is not None
     assert fitted.people == 3
     assert (after.voice_weight == 0.25).all()
+    assert (after.closure_weight == 0.5).all()
     assert_close(after.mean, before.mean)
     assert_close(after.scale, before.scale)
 

@@ -51,12 +51,14 @@ def preset(tmp_path: Path) -> Path:
 
 def test_places_are_sentences_with_pauses_between_them_and_say_where_somebody_speaks(corpus: Path) -> None:
     found = list(noisy_sentences(corpus / "voice0.npz", np.random.default_rng(0)))
-    assert [int((spoken > 0).sum()) for _, spoken in found] == [5 * SPEAK, SPEAK]
-    for samples, spoken in found:
+    assert [int((targets[:, 0] > 0).sum()) for _, targets in found] == [5 * SPEAK, SPEAK]
+    for samples, targets in found:
+        spoken, closed = targets.unbind(1)
         assert len(samples) == 640 * len(spoken)
         assert set(spoken.tolist()) == {-1.0, 1.0}
         assert spoken[0] == 1
         assert spoken[-1] == -1
+        assert torch.equal(closed, (spoken + 1) / 2)  # all that is spoken here counts as p, b or m
 
 
 def test_a_preset_learns_to_tell_them_from_noise_and_moves_as_before(corpus: Path, preset: Path) -> None:
@@ -68,11 +70,13 @@ def test_a_preset_learns_to_tell_them_from_noise_and_moves_as_before(corpus: Pat
     assert before is not None
     assert after is not None
     assert torch.equal(before.weight, after.weight)
-    samples, spoken = next(noisy_sentences(corpus / "voice1.npz", np.random.default_rng(5)))
+    samples, targets = next(noisy_sentences(corpus / "voice1.npz", np.random.default_rng(5)))
+    spoken = targets[:, 0]
     noise = 0.02 * torch.randn(samples.shape, generator=torch.Generator().manual_seed(3))
     for heard in (samples, samples + noise):
-        scores = after(heard[None], after.start(len(spoken))).voice[0]
-        assert ((scores > 0) == (spoken > 0)).float().mean() > 0.85
+        told = after(heard[None], after.start(len(spoken)))
+        assert ((told.voice[0] > 0) == (spoken > 0)).float().mean() > 0.85
+        assert ((told.closure[0] > 0.5) == (targets[:, 1] > 0.5)).float().mean() > 0.85
 
 
 def test_without_speech_or_a_readout_it_says_what_is_missing(tmp_path: Path, preset: Path, corpus: Path) -> None:
