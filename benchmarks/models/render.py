@@ -2,7 +2,8 @@
 
     python -m benchmarks.models.render [--preset paper|edge] [--device cpu|cuda] [--seconds 20] [--json FILE]
 
-Networks alone, with random weights and random inputs: no tracking, no compositing, no copies from or to a GPU. For a
+First what of a frame is no network, part by part, on the CPU (edge): milliseconds of CPU in one thread. Then
+networks alone, with random weights and random inputs: no tracking, no compositing, no copies from or to a GPU. For a
 painting preset (paper) lip features are computed once a session, so a live frame is the non-lip encoder, the landmark
 encoder, FusionNet and the decoder; for a residual preset (edge) the references change with every frame, and a live
 frame is everything. GFLOP and floor are those of the first batch; floor = GFLOP / the matrix product rate that this
@@ -18,6 +19,7 @@ import json
 
 import torch
 
+from benchmarks.models.render_parts import part_times
 from benchmarks.models.timing import Cell, Part, add_options, grid_of, heading, measure_all, tables, written
 from benchmarks.models.wav2lip_shape import Wav2LipShape
 from mytalk.appearance.model import AppearanceModel
@@ -78,6 +80,9 @@ def main() -> None:
     arguments = parser.parse_args()
     grid, device = grid_of(arguments)
     preset = PRESETS[arguments.preset]
+    compiled = part_times(preset.appearance) if preset.appearance.residual else {}
+    for name, ms in compiled.items():
+        print(f"{name:32}{ms:8.2f} ms of CPU", flush=True)
     cells, rates = measure_all(lambda where, dtype: parts(preset, where, dtype), grid, device)
     print(f"{heading(preset.name, rates, device)}\n\n{tables(cells, grid)}\n")
     for ratio in ratios(cells):
@@ -86,7 +91,7 @@ def main() -> None:
             f"Wav2Lip's shape, at {ratio['work']:.2f} x its work"
         )
     if arguments.json is not None:
-        own = {"preset": preset.name, "ratios": ratios(cells), **written(cells, rates, device)}
+        own = {"preset": preset.name, "compiled_ms": compiled, "ratios": ratios(cells), **written(cells, rates, device)}
         arguments.json.write_text(json.dumps(own, indent=2) + "\n")
 
 
