@@ -1,6 +1,7 @@
 // The demo page: its form, its buttons, and the display of the running session.
 
 import { NotAuthorizedError } from "/mytalk-client.js";
+import { addControls } from "./control_panel.js";
 import { FacePicker } from "./face_picker.js";
 import { DemoSession } from "./session.js";
 import { Stats } from "./stats.js";
@@ -34,7 +35,7 @@ const portrait = /** @type {HTMLImageElement} */ (byId("portrait"));
 const keyInput = /** @type {HTMLInputElement} */ (byId("key"));
 const button = (/** @type {string} */ id) => /** @type {HTMLButtonElement} */ (byId(id));
 const buttons = { start: button("start"), stop: button("stop"), interrupt: button("interrupt"), again: button("again") };
-const inputs = /** @type {(HTMLInputElement | HTMLSelectElement)[]} */ ([...byId("controls").querySelectorAll("[name]")]);
+const inputs = addControls(byId("controls"), byId("face-row"));
 const link = /** @type {HTMLAnchorElement} */ (byId("watch"));
 const slider = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (byId(id));
 const stats = new Stats(showStatus);
@@ -208,12 +209,12 @@ function showValue(input) {
 
 /** @param {HTMLInputElement | HTMLSelectElement} input */
 function valueOf(input) {
-  return input.type === "range" ? Number(input.value) : input.value;
+  return input.type === "range" || input.type === "number" ? Number(input.value) : input.value;
 }
 
 /** @param {HTMLInputElement | HTMLSelectElement} input */
 function isMoved(input) {
-  return input instanceof HTMLSelectElement || input.value !== input.defaultValue;
+  return input instanceof HTMLSelectElement ? !input.selectedOptions[0]?.defaultSelected : input.value !== input.defaultValue;
 }
 
 /** @param {MediaStream | null} stream */
@@ -285,7 +286,8 @@ picture.addEventListener("change", () => {
 keyInput.addEventListener("change", () => void showPortrait());
 for (const choice of form.querySelectorAll("[name=face]")) choice.addEventListener("change", () => void showPortrait());
 for (const input of inputs) {
-  input.addEventListener("input", () => {
+  // A text is sent when it is finished, a slider while it moves.
+  input.addEventListener(input.type === "text" ? "change" : "input", () => {
     showValue(input);
     change(input.name, valueOf(input));
   });

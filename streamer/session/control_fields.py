@@ -22,8 +22,15 @@ MAX_SEED = 2**32 - 1
 MAX_TEXT = 2000
 """Characters of a coded value."""
 
-PATH = Path(__file__).parents[2] / "clients" / "fixtures" / "controls.json"
+_ROOT = Path(__file__).parents[2]
+FIXTURE = _ROOT / "clients" / "fixtures" / "controls.json"
 """The table as clients are tested with it: ``python -m streamer.session.control_fields`` writes it."""
+
+PAGE = _ROOT / "streamer" / "page"
+PAGE_MODULE = PAGE / "built" / "controls.js"
+"""The table as the page has it, written by the same command."""
+
+_MADE = "// Made from the table of controls by `python -m streamer.session.control_fields`.\n"
 
 LIVE: tuple[str, ...] = tuple(sorted(control.name for control in TABLE if control.live))
 """Controls that a client may change while its session runs."""
@@ -97,5 +104,13 @@ def _read(control: Control, value: Any) -> Any:
         raise MismatchError(str(error)) from error
 
 
+def page_module() -> str:
+    """Returns the table as the module that the page makes its sliders from, with the pictures that there are."""
+    pictures = {path.stem for path in (PAGE / "controls").iterdir()}
+    rows = [row | ({"picture": f"/controls/{row['name']}.jpg"} if row["name"] in pictures else {}) for row in table()]
+    return f"{_MADE}export const CONTROLS = {json.dumps(rows, indent=2)};\n"
+
+
 if __name__ == "__main__":
-    PATH.write_text(json.dumps(table(), indent=2) + "\n", "utf-8")
+    FIXTURE.write_text(json.dumps(table(), indent=2) + "\n", "utf-8")
+    PAGE_MODULE.write_text(page_module(), "utf-8")

@@ -24,6 +24,7 @@ export {
   type ClientOptions,
   type Face,
   type Portrait,
+  type Controls,
   type SessionDescription,
   type SessionOptions,
   type SessionState,

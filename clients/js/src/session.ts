@@ -12,20 +12,55 @@ import { RenewedToken } from "./token.js";
 import { watch, type WatchOptions } from "./whep.js";
 import { publish, type PublishOptions } from "./whip.js";
 
-/** Options of a new session. Left out: the server's defaults. */
-export interface SessionOptions {
+/** Controls of a performance, at the start of a session and while it is live; `GET /v1/controls` has each one's range. */
+export interface Controls {
+  /** Same seed and same speech, same performance. Default 0. */
+  seed?: number;
+  /** Steps of sampling. Default: the preset's. */
+  steps?: number;
+  /** Which face speaks: the largest, or the one nearest to a point, in shares of the picture's sides; live, a text `x,y`. */
+  face?: "largest" | readonly [number, number];
+  /** Picture during silence: with a closed mouth (default), or untouched. */
+  on_silence?: "close" | "passthrough";
+  /** How far the lips open, 0 to 3 times. Default 1. */
+  mouth_opening?: number;
+  /** Strength of all motion, 0 to 2 times. Default 1. */
+  motion_scale?: number;
+  /** Strength of the lips' motion, 0 to 2 times. Default 1. */
+  lip_weight?: number;
+  /** Strength of the motion of jaw, chin and cheeks, 0 to 2 times. Default 1. */
+  expression_weight?: number;
+  /** Strength of a portrait's head motion, 0 to 3 times. Default 1. */
+  pose_weight?: number;
+  /** How readable the lips are: 0 mumbles, 0.5 (default) is as generated, 1 is clearest. */
+  articulation?: number;
+  /** `neutral` (default), `happy`, `sad`, `angry`, `surprised`, `disgusted`, `afraid`, or action units: `12=0.8,15=0.2`. */
+  emotion?: string;
+  /** Strength of the emotion, 0 to 1.5 times. Default 1. */
+  intensity?: number;
+  /** Shapes that the mouth passes through, `TIME:SHAPE:HOLD` in seconds, parted by blanks: `1.2:closed:0.2 2:smile:0.5`. */
+  key_motions?: string;
+  /** Of portraits: turns the head, `yaw,pitch,roll,across,down`, degrees and face widths. */
+  head_pose?: string | readonly number[];
+  /** Of portraits: how the head moves by itself. Default `calm`. */
+  pose_preset?: "still" | "calm" | "lively" | "nod" | "shake";
+  /** Of portraits: how far the head dips with stressed syllables, 0 to 3 times. Default 1. */
+  pose_rhythm?: number;
+  /** Of portraits: turns the eyes, `yaw,pitch` in degrees. */
+  gaze?: string | readonly number[];
+  /** Of portraits: blinks a minute as a text, or `now`. */
+  blink?: string;
+  /** Of portraits: raises the brows to 1, lowers them to -1. Default 0. */
+  brows?: number;
+}
+
+/** Options of a new session: its controls, and what does not change. Left out: the server's defaults. */
+export interface SessionOptions extends Controls {
   /** `portrait`: the server's picture; `live`: a camera. */
   source?: "live" | "portrait";
   /** `stream`: samples by WebSocket; `live`: a published microphone; `demo`: the server's sample. */
   speech?: "live" | "demo" | "stream";
   profile?: "low" | "balanced" | "quality";
-  seed?: number;
-  steps?: number;
-  mouth_opening?: number;
-  /** Which face speaks: the largest, or the one nearest to a point, in shares of the picture's sides. */
-  face?: "largest" | readonly [number, number];
-  /** Picture during silence: with a closed mouth, or untouched. */
-  on_silence?: "close" | "passthrough";
   /** What leaves while a camera that was there sends nothing: the last picture, the last picture alive, or the end. */
   on_camera_left?: "hold" | "idle" | "end";
   /** Milliseconds by which a camera's pictures wait for speech that is dubbed. */

@@ -33,6 +33,11 @@ async def test_sliders_change_the_session_that_is_live(server: Running, tmp_path
         await eventually(lambda: session.controls["mouth_opening"] == 1.2)
         shown = "document.querySelector('[name=mouth_opening] + output').textContent"
         assert await page.run(shown) == "1.2"
+        await page.run("document.querySelector('[name=emotion]').focus()")
+        await page.press("ArrowDown")
+        await eventually(lambda: session.controls["emotion"] == "happy")
+        await page.until("document.querySelector('#effect img').naturalWidth > 0")
+        assert "happy" in await page.run("document.querySelector('#effect figcaption').textContent")
         assert page.complaints == []
 
 

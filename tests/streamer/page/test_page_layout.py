@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mytalk.controls import TABLE
 from streamer.http.server import Running
 from tests.streamer.support.browser import chromium
 from tests.streamer.support.page_steps import IS_LOUD, NEEDS_CHROMIUM, PLAYING, start, tab_to, white
@@ -46,7 +47,7 @@ FOCUS = """(() => {
 
 IDLE = ["face", "picture", "voice", "file", "profile", "transport", "start"]
 LIVE = ["stop", "interrupt", "watch"]
-CONTROLS = ["mouth_opening", "steps", "on_silence", "largest", "across", "down", "SUMMARY"]
+CONTROLS = [*(one.name for one in TABLE if one.live and one.name != "face"), "largest", "across", "down", "SUMMARY"]
 
 
 @pytest.mark.parametrize("is_live", [False, True])
@@ -60,7 +61,7 @@ async def test_tab_leads_to_everything_that_can_be_used_and_all_of_it_has_a_name
             await page.until(PLAYING)
             await page.run("document.activeElement.blur()")
         stops = []
-        for _ in range(30):
+        for _ in range(len(CONTROLS) + 10):
             await page.press("Tab")
             if (focus := await page.run(FOCUS)) is None:
                 break

@@ -14,14 +14,13 @@ from hypothesis import strategies as st
 
 from mytalk.controls.values import CONTROL
 from streamer.errors import RequestError
-from streamer.session.control_fields import table
+from streamer.session.control_fields import FIXTURE, PAGE_MODULE, page_module, table
 from streamer.session.options import SessionOptions
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.http_client import Client, ask, reason, request
 from tests.streamer.support.waiting import eventually
 from tests.streamer.support.whip_clients import published
 
-FIXTURE = Path(__file__).parents[3] / "clients" / "fixtures" / "controls.json"
 PAGE = Path(__file__).parents[3] / "streamer" / "docs" / "PROTOCOL.md"
 
 
@@ -84,9 +83,10 @@ def test_the_protocols_page_names_every_field_and_its_default() -> None:
     assert documented == {field.name: as_json(field.name, field.default) for field in fields(SessionOptions)}
 
 
-def test_the_table_that_is_served_is_the_one_that_clients_are_tested_with() -> None:
-    """The fixture is written by ``python -m streamer.session.control_fields``."""
+def test_clients_and_the_page_have_the_table_as_it_is() -> None:
+    """Both are written by ``python -m streamer.session.control_fields``."""
     assert json.loads(FIXTURE.read_text()) == table()
+    assert PAGE_MODULE.read_text() == page_module()
 
 
 async def test_anybody_may_read_the_table_of_controls(client: Client) -> None:
