@@ -26,6 +26,7 @@ COMMANDS = {
     "mic": "speak with a microphone to a running server",
     "serve": "serve live sessions over WebRTC",
     "train": "train the models of a preset",
+    "verify": "say whether a film is marked as synthetic",
 }
 """Modules of ``streamer.commands``, and what they are for. Only the one that is called is imported."""
 

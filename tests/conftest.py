@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 
 import cv2
 import numpy as np
@@ -34,6 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
     Two processes on two cores with as many threads of torch as there are cores slow each other tenfold.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if "XDG_CONFIG_HOME" not in os.environ:  # a key to sign by is made there on first use: not in the user's own
+        os.environ["XDG_CONFIG_HOME"] = mkdtemp(prefix="mytalk-tests-")
     if config.args_source is pytest.Config.ArgsSource.TESTPATHS and not hasattr(config, "workerinput"):
         _compile_renderer()
 

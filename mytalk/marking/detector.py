@@ -106,7 +106,7 @@ def _read(windows: list[_Seen]) -> Reading | None:
     if len(seconds) < LEAST_FRAMES * len(windows):
         return None
     planes = np.stack([plane for window in windows for plane in window.planes]).astype(np.float32)
-    payload, agreement = _decode(*measure(seconds, planes))
+    payload, agreement = decode_bits(*measure(seconds, planes))
     return Reading(float(seconds[0]), float(seconds[-1]), len(seconds), payload, agreement)
 
 
@@ -126,7 +126,7 @@ def measure(seconds: NDArray[np.float64], planes: NDArray[np.float32]) -> tuple[
     return spectra[0], np.stack(spectra[1:])
 
 
-def _decode(signal: NDArray[np.complex64], noise: NDArray[np.complex64]) -> tuple[Payload | None, float]:
+def decode_bits(signal: NDArray[np.complex64], noise: NDArray[np.complex64]) -> tuple[Payload | None, float]:
     """Decodes a measurement; returns the payload, if one passes the check, and the best agreement."""
     best: tuple[Payload | None, float] = None, 0.0
     for weight in (np.ones(signal.shape[1]), _trust(noise)):

@@ -19,6 +19,7 @@ from streamer.commands.dub_films import run_films
 from streamer.commands.film_job import FilmJob, check_film
 from streamer.commands.film_options import FilmOptions, add_film_options, film_options
 from streamer.commands.progress_bar import Progress
+from streamer.commands.signing_options import add_signing_options
 from streamer.commands.weights_options import add_watermark_option, add_weights_options, say_watermark
 from streamer.cpu import leave_some_to_others
 
@@ -103,6 +104,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of every command that makes a film."""
     add_weights_options(parser)
     add_watermark_option(parser)
+    add_signing_options(parser)
     add_control_options(parser)
     parser.add_argument("--still", action="store_true", help="an image moves its mouth alone: no blinks, no sway")
 

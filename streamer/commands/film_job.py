@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mytalk.errors import OptionError
 from streamer.commands.control_options import given_controls
 from streamer.commands.film_options import FilmOptions
+from streamer.commands.signing_options import signer_of
 
 if TYPE_CHECKING:  # what reads films and runs models is imported while the models are loaded
     from mytalk.dub import DubReport
@@ -20,6 +21,7 @@ if TYPE_CHECKING:  # what reads films and runs models is imported while the mode
     from mytalk.media.span import Span
     from mytalk.pipeline import Pipeline
     from mytalk.stream_options import StreamOptions
+    from streamer.trust.manifest import MadeFilm, ManifestSigner
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,14 @@ class FilmJob:
     own_speech: bool
     style: ClipSource | None
     film: FilmOptions
+    made: MadeFilm
+    signer: ManifestSigner | None
 
     def make(self, pipeline: Pipeline, progress: Callable[[int, int | None], None]) -> DubReport:
         """Makes the film; raises ``MyTalkError``."""
         from mytalk.dub import dub
 
-        return dub(
+        report = dub(
             pipeline,
             self.source,
             self.speech,
@@ -57,6 +61,13 @@ class FilmJob:
             sound=self.film.sound,
             sound_codec=self.film.sound_codec,
         )
+        if self.signer is None:
+            return report
+        beside = self.signer.sign(self.output, replace(self.made, preset=report.preset, steps=report.steps))
+        if beside is None:
+            return report
+        note = f"{self.output}: its container carries no manifest; {beside} is it (keep both together)"
+        return replace(report, warnings=[*report.warnings, note])
 
 
 def check_film(
@@ -83,6 +94,7 @@ def check_film(
     from mytalk.media.writer import FORMATS, check_output
     from mytalk.stream_options import StreamOptions
     from streamer.trust.film_payload import film_payload
+    from streamer.trust.manifest import MadeFilm
 
     options = StreamOptions(**given_controls(args), profile="offline", alive=not args.still)
     source, sound = open_face(picture, stored=True), SpeechReader(speech)
@@ -100,7 +112,16 @@ def check_film(
     plan_video(source.info, kind, written.encoding, source.name, transparent=source.transparent)
     if args.watermark:
         options = replace(options, watermark=film_payload([picture, speech], args.preset, options.seed))
-    return FilmJob(source, sound, output, options, length, force, only, own_speech, manner, written)
+    made = MadeFilm(
+        preset=args.preset,
+        seed=options.seed,
+        picture=picture,
+        speech=speech,
+        spans=[(float(part.start), None if part.end is None else float(part.end)) for part in only],
+        watermark=None if options.watermark is None else str(options.watermark),
+    )
+    signer = signer_of(args.manifest, args.signing_certificate, args.signing_key, args.timestamp_url)
+    return FilmJob(source, sound, output, options, length, force, only, own_speech, manner, written, made, signer)
 
 
 def _check_spans(source: FaceSource, only: Sequence[Span]) -> None:

@@ -20,6 +20,7 @@ from streamer.http.metrics_collector import MetricsCollector
 from streamer.http.middleware import Handler, Middleware
 from streamer.http.origins import Origins, preflight_of
 from streamer.http.upload import UploadLimit, read_upload
+from streamer.http.verification import VerificationRoute
 from streamer.http.webrtc_signalling import SDP, redirected
 from streamer.http.websocket import StreamRoute
 from streamer.http.whep import Whep
@@ -30,6 +31,7 @@ from streamer.session.registry import SessionRegistry
 from streamer.session.session import Session
 from streamer.telemetry import metrics
 from streamer.telemetry.loop_watchdog import LoopWatchdog
+from streamer.trust.verifier import Verifier
 from streamer.validation import checked
 from streamer.webrtc.peer import Peer
 from streamer.webrtc.sdp_offer import Offer, read_offer
@@ -81,6 +83,7 @@ class Routes:
         app.router.add_get("/v1/sessions/{id}/stream", StreamRoute(self._access, self._sessions.clock).serve)
         for protocol in (Whip, Whep):
             protocol(self._sessions, self._access, self._config).add_routes(app.router)
+        app.router.add_post("/v1/verify", VerificationRoute(self._access, Verifier()).serve)
         app.router.add_get("/v1/controls", self._controls)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)

@@ -1,0 +1,44 @@
+"""Defines the options that say how films are signed, and reads them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mytalk.errors import OptionError
+
+if TYPE_CHECKING:
+    from streamer.trust.manifest import ManifestSigner
+
+
+def add_signing_options(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--no-manifest``, ``--signing-certificate``, ``--signing-key`` and ``--timestamp-url``."""
+    parser.add_argument(
+        "--no-manifest", dest="manifest", action="store_false", help="leave films without a signed C2PA manifest"
+    )
+    parser.add_argument(
+        "--signing-certificate",
+        type=Path,
+        metavar="PEM",
+        help="certificates of who signs manifests, up to the root (default: one of our own, which nobody vouches for)",
+    )
+    parser.add_argument("--signing-key", type=Path, metavar="PEM", help="the private key of the certificate")
+    parser.add_argument(
+        "--timestamp-url", metavar="URL", help="authority that states the time of signing (RFC 3161; default: none)"
+    )
+
+
+def signer_of(
+    manifest: bool, certificate: Path | None, key: Path | None, timestamp_url: str | None
+) -> ManifestSigner | None:
+    """Returns what films are signed by; None where they get no manifest. Raises OptionError."""
+    from streamer.trust.credential import own_credential, read_credential
+    from streamer.trust.manifest import ManifestSigner
+
+    if not manifest:
+        return None
+    if (certificate is None) != (key is None):
+        raise OptionError("--signing-certificate and --signing-key belong together (need both, or neither)")
+    credential = own_credential() if certificate is None or key is None else read_credential(certificate, key)
+    return ManifestSigner(credential, timestamp_url)
