@@ -19,6 +19,7 @@ from streamer.cpu import sleep_when_idle
 
 COMMANDS = {
     "camera": "an avatar as a camera for video calls",
+    "consents": "list and revoke the consents of a server",
     "demo": "the embedded portrait speaks, in a file and live",
     "dub": "make a face in a file speak",
     "evaluate": "measure lip sync and picture quality",

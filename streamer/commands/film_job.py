@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mytalk.errors import OptionError
 from streamer.commands.control_options import given_controls
 from streamer.commands.film_options import FilmOptions
-from streamer.commands.signing_options import signer_of
+from streamer.commands.signing_options import consent_of, signer_of
 
 if TYPE_CHECKING:  # what reads films and runs models is imported while the models are loaded
     from mytalk.dub import DubReport
@@ -119,6 +119,7 @@ def check_film(
         speech=speech,
         spans=[(float(part.start), None if part.end is None else float(part.end)) for part in only],
         watermark=None if options.watermark is None else str(options.watermark),
+        consent=consent_of(args, picture),
     )
     signer = signer_of(args.manifest, args.signing_certificate, args.signing_key, args.timestamp_url)
     return FilmJob(source, sound, output, options, length, force, only, own_speech, manner, written, made, signer)

@@ -25,8 +25,39 @@ def add_signing_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--signing-key", type=Path, metavar="PEM", help="the private key of the certificate")
     parser.add_argument(
+        "--consent",
+        nargs=3,
+        metavar=("WHO", "WHEN", "PURPOSE"),
+        help="consent of the person shown; its hash stands in the manifest",
+    )
+    parser.add_argument("--consent-until", metavar="DATE", help="last day of the consent (default: it does not end)")
+    parser.add_argument(
+        "--consents",
+        type=Path,
+        metavar="FILE",
+        help="register that keeps the consent, and refuses revoked ones",
+    )
+    parser.add_argument("--require-consent", action="store_true", help="refuse films without consent")
+    parser.add_argument(
         "--timestamp-url", metavar="URL", help="authority that states the time of signing (RFC 3161; default: none)"
     )
+
+
+def consent_of(args: argparse.Namespace, picture: Path) -> str | None:
+    """Checks and registers the consent of a film's person; returns its hash. Raises ``InputError``."""
+    from streamer.trust.consent import Consent, ConsentRegister, check_consent, hash_of
+
+    if args.consent is None and args.consents is None and not args.require_consent:
+        return None
+    consent = None
+    if args.consent is not None:
+        given = dict(zip(("who", "when", "purpose"), args.consent, strict=True))
+        consent = Consent.from_json(given | ({} if args.consent_until is None else {"until": args.consent_until}))
+    check_consent(consent, required=args.require_consent)
+    shown = hash_of(picture)
+    if args.consents is not None:
+        return ConsentRegister(args.consents).use(shown, consent)
+    return None if consent is None else consent.hash_with(shown)
 
 
 def signer_of(

@@ -75,6 +75,7 @@ class ServerConfig:
     ] = ()
     redirect: Annotated[str | None, Help("URL of another server, for whom this one has no room (307)")] = None
     require_consent: Annotated[bool, Help("refuse portraits of clients without the person's consent")] = False
+    consents: Annotated[Path | None, Help("SQLite file that keeps the consents of portraits, made if need be")] = None
     watermark: Annotated[bool, Help("mark dubbed pictures with an imperceptible watermark")] = True
     recordings: Annotated[Path | None, Help("folder into which sessions may ask to be recorded, made if need be")] = (
         None

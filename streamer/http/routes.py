@@ -31,6 +31,7 @@ from streamer.session.registry import SessionRegistry
 from streamer.session.session import Session
 from streamer.telemetry import metrics
 from streamer.telemetry.loop_watchdog import LoopWatchdog
+from streamer.trust.disclosure import LINK, declared
 from streamer.trust.verifier import Verifier
 from streamer.validation import checked
 from streamer.webrtc.peer import Peer
@@ -119,7 +120,8 @@ class Routes:
             "ice_servers": [server.to_json() for server in self._config.ice_servers],
             "disclosure": DISCLOSURE,
         }
-        return web.json_response(body, status=201, headers={"Location": base, "Cache-Control": "no-store"})
+        headers = {"Location": base, "Cache-Control": "no-store", "Link": LINK}
+        return web.json_response(body, status=201, headers=headers)
 
     async def _made(self, request: web.Request, key_id: str | None) -> Session:
         """Makes the session that the body asks for."""
@@ -209,7 +211,7 @@ class Routes:
         except BaseException:
             session.release()
             raise
-        headers = {"Location": f"/v1/sessions/{session.id}"}
+        headers = {"Location": f"/v1/sessions/{session.id}", "Link": LINK}
         if as_json:
             return web.json_response({"type": "answer", "sdp": answer}, status=201, headers=headers)
         return web.Response(text=answer, status=201, content_type=SDP, headers=headers)
@@ -222,7 +224,7 @@ class Routes:
         except BaseException:
             await peer.close()
             raise
-        return answer
+        return declared(answer)
 
     async def _portrait(self, request: web.Request) -> web.StreamResponse:
         """Shows the server's portrait: the embedded one to anybody, an operator's own to those who may use it."""

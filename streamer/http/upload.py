@@ -22,7 +22,7 @@ from aiohttp import web
 from streamer.errors import BusyError, RequestError, TooLargeError
 from streamer.http.body import read_body
 from streamer.session.picture_header import MAX_BYTES
-from streamer.session.portraits import Consent
+from streamer.trust.consent import Consent
 
 TIMEOUT = 30.0
 """Seconds that an upload may take."""

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from aiohttp import web
+
 from streamer.errors import NoUsableTrackError
 from streamer.http.webrtc_signalling import WebRtcSignalling
 from streamer.session.session import Session
+from streamer.trust.disclosure import LINK, declared
 from streamer.webrtc.connection import Connection
 from streamer.webrtc.sdp_offer import Offer
 from streamer.webrtc.viewer import Viewer
@@ -30,7 +33,11 @@ class Whep(WebRtcSignalling):
         except BaseException:
             await session.drop(viewer)
             raise
-        return viewer, answer
+        return viewer, declared(answer)
+
+    def _link(self, response: web.Response) -> None:
+        super()._link(response)
+        response.headers.add("Link", LINK)
 
     def find(self, session: Session, connection: str) -> Connection | None:
         return session.connections.viewers.get(connection)

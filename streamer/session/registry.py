@@ -23,11 +23,11 @@ from streamer.media.looped_speech import LoopedSpeech
 from streamer.outputs.push_targets import check_leave, check_way
 from streamer.session.face_reader import FaceReader, Pixels, background_of
 from streamer.session.options import SessionOptions
-from streamer.session.portraits import Consent, check_consent
 from streamer.session.server_parts import ServerParts
 from streamer.session.session import Session
 from streamer.telemetry import logs
 from streamer.telemetry.metrics import skew_histogram
+from streamer.trust.consent import Consent, ConsentRegister, check_consent, hash_of
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +61,7 @@ class SessionRegistry:
         self._past_refusals = Counter[str]()
         self._past_packets = 0  # sent to viewers of closed sessions
         self._config = config
+        self._register = None if config.consents is None else ConsentRegister(config.consents)
         self._engine = engine
         self._executors = executors
         self.clock = clock
@@ -128,7 +129,14 @@ class SessionRegistry:
         if picture is None:
             return await self._faces.stored(options, image, size)
         check_consent(consent, required=self._config.require_consent)
+        if self._register is not None:
+            await self._executors.blocking.run_or_refuse(self._note, self._register, picture, consent)
         return await self._faces.uploaded(picture, options, image, size)
+
+    @staticmethod
+    def _note(register: ConsentRegister, picture: bytes, consent: Consent | None) -> None:
+        """Notes that a picture is shown. Raises ``ForbiddenError`` for one whose consent was revoked."""
+        register.use(hash_of(picture), consent)
 
     async def create(
         self,

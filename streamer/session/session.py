@@ -30,9 +30,9 @@ from streamer.session.media_loop import MediaLoop
 from streamer.session.media_setup import MediaSetup
 from streamer.session.media_start import MediaStart
 from streamer.session.options import SessionOptions
-from streamer.session.portraits import Consent
 from streamer.session.server_parts import ServerParts
 from streamer.session.stall import StallDetector
+from streamer.trust.consent import Consent
 from streamer.webrtc.broadcast import Broadcast
 from streamer.webrtc.connection import Connection
 from streamer.webrtc.connections import Connections

@@ -11,6 +11,7 @@ import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -29,6 +30,7 @@ from streamer.session.picture_header import MAX_BYTES, MAX_SCANS, count_scans, s
 from streamer.session.portrait_decoder import PortraitDecoder
 from streamer.session.portrait_worker import LIVE_SIDE, decoded
 from streamer.session.portraits import face_of
+from streamer.trust.consent import ConsentRegister
 from tests.streamer.support.fake_models import FakeModels
 from tests.streamer.support.http_client import Client, bearer
 from tests.support.heic import heic_grid
@@ -211,7 +213,7 @@ async def test_a_session_has_the_face_that_was_brought_and_its_consent(
     ("session", "picture", "status", "words"),
     [
         ({"source": "live"}, b"x", 400, "need portrait"),
-        ({"consent": {"who": "x"}}, b"x", 400, "consent.when is missing (known: who, when, purpose)"),
+        ({"consent": {"who": "x"}}, b"x", 400, "consent.when is missing (known: who, when, purpose, until)"),
         ({"consent": CONSENT | {"when": "yesterday"}}, b"x", 400, "ISO 8601"),
         ({"consent": CONSENT | {"who": "x" * 201}}, b"x", 400, "200 characters"),
         ({"colour": 1}, b"x", 400, "unknown field"),
@@ -247,3 +249,20 @@ async def test_a_server_may_want_consent(config: ServerConfig, models: FakeModel
         assert (status, "consent" in body["error"]["message"]) == (403, True)
         status, _ = await post(client, form(encoded(face), speech="stream", consent=CONSENT))
         assert status == 201
+
+
+async def test_a_revoked_portrait_is_refused(
+    config: ServerConfig, models: FakeModels, face: np.ndarray, tmp_path: Path
+) -> None:
+    register = tmp_path / "consents.db"
+    async with (
+        running(replace(config, consents=register), lambda: models) as server,
+        aiohttp.ClientSession() as http,
+    ):
+        await server.loading
+        client = Client(http, server.url)
+        status, _ = await post(client, form(encoded(face), speech="stream", consent=CONSENT))
+        assert status == 201
+        assert ConsentRegister(register).revoke(CONSENT["who"]) == 1
+        status, body = await post(client, form(encoded(face), speech="stream", consent=CONSENT))
+        assert (status, "revoked" in body["error"]["message"]) == (403, True)
