@@ -169,6 +169,7 @@ function listen(demo) {
       if (event.type === "face.found") showStatus("Live.");
       if (event.type === "camera.left") showStatus("The camera sends no pictures: the last one stays.", true);
       if (event.type === "camera.back") showStatus("Live.");
+      if (event.type === "warning") showStatus(`Your encoder: ${event.message}`, true);
       if (event.type === "error" && !event.fatal) showStatus(event.message, true);
     }
   })().catch(() => undefined); // the stream is over: `ended` gives the reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
 
 import av
@@ -13,12 +14,15 @@ from streamer.errors import ConflictError
 from streamer.media.audio import OUTPUT_RATE, Stereo, stereo_of
 from streamer.media.video_delay import DubbedSpeech
 from streamer.protocol.events import Event
-from streamer.protocol.messages import FaceChanged, PlaybackFinished
+from streamer.protocol.messages import FaceChanged, PlaybackFinished, Warning
 from streamer.session.media_loop import MediaLoop
 from streamer.session.media_setup import MediaSetup
 from streamer.webrtc.aiortc_internals.decoders import CameraPicture
 from streamer.webrtc.aiortc_internals.receiver import InboundTrack
 from streamer.webrtc.connection import Connection
+from streamer.webrtc.encoder_habits import ADVICE, Habit
+
+log = logging.getLogger(__name__)
 
 SPEECH_AWAITED = SECOND_NS // 2
 """How long pictures wait at first for the speech that their publisher has announced; until then they are left out."""
@@ -137,7 +141,7 @@ class MediaStart:
     async def _read_pictures(self, inbound: InboundTrack, *, waits: bool) -> None:
         """Reads a camera. Where a microphone is to come (``waits``), media time begins with its first packet:
         speech keeps to a grid of 20 ms, and on another track's grid it would wait for its next line."""
-        inbound.refused = self._leave_out
+        inbound.refused, inbound.encoder.noticed = self._leave_out, self._warn
         until = None
         while (frame := await inbound.receive()) is not None:
             if not isinstance(frame, CameraPicture):
@@ -147,6 +151,11 @@ class MediaStart:
             if self.loop is None and now < until:
                 continue
             self._begin(now).picture(frame.picture, pts=frame.pts, time_base=frame.time_base, now=now)
+
+    def _warn(self, habit: Habit) -> None:
+        """Tells the client what to set in its encoder."""
+        log.warning("the publisher's encoder: %s", ADVICE[habit])
+        self._setup.events.add_message(Warning(habit, ADVICE[habit]))
 
     def _leave_out(self, reason: str) -> None:
         """Tells the client why its camera is not seen."""

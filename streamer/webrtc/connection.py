@@ -19,6 +19,7 @@ from streamer.config.ice_servers import IceServer
 from streamer.errors import NoUsableTrackError, QuotaError, RequestError, UnknownSessionError, UnprocessableError
 from streamer.webrtc.aiortc_internals import ice_restart
 from streamer.webrtc.aiortc_internals.datagrams import DatagramGuard
+from streamer.webrtc.aiortc_internals.dtls import accept_rsa
 from streamer.webrtc.aiortc_internals.ice import limit_gathering, remote_username
 from streamer.webrtc.aiortc_internals.payloads import set_payload_types
 from streamer.webrtc.aiortc_internals.receiver import InboundTrack
@@ -102,6 +103,7 @@ class Connection:
             limit_gathering(transport, GATHER_TIMEOUT)
             self._guards.append(DatagramGuard(transport, self.refusals))
         for dtls in {transceiver.receiver.transport for transceiver in connection.getTransceivers()}:
+            accept_rsa(dtls)
             self._source_guards.append(SourceGuard(dtls, self.refusals))
         with self._blaming_the_offer(offer):
             await connection.setLocalDescription(await connection.createAnswer())

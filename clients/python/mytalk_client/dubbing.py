@@ -15,7 +15,7 @@ from mytalk_client.arguments import add_server
 from mytalk_client.errors import ClientError
 from mytalk_client.formats import SpeechFormat
 from mytalk_client.http import SessionInfo, create_session, end_session, session_state
-from mytalk_client.messages import CameraBack, CameraLeft, Error, PlaybackFinished, SessionEnded
+from mytalk_client.messages import CameraBack, CameraLeft, Error, PlaybackFinished, PublisherWarning, SessionEnded
 from mytalk_client.session import Session, connect
 from mytalk_client.speaking import read_wav
 
@@ -51,6 +51,8 @@ async def _speak(session: Session, pcm: bytes) -> None:
                 print("Said. The stream goes on until the camera leaves, or Ctrl-C.", flush=True)
             elif isinstance(event, Error):
                 print(f"{event.code}: {event.message}", file=sys.stderr, flush=True)
+            elif isinstance(event, PublisherWarning):
+                print(f"The encoder: {event.message}", file=sys.stderr, flush=True)
             elif isinstance(event, CameraLeft):
                 print("The camera sends no pictures: the voice waits for it.", file=sys.stderr, flush=True)
             elif isinstance(event, CameraBack):

@@ -17,10 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import queue
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -36,7 +34,9 @@ from streamer.media.sender_report import SenderReport
 from streamer.webrtc.aiortc_internals import decoders
 from streamer.webrtc.aiortc_internals.decoders import Decoded
 from streamer.webrtc.aiortc_internals.nacks import BoundedNacks
+from streamer.webrtc.aiortc_internals.queues import DecoderQueue, TrackQueue
 from streamer.webrtc.aiortc_internals.timestamps import Timestamps
+from streamer.webrtc.encoder_habits import EncoderHabits, Habit
 from streamer.webrtc.simulcast import BestLayer
 
 SPEECH_DEPTH = 2
@@ -44,9 +44,6 @@ SPEECH_DEPTH = 2
 
 _PREFIX = "_RTCRtpReceiver__"
 _CAPACITY = {"audio": 64, "video": 512}  # packets that a jitter buffer can hold
-_DECODER_BOUND = {"audio": 50, "video": 30}  # encoded frames: 1 s each
-_PACKETS_BOUND = 200  # packets of speech kept for ``packet``. Full: the oldest is forgotten
-_TRACK_BOUND = {"audio": 50, "video": 8}  # decoded frames
 _RATE = {"audio": 48_000, "video": 90_000}  # timestamps a second
 _NO_FORMAT = 128  # a payload type that no packet has: they are of 7 bits
 _REORDER = {"audio": 0, "video": 90_000}  # timestamps that a packet may go back: 1 s of B-frames
@@ -124,81 +121,35 @@ class PictureBuffer(JitterBuffer):
         return JitterFrame(data=b"".join(part._data for part in parts), timestamp=parts[0].timestamp)
 
 
-class DecoderQueue(queue.Queue[Any]):
-    """Holds encoded frames on their way to aiortc's decoder thread, 1 s at most.
+class EncoderWatch:
+    """Calls ``noticed`` on the event loop with how a sender's encoder is set, where that makes its pictures late.
 
-    Full: speech loses its oldest packet; video loses everything and asks the sender for a keyframe. None (the end)
-    empties the queue, so that the thread ends at once: aiortc joins it on the event loop.
+    ``asked``: set while a keyframe is asked for.
     """
 
-    def __init__(self, kind: str, ask_for_keyframe: Callable[[], None]) -> None:
-        super().__init__()
-        self.dropped = 0
-        self.needs_keyframe = False  # what comes before one belongs to pictures that the decoder does not have
-        self.packets: OrderedDict[int, bytes] = OrderedDict()  # pts -> speech on its way through the decoder
-        self._kind = kind
-        self._ask_for_keyframe = ask_for_keyframe
+    def __init__(self, asked: threading.Event) -> None:
+        self.noticed: Callable[[Habit], None] = _nothing
+        self._asked = asked
+        self._habits = EncoderHabits()
 
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        if item is not None and self._kind == "video" and decoders.too_large(item[1].data):
-            self.dropped += 1
-            return
-        if item is not None and self.needs_keyframe:
-            self.needs_keyframe = not decoders.is_keyframe(item[0].name, item[1].data)
-            if self.needs_keyframe:
-                self.dropped += 1
-                return
-        if item is None or (self._kind == "video" and self.qsize() >= _DECODER_BOUND["video"]):
-            self._drop(keep=0)
-            if item is not None:
-                self._ask_for_keyframe()
-        else:
-            self._drop(keep=_DECODER_BOUND[self._kind] - 1)
-        if item is not None and self._kind == "audio":
-            self.packets[item[1].timestamp] = item[1].data
-            if len(self.packets) > _PACKETS_BOUND:
-                self.packets.popitem(last=False)
-        super().put(item, block, timeout)
+    def restart(self) -> None:
+        """Begins with what another encoder sends."""
+        self._habits = EncoderHabits()
 
-    def _drop(self, keep: int) -> None:
-        while self.qsize() > keep:
-            try:
-                self.get_nowait()
-            except queue.Empty:  # the decoder took it
-                return
-            self.dropped += 1
-
-
-class TrackQueue:
-    """Holds decoded frames on their way to ``track.recv()``. Full: the oldest is dropped and counted. None ends the
-    track."""
-
-    def __init__(self, kind: str) -> None:
-        self.dropped = 0
-        self._bound = _TRACK_BOUND[kind]
-        self._frames: asyncio.Queue[Decoded | None] = asyncio.Queue()
-
-    def add(self, frame: Decoded | None) -> None:
-        """Takes the next frame."""
-        while self._frames.qsize() >= self._bound:
-            self._frames.get_nowait()
-            self.dropped += 1
-        self._frames.put_nowait(frame)
-
-    async def put(self, frame: Decoded | None) -> None:
-        """Does the same under the name that aiortc's decoder thread ends a track by."""
-        self.add(frame)
-
-    async def get(self) -> Decoded | None:
-        """Waits for the next frame."""
-        return await self._frames.get()
+    def add(self, item: Any) -> None:
+        """Takes what comes: a codec, and a frame with its timestamp."""
+        codec, frame = item
+        key = decoders.is_keyframe(codec.name, frame.data)
+        habit = self._habits.frame(frame.timestamp, key=key, asked=self._asked.is_set())
+        if habit is not None:
+            self.noticed(habit)
 
 
 class InboundTrack:
     """Bounds one receiver and keeps its sender's newest report. Make it before the first packet comes.
 
-    ``refused`` is called with the reason, on the event loop, when its pictures begin to be left out. ``layered``: its
-    sender sends several sizes at once.
+    ``refused`` is called with the reason, on the event loop, when its pictures begin to be left out. ``encoder``
+    watches how its sender encodes. ``layered``: its sender sends several sizes at once.
     """
 
     def __init__(self, receiver: RTCRtpReceiver, *, layered: bool = False) -> None:
@@ -209,7 +160,8 @@ class InboundTrack:
         self._receiver = receiver
         self._kind: str = receiver.track.kind
         decode_error: threading.Event = self._private("decoder_error")
-        self.decoder_queue = DecoderQueue(self._kind, decode_error.set)
+        self.encoder = EncoderWatch(decode_error)
+        self.decoder_queue = DecoderQueue(self._kind, decode_error.set, self.encoder.add)
         self.track_queue = TrackQueue(self._kind)
         self._buffer = SpeechBuffer() if self._kind == "audio" else PictureBuffer()
         self._timestamps = Timestamps(_REORDER[self._kind])
@@ -283,6 +235,7 @@ class InboundTrack:
         self._buffer.restart()
         self._timestamps.jump(round(gap * _RATE["video"]))
         self._replace(self._receiver, _PREFIX + "nack_generator", BoundedNacks(self._private("decoder_error").set))
+        self.encoder.restart()
         self.decoder_queue.needs_keyframe = True
         self._private("decoder_error").set()  # asks for one
 

@@ -107,6 +107,16 @@ async def test_another_face_comes_without_a_gap_or_a_jump(client: Client, viewer
     assert (await client.state(viewer.session))["consent"] == CONSENT
 
 
+@pytest.mark.parametrize(("name", "delay"), [(None, 300), ("idle.mp4", 340)])
+async def test_a_portrait_s_delay_has_no_search_for_a_face_in_it(client: Client, name: str | None, delay: int) -> None:
+    session = await client.create(source="portrait", speech="stream", portrait=name)
+    stream = Streamer(client, session)
+    await stream.connect()
+    await stream.begin(video="jpeg")
+    assert (await client.state(session))["stats"]["delay_ms"] == delay
+    await stream.close()
+
+
 @pytest.mark.usefixtures("always_dubbed")
 async def test_a_clip_of_the_server_s_folder_and_back(client: Client, viewer: Streamer) -> None:
     first = picture(viewer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import cast
 
 import av
@@ -81,6 +82,7 @@ class ClockedCamera:
     """A camera by the call's clock: numbered pictures at 25 fps."""
 
     report = None
+    encoder = SimpleNamespace()  # nothing is noticed of it
 
     def __init__(self, clock: Clock) -> None:
         self._packets = Packets(clock, 2 * STEP)

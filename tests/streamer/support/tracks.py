@@ -44,6 +44,34 @@ class _Paced(MediaStreamTrack):
     def frame(self, index: int) -> Any: ...
 
 
+class EncodedCamera(_Paced):
+    """Numbered pictures as x264 encodes them with ``options``, again and again, in the order in which it gives them."""
+
+    kind = "video"
+    interval = Fraction(1, 25)
+
+    def __init__(self, count: int, **options: str) -> None:
+        super().__init__()
+        encoder: Any = av.CodecContext.create("libx264", "w")
+        encoder.width, encoder.height, encoder.pix_fmt = 256, 256, "yuv420p"
+        encoder.time_base, encoder.framerate = self.interval, Fraction(25)
+        encoder.options = {"preset": "superfast", "x264-params": "repeat-headers=1"} | options
+        packets: list[Any] = []
+        for index in range(count):
+            picture = av.VideoFrame.from_ndarray(numbered(index), format="rgb24")
+            picture.pts, picture.time_base = index, self.interval
+            packets += encoder.encode(picture)
+        packets += encoder.encode(None)
+        self._packets = [(bytes(packet), packet.pts) for packet in packets]
+
+    def frame(self, index: int) -> av.Packet:
+        data, pts = self._packets[index % len(self._packets)]
+        packet = av.Packet(data)
+        packet.pts = pts + index // len(self._packets) * len(self._packets)
+        packet.time_base = self.interval
+        return packet
+
+
 class Camera(_Paced):
     """Pictures at 25 fps: the given ones in a loop, or numbered ones."""
 

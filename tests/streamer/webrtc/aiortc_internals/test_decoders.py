@@ -23,7 +23,7 @@ from streamer.webrtc.aiortc_internals.decoders import (
     DecoderLoop,
     too_large,
 )
-from streamer.webrtc.aiortc_internals.receiver import DecoderQueue
+from streamer.webrtc.aiortc_internals.queues import DecoderQueue
 from streamer.webrtc.aiortc_internals.timestamps import Timestamps
 from tests.streamer.support.pictures import numbered
 

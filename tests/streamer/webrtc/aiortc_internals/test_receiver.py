@@ -11,14 +11,8 @@ from aiortc import RTCPeerConnection
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RtpPacket
 
-from streamer.webrtc.aiortc_internals.receiver import (
-    SPEECH_DEPTH,
-    DecoderQueue,
-    InboundTrack,
-    PictureBuffer,
-    SpeechBuffer,
-    TrackQueue,
-)
+from streamer.webrtc.aiortc_internals.queues import DecoderQueue, TrackQueue
+from streamer.webrtc.aiortc_internals.receiver import SPEECH_DEPTH, InboundTrack, PictureBuffer, SpeechBuffer
 from tests.streamer.support.peers import Viewer
 from tests.streamer.support.sounds import babble
 from tests.streamer.support.tracks import Camera, Microphone
