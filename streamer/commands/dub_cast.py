@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mytalk.errors import OptionError
 from streamer.commands.control_options import given_controls
 from streamer.commands.film_options import film_options
+from streamer.commands.signing_options import consent_of, signed, signer_of
 
 if TYPE_CHECKING:  # what reads films and runs models is imported while the models are loaded
     from mytalk.dub import DubReport, FilmTarget
@@ -19,6 +20,7 @@ if TYPE_CHECKING:  # what reads films and runs models is imported while the mode
     from mytalk.stream_options import StreamOptions
     from mytalk.studio.cast import Cast
     from mytalk.studio.cast_speech import CastSpeech
+    from streamer.trust.manifest import MadeFilm, ManifestSigner
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,14 @@ class CastJob:
     speech: CastSpeech
     target: FilmTarget
     options: StreamOptions
+    made: MadeFilm
+    signer: ManifestSigner | None
 
     def make(self, pipeline: Pipeline, progress: Callable[[int, int | None], None]) -> DubReport:
         """Makes the film; raises ``MyTalkError``."""
         from mytalk.studio.cast_dub import dub_cast
 
-        return dub_cast(
+        report = dub_cast(
             pipeline,
             self.source,
             self.cast,
@@ -47,6 +51,7 @@ class CastJob:
             only=self.args.only,
             own_speech=self.args.own_speech == "on",
         )
+        return signed(report, self.made, self.signer)
 
 
 def check_cast_film(args: argparse.Namespace, picture: Path, cast_file: Path, output: Path) -> CastJob:
@@ -60,6 +65,7 @@ def check_cast_film(args: argparse.Namespace, picture: Path, cast_file: Path, ou
     from mytalk.studio.cast_dub import check_cast
     from mytalk.studio.cast_speech import CastSpeech
     from streamer.trust.film_payload import film_payload
+    from streamer.trust.manifest import MadeFilm
 
     for name, given, means in (
         ("--style", args.style is not None, "adapts one mouth"),
@@ -76,10 +82,20 @@ def check_cast_film(args: argparse.Namespace, picture: Path, cast_file: Path, ou
     film = film_options(args)
     check_output(output, force=args.force)
     plan_video(source.info, FORMATS[output.suffix.lower()], film.encoding, source.name)
+    voices = [cast.mix, *(one.voice for one in cast.speakers), *(one.voice for one in cast.segments)]
+    sounds = dict.fromkeys(voice for voice in voices if voice is not None)
     if args.watermark:
-        voices = [cast.mix, *(one.voice for one in cast.speakers), *(one.voice for one in cast.segments)]
-        sounds = dict.fromkeys(voice for voice in voices if voice is not None)
         payload = film_payload([picture, *sounds], args.preset, options.seed)
         options = replace(options, watermark=payload)
     target = FilmTarget(output, args.force, film.encoding, film.sound, film.sound_codec)
-    return CastJob(args, source, cast, speech, target, options)
+    made = MadeFilm(
+        preset=args.preset,
+        seed=options.seed,
+        picture=picture,
+        speeches=list(sounds),
+        spans=[(float(part.start), None if part.end is None else float(part.end)) for part in args.only],
+        watermark=None if options.watermark is None else str(options.watermark),
+        consent=consent_of(args, picture),
+    )
+    signer = signer_of(args.manifest, args.signing_certificate, args.signing_key, args.timestamp_url)
+    return CastJob(args, source, cast, speech, target, options, made, signer)

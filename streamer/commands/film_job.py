@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mytalk.errors import OptionError
 from streamer.commands.control_options import given_controls
 from streamer.commands.film_options import FilmOptions
-from streamer.commands.signing_options import consent_of, signer_of
+from streamer.commands.signing_options import consent_of, signed, signer_of
 
 if TYPE_CHECKING:  # what reads films and runs models is imported while the models are loaded
     from mytalk.dub import DubReport
@@ -61,13 +61,7 @@ class FilmJob:
             sound=self.film.sound,
             sound_codec=self.film.sound_codec,
         )
-        if self.signer is None:
-            return report
-        beside = self.signer.sign(self.output, replace(self.made, preset=report.preset, steps=report.steps))
-        if beside is None:
-            return report
-        note = f"{self.output}: its container carries no manifest; {beside} is it (keep both together)"
-        return replace(report, warnings=[*report.warnings, note])
+        return signed(report, self.made, self.signer)
 
 
 def check_film(
@@ -116,7 +110,7 @@ def check_film(
         preset=args.preset,
         seed=options.seed,
         picture=picture,
-        speech=speech,
+        speeches=[speech],
         spans=[(float(part.start), None if part.end is None else float(part.end)) for part in only],
         watermark=None if options.watermark is None else str(options.watermark),
         consent=consent_of(args, picture),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mytalk.errors import OptionError
 
 if TYPE_CHECKING:
-    from streamer.trust.manifest import ManifestSigner
+    from mytalk.dub import DubReport
+    from streamer.trust.manifest import MadeFilm, ManifestSigner
 
 
 def add_signing_options(parser: argparse.ArgumentParser) -> None:
@@ -73,3 +75,15 @@ def signer_of(
         raise OptionError("--signing-certificate and --signing-key belong together (need both, or neither)")
     credential = own_credential() if certificate is None or key is None else read_credential(certificate, key)
     return ManifestSigner(credential, timestamp_url)
+
+
+def signed(report: DubReport, made: MadeFilm, signer: ManifestSigner | None) -> DubReport:
+    """Signs a film that was made, where there is someone who signs; returns its report, with a warning where the
+    manifest lies beside it. Raises OutputError."""
+    if signer is None:
+        return report
+    beside = signer.sign(report.path, replace(made, preset=report.preset, steps=report.steps))
+    if beside is None:
+        return report
+    note = f"{report.path}: its container carries no manifest; {beside} is it (keep both together)"
+    return replace(report, warnings=[*report.warnings, note])

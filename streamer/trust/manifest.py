@@ -41,14 +41,14 @@ _OTHER = "application/octet-stream"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeFilm:
-    """Says what a film is made of and how. ``picture`` and ``speech`` None: live. ``spans``: seconds that were dubbed;
+    """Says what a film is made of and how. ``picture`` None: live. ``spans``: seconds that were dubbed;
     none: all of it. ``consent``: SHA-256 of the consent; ``watermark``: what its pixels say."""
 
     preset: str
     seed: int
     steps: int | None = None
     picture: Path | None = None
-    speech: Path | None = None
+    speeches: Sequence[Path] = ()
     spans: Sequence[tuple[float, float | None]] = ()
     watermark: str | None = None
     consent: str | None = None
@@ -73,8 +73,10 @@ class ManifestSigner:
         try:
             context = c2pa.Context.from_dict({"builder": {"thumbnail": {"enabled": False}}})
             builder = c2pa.Builder(json.dumps(describe(film.name, made)), context)
-            for number, source in enumerate(filter(None, (made.picture, made.speech))):
-                _add_ingredient(builder, source, "parentOf" if number == 0 else "inputTo")
+            if made.picture is not None:
+                _add_ingredient(builder, made.picture, "parentOf", "picture")
+            for number, speech in enumerate(made.speeches, 1):
+                _add_ingredient(builder, speech, "inputTo", f"speech {number}")
             signer = c2pa.Signer.from_info(self._info())
             with film.open("rb") as given, NamedTemporaryFile(dir=target.parent, delete=False) as part:
                 try:
@@ -137,9 +139,8 @@ def _temporal(start: float, end: float | None) -> dict[str, Any]:
     return {"type": "temporal", "time": time}
 
 
-def _add_ingredient(builder: Any, source: Path, relationship: Literal["parentOf", "inputTo"]) -> None:
+def _add_ingredient(builder: Any, source: Path, relationship: Literal["parentOf", "inputTo"], role: str) -> None:
     """Adds a source, with its own manifest where it has one."""
-    role = "picture" if relationship == "parentOf" else "speech"
     kind = _INGREDIENT_FORMATS.get(source.suffix.lower(), _OTHER)
     about = {"title": source.name, "relationship": relationship, "instance_id": role, "label": role}
     with source.open("rb") as file:
