@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mytalk.controls import Controls
 from mytalk.errors import OptionError
@@ -21,6 +21,13 @@ class StreamControls(Controls):
     steps: int = 1
     refinement: bool = True
     since: int | None = None
+
+    def earlier_by(self, base: int) -> StreamControls:
+        """Returns these controls for a stream whose media time 0 is ``base`` here: what names a moment comes sooner."""
+        if base == 0:
+            return self
+        pins = tuple(replace(pin, at=pin.at - base) for pin in self.key_motions)
+        return replace(self, key_motions=pins, since=None if self.since is None else max(0, self.since - base))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from streamer.commands.film_job import FilmJob, check_film
 from streamer.commands.film_options import FilmOptions, add_film_options, film_options
 from streamer.commands.progress_bar import Progress
 from streamer.commands.signing_options import add_signing_options
+from streamer.commands.takes import add_takes_option, takes_of
 from streamer.commands.weights_options import add_watermark_option, add_weights_options, say_watermark
 from streamer.cpu import leave_some_to_others
 
@@ -95,6 +96,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="in place of SPEECH: several people of the film speak; who, when, with which voice and face (STUDIO.md)",
     )
     parser.add_argument("--jobs", type=int, metavar="N", help="of many films, how many at once (default: one a core)")
+    add_takes_option(parser)
     add_film_options(parser)
     add_model_options(parser)
     parser.set_defaults(run=run)
@@ -111,25 +113,28 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Makes the film, or many, and prints its figures; raises ``MyTalkError``."""
+    if args.takes > 1 and (args.cast is not None or args.speech is None):
+        raise OptionError("--takes is for one film and one speech (without --cast, a manifest or a folder)")
     if args.cast is not None:
         return _run_cast(args)
     if args.speech is None:
         return run_films(args)
     if args.jobs is not None:
         raise OptionError("--jobs is for many films (give a manifest, or a folder of pairs, and no SPEECH)")
-    make_film(
-        args,
-        args.source,
-        args.speech,
-        args.output,
-        length=args.length,
-        force=args.force,
-        only=args.only,
-        own_speech=args.own_speech == "on",
-        style=args.style,
-        background=args.background,
-        film=film_options(args),
-    )
+    for take, output in takes_of(args):
+        make_film(
+            take,
+            args.source,
+            args.speech,
+            output,
+            length=args.length,
+            force=args.force,
+            only=args.only,
+            own_speech=args.own_speech == "on",
+            style=args.style,
+            background=args.background,
+            film=film_options(args),
+        )
     return 0
 
 

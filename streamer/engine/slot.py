@@ -283,9 +283,7 @@ class EngineSlot:
             self._deliver(replace(frame, at=frame.at + self._base))
 
     def _take_in(self, stream: LipSync) -> None:
-        controls = self._controls()
-        since = controls.since
-        stream.controls = controls if since is None else replace(controls, since=max(0, since - self._base))
+        stream.controls = self._controls().earlier_by(self._base)
         if self._held_until:
             stream.hold_video(self._held_until)
             self._held_until = 0
