@@ -21,7 +21,7 @@ from benchmarks.clips import ASSETS, SPEECH
 from mytalk import StreamOptions, VideoFrame
 from mytalk.controls import Controls
 from mytalk.controls.pins import SHAPES, KeyMotion
-from mytalk.controls.values import EMOTIONS
+from mytalk.controls.values import CONTROL, EMOTIONS
 from mytalk.face import Face, FaceTracker
 from mytalk.media import SpeechReader, open_face
 from mytalk.media_time import FRAME_SAMPLES
@@ -33,6 +33,9 @@ SIDE, QUALITY = 150, 80
 
 OPEN, ROUND = 31, 38
 """Motion frames of the sample speech: an open vowel, and a rounded one."""
+
+POSES = ("0,0,0,0,0", "-10,0,0,0,0", "10,0,0,0,0", "0,6,0,0,0", "0,-6,0,0,0", "0,0,6,0,0")
+GAZES = ("0,0", "-15,0", "15,0", "0,8", "0,-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,9 @@ STRIPS: dict[str, list[Cell]] = {
     "emotion": [Cell(label, {"emotion": label}) for label in EMOTIONS],
     "intensity": _values("intensity", 0, 0.5, 1, 1.5, emotion="happy"),
     "key_motions": [Cell(name, {"key_motions": (KeyMotion(OPEN * FRAME_SAMPLES, name),)}) for name in SHAPES],
+    "head_pose": [Cell(text, {"head_pose": CONTROL["head_pose"].read(text)}) for text in POSES],
+    "gaze": [Cell(text, {"gaze": CONTROL["gaze"].read(text)}) for text in GAZES],
+    "brows": _values("brows", -1, -0.5, 0, 0.5, 1),
     "seed": [Cell(f"{seed}", {"seed": seed}, 60) for seed in range(4)],
 }
 

@@ -203,7 +203,8 @@ export const CONTROLS = [
         "most": 0.1,
         "unit": "face widths"
       }
-    ]
+    ],
+    "picture": "/controls/head_pose.jpg"
   },
   {
     "name": "pose_preset",
@@ -254,7 +255,8 @@ export const CONTROLS = [
         "most": 10.0,
         "unit": "degrees"
       }
-    ]
+    ],
+    "picture": "/controls/gaze.jpg"
   },
   {
     "name": "blink",
@@ -274,6 +276,7 @@ export const CONTROLS = [
     "default": 0.0,
     "live": true,
     "least": -1,
-    "most": 1
+    "most": 1,
+    "picture": "/controls/brows.jpg"
   }
 ];
