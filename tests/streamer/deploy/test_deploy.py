@@ -74,6 +74,7 @@ def test_the_page_for_operators_names_every_option_of_the_server_and_no_other() 
     named = set(re.findall(r"[ `](--[a-z-]+)", OPERATIONS.read_text()))
     elsewhere = {
         "--print-config",
+        "--no-watermark",  # the opposite of an option
         "--help",
         "--name",
         "--scope",
