@@ -88,7 +88,7 @@ def fitted_units(lower: Field, neutral: Field) -> dict[int, float]:
     out.
     """
     fields = np.stack([_about_middle(unit_field(number)) for number in UNITS], axis=1)
-    squares, wanted = fields.T @ fields, fields.T @ _about_middle(lower - neutral)
+    squares, wanted = fields.T @ fields, fields.T @ _about_middle(_without_aperture(lower - neutral))
     strengths = np.zeros(len(UNITS))
     for _ in range(FIT_ROUNDS):
         for index in range(len(UNITS)):

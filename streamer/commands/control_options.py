@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any
 
 from mytalk.controls import TABLE, Control, Side
-from mytalk.errors import OptionError
+from mytalk.errors import MyTalkError
 
 _TITLE: dict[Side, str] = {
     "both": "controls",
@@ -45,8 +46,12 @@ def _add(group: argparse._ArgumentGroup, control: Control) -> None:
 def _reader(control: Control) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         try:
+            if control.name == "emotion" and Path(text).is_file():
+                from mytalk.expression import expression_of
+
+                return expression_of(Path(text))
             return control.read(text)
-        except OptionError as error:
+        except MyTalkError as error:
             raise argparse.ArgumentTypeError(str(error)) from error
 
     return read
