@@ -118,7 +118,7 @@ describe.skipIf(url === "")("a server", () => {
     const { utterance } = await stream.commit();
     expect(await stream.finished(utterance)).toMatchObject({ position: 3200, interrupted: false, utterance: 2 });
     expect((await stream.update({ controls: { steps: 2 } })).controls).toMatchObject({ mouth_opening: 0.5, steps: 2 });
-    await expect(stream.update({ controls: { gaze: 1 } })).rejects.toMatchObject({ code: "unknown_control" });
+    await expect(stream.update({ controls: { hairstyle: 1 } })).rejects.toMatchObject({ code: "unknown_control" });
     stream.close();
   });
 

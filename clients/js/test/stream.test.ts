@@ -209,11 +209,11 @@ test("iteration gives the events in order, and ends with the session", async () 
 test("an error rejects the request that caused it; the stream goes on", async () => {
   const server = new FakeServer((message, self) =>
     message.type === "session.update" && message["controls"] !== undefined
-      ? { type: "error", code: "unknown_control", message: "no gaze", fatal: false }
+      ? { type: "error", code: "unknown_control", message: "no hairstyle", fatal: false }
       : defaultAnswer(message, self),
   );
   const { stream } = await begin({}, server);
-  const refused = stream.update({ controls: { gaze: 1 } });
+  const refused = stream.update({ controls: { hairstyle: 1 } });
   await expect(refused).rejects.toMatchObject({ name: "ServerError", code: "unknown_control", fatal: false });
   await expect(refused).rejects.toBeInstanceOf(ServerError);
   await stream.say(ramp(1600));

@@ -335,7 +335,7 @@ async def test_controls_change_and_wrong_ones_are_events(url: str, models: FakeM
     async with connect(url, speech=PCM48) as session:
         assert session.controls["mouth_opening"] == 1.0
         await session.update(mouth_opening=0.4, event_id="a")
-        await session.update(gaze=2, event_id="b")
+        await session.update(hairstyle=2, event_id="b")
         messages: list[Event] = []
         async for event in session:
             messages.append(event)

@@ -9,6 +9,6 @@ from streamer.config.server_config import ServerConfig
 
 
 def test_the_steps_slider_ends_at_the_servers_default_maximum() -> None:
-    page = (files("streamer") / "page" / "index.html").read_text(encoding="utf-8")
-    [slider] = re.findall(r'<input type="range" name="steps"[^>]*>', page)
-    assert f'max="{ServerConfig().max_steps}"' in slider
+    panel = (files("streamer") / "page" / "control_panel.js").read_text(encoding="utf-8")
+    [most] = re.findall(r"^const MOST_STEPS = (\d+);", panel, re.MULTILINE)
+    assert int(most) == ServerConfig().max_steps

@@ -140,6 +140,7 @@ async def test_no_room_is_503_with_a_time_to_come_back(client: Client) -> None:
 
 
 async def test_what_a_session_cost_is_forgotten_with_it(client: Client, models: FakeModels, server: Running) -> None:
+    server.engine.load.on_device = frozenset({"engine"})  # counts what the fake waits for as work
     models.cost = 0.035  # of 0.04 s
     async with call(client, Microphone(babble(1)), Camera()) as (_, viewer):
         await viewer.until(pictures=100)
@@ -152,8 +153,9 @@ async def test_what_a_session_cost_is_forgotten_with_it(client: Client, models: 
 
 
 async def test_a_session_that_would_break_the_others_is_refused_with_the_reason(
-    client: Client, models: FakeModels
+    client: Client, models: FakeModels, server: Running
 ) -> None:
+    server.engine.load.on_device = frozenset({"engine"})  # counts what the fake waits for as work
     models.cost = 0.03  # of 0.04 s
     async with call(client, Microphone(babble(1)), Camera()) as (_, viewer):
         await viewer.until(pictures=100)

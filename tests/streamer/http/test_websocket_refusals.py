@@ -62,7 +62,7 @@ async def test_a_wrong_message_is_answered_and_the_stream_goes_on(client: Client
         await streamer.send(type="speech.commit", event_id="c")
         nothing = await streamer.one("error", count=4)
         assert (nothing["code"], nothing["event_id"], nothing["fatal"]) == ("bad_speech", "c", False)
-        await streamer.send(type="session.update", controls={"gaze": 1, "steps": 3}, event_id="g")
+        await streamer.send(type="session.update", controls={"hairstyle": 1, "steps": 3}, event_id="g")
         unknown = await streamer.one("error", count=5)
         assert (unknown["code"], unknown["event_id"]) == ("unknown_control", "g")
         assert "steps" in unknown["message"]

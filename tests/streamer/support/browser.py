@@ -104,7 +104,8 @@ class Page:
                 if not answer.done():
                     answer.set_result(event.get("result", event.get("error")))
             elif event["method"] == "Log.entryAdded" and event["params"]["entry"]["level"] in ("error", "warning"):
-                self.complaints.append(event["params"]["entry"]["text"])
+                entry = event["params"]["entry"]
+                self.complaints.append(f"{entry['text']} {entry.get('url', '')}".strip())
             elif event["method"] == "Runtime.exceptionThrown":
                 self.complaints.append(str(event["params"]["exceptionDetails"]))
             elif event["method"] == "Runtime.consoleAPICalled" and event["params"]["type"] in (
