@@ -84,7 +84,7 @@ def equalise(plane: Values) -> tuple[Values, Values]:
     mean = cv2.blur(plane, _MEAN)
     detail = plane - mean
     spread = cv2.blur(detail * detail, _SPREAD)
-    contrast = np.sqrt(spread) + np.float32(_FLOOR)
+    contrast = np.sqrt(np.maximum(spread, 0)) + np.float32(_FLOOR)  # running sums of floats end a little below 0
     return np.clip(detail / contrast, -_MOST, _MOST), contrast
 
 

@@ -103,12 +103,10 @@ export class DemoSession {
     for (const track of this.#camera?.getTracks() ?? []) track.stop();
     this.player?.close();
     if (!this.session) return this.#stop.abort();
-    // The session first: ending it closes its connections at the server.
-    void this.session.end().catch(() => undefined).finally(() => {
-      this.#stop.abort();
-      void this.peer?.close(true);
-      void this.#publisher?.close(true);
-    });
+    // Both at once: a peer that hears of the end from the server would try to connect again.
+    void this.session.end().catch(() => undefined).finally(() => this.#stop.abort());
+    void this.peer?.close(true);
+    void this.#publisher?.close(true);
   }
 
   async #openDevices() {

@@ -14,7 +14,7 @@ import pytest
 
 from mytalk.face import Face, fit_pose
 from mytalk.marking import Payload, Watermark, read_watermark
-from mytalk.marking.pattern import plane_of
+from mytalk.marking.pattern import equalise, plane_of
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.picture import Picture, VideoFrame
 
@@ -157,3 +157,13 @@ def test_a_cut_out_face_keeps_the_mark(marked: list[Picture], portrait_face: Fac
 def test_a_film_without_a_face_has_no_reading(portrait: Picture) -> None:
     grey = replace(portrait, y=np.full_like(portrait.y, 128))
     assert list(read_watermark(film([grey] * (SECONDS * RATE)))) == []
+
+
+def test_a_flat_plane_beside_a_noisy_one_has_a_contrast() -> None:
+    """Running sums of floats end a little below zero there, of which a square root is no number."""
+    planes = np.full((50, 128, 128), 16, np.float32)
+    planes[:, :64] = np.random.default_rng(0).integers(0, 255, (50, 64, 128))
+    for plane in planes:
+        result, contrast = equalise(plane)
+        assert np.isfinite(result).all()
+        assert (contrast > 0).all()
