@@ -33,6 +33,6 @@ def expression_of(path: Path) -> str:
             break
     if not mouths:
         raise NoFaceError(f"{path}: no face found in it (need one seen from the front)")
-    mean = np.mean(mouths, axis=0, dtype=np.float32)
+    mean = np.asarray(np.mean(mouths, axis=0), np.float32)
     units = fitted_units(mean, TEMPLATE[list(LOWER_FACE)])
     return ",".join(f"{unit}={strength:g}" for unit, strength in units.items()) or "neutral"

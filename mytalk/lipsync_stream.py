@@ -17,16 +17,15 @@ from numpy.typing import NDArray
 
 from mytalk.appearance.backdrop import composed
 from mytalk.appearance.interfaces import Appearance
-from mytalk.appearance.renderer import MouthRenderer
+from mytalk.appearance.look import Look
+from mytalk.appearance.people import PeopleRenderer
 from mytalk.controls.mouth import Mouth
-from mytalk.controls.portrait import Moment, portrait_vector, state_of
 from mytalk.controls.stages import shaped
 from mytalk.controls.timeline import ControlTimeline
+from mytalk.controls.values import Controls
 from mytalk.errors import EngineError
 from mytalk.face import Choice, Face, HeadPose, PoseFilter, SpeakerTracker, fit_pose
 from mytalk.face.landmarks import LOWER_FACE
-from mytalk.face.portrait import PortraitWarp
-from mytalk.face.speech_rhythm import SpeechRhythm
 from mytalk.marking.watermark import Watermark
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.motion.batch import MotionBackend
@@ -37,6 +36,7 @@ from mytalk.motion.memory import MAX_REWIND
 from mytalk.motion.own_speech import Correction
 from mytalk.motion.stream import MotionStream
 from mytalk.picture import Picture, VideoFrame
+from mytalk.portrait_motion import PortraitMotion
 from mytalk.presets import PROFILES
 from mytalk.speech.stream import EncodedSpeech
 from mytalk.stream_options import StreamControls, StreamOptions
@@ -95,15 +95,15 @@ class LipSyncStream:
             generation=options.generation,
             own_speech=options.own_speech,
         )
-        self._appearance = appearance
         self._watermark = None if options.watermark is None else Watermark(options.watermark)
-        self._renderers: dict[int, MouthRenderer] = {}  # by person, the last one seen at the end
+        self._people = PeopleRenderer(appearance, MAX_PEOPLE, still=options.still, reuse_residual=options.live)
         self._tracker: SpeakerTracker | None = None
         self.face_status: FaceStatus = "unknown"
         self._missing_reason: FaceStatus = "none"  # why ``track`` found none, where it did not
         self._still_face: tuple[Picture, Choice, Face | None] | None = None
-        self._portrait: tuple[int, PortraitWarp] | None = None  # and whose it is
-        self._rhythm = SpeechRhythm(options.seed)
+        self._portrait: PortraitMotion | None = None
+        if options.still:
+            self._portrait = PortraitMotion(options.seed, alive=options.alive, live=options.live)
         self._poses = PoseFilter()
         self._waiting: deque[_Waiting] = deque()
         self._emitted: deque[_Waiting] = deque()  # pictures that ``clear`` may take back
@@ -162,7 +162,7 @@ class LipSyncStream:
             own = [pose.to_canonical(face.points) for _, face, pose in usable if face.person == person]
             self._motion.enrol(own, person)
         for picture, face, pose in usable:
-            self._renderer_of(face).observe(picture, pose, _lower(face))
+            self._people.observe(face.person, picture, pose, _lower(face))
 
     def adapt(self, corrections: Mapping[int, Correction], anybody: Correction | None = None) -> None:
         """Adapts motion to people by their own speech: see `MotionStream.adapt`. On the thread that pulls."""
@@ -219,8 +219,8 @@ class LipSyncStream:
         """Takes what ``encode_speech`` returned: the rest of ``push_speech``."""
         self._motion.push_encoded(encoded)
         self.speech_samples += encoded.samples
-        if self._options.still:
-            self._rhythm.push(encoded.levels)
+        if self._portrait is not None:
+            self._portrait.hear(encoded.levels)
 
     def finish(self) -> None:
         """Ends the input: what waits comes out of ``pull``, the mouth staying as it was last."""
@@ -235,7 +235,8 @@ class LipSyncStream:
         """
         self.speech_samples = self._motion.clear(None if at is None else at // FRAME_SAMPLES, generation)
         self._curve.forget_from(self.speech_samples)
-        self._rhythm.forget_from(self.speech_samples)
+        if self._portrait is not None:
+            self._portrait.forget_from(self.speech_samples)
         while self._emitted and self._emitted[-1].frame.at >= max(self.speech_samples, at or 0):
             self._waiting.appendleft(self._emitted.pop())
         return self.speech_samples
@@ -283,19 +284,17 @@ class LipSyncStream:
                 self._counts["no_face"] += 1
             return waiting.frame
         with self._timed("render"):
-            renderer, source, tracked = (
-                self._renderer_of(waiting.face),
-                _lower(waiting.face),
-                waiting.face.points[:, :2],
-            )
+            face, frame, pose = waiting.face, waiting.frame, waiting.pose
+            source, target = _lower(face), pose.to_frame(lower)[:, :2]
+            self._people.refinement = self._controls.refinement
             if self._options.learn:
-                renderer.observe(waiting.frame.picture, waiting.pose, source)
-            target = waiting.pose.to_frame(lower)[:, :2]
-            opacity = self._opacity(waiting)
+                self._people.observe(face.person, frame.picture, pose, source)
+            opacity, tracked = self._opacity(waiting), face.points[:, :2]
+            looks = self._timeline.shares(frame.at, _look_of)
             try:
                 with np.errstate(invalid="raise"):  # a NaN that would become a pixel
-                    picture = renderer.render(
-                        waiting.frame.picture, waiting.pose, source, target, opacity, face=tracked
+                    picture = self._people.render(
+                        face.person, frame.picture, pose, source, target, opacity, tracked, looks
                     )
             except FloatingPointError:
                 self._counts["not_finite"] += 1
@@ -306,29 +305,10 @@ class LipSyncStream:
 
     def _animate(self, frame: VideoFrame, waiting: _Waiting) -> VideoFrame:
         """Turns the portrait's head, eyes and brows."""
-        if not self._options.still or waiting.face is None:
+        if self._portrait is None or waiting.face is None:
             return frame
         with self._timed("render"):
-            if self._portrait is None or self._portrait[0] != waiting.face.person:
-                self._portrait = waiting.face.person, PortraitWarp(waiting.frame.picture, waiting.face)
-            _, warp = self._portrait
-            if warp.portrait is not waiting.frame.picture:  # a clip moves by itself
-                return frame
-            moment = Moment(self._options.seed, frame.at, self._rhythm.at(frame.at), self._options.alive)
-            vector = self._timeline.faded(frame.at, lambda controls: portrait_vector(controls, moment))
-            return replace(frame, picture=warp(frame.picture, state_of(vector)))
-
-    def _renderer_of(self, face: Face) -> MouthRenderer:
-        """Returns the renderer that holds this person's mouths."""
-        renderer = self._renderers.pop(face.person, None)
-        if renderer is None:
-            renderer = MouthRenderer(self._appearance, still=self._options.still)
-            renderer.reuse_residual = self._options.live
-        renderer.refinement = self._controls.refinement
-        self._renderers[face.person] = renderer
-        if len(self._renderers) > MAX_PEOPLE:
-            del self._renderers[next(iter(self._renderers))]
-        return renderer
+            return self._portrait.animated(frame, waiting.frame.picture, waiting.face, self._timeline)
 
     def _opacity(self, waiting: _Waiting) -> float:
         """Fades in after the face has come back, and out before it goes."""
@@ -354,6 +334,10 @@ class LipSyncStream:
             yield
         finally:
             self._seconds[stage] += time.perf_counter() - start
+
+
+def _look_of(controls: Controls) -> Look:
+    return controls.references if isinstance(controls, StreamControls) else ()
 
 
 def _lower(face: Face) -> NDArray[np.float32]:

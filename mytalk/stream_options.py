@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from mytalk.controls import Controls
 from mytalk.errors import OptionError
 from mytalk.marking.payload import Payload
 from mytalk.presets import PROFILES
+
+if TYPE_CHECKING:  # it is slow to import, and only those who render need it
+    from mytalk.appearance.look import Look
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +20,12 @@ class StreamControls(Controls):
 
     ``steps`` is a number here, the preset's where none was asked for. ``refinement``: whether a network refines the
     warped mouths of a preset that has one. ``since``: media time from which a change fades in (None: now).
+    ``references``: mouths that give the lips their look (`mytalk.references.read_references`); none: their own.
     """
 
     steps: int = 1
     refinement: bool = True
+    references: Look = ()
     since: int | None = None
 
     def earlier_by(self, base: int) -> StreamControls:
@@ -39,7 +45,7 @@ class StreamOptions(Controls):
     pictures that have been made, because a barge-in has them made again, and renders frugally. ``generation``:
     barge-ins of the session before the stream began. ``own_speech``: the speech is that of the person who is seen, as
     filmed; the stream adapts to it while it runs. ``watermark`` is what pictures with a new mouth are marked with;
-    None: they are not.
+    None: they are not. ``references``: as in `StreamControls`.
     """
 
     profile: str = "balanced"
@@ -50,6 +56,7 @@ class StreamOptions(Controls):
     generation: int = 0
     own_speech: bool = False
     watermark: Payload | None = None
+    references: Look = ()
 
     def __post_init__(self) -> None:
         Controls.__post_init__(self)
@@ -58,4 +65,5 @@ class StreamOptions(Controls):
 
     def controls(self, preset_steps: int) -> StreamControls:
         """Returns what a stream with these options begins with; ``preset_steps``: where ``steps`` is None."""
-        return StreamControls(**{**self.named(), "steps": self.steps or preset_steps})
+        own = {**self.named(), "steps": self.steps or preset_steps}
+        return StreamControls(**own, references=self.references)

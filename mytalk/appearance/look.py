@@ -6,7 +6,6 @@ colour of the film's, and goes over into the lips, whose colours stay the pictur
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -15,15 +14,18 @@ from numpy.typing import NDArray
 
 from mytalk.appearance.bank import Mouth
 from mytalk.appearance.colour_match import LOG_OFFSET
+from mytalk.appearance.crop_frame import FACE
 from mytalk.appearance.mesh import Points
+from mytalk.appearance.placement import apply_affine, placement_of
 from mytalk.appearance.sampling import Colours, sample_colours
 from mytalk.appearance.warp import fit_lips, flow_from, target_of
-from mytalk.face.landmarks import LOWER_LIPS_OUTER
-from mytalk.face.pose import CROP_PIXELS, HeadPose
+from mytalk.face.face import Face
+from mytalk.face.landmarks import LOWER_FACE, LOWER_LIPS_OUTER
+from mytalk.face.pose import CROP_PIXELS, HeadPose, fit_pose
 from mytalk.picture import Picture
 from mytalk.smoothstep import smoothstep
 
-LIP_RIM = 5.0
+LIP_RIM = 2.5
 """Crop pixels within the lips' outline over which colours go over from the film's skin to the picture's lips."""
 
 MAX_EXPOSURE = 0.35
@@ -44,9 +46,29 @@ class SeenMouth:
     pose: HeadPose
     points: Points
 
+    @classmethod
+    def of(cls, picture: Picture, face: Face) -> SeenMouth | None:
+        """Returns the mouth of a face, with as much of its picture as is needed; None where it is not in the
+        picture."""
+        pose, points = fit_pose(face), face.points[list(LOWER_FACE), :2]
+        placement = placement_of(picture, pose.crop_matrix(), FACE)
+        if placement is None:
+            return None
+        x0, y0, x1, y1 = placement.box
+        half = slice(y0 // 2, y1 // 2), slice(x0 // 2, x1 // 2)
+        y, u, v = (part.copy() for part in (picture.y[y0:y1, x0:x1], picture.u[half], picture.v[half]))
+        moved = replace(pose, translation=pose.translation - np.array([x0, y0, 0], np.float32))
+        return cls(
+            replace(picture, y=y, u=u, v=v, matte=None, cutout=None), moved, points - np.array([x0, y0], np.float32)
+        )
 
-Look = Sequence[SeenMouth]
-"""Mouths whose look others are given; a sequence is one look as long as it is the same object."""
+    def in_crop(self) -> Points:
+        """Returns the landmarks in pixels of the 128 crop, ``(169, 2)``."""
+        return apply_affine(self.pose.crop_matrix(), self.points)
+
+
+Look = tuple[SeenMouth, ...]
+"""Mouths whose look others are given; empty, they keep their own."""
 
 
 def matched(mouth: Mouth, film: Colours, points: Points) -> Mouth:
@@ -66,6 +88,16 @@ def matched(mouth: Mouth, film: Colours, points: Points) -> Mouth:
         pixels=pixels.with_region(box, coloured, np.ones(pixels.y.shape, np.float32)),
         skin=np.asarray(np.clip(skin, 0, 255), np.float32),
     )
+
+
+def mixed(one: Picture, other: Picture, share: float) -> Picture:
+    """Mixes two pictures, ``share`` of the other one; where they are equal, they stay so to the bit."""
+    planes = (
+        np.asarray(cv2.addWeighted(a, 1 - share, b, share, 0), np.uint8)
+        for a, b in zip((one.y, one.u, one.v), (other.y, other.u, other.v), strict=True)
+    )
+    y, u, v = planes
+    return replace(one, y=y, u=u, v=v)
 
 
 def _log_gain(crop: Colours, points: Points, film: Colours, film_points: Points) -> Colours:

@@ -61,7 +61,7 @@ def cut_out(portrait: Picture) -> tuple[Picture, NDArray[np.uint8]]:
     Inside, every pixel stays equal to the bit, and so does what is further away: trackers look at it too. Takes 100 ms
     for 512 x 512, and 30 ms more the first time: for a thread.
     """
-    rgb = portrait.region_rgb((0, 0, portrait.width, portrait.height)).astype(np.float32) / 255
+    rgb = portrait.region_rgb((0, 0, portrait.width, portrait.height)).astype(np.float32) / np.float32(255)
     alpha = _refined(rgb, _rough(rgb))
     whole = (0, 0, portrait.width, portrait.height)
     mixed = (alpha < 1) & (spread(alpha > 0, SPARE) > 0)

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mytalk.controls.values import TABLE, Controls
 from mytalk.media_time import FRAME_SAMPLES
 from mytalk.smoothstep import smoothstep
@@ -21,7 +24,7 @@ MAX_CHANGES = 64
 
 Value = TypeVar("Value", bound=Any)
 
-_FADING = tuple(control.name for control in TABLE if control.fades)
+_FADING = (*(control.name for control in TABLE if control.fades), "references")
 
 
 @dataclass(slots=True)
@@ -51,7 +54,7 @@ class ControlTimeline:
     def change(self, controls: Controls, since: int) -> None:
         """Has ``controls`` hold from media time ``since`` on, or from the last change on where that is later."""
         last = self._changes[-1]
-        if all(getattr(last.controls, name) == getattr(controls, name) for name in _FADING):
+        if all(getattr(last.controls, name, None) == getattr(controls, name, None) for name in _FADING):
             return
         since = since if last.since is None else max(since, last.since)
         if last.since == since or len(self._changes) >= MAX_CHANGES:
@@ -70,6 +73,20 @@ class ControlTimeline:
             if share > 0:
                 mixed = mixed + share * (value(one.controls) - mixed)
         return mixed
+
+    def shares(self, at: int, value: Callable[[Controls], Value]) -> list[tuple[Value, float]]:
+        """Returns what ``value`` of the controls is at media time ``at``, for values that do not mix: each with its
+        share, all of them 1 together."""
+        known: list[Value] = []
+
+        def one_hot(controls: Controls) -> NDArray[np.float64]:
+            one = value(controls)
+            known.extend([] if one in known else [one])
+            marked = np.zeros(MAX_CHANGES)
+            marked[known.index(one)] = 1
+            return marked
+
+        return [(one, share) for one, share in zip(known, self.faded(at, one_hot).tolist(), strict=False) if share > 0]
 
     def _forget_before(self, at: int) -> None:
         while len(self._changes) > 1:

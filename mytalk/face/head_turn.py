@@ -7,7 +7,7 @@ picture's borders stand.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -87,18 +87,33 @@ STRAIGHT = Turn()
 """A head as it is in its picture."""
 
 
-def check_turn(turn: Turn, face: Face, name: str) -> None:
-    """Raises OptionError, which names the range, for a turn by which the picture ``name`` would not hold up.
+@dataclass(frozen=True, slots=True)
+class YawRoom:
+    """Says how far a face that is turned already can be turned in its picture: degrees, ``yaw`` of a `Turn`."""
 
-    A face that is turned already has less room on that side.
-    """
-    own = -float(np.degrees(fit_pose(face).yaw))
-    least, most = (min(max(side * MAX_SEEN_YAW - own, -MAX_YAW), MAX_YAW) for side in (-1, 1))
-    if not least <= turn.yaw <= most:
-        raise OptionError(
-            f"head_pose yaw {turn.yaw:g}: {name} shows a face turned by {own:.0f} degrees "
-            f"(need {least:.0f} to {most:.0f} degrees)"
-        )
+    own: float  # how far it is turned
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, face: Face) -> YawRoom:
+        """Returns the room that the picture of a face has."""
+        own = -float(np.degrees(fit_pose(face).yaw))
+        return cls(own, min(-MAX_SEEN_YAW - own, 0.0), max(MAX_SEEN_YAW - own, 0.0))
+
+    def check(self, yaw: float) -> None:
+        """Raises OptionError, which names the range, for a yaw by which the picture does not hold up."""
+        least, most = max(self.least, -MAX_YAW), min(self.most, MAX_YAW)
+        if not least <= yaw <= most:
+            raise OptionError(
+                f"head_pose yaw {yaw:g}: the portrait's face is turned by {self.own:.0f} degrees already "
+                f"(need {least:.0f} to {most:.0f} degrees)"
+            )
+
+    def held(self, turn: Turn) -> Turn:
+        """Ends a turn where the picture does not stand more."""
+        yaw = min(max(turn.yaw, self.least), self.most)
+        return turn if yaw == turn.yaw else replace(turn, yaw=yaw)
 
 
 class Grid:
@@ -139,7 +154,7 @@ class Grid:
         back = -displacement
         for _ in range(_INVERSIONS):
             at = self._index + back * self.per_pixel
-            back = (back - _sampled(displacement, at)) / 2
+            back = np.float32(0.5) * (back - _sampled(displacement, at))
         return back
 
 

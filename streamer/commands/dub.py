@@ -78,6 +78,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--style", type=Path, metavar="CLIP", help="adapt the mouth to this other clip of the person speaking instead"
     )
     parser.add_argument(
+        "--reference",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="IMAGE_OR_CLIP",
+        help="give the lips the look of the mouths in this picture, of the same person or another: lipstick, teeth; "
+        "may be given up to 8 times",
+    )
+    parser.add_argument(
         "--background",
         default="own",
         metavar="WHICH",
@@ -132,6 +141,7 @@ def run(args: argparse.Namespace) -> int:
             only=args.only,
             own_speech=args.own_speech == "on",
             style=args.style,
+            references=args.reference,
             background=args.background,
             film=film_options(args),
         )
@@ -183,6 +193,7 @@ def make_film(
     only: Sequence[Span] = (),
     own_speech: bool = False,
     style: Path | None = None,
+    references: Sequence[Path] = (),
     background: str = "own",
     film: FilmOptions | None = None,
 ) -> None:
@@ -199,6 +210,7 @@ def make_film(
             only=only,
             own_speech=own_speech,
             style=style,
+            references=references,
             background=background,
             film=film,
         ),

@@ -105,6 +105,7 @@ class _Start:
                 only=args.only,
                 own_speech=args.own_speech == "on",
                 style=args.style,
+                references=args.reference,
                 background=args.background,
                 film=film_options(args),
             )

@@ -75,6 +75,7 @@ def check_film(
     only: Sequence[Span] = (),
     own_speech: bool = False,
     style: Path | None = None,
+    references: Sequence[Path] = (),
     background: str = "own",
     film: FilmOptions | None = None,
 ) -> FilmJob:
@@ -86,11 +87,13 @@ def check_film(
     from mytalk.media.face_source import ClipSource
     from mytalk.media.kept import Sound
     from mytalk.media.writer import FORMATS, check_output
+    from mytalk.references import read_references
     from mytalk.stream_options import StreamOptions
     from streamer.trust.film_payload import film_payload
     from streamer.trust.manifest import MadeFilm
 
-    options = StreamOptions(**given_controls(args), profile="offline", alive=not args.still)
+    look = read_references(references) if references else ()
+    options = StreamOptions(**given_controls(args), profile="offline", alive=not args.still, references=look)
     source, sound = open_face(picture, stored=True), SpeechReader(speech)
     manner = None if style is None else open_face(style)
     if manner is not None and not isinstance(manner, ClipSource):

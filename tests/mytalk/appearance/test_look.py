@@ -48,7 +48,7 @@ def test_lips_and_teeth_are_nearer_to_the_reference_than_to_the_film(
     portrait: Picture, portrait_face: Face, pose: HeadPose, smile: NDArray[np.float32], painted: SeenMouth
 ) -> None:
     own = MouthRenderer(None, still=True)
-    worn = MouthRenderer(None, still=True, look=[painted])
+    worn = MouthRenderer(None, still=True, look=(painted,))
     films, made = (mean_colours(one.render(portrait, pose, smile, smile), portrait_face) for one in (own, worn))
     reference = mean_colours(painted.picture, portrait_face)
     to_reference, to_film = (np.linalg.norm(made - one, axis=1) for one in (reference, films))
@@ -58,7 +58,7 @@ def test_lips_and_teeth_are_nearer_to_the_reference_than_to_the_film(
 def test_outside_the_mask_nothing_changes_and_skin_beside_the_lips_keeps_its_colour(
     portrait: Picture, pose: HeadPose, smile: NDArray[np.float32], painted: SeenMouth
 ) -> None:
-    made = MouthRenderer(None, still=True, look=[painted]).render(portrait, pose, smile, smile)
+    made = MouthRenderer(None, still=True, look=(painted,)).render(portrait, pose, smile, smile)
     to_crop = pose.crop_matrix()
     mask = cv2.dilate(mouth_mask(apply_affine(to_crop, smile)), np.ones((3, 3)))  # a pixel of the crop, for rounding
     changed = np.argwhere(made.y != portrait.y)[:, ::-1].astype(np.float32)
@@ -73,7 +73,7 @@ def test_a_look_is_not_taken_for_an_object_nor_mixed_with_the_film_s_mouths(
     portrait: Picture, pose: HeadPose, smile: NDArray[np.float32], painted: SeenMouth
 ) -> None:
     shifts = np.linspace(0, 0.7, 9, dtype=np.float32)
-    look = [SeenMouth(painted.picture, painted.pose, smile + shift) for shift in shifts]
+    look = tuple(SeenMouth(painted.picture, painted.pose, smile + shift) for shift in shifts)
     worn = MouthRenderer(None, look=look)
     size = worn.bank_size
     first = worn.render(portrait, pose, smile, smile)
@@ -87,7 +87,7 @@ def test_a_look_is_as_dark_as_the_film(
 ) -> None:
     dark = Picture.from_rgb((portrait.rgb() * 0.7).astype(np.uint8))
     bright, dim = (
-        mean_colours(MouthRenderer(None, look=[painted]).render(one, pose, smile, smile), portrait_face)
+        mean_colours(MouthRenderer(None, look=(painted,)).render(one, pose, smile, smile), portrait_face)
         for one in (portrait, dark)
     )
     assert (dim.mean(axis=1) < 0.92 * bright.mean(axis=1)).all()

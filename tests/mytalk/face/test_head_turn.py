@@ -18,7 +18,7 @@ from mytalk.face.head_turn import (
     Grid,
     HeadSurface,
     Turn,
-    check_turn,
+    YawRoom,
 )
 from mytalk.face.portrait import PortraitState, PortraitWarp
 
@@ -102,7 +102,10 @@ def test_a_face_that_is_turned_already_names_the_range_that_is_left(portrait_fac
     aside = cv2.Rodrigues(np.array([0, -np.radians(30), 0]))[0]
     middle = portrait_face.points.mean(axis=0)
     face = Face(((portrait_face.points - middle) @ aside.T + middle).astype(np.float32))
-    check_turn(Turn(yaw=-MAX_YAW), face, "me.png")
-    with pytest.raises(OptionError, match=r"me.png.*turned by (29|30) degrees.*need -20 to 1[01] degrees"):
-        check_turn(Turn(yaw=15), face, "me.png")
-    check_turn(Turn(yaw=15), portrait_face, "me.png")
+    room = YawRoom.of(face)
+    room.check(-MAX_YAW)
+    with pytest.raises(OptionError, match=r"turned by (29|30) degrees already \(need -20 to 1[01] degrees\)"):
+        room.check(15)
+    YawRoom.of(portrait_face).check(15)
+    assert room.held(Turn(yaw=15)).yaw == pytest.approx(10.5, abs=1)
+    assert room.held(Turn(yaw=-25)).yaw == -25
