@@ -19,12 +19,18 @@ from numpy.typing import NDArray
 import mytalk
 from benchmarks.clips import ASSETS, SPEECH
 from mytalk import StreamOptions, VideoFrame
+from mytalk.appearance.look import SeenMouth
 from mytalk.controls import Controls
+from mytalk.controls.blink import Blink
 from mytalk.controls.pins import SHAPES, KeyMotion
-from mytalk.controls.values import CONTROL, EMOTIONS
+from mytalk.controls.values import EMOTIONS
 from mytalk.face import Face, FaceTracker
+from mytalk.face.eyes import MAX_GAZE_PITCH, MAX_GAZE_YAW
+from mytalk.face.head_turn import MAX_PITCH, MAX_ROLL, MAX_SHIFT, MAX_YAW
+from mytalk.face.landmarks import LIPS_INNER, LIPS_OUTER
 from mytalk.media import SpeechReader, open_face
 from mytalk.media_time import FRAME_SAMPLES
+from mytalk.picture import Picture
 from mytalk.pipeline import Pipeline
 from streamer.cpu import leave_some_to_others
 
@@ -34,9 +40,6 @@ SIDE, QUALITY = 150, 80
 OPEN, ROUND = 31, 38
 """Motion frames of the sample speech: an open vowel, and a rounded one."""
 
-POSES = ("0,0,0,0,0", "-10,0,0,0,0", "10,0,0,0,0", "0,6,0,0,0", "0,-6,0,0,0", "0,0,6,0,0")
-GAZES = ("0,0", "-15,0", "15,0", "0,8", "0,-8")
-
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -45,6 +48,21 @@ class Cell:
     label: str
     controls: dict[str, Any]
     frame: int = OPEN
+    look: str | None = None
+
+
+STILL: dict[str, Any] = {"pose_preset": "still", "pose_rhythm": 0.0, "blink": Blink(0.0)}
+
+LOOKS: dict[str, tuple[tuple[int, ...], tuple[int, int, int], float]] = {
+    "lipstick": (LIPS_OUTER, (150, 10, 50), 0.6),
+    "dark lips": (LIPS_OUTER, (70, 30, 40), 0.6),
+    "white teeth": (LIPS_INNER, (252, 250, 240), 0.7),
+}
+"""Mouths of the portrait itself, painted over: what is filled, with which colour, how strongly."""
+
+
+def _still(label: str, **controls: Any) -> Cell:
+    return Cell(label, STILL | controls)
 
 
 def _values(name: str, *values: float, frames: tuple[int, ...] = (OPEN,), **also: Any) -> list[Cell]:
@@ -61,10 +79,40 @@ STRIPS: dict[str, list[Cell]] = {
     "emotion": [Cell(label, {"emotion": label}) for label in EMOTIONS],
     "intensity": _values("intensity", 0, 0.5, 1, 1.5, emotion="happy"),
     "key_motions": [Cell(name, {"key_motions": (KeyMotion(OPEN * FRAME_SAMPLES, name),)}) for name in SHAPES],
-    "head_pose": [Cell(text, {"head_pose": CONTROL["head_pose"].read(text)}) for text in POSES],
-    "gaze": [Cell(text, {"gaze": CONTROL["gaze"].read(text)}) for text in GAZES],
-    "brows": _values("brows", -1, -0.5, 0, 0.5, 1),
     "seed": [Cell(f"{seed}", {"seed": seed}, 60) for seed in range(4)],
+    "head_pose": [
+        _still(label, head_pose=pose)
+        for label, pose in (
+            ("yaw -20", (-MAX_YAW, 0, 0, 0, 0)),
+            ("yaw 20", (MAX_YAW, 0, 0, 0, 0)),
+            ("pitch -15", (0, -MAX_PITCH, 0, 0, 0)),
+            ("pitch 15", (0, MAX_PITCH, 0, 0, 0)),
+            ("roll -10", (0, 0, -MAX_ROLL, 0, 0)),
+            ("roll 10", (0, 0, MAX_ROLL, 0, 0)),
+            ("across 0.1", (0, 0, 0, MAX_SHIFT, 0)),
+        )
+    ],
+    "pose_preset": [
+        Cell(f"{preset} {frame / 25:.1f} s", {"pose_preset": preset, "pose_rhythm": 0.0}, frame)
+        for preset, frames in (("still", (31,)), ("calm", (31,)), ("lively", (31, 100)), ("nod", (35, 44)))
+        for frame in frames
+    ],
+    "pose_rhythm": [
+        Cell(f"{value:g}", {"pose_rhythm": value, "pose_preset": "still"}, 10) for value in (0.0, 1.0, 2.0, 3.0)
+    ],
+    "gaze": [
+        _still(label, gaze=gaze)
+        for label, gaze in (
+            ("yaw -20", (-MAX_GAZE_YAW, 0)),
+            ("0", (0, 0)),
+            ("yaw 20", (MAX_GAZE_YAW, 0)),
+            ("pitch -10", (0, -MAX_GAZE_PITCH)),
+            ("pitch 10", (0, MAX_GAZE_PITCH)),
+        )
+    ],
+    "blink": [_still(f"{40 * frames} ms", blink=Blink(0.0, at=(OPEN - frames) * FRAME_SAMPLES)) for frames in range(7)],
+    "brows": [_still(f"{value:g}", brows=value) for value in (-1.0, -0.5, 0.0, 0.5, 1.0)],
+    "references": [_still("own"), *(Cell(name, dict(STILL), OPEN, look=name) for name in LOOKS)],
 }
 
 
@@ -95,10 +143,23 @@ class Portrait:
         """Draws one picture of a strip."""
         count = cell.frame + 3
         frames = [frame for frame, _ in zip(self._source.frames(endless=True), range(count), strict=False)]
-        options = StreamOptions(profile="offline", still=True, alive=True)
+        references = () if cell.look is None else (self._painted(*LOOKS[cell.look]),)
+        options = StreamOptions(profile="offline", still=True, alive=True, references=references)
         controls = Controls(**cell.controls)
         dubbed = list(self._pipeline.dub(frames, self._speech, options, controls=controls))
         return close_up(dubbed[cell.frame], self._face, cell.label)
+
+    def _painted(self, loop: tuple[int, ...], colour: tuple[int, int, int], share: float) -> SeenMouth:
+        """Returns the portrait's mouth, the lips or what is between them painted over."""
+        rgb = next(self._source.frames(endless=True)).picture.rgb()
+        area = np.zeros(rgb.shape[:2], np.uint8)
+        for one, value in ((loop, 1), *([] if loop == LIPS_INNER else [(LIPS_INNER, 0)])):
+            cv2.fillPoly(area, [self._face.points[list(one), :2].round().astype(np.int32)], value)
+        mixed = rgb[area > 0] * (1 - share) + share * np.array(colour)
+        rgb[area > 0] = mixed.astype(np.uint8)
+        mouth = SeenMouth.of(Picture.from_rgb(rgb), self._face)
+        assert mouth is not None
+        return mouth
 
 
 def main() -> None:

@@ -220,7 +220,8 @@ export const CONTROLS = [
       "lively",
       "nod",
       "shake"
-    ]
+    ],
+    "picture": "/controls/pose_preset.jpg"
   },
   {
     "name": "pose_rhythm",
@@ -232,7 +233,8 @@ export const CONTROLS = [
     "live": true,
     "least": 0,
     "most": 3,
-    "unit": "times"
+    "unit": "times",
+    "picture": "/controls/pose_rhythm.jpg"
   },
   {
     "name": "gaze",
@@ -265,7 +267,8 @@ export const CONTROLS = [
     "applies_to": "portraits",
     "range": "0 to 30 blinks a minute, or now",
     "default": "16.5",
-    "live": true
+    "live": true,
+    "picture": "/controls/blink.jpg"
   },
   {
     "name": "brows",
