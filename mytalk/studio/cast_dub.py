@@ -8,13 +8,12 @@ from dataclasses import replace
 from mytalk.dub import DubReport, FilmTarget, Prepared, write_film
 from mytalk.errors import OptionError
 from mytalk.film_threads import Length, Progress
-from mytalk.media import FaceSource
+from mytalk.media import FaceSource, SpeechReader
 from mytalk.media.face_source import ClipSource
 from mytalk.media.span import Span
 from mytalk.pipeline import Pipeline
 from mytalk.stream_options import StreamOptions
 from mytalk.studio.cast import Cast
-from mytalk.studio.cast_speech import CastSpeech
 from mytalk.studio.cast_stream import CastStream
 from mytalk.studio.watch import Watched, watch
 
@@ -43,7 +42,7 @@ def dub_cast(
     pipeline: Pipeline,
     face: ClipSource,
     cast: Cast,
-    speech: CastSpeech,
+    speech: SpeechReader,
     film: FilmTarget,
     options: StreamOptions,
     *,
@@ -53,9 +52,9 @@ def dub_cast(
 ) -> DubReport:
     """Writes a film in which each of the cast speaks with their own face, at once where their segments overlap.
 
-    The film is looked through first: everybody is followed over cuts, and faces are found where the cast does not name
-    them. A face whose speaker is silent rests. ``own_speech``: each mouth is adapted to how that person spoke in the
-    film. Raises a ``MyTalkError``; nothing is left of an unfinished film.
+    ``speech``: the cast's `CastSpeech`. The film is looked through first: everybody is followed over cuts, and faces
+    are found where the cast does not name them. A face whose speaker is silent rests. ``own_speech``: each mouth is
+    adapted to how that person spoke in the film. Raises a ``MyTalkError``; nothing is left of an unfinished film.
     """
     streams = [pipeline.stream(replace(options, face="largest")) for _ in cast.speakers]
     watched: list[Watched] = []

@@ -6,14 +6,11 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Self
 
-import av
 import numpy as np
-from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
 from mytalk.media import SpeechReader
-from mytalk.media.mono import MonoMixer
-from mytalk.media.samples import to_frame
+from mytalk.media.sound_convert import resampled
 from mytalk.media_time import SAMPLE_RATE
 from mytalk.studio.cast import Cast, Segment
 
@@ -76,7 +73,7 @@ class CastSpeech(SpeechReader):
             yield from self._mix.blocks()
             return
         tracks = [
-            _Track(_resampled(voice, self.rate, self.layout), self.rate, offset, parts)
+            _Track(resampled(voice, self.rate, self.layout), self.rate, offset, parts)
             for _, voice, offset, parts in self._voices
         ]
         for parts in _together(tracks, self.rate, (self.channels,)):
@@ -140,21 +137,3 @@ def _together(tracks: Sequence[_Track], rate: int, channels: tuple[int, ...]) ->
 
 def _mono(voice: SpeechReader) -> Iterator[Block]:
     return (block[None] for block in voice.samples())
-
-
-def _resampled(voice: SpeechReader, rate: int, layout: str) -> Iterator[Block]:
-    """Yields a voice at another rate and layout; more than two channels are mixed."""
-    mixer = MonoMixer(voice.rate, voice.layout) if voice.channels > 2 else None
-    resampler = AudioResampler("fltp", layout, rate)
-    position = 0
-    for block in voice.blocks():
-        given, kind = (block, voice.layout) if mixer is None else (mixer.mix(block)[None], "mono")
-        frame = to_frame(given, voice.rate, kind, position)
-        position += block.shape[1]
-        yield from _arrays(resampler.resample(frame))
-    yield from _arrays(resampler.resample(None))
-
-
-def _arrays(frames: list[av.AudioFrame]) -> Iterator[Block]:
-    for frame in frames:
-        yield np.asarray(frame.to_ndarray(), np.float32)

@@ -15,11 +15,11 @@ from streamer.commands.signing_options import consent_of, signed, signer_of
 
 if TYPE_CHECKING:  # what reads films and runs models is imported while the models are loaded
     from mytalk.dub import DubReport, FilmTarget
+    from mytalk.media import SpeechReader
     from mytalk.media.face_source import ClipSource
     from mytalk.pipeline import Pipeline
     from mytalk.stream_options import StreamOptions
     from mytalk.studio.cast import Cast
-    from mytalk.studio.cast_speech import CastSpeech
     from streamer.trust.manifest import MadeFilm, ManifestSigner
 
 
@@ -30,7 +30,7 @@ class CastJob:
     args: argparse.Namespace
     source: ClipSource
     cast: Cast
-    speech: CastSpeech
+    speech: SpeechReader
     target: FilmTarget
     options: StreamOptions
     made: MadeFilm
@@ -98,4 +98,5 @@ def check_cast_film(args: argparse.Namespace, picture: Path, cast_file: Path, ou
         consent=consent_of(args, picture),
     )
     signer = signer_of(args.manifest, args.signing_certificate, args.signing_key, args.timestamp_url)
-    return CastJob(args, source, cast, speech, target, options, made, signer)
+    sound = film.dressed(speech, picture, args.length)
+    return CastJob(args, source, cast, sound, target, options, made, signer)

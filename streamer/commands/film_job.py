@@ -109,6 +109,7 @@ def check_film(
     plan_video(source.info, kind, written.encoding, source.name, transparent=source.transparent)
     if args.watermark:
         options = replace(options, watermark=film_payload([picture, speech], args.preset, options.seed))
+    sound = written.dressed(sound, picture, length)
     made = MadeFilm(
         preset=args.preset,
         seed=options.seed,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mytalk.errors import OptionError
 
 if TYPE_CHECKING:  # what opens films is slow to import
+    from mytalk.media import SpeechReader
     from mytalk.media.encoding import Encoding
     from mytalk.media.kept import Sound
 
@@ -24,6 +26,20 @@ class FilmOptions:
     encoding: Encoding
     sound: Sound
     sound_codec: Any  # mytalk.media.sound_format.SoundCodec, or None
+    ambience: float | None = None  # dB by which the film's own sound is heard below the speech's place
+    loudness: float | None = None  # LUFS
+
+    def dressed(self, speech: SpeechReader, film: Path, length: str | None) -> SpeechReader:
+        """Returns the speech as the film is to sound; raises OptionError for a level out of range."""
+        if self.ambience is None and self.loudness is None:
+            return speech
+        from mytalk.media import SpeechReader
+        from mytalk.studio.dressed_speech import DressedSpeech
+
+        if self.ambience is not None and length == "speech":
+            raise OptionError("--ambience is as long as the film (--length speech may be longer)")
+        own = None if self.ambience is None else SpeechReader(film)
+        return DressedSpeech(speech, own, self.ambience or 0.0, self.loudness)
 
 
 def add_film_options(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +66,15 @@ def add_film_options(parser: argparse.ArgumentParser) -> None:
     )
     films.add_argument("--language", metavar="CODE", help="of SPEECH, as three letters (ISO 639-2): deu")
     films.add_argument("--sound-codec", choices=SOUND_CODECS, help="of SPEECH (default: aac; opus in .webm)")
+    films.add_argument(
+        "--ambience",
+        type=float,
+        metavar="DB",
+        help="mix the film's own sound under SPEECH, -60 to 0 dB of its level",
+    )
+    films.add_argument(
+        "--loudness", type=float, metavar="LUFS", help="bring the sound to this loudness (EBU R 128; broadcast: -23)"
+    )
 
 
 def film_options(args: argparse.Namespace) -> FilmOptions:
@@ -62,4 +87,5 @@ def film_options(args: argparse.Namespace) -> FilmOptions:
     if args.language is not None and not re.fullmatch("[a-z]{3}", args.language):
         raise OptionError(f"--language {args.language}: need three small letters (ISO 639-2), as deu")
     sound = Sound("add" if args.add_track else "replace", args.track, args.language)
-    return FilmOptions(Encoding(args.codec, args.quality, args.alpha), sound, args.sound_codec)
+    encoding = Encoding(args.codec, args.quality, args.alpha)
+    return FilmOptions(encoding, sound, args.sound_codec, args.ambience, args.loudness)
