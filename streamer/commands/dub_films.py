@@ -35,6 +35,7 @@ def run_films(args: argparse.Namespace) -> int:
 
     Raises ``MyTalkError`` for what is wrong with all of them.
     """
+    from mytalk.appearance.warm_up import load_renderer
     from mytalk.studio.batch import run_batch
     from mytalk.studio.journal import Journal
     from mytalk.studio.manifest import read_films
@@ -45,6 +46,7 @@ def run_films(args: argparse.Namespace) -> int:
     if args.jobs is not None and args.jobs < 1:
         raise OptionError(f"--jobs {args.jobs}: need at least 1")
     journal = Journal(args.output)
+    load_renderer()  # compiled once here, rather than by each worker
     try:
         with FilmsProgress(len(films)) as progress:
             outcomes = run_batch(
