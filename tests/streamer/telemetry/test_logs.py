@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from mytalk.marking import Payload
 from mytalk.stream_options import StreamControls
 from streamer.auth.api_keys import make_key, write_keys
 from streamer.clock import FakeClock
@@ -79,7 +80,8 @@ async def test_the_text_log_tells_of_sessions_and_of_refusals_and_why(
     assert re.sub(r"seconds=\d+", "seconds=N", text.getvalue()).splitlines() == [
         "INFO refused method=POST route=/v1/sessions status=401 key=None "
         "reason=no API key, or an unknown one (need the header Authorization: Bearer KEY)",
-        f"INFO [{mine}] session began source=live speech=live key={key.id}",
+        f"INFO [{mine}] session began source=live speech=live key={key.id} "
+        f"watermark={Payload.of('session', session['id'])}",
         f"INFO refused method=POST route=/v1/sessions status=503 key={key.id} "
         "reason=all 1 sessions are taken (wait for one to end, or start with a larger --max-sessions)",
         f"INFO [{mine}] refused method=POST route=/v1/sessions/{{id}}/webrtc status=403 key=None "
