@@ -139,7 +139,7 @@ class Authorization:
 
     def overdue(self, session: Session) -> str | None:
         """Returns why a session has to end now, or None."""
-        age, longest = session.age / SECOND_NS, self._config.session_seconds
+        age, longest = session.figures.age / SECOND_NS, self._config.session_seconds
         if longest and age >= longest:
             return "it reached its longest time"
         if session.key_id is None or self._keys is None:
@@ -156,7 +156,7 @@ class Authorization:
         used = SecondsUsed(self._used.hours(unix_now()))
         for session in self._sessions.all():
             if session.key_id is not None:
-                used.add(session.key_id, session.age / SECOND_NS, unix_now())
+                used.add(session.key_id, session.figures.age / SECOND_NS, unix_now())
         hours = used.hours(unix_now())
         if hours != self._saved:
             self._saves += 1
@@ -177,12 +177,12 @@ class Authorization:
         return self._keys.find(_bearer(request)) if self._keys is not None else None
 
     def _seconds(self, key: Key) -> float:
-        running = sum(session.age for session in self._sessions.all() if session.key_id == key.id)
+        running = sum(session.figures.age for session in self._sessions.all() if session.key_id == key.id)
         return self._used.used_by(key.id, unix_now()) + running / SECOND_NS
 
     def _count_seconds(self, session: Session) -> None:
         if session.key_id is not None:
-            self._used.add(session.key_id, session.age / SECOND_NS, unix_now())
+            self._used.add(session.key_id, session.figures.age / SECOND_NS, unix_now())
 
 
 def _bearer(request: web.Request) -> str:

@@ -169,7 +169,7 @@ class Routes:
                 "id": session.id,
                 "state": session.state,
                 "key": session.key_id,
-                "age_ms": session.age // MILLISECOND_NS,
+                "age_ms": session.figures.age // MILLISECOND_NS,
                 "source": session.options.source,
                 "speech": session.options.speech,
                 "viewers": len(session.connections.viewers),

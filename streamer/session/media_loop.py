@@ -33,8 +33,8 @@ MARGINS = {name: ms * MILLISECOND_NS // SAMPLE_NS for name, ms in (("low", 100),
 a turn."""
 
 STILL_MARGIN = MARGINS["low"]
-"""The same of a portrait in any profile, whose face is found once: 40 ms less. Where it is too little, the pacer finds
-out as for any other (:class:`~streamer.media.pacer.Pacer`)."""
+"""Margin of a portrait in any profile: its face is found once, which saves 40 ms. Where it is too little, the pacer
+finds out as for any other (:class:`~streamer.media.pacer.Pacer`)."""
 
 
 class MediaLoop:

@@ -287,7 +287,7 @@ class SessionRegistry:
         self.ended[session.reason] += 1
         self.on_end(session)
         with logs.of_session(session.id):
-            data = {"reason": session.reason, "seconds": session.age // SECOND_NS, "pictures": pictures}
+            data = {"reason": session.reason, "seconds": session.figures.age // SECOND_NS, "pictures": pictures}
             log.info("session ended", extra={"data": data})
         self._past.update(pictures)
         self._past_events.update(session.events.counts)

@@ -14,24 +14,23 @@ from mytalk.media.face_source import FaceSource
 from streamer.client_stream.resumption import ResumableStream
 from streamer.client_stream.stream import Stream
 from streamer.client_stream.utterances import UtteranceQueue
-from streamer.clock import SECOND_NS
 from streamer.errors import ConflictError, NotLiveError, UnknownSessionError
 from streamer.media.audio import Stereo
 from streamer.media.looped_speech import LoopedSpeech
-from streamer.outputs.recorder import Recorder
 from streamer.protocol.events import Event, Events
 from streamer.protocol.generation import Generation
 from streamer.protocol.messages import Scalar
+from streamer.session.connection_watch import watch_connections
 from streamer.session.controls import LiveControls
 from streamer.session.encoder_faults import EncoderFaultWatch
 from streamer.session.figures import SessionFigures
+from streamer.session.films import SessionFilms
 from streamer.session.idle_timeout import CAMERA_AWAY, CAMERA_LEFT, NO_OFFER, UNUSED, IdleTimeout
 from streamer.session.media_loop import MediaLoop
 from streamer.session.media_setup import MediaSetup
 from streamer.session.media_start import MediaStart
 from streamer.session.options import SessionOptions
 from streamer.session.server_parts import ServerParts
-from streamer.session.stall import StallDetector
 from streamer.trust.consent import Consent
 from streamer.webrtc.broadcast import Broadcast
 from streamer.webrtc.connection import Connection
@@ -47,8 +46,6 @@ RETRY_LIVE = 2
 """Seconds after which a viewer who comes before the first publisher may ask again."""
 
 FAILED = "a part of the session failed"
-
-_WATCH = SECOND_NS // 2
 
 
 class Session:
@@ -98,8 +95,7 @@ class Session:
         )
         self.figures = SessionFigures(self._setup, self.broadcast)
         self._clock = clock
-        self._recordings = server.recordings
-        self._films: list[Recorder] = []
+        self._films = SessionFilms(self.events, self.broadcast, server.recordings)
         self._is_call = False
         self._faults = EncoderFaultWatch(self.events, self.broadcast.faults)
         self.attendance = IdleTimeout(clock.now(), server.idle_wait)
@@ -243,16 +239,14 @@ class Session:
         """Says whether it has no users, and so nothing is rendered."""
         return self._live is not None and self._live.resting
 
-    @property
-    def age(self) -> int:
-        """Returns the nanoseconds since it was made."""
-        return self.figures.age
-
     async def run(self) -> None:
         """Lives the whole session; returns when it is closed. Raises nothing but ``CancelledError``."""
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._watch()), group.create_task(self._run_live())]
+                watch = watch_connections(
+                    self._clock, self.connections, self.attendance, lost=self._lost, look=self._look
+                )
+                tasks = [group.create_task(watch), group.create_task(self._run_live())]
                 await self._ended.wait()
                 for task in tasks:
                     task.cancel()
@@ -278,7 +272,7 @@ class Session:
             if self._live is not None:
                 self._live.close()
             self.streaming.close(self.reason, failed=self.reason == FAILED)
-            await asyncio.gather(*(film.close() for film in self._films))
+            await self._films.close()
             await self.connections.close()
         finally:
             self.state = "closed"
@@ -313,15 +307,11 @@ class Session:
     def _go_live(self, publisher: Connection | None) -> None:
         self._check_open()
         self.connections.publisher = publisher
-        targets = self.options.recording_targets(self._recordings, self.id)
-        self._films = [Recorder(target, self.broadcast, self._film_failed) for target in targets]
-        setup = replace(self._setup, sinks=[*self._setup.sinks, *self._films])
+        films = self._films.begin(self.options, self.id)
+        setup = replace(self._setup, sinks=[*self._setup.sinks, *films])
         self._media = self.figures.media = MediaStart(setup, publisher)
         self.state = "live"
         self._attached.set()
-
-    def _film_failed(self, message: str) -> None:
-        self.events.add("error", code="film", message=message, fatal=False)
 
     async def _run_live(self) -> None:
         await self._attached.wait()
@@ -336,29 +326,16 @@ class Session:
         await peer.gone.wait()
         self.stop("the peer left")
 
-    async def _watch(self) -> None:
-        """Lets go of connections that are gone, whether or not they said goodbye, and ends a session without any."""
-        stalls = StallDetector(self._clock.now())
-        while True:
-            await self._clock.sleep_until(self._clock.now() + _WATCH)
-            now = self._clock.now()
-            if stalls.stalled(now):  # what was received meanwhile waits to be read
-                for connection in self.connections.all():
-                    self.connections.restarted(connection)
-                self.attendance.look(now, used=True)
-                continue
-            if self._faults.look():
-                self.stop("its frames cannot be encoded")
-            for connection in self.connections.all():
-                reason = await self.connections.lost(connection, now)
-                if reason is not None and self._is_call and connection is self.connections.publisher:
-                    self.stop(reason)
-                elif reason is not None:
-                    await self.drop(connection)
-            self._look_for_users(now)
+    async def _lost(self, connection: Connection, reason: str) -> None:
+        if self._is_call and connection is self.connections.publisher:
+            self.stop(reason)
+        else:
+            await self.drop(connection)
 
-    def _look_for_users(self, now: int) -> None:
-        """Rests a session without users, and ends it where they stay away."""
+    def _look(self, now: int) -> None:
+        """Rests a session without users, and ends it where they stay away, or where nothing can be encoded."""
+        if self._faults.look():
+            self.stop("its frames cannot be encoded")
         lost, choice = self._has_lost_camera, self.options.on_camera_left
         used = self.connections.claimed or (self.streaming.stream is not None and not lost)
         self.attendance.look(now, used=used or (self._is_self_contained and bool(self.connections.viewers)))
