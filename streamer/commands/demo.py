@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from streamer.commands.dub import add_model_options, make_film
+from streamer.commands.film_job import check_film
 from streamer.config.server_config import ServerConfig
 
 DEFAULT_OUTPUT = Path("demo.mp4")
@@ -40,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
     )
     output = args.output or DEFAULT_OUTPUT
     force = args.force or args.output is None
-    make_film(args, config.portrait_path, config.demo_speech_path, output, length="speech", force=force)
+    face, voice = config.portrait_path, config.demo_speech_path
+    make_film(args, lambda: check_film(args, face, voice, output, length="speech", force=force))
     if not args.no_serve:
         from streamer.http.server import serve
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
@@ -16,8 +16,8 @@ from streamer.commands.background import begin
 from streamer.commands.control_options import add_control_options
 from streamer.commands.dub_cast import CastJob, check_cast_film
 from streamer.commands.dub_films import run_films
-from streamer.commands.film_job import FilmJob, check_film
-from streamer.commands.film_options import FilmOptions, add_film_options, film_options
+from streamer.commands.film_job import FilmJob, check_asked_film
+from streamer.commands.film_options import add_film_options
 from streamer.commands.progress_bar import Progress
 from streamer.commands.signing_options import add_signing_options
 from streamer.commands.takes import add_takes_option, takes_of
@@ -26,7 +26,6 @@ from streamer.cpu import leave_some_to_others
 
 if TYPE_CHECKING:  # what reads films and runs models is imported while the models are loaded
     from mytalk.dub import DubReport
-    from mytalk.film_threads import Length
     from mytalk.media.span import Span
     from mytalk.pipeline import Pipeline
 
@@ -131,20 +130,7 @@ def run(args: argparse.Namespace) -> int:
     if args.jobs is not None:
         raise OptionError("--jobs is for many films (give a manifest, or a folder of pairs, and no SPEECH)")
     for take, output in takes_of(args):
-        make_film(
-            take,
-            args.source,
-            args.speech,
-            output,
-            length=args.length,
-            force=args.force,
-            only=args.only,
-            own_speech=args.own_speech == "on",
-            style=args.style,
-            references=args.reference,
-            background=args.background,
-            film=film_options(args),
-        )
+        make_film(take, partial(check_asked_film, take, args.source, args.speech, output, force=args.force))
     return 0
 
 
@@ -178,47 +164,12 @@ def _run_cast(args: argparse.Namespace) -> int:
         raise OptionError("SPEECH and --cast: the cast names its voices (give one of them)")
     if args.jobs is not None:
         raise OptionError("--jobs is for many films")
-    _make(args, lambda: check_cast_film(args, args.source, args.cast, args.output))
+    make_film(args, lambda: check_cast_film(args, args.source, args.cast, args.output))
     return 0
 
 
-def make_film(
-    args: argparse.Namespace,
-    picture: Path,
-    speech: Path,
-    output: Path,
-    *,
-    length: Length | None,
-    force: bool,
-    only: Sequence[Span] = (),
-    own_speech: bool = False,
-    style: Path | None = None,
-    references: Sequence[Path] = (),
-    background: str = "own",
-    film: FilmOptions | None = None,
-) -> None:
-    """Makes the film. Options and files are checked while the models are loaded; raises ``MyTalkError``."""
-    _make(
-        args,
-        lambda: check_film(
-            args,
-            picture,
-            speech,
-            output,
-            length=length,
-            force=force,
-            only=only,
-            own_speech=own_speech,
-            style=style,
-            references=references,
-            background=background,
-            film=film,
-        ),
-    )
-
-
-def _make(args: argparse.Namespace, check: Callable[[], FilmJob | CastJob]) -> None:
-    """Makes what ``check`` allows, with models that are loaded meanwhile, and prints its figures."""
+def make_film(args: argparse.Namespace, check: Callable[[], FilmJob | CastJob]) -> None:
+    """Makes what ``check`` allows, with models loaded meanwhile, and prints its figures. Raises ``MyTalkError``."""
     loading = begin(partial(_load, args), "load")
     job = check()
     say_watermark(args)

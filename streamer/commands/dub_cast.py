@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mytalk.errors import OptionError
 from streamer.commands.control_options import given_controls
 from streamer.commands.film_options import film_options
-from streamer.commands.signing_options import consent_of, signed, signer_of
+from streamer.commands.signing_options import manifest_of, signed, signer_of
 
 if TYPE_CHECKING:  # what reads films and runs models is imported while the models are loaded
     from mytalk.dub import DubReport, FilmTarget
@@ -65,7 +65,6 @@ def check_cast_film(args: argparse.Namespace, picture: Path, cast_file: Path, ou
     from mytalk.studio.cast_dub import check_cast
     from mytalk.studio.cast_speech import CastSpeech
     from streamer.trust.film_payload import film_payload
-    from streamer.trust.manifest import MadeFilm
 
     for name, given, means in (
         ("--style", args.style is not None, "adapts one mouth"),
@@ -88,15 +87,6 @@ def check_cast_film(args: argparse.Namespace, picture: Path, cast_file: Path, ou
         payload = film_payload([picture, *sounds], args.preset, options.seed)
         options = replace(options, watermark=payload)
     target = FilmTarget(output, args.force, film.encoding, film.sound, film.sound_codec)
-    made = MadeFilm(
-        preset=args.preset,
-        seed=options.seed,
-        picture=picture,
-        speeches=list(sounds),
-        spans=[(float(part.start), None if part.end is None else float(part.end)) for part in args.only],
-        watermark=None if options.watermark is None else str(options.watermark),
-        consent=consent_of(args, picture),
-    )
-    signer = signer_of(args.manifest, args.signing_certificate, args.signing_key, args.timestamp_url)
+    made, signer = manifest_of(args, options, picture, list(sounds), args.only), signer_of(args)
     sound = film.dressed(speech, picture, args.length)
     return CastJob(args, source, cast, sound, target, options, made, signer)

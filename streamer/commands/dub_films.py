@@ -91,26 +91,13 @@ class _Start:
         sleep_when_idle()
         leave_some_to_others(callers=2)
         from mytalk.pipeline import load
-        from streamer.commands.film_job import check_film
+        from streamer.commands.film_job import check_asked_film
 
         args = self.args
         pipeline = load(args.preset, device=args.device, speech_model=args.speech_model, dtype=args.dtype)
 
         def dub(film: Film, output: Path, progress: Callable[[int, int | None], None]) -> dict[str, Any]:
-            job = check_film(
-                args,
-                film.picture,
-                film.speech,
-                output,
-                length=args.length,
-                force=True,  # a file of this program's own
-                only=args.only,
-                own_speech=args.own_speech == "on",
-                style=args.style,
-                references=args.reference,
-                background=args.background,
-                film=film_options(args),
-            )
+            job = check_asked_film(args, film.picture, film.speech, output, force=True)  # a file of this program's own
             report = asdict(job.make(pipeline, progress))
             report.pop("path")
             return report

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from mytalk.errors import OptionError
 from streamer.commands.control_options import given_controls
-from streamer.commands.film_options import FilmOptions
-from streamer.commands.signing_options import consent_of, signed, signer_of
+from streamer.commands.film_options import FilmOptions, film_options
+from streamer.commands.signing_options import manifest_of, signed, signer_of
 
 if TYPE_CHECKING:  # what reads films and runs models is imported while the models are loaded
     from mytalk.dub import DubReport
@@ -90,7 +90,6 @@ def check_film(
     from mytalk.references import read_references
     from mytalk.stream_options import StreamOptions
     from streamer.trust.film_payload import film_payload
-    from streamer.trust.manifest import MadeFilm
 
     look = read_references(references) if references else ()
     options = StreamOptions(**given_controls(args), profile="offline", alive=not args.still, references=look)
@@ -110,17 +109,26 @@ def check_film(
     if args.watermark:
         options = replace(options, watermark=film_payload([picture, speech], args.preset, options.seed))
     sound = written.dressed(sound, picture, length)
-    made = MadeFilm(
-        preset=args.preset,
-        seed=options.seed,
-        picture=picture,
-        speeches=[speech],
-        spans=[(float(part.start), None if part.end is None else float(part.end)) for part in only],
-        watermark=None if options.watermark is None else str(options.watermark),
-        consent=consent_of(args, picture),
-    )
-    signer = signer_of(args.manifest, args.signing_certificate, args.signing_key, args.timestamp_url)
+    made, signer = manifest_of(args, options, picture, [speech], only), signer_of(args)
     return FilmJob(source, sound, output, options, length, force, only, own_speech, manner, written, made, signer)
+
+
+def check_asked_film(args: argparse.Namespace, picture: Path, speech: Path, output: Path, *, force: bool) -> FilmJob:
+    """Opens a film's files and checks it, as the options of ``mytalk dub`` ask for it. Raises ``MyTalkError``."""
+    return check_film(
+        args,
+        picture,
+        speech,
+        output,
+        length=args.length,
+        force=force,
+        only=args.only,
+        own_speech=args.own_speech == "on",
+        style=args.style,
+        references=args.reference,
+        background=args.background,
+        film=film_options(args),
+    )
 
 
 def _check_spans(source: FaceSource, only: Sequence[Span]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from mytalk.errors import OptionError
 
 if TYPE_CHECKING:
     from mytalk.dub import DubReport
+    from mytalk.media.span import Span
+    from mytalk.stream_options import StreamOptions
     from streamer.trust.manifest import MadeFilm, ManifestSigner
 
 
@@ -45,7 +48,50 @@ def add_signing_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def consent_of(args: argparse.Namespace, picture: Path) -> str | None:
+def manifest_of(
+    args: argparse.Namespace, options: StreamOptions, picture: Path, speeches: Sequence[Path], only: Sequence[Span]
+) -> MadeFilm:
+    """Returns what the manifest of a film that is to be made says. Raises ``InputError`` where consent is missing."""
+    from streamer.trust.manifest import MadeFilm
+
+    return MadeFilm(
+        preset=args.preset,
+        seed=options.seed,
+        picture=picture,
+        speeches=speeches,
+        spans=[(float(part.start), None if part.end is None else float(part.end)) for part in only],
+        watermark=None if options.watermark is None else str(options.watermark),
+        consent=_consent_of(args, picture),
+    )
+
+
+def signer_of(args: argparse.Namespace) -> ManifestSigner | None:
+    """Returns what films are signed by; None where they get no manifest. Raises OptionError."""
+    from streamer.trust.credential import own_credential, read_credential
+    from streamer.trust.manifest import ManifestSigner
+
+    certificate, key = args.signing_certificate, args.signing_key
+    if not args.manifest:
+        return None
+    if (certificate is None) != (key is None):
+        raise OptionError("--signing-certificate and --signing-key belong together (need both, or neither)")
+    credential = own_credential() if certificate is None else read_credential(certificate, key)
+    return ManifestSigner(credential, args.timestamp_url)
+
+
+def signed(report: DubReport, made: MadeFilm, signer: ManifestSigner | None) -> DubReport:
+    """Signs a film that was made, where there is someone who signs; returns its report, with a warning where the
+    manifest lies beside it. Raises OutputError."""
+    if signer is None:
+        return report
+    beside = signer.sign(report.path, replace(made, preset=report.preset, steps=report.steps))
+    if beside is None:
+        return report
+    note = f"{report.path}: its container carries no manifest; {beside} is it (keep both together)"
+    return replace(report, warnings=[*report.warnings, note])
+
+
+def _consent_of(args: argparse.Namespace, picture: Path) -> str | None:
     """Checks and registers the consent of a film's person; returns its hash. Raises ``InputError``."""
     from streamer.trust.consent import Consent, ConsentRegister, check_consent, hash_of
 
@@ -60,30 +106,3 @@ def consent_of(args: argparse.Namespace, picture: Path) -> str | None:
     if args.consents is not None:
         return ConsentRegister(args.consents).use(shown, consent)
     return None if consent is None else consent.hash_with(shown)
-
-
-def signer_of(
-    manifest: bool, certificate: Path | None, key: Path | None, timestamp_url: str | None
-) -> ManifestSigner | None:
-    """Returns what films are signed by; None where they get no manifest. Raises OptionError."""
-    from streamer.trust.credential import own_credential, read_credential
-    from streamer.trust.manifest import ManifestSigner
-
-    if not manifest:
-        return None
-    if (certificate is None) != (key is None):
-        raise OptionError("--signing-certificate and --signing-key belong together (need both, or neither)")
-    credential = own_credential() if certificate is None or key is None else read_credential(certificate, key)
-    return ManifestSigner(credential, timestamp_url)
-
-
-def signed(report: DubReport, made: MadeFilm, signer: ManifestSigner | None) -> DubReport:
-    """Signs a film that was made, where there is someone who signs; returns its report, with a warning where the
-    manifest lies beside it. Raises OutputError."""
-    if signer is None:
-        return report
-    beside = signer.sign(report.path, replace(made, preset=report.preset, steps=report.steps))
-    if beside is None:
-        return report
-    note = f"{report.path}: its container carries no manifest; {beside} is it (keep both together)"
-    return replace(report, warnings=[*report.warnings, note])
