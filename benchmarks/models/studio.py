@@ -24,7 +24,7 @@ from typing import Any
 import av
 
 POINTS = ([0.3, 0.3], [0.7, 0.3])
-"""Where the two faces of FILM are."""
+"""Shares of FILM's width and height at which its two faces are."""
 
 
 def cast_cpu(film: Path, voice: Path, folder: Path, speakers: int, seconds: float) -> float:

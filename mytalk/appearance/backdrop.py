@@ -16,8 +16,8 @@ from mytalk.media.face_source import FaceSource, StillSource, open_face
 from mytalk.picture import Matte, Picture, yuv_of_rgb
 
 Background = Literal["own", "green", "transparent", "image"]
-"""What is to be seen behind the person of a portrait. ``own``: what the portrait shows. ``transparent``: nothing, where
-an output can be transparent, and green elsewhere."""
+"""Backgrounds of a portrait's person. ``own``: what the portrait shows. ``transparent``: nothing, where an output can
+be transparent, and green elsewhere."""
 
 GREEN = (0, 255, 0)
 """RGB that programs take for a green screen: the default of OBS's chroma key."""

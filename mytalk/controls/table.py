@@ -11,7 +11,7 @@ from mytalk.errors import OptionError
 
 Kind = Literal["number", "whole", "choice", "coded"]
 Side = Literal["both", "films", "portraits"]
-"""What a control applies to. A film's own head, eyes and brows are never touched."""
+"""Kinds of faces that a control applies to. A film's own head, eyes and brows are never touched."""
 
 _KEY = "control"
 

@@ -51,7 +51,7 @@ class RhythmPose:
 
 
 QUIET = RhythmPose()
-"""What silence does: nothing."""
+"""Pose of silence: the head's own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ ADVICE: dict[Habit, str] = {
     "keyframe_interval": "keyframes come too seldom, so that a lost picture is missed for seconds: set Keyframe "
     "Interval to 1 s (OBS: Settings, Output; FFmpeg: -g 25 at 25 fps; GStreamer: x264enc key-int-max=25)",
 }
-"""What to set, by habit."""
+"""Advice on what to set, by habit."""
 
 
 class EncoderHabits:

@@ -1,4 +1,4 @@
-"""What a process takes of its cores is averaged, and told from what other programs take."""
+"""A process' share of the cores is averaged, and told from the share of other programs."""
 
 from __future__ import annotations
 

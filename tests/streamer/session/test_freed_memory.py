@@ -1,4 +1,4 @@
-"""What ended sessions leave is given back soon, and not while walking everybody's objects would hold the event loop."""
+"""Memory of ended sessions is given back soon, and not while walking everybody's objects would hold the event loop."""
 
 from __future__ import annotations
 
