@@ -76,11 +76,6 @@ class Ingest:
         self._position = 0  # chunks of a stored speech that were said or left out
         self._resumed = 0  # media time at which the last stall ended
 
-    @property
-    def picture_size(self) -> tuple[int, int] | None:
-        """Returns width and height of the newest picture, None before the first."""
-        return None if self._given is None else (self._given.width, self._given.height)
-
     # --- for the session
 
     def start(self, group: asyncio.TaskGroup) -> None:
